@@ -1,0 +1,1 @@
+"""The contract between those who send jobs and those who apply them."""

@@ -1,0 +1,100 @@
+"""Jobs to JSON text, back again, total and reversible: `decode(encode(job)) == job`, and `decode` of anything else is
+`Undecodable`.
+
+The text carries a version. It travels as *one string* inside the Celery message, because the message's own JSON gives
+objects with a `__type__` key a meaning that users' properties must not have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final, NoReturn
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from rollcall_shared.errors import Undecodable
+from rollcall_shared.jobs import LENIENT, MODELS, Job
+from rollcall_shared.jsonvalues import printable
+from rollcall_shared.problems import problems_of
+from rollcall_shared.stamps import JOB_ID
+
+VERSION: Final = 1
+DIGEST_BYTES: Final = 16
+MAX_KIND: Final = 40
+"""Characters of an unknown kind that are shown."""
+MAX_TEXT: Final = 64 * 1024 * 1024
+"""Characters of one job; larger ones are dead letters without being parsed."""
+
+
+def encode(job: Job) -> str:
+    """The job as JSON text. `deferred` is only written where it is true: workers that do not know it yet refuse fields
+    they do not know, and can go on with all other jobs.
+    """
+    payload = job.model_dump()
+    if not job.deferred:
+        del payload["deferred"]
+    return to_json({"v": VERSION, **payload}).decode()
+
+
+def decode(text: object) -> Job:
+    """The job that `text` holds. The bad users of a bulk job are `Problem`s in their places.
+
+    Raises:
+        Undecodable: `text` is not a job of this version; holds no value of the job in its reason.
+    """
+    payload = _payload(text)
+    job_id, kind = payload.get("id"), payload.get("kind")
+    known = {
+        "job_id": job_id if isinstance(job_id, str) and JOB_ID.fullmatch(job_id) else None,
+        "kind": printable(kind[:MAX_KIND]) if isinstance(kind, str) else None,
+    }
+    if (version := payload.pop("v", None)) != VERSION or isinstance(version, bool):
+        raise Undecodable("unknown_version", "the job's version is not known here", **known)
+    model = MODELS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise Undecodable("unknown_kind", "the job's kind is not known here", **known)
+    try:
+        return model.model_validate(payload, context={LENIENT: True})
+    except ValidationError as error:
+        reason = "; ".join(map(str, problems_of(error)[:10]))
+        raise Undecodable("invalid", reason, **known) from None
+    except RecursionError:
+        raise Undecodable("invalid", "the job is nested too deeply", **known) from None
+
+
+def digest(text: str) -> bytes:
+    """What two jobs of one id must share to be the same job: kind and body, whatever the order of keys.
+
+    `occurred_at` and `deferred` are left out: a caller who sends a job again under its id, without saying when it
+    happened, or with the same delay a moment later, means the same job.
+    """
+    payload = _payload(text)
+    for when in ("occurred_at", "deferred"):
+        payload.pop(when, None)
+    canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def text_digest(text: str) -> bytes:
+    """What tells one message from another where there is no job to be found in them."""
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
+
+
+def _payload(text: object) -> dict[str, Any]:
+    if not isinstance(text, str):
+        raise Undecodable("malformed", "the job is not text")
+    if len(text) > MAX_TEXT:
+        raise Undecodable("malformed", "the job is too large")
+    try:
+        payload = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Undecodable("malformed", "the job is not JSON") from None
+    if not isinstance(payload, dict):
+        raise Undecodable("malformed", "the job is not an object")
+    return payload
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

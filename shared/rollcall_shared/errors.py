@@ -1,0 +1,78 @@
+"""What can go wrong, and whose fault it is: the caller's job (`InvalidJob`), or the infrastructure (`Unavailable`).
+
+Only infrastructure failures are worth a retry; a job that is invalid stays invalid. Expected results (a duplicate, a
+skipped recipient) are outcomes, not exceptions. No message holds personal data: errors name fields, places and
+reasons, never values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a job: the field, why, and in a bulk job the place of the user it belongs to."""
+
+    field: str
+    reason: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class RollcallError(Exception):
+    """Something went wrong in Rollcall."""
+
+
+class InvalidJob(RollcallError, ValueError):
+    """The job breaks a rule; nothing was sent."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)) or type(self).__doc__)
+
+
+class Undecodable(RollcallError):
+    """The message is not a job of a kind and version known here.
+
+    `code` is one of `malformed`, `unknown_version`, `unknown_kind`, `invalid`.
+    """
+
+    def __init__(self, code: str, reason: str, *, job_id: str | None = None, kind: str | None = None) -> None:
+        self.code = code
+        self.reason = reason
+        self.job_id = job_id
+        self.kind = kind
+        super().__init__(f"{code}: {reason}")
+
+
+class UserNotFound(RollcallError, LookupError):
+    """There is no such user; `merged_into` names the user that a merged-away id stands for."""
+
+    def __init__(self, user_id: str, merged_into: str | None = None) -> None:
+        self.user_id = user_id
+        self.merged_into = merged_into
+        super().__init__(f"user not found; it was merged into {merged_into!r}" if merged_into else "user not found")
+
+
+class NotConfigured(RollcallError):
+    """A setting that this call needs is missing."""
+
+
+class Unavailable(RollcallError):
+    """A server could not be reached or did not answer; trying again later may succeed."""
+
+
+class NotSent(Unavailable):
+    """The broker did not take the job, or its answer was lost. Sending it again under the same `job_id` is always
+    safe.
+    """
+
+    def __init__(self, job_id: str, why: str = "") -> None:
+        self.job_id = job_id
+        self.why = why
+        because = f" ({why})" if why else ""
+        super().__init__(f"job {job_id} may not have been sent{because}; sending it again under this id is safe")

@@ -1,0 +1,29 @@
+"""How much a job may hold. The face holds callers to these; a worker believes what a face (perhaps set higher) has
+let through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+USER_ID_CHARACTERS: Final = 256
+NESTING: Final = 32
+"""Levels of objects and lists in a value; a property that is a plain value has none."""
+NUMBER_BITS: Final = 1024
+"""Integers beyond a double's exponent range are no trait of a person, and cost quadratic time to print."""
+HARD_BULK_USERS: Final = 10_000
+"""Whatever the setting says: every user of a job needs a place of its own in the stamp."""
+HARD_RECIPIENTS: Final = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What the face accepts; the defaults are those of the rules."""
+
+    bulk_users: int = 100
+    recipients: int = 1_000
+    properties_bytes: int = 256 * 1024
+    future: timedelta = timedelta(minutes=5)
+    """How far ahead of this machine's clock `occurred_at` may lie."""

@@ -1,0 +1,91 @@
+"""What is set from outside: every environment variable that Rollcall reads, in one place.
+
+Values never show in `repr`: URLs hold passwords.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from rollcall_shared.errors import NotConfigured
+from rollcall_shared.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings of one process."""
+
+    broker_url: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    limits: Limits = field(default_factory=Limits)
+    history: timedelta = timedelta(days=30)
+    """How much history a merge carries over, counted back from the merge's stamp."""
+    settling: timedelta = timedelta(hours=24)
+    """How long after a delete the user's values are erased."""
+    outcomes: timedelta = timedelta(days=7)
+    """How long what became of a job can be asked after it was decided."""
+    dead_letters: timedelta = timedelta(days=30)
+    """How long a dead letter is kept for somebody to look at."""
+    outbox_url: str | None = field(default=None, repr=False)
+    """The application's database that holds its outbox; by default the one of `database_url`."""
+    resend: timedelta = timedelta(seconds=60)
+    """How long after a job of the outbox was sent it is sent again, if no worker has decided it; then ever later."""
+    erasure_key: str = field(default="rollcall", repr=False)
+    """Keys the hash by which a receipt names an erased id; set it to a secret of your own."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read `ROLLCALL_*` from `env`, by default the process's environment.
+
+        Raises:
+            NotConfigured: a variable does not hold a number.
+        """
+        env = os.environ if env is None else env
+        default = cls()
+        return cls(
+            broker_url=env.get("ROLLCALL_BROKER_URL") or None,
+            database_url=env.get("ROLLCALL_DATABASE_URL") or None,
+            limits=Limits(
+                bulk_users=int(_number(env, "ROLLCALL_BULK_USERS", default.limits.bulk_users)),
+                recipients=int(_number(env, "ROLLCALL_RECIPIENTS", default.limits.recipients)),
+                properties_bytes=int(_number(env, "ROLLCALL_PROPERTIES_BYTES", default.limits.properties_bytes)),
+                future=timedelta(
+                    seconds=_number(env, "ROLLCALL_FUTURE_SECONDS", default.limits.future.total_seconds())
+                ),
+            ),
+            history=timedelta(days=_number(env, "ROLLCALL_HISTORY_DAYS", default.history / timedelta(days=1))),
+            settling=timedelta(hours=_number(env, "ROLLCALL_SETTLING_HOURS", default.settling / timedelta(hours=1))),
+            outcomes=timedelta(days=_number(env, "ROLLCALL_OUTCOME_DAYS", default.outcomes / timedelta(days=1))),
+            dead_letters=timedelta(
+                days=_number(env, "ROLLCALL_DEAD_LETTER_DAYS", default.dead_letters / timedelta(days=1))
+            ),
+            outbox_url=env.get("ROLLCALL_OUTBOX_URL") or None,
+            resend=timedelta(seconds=_number(env, "ROLLCALL_RESEND_SECONDS", default.resend.total_seconds())),
+            erasure_key=env.get("ROLLCALL_ERASURE_KEY") or default.erasure_key,
+        )
+
+    def need_broker_url(self) -> str:
+        if not self.broker_url:
+            raise NotConfigured("ROLLCALL_BROKER_URL is not set, such as redis://127.0.0.1:6379/0")
+        return self.broker_url
+
+    def need_outbox_url(self) -> str:
+        return self.outbox_url or self.need_database_url()
+
+    def need_database_url(self) -> str:
+        if not self.database_url:
+            raise NotConfigured("ROLLCALL_DATABASE_URL is not set, such as postgresql://user@127.0.0.1:5432/app")
+        return self.database_url
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        raise NotConfigured(f"{name} must be a number") from None
