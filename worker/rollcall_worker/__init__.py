@@ -1,0 +1,1 @@
+"""Applies jobs to Postgres, idempotently and in any order."""
