@@ -1,0 +1,77 @@
+"""Bring the database's schema up to date: `python -m rollcall_worker.migrate [--print]`.
+
+Safe to run at any time and by several at once: one waits for the other (an advisory lock), and then finds nothing to
+do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from rollcall_shared.errors import NotConfigured, RollcallError, Unavailable
+from rollcall_shared.settings import Settings
+from rollcall_worker.store.connecting import sqlalchemy_url
+
+_LOCK = 0x526F6C6C63616C6C
+"""Key of the advisory lock: the bytes of "Rollcall"."""
+
+
+def migrate(database_url: str) -> None:
+    """Apply every migration that the database lacks."""
+    try:
+        engine = create_engine(sqlalchemy_url(database_url))
+    except (ArgumentError, ModuleNotFoundError):  # no URL at all, or one of another database
+        what = "it must be like postgresql://user@127.0.0.1:5432/app"
+        raise NotConfigured(f"the database's URL cannot be used; {what}") from None
+    config = _config()
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            connection.commit()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    except OperationalError as error:
+        said = str(error.orig).partition("\n")[0]
+        raise Unavailable(f"the database could not be migrated: {said}") from error
+    finally:
+        engine.dispose()
+
+
+def print_sql() -> None:
+    """Write to stdout the SQL that builds the schema from nothing."""
+    command.upgrade(_config(), "head", sql=True)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m rollcall_worker.migrate", description="Bring the schema up to date."
+    )
+    parser.add_argument("--print", action="store_true", dest="only_print", help="write the SQL instead of running it")
+    arguments = parser.parse_args()
+    try:
+        if arguments.only_print:
+            print_sql()
+        else:
+            migrate(Settings.from_env().need_database_url())
+    except RollcallError as error:
+        print(f"rollcall: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

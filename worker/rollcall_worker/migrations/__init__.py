@@ -1,0 +1,1 @@
+"""The schema, step by step: numbered migrations, each saying what it does."""

@@ -1,0 +1,65 @@
+"""The store's seam: jobs arrive as text, and each gets an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from rollcall_shared.codec import decode, digest, text_digest
+from rollcall_shared.errors import Undecodable
+from rollcall_shared.jobs import Job
+
+
+class State(StrEnum):
+    """How a job ended, for now or for good."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How one arrival ended. `code` says why a job is dead; it holds no personal data."""
+
+    job_id: str
+    kind: str
+    state: State
+    code: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """A message as it came, and the job it holds, or why it holds none."""
+
+    text: str
+    job: Job | Undecodable
+    digest: bytes
+
+    @classmethod
+    def of(cls, message: object) -> Arrival:
+        """Decode a message; never fails."""
+        text = message if isinstance(message, str) else repr(message)
+        try:
+            job = decode(message)
+            return cls(text=text, job=job, digest=digest(text))
+        except Undecodable as error:
+            return cls(text=text, job=error, digest=text_digest(text))
+
+
+class Store(Protocol):
+    """Keeps what jobs say."""
+
+    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+        """Apply the jobs together, and say in the same order how each ended. `now` in microseconds since 1970.
+
+        Either all is kept or, when this raises, nothing; calling again with the same jobs, in whatever company, is
+        always safe.
+
+        Raises:
+            Unavailable: the store could not be reached, or was too busy; trying again may succeed.
+        """

@@ -1,0 +1,59 @@
+"""Connections to Postgres: one a thread, made when first needed, replaced when lost."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+
+APPLICATION_NAME = "rollcall-worker"
+CONNECT_TIMEOUT_SECONDS = 5
+# Every statement here looks up a few rows by index. Plans are made while the tables are small (a fresh install), when
+# reading all of a table seems cheap, and are kept when they have grown.
+_POINT_LOOKUPS = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+
+
+def sqlalchemy_url(database_url: str) -> str:
+    """The URL with psycopg 3 named as the driver."""
+    for scheme in ("postgresql://", "postgres://"):
+        if database_url.startswith(scheme):
+            return "postgresql+psycopg://" + database_url.removeprefix(scheme)
+    return database_url
+
+
+def libpq_url(database_url: str) -> str:
+    """The URL without SQLAlchemy's driver name."""
+    return database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+class Connections:
+    """A connection for each thread, in autocommit: transactions are opened where they are meant."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = libpq_url(database_url)
+        self._local = threading.local()
+
+    def get(self) -> psycopg.Connection:
+        """This thread's connection, a new one if the last was lost.
+
+        Raises:
+            psycopg.OperationalError: the server cannot be reached.
+        """
+        connection: psycopg.Connection | None = getattr(self._local, "connection", None)
+        if connection is None or connection.closed:
+            connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                application_name=APPLICATION_NAME,
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            )
+            connection.execute(_POINT_LOOKUPS)
+            self._local.connection = connection
+        return connection
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection: psycopg.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None

@@ -1,0 +1,209 @@
+"""The store on Postgres: what `apply` promises, kept through jobs that Postgres cannot hold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from psycopg import Cursor
+
+from rollcall_shared.errors import Unavailable
+from rollcall_shared.jobs import Job
+from rollcall_shared.settings import Settings
+from rollcall_shared.stamps import Stamp, edge
+from rollcall_worker.fold import facts_of, join
+from rollcall_worker.store.arrivals import Arrival, Outcome
+from rollcall_worker.store.compacting import BEGINNING, Place, compact_sightings
+from rollcall_worker.store.deferring import Due, give_up, release, take_due
+from rollcall_worker.store.erasing import erase, erase_left_behind, settled_users
+from rollcall_worker.store.forgetting import forget_letters, forget_outcomes
+from rollcall_worker.store.ledger import admit, bury, dead, letter
+from rollcall_worker.store.receipts import restored
+from rollcall_worker.store.running import TOO_MUCH, Transactions
+from rollcall_worker.store.skipping import tell_skipped
+from rollcall_worker.store.transaction import write
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+logger = logging.getLogger(__name__)
+
+
+class PostgresStore:
+    """Keeps users in Postgres. Threads may share one; each has a connection of its own."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        history: timedelta = timedelta(days=30),
+        future: timedelta = timedelta(minutes=5),
+        settling: timedelta = timedelta(hours=24),
+        outcomes: timedelta = timedelta(days=7),
+        dead_letters: timedelta = timedelta(days=30),
+        erasure_key: str = "rollcall",
+    ) -> None:
+        self._transactions = Transactions(database_url)
+        self._history = history // _MICROSECOND
+        self._future = future // _MICROSECOND
+        self._settling = settling // _MICROSECOND
+        self._outcomes = outcomes // _MICROSECOND
+        self._dead_letters = dead_letters // _MICROSECOND
+        self._erasure_key = erasure_key
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> PostgresStore:
+        """The store that the settings describe."""
+        return cls(
+            settings.need_database_url(),
+            history=settings.history,
+            future=settings.limits.future,
+            settling=settings.settling,
+            outcomes=settings.outcomes,
+            dead_letters=settings.dead_letters,
+            erasure_key=settings.erasure_key,
+        )
+
+    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+        """See `Store.apply`. A job that cannot be kept is found by halving, and dies alone."""
+        if not arrivals:
+            return []
+        try:
+            return self._transactions.run(lambda cursor, heads: self._apply(cursor, arrivals, now, heads))
+        except Unavailable:
+            raise
+        except Exception as error:  # whatever it is, the others in the batch are not to suffer for it
+            if len(arrivals) == 1:
+                return [self._bury(arrivals[0], error, now)]
+        half = len(arrivals) // 2
+        return [*self.apply(arrivals[:half], now=now), *self.apply(arrivals[half:], now=now)]
+
+    def release_due(self, *, now: int, limit: int = 100) -> int:
+        """Apply deferred jobs that are due, once each however many dispatchers there are; return how many.
+
+        One that cannot be kept is found by halving, and dies alone.
+        """
+        taken: list[Due] = []
+        try:
+            return self._transactions.run(lambda cursor, heads: self._release(cursor, now, limit, heads, taken))
+        except Unavailable:
+            raise
+        except Exception as error:  # whatever it is, the others that are due are not to wait for it
+            if limit == 1 and taken:
+                self._give_up(taken[0], error, now)
+                return 1
+            if limit == 1:
+                raise
+        half = limit // 2
+        return self.release_due(now=now, limit=half) + self.release_due(now=now, limit=limit - half)
+
+    def erase_settled(self, *, now: int, limit: int = 100) -> int:
+        """Erase users whose delete has settled, in at most `limit` families; return how many deletes were looked at."""
+        horizon = edge(now - self._settling)
+        users = self._transactions.run(lambda cursor, heads: settled_users(cursor, horizon=horizon, limit=limit))
+        for user in users:
+            self._erase(user, horizon, now)
+        return len(users)
+
+    def erase_at_once(self, user_id: str, *, now: int) -> dict[str, int]:
+        """Erase a deleted user without waiting for its delete to settle; return how many rows of each table.
+
+        What was told and sent goes; the bare fact of the delete stays until it has settled, for jobs from before it
+        may still arrive. Does nothing for a user who was not deleted.
+        """
+        return self._erase(user_id, edge(now), now)
+
+    def _erase(self, user_id: str, horizon: Stamp, now: int) -> dict[str, int]:
+        settled = edge(now - self._settling)
+        return self._transactions.run(
+            lambda cursor, heads: erase(
+                cursor,
+                user_id,
+                horizon=horizon,
+                settled=settled,
+                history=self._history,
+                key=self._erasure_key,
+                now=now,
+            )
+        )
+
+    def compact(self, *, now: int, limit: int = 1_000) -> int:
+        """Take away sightings that can decide nothing any more, `limit` a transaction; return how many."""
+        horizon, taken = edge(now - self._settling), 0
+        after: Place | None = BEGINNING
+        while after is not None:
+            some, after = self._transactions.run(
+                lambda cursor, heads, after=after: compact_sightings(  # type: ignore[misc]
+                    cursor, horizon=horizon, after=after, limit=limit
+                )
+            )
+            taken += some
+        return taken
+
+    def erase_left_behind(self, *, now: int, limit: int = 1_000) -> int:
+        """Erase the history that merges left behind, `limit` spans a transaction; return how many rows."""
+        horizon, erased = edge(now - self._settling), 0
+        after: tuple[str, str] | None = ("", "")
+        while after is not None:
+            rows, after = self._transactions.run(
+                lambda cursor, heads, after=after: erase_left_behind(  # type: ignore[misc]
+                    cursor, horizon=horizon, after=after, limit=limit
+                )
+            )
+            erased += rows
+        return erased
+
+    def forget_outcomes(self, *, now: int, limit: int = 1_000) -> int:
+        """Forget outcomes older than their retention, at most `limit`; return how many."""
+        horizon = now - self._outcomes
+        return self._transactions.run(lambda cursor, heads: forget_outcomes(cursor, horizon=horizon, limit=limit))
+
+    def forget_letters(self, *, now: int, limit: int = 100) -> int:
+        """Forget dead letters older than their retention, at most `limit`; return how many."""
+        horizon = now - self._dead_letters
+        return self._transactions.run(lambda cursor, heads: forget_letters(cursor, horizon=horizon, limit=limit))
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._transactions.close()
+
+    def _apply(self, cursor: Cursor, arrivals: Sequence[Arrival], now: int, heads: frozenset[str]) -> list[Outcome]:
+        admission = admit(cursor, arrivals, now=now, future=self._future)
+        self._keep(cursor, admission.to_apply, now, heads)
+        return admission.outcomes
+
+    def _release(self, cursor: Cursor, now: int, limit: int, heads: frozenset[str], taken: list[Due]) -> int:
+        taken[:] = take_due(cursor, now=now, limit=limit)
+        self._keep(cursor, release(cursor, taken, now=now), now, heads)
+        return len(taken)
+
+    def _keep(self, cursor: Cursor, jobs: Sequence[Job], now: int, heads: frozenset[str]) -> None:
+        facts = join({}, (fact for job in jobs for fact in facts_of(job)))
+        if facts:
+            horizon = edge(now - self._settling)
+            join(facts, restored(cursor, facts.values(), horizon=horizon, key=self._erasure_key))
+            write(cursor, facts.values(), history=self._history, heads=heads)
+            tell_skipped(cursor, jobs)
+
+    def _bury(self, arrival: Arrival, error: Exception, now: int) -> Outcome:
+        code, reason = _why(error)
+        self._transactions.run(lambda cursor, heads: bury(cursor, [letter(arrival, code, reason)], now))
+        return dead(arrival, code)
+
+    def _give_up(self, due: Due, error: Exception, now: int) -> None:
+        code, reason = _why(error)
+        self._transactions.run(lambda cursor, heads: give_up(cursor, due, code, reason, now=now))
+
+
+def _why(error: Exception) -> tuple[str, str]:
+    """Why a job is dead that could not be kept."""
+    # the class of the error only: its text may quote the value
+    name = type(error).__name__
+    code, reason = (
+        ("unstorable", f"Postgres cannot hold it ({name})")
+        if isinstance(error, TOO_MUCH)
+        else ("failed", f"applying it failed ({name})")
+    )
+    logger.error("%s: %s", code, reason)
+    return code, reason

@@ -1,0 +1,162 @@
+-- name: settled
+-- Users whose delete has settled, the longest first; whoever holds one of them is passed over until later.
+SELECT ended
+FROM rollcall.endings
+WHERE heir IS NULL
+    AND stamp < %(horizon)s
+ORDER BY stamp
+LIMIT %(limit)s;
+
+-- name: erase_users
+-- Take the ids of which nothing is left to know.
+DELETE FROM rollcall.users
+WHERE id = ANY(%(ids)s);
+
+-- name: keep_users
+-- What is left of ids that were used again.
+UPDATE rollcall.users AS u
+SET data = n.data,
+    since = n.since,
+    stamps = n.stamps,
+    first = n.first,
+    born = NULL,
+    last = n.last
+FROM json_to_recordset(%(users)s::json) AS n (
+    id text, data jsonb, since text, stamps jsonb, first text, last text
+)
+WHERE u.id = n.id;
+
+-- name: erase_sightings
+-- Take the sightings of those who are gone.
+DELETE FROM rollcall.sightings AS s
+USING json_to_recordset(%(gone)s::json) AS n (id text, until text)
+WHERE s.user_id = n.id
+    AND s.stamp < n.until
+RETURNING n.id;
+
+-- name: erase_choices
+-- Take the preference sets of those who are gone.
+DELETE FROM rollcall.choices AS c
+USING json_to_recordset(%(gone)s::json) AS n (id text, until text)
+WHERE c.user_id = n.id
+    AND c.stamp < n.until
+RETURNING n.id;
+
+-- name: erase_endings
+-- Take merges and deletes that say nothing any more.
+DELETE FROM rollcall.endings
+WHERE stamp = ANY(%(stamps)s);
+
+-- name: erase_messages
+-- Take the messages, with their marks, that were addressed to those who are gone.
+WITH gone AS (
+    DELETE FROM rollcall.messages AS m
+    USING json_to_recordset(%(gone)s::json) AS n (id text, until text)
+    WHERE m.recipient = n.id
+        AND m.stamp < n.until
+    RETURNING m.id, n.id AS name
+), unmarked AS (
+    DELETE FROM rollcall.marks
+    WHERE message_id IN (SELECT gone.id FROM gone)
+)
+SELECT name
+FROM gone;
+
+-- name: erase_activities
+-- Take the activities of those who are gone, and say of which triggers.
+DELETE FROM rollcall.activities AS a
+USING json_to_recordset(%(gone)s::json) AS n (id text, until text)
+WHERE a.recipient = n.id
+    AND a.stamp < n.until
+RETURNING n.id, a.job_id;
+
+-- name: erase_triggers
+-- Take the triggers that have no recipient left.
+DELETE FROM rollcall.triggers AS t
+WHERE t.job_id = ANY(%(job_ids)s)
+    AND NOT EXISTS (SELECT 1 FROM rollcall.activities AS a WHERE a.job_id = t.job_id);
+
+-- name: forget_actors
+-- Leave an actor that is nobody's id, which is shown as the missing user.
+UPDATE rollcall.triggers AS t
+SET actor = ''
+FROM json_to_recordset(%(gone)s::json) AS n (id text, until text)
+WHERE t.actor = n.id
+    AND t.stamp < n.until
+RETURNING n.id;
+
+-- name: forget_skipped
+-- Take those who are gone out of the outcomes of triggers that skipped them.
+UPDATE rollcall.jobs AS j
+SET detail = jsonb_set(j.detail, '{skipped}', (j.detail -> 'skipped') - %(ids)s::text[])
+WHERE j.detail ? 'skipped'
+    AND j.detail -> 'skipped' ?| %(ids)s::text[];
+
+-- name: erase_letters
+-- Take the dead letters from before the horizon that name those who are gone.
+DELETE FROM rollcall.dead_letters AS d
+USING unnest(%(texts)s::text[]) AS n (quoted)
+WHERE d.died_at < rollcall.moment(%(horizon)s)
+    AND position(convert_to(n.quoted, 'UTF8') IN d.body) > 0;
+
+-- name: compact_sightings
+-- Take sightings that can decide nothing any more: settled, of users whom no merge or delete names, neither their first
+-- (which stands in `users`) nor their last.
+WITH old AS (
+    SELECT user_id, stamp
+    FROM rollcall.sightings
+    WHERE (user_id, stamp) > (%(user_id)s, %(stamp)s)
+    ORDER BY user_id, stamp
+    LIMIT %(limit)s
+), gone AS (
+    DELETE FROM rollcall.sightings AS s
+    USING old, rollcall.users AS u
+    WHERE s.user_id = old.user_id
+        AND s.stamp = old.stamp
+        AND u.id = s.user_id
+        AND u.family IS NULL
+        AND s.stamp < u.last
+        AND s.stamp < %(horizon)s
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone), last.user_id, last.stamp
+FROM old AS last
+ORDER BY last.user_id DESC, last.stamp DESC
+LIMIT 1;
+
+-- name: erase_left_behind
+-- Take the messages and activities that merges left behind: older than the history that the primary took over.
+WITH behind AS (
+    SELECT name, since, until
+    FROM rollcall.spans
+    WHERE owner IS NULL
+        AND until < %(horizon)s
+        AND (name, since) > (%(name)s, %(since)s)
+    ORDER BY name, since
+    LIMIT %(limit)s
+), messages AS (
+    DELETE FROM rollcall.messages AS m
+    USING behind
+    WHERE m.recipient = behind.name
+        AND m.stamp >= behind.since
+        AND m.stamp < behind.until
+    RETURNING m.id
+), marks AS (
+    DELETE FROM rollcall.marks
+    WHERE message_id IN (SELECT messages.id FROM messages)
+), activities AS (
+    DELETE FROM rollcall.activities AS a
+    USING behind
+    WHERE a.recipient = behind.name
+        AND a.stamp >= behind.since
+        AND a.stamp < behind.until
+    RETURNING a.job_id
+)
+SELECT
+    (SELECT count(*) FROM messages) + (SELECT count(*) FROM activities) AS erased,
+    (SELECT array_agg(DISTINCT job_id) FROM activities) AS job_ids,
+    last.name,
+    last.since
+FROM behind AS last
+ORDER BY last.name DESC, last.since DESC
+LIMIT 1;

@@ -1,0 +1,52 @@
+"""Receipts: that an id was erased, known by a keyed hash of it. They stand in for the deletes that erasure took away.
+
+A job stamped before such a delete and arriving years later must not bring the user back. So what is told with a stamp
+from before the horizon (rare: it comes later than the settling time) is checked against the receipts, and the delete
+is restored beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+from psycopg import Cursor
+
+from rollcall_shared.stamps import Stamp
+from rollcall_worker.fold import Ended, Fact, Seen, Told
+from rollcall_worker.store.statements import load
+
+_RECEIPTS: Final = load("receipts")
+_KEY_BYTES: Final = hashlib.blake2b.MAX_KEY_SIZE
+_HASH_BYTES: Final = 16
+
+
+def id_hash(user_id: str, key: str) -> bytes:
+    """The name under which a receipt knows an erased id."""
+    return hashlib.blake2b(user_id.encode(), key=key.encode()[:_KEY_BYTES], digest_size=_HASH_BYTES).digest()
+
+
+def restored(cursor: Cursor, facts: Iterable[Fact], *, horizon: Stamp, key: str) -> list[Ended]:
+    """The erased deletes that these facts come too late for."""
+    earliest: dict[str, Stamp] = {}
+    for fact in facts:
+        if fact.stamp < horizon and isinstance(fact, (Seen, Told, Ended)):
+            for user in {fact.user, *_heirs(fact)}:
+                earliest[user] = min(fact.stamp, earliest.get(user, fact.stamp))
+    if not earliest:
+        return []
+    hashes = {id_hash(user, key): user for user in earliest}
+    cursor.execute(_RECEIPTS["receipts_of"], {"hashes": list(hashes)})
+    found = [(hashes[bytes(hash_)], Stamp(stamp)) for hash_, stamp in cursor]
+    return [Ended(_beside(stamp, user, key), user, None) for user, stamp in found if earliest[user] < stamp]
+
+
+def _heirs(fact: Fact) -> tuple[str, ...]:
+    return (fact.heir,) if isinstance(fact, Ended) and fact.heir is not None else ()
+
+
+def _beside(stamp: Stamp, user: str, key: str) -> Stamp:
+    # one delete may have ended several ids, and an ending is known by its stamp: this one sorts right behind it
+    # (its own is made of a place behind a "!"; one without was restored before)
+    return Stamp(f"{stamp}.{id_hash(user, key).hex()[:8]}") if stamp[-5] == "!" else stamp

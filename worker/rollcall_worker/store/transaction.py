@@ -1,0 +1,83 @@
+"""Writes facts within an open transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+
+from psycopg import Cursor
+
+from rollcall_worker.fold import Fact
+from rollcall_worker.store.families import refold
+from rollcall_worker.store.lines import Line, Lines, lines_of
+from rollcall_worker.store.statements import load
+
+_USERS = load("users")
+_CHOICES = load("choices")
+_SIGHTINGS = load("sightings")
+_ENDINGS = load("endings")
+_HISTORY = load("history")
+
+
+class FamiliesNotHeld(Exception):
+    """A user turned out to belong to families whose heads are not locked; roll back, and hold them from the start."""
+
+    def __init__(self, heads: Collection[str]) -> None:
+        self.heads = frozenset(heads)
+        super().__init__(f"{len(self.heads)} families to hold")
+
+
+def write(cursor: Cursor, facts: Iterable[Fact], *, history: int, heads: frozenset[str]) -> None:
+    """Keep the facts (the newest of each slot), and show what they change.
+
+    `history` is how much of it a merge carries over, in microseconds; `heads` are the families that an earlier attempt
+    found in its way. Raises `FamiliesNotHeld` when there are more.
+    """
+    lines = lines_of(facts)
+    if lines.users:
+        families = _tell(cursor, lines, heads)
+    _insert(cursor, _CHOICES["choose"], choices=lines.choices)
+    _insert(cursor, _HISTORY["trigger"], triggers=lines.triggers)
+    _insert(cursor, _HISTORY["activity"], activities=lines.activities)
+    _insert(cursor, _HISTORY["message"], messages=lines.messages)
+    _insert(cursor, _HISTORY["mark"], marks=lines.marks)
+    _insert(cursor, _ENDINGS["end"], endings=lines.endings)
+    if lines.users and (families or lines.ended):
+        refold(cursor, families, lines.ended, history=history)
+
+
+def hold(cursor: Cursor, heads: Collection[str]) -> set[str]:
+    """Lock the heads of families; return those that were there. Erasure may have taken one, and named its family
+    anew.
+    """
+    if not heads:
+        return set()
+    cursor.execute(_USERS["lock_heads"], {"heads": sorted(heads)})
+    return {head for (head,) in cursor}
+
+
+def _tell(cursor: Cursor, lines: Lines, heads: frozenset[str]) -> set[str]:
+    """Hold the families, tell the users; return the families they belong to."""
+    ids = lines.ids
+    cursor.execute(_USERS["families_of"], {"ids": ids})
+    held = hold(cursor, heads | {family for (family,) in cursor})
+    cursor.execute(_USERS["tell"], {"users": json.dumps(lines.users)})
+    told = cursor.fetchall()
+    families = {family for _, family, _ in told if family is not None}
+    if not families <= held:
+        raise FamiliesNotHeld(families | held)
+    new = {id_ for id_, _, is_new in told if is_new}
+    # the earliest sighting of a new user stands in its row
+    sightings = [
+        {"user_id": user, "stamp": stamp}
+        for user, stamps in lines.seen.items()
+        for stamp in (stamps[1:] if user in new else stamps)
+    ]
+    _insert(cursor, _SIGHTINGS["sight"], sightings=sightings)
+    return families
+
+
+def _insert(cursor: Cursor, statement: str, **lines: list[Line]) -> None:
+    ((name, values),) = lines.items()
+    if values:
+        cursor.execute(statement, {name: json.dumps(values)})
