@@ -1,0 +1,107 @@
+"""The Celery application of the workers: `celery -A rollcall_worker.app worker -Q live`.
+
+Wiring only: which broker, which queues, which settings and why. Producers need none of this; they send by task name.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from celery import Celery
+from celery.signals import celeryd_init
+from kombu.entity import Exchange, Queue
+
+from rollcall_shared.codec import decode
+from rollcall_shared.errors import NotConfigured, Undecodable
+from rollcall_shared.routing import LIVE, QUEUES, TASK_PREFIX
+from rollcall_shared.settings import Settings
+from rollcall_shared.summaries import summary
+from rollcall_worker.retrying import LONGEST_PAUSE_SECONDS
+
+TIME_LIMIT_SECONDS: Final = 60
+
+
+class RollcallCelery(Celery):  # type: ignore[misc]  # Celery ships no types
+    """Shows a summary of each job to whoever watches, never its body; for jobs sent on from a worker too, such as
+    retries.
+    """
+
+    def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        if name.startswith(TASK_PREFIX):
+            options |= {"argsrepr": _shown(args), "kwargsrepr": "{}"}
+        return super().send_task(name, args, kwargs, **options)
+
+
+def _shown(args: Any) -> str:
+    try:
+        return f"({summary(decode(args[0]))})"
+    except (Undecodable, TypeError, LookupError):
+        return "(not a job)"
+
+
+def _queue(name: str) -> Queue:
+    # an exchange each: left to Celery, all queues would be bound to the default one under the same key
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+
+
+def make_app(settings: Settings) -> RollcallCelery:
+    """The application for these settings."""
+    app = RollcallCelery("rollcall", include=["rollcall_worker.tasks"])
+    app.conf.update(
+        # not broker_url: a CELERY_BROKER_URL meant for the application would override it
+        broker_read_url=settings.broker_url,
+        broker_write_url=settings.broker_url,
+        # JSON only: a pickled message is refused before it is opened
+        task_serializer="json",
+        accept_content=["json"],
+        # outcomes are in Postgres; a result backend would only cost
+        task_ignore_result=True,
+        # acknowledged after the commit: a worker that dies in between leaves the job to another
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_time_limit=TIME_LIMIT_SECONDS,
+        task_queues=[_queue(name) for name in QUEUES],
+        task_default_queue=LIVE,
+        task_create_missing_queues=False,
+        worker_prefetch_multiplier=16,
+        worker_disable_rate_limits=True,
+        worker_send_task_events=True,
+        worker_hijack_root_logger=False,
+        # a thread at work cannot be cancelled, and its job is safe to run again
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            # the stock transport never renews it: longer than any job and any pause before a retry together
+            "visibility_timeout": 2 * (TIME_LIMIT_SECONDS + LONGEST_PAUSE_SECONDS),
+            # stock waits 100 s between sweeps, and 5 minutes for a sweeper that died
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "unacked_mutex_expire": 15,
+            "priority_steps": [0],
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+    )
+    return app
+
+
+app: Final = make_app(Settings.from_env())
+
+
+def need_settings(**_: Any) -> None:
+    """Refuse to start a worker that lacks a URL: Celery would look for another broker, and fail each job for want of a
+    database.
+    """
+    try:
+        settings = Settings.from_env()
+        settings.need_broker_url()
+        settings.need_database_url()
+    except NotConfigured as error:
+        sys.exit(f"rollcall: {error}")
+
+
+celeryd_init.connect(need_settings)

@@ -1,0 +1,112 @@
+"""What Rollcall does by itself, in a loop: `python -m rollcall_worker.upkeep`. Run as many as you like; they share
+the work.
+
+A plain process rather than a Celery queue with a beat: what is deferred or to be erased stands in Postgres, and must
+happen even when Redis is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rollcall_shared.errors import RollcallError, Unavailable
+from rollcall_shared.settings import Settings
+from rollcall_worker.retrying import pause
+from rollcall_worker.store import PostgresStore
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 100
+FORGET: Final = 1_000
+"""Outcomes forgotten in one transaction: about 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something to do every so many seconds; `work` is given the time, and returns whether more of it is waiting."""
+
+    name: str
+    every: float
+    work: Callable[[int], bool]
+
+
+def duties(store: PostgresStore) -> list[Duty]:
+    """What there is to do."""
+
+    def erase_left_behind(now: int) -> bool:
+        store.erase_left_behind(now=now)
+        return False  # it goes through all of them at once
+
+    def compact(now: int) -> bool:
+        store.compact(now=now)
+        return False
+
+    return [
+        Duty("release deferred jobs", 1, lambda now: store.release_due(now=now, limit=BATCH) == BATCH),
+        Duty("erase deleted users", 60, lambda now: store.erase_settled(now=now, limit=BATCH) == BATCH),
+        Duty("erase history left behind", 3600, erase_left_behind),
+        Duty("compact sightings", 3600, compact),
+        Duty("forget old outcomes", 600, lambda now: store.forget_outcomes(now=now, limit=FORGET) == FORGET),
+        Duty("forget old dead letters", 600, lambda now: store.forget_letters(now=now, limit=BATCH) == BATCH),
+    ]
+
+
+def run(duties: Sequence[Duty], stopped: threading.Event, clock: Callable[[], float] = time.time) -> None:
+    """See to each duty in its time, until `stopped`. Each has a thread, so that no deferred job is late because a
+    long erasure is under way.
+    """
+    threads = [threading.Thread(target=see_to, args=(duty, stopped, clock), name=duty.name) for duty in duties]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def see_to(duty: Duty, stopped: threading.Event, clock: Callable[[], float] = time.time) -> None:
+    """See to one duty, until `stopped`. Outlives a database that is away for a while, and its own mistakes."""
+    failures = 0
+    while not stopped.is_set():
+        try:
+            more = duty.work(int(clock() * 1_000_000))
+            failures = 0
+        except Unavailable as error:
+            logger.warning("upkeep: %s: %s; trying again", duty.name, error)
+            stopped.wait(pause(failures))
+            failures += 1
+        except Exception as error:
+            # where, but not what it says: that may quote personal data
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("upkeep: %s failed (%s); trying again\n%s", duty.name, type(error).__name__, where)
+            stopped.wait(pause(failures))
+            failures += 1
+        else:
+            if not more:
+                stopped.wait(duty.every)
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        store = PostgresStore.from_settings(Settings.from_env())
+    except RollcallError as error:
+        print(f"rollcall: {error}", file=sys.stderr)
+        return 1
+    logger.info("upkeep: started")
+    run(duties(store), stopped)
+    logger.info("upkeep: stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
