@@ -1,0 +1,211 @@
+"""The way in: one object for everything an application asks of Rollcall."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from rollcall.activities import Activities
+from rollcall.buffering import Buffer, BufferingDesk
+from rollcall.desk import Clock, Desk
+from rollcall.feeds import Feeds
+from rollcall.jobs import Jobs
+from rollcall.messages import Messages
+from rollcall.sending import Sender
+from rollcall.users import Users
+from rollcall.workflows import Workflows
+from rollcall_shared.limits import Limits
+from rollcall_shared.settings import Settings
+
+
+class Rollcall:
+    """Tells Rollcall about users, and asks about them. Make one per process; threads and forked children may share it.
+
+    Nothing is connected before it is needed. Writes need the broker and return once it has the job; reads need the
+    database and the extra `read`. Each fails with `NotConfigured` when its URL is not set.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker_url: str | None = None,
+        database_url: str | None = None,
+        limits: Limits | None = None,
+        history: timedelta | None = None,
+        sender: Sender | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare to talk to the broker and the database.
+
+        broker_url: such as `redis://127.0.0.1:6379/0`.
+        database_url: such as `postgresql://user@127.0.0.1:5432/app`.
+        limits: what is accepted; the workers need no change when it is raised.
+        history: how far back a merge carries messages and activities over, for previews; the workers' setting is what
+            counts.
+        sender: another way to send jobs than straight to the broker.
+        clock: the time in microseconds since 1970, for tests.
+
+        Raises:
+            NotConfigured: the broker's URL cannot be used.
+        """
+        default = Settings()
+        settings = Settings(
+            broker_url=broker_url,
+            database_url=database_url,
+            limits=limits or default.limits,
+            history=default.history if history is None else history,
+        )
+        self._sit_at(Desk(settings, sender or _direct(broker_url), clock or _now))
+
+    def _sit_at(self, desk: Desk) -> None:
+        self._desk = desk
+        self._users = Users(desk)
+        self._workflows = Workflows(desk)
+        self._feeds = Feeds(desk)
+        self._messages = Messages(desk)
+        self._activities = Activities(desk)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Make one from `ROLLCALL_BROKER_URL`, `ROLLCALL_DATABASE_URL` and the other `ROLLCALL_*` settings of `env`.
+
+        env: by default the environment of the process. A URL that is missing is reported by the first call that needs
+            it.
+
+        Raises:
+            NotConfigured: a setting does not hold what it should.
+        """
+        settings = Settings.from_env(env)
+        return cls(
+            broker_url=settings.broker_url,
+            database_url=settings.database_url,
+            limits=settings.limits,
+            history=settings.history,
+        )
+
+    @property
+    def users(self) -> Users:
+        """Tell about users, end and merge them, read them."""
+        return self._users
+
+    @property
+    def workflows(self) -> Workflows:
+        """Start workflows."""
+        return self._workflows
+
+    @property
+    def feeds(self) -> Feeds:
+        """Read feeds."""
+        return self._feeds
+
+    @property
+    def messages(self) -> Messages:
+        """Read messages of every channel, and mark them."""
+        return self._messages
+
+    @property
+    def activities(self) -> Activities:
+        """Read what was triggered for users, and by them."""
+        return self._activities
+
+    @property
+    def jobs(self) -> Jobs:
+        """Ask what became of jobs."""
+        return self._desk.jobs
+
+    def outbox(self, transaction: Any) -> Rollcall:
+        """Tell Rollcall within a transaction of your own database: `rc.outbox(session).users.identify(...)`.
+
+        Each job becomes a row of your table `rollcall_outbox`, written by your transaction and gone with its rollback.
+        After the commit the relay (`rollcall relay`) sends it, and again until a worker has applied it: nothing is
+        lost even if Redis is. Needs no broker here. The table: `rollcall outbox create`, or `rollcall.outbox`.
+
+        transaction: a SQLAlchemy `Session` or `Connection`, Django's `django.db.connection`, or a DBAPI connection
+            such as psycopg's. Errors of the database are its own, as of any other statement.
+        """
+        from rollcall.outbox import OutboxSender
+
+        return self.through(OutboxSender(transaction))
+
+    def buffered(
+        self, *, max_users: int = 100, max_seconds: float = 1.0, max_waiting: int = 10_000, block_seconds: float = 1.0
+    ) -> BufferedRollcall:
+        """Identify from a hot path without waiting for the broker: a face that gathers identifies into bulk jobs.
+
+        Make one per process, and `close()` it at the end (a `with` does). See `rollcall.buffering` for what is
+        promised, and what a killed process loses.
+
+        max_users: send when so many are gathered; at most `limits.bulk_users`.
+        max_seconds: send when the first of them has waited so long.
+        max_waiting: hold at most so many users; then a call waits for the broker.
+        block_seconds: how long such a call waits before it raises `BufferFull`.
+        """
+        return BufferedRollcall(
+            self._desk,
+            max_users=max_users,
+            max_seconds=max_seconds,
+            max_waiting=max_waiting,
+            block_seconds=block_seconds,
+        )
+
+    def through(self, sender: Sender) -> Rollcall:
+        """The same face, whose jobs go to `sender`. It reads with the connections of this one."""
+        other = Rollcall.__new__(Rollcall)
+        other._sit_at(self._desk.through(sender))
+        return other
+
+    def close(self) -> None:
+        """Close all connections. A later call opens them again."""
+        self._desk.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class BufferedRollcall(Rollcall):
+    """A Rollcall whose `users.identify` returns before the broker has the job. Everything else is sent at once."""
+
+    def __init__(
+        self, desk: Desk, *, max_users: int, max_seconds: float, max_waiting: int, block_seconds: float
+    ) -> None:
+        most = desk.limits.bulk_users
+        if not 1 <= max_users <= most:
+            raise ValueError(f"max_users must be 1 to {most}, the users that a bulk job may have")
+        if max_waiting < 1 or max_seconds < 0 or block_seconds < 0:
+            raise ValueError("max_waiting must be at least 1, and no time negative")
+        self._buffer = Buffer(
+            desk.sender().send,
+            max_users=max_users,
+            max_seconds=max_seconds,
+            max_waiting=max_waiting,
+            block_seconds=block_seconds,
+        )
+        self._sit_at(BufferingDesk(desk, self._buffer))
+
+    def flush(self) -> None:
+        """Return when the broker has everything that was told before.
+
+        Raises:
+            NotSent: it did not take it; all is kept and will be tried again.
+        """
+        self._buffer.flush()
+
+
+def _direct(broker_url: str | None) -> Sender | None:
+    if not broker_url:
+        return None
+    from rollcall.sending.direct import DirectSender  # Celery takes its time to import; those who only read do without
+
+    return DirectSender(broker_url)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000

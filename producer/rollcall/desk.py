@@ -1,0 +1,112 @@
+"""What the parts of the face share: where jobs are sent, who reads, which limits hold, what time it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from rollcall.forks import forget_in_children
+from rollcall.jobs import Job, Jobs
+from rollcall.making import Options, build, placed
+from rollcall.reading import Reader, open_reader
+from rollcall.sending import Sender
+from rollcall_shared import jobs
+from rollcall_shared.errors import Problem
+from rollcall_shared.limits import Limits
+from rollcall_shared.settings import Settings
+
+J = TypeVar("J", bound=jobs.Job)
+Clock = Callable[[], int]
+"""Tells the time in microseconds since 1970."""
+
+
+class Desk:
+    """Makes jobs of calls, hands them to the sender, and opens the reader when one is first needed."""
+
+    def __init__(self, settings: Settings, sender: Sender | None, clock: Clock) -> None:
+        self._settings = settings
+        self._sender = sender
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._reader: Reader | None = None
+        self.jobs = Jobs(self.reader, self.sender)
+        forget_in_children(self)
+
+    @property
+    def limits(self) -> Limits:
+        return self._settings.limits
+
+    def send(
+        self,
+        model: type[jobs.Job],
+        found: list[Problem],
+        options: Options,
+        renames: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Build the job and send it."""
+        job = self.make(model, found, options, renames, **fields)
+        self.sender().send(job)
+        return Job(self.jobs, job)
+
+    def make(
+        self,
+        model: type[J],
+        found: list[Problem],
+        options: Options,
+        renames: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> J:
+        """Build the job, whose options are looked at here."""
+        place = placed(found, self._clock(), self.limits.future, **options)
+        return build(model, found, renames=renames or {}, **place, **fields)
+
+    def through(self, sender: Sender) -> Desk:
+        """A desk whose jobs go to `sender`; limits, clock and reader are this one's."""
+        return Branch(self, sender)
+
+    def sender(self) -> Sender:
+        """Where the jobs go.
+
+        Raises:
+            NotConfigured: there is no broker URL.
+        """
+        if self._sender is None:
+            self._settings.need_broker_url()
+            raise AssertionError("a broker URL always comes with a sender")
+        return self._sender
+
+    def reader(self) -> Reader:
+        """The reader of the database.
+
+        Raises:
+            NotConfigured: there is no database URL, or the extra `read` is not installed.
+        """
+        with self._lock:
+            if self._reader is None:
+                self._reader = open_reader(self._settings.need_database_url(), self._settings.history)
+            return self._reader
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        if self._sender is not None:
+            self._sender.close()
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+
+    def forget_connections(self) -> None:
+        # sender and reader see to their own; a lock that another thread held at the fork is never given back
+        self._lock = threading.Lock()
+
+
+class Branch(Desk):
+    """A desk beside another one, with its reader. Closing it closes only what it sends through."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        super().__init__(desk._settings, sender, desk._clock)
+        self._desk = desk
+
+    def reader(self) -> Reader:
+        return self._desk.reader()

@@ -1,0 +1,86 @@
+"""The connections to Postgres: made when first needed, bounded in their waiting, never shared with a forked child."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from rollcall.forks import forget_in_children
+from rollcall_shared.errors import NotConfigured, Unavailable
+
+_CONNECT_SECONDS: Final = 5
+_POOL_SECONDS: Final = 10
+_UNDEFINED_TABLE: Final = "42P01"
+
+
+class Database:
+    """Lends connections to one Postgres."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = make_url(url).set(drivername="postgresql+psycopg")
+            scheme = make_url(url).get_backend_name()
+        except (ArgumentError, ValueError):
+            scheme = ""
+        if scheme not in ("postgresql", "postgres"):
+            raise NotConfigured(
+                "the database's URL cannot be used; it must be like postgresql://user@127.0.0.1:5432/app"
+            )
+        self._lock = threading.Lock()
+        self._engine = self._open()
+        forget_in_children(self)
+
+    @contextmanager
+    def connect(self, isolation: str = "AUTOCOMMIT", *, readonly: bool = True) -> Iterator[Connection]:
+        """A connection for a few questions. With `REPEATABLE READ` all of them see the same moment. Nothing can be
+        written by mistake: who means to write says `readonly=False`.
+
+        Raises:
+            Unavailable: Postgres could not be reached, or the connection broke.
+            NotConfigured: Rollcall's tables are not there.
+        """
+        try:
+            with self._engine.connect() as connection:
+                yield connection.execution_options(isolation_level=isolation, postgresql_readonly=readonly)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise Unavailable(f"the database could not be reached or did not answer{_said(error)}") from error
+        except ProgrammingError as error:
+            if getattr(error.orig, "sqlstate", None) != _UNDEFINED_TABLE:
+                raise
+            raise NotConfigured("the database has no tables of Rollcall yet; run `rollcall migrate`") from error
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise Unavailable("the connection to the database broke") from error
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; new ones are opened when needed."""
+        self._engine.dispose()
+
+    def forget_connections(self) -> None:
+        # close=False: closing a socket here would say goodbye to the server in the parent's name
+        self._engine.dispose(close=False)
+
+    def _open(self) -> Engine:
+        return create_engine(
+            self._url,
+            pool_pre_ping=True,
+            pool_timeout=_POOL_SECONDS,
+            hide_parameters=True,  # ids and filters are personal data, and errors are logged
+            connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "rollcall"},
+        )
+
+
+def _said(error: Exception) -> str:
+    """What was said of connecting, which names the host; what a server says of a statement may quote a value."""
+    cause = getattr(error, "orig", None)
+    if cause is None or getattr(cause, "sqlstate", None) is not None:
+        return ""
+    first_line = str(cause).partition("\n")[0]
+    return f": {first_line}" if first_line else ""

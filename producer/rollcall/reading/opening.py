@@ -1,0 +1,24 @@
+"""Opens the reader, if what it needs is installed: an application that only enqueues does without SQLAlchemy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rollcall.reading.seam import Reader
+from rollcall_shared.errors import NotConfigured
+
+
+def open_reader(database_url: str, history: timedelta) -> Reader:
+    """A reader of this database; connects when first asked.
+
+    Raises:
+        NotConfigured: the extra `read` is not installed, or the URL cannot be used.
+    """
+    try:
+        from rollcall.reading.postgres import PostgresReader
+
+        return PostgresReader(database_url, history)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("sqlalchemy", "psycopg"):
+            raise
+        raise NotConfigured("reading needs the extra `read`: pip install 'rollcall[read]'") from error

@@ -1,0 +1,143 @@
+"""For the tests of applications that use Rollcall: every check of the real thing, and no Redis.
+
+    def test_sign_up_tells_rollcall(rollcall_recording):
+        sign_up("ann@example.com", rollcall=rollcall_recording)
+
+        (job,) = rollcall_recording.sent.of(Identify)
+        assert job.user.traits["email"] == "ann@example.com"
+
+The fixture `rollcall_recording` comes with the installed package.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from rollcall.client import Rollcall
+from rollcall.desk import Clock
+from rollcall_shared.codec import decode, encode
+from rollcall_shared.errors import NotSent, Problem
+from rollcall_shared.jobs import (
+    BulkDelete,
+    BulkIdentify,
+    BulkSetPreferences,
+    Delete,
+    Identify,
+    Job,
+    Mark,
+    Merge,
+    SetChannelData,
+    SetPreferences,
+    Telling,
+    Trigger,
+    UnsetChannelData,
+    UnsetPreferences,
+)
+from rollcall_shared.limits import Limits
+
+try:
+    import pytest
+except ModuleNotFoundError:  # recording() is of use with any test runner
+    _HAS_PYTEST = False
+else:
+    _HAS_PYTEST = True
+
+__all__ = [
+    "BulkDelete",
+    "BulkIdentify",
+    "BulkSetPreferences",
+    "Delete",
+    "Identify",
+    "Mark",
+    "Merge",
+    "RecordingRollcall",
+    "RecordingSender",
+    "Sent",
+    "SetChannelData",
+    "SetPreferences",
+    "Telling",
+    "Trigger",
+    "UnsetChannelData",
+    "UnsetPreferences",
+    "recording",
+]
+
+J = TypeVar("J", bound=Job)
+
+
+class Sent(list[Job]):
+    """The jobs that were sent, oldest first."""
+
+    def of(self, kind: type[J]) -> list[J]:
+        """Those of one kind, such as `Identify`."""
+        return [job for job in self if isinstance(job, kind)]
+
+    def about(self, user_id: str) -> list[Job]:
+        """Those that name the user, in whatever part."""
+        return [job for job in self if user_id in _named(job)]
+
+
+class RecordingSender:
+    """Keeps the jobs instead of sending them."""
+
+    def __init__(self) -> None:
+        self.sent = Sent()
+        self.is_down = False
+        """Set it to have every job fail with `NotSent`, as when Redis is gone."""
+
+    def send(self, job: Job) -> None:
+        """Keep the job as the workers would get it; what becomes of the caller's dicts later is no part of it."""
+        if self.is_down:
+            raise NotSent(job.id)
+        self.sent.append(decode(encode(job)))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class RecordingRollcall(Rollcall):
+    """A Rollcall that keeps its jobs. Reading raises `NotConfigured`."""
+
+    def __init__(self, *, limits: Limits | None = None, clock: Clock | None = None) -> None:
+        self.sender = RecordingSender()
+        super().__init__(sender=self.sender, limits=limits, clock=clock)
+
+    @property
+    def sent(self) -> Sent:
+        """The jobs that were sent, oldest first; `sent.clear()` forgets them."""
+        return self.sender.sent
+
+
+def recording(*, limits: Limits | None = None, clock: Clock | None = None) -> RecordingRollcall:
+    """Make a Rollcall that keeps its jobs in `sent`.
+
+    clock: the time in microseconds since 1970, where a test needs a fixed one.
+    """
+    return RecordingRollcall(limits=limits, clock=clock)
+
+
+def _named(job: Job) -> set[str]:
+    match job:
+        case Identify():
+            return {job.user.id}
+        case BulkIdentify():
+            return {user.id for user in job.users if not isinstance(user, Problem)}
+        case BulkDelete() | BulkSetPreferences():
+            return set(job.user_ids)
+        case Merge():
+            return {job.primary_id, job.secondary_id}
+        case Trigger():
+            people = job.recipients if job.actor is None else (*job.recipients, job.actor)
+            return {person.id if isinstance(person, Telling) else person for person in people}
+        case Delete() | SetPreferences() | UnsetPreferences() | SetChannelData() | UnsetChannelData():
+            return {job.user_id}
+        case _:
+            return set()
+
+
+if _HAS_PYTEST:
+
+    @pytest.fixture
+    def rollcall_recording() -> RecordingRollcall:
+        """A Rollcall of the test's own that keeps its jobs in `sent`."""
+        return recording()
