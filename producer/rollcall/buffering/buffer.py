@@ -1,0 +1,201 @@
+"""Users told of and not sent yet: a batch that is filling, batches that wait, and a thread that sends them.
+
+All state is under one lock, held for moments only; sending is under another, by the thread or by whoever flushes. A
+batch leaves the buffer when the broker has it, so a failure keeps it where it was. It keeps its id, too: should the
+broker have taken a batch whose answer was lost, the second one is a duplicate.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from rollcall.forks import forget_in_children
+from rollcall_shared.errors import Unavailable
+from rollcall_shared.jobs import BulkIdentify, Telling
+from rollcall_shared.stamps import new_job_id
+
+logger: Final = logging.getLogger("rollcall")
+
+_FIRST_PAUSE_SECONDS: Final = 0.2
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+
+
+class BufferFull(Unavailable):
+    """Too many users wait for the broker. This one was not kept: tell again when the broker is back."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(f"{waiting} users wait for the broker already; this one was not kept")
+
+
+@dataclass(slots=True)
+class _Batch:
+    id: str
+    due: float
+    """On the monotonic clock."""
+    users: list[Telling] = field(default_factory=list)
+    moments: list[int] = field(default_factory=list)
+
+    def job(self) -> BulkIdentify:
+        return BulkIdentify(
+            id=self.id, occurred_at=max(self.moments), users=tuple(self.users), moments=tuple(self.moments)
+        )
+
+
+class Buffer:
+    """Gathers users into bulk jobs. Threads may share it; a forked child has an empty one of its own."""
+
+    _filling: _Batch | None
+    _thread: threading.Thread | None
+
+    def __init__(
+        self,
+        send: Callable[[BulkIdentify], None],
+        *,
+        max_users: int,
+        max_seconds: float,
+        max_waiting: int,
+        block_seconds: float,
+    ) -> None:
+        self._send = send
+        self._max_users = max_users
+        self._max_seconds = max_seconds
+        self._max_waiting = max_waiting
+        self._block_seconds = block_seconds
+        self._begin_empty()
+        forget_in_children(self)
+        _flush_at_exit(self)
+
+    def add(self, user: Telling, moment: int) -> str:
+        """Keep the user for the next bulk job, and return that job's id.
+
+        Raises:
+            BufferFull: there was no room within the time to wait for it.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._waiting < self._max_waiting, self._block_seconds):
+                raise BufferFull(self._waiting)
+            if self._filling is None:
+                self._filling = _Batch(new_job_id(moment), time.monotonic() + self._max_seconds)
+                self._changed.notify_all()
+            batch = self._filling
+            batch.users.append(user)
+            batch.moments.append(moment)
+            self._waiting += 1
+            if len(batch.users) >= self._max_users:
+                self._seal()
+            self._need_thread()
+        return batch.id
+
+    def flush(self) -> None:
+        """Send everything that was added before.
+
+        Raises:
+            NotSent: the broker did not take it; it is kept, and will be tried again.
+        """
+        with self._changed:
+            self._seal()
+        self._send_sealed()
+
+    def close(self) -> None:
+        """Flush, and end the thread. Adding begins anew.
+
+        Raises:
+            NotSent: the broker did not take everything; what is left is kept, for another `close` or `flush`.
+        """
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
+        self.flush()
+
+    @property
+    def waiting(self) -> int:
+        """How many users are not sent yet."""
+        return self._waiting
+
+    def forget_connections(self) -> None:
+        # what is gathered is the parent's to send
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._filling = None
+        self._sealed: deque[_Batch] = deque()
+        self._waiting = 0
+        self._thread = None
+
+    def _seal(self) -> None:
+        if self._filling is not None:
+            self._sealed.append(self._filling)
+            self._filling = None
+            self._changed.notify_all()
+
+    def _send_sealed(self) -> None:
+        with self._sending:
+            # not until there are none: others may add faster than this sends
+            for batch in list(self._sealed):
+                self._send(batch.job())
+                with self._changed:
+                    self._sealed.popleft()
+                    self._waiting -= len(batch.users)
+                    self._changed.notify_all()
+
+    def _need_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="rollcall-buffer", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        failures = 0
+        while self._wait_until_due():
+            try:
+                self._send_sealed()
+            except Exception as error:  # whatever it is, what is gathered must not be left without a sender
+                if not failures:
+                    logger.warning("buffered users are kept (%s: %s)", type(error).__name__, error)
+                failures += 1
+                self._pause(failures)
+            else:
+                failures = 0
+
+    def _wait_until_due(self) -> bool:
+        """Wait for a batch to send; False once this thread is to end."""
+        with self._changed:
+            while self._thread is threading.current_thread():
+                if self._filling is not None and self._filling.due <= time.monotonic():
+                    self._seal()
+                if self._sealed:
+                    return True
+                self._changed.wait(None if self._filling is None else self._filling.due - time.monotonic())
+        return False
+
+    def _pause(self, failures: int) -> None:
+        seconds = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 10))
+        with self._changed:
+            self._changed.wait_for(lambda: self._thread is not threading.current_thread(), seconds)
+
+
+def _flush_at_exit(buffer: Buffer) -> None:
+    kept = weakref.ref(buffer)
+
+    def flush() -> None:
+        if (buffer := kept()) is None or not buffer.waiting:
+            return
+        try:
+            buffer.close()
+        except Unavailable as error:
+            logger.error("%d users told of were not sent: %s", buffer.waiting, error)
+
+    atexit.register(flush)
+    weakref.finalize(buffer, atexit.unregister, flush).atexit = False

@@ -1,0 +1,150 @@
+"""Sends what committed transactions have left in the outbox, and again until Rollcall has decided it.
+
+    python -m rollcall.outbox.relay
+
+Run one, or several: they share the work. Two halves, neither of which waits for the other: `send` publishes what is
+unsent (Redis must be there), `settle` asks Rollcall's database what became of the jobs that were sent, removes those
+that are decided, and puts back those that should have been by now. A crash at any place makes a job be sent twice at
+worst, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from rollcall.outbox.rows import Rows, delete, mark_sent, postpone, take_sent, take_unsent
+from rollcall.reading.decisions import Decisions
+from rollcall.sending.direct import DirectSender
+from rollcall_shared.errors import NotConfigured, RollcallError, Unavailable
+from rollcall_shared.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.1
+"""Asking costs a quarter of a millisecond. NOTIFY would cost the application: it serializes its commits."""
+LOOK: Final = timedelta(seconds=1)
+"""How long after a job was sent it is first asked after; most are decided by then."""
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 15.0
+
+
+class Relay:
+    """Moves jobs from the outbox to the broker, and out of the outbox."""
+
+    def __init__(self, rows: Rows, sender: DirectSender, decisions: Decisions, *, resend: timedelta) -> None:
+        self._rows = rows
+        self._sender = sender
+        self._decisions = decisions
+        self._resend = resend
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Relay:
+        """The relay that the settings describe; connects when it starts to work."""
+        return cls(
+            Rows(settings.need_outbox_url()),
+            DirectSender(settings.need_broker_url()),
+            Decisions(settings.need_database_url()),
+            resend=settings.resend,
+        )
+
+    def send(self) -> int:
+        """Publish a batch of what is unsent; return how many."""
+        with self._rows.transaction() as cursor:
+            if jobs := take_unsent(cursor):
+                # published before the commit: who dies in between has sent them twice, not never
+                self._sender.send_encoded(list(jobs.values()))
+                mark_sent(cursor, jobs, look=LOOK)
+        return len(jobs)
+
+    def settle(self) -> int:
+        """Ask after a batch of what was sent; return how many it was."""
+        with self._rows.transaction() as cursor:
+            keys = take_sent(cursor)
+            decided = self._decisions.among(keys) if keys else set()
+            undecided = [key for key in keys if key not in decided]
+            if decided:
+                delete(cursor, [key for key in keys if key in decided])
+            again = postpone(cursor, undecided, look=LOOK, resend=self._resend) if undecided else 0
+        if again:
+            logger.info("relay: %d jobs are not decided yet, sending them again", again)
+        return len(keys)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._rows.close()
+        self._sender.close()
+        self._decisions.close()
+
+
+class _Half:
+    """One half of the work, with the pauses after its own failures."""
+
+    def __init__(self, name: str, work: Callable[[], int]) -> None:
+        self._name = name
+        self._work = work
+        self._failures = 0
+        self._not_before = 0.0
+        self._said = ""
+
+    def run(self) -> bool:
+        """Do a batch, unless there was a failure just now; say whether more is waiting."""
+        if time.monotonic() < self._not_before:
+            return False
+        try:
+            done = self._work()
+        except (Unavailable, NotConfigured) as error:
+            self._failed(str(error))
+            return False
+        if self._failures:
+            logger.info("relay: %s works again", self._name)
+            self._failures, self._said = 0, ""
+        return done > 0
+
+    def _failed(self, problem: str) -> None:
+        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
+        self._not_before = time.monotonic() + random.uniform(longest / 2, longest)
+        self._failures += 1
+        if problem != self._said:
+            logger.warning("relay: %s: %s; trying again", self._name, problem)
+            self._said = problem
+
+
+def run(relay: Relay, stopped: threading.Event) -> None:
+    """Work until `stopped`. Outlives Redis and either database being away."""
+    halves = (_Half("sending", relay.send), _Half("settling", relay.settle))
+    while not stopped.is_set():
+        more = [half.run() for half in halves]
+        if not any(more):
+            stopped.wait(POLL_SECONDS)
+
+
+def main() -> int:
+    """Relay as the environment says until SIGTERM or Ctrl-C; the batch in hand is finished."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        relay = Relay.from_settings(Settings.from_env())
+    except RollcallError as error:
+        print(f"rollcall: {error}", file=sys.stderr)
+        return 2
+    logger.info("relay: started")
+    try:
+        run(relay, stopped)
+    finally:
+        relay.close()
+    logger.info("relay: stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The table `rollcall_outbox` in the application's own Postgres, found by its search path.
+
+With Alembic `create_table(op.execute)`, with Django `migrations.RunSQL(list(CREATE_TABLE), list(DROP_TABLE))`, by hand
+`rollcall outbox create --print`.
+
+A row is one job that Rollcall has not decided yet, as far as the relay knows. `digest` is in the key because an id
+that was used for two different jobs must reach the workers twice: the second is for them to refuse. `due_at` is when
+the relay looks at the row next, to send it (`sent_at` is null) or to ask what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+TABLE: Final = "rollcall_outbox"
+
+CREATE_TABLE: Final = (
+    """\
+CREATE TABLE IF NOT EXISTS rollcall_outbox (
+    id text COLLATE "C" NOT NULL,
+    digest bytea NOT NULL,
+    kind text NOT NULL,
+    body text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    due_at timestamptz NOT NULL DEFAULT now(),
+    sent_at timestamptz,
+    attempts integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (id, digest)
+)""",
+    "CREATE INDEX IF NOT EXISTS rollcall_outbox_unsent ON rollcall_outbox (due_at) WHERE sent_at IS NULL",
+    "CREATE INDEX IF NOT EXISTS rollcall_outbox_sent ON rollcall_outbox (due_at) WHERE sent_at IS NOT NULL",
+)
+"""The statements that make it, in order. Each may be run again."""
+
+DROP_TABLE: Final = ("DROP TABLE IF EXISTS rollcall_outbox",)
+
+
+def create_table(execute: Callable[[str], object]) -> None:
+    """Make the table with whatever runs a statement: Alembic's `op.execute`, a cursor's `execute`."""
+    for statement in CREATE_TABLE:
+        execute(statement)
+
+
+def drop_table(execute: Callable[[str], object]) -> None:
+    """Remove the table, and with it the jobs that no worker has applied yet."""
+    for statement in DROP_TABLE:
+        execute(statement)
