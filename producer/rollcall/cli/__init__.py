@@ -1,0 +1,21 @@
+"""The command `rollcall`."""
+
+from __future__ import annotations
+
+import sys
+
+_NEEDED = ("typer", "rich", "click")
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names, and exit."""
+    try:
+        import rich  # noqa: F401
+        import typer  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        sys.exit("rollcall: the commands need the extra `cli`: pip install 'rollcall[cli]'")
+    from rollcall.cli.app import run
+
+    run()

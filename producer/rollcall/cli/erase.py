@@ -1,0 +1,47 @@
+"""`rollcall erase`: take away at once all that is held of a user."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from rollcall.cli.options import AsJson
+from rollcall.cli.output import out, print_json
+from rollcall_shared.errors import NotConfigured
+from rollcall_shared.settings import Settings
+
+
+def erase(
+    user_id: Annotated[str, typer.Argument(help="The user's id.")],
+    now: Annotated[bool, typer.Option("--now", help="Really do it; there is no way back.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a user and erase all that is held of it now, rather than once the delete has settled (24 hours).
+
+    The bare fact of the delete, the id with its time, stays until then, for jobs from before it may still arrive. A
+    merged-away id erases nobody: erase the user it stands for.
+    """
+    if not now:
+        raise typer.BadParameter("erasing cannot be undone; say --now", param_hint="--now")
+    if importlib.util.find_spec("rollcall_worker") is None or importlib.util.find_spec("alembic") is None:
+        raise NotConfigured("erasing needs the extra `worker`: pip install 'rollcall[worker]'")
+    Settings.from_env().need_database_url()
+    # A process of its own: what applies jobs is never imported by what sends them.
+    command = [sys.executable, "-m", "rollcall_worker.erase", "--", user_id]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode == 0:
+        rows: dict[str, int] = json.loads(done.stdout)
+        if as_json:
+            print_json(rows)
+        else:
+            table = Table("table", "rows erased")
+            for name, count in sorted(rows.items()):
+                table.add_row(name, f"{count:,}")
+            out.print(table if rows else "nothing was held under this id")
+    raise typer.Exit(done.returncode)

@@ -1,0 +1,65 @@
+"""`rollcall feed`: what a user is shown."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from rollcall import Actor, Message, Rollcall
+from rollcall.cli.options import AsJson
+from rollcall.cli.output import cell, err, out, print_json
+
+
+class Status(StrEnum):
+    """The choices of `FeedStatus`, as the command line needs them."""
+
+    ALL = "all"
+    UNSEEN = "unseen"
+    UNREAD = "unread"
+    ARCHIVED = "archived"
+
+
+def feed(
+    user_id: Annotated[str, typer.Argument(help="The user's id.")],
+    status: Annotated[
+        Status,
+        typer.Option(help="All but the archived ones; of those the unseen or unread; or the archived."),
+    ] = Status.ALL,
+    channel: Annotated[str, typer.Option(help="The channel whose messages to show.")] = "in_app",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Messages on a page.")] = 20,
+    after: Annotated[str | None, typer.Option(help="Go on after the page that ended so.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a user's feed, newest first. An unknown user has an empty one."""
+    with Rollcall.from_env() as rollcall:
+        found = rollcall.feeds.list(user_id, status=status.value, channel=channel, limit=limit, after=after)
+    if as_json:
+        print_json({**asdict(found), "items": [_as_dict(item) for item in found.items]})
+        return
+    table = Table("occurred at", "workflow", "actor", "data", "seen", "read", "message id")
+    for item in found.items:
+        marks = ("yes" if item.seen else "", "yes" if item.read else "")
+        table.add_row(cell(item.occurred_at), cell(item.workflow), _actor(item.actor), cell(item.data), *marks, item.id)
+    if found.items:
+        out.print(table)
+    counts = f"{found.total} messages, {found.unseen} unseen, {found.unread} unread"
+    out.print(counts, highlight=False, soft_wrap=True)
+    if found.merged_into is not None:
+        err.print(f"{escape(user_id)} was merged into {escape(found.merged_into)}, whose feed it is", soft_wrap=True)
+    if found.after is not None:
+        err.print(f"[dim]more: --after {escape(found.after)}[/]", soft_wrap=True)
+
+
+def _as_dict(item: Message) -> dict[str, object]:
+    return {**asdict(item), "actor": None if item.actor is None else item.actor.as_dict()}
+
+
+def _actor(actor: Actor | None) -> str:
+    if actor is None:
+        return cell(None)
+    return "[dim]missing[/]" if actor.id is None else cell(actor.name or actor.id)

@@ -1,0 +1,1 @@
+"""A life of jobs to try Rollcall with, and the reference that says what must come of it."""

@@ -1,0 +1,104 @@
+"""The first place where Postgres and the reference differ, and the jobs that have to do with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rollcall.demo.world import World, first_difference
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import (
+    BulkDelete,
+    BulkIdentify,
+    BulkSetPreferences,
+    Delete,
+    Identify,
+    Job,
+    Merge,
+    SetChannelData,
+    SetPreferences,
+    Telling,
+    Trigger,
+    UnsetChannelData,
+    UnsetPreferences,
+)
+from rollcall_shared.stamps import moment
+
+_PLACE: Final = re.compile(r"(\w+)\['([^']*)'\]")
+_SHOWN_CHARACTERS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where the two differ."""
+
+    what: str
+    """The place; what the reference says there, then what Postgres says."""
+    jobs: tuple[str, ...]
+    """The jobs that name the user, or one merged with it, in the order of their stamps."""
+
+
+def difference(reference: World, postgres: World, jobs: Sequence[Job]) -> Difference | None:
+    """The first difference, or None: all is equal."""
+    what = first_difference(reference, postgres)
+    if what is None:
+        return None
+    family = _family(_user_of(what, reference, postgres), jobs)
+    touching = sorted((job for job in jobs if family & named(job)), key=lambda job: (job.occurred_at, job.id))
+    return Difference(what, tuple(map(_shown, touching)))
+
+
+def named(job: Job) -> set[str]:
+    """The ids of all users that a job names."""
+    match job:
+        case Identify():
+            return {job.user.id}
+        case BulkIdentify():
+            return {user.id for user in job.users if isinstance(user, Telling)}
+        case BulkDelete() | BulkSetPreferences():
+            return set(job.user_ids)
+        case Merge():
+            return {job.primary_id, job.secondary_id}
+        case Delete() | SetPreferences() | UnsetPreferences() | SetChannelData() | UnsetChannelData():
+            return {job.user_id}
+        case Trigger():
+            people = [*job.recipients, *([] if job.actor is None else [job.actor])]
+            return {who.id if isinstance(who, Telling) else who for who in people}
+        case _:
+            return set()
+
+
+def _user_of(what: str, *worlds: World) -> str:
+    found = _PLACE.match(what)
+    if found is None:
+        return ""
+    section, key = found.groups()
+    for world in worlds:
+        rows: Any = world.get(section, {})
+        if section in ("messages", "activities") and key in rows:
+            return str(rows[key]["owner"])
+    return key
+
+
+def _family(user_id: str, jobs: Iterable[Job]) -> set[str]:
+    """The user and everybody that merges connect with it."""
+    pairs = [(job.primary_id, job.secondary_id) for job in jobs if isinstance(job, Merge)]
+    family = {user_id}
+    while added := {other for other in _other_sides(pairs, family) if other not in family}:
+        family |= added
+    return family
+
+
+def _other_sides(pairs: list[tuple[str, str]], family: set[str]) -> Iterator[str]:
+    for one, other in pairs:
+        if one in family or other in family:
+            yield one
+            yield other
+
+
+def _shown(job: Job) -> str:
+    text = encode(job)
+    cut = f"{text[:_SHOWN_CHARACTERS]}..." if len(text) > _SHOWN_CHARACTERS else text
+    return f"{moment(job.occurred_at).isoformat()} {cut}"

@@ -1,0 +1,69 @@
+"""The world: the one shape in which the reference, the memory and Postgres are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypedDict
+
+
+class User(TypedDict):
+    """A user as it is now. An attribute that is null is none, and not here."""
+
+    attributes: dict[str, Any]
+    properties: dict[str, Any]
+    preferences: dict[str, Any]
+    channel_data: dict[str, Any]
+    updated: str
+    """The stamp of the newest change."""
+
+
+class Activity(TypedDict):
+    """An activity that belongs to a user now."""
+
+    owner: str
+    actor: str | None
+    missing_actor: bool
+    """An actor was named, but is nobody now."""
+    workflow: str
+
+
+class Message(Activity):
+    """A message that belongs to a user now."""
+
+    channel: str
+
+
+class World(TypedDict):
+    """Everything a reader can see."""
+
+    users: dict[str, User]
+    merged: dict[str, str]
+    """Each merged-away id, and the id it stands for in the end."""
+    messages: dict[str, Message]
+    activities: dict[str, Activity]
+
+
+_ABSENT: Final = object()
+
+
+def first_difference(a: World, b: World) -> str | None:
+    """The first place where two worlds differ, and what each has there; or None. Unlike `==`, tells `true` from 1."""
+    for path, left, right in _differences("", a, b):
+        return f"{path}: {_shown(left)} != {_shown(right)}"
+    return None
+
+
+def _differences(path: str, a: object, b: object) -> Iterator[tuple[str, object, object]]:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for key in sorted(a.keys() | b.keys()):
+            where = f"{path}[{key!r}]" if path else str(key)
+            yield from _differences(where, a.get(key, _ABSENT), b.get(key, _ABSENT))
+    elif isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
+        for index, (left, right) in enumerate(zip(a, b, strict=True)):
+            yield from _differences(f"{path}[{index}]", left, right)
+    elif a is not b and (a != b or isinstance(a, bool) != isinstance(b, bool)):
+        yield path, a, b
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is _ABSENT else repr(value)

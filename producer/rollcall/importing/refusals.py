@@ -1,0 +1,60 @@
+"""What of a file was refused: all counted, the first ones kept to show, all written where a file is wanted."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing that is wrong with one line. Never holds a value of the file."""
+
+    line: int
+    field: str
+    """Empty: the line as a whole."""
+    reason: str
+
+
+@dataclass
+class Refusals:
+    """Gather refusals.
+
+    `path` gets them all, as JSON objects if it ends in .jsonl, else as CSV; `append` keeps what it holds.
+    """
+
+    path: Path | None = None
+    append: bool = False
+    lines: int = 0
+    first: list[Refusal] = field(default_factory=list)
+    _file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        if self.path is not None:
+            self._file = self.path.open("a" if self.append else "w", encoding="utf-8", newline="")
+            if self.path.suffix != ".jsonl" and self._file.tell() == 0:
+                csv.writer(self._file).writerow(("line", "field", "reason"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, refusals: list[Refusal]) -> None:
+        """Take the refusals of some lines."""
+        self.lines += len({refusal.line for refusal in refusals})
+        self.first += refusals[: SHOWN - len(self.first)] if len(self.first) < SHOWN else []
+        if self._file is not None and self.path is not None:
+            if self.path.suffix == ".jsonl":
+                self._file.writelines(json.dumps(asdict(refusal)) + "\n" for refusal in refusals)
+            else:
+                csv.writer(self._file).writerows((refusal.line, refusal.field, refusal.reason) for refusal in refusals)
+            self._file.flush()

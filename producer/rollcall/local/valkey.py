@@ -1,0 +1,71 @@
+"""A local Valkey, which speaks Redis' protocol."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from rollcall.local.accounts import Account
+from rollcall.local.binaries import valkey_for
+from rollcall.local.folders import OwnedFolder
+from rollcall.local.ports import LOOPBACK
+from rollcall.local.server import Server
+
+# Seconds an answer to PING may take.
+_ANSWER_WITHIN = 1.0
+
+
+class ValkeyServer(Server):
+    """Valkey on the loopback interface, by password. It refuses writes when full rather than drop jobs."""
+
+    name = "valkey"
+    stop_signal = signal.SIGTERM
+    crash_signal = signal.SIGKILL
+    passing_troubles = ("Address already in use",)
+
+    def __init__(self, folder: OwnedFolder, account: Account | None, program: Path, *, append_only: bool) -> None:
+        super().__init__(folder, account)
+        self._program = valkey_for(account, program, folder.path / "valkey-programs")
+        self._append_only = append_only
+        self._config = self.home / "valkey.conf"
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self._endpoint.password}@{LOOPBACK}:{self.port}/0"
+
+    def _prepare(self) -> None:
+        self._make_home()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        # A file and not arguments: everybody on the machine can read those, and the password is among them.
+        settings = {
+            "bind": LOOPBACK,
+            "port": self.port,
+            "requirepass": self._endpoint.password,
+            "databases": 64,
+            "dir": f'"{self.home}"',
+            "save": '""',
+            "appendonly": "yes" if self._append_only else "no",
+            "maxmemory-policy": "noeviction",
+        }
+        self._config.unlink(missing_ok=True)
+        with open(os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.writelines(f"{name} {value}\n" for name, value in settings.items())
+        if self._account is not None:
+            self._account.give(self._config)
+        return super()._launch()
+
+    def _command(self) -> list[str | Path]:
+        return [self._program, self._config]
+
+    def _is_ready(self, process: subprocess.Popen[bytes]) -> bool:
+        try:
+            with socket.create_connection((LOOPBACK, self.port), _ANSWER_WITHIN) as connection:
+                connection.sendall(f"AUTH {self._endpoint.password}\r\nPING\r\nQUIT\r\n".encode())
+                # Not while it reads its file back (-LOADING), and not if another program has the port.
+                return b"+PONG" in connection.makefile("rb").read()
+        except OSError:
+            return False

@@ -1,0 +1,33 @@
+"""Ask Celery workers whether they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from rollcall.local.errors import ServerFailed
+
+# Seconds for one round; who is silent now is asked again.
+_PATIENCE = 0.5
+
+
+def answering(broker_url: str, names: Collection[str]) -> set[str]:
+    """Which of the workers `names` answer a ping, and so take jobs.
+
+    Raises:
+        ServerFailed: the broker is not there.
+    """
+    with Celery(set_as_current=False, fixups=set()) as app:
+        # Not `broker_url`: an application's CELERY_BROKER_URL would override it.
+        app.conf.broker_read_url = app.conf.broker_write_url = broker_url
+        app.conf.broker_transport_options = {"socket_connect_timeout": 5, "socket_timeout": 5}
+        # A broadcast is heard by those who listen now: a worker that is still starting misses it.
+        try:
+            replies = app.control.broadcast(
+                "ping", destination=sorted(names), reply=True, timeout=_PATIENCE, limit=len(names)
+            )
+        except OperationalError as error:
+            raise ServerFailed(f"the broker cannot be reached ({error})") from None
+    return {name for reply in replies or () for name in reply}
