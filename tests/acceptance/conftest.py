@@ -1,0 +1,109 @@
+"""The whole path: the public face, a real broker, real Celery worker processes, a real Postgres."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rollcall import Rollcall
+from rollcall.local import Servers, processes
+from rollcall.local.workers import answering
+
+READY_WITHIN_SECONDS = 60.0
+
+
+def until(condition: Callable[[], object], *, within: float = 30.0, what: str = "it") -> None:
+    """Ask again and again until `condition` holds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {within:.0f} s"
+        time.sleep(0.02)
+
+
+class Workers:
+    """Starts worker processes on one database and broker, and ends those that are left."""
+
+    def __init__(self, database_url: str, broker_url: str, logs: Path) -> None:
+        self.logs = logs
+        self._environment = os.environ | {"ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_BROKER_URL": broker_url}
+        self._broker_url = broker_url
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, name: str = "worker", *, pool: str = "threads", threads: int = 4, **settings: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker on both queues, and wait until it answers."""
+        host = f"{name}@acceptance"
+        worker = self._spawn(
+            name,
+            *("-m", "celery", "-A", "rollcall_worker.app", "worker", "--queues", "live,bulk", "--hostname", host),
+            *("--pool", pool, "--concurrency", str(threads), "--loglevel", "INFO", "--events"),
+            *("--without-gossip", "--without-mingle"),
+            **settings,
+        )
+        until(lambda: answering(self._broker_url, {host}), within=READY_WITHIN_SECONDS, what=f"{name} answering")
+        return worker
+
+    def start_upkeep(self, **settings: str) -> subprocess.Popen[bytes]:
+        return self._spawn("upkeep", "-m", "rollcall_worker.upkeep", **settings)
+
+    def log(self, name: str = "worker") -> str:
+        return (self.logs / f"{name}.log").read_text()
+
+    def stop(self) -> None:
+        for process in self._running:
+            processes.stop(process, by=signal.SIGKILL)
+
+    def _spawn(self, name: str, *args: str, **settings: str) -> subprocess.Popen[bytes]:
+        process = processes.spawn(
+            [sys.executable, *args], log=self.logs / f"{name}.log", env=self._environment | settings
+        )
+        self._running.append(process)
+        return process
+
+
+@pytest.fixture
+def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(database_url, broker_url, tmp_path)
+    yield workers
+    workers.stop()
+
+
+@pytest.fixture
+def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
+    with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
+        yield rc
+
+
+@pytest.fixture(scope="module")
+def durable_servers() -> Iterator[Servers]:
+    """Servers that keep what they confirmed through a kill; the test may stop them."""
+    with Servers(durable=True, append_only=True) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def durable_database_url(durable_servers: Servers) -> str:
+    environment = os.environ | {"ROLLCALL_DATABASE_URL": durable_servers.database_url}
+    subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
+    return durable_servers.database_url
+
+
+@pytest.fixture
+def durable_workers(durable_servers: Servers, durable_database_url: str, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(durable_database_url, durable_servers.broker_url, tmp_path)
+    yield workers
+    workers.stop()
+
+
+@pytest.fixture
+def durable_rc(durable_servers: Servers, durable_database_url: str) -> Iterator[Rollcall]:
+    with Rollcall(database_url=durable_database_url, broker_url=durable_servers.broker_url) as rc:
+        yield rc

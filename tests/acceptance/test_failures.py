@@ -1,0 +1,106 @@
+"""Workers are killed and servers restarted; nothing is applied twice, and nothing that is sent again is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import Workers, until
+
+from rollcall import Job, Rollcall
+from rollcall.local import Servers, processes
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Identify, Telling
+from rollcall_shared.stamps import microseconds
+
+JOBS = 400
+
+
+def decided(database_url: str) -> int:
+    with psycopg.connect(database_url) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM rollcall.jobs").fetchone() or (0,)
+        return int(count)
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_worker_killed_at_work_costs_nothing_that_is_sent_again(
+    rc: Rollcall, workers: Workers, database_url: str, pool: str
+) -> None:
+    before = decided(database_url)
+    at = datetime.now(UTC) - timedelta(minutes=1)
+
+    def send(number: int) -> Job:
+        # one user told 400 times: what is applied twice or out of order would show
+        return rc.users.identify("hot", {"n": number}, job_id=f"{pool}-{number:03}", occurred_at=at)
+
+    first = workers.start(f"{pool}-1", pool=pool, threads=2)
+    jobs = [send(number) for number in range(JOBS)]
+    until(lambda: decided(database_url) > before + JOBS // 10, what="a tenth of the jobs")
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    workers.start(f"{pool}-2", pool=pool, threads=2)
+
+    for number, job in enumerate(jobs):
+        if job.status().state == "queued":
+            send(number)
+
+    until(lambda: decided(database_url) == before + JOBS, what="all jobs")
+    assert rc.users.get("hot").properties == {"n": JOBS - 1}
+
+
+def test_a_worker_told_to_stop_finishes_in_time_and_leaves_the_rest_to_another(
+    rc: Rollcall, workers: Workers, database_url: str
+) -> None:
+    before = decided(database_url)
+    first = workers.start("first", threads=2)
+    for number in range(JOBS):
+        rc.users.identify("warm-stop", {"n": number})
+    until(lambda: decided(database_url) > before, what="the first job")
+
+    status = processes.stop(first, grace=15, by=signal.SIGTERM)
+
+    assert status == 0
+    workers.start("second", threads=2)
+    until(lambda: decided(database_url) == before + JOBS, what="all jobs, sent once")
+
+
+def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
+    durable_rc: Rollcall, durable_workers: Workers, durable_servers: Servers, durable_database_url: str
+) -> None:
+    worker = durable_workers.start(threads=2)
+    jobs = [durable_rc.users.identify("steady", {"n": number}) for number in range(200)]
+    until(lambda: decided(durable_database_url) > 10, what="the first jobs")
+
+    assert durable_servers.postgres is not None
+    durable_servers.postgres.kill()
+    jobs += [durable_rc.users.identify("steady", {"n": number}) for number in range(200, 220)]
+    until(lambda: "trying again" in durable_workers.log(), what="a job being tried again")
+    durable_servers.postgres.start()
+
+    for job in jobs:
+        job.wait(30)
+    assert durable_rc.users.get("steady").properties == {"n": 219}
+    assert worker.poll() is None
+
+
+def test_rule_26_a_job_stamped_in_the_future_waits_for_its_time(
+    rc: Rollcall, workers: Workers, database_url: str, broker_url: str
+) -> None:
+    from celery import Celery
+
+    workers.start("strict", ROLLCALL_FUTURE_SECONDS="0")
+    due = datetime.now(UTC) + timedelta(seconds=3)
+    job = Identify(id="early", occurred_at=microseconds(due), user=Telling(id="early-bird", traits={}))
+
+    Celery(broker=broker_url).send_task(
+        "rollcall.identify", args=[encode(job)], task_id=job.id, queue="live", ignore_result=True
+    )
+
+    until(lambda: rc.jobs.get("early").state == "deferred", what="deferring")
+    workers.start_upkeep()
+    until(lambda: rc.jobs.get("early").state == "applied", what="applying")
+    assert datetime.now(UTC) >= due
+    assert rc.users.get("early-bird").updated_at == due

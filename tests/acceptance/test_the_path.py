@@ -1,0 +1,110 @@
+"""A backend says who a user is, and Postgres knows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from tests.acceptance.conftest import Workers, until
+
+from rollcall import InvalidJob, Rollcall, UserNotFound
+
+
+@pytest.fixture(scope="module")
+def shared_workers(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    logs: Path = tmp_path_factory.mktemp("workers")
+    workers = Workers(database_url, broker_url, logs)
+    workers.start()
+    yield workers
+    workers.stop()
+
+
+pytestmark = pytest.mark.usefixtures("shared_workers")
+
+
+def test_a_user_that_was_identified_is_read_back(rc: Rollcall) -> None:
+    job = rc.users.identify("path-ann", {"email": "ann@example.com", "plan": "pro", "__type__": "kept"})
+
+    assert job.wait(timeout=20).state == "applied"
+    ann = rc.users.get("path-ann")
+    assert (ann.email, ann.properties) == ("ann@example.com", {"plan": "pro", "__type__": "kept"})
+
+
+def test_an_import_of_many_is_listed_in_the_order_of_ids(rc: Rollcall) -> None:
+    job = rc.users.bulk_identify([{"id": f"bulk-{number:02}", "wave": 7} for number in reversed(range(100))])
+
+    job.wait(timeout=20)
+
+    page = rc.users.list(limit=60, where={"wave": 7})
+    rest = rc.users.list(limit=60, after=page.after, where={"wave": 7})
+    assert [user.id for user in [*page.items, *rest.items]] == [f"bulk-{number:02}" for number in range(100)]
+
+
+def test_a_guest_who_signs_up_is_merged_with_what_it_was_sent(rc: Rollcall, database_url: str) -> None:
+    rc.users.identify("guest-1", {"source": "invite", "address": {"city": "Lima"}}).wait(20)
+    sent = rc.workflows.trigger("invited", ["guest-1"], actor={"id": "host-1", "name": "Host"})
+    sent.wait(20)
+    rc.users.identify("member-1", {"address": {"zip": "15001"}}).wait(20)
+
+    rc.users.merge("member-1", from_user_id="guest-1").wait(20)
+
+    member = rc.users.get("member-1")
+    assert member.properties == {"source": "invite", "address": {"city": "Lima", "zip": "15001"}}
+    with pytest.raises(UserNotFound) as gone:
+        rc.users.get("guest-1")
+    assert gone.value.merged_into == "member-1"
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "SELECT owner, actor FROM rollcall.owned_messages WHERE job_id = %s", (sent.id,)
+        ).fetchall()
+    assert rows == [("member-1", "host-1")]
+
+
+def test_the_same_job_sent_many_times_changes_nothing_after_the_first(rc: Rollcall) -> None:
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    for _ in range(5):
+        job = rc.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
+    job.wait(20)
+    rc.users.identify("once", {"n": 2}).wait(20)
+
+    rc.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
+
+    until(lambda: rc.jobs.get("once-1").duplicates == 5, what="counting five duplicates")
+    assert rc.users.get("once").properties == {"n": 2}
+
+
+def test_bad_input_is_refused_before_it_is_sent(rc: Rollcall, broker_url: str) -> None:
+    with pytest.raises(InvalidJob, match=r"users\[1\]\.email"):
+        rc.users.bulk_identify([{"id": "fine"}, {"id": "bad", "email": "nonsense"}])
+
+    with redis.Redis.from_url(broker_url) as broker:
+        assert broker.llen("bulk") == 0
+    with pytest.raises(UserNotFound):
+        rc.users.get("fine")
+
+
+def test_a_deleted_user_is_gone_and_its_id_starts_afresh(rc: Rollcall) -> None:
+    rc.users.identify("reborn", {"old": True}).wait(20)
+    rc.users.delete("reborn").wait(20)
+    with pytest.raises(UserNotFound):
+        rc.users.get("reborn")
+
+    rc.users.identify("reborn", {"new": True}).wait(20)
+
+    assert rc.users.get("reborn").properties == {"new": True}
+
+
+def test_sent_to_readable_takes_no_longer_than_people_notice(rc: Rollcall) -> None:
+    """Not a benchmark: it fails when waiting somewhere takes the place of being told."""
+    rc.users.identify("warm", {}).wait(20)
+    started = time.monotonic()
+
+    for number in range(20):
+        rc.users.identify("warm", {"n": number}).wait(20)
+
+    assert time.monotonic() - started < 20

@@ -1,0 +1,65 @@
+"""What has no business on our queues never blocks what has."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from base64 import b64encode
+from typing import Any
+
+import psycopg
+import redis
+from celery import Celery
+from tests.acceptance.conftest import Workers, until
+
+from rollcall import Rollcall
+from rollcall_shared.routing import LIVE, TASKS
+
+
+def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters(
+    rc: Rollcall, workers: Workers, broker_url: str, database_url: str
+) -> None:
+    sender = Celery(broker=broker_url)
+    jobs: list[Any] = ["not json", "{}", '{"v": 9, "kind": "identify"}', '{"v": 1, "kind": "fly", "id": "f"}', 7, None]
+    jobs.append('{"v": 1, "kind": "identify", "id": "bad-1", "occurred_at": 5, "user": {"id": ""}}')
+    jobs.append("[" * 100_000)
+    for job in jobs:
+        sender.send_task(TASKS["identify"], args=[job], queue=LIVE, ignore_result=True)
+    sender.send_task(TASKS["delete"], args=[], kwargs={"surprise": 1}, queue=LIVE, ignore_result=True)
+    sender.send_task("somebody.elses", args=[1], queue=LIVE, ignore_result=True)
+    _push_pickled(broker_url)
+    good = [rc.users.identify(f"good-{number}", {}) for number in range(5)]
+
+    worker = workers.start()
+
+    for job in good:
+        assert job.wait(20).state == "applied"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        codes = "SELECT code, count(*) FROM rollcall.dead_letters GROUP BY code"
+        expected = {"malformed": 5, "unknown_version": 2, "unknown_kind": 1, "invalid": 1}
+        until(lambda: dict(connection.execute(codes).fetchall()) == expected, what="burying the broken jobs")
+    assert rc.jobs.get("bad-1").state == "dead"
+    assert worker.poll() is None
+    until(lambda: _length(broker_url) == 0, what="emptying the queue")
+
+
+def _push_pickled(broker_url: str) -> None:
+    """A message as a sender that pickles would make it."""
+    with redis.Redis.from_url(broker_url) as broker:
+        body = b64encode(pickle.dumps(((1,), {}, {}))).decode()
+        headers = {"id": "p1", "task": TASKS["identify"], "lang": "py"}
+        delivery = {"exchange": "", "routing_key": LIVE}
+        properties = {"delivery_tag": "p1", "body_encoding": "base64", "delivery_mode": 2, "delivery_info": delivery}
+        message = {
+            "body": body,
+            "content-encoding": "binary",
+            "content-type": "application/x-python-serialize",
+            "headers": headers,
+            "properties": properties | {"priority": 0},
+        }
+        broker.lpush(LIVE, json.dumps(message))
+
+
+def _length(broker_url: str) -> int:
+    with redis.Redis.from_url(broker_url) as broker:
+        return int(broker.llen(LIVE)) + int(broker.hlen("unacked"))

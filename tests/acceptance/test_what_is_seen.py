@@ -1,0 +1,61 @@
+"""What people see in Flower, events and logs: what happened to whom, and no personal data."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from celery import Celery
+from celery.events import EventReceiver
+from tests.acceptance.conftest import Workers, until
+
+from rollcall import Rollcall
+from rollcall_shared.summaries import alias
+
+MARKED = "marked-4711"
+
+
+def test_events_and_logs_tell_of_jobs_without_personal_data(rc: Rollcall, workers: Workers, broker_url: str) -> None:
+    workers.start()
+    events: list[dict[str, Any]] = []
+    listening = threading.Event()
+    done = threading.Event()
+
+    def listen() -> None:
+        with Celery(broker=broker_url).connection() as connection:
+            receiver = EventReceiver(connection, handlers={"*": events.append})
+            with receiver.consumer_context():
+                listening.set()
+                for _ in _turns(receiver):
+                    if done.is_set():
+                        return
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    assert listening.wait(10)
+
+    user = f"{MARKED}@example.com"
+    rc.users.identify(user, {"email": user, "name": MARKED, "plan": MARKED}, job_id="job-seen").wait(20)
+    rc.users.set_preferences(user, "default", {"workflows": {MARKED: False}}).wait(20)
+    rc.workflows.trigger("hello", [user, {"id": f"{MARKED}-2", "name": MARKED}], data={"note": MARKED}).wait(20)
+    rc.users.merge(user, from_user_id=f"{MARKED}-2").wait(20)
+    rc.users.delete(user).wait(20)
+
+    until(lambda: sum(event["type"] == "task-succeeded" for event in events) >= 5, what="five successes")
+    done.set()
+    listener.join(10)
+    assert MARKED not in repr(events)
+    assert MARKED not in workers.log()
+    (received,) = [event for event in events if event["type"] == "task-received" and event["uuid"] == "job-seen"]
+    assert received["name"] == "rollcall.identify"
+    assert alias(user) in received["args"]
+    assert "plan" in received["args"]
+    assert any(event.get("result") == "'applied'" for event in events)
+
+
+def _turns(receiver: EventReceiver) -> Any:
+    while True:
+        try:
+            yield from receiver.consume(limit=None, timeout=0.2, wakeup=False)
+        except TimeoutError:
+            yield None

@@ -1,0 +1,292 @@
+"""The commands that read and write: what they print, how they exit, and that a user's error is one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import redis
+from typer.testing import CliRunner, Result
+
+from rollcall.cli.app import app
+from rollcall_shared.codec import encode
+from rollcall_shared.errors import RollcallError
+from rollcall_shared.jobs import Identify, Job, Merge, Telling
+from rollcall_shared.stamps import microseconds
+from rollcall_worker.store import Arrival, PostgresStore
+
+_AT = microseconds(datetime(2026, 3, 1, tzinfo=UTC))
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def filled(database_url: str) -> str:
+    """A database with two users, one of whom was a guest before."""
+
+    def told(number: int, id_: str, **traits: object) -> Job:
+        return Identify(id=f"tell-{number}", occurred_at=_AT, user=Telling(id=id_, traits=traits))
+
+    jobs = [
+        told(1, "ann", name="Ann [bold]", email="ann@example.com", seats=5, plan="pro"),
+        told(2, "bo", name="Bo", seats="5"),
+        told(3, "guest", plan="free"),
+        told(4, "visitor", plan="trial", city="Oslo"),
+        Merge(id="merge-1", occurred_at=_AT + 1, primary_id="ann", secondary_id="guest"),
+    ]
+    store = PostgresStore(database_url)
+    store.apply([Arrival.of(encode(job)) for job in jobs], now=_AT + 2)
+    store.close()
+    return database_url
+
+
+@pytest.fixture
+def run(filled: str, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command of rollcall against the servers."""
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+    monkeypatch.setenv("ROLLCALL_DATABASE_URL", filled)
+    monkeypatch.setenv("ROLLCALL_BROKER_URL", broker_url)
+
+    def run(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+def waiting(broker_url: str, queue: str) -> int:
+    with redis.Redis.from_url(broker_url) as client:
+        return int(client.llen(queue))
+
+
+def test_get_shows_a_user(run: Run) -> None:
+    shown = run("users", "get", "ann")
+
+    assert shown.exit_code == 0
+    assert "Ann [bold]" in shown.stdout
+    assert "properties.plan" in shown.stdout
+
+
+def test_get_as_json_is_one_object(run: Run) -> None:
+    user = json.loads(run("users", "get", "ann", "--json").stdout)
+
+    assert user["id"] == "ann"
+    assert user["properties"] == {"seats": 5, "plan": "pro"}
+
+
+def test_get_of_nobody_exits_with_1(run: Run) -> None:
+    shown = run("users", "get", "nobody")
+
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert shown.stderr == "rollcall: user nobody not found\n"
+
+
+def test_get_of_a_merged_away_user_names_who_it_is_now(run: Run) -> None:
+    shown = run("users", "get", "guest", "--json")
+
+    assert shown.exit_code == 1
+    assert "it was merged into ann" in shown.stderr
+    assert json.loads(shown.stdout) == {"id": "guest", "found": False, "merged_into": "ann"}
+
+
+def test_list_pages_in_the_order_of_ids(run: Run) -> None:
+    first = json.loads(run("users", "list", "--json", "--limit", "2").stdout)
+    second = json.loads(run("users", "list", "--json", "--after", first["after"]).stdout)
+
+    assert [user["id"] for user in first["items"]] == ["ann", "bo"]
+    assert [user["id"] for user in second["items"]] == ["visitor"]
+    assert second["after"] is None
+
+
+@pytest.mark.parametrize(
+    ("where", "ids"),
+    [("seats=5", ["ann"]), ('seats="5"', ["bo"]), ("plan=pro", ["ann"]), ("name=Bo", ["bo"]), ("plan=none", [])],
+)
+def test_list_filters_by_attribute_and_property(run: Run, where: str, ids: list[str]) -> None:
+    page = json.loads(run("users", "list", "--json", "--where", where).stdout)
+
+    assert [user["id"] for user in page["items"]] == ids
+
+
+def test_list_says_how_to_go_on(run: Run) -> None:
+    shown = run("users", "list", "--limit", "1")
+
+    assert "--after" in shown.stderr
+
+
+def test_a_filter_that_is_none_is_wrong_usage(run: Run) -> None:
+    assert run("users", "list", "--where", "plan").exit_code == 2
+
+
+def test_merge_as_a_dry_run_shows_what_would_change_and_sends_nothing(run: Run, broker_url: str) -> None:
+    shown = run("users", "merge", "ann", "visitor", "--dry-run")
+
+    assert shown.exit_code == 0
+    assert "visitor becomes part of ann" in shown.stdout
+    assert "properties.plan" in shown.stdout
+    assert waiting(broker_url, "live") == 0
+
+
+@pytest.mark.parametrize("arguments", [("merge", "ann", "visitor"), ("delete", "ann")])
+def test_a_write_is_sent_and_names_its_job(run: Run, broker_url: str, arguments: tuple[str, ...]) -> None:
+    sent = run("users", *arguments, "--wait", "0", "--json")
+
+    assert sent.exit_code == 0
+    assert json.loads(sent.stdout)["state"] == "sent"
+    assert waiting(broker_url, "live") == 1
+
+
+def test_a_write_that_nobody_applies_in_time_exits_with_1(run: Run) -> None:
+    sent = run("users", "delete", "ann", "--wait", "0.01", "--json")
+
+    assert sent.exit_code == 1
+    assert json.loads(sent.stdout)["state"] == "queued"
+
+
+def test_jobs_get_says_what_became_of_a_job(run: Run) -> None:
+    assert json.loads(run("jobs", "get", "merge-1", "--json").stdout)["state"] == "applied"
+    assert "applied" in run("jobs", "get", "merge-1").stdout
+    assert json.loads(run("jobs", "get", "unheard-of", "--json").stdout)["state"] == "queued"
+
+
+def test_import_sends_chunks_and_exits_with_1_when_a_line_is_refused(run: Run, broker_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text(
+        "id,email,seats\n" + "".join(f"u{n},u{n}@example.com,{n}\n" for n in range(250)) + "u/x,nowhere,1\n"
+    )
+
+    done = run("import", file, "--json", "--refused", tmp_path / "refused.csv")
+
+    summary = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert (summary["users"], summary["refused"], summary["jobs"]) == (250, 1, 3)
+    assert waiting(broker_url, "bulk") == 3
+    assert "e-mail address" in done.stderr
+    refused = (tmp_path / "refused.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in refused] == [["line", "field"], ["252", "id"], ["252", "email"]]
+
+
+def test_an_import_of_good_lines_exits_with_0(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "users.jsonl"
+    file.write_text('{"id": "u1"}\n')
+
+    assert run("import", file).exit_code == 0
+
+
+def test_an_import_that_the_broker_does_not_take_says_how_to_go_on(
+    run: Run, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "users.jsonl"
+    file.write_text('{"id": "u1"}\n')
+    with monkeypatch.context() as away:
+        away.setenv("ROLLCALL_BROKER_URL", "redis://127.0.0.1:1/0")
+        broken = run("import", file)
+
+    done = run("import", file)
+
+    assert broken.exit_code == 1
+    assert "run the same command again to go on" in broken.stderr
+    assert done.exit_code == 0
+    assert "going on with the import" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "arguments", "message"),
+    [
+        ("users.txt", '{"id": "u1"}\n', (), "--format"),
+        ("users.csv", "name\nAnn\n", (), "no column is named id"),
+        ("users.csv", "", ("--format", "xml"), ""),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_wrong_usage(
+    run: Run, tmp_path: Path, name: str, content: str, arguments: tuple[str, ...], message: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+
+    refused = run("import", file, *arguments)
+
+    assert refused.exit_code == 2
+    assert message in refused.stderr
+
+
+def test_a_file_that_changed_since_the_interruption_is_imported_only_anew(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "users.jsonl"
+    file.write_text('{"id": "u1"}\n')
+    with monkeypatch.context() as away:
+        away.setenv("ROLLCALL_BROKER_URL", "redis://127.0.0.1:1/0")
+        run("import", file)
+    file.write_text('{"id": "u2"}\n')
+
+    refused = run("import", file)
+
+    assert refused.exit_code == 2
+    assert "--restart" in refused.stderr
+    assert run("import", file, "--restart").exit_code == 0
+
+
+def test_without_urls_the_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROLLCALL_DATABASE_URL", raising=False)
+
+    shown = subprocess.run(
+        [sys.executable, "-c", "from rollcall.cli import main; main()", "users", "get", "ann"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert shown.returncode == 2
+    assert shown.stderr.startswith("rollcall: ROLLCALL_DATABASE_URL is not set")
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_migrate_prints_the_sql(capfd: pytest.CaptureFixture[str]) -> None:
+    done = CliRunner().invoke(app, ["migrate", "--print"])
+
+    assert done.exit_code == 0
+    assert "CREATE TABLE rollcall.users" in capfd.readouterr().out
+
+
+def test_without_the_extra_one_line_names_it() -> None:
+    without = "import sys; sys.modules['typer'] = None; from rollcall.cli import main; main()"
+
+    shown = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+
+    assert shown.returncode == 1
+    assert shown.stderr == "rollcall: the commands need the extra `cli`: pip install 'rollcall[cli]'\n"
+
+
+def test_errors_are_told_apart_from_wrong_usage() -> None:
+    from rollcall.cli.output import fail
+    from rollcall_shared.errors import NotConfigured, Unavailable
+
+    errors: list[RollcallError] = [Unavailable("x"), NotConfigured("x")]
+
+    assert [fail(error) for error in errors] == [1, 2]
+
+
+def test_a_user_is_erased_at_once_only_when_told_so(run: Run, filled: str) -> None:
+    assert run("erase", "visitor").exit_code == 2
+
+    erased = run("erase", "visitor", "--now", "--json")
+
+    assert erased.exit_code == 0, erased.output
+    assert json.loads(erased.stdout)["users"] == 1
+    assert run("users", "get", "visitor").exit_code == 1
+
+
+def test_a_merge_may_keep_opt_outs_and_unite_tokens(run: Run, broker_url: str) -> None:
+    result = run("users", "merge", "ann", "visitor", "--keep-opt-outs", "--unite-tokens", "--wait", "0")
+
+    assert result.exit_code == 0, result.output
+    with redis.Redis.from_url(broker_url) as client:
+        (text,), *_ = json.loads(b64decode(json.loads(client.lrange("live", 0, -1)[0])["body"]))
+    assert (json.loads(text)["keep_opt_outs"], json.loads(text)["unite_tokens"]) == (True, True)

@@ -1,0 +1,145 @@
+"""`rollcall jobs`: what the commands print, and how they exit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+import redis
+from typer.testing import CliRunner, Result
+
+from rollcall.cli.app import app
+from rollcall.errors import LetterNotFound, NotDecided
+from rollcall_shared.codec import encode
+from rollcall_shared.errors import InvalidJob
+from rollcall_shared.jobs import Delete
+from rollcall_shared.stamps import microseconds
+from rollcall_worker.store import Arrival, PostgresStore
+
+NOW: Final = microseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
+DAY: Final = timedelta(days=1) // timedelta(microseconds=1)
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def store(new_database: Callable[[], str], broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresStore]:
+    url = new_database()
+    monkeypatch.setenv("ROLLCALL_DATABASE_URL", url)
+    monkeypatch.setenv("ROLLCALL_BROKER_URL", broker_url)
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+    store = PostgresStore(url)
+    yield store
+    store.close()
+
+
+def run(*arguments: str | Path, given: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["jobs", *map(str, arguments)], input=given)
+
+
+def arrive(store: PostgresStore, *messages: str) -> None:
+    store.apply([Arrival.of(message) for message in messages], now=NOW)
+
+
+def delete(id_: str, *, later: int = 0) -> str:
+    return encode(Delete(id=id_, occurred_at=NOW + later, deferred=bool(later), user_id="u1"))
+
+
+def dead(id_: str) -> str:
+    return json.dumps({**json.loads(delete(id_)), "user_id": "", "note": "about Ann"})
+
+
+def test_get_shows_a_decided_job(store: PostgresStore) -> None:
+    arrive(store, delete("it"))
+
+    shown = run("get", "it", "--json")
+
+    assert (shown.exit_code, json.loads(shown.stdout)["state"]) == (0, "applied")
+    assert "applied" in run("get", "it").stdout
+
+
+def test_wait_for_a_job_that_nobody_decides_is_not_done(store: PostgresStore) -> None:
+    waited = run("wait", "never-sent", "--timeout", "0")
+
+    assert waited.exit_code != 0
+    assert isinstance(waited.exception, NotDecided)
+
+
+def test_wait_ends_with_1_when_the_job_is_dead(store: PostgresStore) -> None:
+    arrive(store, dead("it"))
+
+    assert run("wait", "it").exit_code == 1
+
+
+def test_deferred_jobs_are_a_table_and_pages(store: PostgresStore) -> None:
+    arrive(store, delete("b", later=2 * DAY), delete("a", later=DAY))
+
+    first = run("deferred", "--limit", "1")
+    page = json.loads(run("deferred", "--limit", "1", "--json").stdout)
+    rest = json.loads(run("deferred", "--after", page["after"], "--json").stdout)
+
+    assert "2026-11-24 12:00:00" in first.stdout
+    assert page["after"] in first.stderr
+    assert rest == {
+        "items": [{"id": "b", "kind": "delete", "due_at": "2026-11-25T12:00:00+00:00"}],
+        "after": None,
+    }
+
+
+def test_cancel_says_whether_it_was_in_time(store: PostgresStore) -> None:
+    arrive(store, delete("it", later=DAY), delete("done"))
+
+    in_time, too_late = run("cancel", "it"), run("cancel", "done")
+
+    assert (in_time.exit_code, in_time.stdout) == (0, "cancelled; job it\n")
+    assert (too_late.exit_code, too_late.stderr) == (1, "rollcall: not cancelled; job done is applied\n")
+    assert json.loads(run("cancel", "it", "--json").stdout) == {"id": "it", "cancelled": False, "state": "cancelled"}
+
+
+def test_dead_lists_letters_without_their_bodies_and_show_has_them(store: PostgresStore) -> None:
+    arrive(store, dead("it"))
+
+    listed, shown = run("dead", "--json"), run("show", "it")
+
+    (letter,) = json.loads(listed.stdout)["items"]
+    assert (letter["id"], letter["code"], letter["died_at"]) == ("it", "invalid", "2026-11-23T12:00:00+00:00")
+    assert "Ann" not in listed.stdout + run("dead").stdout
+    assert dead("it") in shown.stdout
+    assert json.loads(run("show", "it", "--json").stdout)["body"] == dead("it")
+
+
+def test_drop_forgets_a_letter_once(store: PostgresStore) -> None:
+    arrive(store, dead("it"))
+
+    first, second = run("drop", "it"), run("drop", "it")
+
+    assert (first.exit_code, first.stdout) == (0, "dropped; dead letter it\n")
+    assert (second.exit_code, second.stderr) == (1, "rollcall: no dead letter bears the id it\n")
+    assert isinstance(run("show", "it").exception, LetterNotFound)
+
+
+def test_replay_sends_the_corrected_body_and_keeps_the_letter_until_it_is_decided(
+    store: PostgresStore, broker_url: str, tmp_path: Path
+) -> None:
+    arrive(store, dead("it"))
+    (tmp_path / "it.json").write_text(delete("it"))
+
+    sent = run("replay", "it", "--body", tmp_path / "it.json", "--timeout", "0")
+
+    assert isinstance(sent.exception, NotDecided)
+    with redis.Redis.from_url(broker_url) as client:
+        assert client.llen("live") == 1
+    assert len(json.loads(run("dead", "--json").stdout)["items"]) == 1
+    arrive(store, delete("it"))
+    assert run("replay", "it", "--body", "-", given=delete("it")).exit_code == 0
+    assert json.loads(run("dead", "--json").stdout)["items"] == []
+
+
+def test_replay_of_what_would_die_again_is_wrong_usage(store: PostgresStore) -> None:
+    arrive(store, dead("it"))
+
+    assert isinstance(run("replay", "it").exception, InvalidJob)

@@ -1,0 +1,107 @@
+"""Reading users from files: what is a record, where it ends, what is refused."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from rollcall.importing.records import Format, NotImportable, Options, Place, Record, read_records
+
+
+def read(text: str | bytes, file_format: Format, start: Place | None = None) -> list[Record]:
+    data = text if isinstance(text, bytes) else text.encode()
+    return list(read_records(io.BytesIO(data), Options(format=file_format), start or Place()))
+
+
+def users(records: list[Record]) -> list[dict[str, Any] | None]:
+    return [record.user for record in records]
+
+
+def test_a_csv_line_is_a_user_and_an_empty_cell_says_nothing() -> None:
+    assert users(read("id,email,plan\nu1,a@example.com,\nu2,,pro\n", Format.CSV)) == [
+        {"id": "u1", "email": "a@example.com"},
+        {"id": "u2", "plan": "pro"},
+    ]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_file() -> None:
+    assert users(read(b"\xef\xbb\xbfid,plan\r\nu1,pro\r\n", Format.CSV)) == [{"id": "u1", "plan": "pro"}]
+    assert users(read(b'\xef\xbb\xbf{"id": "u1"}\r\n', Format.JSONL)) == [{"id": "u1"}]
+
+
+def test_a_quoted_cell_may_hold_line_ends_and_lines_are_counted_as_editors_do() -> None:
+    first, second = read('id,note\nu1,"one\ntwo"\nu2,x\n', Format.CSV)
+
+    assert first.user == {"id": "u1", "note": "one\ntwo"}
+    assert (first.line, second.line) == (2, 4)
+
+
+@pytest.mark.parametrize("file_format", Format)
+def test_reading_goes_on_from_the_end_of_any_record(file_format: Format) -> None:
+    text = {
+        Format.CSV: 'id,note\nu1,"one\ntwo"\n\nu2,é\nu3,x,y\nu4,"\nu5"\nu6,last',
+        Format.JSONL: '{"id": "u1"}\n\n{"id": "é"}\nnonsense\n{"id": "u4"}',
+    }[file_format]
+    whole = read(text, file_format)
+
+    for number, record in enumerate(whole):
+        assert read(text, file_format, record.end) == whole[number + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("u1,pro,more", "has 3 cells, but there are 2 columns"),
+        ('u1,"pro"x', "is not CSV: ',' expected after '\"'"),
+        (b"u1,\xff", "is not UTF-8"),
+    ],
+)
+def test_a_bad_csv_line_is_refused_and_the_next_one_read(line: str | bytes, reason: str) -> None:
+    data = line if isinstance(line, bytes) else line.encode()
+
+    bad, good = read(b"id,plan\n" + data + b"\nu2,free\n", Format.CSV)
+
+    assert (bad.line, bad.user, bad.reason) == (2, None, reason)
+    assert good.user == {"id": "u2", "plan": "free"}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"nonsense", "is not JSON"),
+        (b"[1]", "is not a JSON object"),
+        (b'"\xff"', "is not UTF-8"),
+        (b"[" * 100_000, "is not JSON"),
+    ],
+)
+def test_a_bad_jsonl_line_is_refused_and_the_next_one_read(line: bytes, reason: str) -> None:
+    bad, good = read(line + b'\n{"id": "u2"}\n', Format.JSONL)
+
+    assert (bad.line, bad.user, bad.reason) == (1, None, reason)
+    assert good.user == {"id": "u2"}
+
+
+def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollcall.importing.records.MAX_LINE", 20)
+
+    bad, good = read('{"id": "' + "x" * 90 + '"}\n{"id": "u2"}\n', Format.JSONL)
+
+    assert bad.reason == "is longer than 20 bytes"
+    assert (good.line, good.user) == (2, {"id": "u2"})
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("", "empty"),
+        ("name,email\n", "no column is named id"),
+        ("id,plan,plan\n", "two columns are named 'plan'"),
+        ("id,,plan\n", "column 2 has no name"),
+        ("id,updated_at\n", "updated_at"),
+    ],
+)
+def test_a_header_that_makes_no_sense_refuses_the_file(header: str, reason: str) -> None:
+    with pytest.raises(NotImportable, match=reason):
+        read(header, Format.CSV)

@@ -1,0 +1,87 @@
+"""`rollcall up`: ready when it says so, gone when it ends, however it ends."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.started import Started, started
+
+from rollcall import Rollcall
+
+pytestmark = pytest.mark.slow
+
+_URLS = ("ROLLCALL_BROKER_URL", "ROLLCALL_DATABASE_URL")
+
+
+def urls(command: Started) -> dict[str, str]:
+    return {name: command.wait_for(f"{name}=").removeprefix(f"{name}=") for name in (*_URLS, "FLOWER_URL")}
+
+
+@pytest.fixture
+def running() -> Iterator[Started]:
+    with started("up") as command:
+        yield command
+
+
+def test_a_second_terminal_can_identify_read_back_and_merge_and_sees_flower(running: Started) -> None:
+    found = urls(running)
+
+    with Rollcall(broker_url=found["ROLLCALL_BROKER_URL"], database_url=found["ROLLCALL_DATABASE_URL"]) as rollcall:
+        rollcall.users.identify("guest", {"plan": "pro"})
+        rollcall.users.bulk_identify([{"id": "ann", "email": "ann@example.com"}])
+        rollcall.users.merge("ann", "guest").wait(20)
+        job = rollcall.users.identify("ann", {"seats": 2})
+        assert job.wait(20).state == "applied"
+        assert rollcall.users.get("ann").properties["seats"] == 2
+    with urllib.request.urlopen(f"{found['FLOWER_URL']}/workers", timeout=10) as page:
+        assert page.status == 200
+
+    running.process.send_signal(signal.SIGINT)
+    assert running.wait() == 0
+    assert running.left_behind() == []
+
+
+def test_a_child_that_dies_is_named_and_ends_everything(running: Started) -> None:
+    urls(running)
+    (worker,) = [each for each in running.left_behind() if "--queues" in each.cmdline() and "live" in each.cmdline()]
+
+    worker.kill()
+
+    assert running.wait() == 1
+    assert "worker-live-1 ended by itself (killed by SIGKILL); its log" in "".join(running.lines)
+    assert running.left_behind() == []
+
+
+def test_killed_it_leaves_no_process_behind(running: Started) -> None:
+    urls(running)
+
+    running.process.kill()
+
+    running.process.wait()
+    running.assert_nothing_is_left()
+
+
+def test_data_and_urls_stay_for_the_next_run() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)  # the servers run as another account when we are root
+        first = keep_one_user(Path(name) / "data", write=True)
+
+        assert keep_one_user(Path(name) / "data", write=False) == first
+
+
+def keep_one_user(data_dir: Path, *, write: bool) -> dict[str, str]:
+    """Run `up` once; write a user, or expect it to be there."""
+    with started("up", "--no-flower", "--data-dir", data_dir) as command:
+        found = {name: command.wait_for(f"{name}=").removeprefix(f"{name}=") for name in _URLS}
+        with Rollcall(broker_url=found["ROLLCALL_BROKER_URL"], database_url=found["ROLLCALL_DATABASE_URL"]) as rollcall:
+            if write:
+                rollcall.users.identify("ann", {"plan": "pro"}).wait(20)
+            assert rollcall.users.get("ann").properties == {"plan": "pro"}
+        command.process.send_signal(signal.SIGTERM)
+        assert command.wait() == 0
+    return found

@@ -1,0 +1,116 @@
+"""Real servers for the whole suite: one Postgres and one Valkey a session, a database and a broker of its own a module.
+
+ROLLCALL_TEST_DATABASE_URL and ROLLCALL_TEST_BROKER_URL name servers to use instead. Ours can be stopped and killed by
+fault tests: those ask for `own_servers`, which nobody else uses.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count, cycle
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+from psycopg.sql import SQL, Composed, Identifier
+
+from rollcall.local import Servers
+
+_numbers = count(1)
+# 0 is left alone in a server that is not ours.
+_broker_databases = cycle(range(1, 16))
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """One Postgres and one Valkey for the session; not to be stopped by tests."""
+    with Servers(
+        database_url=os.environ.get("ROLLCALL_TEST_DATABASE_URL"),
+        broker_url=os.environ.get("ROLLCALL_TEST_BROKER_URL"),
+        durable=False,
+    ) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def own_servers() -> Iterator[Servers]:
+    """A Postgres and a Valkey of the module's own, to stop, kill and restart. Valkey keeps its jobs on disk."""
+    with Servers(durable=False, append_only=True) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def migrated_template(servers: Servers) -> Iterator[str]:
+    """The name of a migrated database that others are copied from."""
+    name = f"rollcall_template_{os.getpid()}"
+    _administer(servers.database_url, SQL("CREATE DATABASE {}").format(Identifier(name)))
+    try:
+        migrate(_with_database(servers.database_url, name))
+        yield name
+    finally:
+        _drop(servers.database_url, name)
+
+
+@pytest.fixture(scope="module")
+def new_database(servers: Servers, migrated_template: str) -> Iterator[Callable[[], str]]:
+    """Make migrated, empty databases: each call gives the URL of another."""
+    names: list[str] = []
+
+    def make() -> str:
+        name = f"rollcall_test_{os.getpid()}_{next(_numbers)}"
+        _administer(
+            servers.database_url,
+            SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(migrated_template)),
+        )
+        names.append(name)
+        return _with_database(servers.database_url, name)
+
+    yield make
+    for name in names:
+        _drop(servers.database_url, name)
+
+
+@pytest.fixture(scope="module")
+def database_url(new_database: Callable[[], str]) -> str:
+    """The module's own database, migrated and empty."""
+    return new_database()
+
+
+@pytest.fixture(scope="module")
+def broker_url(servers: Servers) -> str:
+    """The module's own broker: a numbered database of the session's Valkey, emptied."""
+    url = _with_database(servers.broker_url, str(next(_broker_databases)))
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+def migrate(database_url: str) -> None:
+    """Bring a database to the newest schema, as operators do."""
+    environment = os.environ | {"ROLLCALL_DATABASE_URL": database_url}
+    done = subprocess.run(
+        [sys.executable, "-m", "rollcall_worker.migrate"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"the migration failed:\n{done.stdout}{done.stderr}")
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def _drop(url: str, name: str) -> None:
+    _administer(url, SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _administer(url: str, statement: Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)

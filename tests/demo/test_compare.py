@@ -1,0 +1,98 @@
+"""The comparison sees what Postgres shows, and every corruption of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+import psycopg
+import pytest
+
+from rollcall.demo.compare import read_world
+from rollcall.demo.counting import count, count_users, undecided
+from rollcall.demo.differing import difference
+from rollcall.demo.life import Life, live
+from rollcall.demo.oracle import oracle
+from rollcall.demo.world import World
+from rollcall.reading.database import Database
+from rollcall_shared.codec import encode
+from rollcall_worker.store import Arrival, PostgresStore
+
+_NOW = 1_795_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    return live(seed=3, users=60, jobs=300, now=_NOW)
+
+
+@pytest.fixture(scope="module")
+def applied(life: Life, new_database: Callable[[], str]) -> str:
+    """A database to which the life was applied, shuffled and with duplicates."""
+    url = new_database()
+    jobs = [*life.jobs, *life.jobs[:40]]
+    Random(5).shuffle(jobs)
+    store = PostgresStore(url)
+    for at in range(0, len(jobs), 20):
+        store.apply([Arrival.of(encode(job)) for job in jobs[at : at + 20]], now=_NOW)
+    store.close()
+    return url
+
+
+@pytest.fixture
+def database(applied: str) -> Iterator[Database]:
+    database = Database(applied)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def expected(life: Life) -> World:
+    return oracle(life.jobs)
+
+
+def test_what_was_applied_rightly_is_equal(database: Database, expected: World, life: Life) -> None:
+    world = read_world(database)
+
+    assert difference(expected, world, life.jobs) is None
+    assert all(len(section) > 5 for section in (world["users"], world["merged"], world["messages"]))
+
+
+def test_jobs_are_counted_by_how_they_ended(database: Database, expected: World, life: Life) -> None:
+    counts = count(database)
+
+    assert (counts.applied, counts.others, counts.dead) == (len(life.jobs), 0, 0)
+    assert counts.duplicates == 40
+    assert counts.deliveries == len(life.jobs) + 40
+    assert count_users(database) == len(expected["users"])
+
+
+def test_jobs_that_never_came_are_named(database: Database, life: Life) -> None:
+    assert undecided(database, [life.jobs[0].id, "demo-lost"]) == ["demo-lost"]
+
+
+# The sections are compared in the order of their names, so that what an earlier one left behind hides no later one.
+@pytest.mark.parametrize(
+    ("section", "corruption"),
+    [
+        ("users", "UPDATE rollcall.users SET data = data || '{\"p.seats\": 9999}' WHERE id = %(users)s"),
+        ("messages", "DELETE FROM rollcall.messages WHERE id::text = %(messages)s"),
+        ("activities", "DELETE FROM rollcall.activities WHERE id::text = %(activities)s"),
+    ],
+)
+def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
+    section: str, corruption: str, applied: str, database: Database, expected: World, life: Life
+) -> None:
+    with psycopg.connect(applied) as connection:
+        alone = connection.execute(
+            "SELECT id FROM rollcall.current_users JOIN rollcall.users USING (id) WHERE family IS NULL LIMIT 1"
+        ).fetchone()
+        assert alone is not None
+        rows = {"users": alone[0], "messages": min(expected["messages"]), "activities": min(expected["activities"])}
+        assert connection.execute(corruption, rows).rowcount == 1
+
+    found = difference(expected, read_world(database), life.jobs)
+
+    assert found is not None
+    assert found.what.startswith(f"{section}['{rows[section]}']")
+    assert found.jobs

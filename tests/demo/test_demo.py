@@ -1,0 +1,77 @@
+"""The demo succeeds, can fail, and leaves nothing behind whenever it is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import psycopg
+import pytest
+from tests.support.started import started
+from typer.testing import CliRunner
+
+from rollcall.cli.app import app
+from rollcall.demo.compare import read_world
+from rollcall.demo.world import World
+from rollcall.reading.database import Database
+
+pytestmark = pytest.mark.slow
+
+_SMALL = ["demo", "--users", "300", "--no-flower", "--json"]
+
+
+def test_the_demo_ends_equal_to_the_reference() -> None:
+    with started("demo", "--users", "300", "--producers", "2", "--json") as command:
+        assert command.wait() == 0, "".join(command.lines)
+
+        report = json.loads(command.lines[-1])
+        left = command.left_behind()
+
+    assert report["equal_to_oracle"] is True
+    assert report["applied"] == report["jobs"] > 60
+    assert report["duplicates"] > 0
+    assert report["dead"] == 0
+    assert report["users"] > 300
+    assert report.keys() == {
+        "jobs", "applied", "duplicates", "dead", "users", "equal_to_oracle", "seconds", "jobs_per_second",
+    }  # fmt: skip
+    assert left == []
+
+
+def test_a_corrupted_row_makes_the_demo_fail_and_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    corrupted: list[str] = []
+
+    def corrupt_and_read(database: Database) -> World:
+        world = read_world(database)
+        corrupted.append(max(user for user in world["users"] if user.startswith("user_")))
+        with psycopg.connect(database._engine.url.set(drivername="postgresql").render_as_string(False)) as connection:
+            connection.execute(
+                "UPDATE rollcall.users SET data = data || '{\"p.seats\": 9999}', "
+                "shown = shown || '{\"p.seats\": 9999}' WHERE id = %s",
+                (corrupted[0],),
+            )
+        return read_world(database)
+
+    monkeypatch.setattr("rollcall.demo.run.read_world", corrupt_and_read)
+
+    result = CliRunner().invoke(app, _SMALL)
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout.splitlines()[-1])["equal_to_oracle"] is False
+    assert f"users['{corrupted[0]}']['properties']['seats']" in result.stderr
+    assert '"kind":"bulk_identify"' in result.stderr
+
+
+_MOMENTS = ["starting Postgres", "migrating", "starting the workers", "producers send"]
+
+
+@pytest.mark.parametrize("moment", _MOMENTS)
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda by: by.name)
+def test_killed_at_any_moment_the_demo_leaves_no_process_behind(moment: str, by: signal.Signals) -> None:
+    with started("demo", "--users", "2000") as command:
+        command.wait_for(moment)
+
+        command.process.send_signal(by)
+
+        assert command.process.wait(60) in (-by, 128 + by)
+        command.assert_nothing_is_left()

@@ -1,0 +1,84 @@
+"""The life that the demo plays: made up the same for a seed, full of what is hard, and sayable through the face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rollcall.demo.crowd import CHUNK_USERS, jobs_of, write_file
+from rollcall.demo.life import HISTORY, SPAN, Life, live
+from rollcall.demo.playing import play
+from rollcall.importing import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollcall.testing import recording
+from rollcall_shared.jobs import Identify, Merge, Trigger
+
+_NOW = 1_795_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    return live(seed=7, users=1_200, jobs=2_000, now=_NOW)
+
+
+def test_a_seed_makes_the_same_life_again_and_another_seed_another(life: Life) -> None:
+    assert live(seed=7, users=1_200, jobs=2_000, now=_NOW) == life
+    assert live(seed=8, users=1_200, jobs=2_000, now=_NOW) != life
+
+
+def test_nothing_happens_after_now_nor_more_than_a_day_before_the_span(life: Life) -> None:
+    day = HISTORY // 30
+
+    assert all(_NOW - SPAN - day <= job.occurred_at <= _NOW for job in life.jobs)
+
+
+def test_jobs_are_distinct(life: Life) -> None:
+    assert len({job.id for job in life.jobs}) == len(life.jobs)
+
+
+def test_triggers_stand_on_both_sides_of_the_edge_of_a_merges_history(life: Life) -> None:
+    edges = {(job.secondary_id, job.occurred_at - HISTORY) for job in life.jobs if isinstance(job, Merge)}
+    told = {
+        (recipient, job.occurred_at)
+        for job in life.jobs
+        if isinstance(job, Trigger)
+        for recipient in job.recipients
+        if isinstance(recipient, str)
+    }
+
+    assert len(edges & told) > 10
+    assert len({(user_id, at - 1) for user_id, at in edges} & told) > 10
+
+
+def test_merged_away_ids_are_written_to_before_and_after(life: Life) -> None:
+    merges = {job.secondary_id: job.occurred_at for job in life.jobs if isinstance(job, Merge)}
+    told = [
+        job.occurred_at - merges[job.user.id]
+        for job in life.jobs
+        if isinstance(job, Identify) and job.user.id in merges
+    ]
+
+    assert min(told) < 0 < max(told)
+
+
+def test_every_job_comes_out_of_the_face_as_it_was_meant(life: Life) -> None:
+    rollcall = recording(clock=lambda: _NOW)
+
+    for job in life.jobs:
+        play(rollcall, job)
+
+    assert rollcall.sent == list(life.jobs)
+
+
+def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: Life, tmp_path: Path) -> None:
+    file, options = tmp_path / "users.csv", Options(format=Format.CSV)
+    bad_lines = write_file(file, life.imported)
+    state = Import(fingerprint=fingerprint(file, options), started=_NOW, chunk_users=CHUNK_USERS)
+    rollcall = recording(clock=lambda: _NOW)
+
+    with Refusals() as refusals:
+        end = import_users(rollcall.users.bulk_identify, file, options, state, keep=StateFile(file), refusals=refusals)
+
+    assert rollcall.sent == [*jobs_of(life.imported, state)]
+    assert end.users == len(life.imported)
+    assert end.refused == refusals.lines == bad_lines > 0

@@ -1,0 +1,59 @@
+"""The example with the welcome: real workers and a real upkeep loop, and seconds instead of days."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import psycopg
+import redis
+from tests.acceptance.conftest import Workers, until
+from tests.examples.conftest import EXAMPLES
+
+from rollcall import Rollcall
+
+A_FEW_SECONDS = timedelta(seconds=5)
+
+
+def run(database_url: str, broker_url: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "welcome_later.py", *arguments],
+        cwd=EXAMPLES,
+        env=os.environ | {"ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_BROKER_URL": broker_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_not(
+    workers: Workers, rc: Rollcall, database_url: str, broker_url: str
+) -> None:
+    ann, bo = (
+        run(database_url, broker_url, "sign-up", name, f"{name}@example.com", "--seconds", "8")
+        for name in ("ann", "bo")
+    )
+    for job in (ann, bo):
+        until(lambda job=job: rc.jobs.get(job).state == "deferred", what="deferring")  # type: ignore[misc]
+    assert [line.split()[-1] for line in run(database_url, broker_url, "waiting").splitlines()] == [ann, bo]
+    assert run(database_url, broker_url, "leave", "bo", bo) == "cancelled"
+    workers.stop()
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+
+    for _ in range(2):
+        workers.start_upkeep()
+
+    status = rc.jobs.wait(ann, timeout=30)
+    assert status.state == "applied"
+    with psycopg.connect(database_url) as connection:
+        welcomes = connection.execute("SELECT owner, occurred_at FROM rollcall.owned_messages").fetchall()
+    ((owner, due),) = welcomes
+    assert owner == "ann"
+    assert status.decided_at is not None
+    assert timedelta() <= status.decided_at - due <= A_FEW_SECONDS
+    assert rc.jobs.get(bo).state == "cancelled"

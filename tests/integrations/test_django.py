@@ -1,0 +1,133 @@
+"""What was told in a transaction of Django is sent with its commit, and with nothing else; or is in the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import django
+import psycopg
+import pytest
+from django.conf import settings
+from psycopg.conninfo import conninfo_to_dict
+
+from rollcall import Rollcall
+from rollcall.outbox import CREATE_TABLE, create_table
+from rollcall.testing import RecordingRollcall, recording
+
+
+@pytest.fixture(scope="module")
+def django_url(new_database: Any) -> str:
+    """The database of the one Django that a process can have."""
+    url: str = new_database()
+    info = conninfo_to_dict(url)
+    database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": info["dbname"],
+        "USER": info["user"],
+        "PASSWORD": info.get("password"),
+        "HOST": info["host"],
+        "PORT": info["port"],
+    }
+    settings.configure(DATABASES={"default": database}, USE_TZ=True)
+    django.setup()
+    return url
+
+
+@pytest.fixture
+def transaction(django_url: str) -> Iterator[Any]:
+    from django.db import connections, transaction
+
+    yield transaction
+    connections.close_all()
+
+
+@pytest.fixture
+def rc() -> RecordingRollcall:
+    return recording()
+
+
+def tell(rc: Rollcall, job_id: str) -> None:
+    from rollcall.django import on_commit
+
+    on_commit(rc).users.identify("u1", job_id=job_id)
+
+
+def told(rc: RecordingRollcall) -> list[str]:
+    return [job.id for job in rc.sent]
+
+
+def test_jobs_are_sent_after_the_commit_in_their_order(rc: RecordingRollcall, transaction: Any) -> None:
+    with transaction.atomic():
+        tell(rc, "1")
+        tell(rc, "2")
+        assert told(rc) == []
+
+    assert told(rc) == ["1", "2"]
+
+
+def test_jobs_are_dropped_with_a_rollback_and_with_that_of_their_savepoint(
+    rc: RecordingRollcall, transaction: Any
+) -> None:
+    with transaction.atomic():
+        tell(rc, "1")
+        with transaction.atomic():
+            tell(rc, "2")
+            transaction.set_rollback(True)
+    with transaction.atomic():
+        tell(rc, "3")
+        transaction.set_rollback(True)
+
+    assert told(rc) == ["1"]
+
+
+def test_outside_of_a_transaction_they_are_sent_at_once(rc: RecordingRollcall, transaction: Any) -> None:
+    tell(rc, "1")
+
+    assert told(rc) == ["1"]
+
+
+def test_a_job_that_is_not_sent_is_logged_and_the_next_callbacks_run(
+    rc: RecordingRollcall, transaction: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran: list[str] = []
+    rc.sender.is_down = True
+
+    with transaction.atomic():
+        tell(rc, "1")
+        transaction.on_commit(lambda: ran.append("theirs"))
+
+    assert ran == ["theirs"]
+    assert "identify 1" in caplog.text
+    assert "u1" not in caplog.text
+
+
+def test_the_outbox_is_written_by_djangos_transaction(transaction: Any, django_url: str) -> None:
+    from django.db import connection
+
+    with psycopg.connect(django_url) as direct:
+        create_table(direct.execute)
+    with transaction.atomic():
+        Rollcall().outbox(connection).users.identify("u1", {"said": "100%"}, job_id="1")
+    with transaction.atomic():
+        Rollcall().outbox(connection).users.identify("u2", job_id="2")
+        transaction.set_rollback(True)
+
+    with psycopg.connect(django_url) as direct:
+        assert direct.execute("SELECT id FROM rollcall_outbox").fetchall() == [("1",)]
+
+
+def test_a_migration_of_django_makes_the_table(transaction: Any) -> None:
+    from django.db import connection
+    from django.db.migrations import RunSQL
+    from django.db.migrations.state import ProjectState
+
+    from rollcall.outbox import DROP_TABLE
+
+    operation = RunSQL(list(CREATE_TABLE), list(DROP_TABLE))
+    with connection.schema_editor() as editor:
+        operation.database_backwards("app", editor, ProjectState(), ProjectState())
+    with connection.schema_editor() as editor:
+        operation.database_forwards("app", editor, ProjectState(), ProjectState())
+
+    assert "rollcall_outbox" in connection.introspection.table_names()

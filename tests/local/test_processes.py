@@ -1,0 +1,105 @@
+"""Children do not outlive their parent, whichever thread started them and however the parent ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rollcall.local import processes
+
+_STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("set", flush=True)
+time.sleep(600)
+"""
+
+
+def wait_for(log: Path, text: str) -> None:
+    deadline = time.monotonic() + 30
+    while not log.exists() or text not in log.read_text():
+        assert time.monotonic() < deadline, f"no {text!r} in the log"
+        time.sleep(0.01)
+
+
+def test_output_goes_to_the_log(tmp_path: Path) -> None:
+    child = processes.spawn(["echo", "hello"], log=tmp_path / "log")
+
+    assert child.wait() == 0
+    assert (tmp_path / "log").read_text() == "hello\n"
+
+
+def test_a_child_that_ignores_the_request_is_killed_after_the_grace(tmp_path: Path) -> None:
+    child = processes.spawn([sys.executable, "-c", _STUBBORN], log=tmp_path / "log")
+    wait_for(tmp_path / "log", "set")
+
+    assert processes.stop(child, grace=0.05) == -signal.SIGKILL
+    assert processes.stop(child) == -signal.SIGKILL
+
+
+def test_grandchildren_in_the_group_end_with_the_child(tmp_path: Path) -> None:
+    child = processes.spawn(["sh", "-c", "sleep 600 & echo $!; wait"], log=tmp_path / "log")
+    wait_for(tmp_path / "log", "\n")
+    grandchild = psutil.Process(int((tmp_path / "log").read_text()))
+
+    processes.stop(child)
+
+    psutil.wait_procs([grandchild], timeout=30)
+    assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_child_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+    thread = threading.Thread(target=lambda: children.append(processes.spawn(["sleep", "600"])))
+    thread.start()
+    thread.join()
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        children[0].wait(0.2)
+    assert processes.stop(children[0]) == -signal.SIGTERM
+
+
+def test_a_program_that_is_missing_is_said_in_the_starting_thread() -> None:
+    caught: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            processes.spawn(["/no/such/program"])
+        except FileNotFoundError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+
+    assert len(caught) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
+@pytest.mark.parametrize("thread", [False, True], ids=["main thread", "other thread"])
+def test_a_child_dies_with_its_killed_parent(thread: bool) -> None:
+    start = "threading.Thread(target=start).start()" if thread else "start()"
+    script = f"""
+import signal, threading
+from rollcall.local import processes
+def start(): print(processes.spawn(["sleep", "600"]).pid, flush=True)
+{start}
+signal.pause()
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.stdout.close()
+
+    parent.kill()
+    parent.wait()
+
+    psutil.wait_procs([child], timeout=30)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE

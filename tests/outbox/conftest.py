@@ -1,0 +1,55 @@
+"""Outboxes in databases of applications' own, beside a Rollcall of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from rollcall import Rollcall
+from rollcall.outbox.relay import Relay
+from rollcall.outbox.rows import Rows
+from rollcall.reading.decisions import Decisions
+from rollcall.sending.direct import DirectSender
+
+
+@pytest.fixture
+def backend_url(new_database: Callable[[], str]) -> str:
+    """The application's database, with an empty outbox."""
+    url = new_database()
+    rows = Rows(url)
+    rows.create()
+    rows.close()
+    return url
+
+
+@pytest.fixture
+def backend(backend_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(backend_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def rc(database_url: str) -> Iterator[Rollcall]:
+    """As a web process has it: it reads, and has no broker."""
+    with Rollcall(database_url=database_url) as rc:
+        yield rc
+
+
+MakeRelay = Callable[..., Relay]
+
+
+@pytest.fixture
+def make_relay(backend_url: str, broker_url: str, database_url: str) -> Iterator[MakeRelay]:
+    made: list[Relay] = []
+
+    def make(*, resend: float = 60.0, broker: str = broker_url, database: str = database_url) -> Relay:
+        sender, decisions = DirectSender(broker), Decisions(database)
+        made.append(Relay(Rows(backend_url), sender, decisions, resend=timedelta(seconds=resend)))
+        return made[-1]
+
+    yield make
+    for relay in made:
+        relay.close()

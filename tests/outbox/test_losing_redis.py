@@ -1,0 +1,132 @@
+"""Redis keeps nothing, is killed with jobs in it, and comes back empty: every job is applied all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from tests.acceptance.conftest import Workers, until
+
+from rollcall import Rollcall
+from rollcall.local import Servers, processes
+from rollcall.outbox import create_table
+
+JOBS = 600
+LATE = 50
+
+
+@pytest.fixture(scope="module")
+def forgetful_servers() -> Iterator[Servers]:
+    with Servers(durable=False, append_only=False) as servers:
+        environment = os.environ | {"ROLLCALL_DATABASE_URL": servers.database_url}
+        subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
+        with psycopg.connect(servers.database_url) as connection:
+            create_table(connection.execute)
+        yield servers
+
+
+@pytest.fixture
+def workers(forgetful_servers: Servers, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(forgetful_servers.database_url, forgetful_servers.broker_url, tmp_path)
+    yield workers
+    workers.stop()
+
+
+def start_relay(servers: Servers, log: Path) -> subprocess.Popen[bytes]:
+    given = {
+        "ROLLCALL_DATABASE_URL": servers.database_url,
+        "ROLLCALL_BROKER_URL": servers.broker_url,
+        "ROLLCALL_RESEND_SECONDS": "2",
+    }
+    return processes.spawn([sys.executable, "-m", "rollcall.outbox.relay"], log=log, env=os.environ | given)
+
+
+def count(servers: Servers, table: str) -> int:
+    with psycopg.connect(servers.database_url) as connection:
+        (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
+        return int(count)
+
+
+def queued(servers: Servers) -> int:
+    with suppress(redis.RedisError), redis.Redis.from_url(servers.broker_url) as client:
+        return int(client.llen("live"))
+    return 0
+
+
+def tell(servers: Servers, numbers: range) -> None:
+    rc = Rollcall()
+    with psycopg.connect(servers.database_url) as connection:
+        for number in numbers:
+            rc.outbox(connection).users.identify(f"ann-{number}@example.com", {"n": number})
+            connection.commit()
+
+
+@pytest.mark.slow
+def test_killing_a_redis_that_keeps_nothing_loses_nothing(
+    forgetful_servers: Servers, workers: Workers, tmp_path: Path
+) -> None:
+    servers = forgetful_servers
+    worker = workers.start(threads=1)
+    log = tmp_path / "relay.log"
+    relay = start_relay(servers, log)
+    try:
+        tell(servers, range(50))
+        until(lambda: count(servers, "rollcall.jobs") > 20, what="the first jobs")
+        os.kill(worker.pid, signal.SIGSTOP)
+        tell(servers, range(50, JOBS))
+        until(lambda: queued(servers) >= 400, what="jobs in Redis")
+
+        servers.valkey.kill()
+        tell(servers, range(JOBS, JOBS + LATE))
+        os.kill(worker.pid, signal.SIGCONT)
+        until(lambda: "sending" in log.read_text(), what="the relay noticing")
+        assert count(servers, "rollcall_outbox") >= JOBS + LATE - 50
+        servers.valkey.start()
+
+        until(lambda: count(servers, "rollcall_outbox") == 0, within=90, what="every job decided")
+        assert count(servers, "rollcall.jobs") == JOBS + LATE
+        with Rollcall(database_url=servers.database_url) as rc:
+            assert sorted(user.properties["n"] for user in rc.users.all()) == list(range(JOBS + LATE))
+    finally:
+        status = processes.stop(relay, by=signal.SIGTERM)
+
+    assert status == 0
+    said = log.read_text()
+    assert said.count("relay: sending: the broker did not take") <= 2
+    assert "relay: stopped" in said
+    assert "ann-" not in said
+
+
+def test_a_relay_without_its_servers_waits_for_them_and_stops_when_told(tmp_path: Path) -> None:
+    log = tmp_path / "relay.log"
+    nowhere = {
+        "ROLLCALL_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "ROLLCALL_BROKER_URL": "redis://127.0.0.1:1/0",
+    }
+    relay = processes.spawn([sys.executable, "-m", "rollcall.outbox.relay"], log=log, env=os.environ | nowhere)
+    try:
+        until(lambda: log.exists() and log.read_text().count("trying again") >= 2, what="both halves failing")
+    finally:
+        status = processes.stop(relay, by=signal.SIGTERM)
+
+    assert status == 0
+    assert log.read_text().count("trying again") == 2
+
+
+def test_a_relay_that_is_not_configured_says_what_is_missing(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "rollcall.outbox.relay"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "ROLLCALL_DATABASE_URL is not set" in done.stderr

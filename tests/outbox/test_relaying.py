@@ -1,0 +1,320 @@
+"""What the relay does with each row, half by half: sending, and settling against what Rollcall has decided."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from base64 import b64decode
+from collections.abc import Iterator
+from typing import Any, cast
+
+import psycopg
+import pytest
+import redis
+from tests.outbox.conftest import MakeRelay
+
+from rollcall import Rollcall, Unavailable
+from rollcall.outbox import rows
+from rollcall.outbox.relay import Relay, run
+from rollcall_shared.summaries import alias
+from rollcall_worker.store import Arrival, PostgresStore
+
+
+class Broker:
+    """What stands in Redis, and a worker that can be told to do it."""
+
+    def __init__(self, broker_url: str, database_url: str) -> None:
+        self.redis = redis.Redis.from_url(broker_url)
+        self.redis.flushdb()
+        self._store = PostgresStore(database_url)
+
+    def messages(self, queue: str = "live") -> list[dict[str, Any]]:
+        return [json.loads(item) for item in reversed(cast("list[bytes]", self.redis.lrange(queue, 0, -1)))]
+
+    def ids(self) -> list[str]:
+        return [message["headers"]["id"] for message in self.messages()]
+
+    def lose(self) -> None:
+        self.redis.flushdb()
+
+    def apply_all(self) -> None:
+        bodies = [json.loads(b64decode(message["body"]))[0][0] for message in self.messages()]
+        self._store.apply([Arrival.of(body) for body in bodies], now=time.time_ns() // 1_000)
+        self.redis.flushdb()
+
+    def close(self) -> None:
+        self._store.close()
+        self.redis.close()
+
+
+@pytest.fixture
+def broker(broker_url: str, database_url: str) -> Iterator[Broker]:
+    broker = Broker(broker_url, database_url)
+    yield broker
+    broker.close()
+
+
+def pass_time(backend: psycopg.Connection, seconds: float) -> None:
+    """Let all that is in the outbox have happened so much earlier."""
+    for column in ("created_at", "due_at", "sent_at"):
+        backend.execute(f"UPDATE rollcall_outbox SET {column} = {column} - make_interval(secs => %s)", [seconds])
+    backend.commit()
+
+
+def waiting(backend: psycopg.Connection) -> int:
+    (count,) = backend.execute("SELECT count(*) FROM rollcall_outbox").fetchone() or (0,)
+    backend.commit()
+    return int(count)
+
+
+def tell(rc: Rollcall, backend: psycopg.Connection, *user_ids: str, **options: Any) -> list[str]:
+    jobs = [rc.outbox(backend).users.identify(user_id, {"plan": "pro"}, **options).id for user_id in user_ids]
+    backend.commit()
+    return jobs
+
+
+def test_a_committed_job_is_sent_as_if_sent_directly(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    (job_id,) = tell(rc, backend, "u1")
+
+    assert make_relay().send() == 1
+
+    (message,) = broker.messages()
+    assert message["headers"]["task"] == "rollcall.identify"
+    assert message["headers"]["id"] == message["properties"]["correlation_id"] == job_id
+    assert message["headers"]["argsrepr"] == f"{alias('u1')} {{plan}}"
+
+
+def test_an_uncommitted_job_is_not_sent(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    rc.outbox(backend).users.identify("u1")
+
+    assert make_relay().send() == 0
+
+    assert broker.ids() == []
+
+
+def test_a_job_is_sent_once_and_its_row_kept_until_it_is_applied(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    relay = make_relay()
+    ids = tell(rc, backend, "u1", "u2", "u3")
+
+    assert (relay.send(), relay.send()) == (3, 0)
+    pass_time(backend, 5)
+    relay.settle()
+    assert (waiting(backend), broker.ids()) == (3, ids)
+
+    broker.apply_all()
+    pass_time(backend, 5)
+    relay.settle()
+    assert waiting(backend) == 0
+
+
+def test_a_job_that_redis_lost_is_sent_again_after_the_resend_time(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    relay = make_relay(resend=60)
+    ids = tell(rc, backend, "u1")
+    relay.send()
+    broker.lose()
+
+    pass_time(backend, 50)
+    relay.settle()
+    assert relay.send() == 0
+
+    pass_time(backend, 11)
+    relay.settle()
+    assert relay.send() == 1
+    assert broker.ids() == ids
+
+
+def test_each_time_in_vain_doubles_the_wait(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    relay = make_relay(resend=60)
+    tell(rc, backend, "u1")
+    waits = []
+    for _ in range(9):
+        relay.send()
+        waited = 0
+        while relay.settle() == 0 or relay.send() == 0:
+            pass_time(backend, 60)
+            waited += 60
+        waits.append(waited)
+
+    assert waits[:6] == [60, 120, 240, 480, 960, 1920]
+    assert waits[-1] == 64 * 60
+
+
+def test_a_job_that_is_already_decided_is_not_sent_again_however_late_it_is_looked_at(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    relay = make_relay()
+    tell(rc, backend, "u1")
+    relay.send()
+    broker.apply_all()
+
+    pass_time(backend, 86_400)
+    relay.settle()
+    relay.send()
+
+    assert (waiting(backend), broker.ids()) == (0, [])
+
+
+@pytest.mark.parametrize("body", ["not JSON", '{"v": 99, "id": "odd", "kind": "identify"}'])
+def test_a_row_that_is_no_job_known_here_travels_and_ends_as_a_dead_letter(
+    backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, body: str
+) -> None:
+    relay = make_relay()
+    backend.execute("INSERT INTO rollcall_outbox (id, digest, kind, body) VALUES ('odd', 'x', 'identify', %s)", [body])
+    backend.commit()
+
+    relay.send()
+    assert broker.messages()[0]["headers"]["argsrepr"] == "(not a job known here)"
+    broker.apply_all()
+    pass_time(backend, 5)
+    relay.settle()
+
+    # one without an id of its own is a dead letter that nobody can match with the row
+    assert waiting(backend) == (1 if body == "not JSON" else 0)
+
+
+def test_a_second_job_under_one_id_is_kept_until_it_is_a_dead_letter(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    relay = make_relay()
+    tell(rc, backend, "u1", job_id="twice")
+    relay.send()
+    broker.apply_all()
+    rc.outbox(backend).users.identify("u1", {"plan": "other"}, job_id="twice")
+    backend.commit()
+
+    relay.send()
+    pass_time(backend, 5)
+    relay.settle()
+    assert waiting(backend) == 1
+
+    broker.apply_all()
+    pass_time(backend, 5)
+    relay.settle()
+    assert waiting(backend) == 0
+
+
+def test_a_deferred_job_is_rollcalls_to_keep(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    ahead = Rollcall(clock=lambda: time.time_ns() // 1_000 + 3_600_000_000)
+    ahead.outbox(backend).users.identify("later")
+    backend.commit()
+    relay = make_relay()
+
+    relay.send()
+    broker.apply_all()
+    pass_time(backend, 5)
+    relay.settle()
+
+    assert waiting(backend) == 0
+
+
+def test_two_relays_do_not_send_the_same_job(
+    rc: Rollcall, backend: psycopg.Connection, backend_url: str, make_relay: MakeRelay, broker: Broker
+) -> None:
+    ids = tell(rc, backend, *(f"u{number}" for number in range(50)))
+    other = make_relay()
+
+    with rows.Rows(backend_url).transaction() as cursor:
+        held = rows.take_unsent(cursor, limit=20)
+        assert other.send() == 30
+
+    assert sorted(broker.ids()) == sorted(set(ids) - {key.id for key in held})
+
+
+def test_a_crash_between_publishing_and_commit_sends_again(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job_id,) = tell(rc, backend, "u1")
+    relay = make_relay()
+
+    def crash(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rollcall.outbox.relay.mark_sent", crash)
+        with pytest.raises(KeyboardInterrupt):
+            relay.send()
+
+    relay.send()
+    assert broker.ids() == [job_id, job_id]
+
+
+def test_many_large_jobs_are_taken_in_portions(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BATCH_BYTES", 1_000)
+    for number in range(4):
+        rc.outbox(backend).users.identify(f"u{number}", {"text": "x" * 600})
+    backend.commit()
+    relay = make_relay()
+
+    assert [relay.send() for _ in range(3)] == [2, 2, 0]
+
+
+def test_without_redis_jobs_stay_unsent(rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay) -> None:
+    tell(rc, backend, "u1")
+
+    with pytest.raises(Unavailable, match="broker"):
+        make_relay(broker="redis://127.0.0.1:1/0").send()
+
+    assert backend.execute("SELECT sent_at, attempts FROM rollcall_outbox").fetchone() == (None, 0)
+
+
+def test_without_rollcalls_database_new_jobs_are_sent_and_no_row_is_lost(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+) -> None:
+    relay = make_relay(database="postgresql://nobody@127.0.0.1:1/none")
+    ids = tell(rc, backend, "u1")
+
+    relay.send()
+    pass_time(backend, 5)
+    with pytest.raises(Unavailable):
+        relay.settle()
+
+    assert (broker.ids(), waiting(backend)) == (ids, 1)
+
+
+def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    relay = make_relay()
+    stopped, sent = threading.Event(), threading.Event()
+    failures = 3
+
+    class Fails(Relay):
+        def send(self) -> int:
+            nonlocal failures
+            failures -= 1
+            if failures >= 0:
+                raise Unavailable("the broker is away")
+            sent.set()
+            return relay.send()
+
+        def settle(self) -> int:
+            return 0
+
+        def __init__(self) -> None: ...
+
+    tell(rc, backend, "ann@example.com")
+    loop = threading.Thread(target=run, args=(Fails(), stopped))
+    loop.start()
+    assert sent.wait(20)
+    stopped.set()
+    loop.join(10)
+
+    said = [record.getMessage() for record in caplog.records if record.name == "rollcall.outbox.relay"]
+    assert said == ["relay: sending: the broker is away; trying again", "relay: sending works again"]

@@ -1,0 +1,59 @@
+"""A face whose jobs the real store applies, when told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rollcall import Rollcall
+from rollcall.testing import RecordingSender, Sent
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Job
+from rollcall_shared.stamps import microseconds
+from rollcall_worker.store import Arrival, PostgresStore
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Applied:
+    """A face whose jobs are applied when told: `applied.now()`."""
+
+    def __init__(self, database_url: str) -> None:
+        self.database_url = database_url
+        self._sender = RecordingSender()
+        self._store = PostgresStore(database_url)
+        self.rc = Rollcall(database_url=database_url, sender=self._sender, clock=lambda: microseconds(NOW))
+
+    def now(self) -> None:
+        """Apply what was sent since the last time."""
+        self.later(timedelta())
+
+    def later(self, after: timedelta) -> None:
+        """Apply it so long after `NOW`."""
+        self._store.apply([Arrival.of(encode(job)) for job in self._sender.sent], now=microseconds(NOW + after))
+        self._sender.sent.clear()
+
+    def take(self, job_id: str) -> Job:
+        """Take back a job that was sent and not applied yet, to give it later."""
+        (job,) = [job for job in self._sender.sent if job.id == job_id]
+        self._sender.sent.remove(job)
+        return job
+
+    def give(self, job: Job) -> None:
+        self._sender.send(job)
+
+    def break_broker(self) -> None:
+        """From now on nothing can be sent."""
+        self._sender.is_down = True
+
+    def arrive(self, *messages: object) -> None:
+        """Let messages arrive that the face would not send."""
+        self._store.apply([Arrival.of(message) for message in messages], now=microseconds(NOW))
+
+    def release(self, at: datetime) -> int:
+        """Apply the deferred jobs that are due by then; say how many."""
+        return self._store.release_due(now=microseconds(at))
+
+    @property
+    def sent(self) -> Sent:
+        """The jobs that were sent since the last time."""
+        return self._sender.sent

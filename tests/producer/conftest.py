@@ -1,0 +1,15 @@
+"""Users to read: jobs made by the face, applied by the real store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.producer.applied import Applied
+
+
+@pytest.fixture
+def applied(new_database: Callable[[], str]) -> Iterator[Applied]:
+    applied = Applied(new_database())
+    with applied.rc:
+        yield applied

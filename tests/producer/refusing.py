@@ -1,0 +1,29 @@
+"""Asks the face for something that it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from rollcall import InvalidJob, Limits
+from rollcall.testing import RecordingRollcall, recording
+from rollcall_shared.stamps import microseconds
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+Call = Callable[[RecordingRollcall], object]
+
+
+def problems_of(call: Call, limits: Limits | None = None) -> list[tuple[str, str, int | None]]:
+    rc = recording(clock=lambda: microseconds(NOW), limits=limits)
+    with pytest.raises(InvalidJob) as refused:
+        call(rc)
+    assert rc.sent == []
+    return [(problem.field, problem.reason, problem.index) for problem in refused.value.problems]
+
+
+def only_problem_of(call: Call, limits: Limits | None = None) -> tuple[str, str]:
+    ((field, reason, _),) = problems_of(call, limits)
+    return field, reason

@@ -1,0 +1,120 @@
+"""A write never hangs: with Redis gone, frozen or restarted it fails with the job's id within seconds, or arrives."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import redis
+
+from rollcall import NotSent, Rollcall
+from rollcall.local import Servers
+
+SECONDS = 7.0
+"""Longer than every bound together, on a machine that has other things to do."""
+
+
+@pytest.fixture
+def rc(broker_url: str) -> Iterator[Rollcall]:
+    with Rollcall(broker_url=broker_url) as rc:
+        yield rc
+
+
+@contextmanager
+def frozen(url: str) -> Iterator[None]:
+    with redis.Redis.from_url(url) as client:
+        pid = client.info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def not_sent_in_time(send: Callable[[], object]) -> NotSent:
+    begin = time.monotonic()
+    with pytest.raises(NotSent) as failure:
+        send()
+    assert time.monotonic() - begin < SECONDS
+    return failure.value
+
+
+def test_an_absent_broker_gives_not_sent_with_the_jobs_id() -> None:
+    with Rollcall(broker_url="redis://127.0.0.1:1/0") as rc:
+        failure = not_sent_in_time(lambda: rc.users.delete("u1", job_id="j1"))
+
+    assert failure.job_id == "j1"
+    assert "j1" in str(failure)
+
+
+def test_the_id_of_a_failed_job_is_told_even_if_the_caller_gave_none() -> None:
+    with Rollcall(broker_url="redis://127.0.0.1:1/0") as rc:
+        assert not_sent_in_time(lambda: rc.users.delete("u1")).job_id
+
+
+def test_a_job_is_taken_by_a_real_server(rc: Rollcall, broker_url: str) -> None:
+    rc.users.delete("u1")
+
+    with redis.Redis.from_url(broker_url) as client:
+        assert client.llen("live") == 1
+
+
+def test_a_connection_that_was_cut_is_replaced_unnoticed(rc: Rollcall, broker_url: str) -> None:
+    rc.users.delete("u1")
+    with redis.Redis.from_url(broker_url) as client:
+        mine = client.client_id()
+        for other in client.client_list():
+            if int(other["id"]) != mine:
+                client.client_kill_filter(_id=other["id"])
+
+        rc.users.delete("u2")
+
+
+@pytest.mark.slow
+def test_a_frozen_broker_gives_not_sent_and_is_used_again_when_it_wakes(own_servers: Servers) -> None:
+    with Rollcall(broker_url=own_servers.broker_url) as rc:
+        rc.users.delete("warm")
+        with frozen(own_servers.broker_url):
+            not_sent_in_time(lambda: rc.users.delete("u1"))
+
+        rc.users.delete("u2")
+
+
+@pytest.mark.slow
+def test_many_threads_do_not_wait_for_each_other_on_a_frozen_broker(own_servers: Servers) -> None:
+    with (
+        Rollcall(broker_url=own_servers.broker_url) as rc,
+        frozen(own_servers.broker_url),
+        ThreadPoolExecutor(50) as threads,
+    ):
+        sends = [threads.submit(not_sent_in_time, lambda: rc.users.delete("u1")) for _ in range(50)]
+
+        assert all(send.result().job_id for send in sends)
+
+
+def test_a_forked_child_sends_over_connections_of_its_own(rc: Rollcall, broker_url: str) -> None:
+    with redis.Redis.from_url(broker_url) as client:
+        rc.users.delete("u1")
+        before = client.llen("live")
+        fork = multiprocessing.get_context("fork")
+        children = [fork.Process(target=_send_many, args=(rc,)) for _ in range(2)]
+
+        for child in children:
+            child.start()
+        _send_many(rc)
+        for child in children:
+            child.join()
+
+        assert [child.exitcode for child in children] == [0, 0]
+        assert client.llen("live") == before + 3 * 50
+
+
+def _send_many(rc: Rollcall) -> None:
+    for number in range(50):
+        rc.users.delete(f"u{number}")

@@ -1,0 +1,361 @@
+"""Identifies that are gathered: sent as few jobs, never lost without a word, and the same in the end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.strategies import properties, user_ids
+from tests.support.worlds import world_of
+
+from rollcall import InvalidJob, NotSent, Rollcall
+from rollcall.buffering import BufferFull
+from rollcall.client import BufferedRollcall
+from rollcall.demo.oracle import oracle
+from rollcall.demo.world import World
+from rollcall.testing import RecordingRollcall, RecordingSender, recording
+from rollcall_shared.codec import decode, encode
+from rollcall_shared.jobs import BulkIdentify, Delete, Identify, Job, Trigger
+from rollcall_shared.stamps import Stamp, moment, occurred_at_of
+from rollcall_worker.fold import facts_of, join
+
+NEVER = 3_600.0
+
+
+class Slow(RecordingSender):
+    """A broker that can be closed and opened, and tells when a job arrives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Event()
+        self.open.set()
+        self.arrived = threading.Event()
+
+    def send(self, job: Job) -> None:
+        assert self.open.wait(20)
+        super().send(job)
+        self.arrived.set()
+
+
+@pytest.fixture
+def sender() -> Slow:
+    return Slow()
+
+
+@pytest.fixture
+def buffered(sender: Slow) -> Iterator[Callable[..., BufferedRollcall]]:
+    made: list[BufferedRollcall] = []
+
+    def make(**options: Any) -> BufferedRollcall:
+        made.append(Rollcall(sender=sender).buffered(**{"max_seconds": NEVER, **options}))
+        return made[-1]
+
+    yield make
+    sender.is_down = False
+    sender.open.set()
+    for rc in made:
+        rc.close()
+
+
+def users_of(sender: Slow) -> list[list[str]]:
+    return [[user.id for user in job.users if not hasattr(user, "reason")] for job in sender.sent.of(BulkIdentify)]
+
+
+def test_as_many_as_a_job_takes_are_sent_together(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
+    rc = buffered(max_users=3)
+    for number in range(5):
+        rc.users.identify(f"u{number}", {"n": number})
+    assert sender.arrived.wait(20)
+
+    assert users_of(sender) == [["u0", "u1", "u2"]]
+    rc.flush()
+    assert users_of(sender) == [["u0", "u1", "u2"], ["u3", "u4"]]
+
+
+def test_a_few_are_sent_when_their_time_has_come(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
+    buffered(max_seconds=0.05).users.identify("u1")
+
+    assert sender.arrived.wait(20)
+    assert users_of(sender) == [["u1"]]
+
+
+def test_each_keeps_its_moment_and_one_user_told_twice_its_order(
+    sender: Slow, buffered: Callable[..., BufferedRollcall]
+) -> None:
+    rc = buffered()
+    before = time.time_ns() // 1_000
+    rc.users.identify("u1", {"plan": "free"})
+    rc.users.identify("u1", {"plan": "pro"})
+    rc.flush()
+
+    (job,) = sender.sent.of(BulkIdentify)
+    assert users_of(sender) == [["u1", "u1"]]
+    assert before <= job.moments[0] <= job.moments[1] == job.occurred_at
+    assert oracle([job])["users"]["u1"]["properties"] == {"plan": "pro"}
+
+
+def test_what_has_an_id_or_a_time_of_its_own_is_sent_at_once(
+    sender: Slow, buffered: Callable[..., BufferedRollcall]
+) -> None:
+    rc = buffered()
+    rc.users.identify("u1")
+    rc.users.identify("u1", job_id="mine")
+    rc.users.identify("u1", occurred_at=moment(1))
+    rc.users.identify("u1", delay=60)
+    rc.users.delete("u2")
+    rc.workflows.trigger("hello", ["u1"])
+
+    assert [type(job) for job in sender.sent] == [Identify, Identify, Identify, Delete, Trigger]
+
+
+def test_what_is_wrong_is_refused_when_told(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
+    rc = buffered()
+    with pytest.raises(InvalidJob):
+        rc.users.identify("u1", {"email": 1})
+    rc.flush()
+
+    assert sender.sent == []
+
+
+def test_what_the_caller_does_with_its_mapping_later_is_no_part_of_the_job(
+    sender: Slow, buffered: Callable[..., BufferedRollcall]
+) -> None:
+    rc = buffered()
+    traits = {"tags": ["a"]}
+    rc.users.identify("u1", traits)
+    traits["tags"].append("b")
+    rc.flush()
+
+    (job,) = sender.sent.of(BulkIdentify)
+    assert oracle([job])["users"]["u1"]["properties"] == {"tags": ["a"]}
+
+
+def test_a_full_buffer_waits_for_the_broker_and_then_refuses(
+    sender: Slow, buffered: Callable[..., BufferedRollcall]
+) -> None:
+    rc = buffered(max_users=1, max_waiting=2, block_seconds=0.05)
+    sender.open.clear()
+    rc.users.identify("u0")
+    rc.users.identify("u1")
+
+    with pytest.raises(BufferFull) as full:
+        rc.users.identify("ann@example.com")
+    assert full.value.waiting == 2
+    assert "ann" not in str(full.value)
+
+    sender.open.set()
+    rc.flush()
+    assert users_of(sender) == [["u0"], ["u1"]]
+
+
+def test_a_caller_that_waits_goes_on_when_there_is_room(
+    sender: Slow, buffered: Callable[..., BufferedRollcall]
+) -> None:
+    rc = buffered(max_users=1, max_waiting=1, block_seconds=20)
+    sender.open.clear()
+    rc.users.identify("u0")
+    waits = threading.Thread(target=rc.users.identify, args=("u1",))
+    waits.start()
+    sender.open.set()
+    waits.join(20)
+    rc.flush()
+
+    assert users_of(sender) == [["u0"], ["u1"]]
+
+
+def test_an_outage_is_reported_by_flush_and_close_and_loses_nothing(
+    sender: Slow, buffered: Callable[..., BufferedRollcall]
+) -> None:
+    rc = buffered()
+    sender.is_down = True
+    job = rc.users.identify("u1")
+    for report in (rc.flush, rc.close):
+        with pytest.raises(NotSent) as failure:
+            report()
+        assert failure.value.job_id == job.id
+
+    sender.is_down = False
+    rc.close()
+    assert [job.id for job in sender.sent] == [job.id]
+
+
+def test_the_thread_tries_again_by_itself(
+    sender: Slow, buffered: Callable[..., BufferedRollcall], caplog: pytest.LogCaptureFixture
+) -> None:
+    rc = buffered(max_users=1)
+    sender.is_down = True
+    rc.users.identify("ann@example.com")
+    deadline = time.monotonic() + 20
+    while not caplog.records and time.monotonic() < deadline:
+        sender.arrived.wait(0.01)
+    sender.is_down = False
+
+    assert sender.arrived.wait(20)
+    assert len(caplog.records) == 1
+    assert "ann" not in caplog.text
+
+
+def test_it_may_be_used_again_after_a_close(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
+    rc = buffered(max_users=1)
+    rc.close()
+    rc.users.identify("u1")
+
+    assert sender.arrived.wait(20)
+
+
+def test_threads_may_share_one(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
+    rc = buffered(max_users=7)
+
+    def tell(first: int) -> None:
+        for number in range(first, first + 100):
+            rc.users.identify(f"u{number}")
+
+    threads = [threading.Thread(target=tell, args=(first,)) for first in range(0, 800, 100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rc.flush()
+
+    assert sorted(id_ for ids in users_of(sender) for id_ in ids) == sorted(f"u{number}" for number in range(800))
+    assert all(len(ids) <= 7 for ids in users_of(sender))
+
+
+@pytest.mark.parametrize("options", [{"max_users": 0}, {"max_users": 101}, {"max_waiting": 0}, {"max_seconds": -1}])
+def test_settings_that_cannot_work_are_refused(
+    buffered: Callable[..., BufferedRollcall], options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError):
+        buffered(**options)
+
+
+def test_a_forked_child_begins_empty_and_leaves_the_parents_to_the_parent(broker_url: str) -> None:
+    context = multiprocessing.get_context("fork")
+    with Rollcall(broker_url=broker_url) as rc, rc.buffered(max_seconds=NEVER) as gathering:
+        gathering.users.identify("parents")
+        child = context.Process(target=_tell_in_child, args=(gathering,))
+        child.start()
+        child.join(30)
+        assert child.exitcode == 0
+        gathering.flush()
+
+    with redis.Redis.from_url(broker_url) as client:
+        assert client.llen("bulk") == 2
+
+
+def _tell_in_child(rc: BufferedRollcall) -> None:
+    rc.users.identify("childs")
+    rc.close()
+
+
+AT_EXIT = """
+import sys, rollcall
+rc = rollcall.Rollcall(broker_url=sys.argv[1]).buffered(max_seconds=3600)
+rc.users.identify("ann@example.com")
+"""
+
+
+def test_an_ordinary_exit_sends_what_is_gathered(broker_url: str) -> None:
+    with redis.Redis.from_url(broker_url) as client:
+        client.delete("bulk")
+        done = subprocess.run([sys.executable, "-c", AT_EXIT, broker_url], capture_output=True, text=True, check=True)
+
+        assert client.llen("bulk") == 1
+    assert done.stderr == ""
+
+
+def test_an_exit_without_a_broker_says_how_many_are_lost() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT, "redis://127.0.0.1:1/0"], capture_output=True, text=True, check=False
+    )
+
+    assert "1 users told of were not sent" in done.stderr
+    assert "ann" not in done.stderr
+
+
+Call = tuple[str, Any]
+_calls: st.SearchStrategy[list[Call]] = st.lists(
+    st.one_of(
+        st.tuples(st.just("identify"), st.tuples(user_ids, properties)),
+        st.tuples(st.just("identify"), st.tuples(user_ids, properties)),
+        st.tuples(st.just("told_of_before"), st.tuples(user_ids, properties, st.integers(1_000, 1_030))),
+        st.tuples(st.just("delete"), user_ids),
+        st.tuples(st.just("merge"), st.permutations("abcd")),
+        st.tuples(st.just("trigger"), user_ids),
+        st.tuples(st.just("flush"), st.none()),
+    ),
+    max_size=24,
+)
+
+
+def play(rc: Rollcall, calls: list[Call], tick: Callable[[], int]) -> None:
+    for kind, what in calls:
+        number = tick()
+        match kind:
+            case "identify":
+                rc.users.identify(*what)
+            case "told_of_before":
+                user_id, traits, at = what
+                rc.users.identify(user_id, traits, occurred_at=moment(at))
+            case "delete":
+                rc.users.delete(what)
+            case "merge":
+                rc.users.merge(what[0], from_user_id=what[1])
+            case "trigger":
+                rc.workflows.trigger("hello", [what], job_id=f"t{number}")
+            case "flush" if isinstance(rc, BufferedRollcall):
+                rc.flush()
+
+
+class Ticking:
+    """A clock that moves by a microsecond with each call, so that both faces see the same times."""
+
+    def __init__(self) -> None:
+        self.now = 1_000
+
+    def tick(self) -> int:
+        self.now += 1
+        return self.now
+
+
+def played(calls: list[Call], max_users: int | None) -> list[Job]:
+    clock = Ticking()
+    rc: RecordingRollcall = recording(clock=lambda: clock.now)
+    if max_users is None:
+        play(rc, calls, clock.tick)
+    else:
+        with rc.buffered(max_users=max_users, max_seconds=NEVER) as gathering:
+            play(gathering, calls, clock.tick)
+    return list(rc.sent)
+
+
+def with_times(world: World) -> dict[str, Any]:
+    """Without the ids of jobs, which differ: when each user was updated rather than by which job."""
+    users = {id_: {**user, "updated": occurred_at_of(Stamp(user["updated"]))} for id_, user in world["users"].items()}
+    return {**world, "users": users}
+
+
+@settings(max_examples=150, deadline=None)
+@given(calls=_calls, max_users=st.integers(1, 5), order=st.randoms(use_true_random=False))
+def test_gathered_and_delivered_in_any_order_is_the_same_as_one_by_one(
+    calls: list[Call], max_users: int, order: random.Random
+) -> None:
+    gathered = [decode(encode(job)) for job in played(calls, max_users)]
+    delivered = [*gathered, *gathered[:2]]
+    order.shuffle(delivered)
+
+    kept = join({}, (fact for job in delivered for fact in facts_of(job)))
+
+    expected = with_times(oracle(played(calls, None)))
+    assert with_times(world_of(kept.values())) == expected
+    assert with_times(oracle(gathered)) == expected

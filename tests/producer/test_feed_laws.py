@@ -1,0 +1,156 @@
+"""Feeds of generated histories: what each user is shown is what the reference says it owns (rules 9, 14, 19 and 22)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import NamedTuple, get_args
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from tests.support.builders import NOW
+from tests.support.examples import examples
+from tests.support.strategies import job_sets, moments
+from tests.support.subjects import OnPostgres, arrive
+
+from rollcall import Feed, Rollcall
+from rollcall.demo.oracle import oracle
+from rollcall.history import FeedStatus, MessageMark
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Job, Mark, Telling, Trigger
+from rollcall_shared.rowids import message_id
+from rollcall_shared.stamps import Stamp, stamp
+
+USERS = "abcd"
+
+
+class Item(NamedTuple):
+    """What a feed shows of a message: enough to tell whether it is the right one, in the right place."""
+
+    stamp: Stamp
+    id: str
+    workflow: str
+    actor: str | None
+    is_actor_missing: bool
+    marks: frozenset[str]
+
+
+@st.composite
+def histories(draw: DrawFn) -> list[Job]:
+    """Jobs, some of which mark messages that others make, all in any order."""
+    jobs = draw(job_sets)
+    if ids := sorted(sent_at(jobs)):
+        marked = st.tuples(st.lists(st.sampled_from(ids), min_size=1), st.sampled_from(get_args(MessageMark)), moments)
+        for number, (chosen, mark, at) in enumerate(draw(st.lists(marked, max_size=5))):
+            jobs.append(Mark(id=f"mark-{number}", occurred_at=at, message_ids=tuple(map(UUID, chosen)), mark=mark))
+    return draw(st.permutations(jobs))
+
+
+def sent_at(jobs: Sequence[Job]) -> dict[str, Stamp]:
+    """Every message that the jobs may make, and its stamp: after the last of the inline recipients."""
+    return {
+        str(message_id(job.id, person.id if isinstance(person, Telling) else person, channel)): stamp(
+            job.occurred_at, job.id, len(job.recipients) + 1
+        )
+        for job in jobs
+        if isinstance(job, Trigger)
+        for person, channel in product(job.recipients, job.channels)
+    }
+
+
+def marks_of(jobs: Sequence[Job], id_: str) -> frozenset[str]:
+    """The marks that a message bears after each told in the order of its stamp."""
+    marks: set[str] = set()
+    told = [job for job in jobs if isinstance(job, Mark)]
+    for job in sorted(told, key=lambda job: (job.occurred_at, job.id)):
+        if UUID(id_) in job.message_ids:
+            (marks.discard if job.mark.startswith("un") else marks.add)(job.mark.removeprefix("un"))
+    return frozenset(marks)
+
+
+def expected(jobs: Sequence[Job], user_id: str, channel: str) -> list[Item]:
+    """What the reference says, newest first."""
+    stamps = sent_at(jobs)
+    items = [
+        Item(stamps[id_], id_, row["workflow"], row["actor"], row["missing_actor"], marks_of(jobs, id_))
+        for id_, row in oracle(jobs)["messages"].items()
+        if row["owner"] == user_id and row["channel"] == channel
+    ]
+    return sorted(items, reverse=True)
+
+
+def pages(rc: Rollcall, user_id: str, channel: str, status: FeedStatus) -> Iterator[Feed]:
+    feed = rc.feeds.list(user_id, channel=channel, status=status, limit=2)
+    yield feed
+    while feed.after is not None:
+        feed = rc.feeds.list(user_id, channel=channel, status=status, limit=2, after=feed.after)
+        yield feed
+
+
+@pytest.fixture(scope="module")
+def subject(database_url: str) -> Iterator[OnPostgres]:
+    subject = OnPostgres(database_url)
+    yield subject
+    subject.close()
+
+
+@pytest.fixture(scope="module")
+def rc(database_url: str) -> Iterator[Rollcall]:
+    with Rollcall(database_url=database_url) as rc:
+        yield rc
+
+
+@examples(60)
+@given(jobs=histories(), user_id=st.sampled_from(USERS), channel=st.sampled_from(["in_app", "email"]))
+def test_rule_22_every_feed_is_what_the_reference_says(
+    jobs: list[Job], user_id: str, channel: str, subject: OnPostgres, rc: Rollcall
+) -> None:
+    subject.reset()
+
+    arrive(subject, *map(encode, jobs), now=NOW)
+
+    every = expected(jobs, user_id, channel)
+    wanted = {
+        "all": [item for item in every if "archived" not in item.marks],
+        "unseen": [item for item in every if not item.marks & {"archived", "seen"}],
+        "unread": [item for item in every if not item.marks & {"archived", "read"}],
+        "archived": [item for item in every if "archived" in item.marks],
+    }
+    for status in get_args(FeedStatus):
+        told = list(pages(rc, user_id, channel, status))
+        assert [
+            (item.id, item.workflow, item.actor and item.actor.id, item.actor is not None and item.actor.missing)
+            for page in told
+            for item in page.items
+        ] == [(item.id, item.workflow, item.actor, item.is_actor_missing) for item in wanted[status]]
+        for page in told:
+            assert (page.total, page.unseen, page.unread) == (
+                len(wanted["all"]),
+                len(wanted["unseen"]),
+                len(wanted["unread"]),
+            )
+
+
+@examples(40)
+@given(jobs=job_sets, user_id=st.sampled_from(USERS))
+def test_rules_9_and_14_activities_of_both_roles_are_what_the_reference_says(
+    jobs: list[Job], user_id: str, subject: OnPostgres, rc: Rollcall
+) -> None:
+    subject.reset()
+
+    arrive(subject, *map(encode, jobs), now=NOW)
+
+    told = oracle(jobs)["activities"]
+    for role, column in (("recipient", "owner"), ("actor", "actor")):
+        page = rc.activities.list(user_id, role=role)  # type: ignore[arg-type]
+        assert {
+            item.id: (item.recipient, item.actor and item.actor.id, item.actor is not None and item.actor.missing)
+            for item in page.items
+        } == {
+            id_: (row["owner"], row["actor"], row["missing_actor"])
+            for id_, row in told.items()
+            if row[column] == user_id  # type: ignore[literal-required]
+        }

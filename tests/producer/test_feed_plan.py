@@ -1,0 +1,135 @@
+"""What a feed costs (rule 22): one statement, whose page comes from the index and reads little more than it shows.
+
+The counts look at every message of the user on the channel, and at nobody else's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import psycopg
+import pytest
+from sqlalchemy import TextClause
+from tests.producer.applied import NOW
+from tests.support.builders import delete, mark, merge, set_preferences, trigger, user
+
+from rollcall.cursors import TOP
+from rollcall.reading.histories import FEED, PAGE
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Job
+from rollcall_shared.rowids import message_id
+from rollcall_shared.stamps import microseconds
+from rollcall_worker.store import Arrival, PostgresStore
+
+LIMIT: Final = 21
+ANNS: Final = 2_000
+HISTORY: Final = {"messages", "activities", "triggers"}
+
+Row = tuple[Any, ...]
+
+
+class Read(NamedTuple):
+    """What one node of a plan read of a table."""
+
+    node: str
+    table: str
+    rows: float
+
+
+def crowd() -> Iterator[Job]:
+    """20,000 messages of 200 others; 2,000 of `ann`, half of them addressed to two guests who became part of her, one
+    after the other.
+    """
+    others = [user(f"other-{number}", preferences={"default": {}}) for number in range(200)]
+    for number in range(100):
+        yield trigger("news", others, at=10, plus=number * 1_000, job=f"news-{number:04}")
+    for name, count in (("ann", 1_000), ("guest-1", 500), ("guest-2", 500)):
+        for number in range(count):
+            yield trigger("hello", [user(name)], actor="other-1", at=10, plus=number * 50, job=f"{name}-{number:04}")
+    read = [message_id(f"ann-{number:04}", "ann", "in_app") for number in range(0, 1_000, 2)]
+    yield mark(read, "read", at=11)
+    yield merge("ann", "guest-1", at=12)
+    yield merge("ann", "guest-2", at=13)
+    yield delete("other-2", at=13)
+    yield set_preferences("other-3", "default", {"workflows": {"hello": False}}, at=9)
+
+
+@pytest.fixture(scope="module")
+def connection(database_url: str) -> Iterator[psycopg.Connection[Row]]:
+    store = PostgresStore(database_url)
+    jobs = [Arrival.of(encode(job)) for job in crowd()]
+    for start in range(0, len(jobs), 200):
+        store.apply(jobs[start : start + 200], now=microseconds(NOW))
+    store.close()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+        yield connection
+
+
+Explain = Callable[..., list[Read]]
+
+
+@pytest.fixture(params=["for these values", "for any values"])
+def explain(request: pytest.FixtureRequest, connection: psycopg.Connection[Row]) -> Explain:
+    """Run a statement, and say what it read. Postgres plans it once for these values, as for the first few executions
+    on a connection, and once for any, as it may do later.
+    """
+    mode = "force_custom_plan" if request.param == "for these values" else "force_generic_plan"
+
+    def explain(statement: TextClause, user_id: str, status: str = "all") -> list[Read]:
+        asked = {"user_id": user_id, "channel": "in_app", "status": status, "limit": LIMIT, "stamp": TOP.stamp}
+        asked |= {"id": str(TOP.id)}
+        sql = re.sub(r"(?<!:):([a-z_]+)", lambda name: f"${[*asked].index(name[1]) + 1}", statement.text)
+        with connection.transaction(force_rollback=True):
+            connection.execute(f"SET LOCAL plan_cache_mode = {mode}".encode())
+            connection.execute(f"PREPARE asked (text, text, text, integer, text, uuid) AS {sql}".encode())
+            values = ", ".join(f"'{value}'" for value in asked.values())
+            found = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({values})".encode()).fetchone()
+            connection.execute("DEALLOCATE asked")
+        assert found
+        return list(reads_of(found[0][0]["Plan"]))
+
+    return explain
+
+
+def reads_of(node: dict[str, Any]) -> Iterator[Read]:
+    if table := node.get("Relation Name"):
+        removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        yield Read(node["Node Type"], table, (node["Actual Rows"] + removed) * node["Actual Loops"])
+    for child in node.get("Plans", ()):
+        yield from reads_of(child)
+
+
+def rows_of(reads: list[Read], *tables: str) -> float:
+    return sum(read.rows for read in reads if read.table in tables)
+
+
+@pytest.mark.parametrize("user_id", ["ann", "other-1", "other-3", "nobody"])
+def test_rule_22_a_feed_scans_no_history(explain: Explain, user_id: str) -> None:
+    reads = explain(FEED, user_id)
+
+    assert [read for read in reads if read.node == "Seq Scan" and read.table in HISTORY] == []
+
+
+@pytest.mark.parametrize("status", ["all", "any", "unseen"])
+def test_rule_22_a_page_reads_its_own_length_from_each_id_of_the_user(explain: Explain, status: str) -> None:
+    reads = explain(PAGE, "ann", status)
+
+    # each of the three ids gives up to a page, and one row more, at which it stops
+    assert LIMIT <= rows_of(reads, "messages") <= 3 * (LIMIT + 1) + 3
+    assert rows_of(reads, "triggers") <= 3 * (LIMIT + 1)
+
+
+def test_rule_22_a_filtered_page_reads_what_it_passes_over(explain: Explain) -> None:
+    reads = explain(PAGE, "ann", "unread")
+
+    # every other message of ann is read; those of her guests are not
+    assert LIMIT <= rows_of(reads, "messages") <= 4 * (LIMIT + 1) + 3
+
+
+def test_rule_22_counts_read_the_messages_of_the_user_alone(explain: Explain) -> None:
+    reads = explain(FEED, "ann")
+
+    assert ANNS <= rows_of(reads, "messages") <= ANNS + 3 * (LIMIT + 1) + 3

@@ -1,0 +1,178 @@
+"""What a dry run of a merge tells, and that it is what the merge then does."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import psycopg
+from tests.producer.applied import NOW, Applied
+
+from rollcall import Conflict, MergePreview, Taken
+
+BEFORE = NOW - timedelta(days=40)
+
+
+def tell_both(applied: Applied) -> None:
+    users = applied.rc.users
+    users.identify(
+        "u1",
+        {
+            "email": "ann@example.com",
+            "name": None,
+            "plan": "pro",
+            "address": {"city": "Ulm", "geo": {"lat": 1}},
+            "seats": 1,
+            "tags": ["a"],
+            "same": [1],
+            "nulled": None,
+            "preferences": {"default": {"workflows": {"w": True}}, "same": {}},
+            "channel_data": {"apns": {"tokens": ["1"]}},
+        },
+        occurred_at=BEFORE,
+    )
+    users.identify(
+        "guest",
+        {
+            "email": "guest@example.com",
+            "name": "Ann",
+            "address": {"city": "Bonn", "zip": 5, "geo": "x"},
+            "seats": True,
+            "tags": ["b"],
+            "same": [1],
+            "nulled": 7,
+            "cart": [1],
+            "preferences": {"default": {"workflows": {"w": False}}, "acme": {}, "same": {}},
+            "channel_data": {"apns": {"tokens": ["2"]}, "fcm": {}},
+        },
+        occurred_at=BEFORE,
+    )
+
+
+def test_a_preview_tells_all_that_would_change(applied: Applied) -> None:
+    tell_both(applied)
+    applied.now()
+
+    preview = applied.rc.users.merge("u1", from_user_id="guest", dry_run=True)
+
+    assert preview == MergePreview(
+        primary_id="u1",
+        secondary_id="guest",
+        effect="merge",
+        attributes={"email": "ann@example.com", "name": "Ann"},
+        properties={
+            "plan": "pro",
+            "address": {"city": "Ulm", "zip": 5, "geo": {"lat": 1}},
+            "seats": 1,
+            "tags": ["a"],
+            "same": [1],
+            "nulled": None,
+            "cart": [1],
+        },
+        taken=(
+            Taken(section="attributes", path=("name",), value="Ann"),
+            Taken(section="properties", path=("address", "zip"), value=5),
+            Taken(section="properties", path=("cart",), value=[1]),
+        ),
+        conflicts=(
+            Conflict(section="attributes", path=("email",), kept="ann@example.com", lost="guest@example.com"),
+            Conflict(section="properties", path=("address", "city"), kept="Ulm", lost="Bonn"),
+            Conflict(section="properties", path=("address", "geo"), kept={"lat": 1}, lost="x"),
+            Conflict(section="properties", path=("nulled",), kept=None, lost=7),
+            Conflict(section="properties", path=("seats",), kept=1, lost=True),
+            Conflict(section="properties", path=("tags",), kept=["a"], lost=["b"]),
+            Conflict(
+                section="preferences",
+                path=("default",),
+                kept={"workflows": {"w": True}},
+                lost={"workflows": {"w": False}},
+            ),
+            Conflict(section="channel_data", path=("apns",), kept={"tokens": ["1"]}, lost={"tokens": ["2"]}),
+        ),
+        preference_sets_added=("acme",),
+        channels_added=("fcm",),
+        messages=0,
+        activities=0,
+    )
+
+
+def test_the_merge_does_what_its_preview_told(applied: Applied) -> None:
+    tell_both(applied)
+    applied.now()
+    preview = applied.rc.users.merge("u1", "guest", dry_run=True)
+
+    applied.rc.users.merge("u1", "guest")
+    applied.now()
+
+    user = applied.rc.users.get("u1")
+    assert user.properties == preview.properties
+    assert (user.email, user.name) == (preview.attributes["email"], preview.attributes["name"])
+    assert {"acme", "default", "same"} == applied.rc.users.list_preferences("u1").keys()
+
+
+def test_only_the_history_of_thirty_days_before_the_merge_would_move(applied: Applied) -> None:
+    tell_both(applied)
+    for age in (timedelta(days=31), timedelta(days=30), timedelta(days=1)):
+        applied.rc.workflows.trigger("hello", ["guest", "u1"], channels=("in_app", "sms"), occurred_at=NOW - age)
+    applied.now()
+
+    def moving(occurred_at: datetime | None = None) -> tuple[int, int]:
+        preview = applied.rc.users.merge("u1", "guest", dry_run=True, occurred_at=occurred_at)
+        return preview.messages, preview.activities
+
+    assert moving() == (4, 2)
+    assert moving(NOW + timedelta(microseconds=1)) == (2, 1)
+    assert moving(NOW - timedelta(days=1)) == (6, 3)
+
+
+def test_a_preview_writes_nothing_and_sends_nothing(applied: Applied) -> None:
+    tell_both(applied)
+    applied.now()
+    before = contents(applied)
+
+    applied.rc.users.merge("u1", "guest", dry_run=True)
+    applied.now()
+
+    assert contents(applied) == before
+
+
+def contents(applied: Applied) -> list[object]:
+    with psycopg.connect(applied.database_url) as connection:
+        tables = ("users", "endings", "spans", "jobs", "sightings")
+        return [
+            connection.execute(f"SELECT * FROM rollcall.{table} ORDER BY 1".encode()).fetchall() for table in tables
+        ]
+
+
+def test_an_unknown_secondary_would_only_be_redirected(applied: Applied) -> None:
+    tell_both(applied)
+    applied.now()
+
+    preview = applied.rc.users.merge("u1", "nobody", dry_run=True)
+
+    assert (preview.effect, preview.conflicts, preview.channels_added) == ("redirect", (), ())
+    assert preview.properties == applied.rc.users.get("u1").properties
+
+
+def test_an_unknown_primary_would_take_over_everything(applied: Applied) -> None:
+    tell_both(applied)
+    applied.now()
+
+    preview = applied.rc.users.merge("new", "guest", dry_run=True)
+
+    assert (preview.effect, preview.conflicts, preview.channels_added) == ("merge", (), ("apns", "fcm"))
+    assert preview.properties == applied.rc.users.get("guest").properties
+
+
+def test_a_merged_away_primary_is_followed_and_a_merged_away_secondary_changes_nothing(applied: Applied) -> None:
+    tell_both(applied)
+    applied.rc.users.identify("other", {"hat": "red"}, occurred_at=BEFORE)
+    applied.rc.users.merge("u1", "guest", occurred_at=NOW - timedelta(days=1))
+    applied.now()
+
+    followed = applied.rc.users.merge("guest", "other", dry_run=True)
+    again = applied.rc.users.merge("other", "guest", dry_run=True)
+    itself = applied.rc.users.merge("guest", "u1", dry_run=True)
+
+    assert (followed.primary_id, followed.effect, followed.properties["hat"]) == ("u1", "merge", "red")
+    assert (again.effect, again.properties) == ("nothing", {"hat": "red"})
+    assert (itself.primary_id, itself.effect) == ("u1", "nothing")

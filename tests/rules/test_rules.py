@@ -1,0 +1,38 @@
+"""Every rule about the state, line by line: by the reference, and by the fold in every order of delivery."""
+
+from __future__ import annotations
+
+import pytest
+from tests.rules.cases import CASES
+from tests.support.cases import Case, seen
+from tests.support.orders import orders
+from tests.support.worlds import world_of
+
+from rollcall.demo.oracle import oracle
+from rollcall_worker.fold import Kept, facts_of, join
+
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
+
+
+def test_no_two_cases_have_one_name() -> None:
+    names = [case.rule for case in CASES]
+
+    assert len(names) == len(set(names))
+
+
+@each_case
+def test_the_reference_keeps(case: Case) -> None:
+    world = oracle(case.given)
+
+    assert seen(world, case.then) == case.then
+
+
+@each_case
+def test_the_fold_keeps_in_every_order(case: Case) -> None:
+    for order in orders(case.given):
+        kept: Kept = {}
+
+        for job in (*order, order[0]):
+            join(kept, facts_of(job))
+
+        assert seen(world_of(kept.values()), case.then) == case.then, [job.id for job in order]

@@ -1,0 +1,74 @@
+"""The known attributes (rule 2): what each must look like."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+from tests.support.wild import GOOD_ATTRIBUTES
+
+from rollcall_shared.attributes import ATTRIBUTES, RESERVED, attribute_problem
+from rollcall_shared.jobs import Telling
+from rollcall_shared.problems import problems_of
+
+BAD: dict[str, list[object]] = {
+    "email": ["", "ann", "@example.com", "ann@", "ann@x@y", "ann @example.com", 1, ["ann@example.com"]],
+    "name": [1, True, {}, []],
+    "avatar": ["", "a.png", "ftp://example.com/a.png", "javascript:alert(1)", "https://", "http://[", 1],
+    "phone_number": ["", "+", "4155550100", "+0155550100", "+1 415 555", "+1234567890123456", "+14155550100\n", 1],
+    "locale": ["", "e", "en-", "en GB", "en-GB\n", "123", 1],
+    "timezone": ["", "Berlin", "Europe/Nowhere", "europe/berlin", "../etc/passwd", "UTC+1", 1],
+    "created_at": [
+        "",
+        "2026-01-31",
+        "2026-01-31T09:30:00",
+        "2026-01-31 09:30",
+        "2026-13-01T00:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "2026-01-31T09:30:00+5",
+        "2026-01-31T09:30:00Z\n",
+        1767225600,
+    ],
+}
+
+
+def test_the_tables_here_name_every_attribute() -> None:
+    assert set(BAD) == set(GOOD_ATTRIBUTES) == ATTRIBUTES
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, good in GOOD_ATTRIBUTES.items() for value in good], ids=repr
+)
+def test_a_good_attribute_is_kept_as_sent(name: str, value: str) -> None:
+    assert Telling(id="a", traits={name: value}).traits == {name: value}
+
+
+@pytest.mark.parametrize("name", sorted(ATTRIBUTES))
+def test_every_attribute_may_be_null(name: str) -> None:
+    assert Telling(id="a", traits={name: None}).traits == {name: None}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, bad in BAD.items() for value in bad], ids=repr)
+def test_a_bad_attribute_is_refused_by_name(name: str, value: object) -> None:
+    assert attribute_problem(name, value) is not None
+
+    with pytest.raises(ValidationError) as found:
+        Telling(id="a", traits={name: value})
+
+    assert [problem.field for problem in problems_of(found.value)] == [name]
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_reserved_name_is_no_property(name: str) -> None:
+    with pytest.raises(ValidationError) as found:
+        Telling(id="a", traits={name: "x"})
+
+    (problem,) = problems_of(found.value)
+    assert (problem.field, problem.reason) == (name, "is a reserved name, not a property")
+
+
+@pytest.mark.parametrize("id_", ["", "a/b", "a#b", "x" * 257, "a\0", "\ud800", 1, None])
+def test_a_bad_user_id_is_refused(id_: object) -> None:
+    with pytest.raises(ValidationError) as found:
+        Telling.model_validate({"id": id_})
+
+    assert [problem.field for problem in problems_of(found.value)] == ["id"]

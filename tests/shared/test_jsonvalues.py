@@ -1,0 +1,111 @@
+"""Which values are kept (rule 2): what Postgres stores and every language reads back the same."""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from tests.support.builders import identify
+from tests.support.examples import examples
+from tests.support.wild import values
+
+from rollcall_shared.codec import decode, encode
+from rollcall_shared.jsonvalues import value_problem
+from rollcall_shared.limits import NESTING, NUMBER_BITS
+
+
+def _nested(levels: int, inside: Any = 1, *, objects: bool = True) -> Any:
+    for _ in range(levels):
+        inside = {"k": inside} if objects else [inside]
+    return inside
+
+
+class _Plan(enum.StrEnum):
+    PRO = "pro"
+    BAD = "\0"
+
+
+class _Size(enum.IntEnum):
+    LARGE = 3
+
+
+class _Colour(enum.Enum):
+    RED = "red"
+
+
+@examples(300)
+@given(values)
+def test_every_storable_value_is_kept(value: Any) -> None:
+    assert value_problem(value, "") is None
+
+
+@pytest.mark.parametrize("objects", [True, False], ids=["objects", "lists"])
+def test_32_levels_are_kept_and_33_refused(objects: bool) -> None:
+    assert NESTING == 32
+    assert value_problem(_nested(32, objects=objects), "") is None
+    assert value_problem(_nested(33, objects=objects), "data") == ("data", "is nested deeper than 32 levels")
+
+
+def test_the_limit_of_nesting_counts_the_empty_innermost_object() -> None:
+    assert value_problem(_nested(31, {}), "") is None
+    assert value_problem(_nested(32, {}), "") is not None
+
+
+def test_a_value_nested_without_end_is_refused_at_once() -> None:
+    assert value_problem(_nested(100_000), "") is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("a\0b", "holds a NUL character"),
+        ("é\0", "holds a NUL character"),
+        ("\ud83d", "holds half of a surrogate pair"),
+        (float("nan"), "is not a finite number"),
+        (float("inf"), "is not a finite number"),
+        (float("-inf"), "is not a finite number"),
+        (1 << NUMBER_BITS, "is a number too large to keep"),
+        (-(1 << NUMBER_BITS), "is a number too large to keep"),
+        (b"bytes", "is not a JSON value (bytes)"),
+        ({1}, "is not a JSON value (set)"),
+        (Decimal(1), "is not a JSON value (Decimal)"),
+        (_Colour.RED, "is not a JSON value (_Colour)"),
+        (_Plan.BAD, "holds a NUL character"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_kept_is_refused_wherever_it_lies(value: object, problem: str) -> None:
+    assert value_problem(value, "k") == ("k", problem)
+    assert value_problem({"a": [0, {"b": value}]}, "") == (".a[1].b", problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        (1, "has a key that is not text"),
+        (None, "has a key that is not text"),
+        ("a\0b", "has a key that holds a NUL character"),
+        ("\udc00", "has a key that holds half of a surrogate pair"),
+    ],
+    ids=repr,
+)
+def test_keys_that_cannot_be_kept_are_refused(key: object, problem: str) -> None:
+    assert value_problem({key: 1}, "") == ("", problem)
+    assert value_problem({"a": {key: 1}}, "") == (".a", problem)
+
+
+@pytest.mark.parametrize(
+    "value", ["\U0001f600", "\x01", "", (1 << NUMBER_BITS) - 1, 5e-324, 1.7976931348623157e308, {"": 0}], ids=repr
+)
+def test_odd_values_that_can_be_kept_are_kept(value: object) -> None:
+    assert value_problem({"k": value}, "") is None
+
+
+def test_an_enum_that_is_text_or_a_number_is_written_as_its_value() -> None:
+    job = identify("a", plan=_Plan.PRO, size=_Size.LARGE, at=1)
+
+    assert '"plan":"pro","size":3' in encode(job)
+    assert decode(encode(job)) == job

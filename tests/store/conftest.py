@@ -1,0 +1,41 @@
+"""One contract for every store: each test that asks for a `subject` runs on all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from tests.support.subjects import InMemory, OnPostgres, Subject
+
+from rollcall.local import Servers
+
+
+@pytest.fixture(scope="module")
+def on_postgres(database_url: str) -> Iterator[OnPostgres]:
+    subject = OnPostgres(database_url)
+    yield subject
+    subject.close()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """A store that keeps nothing yet."""
+    if request.param == "memory":
+        return InMemory()
+    on_postgres: OnPostgres = request.getfixturevalue("on_postgres")
+    on_postgres.reset()
+    return on_postgres
+
+
+@pytest.fixture
+def own_empty_database(servers: Servers) -> Iterator[str]:
+    """A database in which nothing is yet."""
+    name = f"rollcall_empty_{os.getpid()}"
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))

@@ -1,0 +1,101 @@
+"""Several workers at once, on jobs that get into each other's way: the end is that of the reference all the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Final
+
+import pytest
+from tests.support.builders import (
+    NOW,
+    bulk_identify,
+    delete,
+    identify,
+    merge,
+    set_preferences,
+    trigger,
+    unset_preferences,
+    user,
+)
+from tests.support.subjects import OnPostgres
+
+from rollcall.demo.oracle import oracle
+from rollcall.demo.world import first_difference
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Job
+from rollcall_worker.store import Arrival
+
+WORKERS: Final = 6
+JOBS: Final = 400
+FAMILIES: Final = 100
+USERS: Final = tuple(f"u{number}" for number in range(12))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_workers_in_each_others_way_end_like_the_reference(on_postgres: OnPostgres, seed: int) -> None:
+    on_postgres.reset()
+    chance = random.Random(seed)
+    jobs = list(_jobs(chance))
+    deliveries = [*jobs, *chance.sample(jobs, JOBS // 2)]
+    chance.shuffle(deliveries)
+    batches = [deliveries[start : start + 7] for start in range(0, len(deliveries), 7)]
+
+    with ThreadPoolExecutor(WORKERS) as workers:
+        outcomes = list(workers.map(lambda batch: _deliver(on_postgres, batch), batches))
+
+    assert sum(state == "applied" for states in outcomes for state in states) == JOBS
+    assert first_difference(on_postgres.world(), oracle(jobs)) is None
+
+
+def _deliver(subject: OnPostgres, batch: list[Job]) -> list[str]:
+    return [outcome.state.value for outcome in subject.store.apply([Arrival.of(encode(job)) for job in batch], now=NOW)]
+
+
+def _jobs(chance: random.Random) -> Iterator[Job]:
+    for number in range(JOBS):
+        job, at, one, other = f"j{number}", chance.randrange(100), *chance.sample(USERS, 2)
+        match chance.randrange(12):
+            case 0 | 1:
+                yield merge(one, other, at=at, job=job)
+            case 2:
+                yield delete(one, at=at, job=job)
+            case 3 | 4:
+                yield trigger(f"w{number}", [one, user(other, seats=number)], actor=one, at=at, job=job)
+            case 5:
+                yield set_preferences(one, "default", {"workflows": {"x": bool(number % 2)}}, at=at, job=job)
+            case 6:
+                yield unset_preferences(one, "default", at=at, job=job)
+            case 7 | 8:
+                yield bulk_identify(*(user(id_, plan=number) for id_ in chance.sample(USERS, 5)), at=at, job=job)
+            case _:
+                yield identify(one, at=at, job=job, plan=number, nested={"k": {other: number}})
+
+
+def test_families_that_form_while_their_members_are_told_of_end_like_the_reference(on_postgres: OnPostgres) -> None:
+    """Each worker has one job of a family that is new: whoever looked for families a moment ago saw none."""
+    on_postgres.reset()
+    families = [_family(number) for number in range(FAMILIES)]
+
+    with ThreadPoolExecutor(WORKERS) as workers:
+        for _ in workers.map(lambda job: _deliver(on_postgres, [job]), chain.from_iterable(families)):
+            pass
+
+    assert first_difference(on_postgres.world(), oracle(chain.from_iterable(families))) is None
+
+
+def _family(number: int) -> list[Job]:
+    a, b, c = (f"{name}{number}" for name in "abc")
+    jobs: list[Job] = [
+        identify(b, x=1, at=1),
+        merge(a, b, at=2),
+        identify(c, y=1, at=1),
+        identify(b, z=1, at=3),
+        merge(c, a, at=4),
+        identify(a, w=1, at=1),
+        trigger(f"hello{number}", [a, b, c], at=5),
+    ]
+    random.Random(number).shuffle(jobs)
+    return jobs

@@ -1,0 +1,52 @@
+"""What every store keeps: the rules line by line, and the laws of delivery."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given
+from tests.rules.cases import CASES
+from tests.support.builders import NOW
+from tests.support.cases import Case, seen
+from tests.support.examples import examples
+from tests.support.strategies import Delivery, deliveries
+from tests.support.subjects import Subject, arrive
+
+from rollcall.demo.oracle import oracle
+from rollcall.demo.world import first_difference
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Job
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
+def test_the_store_keeps(case: Case, subject: Subject) -> None:
+    for batches in _deliveries_of(case.given):
+        subject.reset()
+
+        for batch in batches:
+            arrive(subject, *map(encode, batch), now=NOW)
+
+        assert seen(subject.world(), case.then) == case.then, [[job.id for job in batch] for batch in batches]
+
+
+@examples(100)
+@given(delivery=deliveries())
+def test_any_delivery_converges_to_the_reference(delivery: Delivery, subject: Subject) -> None:
+    subject.reset()
+
+    for batch in delivery.batches:
+        arrive(subject, *map(encode, batch), now=NOW)
+
+    assert first_difference(subject.world(), oracle(delivery.jobs)) is None
+
+
+def _deliveries_of(jobs: Sequence[Job]) -> Iterator[list[list[Job]]]:
+    """Together as told; one by one from the last to the first, then all again; shuffled with doubles."""
+    yield [list(jobs)]
+    yield [*([job] for job in reversed(jobs)), list(jobs)]
+    chance = random.Random(len(jobs))
+    for size in (1, 2):
+        order = chance.sample([*jobs, *jobs], 2 * len(jobs))
+        yield [order[start : start + size] for start in range(0, len(order), size)]

@@ -1,0 +1,213 @@
+"""Rule 29: a job that was asked for later is kept in the store until then, takes effect once, and hurts no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.builders import NOW, day, delete, identify, trigger
+from tests.support.examples import examples
+from tests.support.strategies import Delivery, deliveries, moments
+from tests.support.subjects import OnPostgres, Subject, arrive
+
+from rollcall.demo.oracle import oracle
+from rollcall.demo.world import first_difference
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Job
+from rollcall_worker.fold import Fact, facts_of
+from rollcall_worker.store import PostgresStore
+
+SECOND: Final = 1_000_000
+TOLERANCE: Final = 300 * SECOND
+JOBS: Final = 1_000
+DISPATCHERS: Final = 4
+
+
+def later(job: Job) -> Job:
+    return job.model_copy(update={"deferred": True})
+
+
+def ids(subject: Subject) -> set[str]:
+    return set(subject.world()["users"])
+
+
+@pytest.fixture
+def store(on_postgres: OnPostgres) -> OnPostgres:
+    on_postgres.reset()
+    return on_postgres
+
+
+def test_a_job_for_later_is_kept_though_it_is_only_a_moment_ahead(subject: Subject) -> None:
+    (outcome,) = arrive(subject, encode(later(identify("a", at=1, job="it"))), now=day(1) - 1)
+
+    assert outcome.state.value == "deferred"
+    assert (subject.deferred(), subject.ledger()["it"][0], ids(subject)) == (["it"], "deferred", set())
+
+
+def test_a_job_for_later_that_arrives_when_it_is_due_is_applied_at_once(subject: Subject) -> None:
+    (outcome,) = arrive(subject, encode(later(identify("a", at=1))), now=day(1))
+
+    assert outcome.state.value == "applied"
+    assert (subject.deferred(), ids(subject)) == ([], {"a"})
+
+
+def test_it_happens_when_it_is_due_among_all_that_happened_meanwhile(subject: Subject) -> None:
+    arrive(subject, encode(later(trigger("welcome", ["ann", "bo"], at=3, job="it"))), now=day(0))
+    meanwhile: list[Job] = [identify("ann", at=1), identify("bo", at=1), delete("bo", at=2)]
+    arrive(subject, *map(encode, meanwhile), now=day(2))
+
+    subject.release_due(now=day(3))
+
+    assert [message["owner"] for message in subject.world()["messages"].values()] == ["ann"]
+    assert subject.ledger()["it"] == ("applied", 0, {"skipped": ["bo"]})
+
+
+def test_the_same_job_sent_again_with_its_delay_is_a_duplicate_and_the_first_due_time_stands(subject: Subject) -> None:
+    first, again = (later(identify("a", at=at, job="it")) for at in (1, 2))
+
+    arrive(subject, encode(first), now=day(0))
+    (outcome,) = arrive(subject, encode(again), now=day(0))
+
+    assert outcome.state.value == "duplicate"
+    assert subject.release_due(now=day(1)) == 1
+
+
+def test_a_bulk_job_of_which_nothing_is_good_is_refused_when_it_is_due(subject: Subject) -> None:
+    bad = f'{{"v":1,"kind":"bulk_identify","id":"it","occurred_at":{day(1)},"deferred":true,"users":[{{"id":""}}]}}'
+    arrive(subject, bad, now=day(0))
+
+    released = subject.release_due(now=day(1))
+
+    assert (released, subject.ledger()["it"][0]) == (1, "refused")
+
+
+@examples(60)
+@given(delivery=deliveries(), data=st.data(), arrived=moments, released=moments)
+def test_deferral_is_part_of_convergence(
+    delivery: Delivery, data: st.DataObject, arrived: int, released: int, subject: Subject
+) -> None:
+    """What is due by a moment is there, and nothing else; once all is due, it is the state of all jobs at once."""
+    subject.reset()
+    for_later = data.draw(st.sets(st.sampled_from([job.id for job in delivery.jobs]))) if delivery.jobs else set()
+    jobs = {job.id: later(job) if job.id in for_later else job for job in delivery.jobs}
+    released = max(arrived, released)
+
+    for batch in delivery.batches:
+        arrive(subject, *(encode(jobs[job.id]) for job in batch), now=arrived)
+    subject.release_due(now=released)
+
+    due = [job for job in jobs.values() if _has_happened(job, arrived, released)]
+    assert first_difference(subject.world(), oracle(due)) is None
+    assert subject.deferred() == sorted(jobs.keys() - {job.id for job in due})
+    subject.release_due(now=NOW)
+    assert first_difference(subject.world(), oracle(jobs.values())) is None
+
+
+def _has_happened(job: Job, arrived: int, released: int) -> bool:
+    return job.occurred_at <= max(released, arrived if job.deferred else arrived + TOLERANCE)
+
+
+def test_each_of_many_due_jobs_takes_effect_once_under_several_dispatchers(store: OnPostgres) -> None:
+    jobs = [
+        later(
+            identify(f"u{n % 50}", at=1, plus=n, job=f"j{n}", n=n) if n % 2 else trigger("w", ["u1"], at=2, job=f"j{n}")
+        )
+        for n in range(JOBS)
+    ]
+    arrive(store, *map(encode, jobs), now=day(0))
+
+    with ThreadPoolExecutor(DISPATCHERS) as dispatchers:
+        shares = list(dispatchers.map(lambda _: _dispatch(store.url), range(DISPATCHERS)))
+
+    assert sum(shares) == JOBS
+    assert min(shares) > 0
+    assert store.deferred() == []
+    assert {state for state, _, _ in store.ledger().values()} == {"applied"}
+    assert first_difference(store.world(), oracle(jobs)) is None
+
+
+def _dispatch(url: str) -> int:
+    """Release what is due until nothing is left, as the upkeep loop does."""
+    dispatcher = PostgresStore(url)
+    released = 0
+    while count := dispatcher.release_due(now=NOW, limit=20):
+        released += count
+    dispatcher.close()
+    return released
+
+
+def test_a_dispatcher_passes_over_jobs_that_another_one_is_releasing(store: OnPostgres) -> None:
+    arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in "ab"), now=day(0))
+
+    with psycopg.connect(store.url) as other:
+        other.execute("SELECT 1 FROM rollcall.deferred WHERE id = 'a' FOR UPDATE")
+        released = store.release_due(now=NOW)
+
+    assert (released, store.deferred(), ids(store)) == (1, ["a"], {"b"})
+
+
+def test_what_a_dispatcher_had_taken_when_it_died_is_released_by_another(store: OnPostgres) -> None:
+    arrive(store, encode(later(identify("a", at=1))), now=day(0))
+    with psycopg.connect(store.url) as dying:
+        dying.execute("SELECT 1 FROM rollcall.deferred FOR UPDATE")
+        dying.execute("DELETE FROM rollcall.deferred")
+        dying.rollback()
+
+    assert store.release_due(now=NOW) == 1
+    assert ids(store) == {"a"}
+
+
+def test_a_kept_text_that_is_no_job_here_dies_and_does_not_block_the_others(store: OnPostgres) -> None:
+    arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in "abc"), now=day(0))
+    store.connection.execute("UPDATE rollcall.deferred SET body = '{\"v\":2}' WHERE id = 'a'")
+
+    released = store.release_due(now=NOW)
+
+    assert (released, ids(store), store.deferred()) == (3, {"b", "c"}, [])
+    assert store.dead() == [("a", "unknown_version")]
+    assert set(store.ledger()) == {"b", "c"}
+
+
+@pytest.fixture
+def cursed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of users that Postgres cannot hold."""
+    ids: list[str] = []
+
+    def facts(job: Any) -> Iterable[Fact]:
+        if job.kind == "identify" and job.user.id in ids:
+            raise psycopg.DataError("a value of Ann's")
+        return facts_of(job)
+
+    monkeypatch.setattr("rollcall_worker.store.postgres.facts_of", facts)
+    return ids
+
+
+def test_jobs_that_postgres_cannot_hold_die_alone(store: OnPostgres, cursed: list[str]) -> None:
+    names = [f"u{number:02}" for number in range(30)]
+    arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in names), now=day(0))
+    cursed += ["u00", "u17", "u29"]
+
+    while store.release_due(now=NOW):
+        pass
+
+    assert ids(store) == set(names) - set(cursed)
+    assert store.dead() == [(id_, "unstorable") for id_ in cursed]
+    assert store.deferred() == []
+
+
+def test_a_deferred_job_that_died_can_be_sent_again_as_it_should_have_been(
+    store: OnPostgres, cursed: list[str]
+) -> None:
+    arrive(store, encode(later(identify("a", at=1, job="it"))), now=day(0))
+    cursed.append("a")
+    store.release_due(now=NOW)
+
+    (outcome,) = arrive(store, encode(later(identify("b", at=1, job="it"))), now=NOW)
+
+    assert outcome.state.value == "applied"
+    assert ids(store) == {"b"}

@@ -1,0 +1,257 @@
+"""Rule 11 on Postgres: once a delete has settled nothing of the user is left, and nobody else sees a difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from tests.support.builders import day, delete, identify, merge, set_preferences, trigger
+from tests.support.examples import examples
+from tests.support.strategies import job_sets, moments
+from tests.support.subjects import OnPostgres, arrive
+
+from rollcall.demo.oracle import oracle
+from rollcall.demo.world import first_difference
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Job
+from rollcall_shared.tables import metadata
+from rollcall_worker.erase import erase as erase_user
+
+
+@pytest.fixture
+def store(on_postgres: OnPostgres) -> OnPostgres:
+    on_postgres.reset()
+    return on_postgres
+
+
+def apply(store: OnPostgres, *jobs: Any, now: int) -> None:
+    arrive(store, *map(encode, jobs), now=now)
+
+
+def erase(store: OnPostgres, *, now: int) -> None:
+    store.store.erase_settled(now=now)
+    store.store.erase_left_behind(now=now)
+
+
+def everything(store: OnPostgres) -> dict[str, list[str]]:
+    """Every row of every table as text."""
+    return {
+        table.name: [
+            row[0] for row in store.connection.execute(f"SELECT t::text FROM {table.fullname} AS t").fetchall()
+        ]
+        for table in metadata.sorted_tables
+    }
+
+
+def tables_with(store: OnPostgres, text: str) -> list[str]:
+    return [table for table, rows in everything(store).items() if any(text in row for row in rows)]
+
+
+def a_life() -> list[Job]:
+    return [
+        identify("ann", at=1, job="j01", email="ann@example.com", hobby="marked-hobby"),
+        set_preferences("ann", "default", {"workflows": {"marked-flow": False}}, at=1, plus=1, job="j02"),
+        identify("guest", at=1, plus=2, job="j03", hobby="marked-guest"),
+        identify("bo", at=1, plus=3, job="j04", name="Bo"),
+        trigger("hello", ["ann", "guest"], at=2, job="j05", actor="bo"),
+        trigger("hello", ["bo", "stranger"], at=2, plus=1, job="j06", actor="ann"),
+        merge("ann", "guest", at=3, job="j07"),
+        identify("guest", at=4, job="j08", late="marked-late"),
+        delete("ann", at=5, job="j09"),
+    ]
+
+
+def test_before_a_delete_has_settled_its_facts_stay(store: OnPostgres) -> None:
+    apply(store, *a_life(), now=day(5))
+
+    erase(store, now=day(5) + 60_000_000)
+
+    assert tables_with(store, "marked-") == ["choices", "family_choices", "users"]
+
+
+@pytest.mark.parametrize("trace", ["ann", "guest", "marked-"])
+def test_rule_11_nothing_of_a_deleted_user_is_left_in_any_table(store: OnPostgres, trace: str) -> None:
+    apply(store, *a_life(), now=day(5))
+    assert tables_with(store, trace) != []
+
+    erase(store, now=day(6, 1))
+
+    assert tables_with(store, trace) == []
+
+
+def test_rule_11_a_receipt_remains_that_counts_what_was_erased(store: OnPostgres) -> None:
+    apply(store, *a_life(), now=day(5))
+
+    erase(store, now=day(6, 1))
+
+    receipts: list[dict[str, Any]] = [
+        erased
+        for (erased,) in store.connection.execute(
+            "SELECT erased FROM rollcall.receipts ORDER BY erased ->> 'sightings'"
+        )
+    ]
+    assert sorted((r["users"], r["messages"], r["activities"]) for r in receipts) == [(1, 1, 1), (1, 1, 1)]
+
+
+def test_others_see_what_they_saw_before(store: OnPostgres) -> None:
+    apply(store, *a_life(), now=day(5))
+    before = store.world()
+
+    erase(store, now=day(6, 1))
+
+    assert store.world() == before
+    assert [message["missing_actor"] for message in before["messages"].values()] == [True]
+
+
+@pytest.mark.parametrize("id_", ["ann", "guest"])
+def test_rule_7_a_job_that_comes_after_the_erasure_does_not_bring_the_user_back(store: OnPostgres, id_: str) -> None:
+    apply(store, *a_life(), now=day(5))
+    erase(store, now=day(6, 1))
+
+    apply(store, identify(id_, at=4, plus=5, job="k1", hobby="marked-again"), now=day(7))
+    apply(store, identify("guest", at=4, plus=6, job="k2", hobby="marked-again"), now=day(7))
+
+    assert list(store.world()["users"]) == ["bo"]
+    erase(store, now=day(7))
+    assert tables_with(store, "marked-") == []
+
+
+def test_rule_10_an_erased_id_used_again_inherits_nothing_and_is_an_ordinary_user(store: OnPostgres) -> None:
+    apply(store, *a_life(), now=day(5))
+    apply(store, identify("ann", at=5, plus=1, job="k1", name="New Ann"), now=day(5, 2))
+
+    erase(store, now=day(6, 1))
+
+    ann = store.world()["users"]["ann"]
+    assert (ann["attributes"], ann["properties"]) == ({"name": "New Ann"}, {})
+    assert tables_with(store, "marked-") == []
+    family = store.connection.execute("SELECT family FROM rollcall.users WHERE id = 'ann'").fetchone()
+    assert family == (None,)
+
+
+def test_a_delete_that_took_no_effect_is_forgotten_without_a_receipt(store: OnPostgres) -> None:
+    apply(store, *a_life()[:-1], delete("guest", at=5, job="j09"), now=day(5))
+
+    erase(store, now=day(6, 1))
+
+    assert everything(store)["receipts"] == []
+    assert store.store.erase_settled(now=day(6, 1)) == 0
+    assert store.world()["merged"] == {"guest": "ann"}
+
+
+def test_rule_14_history_older_than_the_merge_took_over_is_erased(store: OnPostgres) -> None:
+    jobs = [
+        identify("guest", at=1, job="j1"),
+        identify("ann", at=1, plus=1, job="j2"),
+        trigger("old-flow", ["guest"], at=2, job="j3"),
+        trigger("new-flow", ["guest"], at=30, job="j4"),
+        merge("ann", "guest", at=40, job="j5"),
+    ]
+    apply(store, *jobs, now=day(40))
+    before = store.world()
+
+    erase(store, now=day(45))
+
+    assert store.world() == before
+    assert tables_with(store, "old-flow") == []
+    assert tables_with(store, "new-flow") == ["triggers"]
+
+
+def test_a_user_erased_at_once_leaves_only_the_bare_delete_until_it_has_settled(store: OnPostgres) -> None:
+    apply(store, *a_life()[:-1], now=day(5))
+
+    rows = erase_user(store.store, "ann", now=day(5))
+
+    assert tables_with(store, "marked-") == []
+    assert tables_with(store, "ann") == ["endings", "spans", "users"]
+    assert rows["messages"] == 2
+    apply(store, identify("guest", at=4, plus=5, job="k1", hobby="marked-late"), now=day(5, 1))
+    assert list(store.world()["users"]) == ["bo"]
+    erase(store, now=day(6, 1))
+    assert tables_with(store, "ann") == []
+    assert tables_with(store, "marked-") == []
+
+
+def test_erasing_a_merged_away_id_at_once_erases_nobody(store: OnPostgres) -> None:
+    apply(store, *a_life()[:-1], now=day(5))
+    before = store.world()
+
+    assert erase_user(store.store, "guest", now=day(5)) == {}
+
+    assert store.world() == before
+
+
+def test_dead_letters_that_name_the_user_are_erased(store: OnPostgres) -> None:
+    apply(store, *a_life(), now=day(5))
+    apply(store, identify("bo", at=2, job="j01"), identify("ann", at=2, job="j02"), now=day(5))
+    assert len(everything(store)["dead_letters"]) == 2
+
+    erase(store, now=day(6, 1))
+
+    assert len(everything(store)["dead_letters"]) == 1
+
+
+@examples(60)
+@given(jobs=job_sets, horizon=moments)
+def test_compaction_at_any_time_is_not_noticed(jobs: list[Job], horizon: int, on_postgres: OnPostgres) -> None:
+    on_postgres.reset()
+    now = horizon + 86_400_000_000
+
+    for job in jobs:
+        if job.occurred_at < horizon:
+            apply(on_postgres, job, now=now)
+    on_postgres.store.compact(now=now, limit=2)
+    for job in jobs:
+        if job.occurred_at >= horizon:
+            apply(on_postgres, job, now=day(300))
+    on_postgres.store.compact(now=now, limit=2)
+
+    assert first_difference(on_postgres.world(), oracle(jobs)) is None
+
+
+def test_compaction_takes_all_sightings_of_an_ordinary_user_but_the_last(store: OnPostgres) -> None:
+    apply(store, *(identify("ann", at=at, job=f"j{at}", n=at) for at in range(1, 6)), now=day(5))
+
+    taken = store.store.compact(now=day(7))
+
+    assert taken == 3
+    assert len(everything(store)["sightings"]) == 1
+
+
+@examples(60)
+@given(jobs=job_sets, horizon=moments)
+def test_whenever_erasure_runs_the_world_is_that_of_the_reference(
+    jobs: list[Job], horizon: int, on_postgres: OnPostgres
+) -> None:
+    on_postgres.reset()
+    now = horizon + 86_400_000_000
+
+    for job in jobs:
+        if job.occurred_at < horizon:
+            apply(on_postgres, job, now=now)
+    erase(on_postgres, now=now)
+    for job in jobs:
+        if job.occurred_at >= horizon:
+            apply(on_postgres, job, now=day(300))
+    erase(on_postgres, now=now)
+
+    assert first_difference(on_postgres.world(), oracle(jobs)) is None
+
+
+@examples(60)
+@given(jobs=job_sets)
+def test_jobs_delivered_again_after_everything_was_erased_change_nothing(
+    jobs: list[Job], on_postgres: OnPostgres
+) -> None:
+    on_postgres.reset()
+    apply(on_postgres, *jobs, now=day(300))
+    erase(on_postgres, now=day(300))
+
+    # a year later even the ledger has forgotten them
+    on_postgres.connection.execute("DELETE FROM rollcall.jobs")
+    deletes_only_known_by_receipts = [job for job in jobs if job.kind in ("identify", "bulk_identify")]
+    users_before = on_postgres.world()["users"].keys()
+    apply(on_postgres, *deletes_only_known_by_receipts, now=day(600))
+
+    assert on_postgres.world()["users"].keys() == users_before

@@ -1,0 +1,101 @@
+"""The migrations are the schema; the metadata in the contract tells the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from rollcall_shared.tables import SCHEMA, metadata, views
+from rollcall_worker.store.connecting import sqlalchemy_url
+
+
+def test_the_metadata_tells_the_tables_that_the_migrations_make(database_url: str) -> None:
+    engine = create_engine(sqlalchemy_url(database_url))
+    options: dict[str, Any] = {
+        "include_schemas": True,
+        "include_name": lambda name, kind, parents: kind != "schema" or name == SCHEMA,
+        # an index on an expression is never told the same way twice
+        "include_object": lambda found, name, kind, reflected, other: name not in ("alembic_version", "jobs_skipped"),
+        "compare_type": True,
+    }
+
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        collations = connection.execute(
+            text(
+                "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+                " WHERE table_schema = :schema AND collation_name IS NOT NULL"
+            ),
+            {"schema": SCHEMA},
+        ).all()
+
+    # comments are for the readers of the metadata
+    steps = [step for found in differences for step in (found if isinstance(found, list) else [found])]
+    assert [step for step in steps if "comment" not in step[0]] == []
+    told = {
+        (table.name, column.name): "C"
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if getattr(column.type, "collation", None) == "C"
+    }
+    tables = {table.name for table in metadata.sorted_tables}
+    assert {(table, column): collation for table, column, collation in collations if table in tables} == told
+
+
+def test_the_metadata_tells_the_views_that_the_migrations_make(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        for view in views.sorted_tables:
+            columns = connection.execute(
+                "SELECT column_name::text FROM information_schema.columns"
+                " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
+                (SCHEMA, view.name),
+            ).fetchall()
+
+            assert [name for (name,) in columns] == [column.name for column in view.columns], view.name
+
+
+def test_several_may_migrate_at_once_and_again(own_empty_database: str) -> None:
+    environment = os.environ | {"ROLLCALL_DATABASE_URL": own_empty_database}
+    command = [sys.executable, "-m", "rollcall_worker.migrate"]
+
+    with ThreadPoolExecutor(3) as runs:
+        done = list(runs.map(lambda _: subprocess.run(command, env=environment, capture_output=True), range(3)))
+
+    assert [run.returncode for run in done] == [0, 0, 0], done
+    with psycopg.connect(own_empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM rollcall.users").fetchone() == (0,)
+
+
+def test_the_printed_sql_builds_the_same_schema(own_empty_database: str) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "rollcall_worker.migrate", "--print"], capture_output=True, text=True, check=True
+    ).stdout
+
+    with psycopg.connect(own_empty_database) as connection:
+        connection.execute(printed.encode())
+        tables = connection.execute(
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'",
+            (SCHEMA,),
+        ).fetchone()
+
+    assert tables == (len(metadata.tables) + 1,)  # and Alembic's own
+
+
+def test_a_database_that_is_not_there_is_said_in_one_line() -> None:
+    environment = os.environ | {"ROLLCALL_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+
+    run = subprocess.run(
+        [sys.executable, "-m", "rollcall_worker.migrate"], env=environment, capture_output=True, text=True
+    )
+
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert "could not be migrated" in run.stderr

@@ -1,0 +1,108 @@
+"""The upkeep loop: each duty in its time, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+import pytest
+from tests.support.builders import NOW, identify
+from tests.support.subjects import OnPostgres, arrive
+
+from rollcall_shared.codec import encode
+from rollcall_shared.errors import Unavailable
+from rollcall_worker.upkeep import Duty, duties, run
+
+PATIENCE = 20.0
+
+
+def running(*duties: Duty) -> Callable[[], None]:
+    """Run the duties in the background; returns what stops them."""
+    stopped = threading.Event()
+    thread = threading.Thread(target=run, args=(duties, stopped))
+    thread.start()
+
+    def stop() -> None:
+        stopped.set()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+    return stop
+
+
+def test_a_duty_that_has_more_to_do_goes_on_at_once() -> None:
+    finished = threading.Event()
+    left = iter([True, True, False])
+
+    def work(now: int) -> bool:
+        more = next(left)
+        if not more:
+            finished.set()
+        return more
+
+    stop = running(Duty("hourly", 3600, work))
+
+    assert finished.wait(PATIENCE)
+    stop()
+    assert next(left, None) is None
+
+
+def test_a_long_duty_does_not_keep_the_others_waiting() -> None:
+    begun, over, released = threading.Event(), threading.Event(), threading.Event()
+
+    def long(now: int) -> bool:
+        begun.set()
+        over.wait(PATIENCE)
+        return False
+
+    def short(now: int) -> bool:
+        if begun.is_set():
+            released.set()
+        return False
+
+    stop = running(Duty("long", 3600, long), Duty("short", 0.01, short))
+
+    assert released.wait(PATIENCE)
+    assert not over.is_set()
+    over.set()
+    stop()
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), ZeroDivisionError("about ann@example.com")])
+def test_a_duty_that_failed_is_tried_again_and_the_log_quotes_nobody(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rollcall_worker.upkeep.pause", lambda failures: 0.001)
+    again = threading.Event()
+    first = iter([error])
+
+    def work(now: int) -> bool:
+        for failure in first:
+            raise failure
+        again.set()
+        return False
+
+    with caplog.at_level(logging.WARNING):
+        stop = running(Duty("frail", 3600, work))
+        assert again.wait(PATIENCE)
+        stop()
+
+    (record,) = caplog.records
+    assert "frail" in record.getMessage()
+    assert "ann@" not in caplog.text
+
+
+def test_the_duties_leave_nothing_that_is_due(on_postgres: OnPostgres) -> None:
+    on_postgres.reset()
+    arrive(on_postgres, encode(identify("a", at=1)), "{", now=NOW - 100 * 86_400_000_000)
+    later = identify("b", at=1, job="later").model_copy(update={"occurred_at": NOW})
+    arrive(on_postgres, encode(later), now=NOW - 1_000_000_000)
+
+    for duty in duties(on_postgres.store):
+        while duty.work(NOW):
+            pass
+
+    assert on_postgres.deferred() == []
+    assert set(on_postgres.ledger()) == {"later"}
+    assert on_postgres.dead() == []

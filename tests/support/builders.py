@@ -1,0 +1,197 @@
+"""Jobs for tests, told by what matters to the test.
+
+`at` counts days, `plus` adds microseconds. Where no job id is given, it is made of these and of what the job names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from rollcall_shared.jobs import (
+    BulkDelete,
+    BulkIdentify,
+    BulkSetPreferences,
+    Delete,
+    Identify,
+    Mark,
+    Merge,
+    SetChannelData,
+    SetPreferences,
+    Telling,
+    Trigger,
+    UnsetChannelData,
+    UnsetPreferences,
+)
+from rollcall_shared.stamps import microseconds
+
+DAY: Final = 86_400_000_000
+DAY_0: Final = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
+NOW: Final = DAY_0 + 300 * DAY
+"""A moment after every stamp of the tests that does not say otherwise."""
+
+
+def day(at: int, plus: int = 0) -> int:
+    """Microseconds since 1970 of the day `at` of the tests."""
+    return DAY_0 + at * DAY + plus
+
+
+def user(
+    id_: str,
+    *,
+    preferences: Mapping[str, Any] | None = None,
+    channel_data: Mapping[str, Any] | None = None,
+    **traits: Any,
+) -> Telling:
+    return Telling.model_validate(
+        {"id": id_, "traits": traits, "preferences": preferences or {}, "channel_data": channel_data or {}}
+    )
+
+
+def identify(
+    id_: str,
+    *,
+    at: int,
+    plus: int = 0,
+    job: str = "",
+    preferences: Mapping[str, Any] | None = None,
+    channel_data: Mapping[str, Any] | None = None,
+    **traits: Any,
+) -> Identify:
+    told = user(id_, preferences=preferences, channel_data=channel_data, **traits)
+    return Identify(id=job or _id("identify", id_, at, plus), occurred_at=day(at, plus), user=told)
+
+
+def bulk_identify(*users: Telling, at: int, plus: int = 0, job: str = "") -> BulkIdentify:
+    return BulkIdentify(
+        id=job or _id("bulk-identify", users[0].id, at, plus), occurred_at=day(at, plus), users=tuple(users)
+    )
+
+
+def delete(id_: str, *, at: int, plus: int = 0, job: str = "") -> Delete:
+    return Delete(id=job or _id("delete", id_, at, plus), occurred_at=day(at, plus), user_id=id_)
+
+
+def bulk_delete(*ids: str, at: int, plus: int = 0, job: str = "") -> BulkDelete:
+    return BulkDelete(id=job or _id("bulk-delete", ids[0], at, plus), occurred_at=day(at, plus), user_ids=ids)
+
+
+def merge(
+    primary: str,
+    secondary: str,
+    *,
+    at: int,
+    plus: int = 0,
+    job: str = "",
+    keep_opt_outs: bool = False,
+    unite_tokens: bool = False,
+) -> Merge:
+    return Merge(
+        id=job or _id("merge", f"{primary}-{secondary}", at, plus),
+        occurred_at=day(at, plus),
+        primary_id=primary,
+        secondary_id=secondary,
+        keep_opt_outs=keep_opt_outs,
+        unite_tokens=unite_tokens,
+    )
+
+
+def trigger(
+    workflow: str,
+    recipients: Iterable[str | Telling],
+    *,
+    at: int,
+    plus: int = 0,
+    job: str = "",
+    actor: str | Telling | None = None,
+    channels: tuple[str, ...] = ("in_app",),
+    tenant: str | None = None,
+    categories: tuple[str, ...] = (),
+) -> Trigger:
+    return Trigger(
+        id=job or _id("trigger", workflow, at, plus),
+        occurred_at=day(at, plus),
+        workflow=workflow,
+        recipients=tuple(recipients),
+        actor=actor,
+        channels=channels,
+        tenant=tenant,
+        categories=categories,
+    )
+
+
+def set_preferences(
+    id_: str, set_id: str, settings: Mapping[str, Any], *, at: int, plus: int = 0, job: str = ""
+) -> SetPreferences:
+    return SetPreferences.model_validate(
+        {
+            "id": job or _id("set-preferences", f"{id_}-{set_id}", at, plus),
+            "occurred_at": day(at, plus),
+            "user_id": id_,
+            "set_id": set_id,
+            "settings": settings,
+        }
+    )
+
+
+def bulk_set_preferences(
+    ids: Iterable[str], set_id: str, settings: Mapping[str, Any], *, at: int, plus: int = 0, job: str = ""
+) -> BulkSetPreferences:
+    return BulkSetPreferences.model_validate(
+        {
+            "id": job or _id("bulk-set-preferences", set_id, at, plus),
+            "occurred_at": day(at, plus),
+            "user_ids": tuple(ids),
+            "set_id": set_id,
+            "settings": settings,
+        }
+    )
+
+
+def unset_preferences(id_: str, set_id: str, *, at: int, plus: int = 0, job: str = "") -> UnsetPreferences:
+    return UnsetPreferences(
+        id=job or _id("unset-preferences", f"{id_}-{set_id}", at, plus),
+        occurred_at=day(at, plus),
+        user_id=id_,
+        set_id=set_id,
+    )
+
+
+def set_channel_data(
+    id_: str, channel_id: str, data: dict[str, Any], *, at: int, plus: int = 0, job: str = ""
+) -> SetChannelData:
+    return SetChannelData(
+        id=job or _id("set-channel-data", f"{id_}-{channel_id}", at, plus),
+        occurred_at=day(at, plus),
+        user_id=id_,
+        channel_id=channel_id,
+        data=data,
+    )
+
+
+def unset_channel_data(id_: str, channel_id: str, *, at: int, plus: int = 0, job: str = "") -> UnsetChannelData:
+    return UnsetChannelData(
+        id=job or _id("unset-channel-data", f"{id_}-{channel_id}", at, plus),
+        occurred_at=day(at, plus),
+        user_id=id_,
+        channel_id=channel_id,
+    )
+
+
+def mark(
+    message_ids: Iterable[UUID],
+    mark: Literal["seen", "unseen", "read", "unread", "archived", "unarchived"],
+    *,
+    at: int,
+    plus: int = 0,
+    job: str = "",
+) -> Mark:
+    return Mark(
+        id=job or _id("mark", mark, at, plus), occurred_at=day(at, plus), message_ids=tuple(message_ids), mark=mark
+    )
+
+
+def _id(kind: str, what: str, at: int, plus: int) -> str:
+    return f"{kind}:{what}:{at}" + (f":{plus:+}".replace("+", "p") if plus else "")

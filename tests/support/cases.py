@@ -1,0 +1,87 @@
+"""Rules as given/when/then: the jobs, and the part of the world that they must come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict, Unpack
+
+from rollcall.demo.world import World
+from rollcall_shared.jobs import Job
+from rollcall_shared.stamps import Stamp, job_id_of
+
+MISSING: Final = "missing"
+"""Stands for an actor who is nobody now."""
+
+
+class Then(TypedDict, total=False):
+    """What must be seen. A part that is not named may be anything; one that is named holds nothing else."""
+
+    users: Mapping[str, Mapping[str, Any]]
+    """Each user's attributes and properties."""
+    attributes: Mapping[str, Mapping[str, Any]]
+    preferences: Mapping[str, Mapping[str, Any]]
+    """Only of users who have some."""
+    channel_data: Mapping[str, Mapping[str, Any]]
+    """Only of users who have some."""
+    merged: Mapping[str, str]
+    feeds: Mapping[str, Sequence[str]]
+    """Owner to the workflows of the messages: `hello` in the app, `hello/email` elsewhere."""
+    activities: Mapping[str, Sequence[str]]
+    """Owner to the workflows of the activities."""
+    actors: Mapping[str, str | None]
+    """Workflow to its actor, or `MISSING`, as all its messages and activities show it."""
+    updated: Mapping[str, str]
+    """User to the id of the job that changed it last."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One line of a rule."""
+
+    rule: str
+    given: tuple[Job, ...]
+    then: Then
+
+    def __post_init__(self) -> None:
+        ids = [job.id for job in self.given]
+        assert len(ids) == len(set(ids)), f"{self.rule}: two jobs have one id, so that one of them does nothing"
+
+
+def case(rule: str, given: Sequence[Job], **then: Unpack[Then]) -> Case:
+    return Case(rule=rule, given=tuple(given), then=then)
+
+
+def seen(world: World, parts: Then) -> dict[str, Any]:
+    """The named parts of the world, as a case tells them."""
+    users = world["users"]
+    whole: Then = {
+        "users": {id_: {**user["attributes"], **user["properties"]} for id_, user in users.items()},
+        "attributes": {id_: user["attributes"] for id_, user in users.items()},
+        "preferences": {id_: user["preferences"] for id_, user in users.items() if user["preferences"]},
+        "channel_data": {id_: user["channel_data"] for id_, user in users.items() if user["channel_data"]},
+        "merged": world["merged"],
+        "feeds": _by_owner(
+            (row["owner"], row["workflow"] + ("" if row["channel"] == "in_app" else f"/{row['channel']}"))
+            for row in world["messages"].values()
+        ),
+        "activities": _by_owner((row["owner"], row["workflow"]) for row in world["activities"].values()),
+        "actors": _actors(world),
+        "updated": {id_: job_id_of(Stamp(user["updated"])) for id_, user in users.items()},
+    }
+    return {part: seen for part, seen in whole.items() if part in parts}
+
+
+def _by_owner(rows: Any) -> dict[str, list[str]]:
+    owned: dict[str, list[str]] = {}
+    for owner, workflow in sorted(rows):
+        owned.setdefault(owner, []).append(workflow)
+    return owned
+
+
+def _actors(world: World) -> dict[str, str | None]:
+    actors: dict[str, str | None] = {}
+    for row in (*world["messages"].values(), *world["activities"].values()):
+        actor = MISSING if row["missing_actor"] else row["actor"]
+        assert actors.setdefault(row["workflow"], actor) == actor, f"{row['workflow']} shows two actors"
+    return actors

@@ -1,0 +1,105 @@
+"""A `rollcall` command as a process, told apart from all others on the machine with everything that it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Final
+
+import psutil
+
+_PATIENCE: Final = 90.0
+_GONE_WITHIN: Final = 20.0
+_MARK: Final = "ROLLCALL_TEST_MARK"
+
+
+class Started:
+    """The command, its output line by line, and whatever it started."""
+
+    def __init__(self, process: subprocess.Popen[str], mark: str, folder: Path) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._mark = mark
+        self._folder = folder
+        self._queue: Queue[str | None] = Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_for(self, text: str) -> str:
+        """Wait for a line of output that holds `text`."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                line = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                line = None
+            assert line is not None, f"no {text!r} in the output:\n{''.join(self.lines)}"
+            self.lines.append(line)
+            if text in line:
+                return line.rstrip("\n")
+
+    def wait(self) -> int:
+        """Wait for the end, and return the exit code."""
+        status = self.process.wait(_PATIENCE)
+        while (line := self._queue.get(timeout=_PATIENCE)) is not None:
+            self.lines.append(line)
+        return status
+
+    def left_behind(self) -> list[psutil.Process]:
+        """All processes of it that still run, itself included."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def assert_nothing_is_left(self) -> None:
+        """Wait until every process is gone."""
+        deadline = time.monotonic() + _GONE_WITHIN
+        while left := self.left_behind():
+            assert time.monotonic() < deadline, f"still running: {[process.cmdline() for process in left]}"
+            psutil.wait_procs(left, timeout=0.2)
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        # Postgres and Valkey get an environment of their own, but live in the folder.
+        with suppress(psutil.Error):
+            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                return False
+            return process.environ().get(_MARK) == self._mark or Path(process.cwd()).is_relative_to(self._folder)
+        return False
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._queue.put(line)
+        self._queue.put(None)
+
+
+@contextmanager
+def started(*arguments: str | Path) -> Iterator[Started]:
+    """Run `rollcall ARGUMENTS`; at the end, kill whatever is left of it."""
+    mark = uuid.uuid4().hex
+    with tempfile.TemporaryDirectory(prefix="rc") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # the servers run as another account when we are root
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from rollcall.cli import main; main()", *arguments],
+            env={**environment, "TMPDIR": str(folder), _MARK: mark},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        command = Started(process, mark, folder)
+        try:
+            yield command
+        finally:
+            for each in command.left_behind():
+                with suppress(psutil.Error):
+                    each.send_signal(signal.SIGKILL)
+            process.wait()

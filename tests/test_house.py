@@ -1,0 +1,202 @@
+"""The house rules: no file names a machine, all is pinned, and docker-compose.yml speaks of what exists."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from rollcall_shared.routing import QUEUES
+from rollcall_shared.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+LOCKS = [ROOT / "requirements.lock", ROOT / "deploy" / "requirements.lock"]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == COMPOSE["x-rollcall"]["image"]}
+
+# Put together here, so that this file does not contain what it forbids.
+_INDEX_HOSTS = ["py" + "pi.org", "python" + "hosted.org", "py" + "pi.python.org"]
+_INDEX_OPTIONS = ["--index" + "-url", "--extra-index" + "-url", "--find" + "-links", "--default" + "-index"]
+_TOP_FOLDERS = ["wo" + "rk", "ro" + "ot", "ho" + "me", "fa" + "rm", "Us" + "ers"]
+_MACHINE_PATHS = [rf"(?<![\w.~-])/{folder}/\w" for folder in _TOP_FOLDERS]
+_FORBIDDEN = re.compile("|".join([*map(re.escape, _INDEX_HOSTS + _INDEX_OPTIONS), *_MACHINE_PATHS]))
+
+
+def tracked() -> list[Path]:
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a git clone")
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for name in names.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def lines_of_text(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        yield from enumerate(path.read_text().splitlines(), start=1)
+    except UnicodeDecodeError:
+        return
+
+
+def pins(lock: Path) -> dict[str, list[str]]:
+    """Requirement to its hashes, as pip reads them."""
+    logical = lock.read_text().replace("\\\n", " ").splitlines()
+    entries = [line.split() for line in logical if line.strip() and not line.startswith("#")]
+    return {entry[0]: [part for part in entry if part.startswith("--hash=")] for entry in entries}
+
+
+def variables(text: str) -> list[tuple[str, str | None]]:
+    """Each ${NAME:-default} in a compose file."""
+    return re.findall(r"\$\{(\w+)(?::-([^}]*))?\}", text)
+
+
+def test_no_tracked_file_names_an_index_or_a_path_of_a_machine() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+        for path in tracked()
+        for number, line in lines_of_text(path)
+        if _FORBIDDEN.search(line)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("line", [f"see https://{_INDEX_HOSTS[0]}/x", "/ro" + "ot/project", _INDEX_OPTIONS[0]])
+def test_the_search_would_find_them(line: str) -> None:
+    assert _FORBIDDEN.search(line)
+
+
+def test_the_only_locks_are_those_that_name_no_index() -> None:
+    assert sorted(path for path in tracked() if path.suffix == ".lock") == sorted(LOCKS)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.relative_to(ROOT)))
+def test_every_requirement_is_pinned_with_hashes(lock: Path) -> None:
+    requirements = pins(lock)
+
+    assert requirements
+    assert [name for name, hashes in requirements.items() if "==" not in name or not hashes] == []
+    assert not re.search(r"^\s*--(?!hash)|://", lock.read_text(), re.MULTILINE)
+
+
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    everything, image = map(pins, LOCKS)
+
+    assert set(image) <= set(everything)
+
+
+def test_the_lock_satisfies_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    pinned = dict(name.split("==") for name in pins(LOCKS[0]))
+
+    unsatisfied = [
+        line
+        for line in wanted
+        if (requirement := Requirement(line)).name != project["name"]
+        and not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), "0"))
+    ]
+
+    assert unsatisfied == []
+
+
+def test_ci_and_run_can_be_executed() -> None:
+    assert [name for name in ("run", ".ci/run") if not (ROOT / name).stat().st_mode & 0o111] == []
+
+
+def test_compose_is_rollcall_and_its_servers() -> None:
+    assert set(SERVICES) == {"postgres", "redis", *OURS}
+    assert set(OURS) == {"migrate", "live", "bulk", "upkeep", "flower"}
+    assert (ROOT / COMPOSE["x-rollcall"]["build"]["dockerfile"]).exists()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_command_in_compose_exists(name: str) -> None:
+    program, *arguments = OURS[name]["command"]
+
+    if program == "python":
+        assert arguments[0] == "-m"
+        assert find_spec(arguments[1])
+        return
+    assert program == "celery"
+    options = [argument for argument in arguments if argument.startswith("--")]
+    (subcommand,) = [argument for argument in arguments if not argument.startswith("-")]
+    assert subcommand in ("worker", "flower")
+    assert unknown_options(subcommand, options) == []
+
+
+def unknown_options(subcommand: str, options: list[str]) -> list[str]:
+    from celery.bin.celery import celery
+
+    command = celery.commands[subcommand]
+    known = {option for parameter in (*celery.params, *command.params) for option in parameter.opts}
+    if subcommand == "flower":
+        # Flower adds Tornado's options to Celery's.
+        import flower.command
+        from tornado.options import options as tornado_options
+
+        assert flower.command
+        known |= {f"--{name.replace('_', '-')}" for name in tornado_options.as_dict()}
+    return [option for option in options if option.split("=")[0] not in known]
+
+
+def test_the_queues_in_compose_exist() -> None:
+    queues = [
+        argument.removeprefix("--queues=").split(",")
+        for service in OURS.values()
+        for argument in service["command"]
+        if argument.startswith("--queues=")
+    ]
+
+    assert {name for names in queues for name in names} <= set(QUEUES)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_variable_in_compose_is_one_the_code_knows(name: str) -> None:
+    given = OURS[name]["environment"]
+
+    assert [variable for variable in given if variable not in known_variables()] == []
+
+
+def known_variables() -> set[str]:
+    read: set[str] = set()
+
+    class Environment(dict[str, str]):
+        def get(self, key: str, default: Any = None) -> Any:
+            read.add(key)
+            return default
+
+    Settings.from_env(Environment())
+    assert read
+    return read | {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"}
+
+
+def test_compose_starts_with_nothing_set() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+
+    assert [name for name, default in variables(text) if not default] == []
+
+
+def test_compose_publishes_on_the_loopback_interface_only() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+
+    assert published
+    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
+
+
+def test_the_urls_in_compose_name_its_services_and_their_ports() -> None:
+    urls = [url for service in OURS.values() for url in service["environment"].values() if "://" in url]
+
+    hosts = {match.group(1) for url in urls if (match := re.search(r"@(\w+:\d+)/", url))}
+    assert hosts == {"redis:6379", "postgres:5432"}
+    assert {f"{name}:{SERVICES[name]['ports'][0].rpartition(':')[2]}" for name in ("redis", "postgres")} == hosts

@@ -1,0 +1,189 @@
+"""The README is true: its Python runs, its commands exist, its tables are the code's, its links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import Workers
+from tests.test_house import known_variables, unknown_options
+from typer.testing import CliRunner
+
+from rollcall.cli.app import app
+from rollcall_shared.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+WORDS = (
+    *("user", "properties", "job", "stamp", "identify", "trigger", "message", "activity", "history", "merge"),
+    *("preference set", "channel data", "deferred job", "dead letter"),
+)
+MOST_LINES = 300
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in _BLOCK.findall(README) if found == language]
+
+
+def table(first_heading: str) -> list[list[str]]:
+    """The rows of the table whose first column is headed so."""
+    lines = iter(README.splitlines())
+    for line in lines:
+        if line.startswith(f"| {first_heading} |"):
+            next(lines)
+            return [cells(row) for row in iter(lambda: next(lines, ""), "") if row.startswith("|")]
+    raise AssertionError(f"no table is headed {first_heading}")
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def commands() -> list[str]:
+    """Each line of the shell blocks, without its comment."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [command for line in lines if (command := re.sub(r"\s+#.*", "", line).strip())]
+
+
+@pytest.fixture
+def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(database_url, broker_url, tmp_path)
+    yield workers
+    workers.stop()
+
+
+def test_its_python_runs(
+    workers: Workers,
+    database_url: str,
+    broker_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workers.start()
+    monkeypatch.setenv("ROLLCALL_DATABASE_URL", database_url)
+    monkeypatch.setenv("ROLLCALL_BROKER_URL", broker_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("CREATE TABLE accounts (id text PRIMARY KEY)")
+    names: dict[str, Any] = {"your_database_url": database_url.replace("postgresql:", "postgresql+psycopg:", 1)}
+    make_outbox(database_url)
+
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+
+    names["rc"].close()
+    assert capsys.readouterr().out.splitlines() == promised_output()
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT kind FROM rollcall_outbox").fetchall() == [("identify",)]
+
+
+def make_outbox(database_url: str) -> None:
+    from rollcall.outbox import create_table
+
+    with psycopg.connect(database_url) as connection:
+        create_table(lambda statement: connection.execute(statement.encode()))
+
+
+def promised_output() -> list[str]:
+    """What the comments behind each `print` say, up to a colon behind a single word, where they explain."""
+    comments = re.findall(r"print\(.*\)  # (.*)$", README, re.MULTILINE)
+    return [re.sub(r"^(\w+): .*", r"\1", comment) for comment in comments]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_each_command_exists(command: str) -> None:
+    program, *arguments = shlex.split(command)
+
+    match program:
+        case "./run":
+            assert is_run_command(arguments), command
+        case "rollcall":
+            assert_rollcall_command(arguments)
+        case "export":
+            (variable,) = arguments
+            assert variable.partition("=")[0] in known_variables() | {"ROLLCALL_EXAMPLES"}
+        case "python":
+            assert arguments[0] == "-m"
+            assert importlib.util.find_spec(arguments[1])
+        case _:
+            raise AssertionError(f"nothing is known of {program}")
+
+
+def is_run_command(arguments: list[str]) -> bool:
+    name, *rest = arguments
+    if name in ("test", "python"):
+        return not rest
+    if name == "pytest":
+        return all((ROOT / path).exists() for path in rest)
+    assert_rollcall_command(arguments)
+    return True
+
+
+def assert_rollcall_command(arguments: list[str]) -> None:
+    """The command and its options are known; asked for help, it does nothing."""
+    asked = CliRunner().invoke(app, [*arguments, "--help"])
+
+    assert asked.exit_code == 0, asked.output
+
+
+def test_the_process_table_names_what_exists() -> None:
+    lines = [line for row in table("process") for line in re.findall(r"`((?:celery|python|rollcall) [^`]*)`", row[1])]
+
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        match program:
+            case "celery":
+                options = [argument for argument in arguments if argument.startswith("--")]
+                assert unknown_options("flower" if "flower" in arguments else "worker", options) == []
+            case "python":
+                assert importlib.util.find_spec(arguments[1])
+            case _:
+                assert_rollcall_command(arguments)
+    assert len(lines) >= 5
+
+
+def test_the_settings_are_those_that_the_code_reads() -> None:
+    variables = [row[0].strip("`") for row in table("variable")]
+
+    assert len(variables) == len(set(variables))
+    assert set(variables) == {name for name in known_variables() if name.startswith("ROLLCALL_")}
+
+
+def test_the_defaults_are_those_of_the_code() -> None:
+    given = {row[0].strip("`"): row[1] for row in table("variable") if row[1]}
+
+    assert Settings.from_env(given) == Settings()
+    for name, default in given.items():
+        other = "another" if name == "ROLLCALL_ERASURE_KEY" else f"{float(default) + 1:g}"
+        assert Settings.from_env(given | {name: other}) != Settings(), name
+
+
+def test_the_words_are_those_of_the_rules() -> None:
+    assert tuple(row[0] for row in table("word")) == WORDS
+
+
+def test_each_extra_it_names_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = re.findall(r"'\.\[(\w+)\]'", README)
+
+    assert extras
+    assert set(extras) <= set(project["optional-dependencies"])
+
+
+def test_each_relative_link_leads_somewhere() -> None:
+    links = [link for link in _LINK.findall(README) if "://" not in link]
+
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_it_is_short_enough_to_be_read() -> None:
+    assert len(README.splitlines()) < MOST_LINES
