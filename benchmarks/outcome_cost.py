@@ -1,0 +1,134 @@
+"""What it costs that every job is answerable: users a second that the store takes, with the ledger of jobs and without.
+
+    python benchmarks/outcome_cost.py [--rounds 9] [--json]
+
+Each way of keeping the ledger has a database of its own in one durable Postgres, started here. In each round all take
+the same number of new users, one after the other and in another order each time, so that whatever else the machine
+does falls on all alike. Shown are the medians of the rounds, and the median of the ratios within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import Cursor
+
+from rollcall.local import Servers
+from rollcall_shared.codec import encode
+from rollcall_shared.errors import Undecodable
+from rollcall_shared.jobs import Identify, Telling
+from rollcall_shared.stamps import new_job_id
+from rollcall_worker.store import Arrival, Outcome, PostgresStore
+from rollcall_worker.store.arrivals import State
+
+BATCHES = {1: 300, 100: 30}
+"""Jobs in a batch to batches in a round."""
+_numbers = count()
+
+
+class WithoutLedger(PostgresStore):
+    """Applies every arrival, and remembers none."""
+
+    def _apply(self, cursor: Cursor, arrivals: Sequence[Arrival], now: int, heads: frozenset[str]) -> list[Outcome]:
+        jobs = [arrival.job for arrival in arrivals if not isinstance(arrival.job, Undecodable)]
+        self._keep(cursor, jobs, now, heads)
+        return [Outcome(job_id=job.id, kind=job.kind, state=State.APPLIED) for job in jobs]
+
+
+WAYS: dict[str, tuple[type[PostgresStore], str]] = {
+    "without ledger": (WithoutLedger, ""),
+    "ledger": (PostgresStore, ""),
+    "ledger, no index by age": (PostgresStore, "DROP INDEX rollcall.jobs_decided_at"),
+    "ledger, BRIN by age": (
+        PostgresStore,
+        "DROP INDEX rollcall.jobs_decided_at; CREATE INDEX by_age ON rollcall.jobs USING brin (decided_at)",
+    ),
+}
+FLOOR = "without ledger"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    with Servers(durable=True) as servers:
+        stores = {
+            way: WAYS[way][0](_database(servers.database_url, number, WAYS[way][1])) for number, way in enumerate(WAYS)
+        }
+        figures = {size: _measure(stores, size, given.rounds) for size in BATCHES}
+        for store in stores.values():
+            store.close()
+    if given.json:
+        print(json.dumps({"rounds": given.rounds, "batches": figures}))
+        return
+    for size, ways in figures.items():
+        print(f"batches of {size}:")
+        for way, figure in ways.items():
+            print(f"  {way:<26} {figure['users_a_second']:>8,.0f} users/s   {figure['ratio']:.2f} of without")
+
+
+def _measure(stores: dict[str, PostgresStore], size: int, rounds: int) -> dict[str, dict[str, float]]:
+    rates: dict[str, list[float]] = {way: [] for way in stores}
+    for round_ in range(rounds + 1):
+        for way in random.sample(list(stores), len(stores)):
+            rate = _rate(stores[way], size)
+            if round_:  # the first warms up
+                rates[way].append(rate)
+    return {
+        way: {
+            "users_a_second": statistics.median(rates[way]),
+            "ratio": statistics.median(one / other for one, other in zip(rates[way], rates[FLOOR], strict=True)),
+        }
+        for way in stores
+    }
+
+
+def _rate(store: PostgresStore, size: int) -> float:
+    batches = [list(_new_users(size)) for _ in range(BATCHES[size])]
+    begin = time.perf_counter()
+    for batch in batches:
+        store.apply(batch, now=time.time_ns() // 1_000)
+    return size * len(batches) / (time.perf_counter() - begin)
+
+
+def _new_users(size: int) -> Iterator[Arrival]:
+    for _ in range(size):
+        now, number = time.time_ns() // 1_000, next(_numbers)
+        traits: dict[str, Any] = {
+            "email": f"u{number}@example.com",
+            "name": "Ann Example",
+            "plan": "pro",
+            "seats": number,
+        }
+        user = Telling(id=f"user-{number:09}", traits=traits)
+        yield Arrival.of(encode(Identify(id=new_job_id(now), occurred_at=now, user=user)))
+
+
+def _database(server_url: str, number: int, change: str) -> str:
+    name = f"outcome_cost_{number}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    environment = os.environ | {"ROLLCALL_DATABASE_URL": url}
+    subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True, capture_output=True)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in filter(None, change.split("; ")):
+            connection.execute(statement.encode())
+    return url
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Sign-up with FastAPI and SQLAlchemy: the account and what Rollcall is told of it are one transaction.
+
+Run it with an application database of its own, and the relay beside it, with the two URLs of Rollcall set:
+
+    DATABASE_URL=postgresql+psycopg://...  uvicorn fastapi_signup:app
+    ROLLCALL_OUTBOX_URL=postgresql://...   rollcall relay
+
+    curl localhost:8000/sign-up --json '{"email": "ann@example.com", "name": "Ann", "guest_id": "guest_9"}'
+
+The web process itself needs no broker.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+from sqlalchemy import create_engine
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from rollcall import Rollcall, User, UserNotFound
+from rollcall.outbox import create_table
+
+engine = create_engine(os.environ["DATABASE_URL"])
+rc = Rollcall.from_env()
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Account(Base):
+    __tablename__ = "accounts"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+
+
+class SignUp(BaseModel):
+    email: str
+    name: str
+    guest_id: str | None = None
+
+
+@asynccontextmanager
+async def tables(app: FastAPI) -> AsyncIterator[None]:
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        create_table(connection.exec_driver_sql)  # in a migration: create_table(op.execute)
+    yield
+
+
+app = FastAPI(lifespan=tables)
+
+
+@app.post("/sign-up", status_code=201)
+def sign_up(form: SignUp) -> dict[str, str]:
+    account_id = f"acc_{uuid4().hex}"
+    try:
+        with Session(engine) as session, session.begin():
+            session.add(Account(id=account_id, email=form.email))
+            told = rc.outbox(session)
+            told.users.identify(account_id, {"email": form.email, "name": form.name, "plan": "free"})
+            if form.guest_id:
+                told.users.merge(account_id, from_user_id=form.guest_id)
+            told.workflows.trigger("welcome", recipients=[account_id])
+    except IntegrityError:
+        # rolled back as one: Rollcall never hears of an account that is not there
+        raise HTTPException(409, "this address has an account") from None
+    return {"id": account_id}
+
+
+@app.get("/users/{user_id}")
+def show(user_id: str) -> User:
+    try:
+        return rc.users.get(user_id)
+    except UserNotFound:
+        raise HTTPException(404) from None

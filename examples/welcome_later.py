@@ -1,0 +1,57 @@
+"""A welcome three days after sign-up, and none for those who have left by then.
+
+Run it with the two URLs of Rollcall set (`rollcall up` prints them):
+
+    python welcome_later.py sign-up ann ann@example.com
+    python welcome_later.py waiting
+    python welcome_later.py leave ann JOB
+
+The welcome waits in Postgres: Redis, the workers and this program may all be gone in the meantime.
+"""
+
+import argparse
+from datetime import timedelta
+
+from rollcall import Rollcall
+
+LATER = timedelta(days=3)
+
+
+def sign_up(rc: Rollcall, user_id: str, email: str, later: timedelta) -> str:
+    """Tell of the user, and start the welcome later. Keep the id that is returned with the account."""
+    rc.users.identify(user_id, {"email": email})
+    return rc.workflows.trigger("welcome", [user_id], delay=later).id
+
+
+def leave(rc: Rollcall, user_id: str, welcome_id: str) -> bool:
+    """Delete the user, and take the welcome back. Left alone, it would find nobody to welcome, and say so."""
+    in_time = rc.jobs.cancel(welcome_id)
+    rc.users.delete(user_id)
+    return in_time
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    joining = commands.add_parser("sign-up")
+    joining.add_argument("user_id")
+    joining.add_argument("email")
+    joining.add_argument("--seconds", type=float, default=LATER.total_seconds(), help="instead of three days")
+    leaving = commands.add_parser("leave")
+    leaving.add_argument("user_id")
+    leaving.add_argument("welcome_id")
+    commands.add_parser("waiting")
+    given = parser.parse_args()
+    with Rollcall.from_env() as rc:
+        match given.command:
+            case "sign-up":
+                print(sign_up(rc, given.user_id, given.email, timedelta(seconds=given.seconds)))
+            case "leave":
+                print("cancelled" if leave(rc, given.user_id, given.welcome_id) else "too late")
+            case "waiting":
+                for job in rc.jobs.deferred().items:
+                    print(f"{job.due_at:%Y-%m-%d %H:%M:%S}  {job.kind}  {job.id}")
+
+
+if __name__ == "__main__":
+    main()
