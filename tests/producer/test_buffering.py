@@ -288,7 +288,9 @@ _calls: st.SearchStrategy[list[Call]] = st.lists(
     st.one_of(
         st.tuples(st.just("identify"), st.tuples(user_ids, properties)),
         st.tuples(st.just("identify"), st.tuples(user_ids, properties)),
-        st.tuples(st.just("told_of_before"), st.tuples(user_ids, properties, st.integers(1_000, 1_030))),
+        st.tuples(
+            st.just("told_of_before"), st.tuples(user_ids, properties, st.integers(500, 530).map(lambda n: 2 * n + 1))
+        ),
         st.tuples(st.just("delete"), user_ids),
         st.tuples(st.just("merge"), st.permutations("abcd")),
         st.tuples(st.just("trigger"), user_ids),
@@ -306,7 +308,7 @@ def play(rc: Rollcall, calls: list[Call], tick: Callable[[], int]) -> None:
                 rc.users.identify(*what)
             case "told_of_before":
                 user_id, traits, at = what
-                rc.users.identify(user_id, traits, occurred_at=moment(at))
+                rc.users.identify(user_id, traits, occurred_at=moment(at), job_id=f"b{number}")
             case "delete":
                 rc.users.delete(what)
             case "merge":
@@ -318,13 +320,15 @@ def play(rc: Rollcall, calls: list[Call], tick: Callable[[], int]) -> None:
 
 
 class Ticking:
-    """A clock that moves by a microsecond with each call, so that both faces see the same times."""
+    """A clock that moves by two microseconds with each call, so that both faces see the same times, and no call
+    happens at the odd moments that others tell of: which of two jobs of one moment is later, their fresh ids would say.
+    """
 
     def __init__(self) -> None:
         self.now = 1_000
 
     def tick(self) -> int:
-        self.now += 1
+        self.now += 2
         return self.now
 
 
