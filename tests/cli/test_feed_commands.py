@@ -13,6 +13,7 @@ from tests.support.builders import DAY, DAY_0, identify, mark, merge, set_prefer
 from typer.testing import CliRunner, Result
 
 from rollcall.cli.app import app
+from rollcall.cli.output import out
 from rollcall_shared.codec import encode
 from rollcall_shared.jobs import Job
 from rollcall_shared.rowids import message_id
@@ -48,7 +49,7 @@ def filled(database_url: str) -> str:
 def run(filled: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("ROLLCALL_DATABASE_URL", filled)
     monkeypatch.setenv("ROLLCALL_BROKER_URL", "redis://127.0.0.1:1/0")
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(out, "width", 200)
 
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(app, arguments)
