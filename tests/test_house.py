@@ -200,3 +200,11 @@ def test_the_urls_in_compose_name_its_services_and_their_ports() -> None:
     hosts = {match.group(1) for url in urls if (match := re.search(r"@(\w+:\d+)/", url))}
     assert hosts == {"redis:6379", "postgres:5432"}
     assert {f"{name}:{SERVICES[name]['ports'][0].rpartition(':')[2]}" for name in ("redis", "postgres")} == hosts
+
+
+def test_the_table_of_rules_names_tests_that_exist_and_leaves_no_rule_out() -> None:
+    table = (ROOT / "tests" / "README.md").read_text()
+
+    files = re.findall(r"`([a-z_]+/test_[a-z_]+\.py)", table)
+    assert [file for file in files if not (ROOT / "tests" / file).exists()] == []
+    assert [int(number) for number in re.findall(r"^\| (\d+) ", table, re.MULTILINE)] == list(range(1, 30))

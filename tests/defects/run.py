@@ -1,0 +1,84 @@
+"""Make each seeded mistake in a copy of the sources, and see that the tests notice.
+
+`./run python -m tests.defects.run` takes words to choose by, such as "rule 16". It exits with 1 if a mistake goes
+unnoticed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from tests.defects.seeded import DEFECTS, Defect
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+ROOMS: Final = ("producer", "worker", "shared")
+COPIED: Final = (*ROOMS, "tests", "benchmarks", "pyproject.toml")
+TESTS_FAILED: Final = 1
+"""Pytest's exit code for that; others mean that it could not run them."""
+
+
+def main(words: list[str]) -> int:
+    chosen = [defect for defect in DEFECTS if not words or any(word in defect.what for word in words)]
+    unnoticed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy / name)
+        for defect in chosen:
+            started = time.monotonic()
+            noticed = is_noticed(defect, copy)
+            unnoticed += not noticed
+            print(
+                f"{'noticed' if noticed else 'UNNOTICED'} {defect.what} ({time.monotonic() - started:.0f} s)",
+                flush=True,
+            )
+    print(f"{len(chosen) - unnoticed} of {len(chosen)} noticed")
+    return 1 if unnoticed or not chosen else 0
+
+
+def is_noticed(defect: Defect, copy: Path) -> bool:
+    """Make the mistake in the copy, run its tests there, and mend it again."""
+    file = copy / defect.file
+    right = file.read_text()
+    file.write_text(spoiled(defect, right))
+    try:
+        return run_tests(copy, defect.tests) == TESTS_FAILED
+    finally:
+        file.write_text(right)
+
+
+def spoiled(defect: Defect, text: str) -> str:
+    """The text with the mistake in it.
+
+    Raises:
+        ValueError: the place is not there, or there more than once.
+    """
+    if (times := text.count(defect.right)) != 1:
+        raise ValueError(f"{defect.file} holds the place of this mistake {times} times: {defect.what}")
+    return text.replace(defect.right, defect.wrong)
+
+
+def run_tests(copy: Path, tests: tuple[str, ...]) -> int:
+    # before what is installed; without bytecode, whose age in seconds would hide a change
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(copy / room) for room in ROOMS),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
