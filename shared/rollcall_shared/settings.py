@@ -33,6 +33,8 @@ class Settings:
     """The application's database that holds its outbox; by default the one of `database_url`."""
     resend: timedelta = timedelta(seconds=60)
     """How long after a job of the outbox was sent it is sent again, if no worker has decided it; then ever later."""
+    batch: int = 200
+    """How many jobs a worker applies in one transaction at most; with 1 each is applied by itself."""
     erasure_key: str = field(default="rollcall", repr=False)
     """Keys the hash by which a receipt names an erased id; set it to a secret of your own."""
 
@@ -64,6 +66,7 @@ class Settings:
             ),
             outbox_url=env.get("ROLLCALL_OUTBOX_URL") or None,
             resend=timedelta(seconds=_number(env, "ROLLCALL_RESEND_SECONDS", default.resend.total_seconds())),
+            batch=int(_number(env, "ROLLCALL_BATCH", default.batch)),
             erasure_key=env.get("ROLLCALL_ERASURE_KEY") or default.erasure_key,
         )
 

@@ -64,7 +64,12 @@ def make_app(settings: Settings) -> RollcallCelery:
         task_queues=[_queue(name) for name in QUEUES],
         task_default_queue=LIVE,
         task_create_missing_queues=False,
-        worker_prefetch_multiplier=16,
+        rollcall_batch=settings.batch,
+        # Held at once, for each thread: the batch that it applies, and the next, which gathers meanwhile. More would
+        # only keep jobs from other workers.
+        worker_prefetch_multiplier=2 * settings.batch if settings.batch > 1 else 16,
+        # Meant for jobs that run for long: after each reconnection it would leave batches too small for a while.
+        worker_enable_prefetch_count_reduction=False,
         worker_disable_rate_limits=True,
         worker_send_task_events=True,
         worker_hijack_root_logger=False,

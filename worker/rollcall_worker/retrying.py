@@ -11,9 +11,9 @@ FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 60
 
 
-def pause(retries: int, chance: random.Random | None = None) -> float:
-    """Seconds to wait before the next try: doubling, at most a minute, spread so that workers do not return all at
+def pause(retries: int, chance: random.Random | None = None, *, longest: float = LONGEST_PAUSE_SECONDS) -> float:
+    """Seconds to wait before the next try: doubling, at most `longest`, spread so that workers do not return all at
     once.
     """
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(retries, 16))
-    return (chance or random).uniform(longest / 2, longest)
+    most = min(longest, FIRST_PAUSE_SECONDS * 2.0 ** min(retries, 16))
+    return (chance or random).uniform(most / 2, most)

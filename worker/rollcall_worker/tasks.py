@@ -1,21 +1,29 @@
-"""The Celery tasks, one for each kind of job: each decodes and delegates to the store."""
+"""The Celery tasks, one for each kind of job, and one for the batches that workers make of them: each decodes and
+delegates to the store.
+"""
 
 from __future__ import annotations
 
 import functools
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from celery import Task
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
 from rollcall_shared.errors import Unavailable
+from rollcall_shared.jobs import BulkDelete, BulkIdentify, BulkSetPreferences, Trigger
 from rollcall_shared.routing import TASKS
 from rollcall_shared.settings import Settings
 from rollcall_worker.app import app
+from rollcall_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
 from rollcall_worker.retrying import pause
-from rollcall_worker.store import Arrival, Outcome, PostgresStore, Store
+from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
+
+TRANSACTION_USERS: Final = 1_000
+"""How many users the jobs of one transaction may name together: it holds their locks until it ends."""
 
 logger = get_task_logger(__name__)
 
@@ -32,22 +40,71 @@ def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
     A message that is no job becomes a dead letter. When the store cannot be reached the job is sent again for later;
     until it is applied, it is never acknowledged without a successor.
     """
-    message = args[0] if len(args) == 1 and not kwargs else (args, kwargs)
     try:
-        (outcome,) = store().apply([Arrival.of(message)], now=time.time_ns() // 1000)
+        (outcome,) = store().apply([Arrival.of(only_argument(args, kwargs))], now=_now())
     except Unavailable as error:
         logger.warning("%s %s: %s; trying again", task.name, task.request.id, error)
         try:
-            raise task.retry(exc=error, countdown=pause(task.request.retries), max_retries=None)
+            raise task.retry(exc=error, countdown=pause(task.request.retries))
         except Reject:
             # the successor could not be sent: Celery would now drop the job
             raise Reject(error, requeue=True) from None
     return _said(outcome)
 
 
+def apply_together(task: Task[Any, Any], jobs: Jobs) -> Ended:
+    """Apply the jobs of a batch, in as few transactions as `TRANSACTION_USERS` allows; return how they ended.
+
+    When the store cannot be reached, tells how the jobs of the transactions before ended.
+    """
+    said: list[str] = []
+    for arrivals in _transactions(map(Arrival.of, jobs)):
+        try:
+            outcomes = store().apply(arrivals, now=_now())
+        except Unavailable as error:
+            return Ended(said, str(error))
+        said += map(_said, outcomes)
+    return Ended(said)
+
+
+def _transactions(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
+    together: list[Arrival] = []
+    users = 0
+    for arrival in arrivals:
+        users += (more := _users_named(arrival))
+        if together and users > TRANSACTION_USERS:
+            yield together
+            together, users = [], more
+        together.append(arrival)
+    if together:
+        yield together
+
+
+def _users_named(arrival: Arrival) -> int:
+    match arrival.job:
+        case BulkIdentify(users=users):
+            return len(users)
+        case BulkDelete(user_ids=ids) | BulkSetPreferences(user_ids=ids):
+            return len(ids)
+        case Trigger(recipients=recipients):
+            return len(recipients)
+        case _:
+            return 1
+
+
 def _said(outcome: Outcome) -> str:
-    return f"{outcome.state} ({outcome.code})" if outcome.code else str(outcome.state)
+    said = f"{outcome.state} ({outcome.code})" if outcome.code else str(outcome.state)
+    if outcome.state is State.DEAD:
+        logger.warning("%s %s: %s", outcome.kind or "job", outcome.job_id, said)
+    return said
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
 
 
 for _name in TASKS.values():
-    app.task(bind=True, name=_name, typing=False)(apply)
+    # no limit to the retries: when they end, Celery drops the job. (`retry(max_retries=None)` means this task's limit.)
+    app.task(bind=True, name=_name, typing=False, max_retries=None, Strategy=STRATEGY)(apply)
+
+app.task(bind=True, name=BATCH_TASK, typing=False)(apply_together)

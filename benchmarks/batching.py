@@ -1,0 +1,226 @@
+"""What a worker takes: jobs a second one by one, as stock Celery runs tasks, and in batches; with events and without.
+
+    python benchmarks/batching.py [--rounds 5] [--threads 2] [--pool threads] [--batch 200] [--json]
+
+One worker process for each way, with a database of its own in one durable Postgres and a queue of its own in one
+Valkey, all started here. In each round every way is given a number of identify jobs of ten properties, about 300 bytes,
+all at once, and is timed until the last is acknowledged; one way after the other, in another order each time, so that
+whatever else the machine does falls on all alike. Shown are the medians of the rounds, and the median of the ratios
+within a round. Idle latency is from before `users.identify` until the job can be read as applied, one at a time.
+`--threads` and `--batch` may be given several times, to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+
+from rollcall import Rollcall
+from rollcall.local import Servers, processes
+from rollcall.local.workers import answering
+
+BATCH: Final = 200
+ONE_BY_ONE_JOBS: Final = 800
+"""In a round: several seconds' worth."""
+BATCH_JOBS: Final = 4_000
+IDLE_JOBS: Final = 50
+_START: Final = (
+    "import sys; from rollcall_worker.app import app; app.conf.worker_send_task_events = sys.argv[1] == 'events';"
+    "app.worker_main(sys.argv[2:])"
+)
+_numbers = count()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """One way of running jobs."""
+
+    batch: int
+    events: bool
+    threads: int
+    pool: str
+
+    @property
+    def name(self) -> str:
+        how = f"batches of {self.batch}" if self.batch > 1 else "one by one"
+        return f"{how}, {self.pool} {self.threads}, {'events' if self.events else 'no events'}"
+
+
+class Worker:
+    """A worker that runs jobs one way, alone on its queue and its database."""
+
+    def __init__(self, way: Way, servers: Servers, number: int, logs: Path) -> None:
+        self.way = way
+        self.broker_url = urlsplit(servers.broker_url)._replace(path=f"/{number}").geturl()
+        self.database_url = _new_database(servers.database_url, f"batching_{number}")
+        self._broker = redis.Redis.from_url(self.broker_url)
+        name = f"bench-{number}@localhost"
+        events = "events" if way.events else "no"
+        options = [f"--pool={way.pool}", f"--concurrency={way.threads}", f"--hostname={name}", "--queues=live"]
+        self.process = processes.spawn(
+            [sys.executable, "-c", _START, events, "worker", *options, "--without-gossip", "--without-mingle"],
+            log=logs / f"{number}.log",
+            env=os.environ | self.environment,
+        )
+        while not answering(self.broker_url, {name}):
+            assert self.process.poll() is None, (logs / f"{number}.log").read_text()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "ROLLCALL_BROKER_URL": self.broker_url,
+            "ROLLCALL_DATABASE_URL": self.database_url,
+            "ROLLCALL_BATCH": str(self.way.batch),
+        }
+
+    def rate(self, messages: list[bytes]) -> float:
+        """Jobs a second, from when they are all there until the last is acknowledged."""
+        begin = time.perf_counter()
+        self._broker.lpush("live", *messages)
+        while self._broker.llen("live") or self._broker.hlen("unacked"):
+            assert self.process.poll() is None
+            time.sleep(0.005)
+        return len(messages) / (time.perf_counter() - begin)
+
+    def idle_milliseconds(self) -> list[float]:
+        """From sending until it is readable, job by job, to a worker that does nothing else."""
+        taken = []
+        read = "SELECT 1 FROM rollcall.jobs WHERE id = %s"
+        with (
+            Rollcall(broker_url=self.broker_url) as rc,
+            psycopg.connect(self.database_url, autocommit=True) as connection,
+        ):
+            for _ in range(IDLE_JOBS):
+                id_, traits = new_user()
+                begin = time.perf_counter()
+                job = rc.users.identify(id_, traits)
+                while connection.execute(read, (job.id,)).fetchone() is None:
+                    time.sleep(0.0005)
+                taken.append(1_000 * (time.perf_counter() - begin))
+                time.sleep(random.uniform(0.005, 0.05))
+        return taken
+
+    def stop(self) -> float:
+        """Seconds that it took."""
+        begin = time.perf_counter()
+        processes.stop(self.process, 60)
+        self._broker.close()
+        return time.perf_counter() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="+", default=[2])
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, BATCH])
+    parser.add_argument("--events", choices=["on", "off", "both"], default="both")
+    parser.add_argument("--pool", nargs="+", default=["threads"])
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    ways = [
+        Way(batch=batch, events=events, threads=threads, pool=pool)
+        for batch in given.batch
+        for pool in given.pool
+        for threads in given.threads
+        for events in (False, True)
+        if given.events in ("both", "on" if events else "off")
+    ]
+    figures = _measure(ways, given.rounds)
+    if given.json:
+        print(json.dumps({"rounds": given.rounds, "ways": figures}))
+        return
+    print(f"{'median of ' + str(given.rounds) + ' rounds':<46}{'jobs/s':>9}{'of first':>10}{'idle p50':>10}{'p95':>8}")
+    for name, figure in figures.items():
+        print(
+            f"{name:<46}{figure['jobs_a_second']:>9,.0f}{figure['of_first']:>10.2f}"
+            f"{figure['idle_p50_ms']:>7.1f} ms{figure['idle_p95_ms']:>5.1f} ms"
+        )
+
+
+def _measure(ways: list[Way], rounds: int) -> dict[str, dict[str, float]]:
+    rates: dict[Way, list[float]] = {way: [] for way in ways}
+    with Servers(durable=True) as servers, _workers(ways, servers) as workers:
+        for round_ in range(rounds + 1):
+            for worker in random.sample(workers, len(workers)):
+                jobs = BATCH_JOBS if worker.way.batch > 1 else ONE_BY_ONE_JOBS
+                rate = worker.rate(new_messages(servers.broker_url, jobs))
+                if round_:  # the first warms up
+                    rates[worker.way].append(rate)
+        idle = {worker.way: worker.idle_milliseconds() for worker in workers}
+    return {
+        way.name: {
+            "jobs_a_second": statistics.median(rates[way]),
+            "of_first": statistics.median(a / b for a, b in zip(rates[way], rates[ways[0]], strict=True)),
+            "idle_p50_ms": statistics.median(idle[way]),
+            "idle_p95_ms": statistics.quantiles(idle[way], n=20)[-1],
+        }
+        for way in ways
+    }
+
+
+@contextmanager
+def _workers(ways: list[Way], servers: Servers) -> Iterator[list[Worker]]:
+    with ExitStack() as undo:
+        logs = Path(undo.enter_context(tempfile.TemporaryDirectory()))
+        workers = []
+        for number, way in enumerate(ways, 1):
+            workers.append(worker := Worker(way, servers, number, logs))
+            undo.callback(worker.stop)
+        yield workers
+
+
+def new_messages(broker_url: str, number: int) -> list[bytes]:
+    """As many messages as a backend would have sent."""
+    with Rollcall(broker_url=broker_url) as rc, redis.Redis.from_url(broker_url) as broker:
+        for _ in range(number):
+            rc.users.identify(*new_user())
+        messages = broker.lrange("live", 0, -1)
+        broker.delete("live")
+    return list(messages)
+
+
+def new_user() -> tuple[str, dict[str, Any]]:
+    """A user nobody has heard of, and ten properties of about 300 bytes as JSON."""
+    number = next(_numbers)
+    return f"user-{number:09}", {
+        "email": f"ann.example.{number}@example.com",
+        "name": "Ann Example-Ñuñez",
+        "plan": "professional",
+        "seats": number,
+        "score": number / 7,
+        "is_admin": False,
+        "company": "Example Industries GmbH & Co. KG",
+        "last_seen_page": "/settings/notifications/channels",
+        "referrer": None,
+        "address": {"city": "Berlin", "country": "DE", "tags": ["home", "billing"]},
+    }
+
+
+def _new_database(server_url: str, name: str) -> str:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    environment = os.environ | {"ROLLCALL_DATABASE_URL": url}
+    subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True, capture_output=True)
+    return url
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Batches on their way through the pool, and what becomes of each job afterwards.
+
+Celery calls back from wherever the pool happens to be: its threads, the loop, or within `apply_async`. Here all of it
+is handed to the loop's thread first. So the line needs no locks, acknowledgements go out at once instead of at the
+loop's next turn (there is none after a warm shutdown), and one wake-up serves all that happened since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from celery.bootsteps import RUN
+from celery.utils.log import get_logger
+from celery.worker import state
+from kombu.utils.uuid import uuid
+
+from rollcall_worker.batching.events import GroupedEvents
+from rollcall_worker.batching.executing import Ended, Jobs, execute
+from rollcall_worker.batching.gathering import Gatherer, Waiting
+
+logger = get_logger(__name__)
+
+
+class Batches:
+    """Applies waiting jobs in batches, through one consumer's pool, for as long as its connection lasts.
+
+    When the connection is replaced, the line is dropped, for the broker delivers it again; batches that run are brought
+    to their end.
+    """
+
+    def __init__(self, consumer: Any, task_name: str, *, most_jobs: int, linger: float = 0.0) -> None:
+        self._consumer = consumer
+        self._generation: int = consumer.restart_count
+        self._task = consumer.app.tasks[task_name]
+        self._linger = linger
+        self._due = False
+        self._news: deque[Callable[[], None]] = deque()
+        self._events = _grouped_events(consumer)
+        self._line = Gatherer(
+            slots=consumer.pool.num_processes,
+            most_jobs=most_jobs,
+            submit=self._submit,
+            ordinarily=lambda job: consumer.on_task_request(job.request),
+            later=lambda seconds, call: consumer.timer.call_after(seconds, call),
+            full=self._stop_taking,
+        )
+
+    @property
+    def generation(self) -> int:
+        """Which of the consumer's connections this is for."""
+        return self._generation
+
+    def add(self, job: Waiting) -> None:
+        """Apply the job, with those that wait with it; acknowledge it when it is decided."""
+        self._line.add(job)
+        if not self._due and self._line.has_room:
+            self._due = True
+            # not at once: what came in the same read goes along
+            if self._linger:
+                self._consumer.timer.call_after(self._linger, self._turn)
+            else:
+                self._consumer.hub.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._due = False
+        while self._news:
+            self._news.popleft()()
+        if self._consumer.restart_count != self._generation:
+            self._line.clear()
+        elif self._is_running:
+            self._line.turn()
+        elif self._events:
+            self._events.flush()
+
+    @property
+    def _is_running(self) -> bool:
+        return bool(self._consumer.blueprint.state == RUN)
+
+    def _tell(self, news: Callable[[], None]) -> None:
+        self._news.append(news)
+        self._consumer.hub.call_soon(self._turn)
+
+    def _submit(self, jobs: list[Waiting]) -> None:
+        if given_up := [job for job in jobs if job.request.revoked()]:
+            jobs = [job for job in jobs if job not in given_up]
+            self._line.dropped(given_up)
+        if not jobs:
+            self._line.ended()
+            return
+        apply = partial(
+            self._consumer.pool.apply_async,
+            execute,
+            (self._task.name, batch_id := uuid(), Jobs([job.message for job in jobs]), self._consumer.hostname),
+            accept_callback=lambda pid, when: self._tell(partial(_accepted, jobs, pid, when)),
+            callback=lambda ended: self._tell(partial(self._ended, jobs, ended)),
+            error_callback=lambda *_: self._tell(partial(self._ended, jobs, None)),
+            soft_timeout=self._task.soft_time_limit,
+            timeout=self._task.time_limit,
+            correlation_id=batch_id,
+        )
+        if self._consumer.pool.uses_semaphore:
+            self._consumer.controller._quick_acquire(apply)
+        else:
+            apply()
+
+    def _ended(self, jobs: list[Waiting], ended: object) -> None:
+        self._line.ended()
+        if not isinstance(ended, Ended):
+            self._failed(jobs)
+            return
+        decided, held = jobs[: len(ended.said)], jobs[len(ended.said) :]
+        for job, said in zip(decided, ended.said, strict=True):
+            self._finish(job.request, said)
+        if decided:
+            self._line.decided(decided)
+        if held:
+            self._hold(held, ended.unavailable or "not applied")
+
+    def _finish(self, request: Any, said: str) -> None:
+        state.task_ready(request)
+        if not request.acknowledged:
+            request.message.ack_log_error(logger, self._consumer.connection_errors)
+            request.acknowledged = True
+        if not request._already_revoked:
+            request.send_event("task-succeeded", result=repr(said), runtime=time.time() - (request.time_start or 0))
+        logger.debug("%s[%s]: %s", request.name, request.id, said)
+
+    def _hold(self, jobs: Sequence[Waiting], reason: str) -> None:
+        seconds = self._line.unavailable(jobs)
+        logger.warning("%d jobs: %s; trying again in %.1f s", len(jobs), reason, seconds)
+        for job in jobs:
+            _waits_again(job.request)
+            job.request.send_event("task-retried", exception=f"Unavailable({reason!r})", traceback=None)
+
+    def _failed(self, jobs: list[Waiting]) -> None:
+        """Each by Celery's ordinary way: its limits, its retries, its states. If the pool lost a process, the job that
+        it died of dies alone.
+        """
+        if self._consumer.restart_count != self._generation or not self._is_running:
+            return  # they are not acknowledged: the broker has them for others
+        logger.warning("a batch of %d jobs failed; each is tried by itself", len(jobs))
+        for job in jobs:
+            _waits_again(job.request)
+        self._line.failed([job for job in jobs if not job.request.acknowledged])
+
+    def _stop_taking(self, full: bool) -> None:
+        # Celery's own way of changing how much is taken, made for jobs with an ETA
+        qos, number = self._consumer.qos, self._consumer.initial_prefetch_count - 1
+        (qos.decrement_eventually if full else qos.increment_eventually)(number)
+
+
+def _accepted(jobs: Sequence[Waiting], pid: int, when: float) -> None:
+    for job in jobs:
+        job.request.on_accepted(pid, when)
+
+
+def _waits_again(request: Any) -> None:
+    state.active_requests.discard(request)
+    request.time_start = request.worker_pid = None
+
+
+def _grouped_events(consumer: Any) -> GroupedEvents | None:
+    dispatcher = consumer.event_dispatcher
+    return GroupedEvents(dispatcher, consumer.hub, consumer.timer) if dispatcher else None
