@@ -1,0 +1,123 @@
+"""What an experiment works with: the ground, the sides that it asks for, and where its results go."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence, Set
+from functools import partial
+from typing import Final
+
+from benchmarks.bench.figures import Figure
+from benchmarks.bench.ground import Ground
+from benchmarks.bench.scale import Scale
+from benchmarks.bench.sides import Side
+from benchmarks.bench.sides.ours import RollcallBulk, RollcallSide
+from benchmarks.bench.sides.peers import Dramatiq, Taskiq
+from benchmarks.bench.sides.stock_celery import StockCelery
+
+OURS: Final = "rollcall"
+LARGE: Final = "rollcall_large"
+BULK: Final = "rollcall_bulk"
+ORM: Final = ("celery_orm_2", "celery_orm_8")
+UPSERT: Final = ("celery_upsert_2", "celery_upsert_8")
+PEERS: Final = ("dramatiq", "taskiq")
+
+LABELS: Final = {
+    OURS: "Rollcall, one identify a job (2 workers)",
+    LARGE: "Rollcall, the same with the large table",
+    BULK: "Rollcall, bulk jobs of 100 (1 worker)",
+    "celery_orm_2": "stock Celery, ORM, 2 processes",
+    "celery_orm_8": "stock Celery, ORM, 8 processes",
+    "celery_upsert_2": "stock Celery, upsert, 2 processes",
+    "celery_upsert_8": "stock Celery, upsert, 8 processes",
+    "dramatiq": "dramatiq, upsert, 2 processes of 8 threads",
+    "taskiq": "taskiq, upsert, 2 asynchronous processes",
+    "floor": "psycopg, batches of 1,000, no queue",
+    "events_on": "Rollcall, Celery's events on",
+    "events_off": "Rollcall, Celery's events off",
+    "users_small": "Rollcall, the small table",
+    "users_large": "Rollcall, the large table",
+    "identify": "users.identify",
+    "buffered": "users.identify, buffered",
+    "delay": "task.delay, stock Celery",
+    "lpush": "redis-py LPUSH, one by one",
+    "blpop": "redis-py BLPOP, one by one",
+}
+"""What people read for each rate."""
+
+
+class Bench:
+    """One run."""
+
+    def __init__(
+        self, ground: Ground, scale: Scale, *, keys: Set[str], peers: Iterable[str], step: Callable[[str], None]
+    ) -> None:
+        self.ground = ground
+        self.scale = scale
+        self.keys = keys
+        """The keys that are wanted."""
+        self.peers = tuple(peers)
+        """The peers that are installed."""
+        self.step = step
+        """Tell what is being done; counts as one step of the progress bar."""
+        self.figures: list[Figure] = []
+        self.rates: dict[str, list[float]] = {}
+        """By name in LABELS: each round's rate, in users, calls or messages a second."""
+        self._sides: dict[str, Side] = {}
+        self.warm_rss: int | None = None
+
+    def start(self, names: Iterable[str]) -> None:
+        """Start the workers of several sides, next to each other; what runs already is left alone."""
+        new = [name for name in dict.fromkeys(names) if name not in self._sides]
+        for name in new:
+            self._sides[name] = self._make(name)
+            self._sides[name].start()
+        for name in new:
+            self.step(f"waiting for {LABELS[name]}")
+            self._sides[name].wait_until_ready()
+
+    def side(self, name: str) -> Side:
+        return self._sides[name]
+
+    def ours(self, name: str = OURS) -> RollcallSide:
+        side = self._sides[name]
+        assert isinstance(side, RollcallSide)
+        return side
+
+    def stock(self, name: str) -> StockCelery:
+        side = self._sides[name]
+        assert isinstance(side, StockCelery)
+        return side
+
+    def variants(self, names: Sequence[str]) -> tuple[str, ...]:
+        """All settings of a yardstick, or, where time is short, the one that is mostly better."""
+        return tuple(names) if self.scale.all_variants else tuple(names[-1:])
+
+    def record(self, figure: Figure) -> None:
+        self.figures.append(figure)
+
+    def rate(self, name: str, value: float) -> None:
+        self.rates.setdefault(name, []).append(value)
+
+    def median_rate(self, name: str) -> float:
+        return statistics.median(self.rates[name])
+
+    def close(self) -> None:
+        for side in self._sides.values():
+            side.close()
+
+    def _make(self, name: str) -> Side:
+        return _MAKERS[name](self.ground, name, known=self.scale.large_users if name == LARGE else self.scale.users)
+
+
+_MAKERS: Final[dict[str, Callable[..., Side]]] = {
+    OURS: RollcallSide,
+    LARGE: RollcallSide,
+    BULK: RollcallBulk,
+    "celery_orm_2": partial(StockCelery, task="orm", processes=2),
+    "celery_orm_8": partial(StockCelery, task="orm", processes=8),
+    "celery_upsert_2": partial(StockCelery, task="upsert", processes=2),
+    "celery_upsert_8": partial(StockCelery, task="upsert", processes=8),
+    "dramatiq": Dramatiq,
+    "taskiq": Taskiq,
+}

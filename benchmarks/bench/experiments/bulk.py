@@ -1,0 +1,84 @@
+"""Bulk jobs against the bare batched upsert: users a second, and bytes of WAL."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Sequence
+from typing import ClassVar
+
+import psycopg
+from benchmarks.bench.bench import BULK, LABELS, Bench
+from benchmarks.bench.draining import drain
+from benchmarks.bench.figures import Figure, median_of_ratios
+from benchmarks.bench.people import KNOWN, Person, crowd, traits
+from benchmarks.bench.yardsticks import batches, table
+
+
+class Bulk:
+    """The same users through both, in each round."""
+
+    keys: ClassVar[tuple[str, ...]] = ("bulk_vs_floor", "bytes_written_vs_floor")
+
+    def sides(self, bench: Bench) -> Sequence[str]:
+        return [BULK]
+
+    def steps(self, bench: Bench) -> int:
+        return 1 + 2 * bench.scale.rounds
+
+    def run(self, bench: Bench) -> None:
+        known, side = bench.scale.users, bench.side(BULK)
+        url = bench.ground.new_database("floor")
+        table.create(url, known=known, prefix=KNOWN, data=traits(0, 0))
+        wal: dict[str, list[float]] = {BULK: [], "floor": []}
+        with psycopg.connect(url, autocommit=True) as connection:
+            bench.step(f"warming up: {LABELS[BULK]}")
+            warm_up = crowd(2_000, known=known)
+            drain(side, warm_up)
+            batches.load(connection, warm_up)
+            for round_ in range(bench.scale.rounds):
+                people = crowd(bench.scale.bulk_users, known=known)
+                for name in random.sample(list(wal), 2):
+                    bench.step(f"round {round_ + 1} of {bench.scale.rounds}: {LABELS[name]}")
+                    if name == BULK:
+                        drained = drain(side, people)
+                        rate, written = drained.rate, drained.wal_bytes
+                    else:
+                        rate, written = _floor(bench, connection, people)
+                    bench.rate(name, rate)
+                    wal[name].append(written / len(people))
+        size = {"users_a_round": bench.scale.bulk_users, "users_known": known}
+        against = LABELS["floor"]
+        value, rounds = median_of_ratios(bench.rates[BULK], bench.rates["floor"])
+        bench.record(
+            Figure(
+                key="bulk_vs_floor",
+                value=value,
+                rounds=rounds,
+                ours=bench.median_rate(BULK),
+                yardstick=bench.median_rate("floor"),
+                against=against,
+                unit="users/s",
+                size=size,
+            )
+        )
+        value, rounds = median_of_ratios(wal[BULK], wal["floor"])
+        bench.record(
+            Figure(
+                key="bytes_written_vs_floor",
+                value=value,
+                rounds=rounds,
+                ours=statistics.median(wal[BULK]),
+                yardstick=statistics.median(wal["floor"]),
+                against=against,
+                unit="bytes/user",
+                size=size,
+            )
+        )
+
+
+def _floor(bench: Bench, connection: psycopg.Connection, people: Sequence[Person]) -> tuple[float, int]:
+    bench.ground.checkpoint()
+    before = bench.ground.wal_bytes()
+    seconds = batches.load(connection, people)
+    return len(people) / seconds, bench.ground.wal_bytes() - before

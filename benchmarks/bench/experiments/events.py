@@ -1,0 +1,51 @@
+"""What it costs that Flower can watch: the same jobs with Celery's events on and off."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import ClassVar
+
+from benchmarks.bench.bench import LABELS, OURS, Bench
+from benchmarks.bench.draining import drain, sized
+from benchmarks.bench.figures import Figure, median_of_ratios
+from benchmarks.bench.people import crowd
+
+
+class Events:
+    """Nobody listens to the events: what Flower itself costs is not ours. In all other experiments they are as the
+    documented command has them.
+    """
+
+    keys: ClassVar[tuple[str, ...]] = ("events_on_vs_off",)
+
+    def sides(self, bench: Bench) -> Sequence[str]:
+        return [OURS]
+
+    def steps(self, bench: Bench) -> int:
+        return 1 + 2 * bench.scale.rounds
+
+    def run(self, bench: Bench) -> None:
+        side = bench.ours()
+        bench.step(f"warming up: {LABELS[OURS]}")
+        count = sized(side, bench.scale.drain_seconds, bench.scale.most_jobs)
+        for round_ in range(bench.scale.rounds):
+            for on in random.sample([True, False], 2):
+                name = "events_on" if on else "events_off"
+                bench.step(f"round {round_ + 1} of {bench.scale.rounds}: {LABELS[name]}")
+                side.switch_events(on=on)
+                bench.rate(name, drain(side, crowd(count, known=side.known)).rate)
+        side.switch_events(on=True)
+        value, rounds = median_of_ratios(bench.rates["events_off"], bench.rates["events_on"])
+        bench.record(
+            Figure(
+                key="events_on_vs_off",
+                value=value,
+                rounds=rounds,
+                ours=bench.median_rate("events_on"),
+                yardstick=bench.median_rate("events_off"),
+                against=LABELS["events_off"],
+                unit="users/s",
+                size={"jobs_a_round": count},
+            )
+        )

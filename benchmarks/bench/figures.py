@@ -1,0 +1,59 @@
+"""What was measured of a key, and the statistics: medians of rounds, with their spread."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.bench.goals import GOALS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """The value of one key. `value` is None where it could not be measured, and `note` says why."""
+
+    key: str
+    value: float | None
+    rounds: Sequence[float] = ()
+    """The value of each round; `value` is their median, unless the key is a percentile of all rounds together."""
+    ours: float | None = None
+    yardstick: float | None = None
+    against: str = ""
+    """What the yardstick was."""
+    unit: str = ""
+    """Of `ours` and `yardstick`."""
+    size: Mapping[str, int] = field(default_factory=dict)
+    """What it was measured with."""
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.value is None else GOALS[self.key].met_by(self.value)
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """The lowest and the highest round."""
+        return (min(self.rounds), max(self.rounds)) if self.rounds else None
+
+
+def median_of_ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, list[float]]:
+    """The median of the ratios within each round, and these ratios.
+
+    Not the ratio of the medians: what disturbs the machine for a while disturbs both sides of a round.
+    """
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+    return statistics.median(ratios), ratios
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` (0 to 1) of all values do not exceed."""
+    if not values or not 0 < share <= 1:
+        raise ValueError("a percentile needs values, and a share above 0 and up to 1")
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def best(series: Mapping[str, Sequence[float]]) -> str:
+    """The name of the series with the highest median."""
+    return max(series, key=lambda name: statistics.median(series[name]))

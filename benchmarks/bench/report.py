@@ -1,0 +1,42 @@
+"""What came out, as a table for people."""
+
+from __future__ import annotations
+
+import statistics
+
+from benchmarks.bench.bench import LABELS
+from benchmarks.bench.goals import GOALS
+from benchmarks.bench.results import Results
+from benchmarks.bench.words import compared, number, reached, spread, verdict
+from rich.console import Console
+from rich.table import Table
+
+_COLOURS = {True: "green", False: "red", None: "dim"}
+
+
+def show(results: Results, console: Console) -> None:
+    """Print the goals and what of them is reached, then every rate."""
+    title = f"{results.scale.name} run, medians of {results.scale.rounds} rounds"
+    goals = Table(title=f"Goals: {title}", title_justify="left")
+    for heading in ("key", "goal", "reached", "rounds from - to", "ours : yardstick", "verdict"):
+        goals.add_column(heading, no_wrap=heading == "key")
+    for figure in results.figures:
+        colour = _COLOURS[figure.met]
+        goals.add_row(
+            figure.key,
+            str(GOALS[figure.key]),
+            reached(figure),
+            spread(figure),
+            compared(figure),
+            f"[{colour}]{verdict(figure)}[/]",
+        )
+    console.print(goals)
+    if not results.rates:
+        return
+    rates = Table(title="Rates a second", title_justify="left")
+    rates.add_column("what")
+    for heading in ("median", "lowest", "highest"):
+        rates.add_column(heading, justify="right")
+    for name, rounds in results.rates.items():
+        rates.add_row(LABELS[name], *map(number, (statistics.median(rounds), min(rounds), max(rounds))))
+    console.print(rates)

@@ -1,0 +1,97 @@
+"""What a run found, as machines read it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from benchmarks.bench.figures import Figure
+from benchmarks.bench.goals import GOALS
+from benchmarks.bench.scale import FULL, QUICK, Scale
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """Of one run."""
+
+    scale: Scale
+    figures: Sequence[Figure]
+    rates: Mapping[str, Sequence[float]]
+    """By name, each round's."""
+    machine: Mapping[str, str | int]
+    day: str = ""
+    """When it was measured, as in 2026-11-24; by default today."""
+
+    def figure(self, key: str) -> Figure | None:
+        return next((figure for figure in self.figures if figure.key == key), None)
+
+    def to_json(self) -> str:
+        """One line. Each key has its value at the top, and all about it under `details`."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "run": self.scale.name,
+            "rounds": self.scale.rounds,
+            "day": self.day or datetime.now(UTC).date().isoformat(),
+            **{figure.key: _rounded(figure.value) for figure in self.figures},
+            "details": {figure.key: _details(figure) for figure in self.figures},
+            "rates": {
+                name: {
+                    "median": _rounded(statistics.median(rounds)),
+                    "lowest": _rounded(min(rounds)),
+                    "highest": _rounded(max(rounds)),
+                    "rounds": [_rounded(each) for each in rounds],
+                }
+                for name, rounds in self.rates.items()
+            },
+            "machine": dict(self.machine),
+        }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """What `to_dict` made of it."""
+        return cls(
+            scale=next(scale for scale in (FULL, QUICK) if scale.name == told["run"]),
+            figures=[
+                Figure(
+                    key=key,
+                    value=each["value"],
+                    rounds=each["rounds"],
+                    ours=each["ours"],
+                    yardstick=each["yardstick"],
+                    against=each["against"],
+                    unit=each["unit"],
+                    size=each["size"],
+                    note=each["note"],
+                )
+                for key, each in told["details"].items()
+            ],
+            rates={name: each["rounds"] for name, each in told["rates"].items()},
+            machine=told["machine"],
+            day=told["day"],
+        )
+
+
+def _details(figure: Figure) -> dict[str, Any]:
+    return {
+        "value": _rounded(figure.value),
+        "goal": str(GOALS[figure.key]),
+        "met": figure.met,
+        "ours": _rounded(figure.ours),
+        "yardstick": _rounded(figure.yardstick),
+        "unit": figure.unit,
+        "against": figure.against,
+        "rounds": [_rounded(each) for each in figure.rounds],
+        "size": dict(figure.size),
+        "note": figure.note,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    """To four digits: more would say more than was measured."""
+    return None if value is None else float(f"{value:.4g}")
