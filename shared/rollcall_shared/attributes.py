@@ -19,7 +19,9 @@ _PHONE: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_LOCALE: Final = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
+_LOCALE: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
+_COMMON_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?:/[!-~]*)?")
+"""What most avatars look like; others are taken apart."""
 
 
 def attribute_problem(name: str, value: object) -> str | None:
@@ -30,6 +32,8 @@ def attribute_problem(name: str, value: object) -> str | None:
 
 
 def _is_url(text: str) -> bool:
+    if _COMMON_URL.fullmatch(text):
+        return True
     try:
         parts = urlsplit(text)
     except ValueError:

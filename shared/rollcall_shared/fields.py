@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NoReturn
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, StrictBool, StrictStr, with_config
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    StrictBool,
+    StrictStr,
+    ValidationInfo,
+    with_config,
+)
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from rollcall_shared.attributes import ATTRIBUTES, RESERVED, attribute_problem
-from rollcall_shared.jsonvalues import copied, text_problem, value_problem
+from rollcall_shared.jsonvalues import copied, is_storable, text_problem, value_problem
 from rollcall_shared.limits import USER_ID_CHARACTERS
 from rollcall_shared.stamps import JOB_ID
+
+_SPECIAL: Final = ATTRIBUTES | RESERVED
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The validation context of a job that was parsed from JSON: nobody else holds its values, so they need no copy.
+
+    Bad users of a bulk job are refused one by one, rather than the job.
+    """
+
+    texts_are_good: bool
+    """No text in it holds what cannot be stored, which the parser has seen already."""
 
 
 def refuse(reason: str, path: str = "") -> NoReturn:
@@ -47,21 +70,27 @@ def _job_id(text: str) -> str:
     return text
 
 
-def _json_object(value: object) -> object:
+def _json_object(value: object, info: ValidationInfo) -> dict[str, Any]:
     if not isinstance(value, dict):
         refuse("must be an object")
-    if problem := value_problem(value, ""):
+    parsed: Parsed | None = info.context
+    if not is_storable(value, texts_are_good=parsed is not None and parsed.texts_are_good) and (
+        problem := value_problem(value, "")
+    ):
         path, reason = problem
         refuse(reason, path)
-    return copied(value)
+    copy: dict[str, Any] = value if parsed else copied(value)
+    return copy
 
 
-def _traits(traits: dict[str, Any]) -> dict[str, Any]:
-    for name, value in traits.items():
-        if name in RESERVED:
-            refuse("is a reserved name, not a property", f".{name}")
-        if name in ATTRIBUTES and value is not None and (reason := attribute_problem(name, value)):
-            refuse(reason, f".{name}")
+def _traits(value: object, info: ValidationInfo) -> dict[str, Any]:
+    traits = _json_object(value, info)
+    for name in traits:
+        if name in _SPECIAL:
+            if name in RESERVED:
+                refuse("is a reserved name, not a property", f".{name}")
+            if (value := traits[name]) is not None and (reason := attribute_problem(name, value)):
+                refuse(reason, f".{name}")
     return traits
 
 
@@ -71,9 +100,9 @@ Key = Annotated[StrictStr, AfterValidator(_key)]
 """A name of the application's choosing: of a workflow, tenant, preference set, channel."""
 JobId = Annotated[StrictStr, AfterValidator(_job_id)]
 """The idempotency key of a job."""
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]
+JsonObject = Annotated[dict[str, Any], PlainValidator(_json_object)]
 """An object of values that can be stored and read back the same."""
-Traits = Annotated[JsonObject, AfterValidator(_traits)]
+Traits = Annotated[dict[str, Any], PlainValidator(_traits)]
 """Known attributes (checked by name) and properties, flat as the application sends them; only keys that were sent."""
 
 

@@ -26,12 +26,9 @@ from pydantic import (
 )
 
 from rollcall_shared.errors import Problem
-from rollcall_shared.fields import JobId, JsonObject, Key, PreferenceSettings, Traits, UserId, refuse
+from rollcall_shared.fields import JobId, JsonObject, Key, Parsed, PreferenceSettings, Traits, UserId, refuse
 from rollcall_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS
 from rollcall_shared.problems import problems_of
-
-LENIENT: Final = "lenient"
-"""In the validation context: refuse the bad users of a bulk job one by one, rather than the job."""
 
 LAST_MOMENT: Final = 1 << 55
 """Microseconds since 1970 that no job reaches: in the year 3111."""
@@ -68,11 +65,15 @@ class Identify(_Job):
     user: Telling
 
 
+# in this order: else pydantic looks at every branch of the union for each user
+_TellingOrProblem = Annotated[Telling | InstanceOf[Problem], Field(union_mode="left_to_right")]
+
+
 class BulkIdentify(_Job):
     """Identify many users. A bad one is a `Problem` at its place (when decoded), and never hurts the good ones."""
 
     kind: Literal["bulk_identify"] = "bulk_identify"
-    users: Annotated[tuple[Telling | InstanceOf[Problem], ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
+    users: Annotated[tuple[_TellingOrProblem, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
     moments: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = ()
     """When each user was told of, none after `occurred_at`, where they were gathered over a while; empty: all at
     `occurred_at`.
@@ -84,9 +85,9 @@ class BulkIdentify(_Job):
         try:
             return handler(users)
         except ValidationError:
-            if not (info.context and info.context.get(LENIENT)) or not isinstance(users, list):
+            if info.context is None or not isinstance(users, list):
                 raise
-        return handler([_telling_or_problem(index, user) for index, user in enumerate(users)])
+        return handler([_telling_or_problem(index, user, info.context) for index, user in enumerate(users)])
 
     @model_validator(mode="after")
     def _a_moment_each(self) -> BulkIdentify:
@@ -233,9 +234,9 @@ MODELS: Final[Mapping[str, type[Job]]] = MappingProxyType(
 KINDS: Final = tuple(MODELS)
 
 
-def _telling_or_problem(index: int, user: object) -> Telling | Problem:
+def _telling_or_problem(index: int, user: object, context: Parsed) -> Telling | Problem:
     try:
-        return Telling.model_validate(user)
+        return Telling.model_validate(user, context=context)
     except ValidationError as error:
         first = problems_of(error)[0]
         return Problem(f"users[{index}].{first.field}".rstrip("."), first.reason, index)

@@ -13,7 +13,7 @@ from tests.support.builders import delete, identify, merge, trigger
 from tests.support.examples import examples
 from tests.support.wild import any_job, jobs_of, messages
 
-from rollcall_shared.codec import VERSION, decode, digest, encode
+from rollcall_shared.codec import VERSION, decode, decode_with_digest, digest, encode
 from rollcall_shared.errors import Problem, Undecodable
 from rollcall_shared.jobs import KINDS, MODELS, BulkIdentify, Identify, Job, Telling
 
@@ -158,6 +158,24 @@ def test_the_digest_does_not_mind_the_order_of_keys(job: Job, data: st.DataObjec
 
 
 @examples(100)
+@given(any_job, st.booleans())
+def test_decoding_with_the_digest_is_decoding_and_the_digest(job: Job, in_ascii: bool) -> None:
+    text = json.dumps(json.loads(encode(job)), ensure_ascii=in_ascii)
+
+    assert decode_with_digest(text) == (job, digest(text))
+
+
+@pytest.mark.parametrize("escaped", ["\\u0000", "\\ud800", "\\uDC00"])
+@pytest.mark.parametrize("place", ["user", "traits", "key"])
+def test_what_cannot_be_stored_is_found_however_it_is_escaped(escaped: str, place: str) -> None:
+    told = {"user": {"id": "X"}, "traits": {"id": "a", "traits": {"k": "X"}}, "key": {"id": "a", "traits": {"X": 1}}}
+    message = json.dumps({"v": VERSION, "kind": "identify", "id": "it", "occurred_at": 1, "user": told[place]})
+
+    with pytest.raises(Undecodable, match="holds"):
+        decode(message.replace('"X"', f'"{escaped}"'))
+
+
+@examples(100)
 @given(any_job, st.integers(0, (1 << 55) - 1))
 def test_the_digest_does_not_mind_when_it_happened(job: Job, occurred_at: int) -> None:
     assert digest(encode(job.model_copy(update={"occurred_at": occurred_at}))) == digest(encode(job))
@@ -167,7 +185,7 @@ def test_the_digest_does_not_mind_when_it_happened(job: Job, occurred_at: int) -
 @given(any_job, any_job)
 def test_the_digest_tells_every_other_difference(one: Job, other: Job) -> None:
     # equal but for the time, or different
-    same = one == other.model_copy(update={"occurred_at": one.occurred_at})
+    same = one == other.model_copy(update={"occurred_at": one.occurred_at, "deferred": one.deferred})
 
     assert (digest(encode(one)) == digest(encode(other))) == same
 

@@ -13,7 +13,7 @@ from tests.support.examples import examples
 from tests.support.wild import values
 
 from rollcall_shared.codec import decode, encode
-from rollcall_shared.jsonvalues import value_problem
+from rollcall_shared.jsonvalues import is_storable, value_problem
 from rollcall_shared.limits import NESTING, NUMBER_BITS
 
 
@@ -42,11 +42,32 @@ def test_every_storable_value_is_kept(value: Any) -> None:
     assert value_problem(value, "") is None
 
 
-@pytest.mark.parametrize("objects", [True, False], ids=["objects", "lists"])
-def test_32_levels_are_kept_and_33_refused(objects: bool) -> None:
+@examples(300)
+@given(values)
+def test_the_quick_look_lets_nothing_pass_that_has_a_problem(value: Any) -> None:
+    for spoilt in (value, "\0", "\ud800", float("inf"), 1 << NUMBER_BITS, {1: 1}, {"\udc00": 1}, (1,), b"", _Plan.BAD):
+        for container in ({"k": spoilt}, [spoilt], {"k": [{"l": spoilt}]}, {"\0": value}):
+            assert not is_storable(container) or value_problem(container, "") is None
+
+
+@pytest.mark.parametrize("value", ["é", "", 1, -1.5, True, None, [], {"": [{}]}, _nested(30)], ids=ascii)
+def test_the_quick_look_is_enough_for_common_values(value: Any) -> None:
+    assert is_storable({"k": value})
+    assert is_storable([value])
+
+
+@pytest.mark.parametrize("levels", [NESTING - 1, NESTING, NESTING + 1])
+def test_the_quick_look_counts_levels_like_the_long_one(levels: int) -> None:
+    value = _nested(levels)
+
+    assert is_storable(value) == (value_problem(value, "") is None)
+
+
+@pytest.mark.parametrize(("objects", "branch"), [(True, "data.k"), (False, "data[0]")], ids=["objects", "lists"])
+def test_32_levels_are_kept_and_33_refused_by_the_name_of_the_branch(objects: bool, branch: str) -> None:
     assert NESTING == 32
     assert value_problem(_nested(32, objects=objects), "") is None
-    assert value_problem(_nested(33, objects=objects), "data") == ("data", "is nested deeper than 32 levels")
+    assert value_problem(_nested(33, objects=objects), "data") == (branch, "is nested deeper than 32 levels")
 
 
 def test_the_limit_of_nesting_counts_the_empty_innermost_object() -> None:

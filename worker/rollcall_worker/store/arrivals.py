@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from rollcall_shared.codec import decode, digest, text_digest
+from rollcall_shared.codec import decode_with_digest, text_digest
 from rollcall_shared.errors import Undecodable
 from rollcall_shared.jobs import Job
 
@@ -45,8 +45,8 @@ class Arrival:
         """Decode a message; never fails."""
         text = message if isinstance(message, str) else repr(message)
         try:
-            job = decode(message)
-            return cls(text=text, job=job, digest=digest(text))
+            job, digest = decode_with_digest(message)
+            return cls(text=text, job=job, digest=digest)
         except Undecodable as error:
             return cls(text=text, job=error, digest=text_digest(text))
 

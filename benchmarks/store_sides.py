@@ -1,0 +1,137 @@
+"""The two sides that the benchmark of the store compares, each in a database of its own on one durable Postgres."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import psycopg
+
+from benchmarks.store_workloads import DAY, PAIRS, Batch, pair, traits_of, user_id
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Merge
+from rollcall_shared.stamps import new_job_id, stamp
+from rollcall_worker.store import Arrival, PostgresStore
+
+_LOADED_AT_ONCE: Final = 10_000
+
+
+class Took(NamedTuple):
+    """What some batches took."""
+
+    seconds: float
+    decoding: float
+    """Seconds of them that went by before the store was called."""
+    wal_bytes: int
+
+
+class Side(Protocol):
+    def load(self, first: int, last: int) -> None:
+        """Put the users of these numbers into the table, and settle it."""
+
+    def run(self, batches: Sequence[Batch]) -> Took:
+        """Apply each batch in a transaction of its own."""
+
+
+class Floor:
+    """Psycopg upserting the same rows in batches: no queue, no stamps, no ledger, no merges."""
+
+    _UPSERT: Final = (
+        "INSERT INTO users AS u (id, data)"
+        " SELECT id, data FROM json_to_recordset(%s::json) AS n (id text, data jsonb)"
+        " ON CONFLICT (id) DO UPDATE SET data = u.data || excluded.data"
+    )
+
+    def __init__(self, server_url: str) -> None:
+        self._connection = psycopg.connect(_database(server_url, "floor"), autocommit=True)
+        self._connection.execute('CREATE TABLE users (id text COLLATE "C" PRIMARY KEY, data jsonb NOT NULL)')
+
+    def load(self, first: int, last: int) -> None:
+        _load(self._connection, "COPY users (id, data) FROM STDIN", first, last, traits_of)
+
+    def run(self, batches: Sequence[Batch]) -> Took:
+        gc.collect()
+        before = _wal(self._connection)
+        begin = time.perf_counter()
+        for batch in batches:
+            lines = [{"id": id_, "data": traits} for id_, traits in batch.rows]
+            self._connection.execute(self._UPSERT, (json.dumps(lines),))
+        return Took(time.perf_counter() - begin, 0.0, _wal(self._connection) - before)
+
+
+class Rollcall:
+    """The store, from message text to commit."""
+
+    def __init__(self, server_url: str) -> None:
+        url = _database(server_url, "rollcall")
+        environment = os.environ | {"ROLLCALL_DATABASE_URL": url}
+        subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
+        self.store = PostgresStore(url)
+        self._connection = psycopg.connect(url, autocommit=True)
+
+    def load(self, first: int, last: int) -> None:
+        at = stamp(time.time_ns() // 1_000 - DAY, "loaded")
+        copy = f"COPY rollcall.users (id, data, since, first, last, stamps) FROM STDIN -- {at}"
+
+        def stored(number: int, version: int) -> dict[str, Any]:
+            traits = traits_of(number, version)
+            attributes = ("email", "name", "avatar", "phone_number", "locale")
+            return {f"{'a' if key in attributes else 'p'}.{key}": value for key, value in traits.items()}
+
+        _load(self._connection, copy, first, last, stored, at, at, at, "{}")
+
+    def merge_pairs(self) -> None:
+        """Make the families that the workload `family` tells of."""
+        for start in range(0, PAIRS, 100):
+            merges = [_merge(*pair(number)) for number in range(start, start + 100)]
+            self.store.apply([Arrival.of(merge) for merge in merges], now=time.time_ns() // 1_000)
+
+    def run(self, batches: Sequence[Batch]) -> Took:
+        gc.collect()
+        decoding = 0.0
+        before = _wal(self._connection)
+        begin = time.perf_counter()
+        for batch in batches:
+            started = time.perf_counter()
+            arrivals = [Arrival.of(message) for message in batch.messages]
+            decoding += time.perf_counter() - started
+            self.store.apply(arrivals, now=time.time_ns() // 1_000)
+        return Took(time.perf_counter() - begin, decoding, _wal(self._connection) - before)
+
+    def close(self) -> None:
+        self.store.close()
+        self._connection.close()
+
+
+def _merge(primary: str, secondary: str) -> str:
+    at = time.time_ns() // 1_000
+    return encode(Merge(id=new_job_id(at), occurred_at=at, primary_id=primary, secondary_id=secondary))
+
+
+def _load(connection: psycopg.Connection, copy: str, first: int, last: int, data: Any, *rest: str) -> None:
+    with connection.cursor() as cursor:
+        for start in range(first, last, _LOADED_AT_ONCE):
+            with cursor.copy(copy.encode()) as rows:
+                for number in range(start, min(last, start + _LOADED_AT_ONCE)):
+                    rows.write_row((user_id(number), json.dumps(data(number, 0)), *rest))
+    connection.execute("VACUUM (FREEZE, ANALYZE)")
+    connection.execute("CHECKPOINT")
+
+
+def _wal(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _database(server_url: str, name: str) -> str:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return urlsplit(server_url)._replace(path=f"/{name}").geturl()

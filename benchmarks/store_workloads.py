@@ -1,0 +1,126 @@
+"""What the benchmark of the store lets happen: users, told in messages for Rollcall and as rows for the floor."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import BulkIdentify, Identify, Job, Telling
+from rollcall_shared.stamps import new_job_id
+
+Row = tuple[str, dict[str, Any]]
+Pick = Callable[[int, int, int], Iterator[Row]]
+
+DAY: Final = 86_400_000_000
+"""Microseconds."""
+PAIRS: Final = 2_000
+"""Families of two, whose members the workload `family` tells of."""
+_versions: Final = count(1)
+_new: Final = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction: as it reaches Rollcall, and as the floor is given it."""
+
+    messages: list[str]
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Which users are told what; `late` before all that is known of them."""
+
+    rows: Pick
+    """Given the users in the table, how many to tell, and a number that no batch had before."""
+    late: bool = False
+
+
+def traits_of(number: int, version: int) -> dict[str, Any]:
+    """Ten keys, about 300 bytes; every value but two differs from version to version."""
+    return {
+        "email": f"user{number}.{version}@example.com",
+        "name": f"User Number {number} {version}",
+        "avatar": f"https://cdn.example.com/a/{number}-{version}.png",
+        "phone_number": f"+1415{number:07d}",
+        "locale": ("en-GB", "de-CH", "fr")[version % 3],
+        "plan": ("free", "pro", "team")[version % 3],
+        "role": "admin",
+        "company": {"id": version % 1000, "name": f"Company {version % 1000}"},
+        "seats": version % 50,
+        "beta": bool(version % 2),
+    }
+
+
+def user_id(number: int) -> str:
+    return f"u{number:08}"
+
+
+def pair(number: int) -> tuple[str, str]:
+    """The primary and the secondary of a family."""
+    return f"primary{number:06}", f"secondary{number:06}"
+
+
+def batches(workload: Workload, *, known: int, users_a_job: int, users: int, times: int) -> list[Batch]:
+    """So many transactions, each of so many users, all different."""
+    return [_batch(workload, known, users_a_job, users) for _ in range(times)]
+
+
+def jobs_of(rows: Sequence[Row], users_a_job: int, at: int) -> Iterator[Job]:
+    """The jobs that tell these rows, as producers make them."""
+    for start in range(0, len(rows), users_a_job):
+        users = tuple(Telling(id=id_, traits=traits) for id_, traits in rows[start : start + users_a_job])
+        moment = at + start
+        if len(users) == 1:
+            yield Identify(id=new_job_id(moment), occurred_at=moment, user=users[0])
+        else:
+            yield BulkIdentify(id=new_job_id(moment), occurred_at=moment, users=users)
+
+
+def _batch(workload: Workload, known: int, users_a_job: int, users: int) -> Batch:
+    rows = list(workload.rows(known, users, next(_versions)))
+    now = time.time_ns() // 1_000
+    jobs = jobs_of(rows, users_a_job, now - 10 * DAY if workload.late else now)
+    return Batch([encode(job) for job in jobs], rows)
+
+
+def _new_users(known: int, users: int, version: int) -> Iterator[Row]:
+    for _ in range(users):
+        number = known + next(_new)
+        yield user_id(number), traits_of(number, version)
+
+
+def _changed(known: int, users: int, version: int) -> Iterator[Row]:
+    for number in random.sample(range(known), users):
+        yield user_id(number), traits_of(number, version)
+
+
+def _three_keys(known: int, users: int, version: int) -> Iterator[Row]:
+    for id_, traits in _changed(known, users, version):
+        yield id_, {key: traits[key] for key in ("name", "plan", "seats")}
+
+
+def _unchanged(known: int, users: int, version: int) -> Iterator[Row]:
+    for number in random.sample(range(known), users):
+        yield user_id(number), traits_of(number, 0)
+
+
+def _family(known: int, users: int, version: int) -> Iterator[Row]:
+    for number in random.sample(range(2 * PAIRS), min(users, 2 * PAIRS)):
+        yield pair(number // 2)[number % 2], traits_of(number, version)
+
+
+WORKLOADS: Final = {
+    "new": Workload(_new_users),
+    "unchanged": Workload(_unchanged),
+    "changed all keys": Workload(_changed),
+    "changed 3 of 10": Workload(_three_keys),
+    "late": Workload(_changed, late=True),
+    "family": Workload(_family),
+}
+"""In the order in which they run: the first `unchanged` finds the users as they were loaded."""
