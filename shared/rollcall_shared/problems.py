@@ -20,19 +20,22 @@ _SILENT: Final = frozenset({"traits", "user"})
 """Levels of ours that a caller never wrote."""
 
 
-def problems_of(error: ValidationError) -> list[Problem]:
-    """The problems in the order found; of a field that failed in several ways, the first."""
+def problems_of(error: ValidationError, *, silent: frozenset[str] = _SILENT) -> list[Problem]:
+    """The problems in the order found; of a field that failed in several ways, the first.
+
+    silent: levels of the job that the names of fields leave out; none for whoever has the job's JSON before them.
+    """
     problems: dict[str, Problem] = {}
     details = error.errors(include_url=False, include_input=False)
     for detail in details:
         if detail["type"] in _NOISE and len(details) > 1:
             continue
-        problem = _problem(detail)
+        problem = _problem(detail, silent)
         problems.setdefault(problem.field, problem)
     return list(problems.values())
 
 
-def _problem(detail: ErrorDetails) -> Problem:
+def _problem(detail: ErrorDetails, silent: frozenset[str]) -> Problem:
     field, index = "", None
     inside = ""
     for part in detail["loc"]:
@@ -40,7 +43,7 @@ def _problem(detail: ErrorDetails) -> Problem:
             field = f"{field}[{part}]"
             if index is None and inside in _LISTS:
                 index = part
-        elif _BRANCHES.fullmatch(part) or (part in _SILENT and (not inside or inside in _LISTS)):
+        elif _BRANCHES.fullmatch(part) or (part in silent and (not inside or inside in _LISTS)):
             continue
         else:
             field = f"{field}.{part}" if field else part
@@ -58,5 +61,9 @@ def _reason(detail: ErrorDetails) -> str:
             return "is required"
         case "extra_forbidden":
             return "is not a known field"
+        case "model_type":
+            return "must be an object"
+        case "uuid_parsing" | "uuid_type":
+            return "must be a UUID"  # pydantic quotes what it found
         case _:
             return detail["msg"].removeprefix("Value error, ").lower().replace("input should", "must")
