@@ -118,12 +118,6 @@ def _branch(value: object, path: str, where: str) -> str:
     return max((begin for begin, _ in items if where.startswith(begin)), key=len, default=path)
 
 
-def _branch(value: object, path: str, where: str) -> str:
-    """The item of `value` that holds the place `where`; the whole way there would be too long to read."""
-    items = _children(value, path) if isinstance(value, (dict, list, tuple)) else ()
-    return max((begin for begin, _ in items if where.startswith(begin)), key=len, default=path)
-
-
 def _key_problem(container: object, path: str) -> tuple[str, str] | None:
     if isinstance(container, dict):
         for key in container:
