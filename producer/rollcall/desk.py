@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from rollcall.forks import forget_in_children
 from rollcall.jobs import Job, Jobs
-from rollcall.making import Options, build, placed
+from rollcall.making import Options, build, oversize, placed
 from rollcall.reading import Reader, open_reader
 from rollcall.sending import Sender
 from rollcall_shared import jobs
-from rollcall_shared.errors import Problem
+from rollcall_shared.errors import InvalidJob, Problem
 from rollcall_shared.limits import Limits
 from rollcall_shared.settings import Settings
 
@@ -60,7 +60,10 @@ class Desk:
     ) -> J:
         """Build the job, whose options are looked at here."""
         place = placed(found, self._clock(), self.limits.future, **options)
-        return build(model, found, renames=renames or {}, **place, **fields)
+        job = build(model, found, renames=renames or {}, **place, **fields)
+        if problems := oversize(job, self.limits):
+            raise InvalidJob(problems)
+        return job
 
     def through(self, sender: Sender) -> Desk:
         """A desk whose jobs go to `sender`; limits, clock and reader are this one's."""

@@ -25,5 +25,10 @@ class Limits:
     bulk_users: int = 100
     recipients: int = 1_000
     properties_bytes: int = 256 * 1024
+    """Of one user in one job, as JSON."""
+    data_bytes: int = 256 * 1024
+    """Of a preference set, of one channel's data, of a trigger's `data`; and of all that is told of a user beside the
+    properties.
+    """
     future: timedelta = timedelta(minutes=5)
     """How far ahead of this machine's clock `occurred_at` may lie."""

@@ -54,6 +54,7 @@ class Settings:
                 bulk_users=int(_number(env, "ROLLCALL_BULK_USERS", default.limits.bulk_users)),
                 recipients=int(_number(env, "ROLLCALL_RECIPIENTS", default.limits.recipients)),
                 properties_bytes=int(_number(env, "ROLLCALL_PROPERTIES_BYTES", default.limits.properties_bytes)),
+                data_bytes=int(_number(env, "ROLLCALL_DATA_BYTES", default.limits.data_bytes)),
                 future=timedelta(
                     seconds=_number(env, "ROLLCALL_FUTURE_SECONDS", default.limits.future.total_seconds())
                 ),

@@ -99,11 +99,12 @@ def jobs_of(kind: str) -> SearchStrategy[Job]:
 any_job: Final = st.one_of(*map(jobs_of, MODELS))
 
 _any_text: Final = st.text(st.characters(), max_size=12)  # NUL and halves of surrogate pairs too
-_junk: Final[SearchStrategy[Any]] = st.recursive(
+junk: Final[SearchStrategy[Any]] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _any_text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_any_text, inner, max_size=3),
     max_leaves=6,
 )
+"""What Python makes of JSON, and NaN, NUL and broken text with it."""
 
 
 def _with(payload: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
@@ -127,9 +128,9 @@ _fields: Final = st.sampled_from(
         "data",
     ]
 )
-_spoilt: Final = st.builds(_with, _payloads, _fields | _any_text, _junk | tellings | st.lists(tellings | _junk))
+_spoilt: Final = st.builds(_with, _payloads, _fields | _any_text, junk | tellings | st.lists(tellings | junk))
 _cut: Final = st.builds(lambda job, length: encode(job)[:length], any_job, st.integers(0, 200))
 messages: Final[SearchStrategy[Any]] = st.one_of(
-    _any_text, _junk, _junk.map(json.dumps), _spoilt.map(json.dumps), _cut, st.binary(max_size=20)
+    _any_text, junk, junk.map(json.dumps), _spoilt.map(json.dumps), _cut, st.binary(max_size=20)
 )
 """Whatever may be found in a queue: jobs cut short, spoilt in one field, other people's JSON, no text at all."""

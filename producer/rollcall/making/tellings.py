@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
-from rollcall_shared.attributes import ATTRIBUTES, rfc3339
+from rollcall.making.sizing import oversize_user
+from rollcall_shared.attributes import rfc3339
 from rollcall_shared.errors import Problem
 from rollcall_shared.jobs import Telling
 from rollcall_shared.jsonvalues import text_problem
@@ -41,7 +41,7 @@ def telling_of(
     except ValidationError:
         found += _all_problems(parts)
     else:
-        found += _size_problems(telling, limits)
+        found += oversize_user(telling, limits)
     problems += [Problem(_under(where, problem.field), problem.reason, index) for problem in found]
     return telling
 
@@ -82,13 +82,6 @@ def _problems(parts: dict[str, Any]) -> list[Problem]:
     except ValidationError as error:
         return problems_of(error)
     return []
-
-
-def _size_problems(telling: Telling, limits: Limits) -> list[Problem]:
-    properties = {name: value for name, value in telling.traits.items() if name not in ATTRIBUTES}
-    if len(to_json(properties)) <= limits.properties_bytes:
-        return []
-    return [Problem("properties", f"must be at most {limits.properties_bytes} bytes as JSON")]
 
 
 def _under(where: str, field: str) -> str:
