@@ -1,0 +1,178 @@
+"""The broker's Redis: kombu says what a URL means and how to connect, this pushes messages onto the lists of queues.
+
+Whatever kombu understands is understood here: `redis://`, `rediss://`, `redis+socket://`, `sentinel://`, several hosts
+with `;` between them. A message pushed onto the list that is named for its queue is what kombu does for the default
+exchange; no binding is looked up, so none can be missing.
+
+Every step has a bound: waiting for a connection, connecting, each answer, one second try.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import redis.exceptions
+from kombu.connection import Connection
+from kombu.exceptions import KombuError
+from kombu.transport import resolve_transport
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from rollcall.forks import forget_in_children
+from rollcall_shared.errors import NotConfigured
+
+CONNECT_SECONDS: Final = 1.0
+ANSWER_SECONDS: Final = 1.5
+"""Redis answers a push in well under a millisecond; one that takes this long is not going to."""
+TURN_SECONDS: Final = 2.0
+"""How long a thread waits for another one's connection; all are in use only when Redis is slow."""
+CONNECTIONS: Final = 16
+PAUSE_SECONDS: Final = 0.1
+"""Before the second try: a connection that was cut needs none, a server that restarts some."""
+
+BROKER_FAILURES: Final = (KombuError, redis.exceptions.RedisError, OSError)
+
+_OPTIONS: Final = {
+    "socket_connect_timeout": CONNECT_SECONDS,
+    "socket_timeout": ANSWER_SECONDS,
+    "socket_keepalive": True,
+    "max_connections": CONNECTIONS,
+    # never retry_on_timeout: redis-py would push again by itself, and take its time
+}
+_SENTINEL_OPTIONS: Final = {
+    "socket_connect_timeout": CONNECT_SECONDS,
+    "socket_timeout": ANSWER_SECONDS,
+    "retry": Retry(NoBackoff(), 0),  # redis-py's own for these is 3 tries with seconds in between
+}
+
+
+_Hosts = tuple[tuple[str, dict[str, Any]], ...]
+"""URL and options of each server, the one to use next before the others."""
+
+
+class Broker:
+    """Pushes messages. Threads may share it; a forked child opens connections of its own."""
+
+    _line: _Line | None
+
+    def __init__(self, url: str) -> None:
+        """Prepare to connect; nothing is, before the first push.
+
+        Raises:
+            NotConfigured: this is no URL of a Redis.
+        """
+        self._hosts = _hosts(url)
+        self._begin()
+        forget_in_children(self)
+
+    def push(self, queue: str, messages: Sequence[bytes]) -> None:
+        """Put the messages into the queue, in their order and all at once.
+
+        Raises:
+            BROKER_FAILURES: Redis did not take them, or its answer was lost.
+        """
+        turns = self._turns
+        if not turns.acquire(timeout=TURN_SECONDS):
+            raise TimeoutError("every connection to the broker is in use")
+        try:
+            try:
+                self._try(queue, messages)
+            except BROKER_FAILURES:
+                time.sleep(PAUSE_SECONDS)
+                self._try(queue, messages)
+        finally:
+            turns.release()
+
+    def close(self) -> None:
+        """Close the connections; pushing again opens new ones."""
+        with self._lock:
+            line, self._line = self._line, None
+        if line is not None:
+            line.close()
+
+    def forget_connections(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(CONNECTIONS)
+        self._line = None
+
+    def _try(self, queue: str, messages: Sequence[bytes]) -> None:
+        hosts, line = self._hosts, None
+        try:
+            line = self._opened(hosts)
+            line.push(queue, messages)
+        except BROKER_FAILURES:
+            self._leave(hosts, line)
+            raise
+
+    def _opened(self, hosts: _Hosts) -> _Line:
+        if (line := self._line) is not None:
+            return line
+        # Not under the lock: where Redis is frozen, threads would wait for one another's time to run out.
+        mine = _Line(*hosts[0])
+        with self._lock:
+            if self._line is None:
+                self._line = mine
+                return mine
+            line = self._line
+        mine.close()
+        return line
+
+    def _leave(self, hosts: _Hosts, line: _Line | None) -> None:
+        """Use them no more: the connections may be broken, the server may have become a replica, or it may be away."""
+        with self._lock:
+            if self._line is line:
+                self._line = None
+                if self._hosts is hosts:  # else another thread has seen to it
+                    self._hosts = (*hosts[1:], hosts[0])
+        if line is not None:
+            line.close_idle()
+
+
+class _Line:
+    """A pool of connections to one server, as kombu opens it."""
+
+    def __init__(self, url: str, options: dict[str, Any]) -> None:
+        connection: Any = Connection(url, transport_options=options)  # type: ignore[no-untyped-call]
+        # Not connection.connect(): that pauses for seconds between tries of its own.
+        self._transport: Any = connection.transport.establish_connection()
+        with self._transport.create_channel(self._transport).conn_or_acquire() as client:
+            self._client: Any = client
+
+    def push(self, queue: str, messages: Sequence[bytes]) -> None:
+        self._client.lpush(queue, *messages)
+
+    def close_idle(self) -> None:
+        self._client.connection_pool.disconnect(inuse_connections=False)
+
+    def close(self) -> None:
+        self._transport.close_connection(self._transport)
+
+
+def _hosts(url: str) -> _Hosts:
+    """The URL of each server to try, with its options; of Sentinel one, because it knows the servers by itself."""
+    urls, options = url.split(";"), dict[str, Any](_OPTIONS)
+    if urlsplit(urls[0]).scheme == "sentinel":
+        found = dict(parse_qsl("&".join(urlsplit(each).query for each in urls)))
+        if not (name := found.get("master_name")):
+            raise NotConfigured("a sentinel:// URL must name the master, as in sentinel://10.0.0.1/0?master_name=main")
+        urls = [";".join(urlsplit(each)._replace(query="").geturl() for each in urls)]
+        options = {**_OPTIONS, "master_name": name, "sentinel_kwargs": _SENTINEL_OPTIONS}
+    if not all(map(_is_redis, urls)):
+        raise NotConfigured("the broker's URL is not one of Redis, such as redis://127.0.0.1:6379/0")
+    return tuple((each, options) for each in urls)
+
+
+def _is_redis(url: str) -> bool:
+    # a wrong URL should fail at the start of the application, not with its first job
+    try:
+        transport: Any = resolve_transport(Connection(url).transport_cls)  # type: ignore[no-untyped-call]
+    except (KeyError, ValueError, ImportError, TypeError):
+        return False
+    return bool(transport.driver_type == "redis")

@@ -1,0 +1,139 @@
+"""Every URL that Celery takes for a Redis is taken here, and what it says is done."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from rollcall import NotConfigured, NotSent, Rollcall
+from rollcall.local.binaries import find_valkey
+from rollcall.local.ports import free_port
+
+NOBODY = "redis://127.0.0.1:1/0"
+READY_SECONDS = 20
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Start]:
+    """Start Valkey with these arguments, and stop it at the end."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(client: redis.Redis, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        command = [find_valkey(), *arguments]
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        running.append(process)
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                client.ping()
+                return process
+            except redis.ConnectionError:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def waiting(client: redis.Redis) -> Any:
+    return client.llen("live")
+
+
+def test_the_number_of_the_database_and_the_password_are_those_of_the_url(broker_url: str) -> None:
+    with Rollcall(broker_url=broker_url) as rc, redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+        rc.users.delete("u1")
+
+        assert waiting(client) == 1
+    parts = urlsplit(broker_url)
+    without_password = parts._replace(netloc=f"{parts.hostname}:{parts.port}").geturl()
+    with Rollcall(broker_url=without_password) as rc, pytest.raises(NotSent, match="uthentication"):
+        rc.users.delete("u1")
+
+
+def test_of_several_hosts_one_that_is_there_takes_the_jobs(broker_url: str) -> None:
+    with Rollcall(broker_url=f"{NOBODY};{broker_url}") as rc, redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+        rc.users.delete("u1")
+        rc.users.delete("u2")
+
+        assert waiting(client) == 2
+
+
+def test_a_unix_socket_is_a_way_to_redis(started: Start) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-"))  # that of the test may be longer than a socket's name may be
+    path = folder / "valkey.sock"
+    try:
+        with redis.Redis(unix_socket_path=str(path)) as client:
+            started(client, "--port", "0", "--unixsocket", path)
+            with Rollcall(broker_url=f"redis+socket://{path}") as rc:
+                rc.users.delete("u1")
+
+            assert waiting(client) == 1
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_sentinel_is_asked_for_the_master_and_again_when_it_moves(started: Start, tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(3)]
+    first, second, watcher = (redis.Redis(port=port) for port in ports)
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"port {ports[2]}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {ports[0]} 1\n")
+    with first, second, watcher:
+        master, _ = (
+            started(client, "--port", str(port), "--bind", "127.0.0.1", "--save", "")
+            for client, port in ((first, ports[0]), (second, ports[1]))
+        )
+        started(watcher, config, "--sentinel")
+        urls = f"sentinel://127.0.0.1:1;sentinel://127.0.0.1:{ports[2]}/0?master_name=main"
+        with Rollcall(broker_url=urls) as rc:
+            rc.users.delete("u1")
+            assert waiting(first) == 1
+
+            watcher.sentinel_remove("main")
+            watcher.sentinel_monitor("main", "127.0.0.1", ports[1], 1)
+            master.kill()
+            rc.users.delete("u2")
+            assert waiting(second) == 1
+
+
+def test_a_replica_that_was_the_master_is_left_for_the_host_that_is_now(
+    started: Start,
+) -> None:
+    ports = [free_port() for _ in range(2)]
+    first, second = (redis.Redis(port=port) for port in ports)
+    with first, second:
+        for client, port in ((first, ports[0]), (second, ports[1])):
+            started(client, "--port", str(port), "--bind", "127.0.0.1", "--save", "")
+        with Rollcall(broker_url=f"redis://127.0.0.1:{ports[0]}/0;redis://127.0.0.1:{ports[1]}/0") as rc:
+            rc.users.delete("u1")
+            first.replicaof("127.0.0.1", str(ports[1]))
+            rc.users.delete("u2")
+
+        assert waiting(second) == 1
+
+
+def test_a_sentinel_that_is_not_told_whom_to_find_is_refused_at_the_start() -> None:
+    with pytest.raises(NotConfigured, match="master_name"):
+        Rollcall(broker_url="sentinel://127.0.0.1:26379/0")
+
+
+@pytest.mark.parametrize(
+    "url", ["rediss://127.0.0.1:1/0?ssl_cert_reqs=required", "sentinel://127.0.0.1:1?master_name=m"]
+)
+def test_what_cannot_be_reached_is_not_sent_over_any_kind_of_url(url: str) -> None:
+    with Rollcall(broker_url=url) as rc, pytest.raises(NotSent):
+        rc.users.delete("u1")

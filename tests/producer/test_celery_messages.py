@@ -1,0 +1,177 @@
+"""The message that is laid into Redis is the one that Celery would lay there, and Celery's signals tell of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+import redis
+from celery import Celery, signals
+from kombu.entity import Queue
+from tests.support.builders import bulk_identify, delete, identify, merge, trigger, user
+
+from rollcall import NotSent, Rollcall
+from rollcall.sending.direct import DirectSender
+from rollcall.sending.encoded import EncodedJob
+from rollcall.sending.message import Message
+from rollcall_shared.codec import decode
+from rollcall_shared.jobs import Job
+from rollcall_shared.routing import QUEUES
+
+ODD = 'é \u2028 "quoted" back\\slash \U0001f600 \x7f </script>'
+JOBS = [
+    identify("u1", plan="pro", at=1),
+    identify("ann@example.com", text=ODD, deep={"__type__": "date", "__value__": [1, 2.5, None, True]}, at=2, job="j2"),
+    bulk_identify(user("u1"), user("u2", name=ODD), at=3),
+    delete("ü", at=4, job="j4"),
+    merge("u1", "u2", at=5),
+    trigger("hello", ["u1"], at=6),
+]
+
+
+@pytest.fixture
+def client(broker_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+        yield client
+
+
+@pytest.fixture
+def celery(broker_url: str) -> Iterator[Any]:
+    """Celery as it comes, with our queues."""
+    app = Celery("stock", broker=broker_url, set_as_current=False)
+    app.conf.task_queues = [Queue(name) for name in QUEUES]  # type: ignore[no-untyped-call]
+    with app:
+        yield app
+
+
+@pytest.fixture
+def sender(broker_url: str) -> Iterator[DirectSender]:
+    sender = DirectSender(broker_url)
+    yield sender
+    sender.close()
+
+
+def sent_by_celery(celery: Any, job: EncodedJob, queue: str) -> None:
+    celery.send_task(
+        f"rollcall.{job.kind}",
+        args=[job.body],
+        task_id=job.id,
+        queue=queue,
+        ignore_result=True,
+        argsrepr=job.shown,
+        kwargsrepr="",
+    )
+
+
+def opened(item: bytes) -> dict[str, Any]:
+    message = json.loads(item)
+    return {**message, "body": json.loads(base64.b64decode(message["body"]))}
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
+def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any, sender: DirectSender) -> None:
+    queue = Message.of(EncodedJob.of(job)).queue
+    sent_by_celery(celery, EncodedJob.of(job), queue)
+    sender.send(job)
+
+    ours, theirs = [opened(item) for item in cast("list[bytes]", client.lrange(queue, 0, -1))]
+    assert ours["properties"].pop("delivery_tag") != theirs["properties"].pop("delivery_tag")
+    # Where results would go; and two of the headers, which Celery lets slip among the properties as well.
+    assert ours["properties"].pop("reply_to") == ""
+    for name in ("reply_to", "argsrepr", "kwargsrepr"):
+        del theirs["properties"][name]
+    assert ours == theirs
+    assert {key for key in cast("list[bytes]", client.keys("*")) if not key.startswith(b"_kombu")} == {queue.encode()}
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
+def test_a_consumer_of_kombu_reads_the_job(job: Job, client: redis.Redis, celery: Any, sender: DirectSender) -> None:
+    sender.send(job)
+
+    with celery.connection_for_read() as connection:
+        queue = connection.SimpleQueue(Message.of(EncodedJob.of(job)).queue)
+        message = queue.get(timeout=5)
+        ((text,), kwargs, _) = message.decode()
+        message.ack()
+    assert decode(text) == job
+    assert kwargs == {}
+    assert client.hlen("unacked") == 0
+
+
+def test_jobs_sent_together_arrive_in_their_order_each_in_its_queue(client: redis.Redis, sender: DirectSender) -> None:
+    jobs = [
+        EncodedJob.of(job)
+        for number in range(1_200)
+        for job in (delete(f"u{number}", at=number), bulk_identify(user(f"u{number}"), at=number))
+    ]
+    sender.send_encoded(jobs)
+
+    for queue, kind in (("live", "delete"), ("bulk", "bulk_identify")):
+        arrived = [json.loads(item)["headers"]["id"] for item in cast("list[bytes]", client.lrange(queue, 0, -1))]
+        assert arrived[::-1] == [job.id for job in jobs if job.kind == kind]
+
+
+def test_jobs_sent_together_are_all_there_however_large(client: redis.Redis, sender: DirectSender) -> None:
+    jobs = [EncodedJob.of(identify(f"u{number}", text="x" * 300_000, at=number)) for number in range(10)]
+
+    sender.send_encoded(jobs)
+
+    assert client.llen("live") == 10
+
+
+def test_a_job_sent_twice_is_two_messages_to_acknowledge(client: redis.Redis, sender: DirectSender) -> None:
+    job = delete("u1", at=1)
+    sender.send(job)
+    sender.send(job)
+
+    tags = {opened(item)["properties"]["delivery_tag"] for item in cast("list[bytes]", client.lrange("live", 0, -1))}
+    assert len(tags) == 2
+
+
+@contextmanager
+def watched(signal: Any) -> Iterator[list[dict[str, Any]]]:
+    told: list[dict[str, Any]] = []
+
+    def receive(**what: Any) -> None:
+        told.append(what)
+        if signal is signals.before_task_publish:
+            what["headers"]["traceparent"] = "00-abc-def-01"
+
+    signal.connect(receive)
+    try:
+        yield told
+    finally:
+        signal.disconnect(receive)
+
+
+def test_tracers_may_add_headers_as_with_any_task(client: redis.Redis, broker_url: str) -> None:
+    with (
+        watched(signals.before_task_publish) as before,
+        watched(signals.after_task_publish) as after,
+        Rollcall(broker_url=broker_url) as rc,
+    ):
+        job = rc.users.delete("u1")
+
+    (item,) = cast("list[bytes]", client.lrange("live", 0, -1))
+    assert opened(item)["headers"]["traceparent"] == "00-abc-def-01"
+    for (told,), keys in ((before, {"body", "properties", "declare"}), (after, {"body"})):
+        assert told["sender"] == "rollcall.delete"
+        assert (told["exchange"], told["routing_key"]) == ("", "live")
+        assert told["headers"]["id"] == job.id
+        assert keys <= told.keys()
+
+
+def test_nobody_is_told_that_a_job_was_sent_which_was_not() -> None:
+    with (
+        watched(signals.after_task_publish) as after,
+        Rollcall(broker_url="redis://127.0.0.1:1/0") as rc,
+        pytest.raises(NotSent),
+    ):
+        rc.users.delete("u1")
+
+    assert after == []
