@@ -35,6 +35,8 @@ class Settings:
     """How long after a job of the outbox was sent it is sent again, if no worker has decided it; then ever later."""
     batch: int = 200
     """How many jobs a worker applies in one transaction at most; with 1 each is applied by itself."""
+    health_file: str | None = None
+    """Where a worker or upkeep says each second that it is well; `python -m rollcall_worker.health` reads it."""
     erasure_key: str = field(default="rollcall", repr=False)
     """Keys the hash by which a receipt names an erased id; set it to a secret of your own."""
 
@@ -68,6 +70,7 @@ class Settings:
             outbox_url=env.get("ROLLCALL_OUTBOX_URL") or None,
             resend=timedelta(seconds=_number(env, "ROLLCALL_RESEND_SECONDS", default.resend.total_seconds())),
             batch=int(_number(env, "ROLLCALL_BATCH", default.batch)),
+            health_file=env.get("ROLLCALL_HEALTH_FILE") or None,
             erasure_key=env.get("ROLLCALL_ERASURE_KEY") or default.erasure_key,
         )
 

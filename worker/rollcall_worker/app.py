@@ -17,6 +17,7 @@ from rollcall_shared.errors import NotConfigured, Undecodable
 from rollcall_shared.routing import LIVE, QUEUES, TASK_PREFIX
 from rollcall_shared.settings import Settings
 from rollcall_shared.summaries import summary
+from rollcall_worker.health.steps import add_health
 from rollcall_worker.retrying import LONGEST_PAUSE_SECONDS
 
 TIME_LIMIT_SECONDS: Final = 60
@@ -65,6 +66,7 @@ def make_app(settings: Settings) -> RollcallCelery:
         task_default_queue=LIVE,
         task_create_missing_queues=False,
         rollcall_batch=settings.batch,
+        rollcall_health_file=settings.health_file,
         # Held at once, for each thread: the batch that it applies, and the next, which gathers meanwhile. More would
         # only keep jobs from other workers.
         worker_prefetch_multiplier=2 * settings.batch if settings.batch > 1 else 16,
@@ -91,6 +93,7 @@ def make_app(settings: Settings) -> RollcallCelery:
             "health_check_interval": 25,
         },
     )
+    add_health(app)
     return app
 
 

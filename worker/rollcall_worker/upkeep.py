@@ -12,21 +12,24 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rollcall_shared.errors import RollcallError, Unavailable
+from rollcall_shared.errors import RollcallError
 from rollcall_shared.settings import Settings
+from rollcall_worker.health.beating import Beating
 from rollcall_worker.retrying import pause
 from rollcall_worker.store import PostgresStore
+from rollcall_worker.watching import Watching
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 100
 FORGET: Final = 1_000
 """Outcomes forgotten in one transaction: about 10 ms."""
+RELEASE_SECONDS: Final = 120.0
+"""For a hundred deferred jobs, which take a tenth of a second when nobody is in their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Duty:
     name: str
     every: float
     work: Callable[[int], bool]
+    longest: float | None = None
+    """Seconds after which one turn of it hangs; None: it may take its time."""
 
 
 def duties(store: PostgresStore) -> list[Duty]:
@@ -50,7 +55,12 @@ def duties(store: PostgresStore) -> list[Duty]:
         return False
 
     return [
-        Duty("release deferred jobs", 1, lambda now: store.release_due(now=now, limit=BATCH) == BATCH),
+        Duty(
+            "release deferred jobs",
+            1,
+            lambda now: store.release_due(now=now, limit=BATCH) == BATCH,
+            longest=RELEASE_SECONDS,
+        ),
         Duty("erase deleted users", 60, lambda now: store.erase_settled(now=now, limit=BATCH) == BATCH),
         Duty("erase history left behind", 3600, erase_left_behind),
         Duty("compact sightings", 3600, compact),
@@ -59,35 +69,39 @@ def duties(store: PostgresStore) -> list[Duty]:
     ]
 
 
-def run(duties: Sequence[Duty], stopped: threading.Event, clock: Callable[[], float] = time.time) -> None:
+def run(
+    duties: Sequence[Duty],
+    stopped: threading.Event,
+    clock: Callable[[], float] = time.time,
+    watching: Watching | None = None,
+) -> None:
     """See to each duty in its time, until `stopped`. Each has a thread, so that no deferred job is late because a
     long erasure is under way.
     """
-    threads = [threading.Thread(target=see_to, args=(duty, stopped, clock), name=duty.name) for duty in duties]
+    watching = watching or Watching()
+    threads = [
+        threading.Thread(target=see_to, args=(duty, stopped, clock, watching), name=duty.name) for duty in duties
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def see_to(duty: Duty, stopped: threading.Event, clock: Callable[[], float] = time.time) -> None:
+def see_to(duty: Duty, stopped: threading.Event, clock: Callable[[], float], watching: Watching) -> None:
     """See to one duty, until `stopped`. Outlives a database that is away for a while, and its own mistakes."""
     failures = 0
     while not stopped.is_set():
+        watching.begun(duty.name, duty.longest)
         try:
             more = duty.work(int(clock() * 1_000_000))
-            failures = 0
-        except Unavailable as error:
-            logger.warning("upkeep: %s: %s; trying again", duty.name, error)
-            stopped.wait(pause(failures))
-            failures += 1
         except Exception as error:
-            # where, but not what it says: that may quote personal data
-            where = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("upkeep: %s failed (%s); trying again\n%s", duty.name, type(error).__name__, where)
+            watching.failed(duty.name, error)
             stopped.wait(pause(failures))
             failures += 1
         else:
+            watching.done(duty.name)
+            failures = 0
             if not more:
                 stopped.wait(duty.every)
 
@@ -97,14 +111,19 @@ def main() -> int:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    watching = Watching()
     try:
-        store = PostgresStore.from_settings(Settings.from_env())
+        settings = Settings.from_env()
+        store = PostgresStore.from_settings(settings)
     except RollcallError as error:
         print(f"rollcall: {error}", file=sys.stderr)
         return 1
+    health = Beating(settings.health_file, watching.state)
+    health.start()
     logger.info("upkeep: started")
-    run(duties(store), stopped)
+    run(duties(store), stopped, watching=watching)
     logger.info("upkeep: stopped")
+    health.stop()
     return 0
 
 

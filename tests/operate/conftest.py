@@ -1,0 +1,60 @@
+"""Real workers, to be watched from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.acceptance.conftest import Workers
+
+
+@pytest.fixture
+def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(database_url, broker_url, tmp_path)
+    yield workers
+    workers.stop()
+
+
+@pytest.fixture
+def health_file(tmp_path: Path) -> Path:
+    return tmp_path / "health"
+
+
+Ask = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def ask(health_file: Path) -> Ask:
+    """Run the probe as a supervisor does; give its exit code and what it said."""
+
+    def ask(*options: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "rollcall_worker.health", *options],
+            env=os.environ | {"ROLLCALL_HEALTH_FILE": str(health_file)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout.strip()
+
+    return ask
+
+
+@pytest.fixture
+def frozen() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Freeze processes; they go on when the test has ended."""
+    stopped: list[subprocess.Popen[bytes]] = []
+
+    def freeze(process: subprocess.Popen[bytes]) -> None:
+        stopped.append(process)
+        process.send_signal(signal.SIGSTOP)
+
+    yield freeze
+    for process in stopped:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)

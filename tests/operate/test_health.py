@@ -1,0 +1,204 @@
+"""Liveness and readiness: asked of the process itself, so that a Redis that is away kills no worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import Workers, until
+from tests.operate.conftest import Ask
+
+from rollcall import Rollcall
+from rollcall.local import Servers, processes
+from rollcall_shared.errors import Unavailable
+from rollcall_worker.health.__main__ import trouble
+from rollcall_worker.health.beating import Beating
+from rollcall_worker.health.file import State, write
+from rollcall_worker.watching import Watching
+
+WELL = (0, "well")
+
+
+@pytest.fixture
+def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
+    with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
+        yield rc
+
+
+def test_a_worker_is_well_while_idle_and_while_its_threads_are_at_work_and_its_file_goes_with_it(
+    rc: Rollcall, workers: Workers, database_url: str, health_file: Path, ask: Ask
+) -> None:
+    assert ask() == (1, "it has not started, or has ended: there is no file")
+    worker = workers.start(threads=1, ROLLCALL_HEALTH_FILE=str(health_file))
+    until(lambda: ask("--ready") == WELL, what="being ready")
+
+    with psycopg.connect(database_url) as blocking:
+        # the worker's only thread hangs on a lock: the loop does not
+        blocking.execute("LOCK TABLE rollcall.users IN ACCESS EXCLUSIVE MODE")
+        job = rc.users.identify("u1", {})
+        until(lambda: waits_for_a_lock(database_url), what="the worker waiting for the lock")
+        before = health_file.stat().st_mtime
+        until(lambda: health_file.stat().st_mtime > before + 1, what="two signs of life at work")
+        assert ask("--ready", "--max-age", "3") == WELL
+        blocking.rollback()
+
+    assert job.wait(20).state == "applied"
+    assert processes.stop(worker, grace=15, by=signal.SIGTERM) == 0
+    assert not health_file.exists()
+    assert ask()[0] == 1
+
+
+def waits_for_a_lock(database_url: str) -> bool:
+    with psycopg.connect(database_url) as connection:
+        (waiting,) = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ).fetchone() or (0,)
+    return bool(waiting)
+
+
+def test_a_worker_that_is_frozen_looks_dead(
+    workers: Workers, health_file: Path, ask: Ask, frozen: Callable[[subprocess.Popen[bytes]], None]
+) -> None:
+    worker = workers.start(ROLLCALL_HEALTH_FILE=str(health_file))
+    until(lambda: ask("--max-age", "3") == WELL, what="being well")
+
+    frozen(worker)
+
+    until(lambda: ask("--max-age", "3")[0] == 1, what="looking dead")
+    worker.send_signal(signal.SIGCONT)
+    until(lambda: ask("--max-age", "3") == WELL, what="being well again")
+
+
+def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
+    own_servers: Servers, tmp_path: Path, health_file: Path, ask: Ask
+) -> None:
+    workers = Workers("postgresql://nobody@127.0.0.1:1/none", own_servers.broker_url, tmp_path)
+    try:
+        workers.start(ROLLCALL_HEALTH_FILE=str(health_file))
+        until(lambda: ask("--ready") == WELL, what="being ready")
+
+        own_servers.valkey.kill()
+
+        until(lambda: ask("--ready", "--max-age", "3") == (1, "it is waiting, and takes no jobs"), what="waiting")
+        assert ask("--max-age", "3") == WELL
+        own_servers.valkey.start()
+        until(lambda: ask("--ready") == WELL, what="being ready again")
+    finally:
+        workers.stop()
+
+
+def test_upkeep_is_well_until_it_ends_and_looks_dead_when_frozen(
+    workers: Workers, health_file: Path, ask: Ask, frozen: Callable[[subprocess.Popen[bytes]], None]
+) -> None:
+    upkeep = workers.start_upkeep(ROLLCALL_HEALTH_FILE=str(health_file))
+    until(lambda: ask("--ready") == WELL, what="being ready")
+
+    frozen(upkeep)
+    until(lambda: ask("--max-age", "3")[0] == 1, what="looking dead")
+    upkeep.send_signal(signal.SIGCONT)
+    until(lambda: ask("--ready", "--max-age", "3") == WELL, what="being well again")
+
+    assert processes.stop(upkeep, by=signal.SIGTERM) == 0
+    assert not health_file.exists()
+
+
+def test_upkeep_whose_postgres_is_away_is_alive_and_not_ready(tmp_path: Path, health_file: Path, ask: Ask) -> None:
+    workers = Workers("postgresql://nobody@127.0.0.1:1/none", "redis://unused", tmp_path)
+    try:
+        workers.start_upkeep(ROLLCALL_HEALTH_FILE=str(health_file))
+
+        until(lambda: ask("--ready") == (1, "it is waiting, and takes no jobs"), what="waiting")
+        assert ask() == WELL
+    finally:
+        workers.stop()
+
+
+class TestUpkeepsState:
+    def test_a_duty_that_hangs_is_told_from_one_that_takes_its_time(self) -> None:
+        now = 0.0
+        watching = Watching(clock=lambda: now)
+        watching.begun("short", 10.0)
+        watching.begun("long", None)
+        assert watching.state() is State.READY
+
+        now = 11.0
+        assert watching.state() is None
+
+        watching.done("short")
+        assert watching.state() is State.READY
+
+    def test_a_duty_that_fails_makes_it_wait_until_it_succeeds(self) -> None:
+        watching = Watching()
+        watching.begun("short", 10.0)
+
+        watching.failed("short", Unavailable("away"))
+        assert watching.state() is State.WAITING
+
+        watching.done("short")
+        assert watching.state() is State.READY
+
+
+def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
+    states: list[State | None] = [State.READY, None]
+    asked_twice = threading.Event()
+
+    def state() -> State | None:
+        if len(states) == 1:
+            asked_twice.set()
+        return states.pop(0) if len(states) > 1 else states[0]
+
+    beating = Beating(str(health_file), state)
+    beating.start()
+    assert asked_twice.wait(10)
+    now = time.time()
+
+    os.utime(health_file, (now - 60, now - 60))
+
+    assert trouble(health_file, max_age=10, ready=False) == "it hangs or was killed: it said ready 60 s ago"
+    beating.stop()
+    assert not health_file.exists()
+
+
+def test_without_the_setting_nothing_is_written_and_the_probe_says_what_is_missing(tmp_path: Path) -> None:
+    Beating(None, lambda: State.READY).start()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "rollcall_worker.health"],
+        env={name: value for name, value in os.environ.items() if name != "ROLLCALL_HEALTH_FILE"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "ROLLCALL_HEALTH_FILE" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_probe_imports_nothing_large() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "rollcall_worker.health"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert not {"celery", "kombu", "psycopg", "pydantic", "logging"} & {
+        line.rpartition("|")[2].strip() for line in done.stderr.splitlines()
+    }
+
+
+def test_a_reader_never_sees_half_a_word(health_file: Path) -> None:
+    write(health_file, State.READY)
+    write(health_file, State.WAITING)
+
+    assert trouble(health_file, max_age=10, ready=True) == "it is waiting, and takes no jobs"
+    assert [path.name for path in health_file.parent.iterdir()] == [health_file.name]
