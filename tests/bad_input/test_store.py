@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 
-import pytest
 from tests.bad_input.corpus import Bad, corpus
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres
@@ -14,13 +12,6 @@ from rollcall_shared.codec import encode
 from rollcall_worker.store import Arrival, State
 
 BATCH = 50
-
-
-@pytest.fixture(scope="module")
-def subject(new_database: Callable[[], str]) -> Iterator[OnPostgres]:
-    subject = OnPostgres(new_database())
-    yield subject
-    subject.close()
 
 
 def test_there_are_a_thousand_different_cases() -> None:

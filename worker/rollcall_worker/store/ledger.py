@@ -12,12 +12,15 @@ from typing import Any, Final
 
 from psycopg import Cursor
 
+from rollcall_shared.codec import MAX_TEXT
 from rollcall_shared.errors import Problem, Undecodable
 from rollcall_shared.jobs import BulkDelete, BulkIdentify, BulkSetPreferences, Job
 from rollcall_worker.store.arrivals import Arrival, Outcome, State
 from rollcall_worker.store.statements import load
 
 _JOBS: Final = load("jobs")
+_KEPT: Final = 1024 * 1024
+"""Characters of a message that is too large, for whoever wonders where it came from."""
 
 
 @dataclass(slots=True)
@@ -81,13 +84,17 @@ def bury(cursor: Cursor, letters: list[dict[str, Any]], now: int) -> None:
 
 
 def letter(arrival: Arrival, code: str, reason: str) -> dict[str, Any]:
+    body = arrival.text.encode(errors="surrogatepass")
+    if len(body) > MAX_TEXT:  # no job of ours: nobody will send it again, and it would cost twelve times its size here
+        body = arrival.text[:_KEPT].encode(errors="surrogatepass")
+        reason = f"{reason}; only its first {_KEPT} characters are kept"
     return {
         "id": dead(arrival, code).job_id,
         "digest": arrival.digest.hex(),
         "kind": dead(arrival, code).kind or None,
         "code": code,
         "reason": reason,
-        "body": arrival.text.encode(errors="surrogatepass").hex(),
+        "body": body.hex(),
     }
 
 
