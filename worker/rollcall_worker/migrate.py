@@ -1,48 +1,71 @@
 """Bring the database's schema up to date: `python -m rollcall_worker.migrate [--print]`.
 
 Safe to run at any time and by several at once: one waits for the other (an advisory lock), and then finds nothing to
-do.
+do. Safe under running workers: no table is locked for longer than a second, nor waited for (see `migrations`).
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from rollcall_shared.errors import NotConfigured, RollcallError, Unavailable
 from rollcall_shared.settings import Settings
+from rollcall_shared.tables import SCHEMA
+from rollcall_worker.migrations.locking import CAUTION, PATIENCE_SECONDS, until_locked
 from rollcall_worker.store.connecting import sqlalchemy_url
 
 _LOCK = 0x526F6C6C63616C6C
 """Key of the advisory lock: the bytes of "Rollcall"."""
 
 
-def migrate(database_url: str) -> None:
-    """Apply every migration that the database lacks."""
+def migrate(
+    database_url: str, *, say: Callable[[str], object] = lambda line: None, patience: float = PATIENCE_SECONDS
+) -> None:
+    """Apply every migration that the database lacks, each in a transaction of its own.
+
+    say: is told when a lock is in the way.
+    patience: seconds to go on trying then.
+
+    Raises:
+        Unavailable: the database cannot be reached, or a lock was in the way all that time; what is migrated stays.
+        NotConfigured: the URL cannot be used.
+    """
     try:
         engine = create_engine(sqlalchemy_url(database_url))
     except (ArgumentError, ModuleNotFoundError):  # no URL at all, or one of another database
         what = "it must be like postgresql://user@127.0.0.1:5432/app"
         raise NotConfigured(f"the database's URL cannot be used; {what}") from None
-    config = _config()
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
-            connection.commit()
+            _prepare(connection)
+            config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            until_locked(connection, lambda: command.upgrade(config, "head"), say, patience=patience)
             connection.commit()
     except OperationalError as error:
         said = str(error.orig).partition("\n")[0]
         raise Unavailable(f"the database could not be migrated: {said}") from error
     finally:
         engine.dispose()
+
+
+def _prepare(connection: Connection) -> None:
+    # another migration is waited for, however long it takes
+    connection.execute(text("SET lock_timeout = 0"))
+    connection.execute(text("SET statement_timeout = 0"))
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+    for setting in CAUTION:
+        connection.execute(text(setting))
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    connection.commit()
 
 
 def print_sql() -> None:
@@ -56,6 +79,10 @@ def _config() -> Config:
     return config
 
 
+def _say(line: str) -> None:
+    print(f"rollcall: {line}", file=sys.stderr, flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m rollcall_worker.migrate", description="Bring the schema up to date."
@@ -66,7 +93,7 @@ def main() -> int:
         if arguments.only_print:
             print_sql()
         else:
-            migrate(Settings.from_env().need_database_url())
+            migrate(Settings.from_env().need_database_url(), say=_say)
     except RollcallError as error:
         print(f"rollcall: {error}", file=sys.stderr)
         return 1

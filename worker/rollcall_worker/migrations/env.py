@@ -5,12 +5,10 @@ none.
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from rollcall_shared.tables import SCHEMA, metadata
-
-LOCK_TIMEOUT_SECONDS = 5
-"""A migration that cannot get its lock gives up rather than queue every worker behind it."""
+from rollcall_worker.migrations.locking import CAUTION
 
 
 def run() -> None:
@@ -22,13 +20,14 @@ def run() -> None:
         include_schemas=True,
         literal_binds=connection is None,
         dialect_name=None if connection else "postgresql",
+        # what is done need not be done again when a later one meets a lock
+        transaction_per_migration=True,
     )
     with context.begin_transaction():
         if connection is None:
             context.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        else:
-            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+            for setting in CAUTION:
+                context.execute(setting)
         context.run_migrations()
 
 
