@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
-from rollcall.demo.world import World, first_difference
+from rollcall.demo.world import World, differences, first_difference
 from rollcall_shared.codec import encode
 from rollcall_shared.jobs import (
     BulkDelete,
@@ -28,6 +29,8 @@ from rollcall_shared.stamps import moment
 
 _PLACE: Final = re.compile(r"(\w+)\['([^']*)'\]")
 _SHOWN_CHARACTERS: Final = 300
+_LOOKED_AT: Final = 200
+"""Differences; each is held against all jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,21 @@ class Difference:
 def difference(reference: World, postgres: World, jobs: Sequence[Job]) -> Difference | None:
     """The first difference, or None: all is equal."""
     what = first_difference(reference, postgres)
-    if what is None:
-        return None
+    return None if what is None else _told(what, reference, postgres, jobs)
+
+
+def smallest_difference(reference: World, postgres: World, jobs: Sequence[Job]) -> Difference | None:
+    """Of the first differences, one each of `_LOOKED_AT` users at most, the one that the fewest jobs have to do with;
+    or None: all is equal.
+    """
+    of_users = {
+        _user_of(what, reference, postgres): what for what in islice(differences(reference, postgres), _LOOKED_AT)
+    }
+    found = [_told(what, reference, postgres, jobs) for what in of_users.values()]
+    return min(found, key=lambda difference: len(difference.jobs), default=None)
+
+
+def _told(what: str, reference: World, postgres: World, jobs: Sequence[Job]) -> Difference:
     family = _family(_user_of(what, reference, postgres), jobs)
     touching = sorted((job for job in jobs if family & named(job)), key=lambda job: (job.occurred_at, job.id))
     return Difference(what, tuple(map(_shown, touching)))

@@ -13,6 +13,7 @@ from rollcall_shared.jobs import (
     Delete,
     Identify,
     Job,
+    Mark,
     Merge,
     SetChannelData,
     SetPreferences,
@@ -24,10 +25,12 @@ from rollcall_shared.jobs import (
 from rollcall_shared.stamps import moment
 
 
-def play(rollcall: Rollcall, job: Job) -> None:
-    """Make the call that sends `job`."""
+def play(rollcall: Rollcall, job: Job, *, stamped: bool = True) -> None:
+    """Make the call that sends `job`; unless `stamped` it happens when the face's clock says."""
     users = rollcall.users
-    when: dict[str, Any] = {"job_id": job.id, "occurred_at": moment(job.occurred_at)}
+    when: dict[str, Any] = {"job_id": job.id}
+    if stamped:
+        when["run_at" if job.deferred else "occurred_at"] = moment(job.occurred_at)
     match job:
         case Identify(user=user):
             told = flat(user)
@@ -39,7 +42,8 @@ def play(rollcall: Rollcall, job: Job) -> None:
         case BulkDelete():
             users.bulk_delete(job.user_ids, **when)
         case Merge():
-            users.merge(job.primary_id, job.secondary_id, **when)
+            choices: dict[str, Any] = {"keep_opt_outs": job.keep_opt_outs, "unite_tokens": job.unite_tokens}
+            users.merge(job.primary_id, job.secondary_id, **choices, **when)
         case SetPreferences():
             users.set_preferences(job.user_id, job.set_id, _plain(job.settings), **when)
         case UnsetPreferences():
@@ -58,8 +62,11 @@ def play(rollcall: Rollcall, job: Job) -> None:
                 data=job.data,
                 tenant=job.tenant,
                 channels=job.channels,
+                categories=job.categories,
                 **when,
             )
+        case Mark():
+            rollcall.messages.mark(job.message_ids, job.mark, **when)
         case _:
             raise NotImplementedError(f"the face has no call for {job.kind}")
 

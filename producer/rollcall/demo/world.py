@@ -48,9 +48,13 @@ _ABSENT: Final = object()
 
 def first_difference(a: World, b: World) -> str | None:
     """The first place where two worlds differ, and what each has there; or None. Unlike `==`, tells `true` from 1."""
+    return next(differences(a, b), None)
+
+
+def differences(a: World, b: World) -> Iterator[str]:
+    """Every such place, in order."""
     for path, left, right in _differences("", a, b):
-        return f"{path}: {_shown(left)} != {_shown(right)}"
-    return None
+        yield f"{path}: {_shown(left)} != {_shown(right)}"
 
 
 def _differences(path: str, a: object, b: object) -> Iterator[tuple[str, object, object]]:

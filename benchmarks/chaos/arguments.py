@@ -1,0 +1,63 @@
+"""The command line of the chaos run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.chaos.kinds import KINDS
+
+TRANSPORTS: Final = ("own", "stock")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arguments:
+    """What was asked for."""
+
+    seed: int
+    jobs: int
+    seconds: float
+    every: float
+    kinds: frozenset[str]
+    transport: str
+    as_json: bool
+    logs: Path | None
+
+
+def parse(arguments: Sequence[str]) -> Arguments:
+    """Read the command line; ends the program with a message when it cannot be used."""
+    kinds = "\n".join(f"  {name:15} {kind.says}" for name, kind in KINDS.items())
+    parser = argparse.ArgumentParser(
+        prog="./run chaos",
+        description="Send random jobs through real workers while everything is killed, cut and restarted, and hold all "
+        "that Postgres shows at the end against a plain reference. Starts its own servers. Exit code 1 unless equal.",
+        epilog=f"kinds of faults:\n{kinds}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same jobs and faults (1)")
+    parser.add_argument("--jobs", type=int, default=10_000, help="distinct jobs, each sent 1.5 times (10,000)")
+    parser.add_argument("--minutes", type=float, default=1.0, help="time over which they are sent (1)")
+    parser.add_argument("--every", type=float, default=1.5, metavar="SECONDS", help="between two faults (1.5)")
+    parser.add_argument("--faults", metavar="KINDS", help="only these, with commas; or none")
+    parser.add_argument("--transport", choices=TRANSPORTS, default="own", help="how workers take jobs from Valkey")
+    parser.add_argument("--json", action="store_true", help="one JSON object, last on stdout; the rest to stderr")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep plans, journals and logs here")
+    given = parser.parse_args(arguments)
+    wanted = set(KINDS) if given.faults is None else {kind for kind in given.faults.split(",") if kind != "none"}
+    if unknown := wanted - set(KINDS):
+        parser.error(f"no such kind of fault: {', '.join(sorted(unknown))}")
+    if given.jobs < 1 or given.minutes <= 0 or given.every <= 0:
+        parser.error("jobs, minutes and seconds must be more than 0")
+    return Arguments(
+        seed=given.seed,
+        jobs=given.jobs,
+        seconds=given.minutes * 60,
+        every=given.every,
+        kinds=frozenset(wanted),
+        transport=given.transport,
+        as_json=given.json,
+        logs=given.logs,
+    )

@@ -1,0 +1,184 @@
+"""How each kind of fault is dealt. A blow returns what takes it back, where something must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+import redis
+from benchmarks.chaos.crew import Crew
+from benchmarks.chaos.schedule import Fault
+from benchmarks.chaos.stage import Stage
+
+_CUT_BYTES: Final = 2_000
+"""A cut comes within so many bytes: in the middle of a job, of an answer, or before it."""
+_WRITTEN: Final = ("jobs", "users", "sightings", "choices", "endings", "spans", "triggers", "activities", "messages")
+_OUTBOX: Final = "rollcall_outbox"
+_IMPATIENT: Final = "200ms"
+_KICK: Final = """
+SELECT pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND random() < %s
+"""
+_FULL: Final = """
+CREATE OR REPLACE FUNCTION rollcall_chaos_full() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+END $$
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """What blows fall on."""
+
+    stage: Stage
+    crew: Crew
+
+
+Undo = Callable[[], object]
+Blow = Callable[[Struck, Fault], Undo | None]
+
+
+def strike(struck: Struck, fault: Fault) -> Undo | None:
+    """Let the fault happen. The first part of it, if there is an `Undo` to follow when it has lasted.
+
+    Raises:
+        psycopg.Error, redis.RedisError: it could not be dealt, for the server does not answer.
+    """
+    return BLOWS[fault.kind](struck, fault)
+
+
+def _kill(struck: Struck, fault: Fault) -> None:
+    struck.crew.kill(fault.target, back_in=fault.lasts)
+
+
+def _kill_child(struck: Struck, fault: Fault) -> None:
+    struck.crew.kill_child(fault.target, fault.choice)
+
+
+def _freeze(struck: Struck, fault: Fault) -> Undo:
+    struck.crew.freeze(fault.target)
+    return lambda: struck.crew.thaw(fault.target)
+
+
+def _stop(struck: Struck, fault: Fault) -> None:
+    struck.crew.tell_to_stop(fault.target)
+
+
+def _cut_valkey(struck: Struck, fault: Fault) -> None:
+    struck.stage.valkey.cut(int(fault.choice * _CUT_BYTES))
+
+
+def _kick_valkey(struck: Struck, fault: Fault) -> None:
+    with struck.stage.redis() as client:
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+def _stall_valkey(struck: Struck, fault: Fault) -> Undo:
+    struck.stage.valkey.stall()
+    return struck.stage.valkey.flow
+
+
+def _crash_valkey(struck: Struck, fault: Fault) -> Undo:
+    struck.stage.servers.valkey.kill()
+    return struck.stage.servers.valkey.start
+
+
+def _lose_valkey(struck: Struck, fault: Fault) -> Undo:
+    struck.stage.servers.valkey.kill()
+    struck.stage.forget_jobs()
+    return struck.stage.servers.valkey.start
+
+
+def _cut_postgres(struck: Struck, fault: Fault) -> None:
+    struck.stage.postgres.cut(int(fault.choice * _CUT_BYTES))
+
+
+def _kick_postgres(struck: Struck, fault: Fault) -> None:
+    with struck.stage.connect() as connection:
+        connection.execute(_KICK, [2 * fault.choice])
+
+
+def _stall_postgres(struck: Struck, fault: Fault) -> Undo:
+    struck.stage.postgres.stall()
+    return struck.stage.postgres.flow
+
+
+def _crash_postgres(struck: Struck, fault: Fault) -> Undo:
+    struck.stage.servers.postgres.stop(immediate=True)
+    return struck.stage.servers.postgres.start
+
+
+def _full_disk(struck: Struck, fault: Fault) -> Undo:
+    tables = (*(f"rollcall.{table}" for table in _WRITTEN), _OUTBOX)
+    table = tables[int(fault.choice * len(tables))]
+    with struck.stage.connect(application=table == _OUTBOX) as connection:
+        connection.execute(_FULL)
+        connection.execute(
+            f"CREATE TRIGGER rollcall_chaos_full BEFORE INSERT OR UPDATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION rollcall_chaos_full()"
+        )
+
+    def make_room() -> None:
+        with struck.stage.connect(application=table == _OUTBOX) as connection:
+            connection.execute("DROP FUNCTION rollcall_chaos_full CASCADE")
+
+    return make_room
+
+
+def _lock_tables(struck: Struck, fault: Fault) -> Undo:
+    table = _WRITTEN[int(fault.choice * len(_WRITTEN))]
+    holder = struck.stage.connect()
+    _set_impatience(holder, _IMPATIENT)
+    holder.autocommit = False
+    with suppress(psycopg.errors.LockNotAvailable):
+        holder.execute(f"LOCK TABLE rollcall.{table} IN EXCLUSIVE MODE")
+
+    def unlock() -> None:
+        holder.close()
+        with struck.stage.connect() as connection:
+            _set_impatience(connection, None)
+
+    return unlock
+
+
+def _set_impatience(connection: psycopg.Connection, timeout: str | None) -> None:
+    """For all statements of all others, whose connections are cut to make it so."""
+    (database,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+    verb = f"SET statement_timeout = '{timeout}'" if timeout else "RESET statement_timeout"
+    connection.execute(f'ALTER DATABASE "{database}" {verb}')
+    connection.execute(_KICK, [2])
+
+
+def _skew(struck: Struck, fault: Fault) -> None:
+    """The plan has it already: the producer's clock is what the plan says."""
+
+
+BLOWS: Final[Mapping[str, Blow]] = {
+    "kill-worker": _kill,
+    "kill-child": _kill_child,
+    "freeze-worker": _freeze,
+    "stop-worker": _stop,
+    "kill-upkeep": _kill,
+    "kill-relay": _kill,
+    "cut-valkey": _cut_valkey,
+    "kick-valkey": _kick_valkey,
+    "stall-valkey": _stall_valkey,
+    "crash-valkey": _crash_valkey,
+    "lose-valkey": _lose_valkey,
+    "cut-postgres": _cut_postgres,
+    "kick-postgres": _kick_postgres,
+    "stall-postgres": _stall_postgres,
+    "crash-postgres": _crash_postgres,
+    "full-disk": _full_disk,
+    "lock-tables": _lock_tables,
+    "skew-clock": _skew,
+}
+
+UNREACHED: Final = (psycopg.Error, redis.RedisError)
+"""What a blow says of a server that another one has struck."""

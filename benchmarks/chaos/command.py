@@ -1,0 +1,117 @@
+"""`./run chaos` from its arguments to its exit code."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from benchmarks.chaos import report
+from benchmarks.chaos.arguments import Arguments, parse
+from benchmarks.chaos.crew import Crew
+from benchmarks.chaos.plan import Act, make_plan
+from benchmarks.chaos.run import Run, run
+from benchmarks.chaos.schedule import Fault
+from benchmarks.chaos.stage import Stage
+from benchmarks.chaos.verdict import judge
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from rollcall.cli.stopping import Stopped, Stopping, stopping_on_signals
+from rollcall.local import ServerFailed
+
+_err = Console(stderr=True)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run, judge, and show. 0: equal, and no promise broken; 1: not."""
+    arguments = parse(sys.argv[1:] if given is None else given)
+    folder = arguments.logs or Path(tempfile.mkdtemp(prefix="rollcall-chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    good = False
+    try:
+        with stopping_on_signals() as stopping:
+            good = _run(arguments, folder, stopping)
+    except Stopped as stopped:
+        _say("stopped")
+        return stopped.exit_code
+    except ServerFailed as error:
+        _err.print(f"[bold red]chaos:[/] {escape(str(error))}", highlight=False)
+    finally:
+        if good and arguments.logs is None:
+            shutil.rmtree(folder)
+        else:
+            _say(f"plans, journals and logs are in {folder}")
+    return 0 if good else 1
+
+
+def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> bool:
+    _say(
+        f"seed {arguments.seed}: {arguments.jobs} jobs over {arguments.seconds:.0f} s, {arguments.transport} transport"
+    )
+    plan = partial(
+        make_plan,
+        seed=arguments.seed,
+        jobs=arguments.jobs,
+        seconds=arguments.seconds,
+        kinds=arguments.kinds,
+        every=arguments.every,
+    )
+    with Stage(folder) as stage, _watching(arguments.jobs, stopping) as watching:
+        crew = Crew({**stage.environment, "ROLLCALL_TRANSPORT": arguments.transport}, folder)
+        try:
+            done = run(stage, crew, lambda begin: plan(begin=begin), watching)
+        finally:
+            crew.stop()
+    return _show(done, arguments)
+
+
+def _show(done: Run, arguments: Arguments) -> bool:
+    verdict = judge(done.evidence)
+    report.show(done, verdict, Console(stderr=arguments.as_json, width=None if _err.is_terminal else 150))
+    if arguments.as_json:
+        print(report.to_json(done, verdict), flush=True)
+    return verdict.is_equal and not done.troubles
+
+
+class _Watching:
+    """Prints the faults as they happen, below them how far it has come."""
+
+    def __init__(self, progress: Progress, task: TaskID, stopping: Stopping) -> None:
+        self._progress = progress
+        self._task = task
+        self._faults = 0
+        self.check = stopping.check
+
+    def fault(self, act: Act, fault: Fault) -> None:
+        self._faults += 1
+        self._progress.update(self._task, faults=self._faults)
+        self.said(f"{act.name} {fault}")
+
+    def said(self, line: str) -> None:
+        self._progress.console.print(f"[dim]{escape(line)}[/]", highlight=False)
+
+    def progress(self, decided: int) -> None:
+        if decided:
+            self._progress.update(self._task, completed=decided)
+
+
+@contextmanager
+def _watching(jobs: int, stopping: Stopping) -> Iterator[_Watching]:
+    columns = (
+        TextColumn("applying"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} jobs, {task.fields[faults]} faults"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_err, disable=not _err.is_terminal) as bar:
+        yield _Watching(bar, bar.add_task("", total=jobs, faults=0), stopping)
+
+
+def _say(line: str) -> None:
+    _err.print(f"[dim]{escape(line)}[/]", highlight=False)

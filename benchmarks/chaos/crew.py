@@ -1,0 +1,160 @@
+"""The processes that do the work: Celery workers, dispatchers, relays. What is killed is started again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+from benchmarks.chaos.kinds import PREFORKED, RELAYS, UPKEEPS, WORKERS
+
+from rollcall.local import ServerFailed, processes
+from rollcall.local.children import last_lines
+from rollcall.local.workers import answering
+from rollcall_shared.routing import BULK, LIVE
+
+GRACE_SECONDS: Final = 30.0
+"""What Docker Compose (as we ship it) and Kubernetes (by default) give a process that is told to stop."""
+_READY_WITHIN: Final = 90.0
+_QUEUES: Final[Mapping[str, str]] = {"live": LIVE, "bulk": BULK, "mixed": f"{LIVE},{BULK}"}
+
+
+@dataclass(slots=True)
+class _Member:
+    name: str
+    command: Sequence[str | Path]
+    process: subprocess.Popen[bytes] | None = None
+    back_at: float = 0.0
+    told_at: float | None = None
+    """When it was told to stop."""
+
+
+@dataclass(slots=True)
+class Crew:
+    """Keeps every member running until `stop`, and notes what should not have happened."""
+
+    environment: Mapping[str, str]
+    folder: Path
+    members: dict[str, _Member] = field(default_factory=dict)
+    troubles: list[str] = field(default_factory=list)
+    """Promises that were broken."""
+    stopping_seconds: list[float] = field(default_factory=list)
+    """How long each member took that was told to stop."""
+
+    def start(self) -> None:
+        """Start everybody, and return when the workers answer."""
+        commands = {name: _worker(name) for name in WORKERS}
+        commands |= {name: [sys.executable, "-m", "rollcall_worker.upkeep"] for name in UPKEEPS}
+        commands |= {name: [sys.executable, "-m", "rollcall.outbox.relay"] for name in RELAYS}
+        self.members.update({name: _Member(name, command) for name, command in commands.items()})
+        self.tend()
+        silent = {_host(name) for name in WORKERS}
+        deadline = time.monotonic() + _READY_WITHIN
+        while silent := silent - answering(self.environment["ROLLCALL_BROKER_URL"], silent):
+            self.tend()
+            if self.troubles or time.monotonic() > deadline:
+                raise ServerFailed(f"these workers do not answer: {sorted(silent)}; {'; '.join(self.troubles)}")
+
+    def tend(self) -> None:
+        """Start who should be back; see who has ended, and who ought to have."""
+        now = time.monotonic()
+        for member in self.members.values():
+            if member.process is None:
+                if now >= member.back_at:
+                    member.process = self._spawn(member.name, member.command)
+                continue
+            status = member.process.poll()
+            if status is not None:
+                self._ended(member, status, now)
+            elif member.told_at is not None and now - member.told_at > GRACE_SECONDS:
+                self.troubles.append(f"{member.name} did not stop within {GRACE_SECONDS:.0f} s")
+                self.kill(member.name)
+
+    def kill(self, name: str, *, back_in: float = 0.0) -> None:
+        """End it and its pool at once; it is back in so many seconds."""
+        member = self.members[name]
+        if member.process is not None:
+            processes.kill(member.process)
+            member.process, member.told_at = None, None
+        member.back_at = time.monotonic() + back_in
+
+    def kill_child(self, name: str, choice: float) -> bool:
+        """End one process of its pool at once; False if there is none."""
+        if not (children := self._children(name)):
+            return False
+        with suppress(psutil.NoSuchProcess):
+            children[int(choice * len(children))].kill()
+        return True
+
+    def freeze(self, name: str) -> None:
+        """Have it and its pool do nothing, and not even notice."""
+        self._signal(name, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let it go on."""
+        self._signal(name, signal.SIGCONT)
+
+    def tell_to_stop(self, name: str) -> None:
+        """As an operator does; it must end by itself within its grace, and is then started again."""
+        member = self.members[name]
+        if member.process is not None and member.told_at is None:
+            member.told_at = time.monotonic()
+            processes.ask(member.process)
+
+    def stop(self) -> None:
+        """End everybody at once."""
+        for name in self.members:
+            self.thaw(name)
+            self.kill(name)
+
+    def _ended(self, member: _Member, status: int, now: float) -> None:
+        if member.told_at is None or status != 0:
+            said = last_lines(self._log(member.name))
+            why = "after it was told to stop" if member.told_at is not None else "by itself"
+            self.troubles.append(f"{member.name} ended {why} (exit code {status}):\n{said}")
+        if member.told_at is not None:
+            self.stopping_seconds.append(now - member.told_at)
+        member.process, member.told_at, member.back_at = None, None, now
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        process = self.members[name].process
+        if process is not None:
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                for child in self._children(name):
+                    child.send_signal(number)
+                process.send_signal(number)
+
+    def _children(self, name: str) -> list[psutil.Process]:
+        process = self.members[name].process
+        if process is None or name not in PREFORKED:
+            return []
+        try:
+            return psutil.Process(process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def _spawn(self, name: str, command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
+        return processes.spawn(command, log=self._log(name), env=self.environment)
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+
+def _host(name: str) -> str:
+    return f"{name}@chaos"
+
+
+def _worker(name: str) -> list[str | Path]:
+    pool = ["prefork", "2"] if name in PREFORKED else ["threads", "2"]
+    return [
+        *(sys.executable, "-m", "celery", "-A", "benchmarks.chaos.workers:app", "worker"),
+        *("--pool", pool[0], "--concurrency", pool[1], "--queues", _QUEUES[name.partition("-")[0]]),
+        *("--hostname", _host(name), "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
+    ]

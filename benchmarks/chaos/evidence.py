@@ -1,0 +1,94 @@
+"""What came of it: everything that the producers noted and that Postgres shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from benchmarks.chaos.plan import GATHERING, Plan
+from benchmarks.chaos.sendings import read_journal
+from benchmarks.chaos.stage import Stage
+
+from rollcall.demo.compare import read_world
+from rollcall.demo.world import World
+from rollcall.reading.database import Database
+from rollcall_shared.jobs import Job
+
+_REPEATED: Final = """
+SELECT job_id FROM rollcall.activities GROUP BY job_id, recipient HAVING count(*) > 1
+UNION
+SELECT job_id FROM rollcall.messages GROUP BY job_id, recipient, channel HAVING count(*) > 1
+"""
+_MARKS: Final = "SELECT id::text, seen, read, archived FROM rollcall.owned_messages WHERE seen + read + archived > 0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What the ledger says of a job."""
+
+    state: str
+    duplicates: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """All that is known at the end."""
+
+    jobs: tuple[Job, ...]
+    """What should have been applied: distinct, each confirmed by Redis or committed to an outbox."""
+    confirmed: int
+    """Deliveries."""
+    to_redis: Mapping[str, int]
+    """Of each job, the deliveries that Redis confirmed to a producer."""
+    withdrawn: frozenset[str] = frozenset()
+    ledger: Mapping[str, Decision] = field(default_factory=dict)
+    dead: Mapping[str, str] = field(default_factory=dict)
+    """Id and code of each dead letter."""
+    repeated: frozenset[str] = frozenset()
+    """Jobs of which there are two activities of one recipient, or two messages to one on one channel."""
+    world: World
+    marks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Of messages that belong to somebody, the marks they bear."""
+
+
+def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
+    """Read it all."""
+    to_redis: Counter[str] = Counter()
+    sent = 0
+    known = {job.id: job for job in plan.jobs}
+    confirmed: set[str] = set()
+    for journal in journals:
+        for job in read_journal(journal):
+            sent += 1
+            confirmed.add(job.id)
+            if GATHERING in journal.name:
+                known[job.id] = job
+            if "outbox" not in journal.name:
+                to_redis[job.id] += 1
+    with stage.connect() as connection:
+        ledger = connection.execute("SELECT id, state, duplicates FROM rollcall.jobs").fetchall()
+        dead = connection.execute("SELECT id, code FROM rollcall.dead_letters").fetchall()
+        repeated = connection.execute(_REPEATED).fetchall()
+        marked = connection.execute(_MARKS).fetchall()
+    database = Database(stage.database_url)
+    try:
+        world = read_world(database)
+    finally:
+        database.close()
+    return Evidence(
+        jobs=tuple(job for job in known.values() if job.id in confirmed),
+        confirmed=sent,
+        to_redis=to_redis,
+        withdrawn=plan.withdrawn,
+        ledger={id_: Decision(state=state, duplicates=duplicates) for id_, state, duplicates in ledger},
+        dead=dict(dead),
+        repeated=frozenset(job_id for (job_id,) in repeated),
+        world=world,
+        marks={
+            id_: frozenset(name for name, is_set in zip(("seen", "read", "archived"), marks, strict=True) if is_set)
+            for id_, *marks in marked
+        },
+    )

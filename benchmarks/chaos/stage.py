@@ -1,0 +1,134 @@
+"""Where it happens: a Postgres and a Valkey of our own behind proxies, two databases, and a way in for ourselves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+from benchmarks.chaos.proxy import Proxy
+
+from rollcall.local import Servers
+from rollcall.outbox import create_table
+from rollcall_shared.routing import QUEUES
+
+_APPLICATION: Final = "app"
+_UNACKED: Final = "unacked"
+"""The hash in which both transports keep what workers hold."""
+_NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
+
+
+class Stage:
+    """Real servers, durable: what they have confirmed outlives their being killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.servers = Servers(durable=True, append_only=True)
+        self._undo = ExitStack()
+
+    def start(self) -> Self:
+        """Start the servers, migrate, make the outbox, open the proxies."""
+        self._undo.enter_context(self.servers)
+        database_url = self.servers.database_url
+        subprocess.run(
+            [sys.executable, "-m", "rollcall_worker.migrate"],
+            env=os.environ | {"ROLLCALL_DATABASE_URL": database_url},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {_APPLICATION}")
+        with psycopg.connect(self.application_url) as connection:
+            create_table(connection.execute)
+        self.postgres = Proxy(self.servers.postgres.port)
+        self.valkey = Proxy(self.servers.valkey.port)
+        self._undo.callback(self.valkey.close)
+        self._undo.callback(self.postgres.close)
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """Rollcall's database, past the proxy."""
+        return self.servers.database_url
+
+    @property
+    def application_url(self) -> str:
+        """The database with the outbox, past the proxy."""
+        return urlsplit(self.servers.database_url)._replace(path=f"/{_APPLICATION}").geturl()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What processes need to find the stage, through the proxies."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "ROLLCALL_"))}
+        return {
+            **inherited,
+            "ROLLCALL_DATABASE_URL": _through(self.postgres, self.database_url),
+            "ROLLCALL_OUTBOX_URL": _through(self.postgres, self.application_url),
+            "ROLLCALL_BROKER_URL": _through(self.valkey, self.servers.broker_url),
+            "ROLLCALL_RESEND_SECONDS": "3",
+            # nothing settles: what comes too late for an erasure is another matter (see the README on erasure)
+            "ROLLCALL_SETTLING_HOURS": str(10 * 365 * 24),
+        }
+
+    def connect(self, *, application: bool = False) -> psycopg.Connection:
+        """A connection of our own, that no timeout we set for others holds for."""
+        url = self.application_url if application else self.database_url
+        return psycopg.connect(url, autocommit=True, options=_NO_LIMIT, connect_timeout=5)
+
+    def redis(self) -> redis.Redis:
+        """A client of our own."""
+        return redis.Redis.from_url(self.servers.broker_url, socket_timeout=5)
+
+    def forget_jobs(self) -> None:
+        """Take away what the Valkey that was killed has kept."""
+        for path in self.servers.valkey.home.glob("appendonly*"):
+            shutil.rmtree(path)
+
+    def backlog(self) -> dict[str, int]:
+        """How much is not done yet, by where it is.
+
+        Raises:
+            psycopg.Error, redis.RedisError: a server is not there.
+        """
+        with self.connect() as connection, self.connect(application=True) as application, self.redis() as client:
+            return {
+                **{queue: _int(client.llen(queue)) for queue in QUEUES},
+                _UNACKED: _int(client.hlen(_UNACKED)),
+                "deferred": _count(connection, "rollcall.deferred"),
+                "outbox": _count(application, "rollcall_outbox"),
+            }
+
+    def stop(self) -> None:
+        """Stop all of it. Idempotent."""
+        self._undo.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _through(proxy: Proxy, url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{proxy.port}")).geturl()
+
+
+def _count(connection: psycopg.Connection, table: str) -> int:
+    (number,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
+    return int(number)
+
+
+def _int(answer: object) -> int:
+    assert isinstance(answer, int)
+    return answer

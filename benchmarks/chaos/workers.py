@@ -1,0 +1,14 @@
+"""The workers' Celery application as we ship it, with leases short enough to be outlasted."""
+
+from __future__ import annotations
+
+from benchmarks.chaos.kinds import LEASE_SECONDS
+
+from rollcall_worker.app import app
+
+app.conf.broker_transport_options = app.conf.broker_transport_options | {
+    "visibility_timeout": LEASE_SECONDS,
+    "unacked_restore_interval": 1,
+}
+
+__all__ = ["app"]

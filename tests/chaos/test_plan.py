@@ -1,0 +1,143 @@
+"""What will happen in a chaos run follows from the seed alone, and is as mean as it is meant to be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from benchmarks.chaos.arguments import parse
+from benchmarks.chaos.kinds import KINDS
+from benchmarks.chaos.plan import GATHERING, SKEWED, WITH_OUTBOXES, Plan, make_plan
+from benchmarks.chaos.sendings import Way
+
+from rollcall import Rollcall
+from rollcall.demo.playing import play
+from rollcall_shared.codec import digest, encode
+from rollcall_shared.jobs import KINDS as JOB_KINDS
+from rollcall_shared.jobs import Job
+
+BEGIN = 1_795_000_000_000_000
+
+
+def plan(*, seed: int = 1, jobs: int = 2_000, seconds: float = 90, kinds: frozenset[str] = frozenset(KINDS)) -> Plan:
+    return make_plan(seed=seed, jobs=jobs, seconds=seconds, kinds=kinds, every=1, begin=BEGIN)
+
+
+def test_the_same_seed_makes_the_same_jobs_deliveries_and_faults() -> None:
+    assert plan() == plan()
+
+
+def test_another_seed_makes_others() -> None:
+    one, other = plan(), plan(seed=2)
+
+    assert one.jobs != other.jobs
+    assert list(one.faults) != list(other.faults)
+
+
+def test_every_kind_of_job_and_of_fault_occurs() -> None:
+    assert {job.kind for job in plan().jobs} == set(JOB_KINDS)
+    assert {fault.kind for fault in plan().faults} == set(KINDS)
+
+
+def test_merges_and_deletes_are_frequent_and_few_users_busy() -> None:
+    jobs = plan().jobs
+    kinds = Counter(job.kind for job in jobs)
+    users = Counter(job.user.id for job in jobs if job.kind == "identify")
+
+    assert kinds["merge"] > len(jobs) / 15
+    assert kinds["delete"] > len(jobs) / 20
+    assert sum(times for _, times in users.most_common(len(users) // 10)) > len(jobs) / 15
+
+
+def test_a_job_is_sent_one_and_a_half_times_on_average_in_another_order_than_it_happened() -> None:
+    made = plan()
+    sent = [
+        sending.job
+        for act in made.acts
+        for producer, sendings in act.sendings.items()
+        if producer != GATHERING
+        for sending in sendings
+        if sending.way is not Way.WITHDRAWN
+    ]
+
+    assert 1.4 < len(sent) / len(made.jobs) < 1.6
+    assert {job.id for job in sent} == {job.id for job in made.jobs}
+    in_order = sum(one.occurred_at <= other.occurred_at for one, other in pairwise(sent))
+    assert 0.4 < in_order / len(sent) < 0.6
+
+
+def test_nothing_strikes_twice_at_a_time() -> None:
+    for act in plan().acts:
+        struck: dict[str, float] = {}
+        for fault in act.faults:
+            assert fault.at > struck.get(fault.target, 0.0)
+            struck[fault.target] = fault.at + fault.lasts
+
+
+def test_only_what_is_in_an_outbox_is_sent_while_valkey_may_lose_everything() -> None:
+    every, outbox = plan().acts
+
+    assert "lose-valkey" not in {fault.kind for fault in every.faults}
+    assert outbox.sendings.keys() == set(WITH_OUTBOXES)
+
+
+def test_the_faults_that_were_asked_for_are_the_ones_that_happen() -> None:
+    killing = plan(kinds=frozenset({"kill-worker"}))
+    losing = plan(kinds=frozenset({"lose-valkey"}))
+
+    assert [act.name for act in killing.acts] == ["all"]
+    assert {fault.kind for fault in killing.faults} == {"kill-worker"}
+    assert [act.name for act in losing.acts] == ["outbox"]
+    assert {fault.kind for fault in losing.faults} == {"lose-valkey"}
+    assert list(plan(kinds=frozenset()).faults) == []
+
+
+def test_one_clock_is_minutes_off_and_steps() -> None:
+    (every, _) = plan().acts
+    off = [
+        (sending.job.occurred_at - BEGIN) / 60_000_000 - sending.at / 60
+        for sending in every.sendings[SKEWED]
+        if sending.way is Way.BY_CLOCK
+    ]
+
+    assert max(off) - min(off) > 1
+    assert all(-10 < minutes < 5 for minutes in off)
+
+
+def test_what_a_transaction_withdrew_is_no_job_of_the_run() -> None:
+    made = plan()
+
+    assert made.withdrawn
+    assert not made.withdrawn & {job.id for job in made.jobs}
+
+
+class _Keeping:
+    def __init__(self) -> None:
+        self.kept: list[Job] = []
+
+    def send(self, job: Job) -> None:
+        self.kept.append(job)
+
+    def close(self) -> None: ...
+
+
+def test_the_face_sends_every_job_as_it_is_planned() -> None:
+    jobs = plan(jobs=600).jobs
+    sender = _Keeping()
+    rollcall = Rollcall(sender=sender, clock=lambda: BEGIN)
+
+    for job in jobs:
+        play(rollcall, job)
+
+    assert [(job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in sender.kept] == [
+        (job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in jobs
+    ]
+
+
+def test_a_kind_of_fault_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--faults", "kill-worker,flood"])
+
+    assert ended.value.code == 2
+    assert "no such kind of fault: flood" in capsys.readouterr().err

@@ -1,0 +1,122 @@
+"""The network of a chaos run passes everything on, until it is told otherwise."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from benchmarks.chaos.proxy import Proxy
+
+from rollcall.local.ports import LOOPBACK
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """Before a server that says everything back."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        threading.Thread(target=_echo, args=(server,), daemon=True).start()
+        proxy = Proxy(server.getsockname()[1])
+        yield proxy
+        proxy.close()
+
+
+def _echo(server: socket.socket) -> None:
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            while data := connection.recv(65_536):
+                connection.sendall(data)
+
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+
+def connected(proxy: Proxy) -> socket.socket:
+    client = socket.create_connection((LOOPBACK, proxy.port), timeout=10)
+    client.sendall(b"hello")
+    assert exactly(client, 5) == b"hello"
+    return client
+
+
+def exactly(client: socket.socket, number: int) -> bytes:
+    with client.makefile("rb") as stream:
+        return stream.read(number)
+
+
+def read_all(client: socket.socket) -> bytes:
+    read = b""
+    try:
+        while data := client.recv(65_536):
+            read += data
+    except ConnectionError:
+        pass
+    return read
+
+
+def test_it_passes_all_bytes_on(proxy: Proxy) -> None:
+    sent = bytes(range(256)) * 4_000
+
+    with connected(proxy) as client:
+        threading.Thread(target=client.sendall, args=(sent,), daemon=True).start()
+
+        assert exactly(client, len(sent)) == sent
+
+
+def test_a_cut_strikes_every_connection_after_so_many_bytes(proxy: Proxy) -> None:
+    with connected(proxy) as one, connected(proxy) as other:
+        proxy.cut(7)
+        _settled(proxy)
+        for client in (one, other):
+            client.sendall(b"four")  # and four come back: three of them are left
+
+            assert read_all(client) == b"fou"
+
+
+def test_a_cut_at_once_waits_for_nothing(proxy: Proxy) -> None:
+    with connected(proxy) as client:
+        proxy.cut(0)
+
+        assert read_all(client) == b""
+
+
+def test_after_a_cut_there_are_new_connections(proxy: Proxy) -> None:
+    proxy.cut(0)
+
+    connected(proxy).close()
+
+
+def test_while_stalled_nothing_comes_and_nothing_is_lost(proxy: Proxy) -> None:
+    with connected(proxy) as client:
+        proxy.stall()
+        _settled(proxy)
+        client.sendall(b"late")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(4)
+
+        proxy.flow()
+
+        client.settimeout(10)
+        assert exactly(client, 4) == b"late"
+
+
+def test_a_server_that_is_down_ends_the_connection() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+    proxy = Proxy(port)
+
+    with socket.create_connection((LOOPBACK, proxy.port), timeout=10) as client:
+        assert read_all(client) == b""
+    proxy.close()
+
+
+def _settled(proxy: Proxy) -> None:
+    """What the proxy was told before has happened."""
+    done = threading.Event()
+    proxy._loop.call_soon_threadsafe(done.set)
+    assert done.wait(10)

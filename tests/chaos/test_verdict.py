@@ -1,0 +1,161 @@
+"""The judge of a chaos run can find against it: each way to be wrong is reported as what it is."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from benchmarks.chaos.evidence import Decision, Evidence
+from benchmarks.chaos.verdict import judge, marks_after
+from tests.support.builders import delete, identify, mark, merge, trigger, user
+
+from rollcall.demo.oracle import oracle
+from rollcall_shared.jobs import Job
+from rollcall_shared.rowids import message_id
+
+MESSAGE = message_id("hello", "ann", "in_app")
+JOBS: tuple[Job, ...] = (
+    identify("ann", at=1, job="ann", plan="pro"),
+    identify("guest", at=1, job="guest", city="Oslo"),
+    identify("gone", at=1, job="gone"),
+    trigger("hello", [user("ann")], at=2, job="hello", actor="gone"),
+    mark([MESSAGE], "read", at=3, job="read"),
+    merge("ann", "guest", at=4, job="merge"),
+    delete("gone", at=5, job="delete"),
+)
+
+
+def as_it_should_be(jobs: tuple[Job, ...] = JOBS) -> Evidence:
+    return Evidence(
+        jobs=jobs,
+        confirmed=len(jobs) + 1,
+        to_redis={"ann": 2, "hello": 1},
+        withdrawn=frozenset({"withdrawn"}),
+        ledger={job.id: Decision(state="applied", duplicates=job.id == "ann") for job in jobs},
+        world=copy.deepcopy(oracle(jobs)),
+        marks=marks_after(jobs),
+    )
+
+
+def test_what_should_come_of_the_jobs_is_found_equal() -> None:
+    verdict = judge(as_it_should_be())
+
+    assert verdict.is_equal
+    assert verdict.difference is None
+
+
+def test_a_job_without_a_decision_is_lost() -> None:
+    evidence = as_it_should_be()
+
+    verdict = judge(replace(evidence, ledger={id_: found for id_, found in evidence.ledger.items() if id_ != "hello"}))
+
+    assert verdict.lost == ("hello",)
+    assert not verdict.is_equal
+
+
+def test_a_further_delivery_that_reached_no_worker_is_lost() -> None:
+    verdict = judge(replace(as_it_should_be(), to_redis={"ann": 3, "hello": 1}))
+
+    assert verdict.lost == ()
+    assert verdict.lost_again == ("ann",)
+    assert not verdict.is_equal
+
+
+def test_a_job_that_left_two_rows_in_one_place_was_applied_twice() -> None:
+    verdict = judge(replace(as_it_should_be(), repeated=frozenset({"hello"})))
+
+    assert verdict.applied_twice == ("hello",)
+    assert not verdict.is_equal
+
+
+def test_a_job_that_was_applied_and_is_dead_was_decided_twice() -> None:
+    verdict = judge(replace(as_it_should_be(), dead={"ann": "failed"}))
+
+    assert verdict.applied_twice == ("ann",)
+    assert verdict.undone == ("ann",)
+
+
+def test_a_job_that_is_still_deferred_is_not_done() -> None:
+    evidence = as_it_should_be()
+
+    verdict = judge(replace(evidence, ledger={**evidence.ledger, "ann": Decision(state="deferred", duplicates=1)}))
+
+    assert verdict.undone == ("ann",)
+    assert not verdict.is_equal
+
+
+def test_a_job_of_a_transaction_that_was_rolled_back_must_not_be_decided() -> None:
+    evidence = as_it_should_be()
+
+    verdict = judge(replace(evidence, ledger={**evidence.ledger, "withdrawn": Decision(state="applied")}))
+
+    assert verdict.strays == ("withdrawn",)
+    assert not verdict.is_equal
+
+
+@pytest.mark.parametrize("ended", ["gone", "guest"], ids=["deleted", "merged away"])
+def test_a_user_who_was_ended_and_is_there_is_resurrected(ended: str) -> None:
+    evidence = as_it_should_be()
+    evidence.world["users"][ended] = evidence.world["users"]["ann"]
+
+    verdict = judge(evidence)
+
+    assert verdict.resurrected == (ended,)
+    assert not verdict.is_equal
+
+
+def test_a_user_that_nobody_ended_and_nobody_told_of_is_a_difference_only() -> None:
+    evidence = as_it_should_be()
+    evidence.world["users"]["stranger"] = evidence.world["users"]["ann"]
+
+    verdict = judge(evidence)
+
+    assert verdict.resurrected == ()
+    assert verdict.difference is not None
+    assert "users['stranger']" in verdict.difference.what
+
+
+def _wrong_property(world: Any) -> None:
+    world["users"]["ann"]["properties"]["plan"] = "free"
+
+
+def _wrong_owner(world: Any) -> None:
+    next(iter(world["activities"].values()))["owner"] = "guest"
+
+
+def _no_redirect(world: Any) -> None:
+    del world["merged"]["guest"]
+
+
+@pytest.mark.parametrize("spoil", [_wrong_property, _wrong_owner, _no_redirect])
+def test_each_table_is_compared(spoil: Any) -> None:
+    evidence = as_it_should_be()
+    spoil(evidence.world)
+
+    verdict = judge(evidence)
+
+    assert verdict.difference is not None
+    assert not verdict.is_equal
+
+
+def test_a_mark_that_is_missing_is_a_difference() -> None:
+    verdict = judge(replace(as_it_should_be(), marks={}))
+
+    assert verdict.difference is not None
+    assert "['marks']" in verdict.difference.what
+
+
+def test_of_many_differences_the_one_with_the_fewest_jobs_is_shown_with_them() -> None:
+    jobs = (*JOBS, identify("bo", at=1, job="bo", plan="pro"))
+    evidence = as_it_should_be(jobs)
+    for name in ("ann", "bo"):
+        evidence.world["users"][name]["properties"]["plan"] = "free"
+
+    verdict = judge(evidence)
+
+    assert verdict.difference is not None
+    assert verdict.difference.what == "users['bo']['properties']['plan']: 'pro' != 'free'"
+    assert len(verdict.difference.jobs) == 1
+    assert '"id":"bo"' in verdict.difference.jobs[0]
