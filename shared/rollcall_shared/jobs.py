@@ -44,9 +44,10 @@ class Telling(_Frozen):
     """What is told about one user. Keys that are not in `traits` stay as they are; `null` is a value."""
 
     id: UserId
-    traits: Traits = {}
-    preferences: dict[Key, PreferenceSettings] = {}
-    channel_data: dict[Key, JsonObject] = {}
+    # by factories, which cost nothing; of a `{}` here each user gets a deep copy, for as much as all the rest
+    traits: Traits = Field(default_factory=dict)
+    preferences: dict[Key, PreferenceSettings] = Field(default_factory=dict)
+    channel_data: dict[Key, JsonObject] = Field(default_factory=dict)
 
 
 class _Job(_Frozen):

@@ -14,6 +14,7 @@ from rollcall_shared.limits import NESTING, NUMBER_BITS
 
 _COMMON: Final = 1 << 63
 """Numbers below are told to be small enough without counting their bits."""
+_CONTAINERS: Final = (dict, list, tuple)
 
 
 def text_problem(text: str) -> str | None:
@@ -51,9 +52,7 @@ def value_problem(value: object, path: str) -> tuple[str, str] | None:
     return None
 
 
-def is_storable(
-    container: dict[Any, object] | list[object], *, texts_are_good: bool = False, levels: int = NESTING
-) -> bool:
+def is_storable(container: dict[Any, Any] | list[Any], *, texts_are_good: bool = False, levels: int = NESTING) -> bool:
     """Whether it certainly has no problem; where not, `value_problem` says whether it has one, and which.
 
     Much faster, for it keeps no paths. `texts_are_good` says that all texts in it can be stored.
@@ -61,7 +60,7 @@ def is_storable(
     if not levels:
         return False
     if type(container) is dict:
-        if not texts_are_good and not all(type(key) is str and _is_good_text(key) for key in container):
+        if not texts_are_good and not _are_good_keys(container):
             return False
         items: Iterable[object] = container.values()
     else:
@@ -89,15 +88,26 @@ def is_storable(
 def copied(value: Any) -> Any:
     """A value that has no problem, with objects and lists of its own: what callers do to theirs changes no job."""
     if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
+        copy = dict(value)
+        for key, item in value.items():
+            if isinstance(item, _CONTAINERS):
+                copy[key] = copied(item)
+        return copy
     if isinstance(value, (list, tuple)):
-        return [copied(item) for item in value]
+        return [copied(item) if isinstance(item, _CONTAINERS) else item for item in value]
     return value
 
 
 def printable(text: str) -> str:
     """The text with what cannot be stored or shown written out, for names that are quoted back to people."""
     return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+
+
+def _are_good_keys(container: dict[Any, Any]) -> bool:
+    try:
+        return _is_good_text("".join(container))
+    except TypeError:
+        return False
 
 
 def _is_good_text(text: str) -> bool:
