@@ -36,7 +36,7 @@ def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters
         assert job.wait(20).state == "applied"
     with psycopg.connect(database_url, autocommit=True) as connection:
         codes = "SELECT code, count(*) FROM rollcall.dead_letters GROUP BY code"
-        expected = {"malformed": 5, "unknown_version": 2, "unknown_kind": 1, "invalid": 1}
+        expected = {"malformed": 7, "unknown_version": 2, "unknown_kind": 1, "invalid": 1}
         until(lambda: dict(connection.execute(codes).fetchall()) == expected, what="burying the broken jobs")
     assert rc.jobs.get("bad-1").state == "dead"
     assert worker.poll() is None

@@ -17,6 +17,7 @@ from rollcall_shared.errors import NotConfigured, Undecodable
 from rollcall_shared.routing import LIVE, QUEUES, TASK_PREFIX
 from rollcall_shared.settings import Settings
 from rollcall_shared.summaries import summary
+from rollcall_worker.consuming import CONSUMER
 from rollcall_worker.health.steps import add_health
 from rollcall_worker.retrying import LONGEST_PAUSE_SECONDS
 
@@ -65,6 +66,8 @@ def make_app(settings: Settings) -> RollcallCelery:
         task_queues=[_queue(name) for name in QUEUES],
         task_default_queue=LIVE,
         task_create_missing_queues=False,
+        # what is no job becomes a dead letter; Celery would write it into the log, and drop it
+        worker_consumer=CONSUMER,
         rollcall_batch=settings.batch,
         rollcall_health_file=settings.health_file,
         # Held at once, for each thread: the batch that it applies, and the next, which gathers meanwhile. More would

@@ -19,6 +19,7 @@ from rollcall_shared.routing import TASKS
 from rollcall_shared.settings import Settings
 from rollcall_worker.app import app
 from rollcall_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
+from rollcall_worker.consuming import BURY_TASK
 from rollcall_worker.retrying import pause
 from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
 
@@ -40,8 +41,21 @@ def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
     A message that is no job becomes a dead letter. When the store cannot be reached the job is sent again for later;
     until it is applied, it is never acknowledged without a successor.
     """
+    return _decide(task, Arrival.of(only_argument(args, kwargs)))
+
+
+def bury(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
+    """Keep a message that is no job as a dead letter: its text, and why."""
+    match args:
+        case (str(text), str(reason)) if not kwargs:
+            return _decide(task, Arrival.of_no_job(text, reason))
+        case _:
+            return _decide(task, Arrival.of(only_argument(args, kwargs)))
+
+
+def _decide(task: Task[Any, Any], arrival: Arrival) -> str:
     try:
-        (outcome,) = store().apply([Arrival.of(only_argument(args, kwargs))], now=_now())
+        (outcome,) = store().apply([arrival], now=_now())
     except Unavailable as error:
         logger.warning("%s %s: %s; trying again", task.name, task.request.id, error)
         try:
@@ -108,3 +122,4 @@ for _name in TASKS.values():
     app.task(bind=True, name=_name, typing=False, max_retries=None, Strategy=STRATEGY)(apply)
 
 app.task(bind=True, name=BATCH_TASK, typing=False)(apply_together)
+app.task(bind=True, name=BURY_TASK, typing=False, max_retries=None)(bury)

@@ -50,6 +50,11 @@ class Arrival:
         except Undecodable as error:
             return cls(text=text, job=error, digest=text_digest(text))
 
+    @classmethod
+    def of_no_job(cls, text: str, reason: str) -> Arrival:
+        """A message in which there is no job to look for; `reason` holds nothing of its text."""
+        return cls(text=text, job=Undecodable("malformed", reason), digest=text_digest(text))
+
 
 class Store(Protocol):
     """Keeps what jobs say."""

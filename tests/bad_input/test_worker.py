@@ -1,0 +1,97 @@
+"""A real worker on a queue full of bad messages: all become dead letters, the good among them are applied, it lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from tests.acceptance.conftest import Workers, until
+from tests.bad_input.corpus import Bad, corpus
+from tests.bad_input.envelopes import MARKED, Envelope, foreign, good, job, unreadable
+from tests.support.builders import identify
+
+from rollcall import Rollcall
+from rollcall_shared.codec import encode
+from rollcall_shared.routing import LIVE
+
+EVERY = 5
+"""Of the corpus every fifth case; the store alone is given all of them."""
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
+    database_url: str, broker_url: str, tmp_path: Path, pool: str
+) -> None:
+    first = 0 if pool == "threads" else EVERY // 2
+    bad = [*foreign(), *(job(case, number) for number, case in enumerate(_sendable()[first::EVERY]))]
+    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+        connection.execute("DELETE FROM rollcall.dead_letters")
+        for number, envelope in enumerate(bad):
+            broker.lpush(LIVE, envelope.item)
+            broker.lpush(LIVE, good(encode(identify(f"{pool}-{number}", at=1, plus=number)), 2_000_000 + number))
+        workers = Workers(database_url, broker_url, tmp_path)
+        try:
+            worker = workers.start(pool, pool=pool, threads=2)
+            applied = "SELECT count(*) FROM rollcall.users WHERE starts_with(id, %s)"
+            until(lambda: connection.execute(applied, [f"{pool}-"]).fetchone() == (len(bad),), what="the good jobs")
+            until(lambda: _waiting(broker) == 0, what="an empty queue")
+
+            letters = connection.execute("SELECT reason, body FROM rollcall.dead_letters").fetchall()
+            with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
+                assert rc.users.identify(f"{pool}-after").wait(20).state == "applied"
+            assert worker.poll() is None
+        finally:
+            workers.stop()
+    kept = [(reason, bytes(body).decode(errors="backslashreplace")) for reason, body in letters]
+    unsaid = [envelope.name for envelope in bad if not any(_tells_of(envelope, *letter) for letter in kept)]
+    assert unsaid == []
+    assert all(reason for reason, _ in kept)
+    assert MARKED not in "".join(reason for reason, _ in kept)
+    assert MARKED not in workers.log(pool)
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
+    database_url: str, broker_url: str, tmp_path: Path, pool: str
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+        broker.flushdb()
+        connection.execute("DELETE FROM rollcall.dead_letters")
+        for number, item in enumerate(unreadable()):
+            broker.lpush(LIVE, item)
+            broker.lpush(LIVE, good(encode(identify(f"beside-{pool}-{number}", at=1)), 4_000_000 + number))
+        workers = Workers(database_url, broker_url, tmp_path)
+        try:
+            worker = workers.start(pool, pool=pool, threads=2)
+            applied = "SELECT count(*) FROM rollcall.users WHERE starts_with(id, %s)"
+            expected = (len(unreadable()),)
+            until(lambda: connection.execute(applied, [f"beside-{pool}-"]).fetchone() == expected, what="the good jobs")
+            until(lambda: _waiting(broker) == 0, what="an empty queue")
+            assert worker.poll() is None
+        finally:
+            workers.stop()
+        kept = {*broker.lrange("dead_letters", 0, -1), *connection.execute("SELECT body FROM rollcall.dead_letters")}
+    assert len(kept) == len(unreadable())
+    assert MARKED not in workers.log(pool)
+
+
+def test_several_hundred_bad_messages_are_sent() -> None:
+    envelopes: list[Envelope] = [*foreign(), *(job(case, number) for number, case in enumerate(_sendable()[::EVERY]))]
+
+    assert len({envelope.item for envelope in envelopes}) == len(envelopes) >= 400
+
+
+def _sendable() -> list[Bad]:
+    """The cases that JSON can say."""
+    return [case for case in corpus() if not isinstance(case.message, bytes | tuple)]
+
+
+def _tells_of(envelope: Envelope, reason: str, body: str) -> bool:
+    text = envelope.text.encode(errors="backslashreplace").decode()
+    return envelope.word in reason and text in body.encode(errors="backslashreplace").decode()
+
+
+def _waiting(broker: redis.Redis) -> int:
+    return int(broker.llen(LIVE)) + int(broker.hlen("unacked"))
