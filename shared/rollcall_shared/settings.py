@@ -9,9 +9,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from rollcall_shared.errors import NotConfigured
 from rollcall_shared.limits import Limits
+
+OURS: Final = "rollcall"
+STOCK: Final = "stock"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +41,8 @@ class Settings:
     """How many jobs a worker applies in one transaction at most; with 1 each is applied by itself."""
     health_file: str | None = None
     """Where a worker or upkeep says each second that it is well; `python -m rollcall_worker.health` reads it."""
+    transport: str = OURS
+    """What carries jobs from Redis to the workers: our transport, or with `STOCK` Celery's own."""
     erasure_key: str = field(default="rollcall", repr=False)
     """Keys the hash by which a receipt names an erased id; set it to a secret of your own."""
 
@@ -45,7 +51,7 @@ class Settings:
         """Read `ROLLCALL_*` from `env`, by default the process's environment.
 
         Raises:
-            NotConfigured: a variable does not hold a number.
+            NotConfigured: a variable does not hold a number, or none of the words it may.
         """
         env = os.environ if env is None else env
         default = cls()
@@ -71,6 +77,7 @@ class Settings:
             resend=timedelta(seconds=_number(env, "ROLLCALL_RESEND_SECONDS", default.resend.total_seconds())),
             batch=int(_number(env, "ROLLCALL_BATCH", default.batch)),
             health_file=env.get("ROLLCALL_HEALTH_FILE") or None,
+            transport=_one_of(env, "ROLLCALL_TRANSPORT", (OURS, STOCK)),
             erasure_key=env.get("ROLLCALL_ERASURE_KEY") or default.erasure_key,
         )
 
@@ -96,3 +103,11 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
         return float(text)
     except ValueError:
         raise NotConfigured(f"{name} must be a number") from None
+
+
+def _one_of(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    """The first of the words is the default."""
+    word = env.get(name) or words[0]
+    if word not in words:
+        raise NotConfigured(f"{name} must be {' or '.join(words)}")
+    return word

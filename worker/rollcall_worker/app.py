@@ -15,11 +15,12 @@ from kombu.entity import Exchange, Queue
 from rollcall_shared.codec import decode
 from rollcall_shared.errors import NotConfigured, Undecodable
 from rollcall_shared.routing import LIVE, QUEUES, TASK_PREFIX
-from rollcall_shared.settings import Settings
+from rollcall_shared.settings import STOCK, Settings
 from rollcall_shared.summaries import summary
 from rollcall_worker.consuming import CONSUMER
 from rollcall_worker.health.steps import add_health
 from rollcall_worker.retrying import LONGEST_PAUSE_SECONDS
+from rollcall_worker.transport import Connection
 
 TIME_LIMIT_SECONDS: Final = 60
 
@@ -33,6 +34,11 @@ class RollcallCelery(Celery):  # type: ignore[misc]  # Celery ships no types
         if name.startswith(TASK_PREFIX):
             options |= {"argsrepr": _shown(args), "kwargsrepr": "{}"}
         return super().send_task(name, args, kwargs, **options)
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        """Consume through our transport. What is sent, and what Flower and `celery inspect` open, is stock."""
+        connection = super().connection_for_read(url, **options)
+        return connection if self.conf.rollcall_transport == STOCK else Connection.like(connection)
 
 
 def _shown(args: Any) -> str:
@@ -82,8 +88,12 @@ def make_app(settings: Settings) -> RollcallCelery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # a Redis that is a replica now, or whose disk is full: as good as away, and back some day
+        broker_channel_error_retry=True,
+        rollcall_transport=settings.transport,
         broker_transport_options={
-            # the stock transport never renews it: longer than any job and any pause before a retry together
+            # Of the stock transport, which never renews it: longer than any job and any pause before a retry together.
+            # Ours has a shorter `lease`, and renews it.
             "visibility_timeout": 2 * (TIME_LIMIT_SECONDS + LONGEST_PAUSE_SECONDS),
             # stock waits 100 s between sweeps, and 5 minutes for a sweeper that died
             "unacked_restore_interval": 5,

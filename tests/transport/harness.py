@@ -1,0 +1,155 @@
+"""Starts workers of `workload.py`, sends them jobs, kills them, and counts."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+from celery import Celery
+from tests.transport.workload import DONE, QUEUES, RUNS, make_app
+
+from rollcall.local import processes
+from rollcall.local.workers import answering
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def until(condition: Callable[[], object], *, within: float = 20.0, what: str = "it") -> None:
+    """Ask again and again until `condition` holds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {within:.0f} s"
+        time.sleep(0.01)
+
+
+def envelope(job: object, *, task: str = "note", queue: str = QUEUES[0], **properties: Any) -> str:
+    """A message as Celery's producers write it."""
+    number = str(uuid.uuid4())
+    embedded = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    body = base64.b64encode(json.dumps([[job], {}, embedded]).encode()).decode()
+    headers = {"lang": "py", "task": task, "id": number, "root_id": number, "retries": 0, "ignore_result": True}
+    delivery = {"exchange": "", "routing_key": queue}
+    known = {"correlation_id": number, "reply_to": "", "delivery_mode": 2, "delivery_info": delivery, "priority": 0}
+    return json.dumps(
+        {
+            "body": body,
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": headers,
+            "properties": known | {"body_encoding": "base64", "delivery_tag": number} | properties,
+        }
+    )
+
+
+class Field:
+    """A broker, and what is sent to and running on it."""
+
+    def __init__(self, broker: str, logs: Path) -> None:
+        self.broker = broker
+        self.logs = logs
+        self.redis = redis.Redis.from_url(broker)
+        self.app: Celery = make_app(broker)
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self,
+        name: str = "worker",
+        *arguments: str,
+        pool: str = "threads",
+        concurrency: int = 2,
+        queues: str = QUEUES[0],
+        stock: bool = False,
+        **options: Any,
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker; does not wait for it."""
+        settings = {"TRANSPORT_BROKER": self.broker, "TRANSPORT_OPTIONS": json.dumps(options)}
+        worker = processes.spawn(
+            [
+                *(sys.executable, "-m", "celery", "-A", "tests.transport.workload", "worker", "--queues", queues),
+                *("--hostname", f"{name}@transport", "--pool", pool, "--concurrency", str(concurrency)),
+                *("--loglevel", "INFO", "--without-gossip", *(arguments or ("--without-mingle",))),
+            ],
+            log=self.logs / f"{name}.log",
+            env=os.environ | settings | ({"TRANSPORT_STOCK": "1"} if stock else {}),
+            cwd=ROOT,
+        )
+        self._running.append(worker)
+        return worker
+
+    def answers(self, name: str = "worker") -> bool:
+        return bool(answering(self.broker, {f"{name}@transport"}))
+
+    def log(self, name: str = "worker") -> str:
+        return (self.logs / f"{name}.log").read_text()
+
+    def send(self, *jobs: object, queue: str = QUEUES[0], task: str = "note") -> None:
+        """Send jobs, all at once."""
+        self.redis.lpush(queue, *(envelope(job, task=task, queue=queue) for job in jobs))
+
+    def done(self) -> set[Any]:
+        return {json.loads(job) for job in self.redis.smembers(DONE)}
+
+    def order(self) -> list[Any]:
+        """The jobs in the order in which they were done, each as often as it was."""
+        return [json.loads(job) for job in self.redis.lrange("order", 0, -1)]
+
+    def runs(self) -> int:
+        return int(self.redis.get(RUNS) or 0)
+
+    def waiting(self, queue: str = QUEUES[0]) -> int:
+        return int(self.redis.llen(queue))
+
+    def claimed(self) -> int:
+        return int(self.redis.hlen("unacked"))
+
+    def is_drained(self) -> bool:
+        return not self.claimed() and not any(self.waiting(queue) for queue in QUEUES)
+
+    def stop(self) -> None:
+        for process in self._running:
+            processes.stop(process, by=signal.SIGKILL)
+        self.redis.close()
+
+
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker and its children without a chance to say anything."""
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
+class Stream:
+    """Sends numbered jobs without a pause, `rate` a second, until the end of the `with`."""
+
+    def __init__(self, field: Field, rate: int) -> None:
+        self._field = field
+        self._rate = rate
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.sent = 0
+
+    def __enter__(self) -> Stream:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        some = max(1, self._rate // 100)
+        while not self._stopped.wait(0.01):
+            with suppress(redis.ConnectionError):  # the test may have cut it: the same again
+                self._field.send(*range(self.sent, self.sent + some))
+                self.sent += some

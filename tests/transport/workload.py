@@ -1,0 +1,107 @@
+"""The application whose workers the tests of this folder kill: tasks that tell Redis what they did, and no Postgres.
+
+TRANSPORT_BROKER, TRANSPORT_OPTIONS, TRANSPORT_STOCK    where, with which options, and on which transport
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+import redis
+from celery import Celery
+from kombu.entity import Exchange, Queue
+
+from rollcall_worker.transport import Connection
+
+QUEUES: Final = ("first", "second", "third", "fourth")
+DONE: Final = "done"
+RUNS: Final = "runs"
+
+
+class Workload(Celery):  # type: ignore[misc]  # Celery ships no types
+    """Consumes as Rollcall's own application does."""
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        connection = super().connection_for_read(url, **options)
+        return connection if os.environ.get("TRANSPORT_STOCK") else Connection.like(connection)
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+
+
+def make_app(broker: str, **options: Any) -> Workload:
+    app = Workload("workload", set_as_current=False)
+    app.conf.update(
+        broker_read_url=broker,
+        broker_write_url=broker,
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_queues=[_queue(name) for name in QUEUES],
+        task_default_queue=QUEUES[0],
+        task_create_missing_queues=False,
+        worker_prefetch_multiplier=10,
+        worker_disable_rate_limits=True,
+        worker_enable_prefetch_count_reduction=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        broker_transport_options={
+            "lease": 1.5,
+            "visibility_timeout": 4,
+            "unacked_restore_interval": 0.5,
+            "unacked_restore_throttle": 1,
+            "unacked_mutex_expire": 2,
+            "priority_steps": [0],
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+        }
+        | options,
+    )
+    app.task(_note, name="note")
+    app.task(_linger, name="linger")
+    app.task(_die, name="die")
+    return app
+
+
+@functools.cache
+def _ledger(pid: int) -> redis.Redis:
+    return redis.Redis.from_url(os.environ["TRANSPORT_BROKER"])
+
+
+def _note(job: object) -> None:
+    """Say that the job was done."""
+    while True:
+        pipeline = _ledger(os.getpid()).pipeline()
+        pipeline.rpush("order", json.dumps(job))
+        pipeline.sadd(DONE, json.dumps(job))
+        pipeline.incr(RUNS)
+        with suppress(redis.ConnectionError):  # a test cuts connections: a task that fails would be taken for lost
+            pipeline.execute()
+            return
+
+
+def _linger(job: object, until: str) -> None:
+    """Say that the job was begun, work until the key `until` is there, and say that it was done."""
+    ledger = _ledger(os.getpid())
+    ledger.rpush("begun", json.dumps(job))
+    while not ledger.exists(until):
+        time.sleep(0.01)
+    _note(job)
+
+
+def _die(job: object) -> None:
+    """Take the process along."""
+    _ledger(os.getpid()).incr("deaths")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if broker := os.environ.get("TRANSPORT_BROKER"):
+    app = make_app(broker, **json.loads(os.environ.get("TRANSPORT_OPTIONS", "{}")))

@@ -1,0 +1,5 @@
+"""Our transport."""
+
+from rollcall_worker.transport.connection import Connection
+
+__all__ = ["Connection"]

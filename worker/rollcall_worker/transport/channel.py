@@ -1,0 +1,325 @@
+"""A worker's side of the queues: claims messages, delivers them, and says what became of them."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import Empty
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from rollcall_worker.transport import stock
+from rollcall_worker.transport.acks import acks_of
+from rollcall_worker.transport.leases import Leases, Renew, Renewal
+from rollcall_worker.transport.line import Line
+from rollcall_worker.transport.qos import QoS
+from rollcall_worker.transport.unacked import Claim, Left, Names, Unacked
+from rollcall_worker.transport.wakeup import listen, read_news, tell
+
+logger = logging.getLogger(__name__)
+
+DELIVER_SECONDS: Final = 0.05
+"""For so long messages are delivered before the event loop gets its turn: the solo pool works while we deliver."""
+PATIENCE_SECONDS: Final = 10.0
+"""For so long a suspect message waits for its worker to be idle, and for so long nothing is claimed beside it."""
+RESTORED_AT_ONCE: Final = 500
+"""Messages put back in one step: about 10 ms of Redis' time."""
+
+
+class Receiver(NamedTuple):
+    """Who consumes a queue."""
+
+    callback: Callable[[Any], object]
+    no_ack: bool
+
+
+class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
+    """kombu's Redis channel with atomic claims and leases. Publishing and broadcasts are stock's."""
+
+    QoS = QoS
+
+    lease: float = 30.0
+    """Seconds after which a worker that has not renewed is taken for gone. See the package."""
+    longest_hold: float = 900.0
+    """Seconds after which a message is left to others although its worker lives."""
+    max_deliveries: int = 5
+    """After so many deliveries that came to nothing a message is dead; 0: never."""
+    claim_limit: int = 200
+    """Messages in one claim: about 2 ms of Redis' time, and its answer about 200 KB."""
+    dead_key: str = "dead_letters"
+
+    _in_poll: Any
+    _brpop_sent_at: float | None
+
+    from_transport_options = (
+        *stock.Channel.from_transport_options,
+        *("lease", "longest_hold", "max_deliveries", "claim_limit", "dead_key"),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._receivers: dict[str, Receiver] = {}
+        self._claims: deque[Claim] = deque()
+        self._line: Line | None = None
+        self._turn = 0
+        self._expects_more = True
+        self._careful_until: float | None = None
+        super().__init__(*args, **kwargs)
+        names = Names(
+            prefix=self.global_keyprefix,
+            unacked=self.unacked_key,
+            index=self.unacked_index_key,
+            dead=self.dead_key,
+            separator=self.sep,
+            steps=tuple(self.priority_steps),
+        )
+        self._unacked = Unacked(
+            names,
+            lease=self.lease,
+            visibility_timeout=self.visibility_timeout,
+            max_deliveries=self.max_deliveries,
+        )
+        client = self.connection.client
+        self.acks = acks_of((client.hostname, client.port, client.virtual_host, names.key(names.unacked)))
+        self._leases = Leases(self.longest_hold)
+        self._renewal = Renewal(self._leases, self._renewing(), self.lease)
+
+    # Consuming
+
+    def basic_consume(
+        self, queue: str, no_ack: bool, callback: Callable[[Any], object], consumer_tag: str, **kwargs: Any
+    ) -> None:
+        """See kombu."""
+        super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
+        if queue in self.active_queues:  # broadcasts are not
+            self._receivers[queue] = Receiver(callback, no_ack)
+            self._expects_more = True
+
+    def _basic_cancel(self, consumer_tag: str) -> None:
+        queue = self._tag_to_queue.get(consumer_tag)
+        super()._basic_cancel(consumer_tag)
+        if queue is not None and queue not in self._active_queues:
+            self._receivers.pop(queue, None)
+            self._give_back_undelivered(queue)
+
+    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
+        """See kombu."""
+        self._claim([queue], room=1, alone=True)
+        received: list[Any] = []
+        if self._claims:
+            self._deliver(self._claims.pop(), Receiver(received.append, no_ack))
+        return received[0] if received else None
+
+    def has_work(self) -> bool:
+        """Tell whether `work` would do something now."""
+        return bool(self._claims or (self.acks and self._line)) or self._may_claim()
+
+    def work(self) -> bool:
+        """Send acknowledgements, claim and deliver; tell whether anything was delivered.
+
+        Does a little at a time: there may be more work when it returns.
+        """
+        if not self._claims:
+            if self._may_claim():
+                queues = self._in_turn()
+                self._claim(queues, room=self._room(), alone=not self._in_flight() or self._careful_until is not None)
+            elif self._line is not None:  # acknowledgements are not for channels that only hear broadcasts
+                self._send_acks()
+        delivered, end = False, monotonic() + DELIVER_SECONDS
+        while self._claims and self.qos.can_consume() and monotonic() < end:
+            claim = self._claims.popleft()
+            self._deliver(claim, self._receivers[claim.queue])
+            delivered = True
+        return delivered
+
+    def look_again(self) -> None:
+        """Look for messages the next time, told of or not."""
+        self._expects_more = True
+
+    def _may_claim(self) -> bool:
+        if not (self._expects_more and self._receivers and self._room() > 0):
+            return False
+        return self._careful_until is None or not self._in_flight() or monotonic() >= self._careful_until
+
+    def _room(self) -> int:
+        if not self.qos.can_consume():
+            return 0
+        room = self.qos.can_consume_max_estimate()
+        return min(self.claim_limit, self.claim_limit if room is None else room - len(self._claims))
+
+    def _in_flight(self) -> bool:
+        return bool(self._claims) or self.qos.holds_any()
+
+    def _in_turn(self) -> list[str]:
+        """The queues, each first in its turn."""
+        queues = list(self._receivers)
+        self._turn = (self._turn + 1) % len(queues)
+        return queues[self._turn :] + queues[: self._turn]
+
+    def _claim(self, queues: Sequence[str], *, room: int, alone: bool) -> None:
+        acks = self.acks.take()
+        try:
+            left, claims = self._unacked.claim(self._open_line(), queues, room=room, alone=alone, acks=acks)
+        except BaseException:
+            self.acks.unsent(acks)
+            self._cut()
+            raise
+        self._leases.drop(acks)
+        self._leases.add(claim.tag for claim in claims)
+        self._claims.extend(claims)
+        self._expects_more = left is not Left.EMPTY
+        self._careful_until = monotonic() + PATIENCE_SECONDS if left is Left.SUSPECT else None
+        if claims:
+            self._renewal.start()
+
+    def _deliver(self, claim: Claim, receiver: Receiver) -> None:
+        try:
+            payload = stock.loads(claim.raw.decode())
+            payload["properties"]["delivery_tag"] = claim.tag
+            message = self.Message(payload, channel=self)
+        except Exception as error:  # whatever it is: a message that cannot be read must not end the worker
+            logger.error("a message in %s cannot be read (%s); it is a dead letter", claim.queue, type(error).__name__)
+            self.bury(claim.tag, "malformed")
+            return
+        if receiver.no_ack:
+            self.acks.add(claim.tag)
+        else:
+            self.qos.append(message, claim.tag)
+        receiver.callback(message)
+
+    # Being told of messages: what kombu does with BRPOP on this connection is to wait for news on ours
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        connection = self.client.connection
+        try:
+            tell(self._open_line(), listen(connection))
+        except ResponseError as error:
+            logger.warning("Redis does not tell of new messages (%s); they wait up to a second", error)
+        self._in_poll = connection
+        self._brpop_sent_at = None
+        self._expects_more = True
+
+    def _brpop_read(self, **options: Any) -> bool:
+        try:
+            if read_news(self.client.connection):
+                self._brpop_sent_at = None
+        except self.connection_errors:
+            self._cut()
+            raise
+        self._expects_more = True
+        if not self.work():
+            raise Empty
+        return True
+
+    def ping(self) -> None:
+        """Ask the connection that tells of messages whether it is there; kombu drops it if no answer comes."""
+        if self._in_poll and self._brpop_sent_at is None:
+            self._brpop_sent_at = monotonic()
+            self._in_poll.send_command("PING", check_health=False)
+
+    # What became of messages
+
+    def requeue(self, tag: str) -> None:
+        """Let others try. From any thread."""
+        self._settle([tag], lambda line: self._unacked.requeue(line, [tag]))
+
+    def bury(self, tag: str, code: str) -> None:
+        """Give a message up. From any thread."""
+        self._settle([tag], lambda line: self._unacked.bury(line, [tag], code))
+
+    def give_back(self) -> None:
+        """Give back all that is held: what is delivered and not done, and before it, unseen, what is not delivered."""
+        self._give_back_undelivered()
+        tags = self.qos.unfinished()
+        self.qos._delivered.clear()
+        self.qos._dirty.clear()
+        self._settle(tags, lambda line: self._unacked.give_back(line, tags, seen=True))
+
+    def restore(self) -> None:
+        """Put back what workers held that are gone."""
+        with Line.of(self.pool) as line:
+            total = 0
+            while restored := self._unacked.restore(line, RESTORED_AT_ONCE):
+                total += restored
+        if total:
+            logger.warning("%d messages are back that were held by workers that are gone", total)
+
+    def _give_back_undelivered(self, queue: str | None = None) -> None:
+        tags = [claim.tag for claim in self._claims if queue in (None, claim.queue)]
+        self._claims = deque(claim for claim in self._claims if queue not in (None, claim.queue))
+        self._settle(tags, lambda line: self._unacked.give_back(line, tags, seen=False))
+
+    def _settle(self, tags: Sequence[str], settle: Callable[[Line], None]) -> None:
+        """Tell Redis what becomes of messages; if it cannot be told, they come back when their leases end."""
+        if not tags or self.closed:
+            return
+        try:
+            with Line.of(self.pool) as line:
+                settle(line)
+        finally:
+            self._leases.drop(tags)
+
+    def _send_acks(self) -> None:
+        while tags := self.acks.take():
+            try:
+                self._unacked.acknowledge(self._open_line(), tags)
+            except BaseException:
+                self.acks.unsent(tags)
+                self._cut()
+                raise
+            self._leases.drop(tags)
+
+    # Connections
+
+    def close(self) -> None:
+        """Give back what is held, and end. What Redis cannot be told now comes back when the leases end."""
+        if not self.closed:
+            self._in_poll = None  # kombu would wait for news
+            self._renewal.stop()
+            self._line = None  # it may be why we end; the pool tests connections before it hands them out
+            try:
+                self._send_acks()
+                self.give_back()
+            except self.connection_errors as error:
+                logger.warning("%s: what was claimed comes back when its lease ends", type(error).__name__)
+        super().close()
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        # a connection that is told of messages is a subscriber, as RESP2 has them
+        parameters: dict[str, Any] = super()._connparams(asynchronous)
+        return parameters | {"protocol": 2}
+
+    def _open_line(self) -> Line:
+        if self._line is None:
+            self._line = Line(self.pool)
+        return self._line
+
+    def _cut(self) -> None:
+        """Break both connections: the next to claim begins with being told again."""
+        if self._line is not None:
+            self._line.cut()
+        if self.client.connection is not None:
+            self.client.connection.disconnect()
+
+    def _renewing(self) -> Renew:
+        """What the thread does that renews leases. It must not know this channel, which it would keep from ending."""
+        unacked, pool = self._unacked, self.pool
+
+        def renew(tags: Sequence[str]) -> Sequence[str]:
+            with Line.of(pool) as line:
+                return unacked.renew(line, tags)
+
+        return renew
+
+
+class SentinelChannel(Channel, stock.SentinelChannel):  # type: ignore[misc]  # kombu ships no types
+    """The same where Sentinel says which server is the master."""
+
+    from_transport_options = tuple(
+        dict.fromkeys((*Channel.from_transport_options, *stock.SentinelChannel.from_transport_options))
+    )
+
+
+__all__ = ["Channel", "SentinelChannel"]

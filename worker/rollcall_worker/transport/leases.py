@@ -1,0 +1,77 @@
+"""Leases: who holds a message says so again and again, so that one who says nothing for a while may be taken for gone.
+
+A thread of its own does it, because a worker of the solo pool is deaf while a task runs. It dies with the process, and
+sleeps when that is stopped (SIGSTOP), so neither keeps messages from others. It does not know whether a task makes
+progress: one that hangs in a process that lives keeps its message for `longest_hold` seconds, and no longer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
+from typing import Final
+
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+RENEWALS: Final = 3
+"""Renewals in the time of a lease: two may fail before it ends."""
+
+Renew = Callable[[Sequence[str]], Sequence[str]]
+"""Renews the leases of these tags, on a connection that no other thread uses; returns those that are held no longer."""
+
+
+class Leases:
+    """The messages that one channel holds, from the claim until Redis has heard what became of them. For any thread."""
+
+    def __init__(self, longest_hold: float) -> None:
+        self._longest_hold = longest_hold
+        self._since: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, tags: Iterable[str]) -> None:
+        now = monotonic()
+        with self._lock:
+            self._since.update((tag, now) for tag in tags)
+
+    def drop(self, tags: Iterable[str]) -> None:
+        with self._lock:
+            for tag in tags:
+                self._since.pop(tag, None)
+
+    def to_renew(self) -> list[str]:
+        oldest = monotonic() - self._longest_hold
+        with self._lock:
+            return [tag for tag, since in self._since.items() if since >= oldest]
+
+
+class Renewal:
+    """Renews leases in a thread, from `start` to `stop`."""
+
+    def __init__(self, leases: Leases, renew: Renew, lease: float) -> None:
+        """`lease`: seconds."""
+        self._leases = leases
+        self._renew = renew
+        self._pause = lease / RENEWALS
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rollcall-leases", daemon=True)
+
+    def start(self) -> None:
+        """Begin, if it has not begun."""
+        if self._thread.ident is None and not self._stopped.is_set():
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Renew nothing from now on. Does not wait for an answer that Redis may never give."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._pause):
+            tags = self._leases.to_renew()
+            try:
+                self._leases.drop(self._renew(tags) if tags else ())
+            except (RedisError, OSError) as error:
+                logger.warning("leases of %d messages were not renewed (%s)", len(tags), type(error).__name__)

@@ -1,0 +1,81 @@
+-- Acknowledge, then move messages from the queues into `unacked`, leased from now.
+--
+-- KEYS from 5: the lists of the queues, most urgent priority first. ARGV: settings, how many messages at most,
+-- 1 if the caller holds none, how many queues, their names, the tags to acknowledge.
+-- Returns the state the queues were left in, then for each message the number of its queue, its tag and the message.
+local room, alone, width = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
+local names, acks = {}, {}
+for n = 5, 4 + width do names[#names + 1] = ARGV[n] end
+for n = 5 + width, #ARGV do acks[#acks + 1] = ARGV[n] end
+
+-- RPOP comes before HSET: a Redis that is full refuses a script that *begins* with a command that needs memory.
+if #acks > 0 then
+  redis.call('ZREM', index, unpack(acks))
+  redis.call('HDEL', unacked, unpack(acks))
+  redis.call('HDEL', deliveries, unpack(acks))
+end
+
+local now = score(seconds())
+local counted = redis.call('EXISTS', deliveries) == 1
+local taken = {'more'}
+
+-- Take one message: true if it was, false if it is to be left for a worker that holds nothing else.
+local function take(queue, raw)
+  local ok, message = pcall(cjson.decode, raw)
+  local properties = ok and type(message) == 'table' and message.properties
+  local tag = type(properties) == 'table' and properties.delivery_tag
+  if (type(tag) ~= 'string' and type(tag) ~= 'number') or type(properties.delivery_info) ~= 'table' then
+    bury('malformed', names[queue], raw)
+    return true
+  end
+  tag = tostring(tag)
+  if counted and tonumber(redis.call('HGET', deliveries, tag) or 0) >= settings.suspect then
+    if not alone or #taken > 1 then return false end
+    taken[1] = 'suspect'
+  end
+  -- Two messages under one tag, from a sender of another make: the second must not take the place of the first.
+  local own, number = tag, 1
+  while redis.call('HSETNX', unacked, own, entry_of(raw, names[queue])) == 0 do
+    own, number = tag .. '#' .. number, number + 1
+  end
+  redis.call('ZADD', index, now, own)
+  room = room - 1
+  taken[#taken + 1] = queue
+  taken[#taken + 1] = own
+  taken[#taken + 1] = raw
+  return true
+end
+
+-- Take up to `share` messages of one list; tell whether it may hold more.
+local function take_from(list, queue, share)
+  local items = redis.call('RPOP', list, share)
+  for n, raw in ipairs(items or {}) do
+    local left = not take(queue, raw)
+    if left or taken[1] == 'suspect' then
+      for back = #items, left and n or n + 1, -1 do redis.call('RPUSH', list, items[back]) end
+      taken[1] = 'suspect'
+      return false
+    end
+  end
+  return items and #items == share
+end
+
+for first = 5, #KEYS, width do
+  local hungry = {}
+  for queue = 1, width do hungry[queue] = queue end
+  while room > 0 and #hungry > 0 and taken[1] ~= 'suspect' do
+    local share, still = math.ceil(room / #hungry), {}
+    for _, queue in ipairs(hungry) do
+      if room <= 0 or taken[1] == 'suspect' then break end
+      if take_from(KEYS[first + queue - 1], queue, math.min(share, room)) then still[#still + 1] = queue end
+    end
+    hungry = still
+  end
+end
+
+if room > 0 and taken[1] == 'more' then
+  taken[1] = 'empty'
+  -- Reading the lists makes Redis tell this client of the next message in one of them.
+  for list = 5, #KEYS do redis.call('LLEN', KEYS[list]) end
+end
+return taken

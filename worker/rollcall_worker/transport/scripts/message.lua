@@ -1,0 +1,129 @@
+-- What every script knows of messages; it is put before each of them.
+--
+-- An entry of `unacked` is [MESSAGE,"","QUEUE"] with the message byte for byte as it was sent. For a stock worker that
+-- means "sent to this queue through the default exchange": so it too puts the message back where it came from,
+-- whatever exchange it was published to. Stock writes its own entries with a space after each comma, which tells them
+-- apart, and with the exchange the message came through.
+local unacked, index, deliveries, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local settings = cjson.decode(ARGV[1])
+
+-- Delivery counts of messages that somebody else purged are forgotten after this many seconds.
+local COUNTS_KEPT = 7 * 24 * 3600
+
+local function seconds()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+
+-- The default format of Lua numbers would cut a time to whole seconds and worse.
+local function score(time)
+  return string.format('%.6f', time)
+end
+
+local function entry_of(raw, queue)
+  return '[' .. raw .. ',"",' .. cjson.encode(queue) .. ']'
+end
+
+-- The parts of an entry: the message as sent, the message decoded, exchange, routing key, whether stock wrote it.
+-- Nothing for an entry that cannot be taken apart without changing the message.
+local function parts_of(entry)
+  local ok, parts = pcall(cjson.decode, entry)
+  if not ok or type(parts) ~= 'table' or type(parts[1]) ~= 'table' then return nil end
+  for _, comma in ipairs({',', ', '}) do
+    local tail = comma .. cjson.encode(parts[2]) .. comma .. cjson.encode(parts[3]) .. ']'
+    if entry:sub(-#tail) == tail then
+      return entry:sub(2, -#tail - 1), parts[1], parts[2], parts[3], comma == ', '
+    end
+  end
+end
+
+-- The list of a queue that holds messages of this priority; 0 is the most urgent, and has no suffix.
+local function list_of(queue, message)
+  local priority = tonumber(message.properties.priority)
+  local level = settings.steps[#settings.steps]
+  for _, step in ipairs(settings.steps) do
+    if step <= math.max(0, math.min(9, priority or 0)) then level = step end
+  end
+  if level == 0 then return settings.prefix .. queue end
+  return settings.prefix .. queue .. settings.sep .. string.format('%d', level)
+end
+
+local function queues_of(exchange, routing_key)
+  if exchange == '' then return {routing_key} end
+  local queues = {}
+  for _, binding in ipairs(redis.call('SMEMBERS', settings.prefix .. '_kombu.binding.' .. exchange)) do
+    -- KEY SEP PATTERN SEP QUEUE
+    local first, last = binding:find(settings.sep, 1, true)
+    local _, second = binding:find(settings.sep, last + 1, true)
+    if binding:sub(1, first - 1) == routing_key then queues[#queues + 1] = binding:sub(second + 1) end
+  end
+  return queues
+end
+
+-- The message with the mark that stock sets when it delivers one again. A textual change, so that nothing else of the
+-- message does: decoding and encoding in Lua would make {} of []. What does not come out as meant is not marked.
+local function marked(raw, message)
+  local text = raw
+  for _, section in ipairs({'headers', 'delivery_info'}) do
+    local _, place, rest = text:find('"' .. section .. '": ?{%s*(.)')
+    if place then
+      text = text:sub(1, place - 1) .. '"redelivered": true' .. (rest == '}' and '' or ', ') .. text:sub(place)
+    end
+  end
+  local ok, now = pcall(cjson.decode, text)
+  local worked = ok and type(now.headers) == 'table' and now.headers.redelivered == true
+    and type(now.properties.delivery_info) == 'table' and now.properties.delivery_info.redelivered == true
+    and now.properties.delivery_tag == message.properties.delivery_tag
+  return worked and text or raw
+end
+
+local function is_marked(message)
+  return type(message.headers) == 'table' and message.headers.redelivered == true
+end
+
+local function forget(tag)
+  redis.call('HDEL', unacked, tag)
+  redis.call('ZREM', index, tag)
+end
+
+local function bury(code, queue, raw)
+  redis.call('LPUSH', dead, code .. '\n' .. queue .. '\n' .. raw)
+end
+
+-- Put a claimed message back into its queue; tell whether it was there. `how`:
+--   counted  this delivery came to nothing: after too many the message is dead
+--   marked   somebody may have seen it before
+--   last     behind the others; else it is the next to be taken
+--   stock    only if a stock worker took it (true), or only if we did (false); nil: either
+local function put_back(tag, how)
+  local entry = redis.call('HGET', unacked, tag)
+  if not entry then
+    redis.call('ZREM', index, tag)
+    return false
+  end
+  local raw, message, exchange, routing_key, stock = parts_of(entry)
+  if how.stock ~= nil and how.stock ~= stock then return false end
+  if not raw then
+    forget(tag)
+    bury('malformed', '', entry)
+    return true
+  end
+  local queues = queues_of(exchange, routing_key)
+  -- Nowhere to put it: it stays in `unacked` until its queue is declared again.
+  if #queues == 0 then return false end
+  forget(tag)
+  local count = 0
+  if how.counted then
+    count = redis.call('HINCRBY', deliveries, tag, 1)
+    redis.call('EXPIRE', deliveries, COUNTS_KEPT)
+    if settings.max_deliveries > 0 and count >= settings.max_deliveries then
+      redis.call('HDEL', deliveries, tag)
+      bury('kills_worker', queues[1], raw)
+      return true
+    end
+  end
+  if how.marked and not is_marked(message) then raw = marked(raw, message) end
+  local push = (how.last or count >= settings.suspect) and 'LPUSH' or 'RPUSH'
+  for _, queue in ipairs(queues) do redis.call(push, list_of(queue, message), raw) end
+  return true
+end

@@ -1,0 +1,23 @@
+-- Put back what workers held that are gone: whose lease has run out. What a *stock* worker took has no lease that is
+-- renewed, and is left to it for as long as its own visibility timeout. ARGV: settings, how many at most.
+-- Returns how many were put back.
+local limit, time = tonumber(ARGV[2]), seconds()
+local restored, passed = 0, 0
+local function expired(page)
+  return redis.call('ZRANGE', index, '-inf', score(time - settings.lease), 'BYSCORE', 'LIMIT', passed, page)
+end
+
+local tags = expired(limit)
+while #tags > 0 and restored < limit do
+  for _, tag in ipairs(tags) do
+    local since = tonumber(redis.call('ZSCORE', index, tag))
+    local stock = since > time - settings.visibility_timeout and false or nil
+    if put_back(tag, {counted = true, marked = true, stock = stock}) then
+      restored = restored + 1
+    elseif redis.call('ZSCORE', index, tag) then
+      passed = passed + 1
+    end
+  end
+  tags = expired(limit)
+end
+return restored
