@@ -20,7 +20,7 @@ from rollcall_shared.routing import QUEUES
 from rollcall_shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-LOCKS = [ROOT / "requirements.lock", ROOT / "deploy" / "requirements.lock"]
+LOCKS = [ROOT / folder / "requirements.lock" for folder in ("", "deploy", "benchmarks")]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == COMPOSE["x-rollcall"]["image"]}
@@ -88,17 +88,20 @@ def test_every_requirement_is_pinned_with_hashes(lock: Path) -> None:
     assert not re.search(r"^\s*--(?!hash)|://", lock.read_text(), re.MULTILINE)
 
 
-def test_the_image_has_the_versions_that_are_tested() -> None:
-    everything, image = map(pins, LOCKS)
+def test_the_image_and_the_benchmark_have_the_versions_that_are_tested() -> None:
+    everything, image, benchmark = (dict(pin.split("==") for pin in pins(lock)) for lock in LOCKS)
 
-    assert set(image) <= set(everything)
+    assert image.items() <= everything.items()
+    assert {name: benchmark[name] for name in benchmark.keys() & everything} == {
+        name: everything[name] for name in benchmark.keys() & everything
+    }
 
 
 def test_the_lock_satisfies_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
     wanted = [*project["dependencies"], *(line for extra in extras for line in extra)]
-    pinned = dict(name.split("==") for name in pins(LOCKS[0]))
+    pinned = dict(name.split("==") for lock in reversed(LOCKS) for name in pins(lock))
 
     unsatisfied = [
         line

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 from typing import Final
 
+from benchmarks.bench.draining import sized
 from benchmarks.bench.figures import Figure
 from benchmarks.bench.ground import Ground
 from benchmarks.bench.scale import Scale
@@ -20,7 +21,6 @@ LARGE: Final = "rollcall_large"
 BULK: Final = "rollcall_bulk"
 ORM: Final = ("celery_orm_2", "celery_orm_8")
 UPSERT: Final = ("celery_upsert_2", "celery_upsert_8")
-PEERS: Final = ("dramatiq", "taskiq")
 
 LABELS: Final = {
     OURS: "Rollcall, one identify a job (2 workers)",
@@ -64,6 +64,7 @@ class Bench:
         self.rates: dict[str, list[float]] = {}
         """By name in LABELS: each round's rate, in users, calls or messages a second."""
         self._sides: dict[str, Side] = {}
+        self._sizes: dict[str, int] = {}
         self.warm_rss: int | None = None
 
     def start(self, names: Iterable[str]) -> None:
@@ -88,6 +89,12 @@ class Bench:
         side = self._sides[name]
         assert isinstance(side, StockCelery)
         return side
+
+    def size_of(self, name: str) -> int:
+        """How many jobs keep a side busy for the scale's seconds; found when first asked, which warms it up."""
+        if name not in self._sizes:
+            self._sizes[name] = sized(self._sides[name], self.scale.drain_seconds, self.scale.most_jobs)
+        return self._sizes[name]
 
     def variants(self, names: Sequence[str]) -> tuple[str, ...]:
         """All settings of a yardstick, or, where time is short, the one that is mostly better."""

@@ -37,14 +37,22 @@ def main(given: Sequence[str] | None = None) -> int:
         _say("stopped")
         return stopped.exit_code
     except (Stalled, ServerFailed) as error:
-        _err.print(f"[bold red]bench:[/] {escape(str(error))}", highlight=False)
+        _fail(error)
         return 1
     report.show(results, _wide(stderr=arguments.as_json))
-    if arguments.write:
-        pages.write(results)
+    is_written = not arguments.write or _write(results)
     if arguments.as_json:
         print(results.to_json(), flush=True)
-    return 0
+    return 0 if is_written else 1
+
+
+def _write(results: Results) -> bool:
+    try:
+        pages.write(results)
+    except pages.MarkersMissing as error:
+        _fail(error)
+        return False
+    return True
 
 
 def measure(arguments: Arguments, stopping: Stopping) -> Results:
@@ -91,6 +99,10 @@ def _wide(*, stderr: bool) -> Console:
     """As wide as the terminal; wide enough for the tables where there is none."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=_WIDE)
+
+
+def _fail(error: Exception) -> None:
+    _err.print(f"[bold red]bench:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
 
 
 def _say(line: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -23,8 +23,8 @@ class Results:
     rates: Mapping[str, Sequence[float]]
     """By name, each round's."""
     machine: Mapping[str, str | int]
-    day: str = ""
-    """When it was measured, as in 2026-11-24; by default today."""
+    day: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
+    """When it was measured, as in 2026-11-24."""
 
     def figure(self, key: str) -> Figure | None:
         return next((figure for figure in self.figures if figure.key == key), None)
@@ -37,7 +37,7 @@ class Results:
         return {
             "run": self.scale.name,
             "rounds": self.scale.rounds,
-            "day": self.day or datetime.now(UTC).date().isoformat(),
+            "day": self.day,
             **{figure.key: _rounded(figure.value) for figure in self.figures},
             "details": {figure.key: _details(figure) for figure in self.figures},
             "rates": {

@@ -28,7 +28,7 @@ class Bulk:
 
     def run(self, bench: Bench) -> None:
         known, side = bench.scale.users, bench.side(BULK)
-        url = bench.ground.new_database("floor")
+        url = bench.ground.new_schema("floor")
         table.create(url, known=known, prefix=KNOWN, data=traits(0, 0))
         wal: dict[str, list[float]] = {BULK: [], "floor": []}
         with psycopg.connect(url, autocommit=True) as connection:
@@ -41,7 +41,7 @@ class Bulk:
                 for name in random.sample(list(wal), 2):
                     bench.step(f"round {round_ + 1} of {bench.scale.rounds}: {LABELS[name]}")
                     if name == BULK:
-                        drained = drain(side, people)
+                        drained = drain(side, people, from_checkpoint=True)
                         rate, written = drained.rate, drained.wal_bytes
                     else:
                         rate, written = _floor(bench, connection, people)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from benchmarks.bench.bench import LABELS, OURS, Bench
-from benchmarks.bench.draining import drain, sized
+from benchmarks.bench.draining import drain
 from benchmarks.bench.figures import Figure, median_of_ratios
 from benchmarks.bench.people import crowd
 
@@ -28,7 +28,7 @@ class Events:
     def run(self, bench: Bench) -> None:
         side = bench.ours()
         bench.step(f"warming up: {LABELS[OURS]}")
-        count = sized(side, bench.scale.drain_seconds, bench.scale.most_jobs)
+        count = bench.size_of(OURS)
         for round_ in range(bench.scale.rounds):
             for on in random.sample([True, False], 2):
                 name = "events_on" if on else "events_off"

@@ -49,15 +49,16 @@ class Memory:
         return [OURS]
 
     def steps(self, bench: Bench) -> int:
-        return 3
+        return 2
 
     def run(self, bench: Bench) -> None:
         side = bench.ours()
-        for turn in range(3):
-            bench.step(f"memory of the workers, turn {turn + 1} of 3")
-            drain(side, crowd(bench.scale.most_jobs // 10, known=side.known))
-            # Where no other experiment has warmed them up, the first turn does.
-            bench.warm_rss = bench.warm_rss or side.rss_bytes()
+        bench.step("memory of the workers")
+        bench.size_of(OURS)
+        # Where no other experiment has, that warmed them up.
+        bench.warm_rss = bench.warm_rss or side.rss_bytes()
+        bench.step("memory of the workers, a last time at work")
+        drain(side, crowd(bench.size_of(OURS), known=side.known))
         now, warm = side.rss_bytes(), bench.warm_rss or 1
         row = side.connection.execute("SELECT count(*) FROM rollcall.jobs").fetchone()
         bench.record(

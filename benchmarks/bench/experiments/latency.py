@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from benchmarks.bench.bench import LABELS, OURS, UPSERT, Bench
-from benchmarks.bench.draining import sized
 from benchmarks.bench.figures import Figure, percentile
 from benchmarks.bench.people import Person, crowd
 from benchmarks.bench.sides import Side, Stalled
@@ -71,7 +70,7 @@ class Latency:
 def _rate(bench: Bench, name: str) -> float:
     if name in bench.rates:
         return statistics.median(bench.rates[name])
-    return sized(bench.side(name), 1.0, bench.scale.most_jobs)
+    return bench.size_of(name) / bench.scale.drain_seconds
 
 
 def _probe(side: Side, seconds: float, load: float) -> list[float]:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from benchmarks.bench.bench import LABELS, Bench
-from benchmarks.bench.draining import drain, sized
+from benchmarks.bench.draining import drain
 from benchmarks.bench.people import crowd
 
 
@@ -18,7 +18,7 @@ def race(bench: Bench, sides: Mapping[str, str], rounds: int) -> dict[str, list[
     sizes = {}
     for name in sides:
         bench.step(f"warming up: {LABELS[name]}")
-        sizes[name] = sized(bench.side(sides[name]), bench.scale.drain_seconds, bench.scale.most_jobs)
+        sizes[name] = bench.size_of(sides[name])
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for round_ in range(rounds):
         for name in in_any_order(list(sides)):

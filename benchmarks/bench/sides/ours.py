@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,9 +49,8 @@ class RollcallSide(Side):
     def environment(self) -> Mapping[str, str]:
         return {"ROLLCALL_BROKER_URL": self.broker_url, "ROLLCALL_DATABASE_URL": self.database_url}
 
-    def prepare(self) -> None:
-        command = [str(Path(sys.executable).with_name("rollcall")), "migrate"]
-        subprocess.run(command, env=dict(self.environment()), check=True, stdout=subprocess.DEVNULL)
+    def make_database(self) -> str:
+        return self.ground.new_database(self.name, like=migrated(self.ground))
 
     def commands(self) -> Mapping[str, Sequence[str]]:
         return {host: [*documented_command(self.queue), f"--hostname={host}"] for host in self._hosts}
@@ -128,6 +129,16 @@ class RollcallBulk(RollcallSide):
             for batch in batched_people(people, self.users_a_job)
         ]
         self._first = jobs[0].id
+
+
+@functools.cache
+def migrated(ground: Ground) -> str:
+    """The name of a database that `rollcall migrate` has prepared, to be copied."""
+    name = "rollcall_migrated"
+    environment = os.environ | {"ROLLCALL_DATABASE_URL": ground.new_database(name)}
+    command = [str(Path(sys.executable).with_name("rollcall")), "migrate"]
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return name
 
 
 def documented_command(queue: str) -> list[str]:

@@ -14,8 +14,10 @@ class PlainSide(Side):
 
     _visit: int = 0
 
-    def prepare(self) -> None:
-        table.create(self.database_url, known=self.known, prefix=KNOWN, data=traits(0, 0))
+    def make_database(self) -> str:
+        url = self.ground.new_schema(self.name)
+        table.create(url, known=self.known, prefix=KNOWN, data=traits(0, 0))
+        return url
 
     def environment(self) -> Mapping[str, str]:
         return {table.BROKER: self.broker_url, table.DATABASE: self.database_url}

@@ -43,7 +43,7 @@ class Side(ABC):
         self.name = name
         self.known = known
         """How many users it knows from the start."""
-        self.database_url = ground.new_database(name)
+        self.database_url = self.make_database()
         self.broker_url = ground.new_broker()
         self.waiting_url = ground.new_broker()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -52,8 +52,8 @@ class Side(ABC):
         self.client = redis.Redis.from_url(self.broker_url)
 
     @abstractmethod
-    def prepare(self) -> None:
-        """Make the tables, before the workers start."""
+    def make_database(self) -> str:
+        """Make the database and its tables, before the workers start; returns its URL."""
 
     @abstractmethod
     def commands(self) -> Mapping[str, Sequence[str]]:
@@ -85,7 +85,6 @@ class Side(ABC):
 
     def start(self) -> None:
         """Start the workers, without waiting for them."""
-        self.prepare()
         for name, command in self.commands().items():
             self.processes[name] = self.ground.spawn(name, command, self.environment())
 
