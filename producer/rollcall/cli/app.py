@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rollcall.cli import demo, erase, feed, importing, jobs, migrate, relay, up, users
+from rollcall.cli import demo, doctor, erase, feed, importing, jobs, migrate, relay, up, users
 from rollcall.cli.output import fail
 from rollcall_shared.errors import RollcallError
 
@@ -37,6 +37,7 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("import")(importing.import_file)
 app.command("migrate")(migrate.migrate)
+app.command("doctor")(doctor.doctor)
 app.command("erase")(erase.erase)
 app.command("relay")(relay.relay)
 app.command("feed")(feed.feed)

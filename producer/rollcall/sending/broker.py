@@ -155,6 +155,15 @@ class _Line:
         self._transport.close_connection(self._transport)
 
 
+def first_host(url: str) -> tuple[str, dict[str, Any]]:
+    """The server that jobs go to first: its URL, and the options with which kombu connects to it.
+
+    Raises:
+        NotConfigured: this is no URL of a Redis.
+    """
+    return _hosts(url)[0]
+
+
 def _hosts(url: str) -> _Hosts:
     """The URL of each server to try, with its options; of Sentinel one, because it knows the servers by itself."""
     urls, options = url.split(";"), dict[str, Any](_OPTIONS)

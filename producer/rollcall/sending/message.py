@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import uuid
 from base64 import b64encode
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ def _properties(job: EncodedJob, queue: str) -> dict[str, Any]:
         "delivery_mode": 2,
         "delivery_info": {"exchange": "", "routing_key": queue},
         "priority": 0,
+        # AMQP's own property, in seconds. Celery leaves it out, and then nobody can tell how long a job has waited.
+        "timestamp": int(time.time()),
         "body_encoding": "base64",
         # Of the message and not of the job: a job sent twice is two messages, each to be acknowledged by itself.
         "delivery_tag": str(uuid.uuid4()),

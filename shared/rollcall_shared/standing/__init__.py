@@ -1,0 +1,6 @@
+"""How Rollcall stands: what waits in Redis, and what waits in Postgres. For `rollcall doctor`, and for metrics."""
+
+from rollcall_shared.standing.backlog import Backlog, Letters, find_backlog
+from rollcall_shared.standing.queues import VISIBILITY_SECONDS, Held, Queue, Queues, find_queues
+
+__all__ = ["VISIBILITY_SECONDS", "Backlog", "Held", "Letters", "Queue", "Queues", "find_backlog", "find_queues"]

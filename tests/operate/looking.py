@@ -1,0 +1,29 @@
+"""What every test of the doctor looks for: one finding, and nothing that must not be shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from rollcall.doctor import Finding, Level
+
+MARKED: Final = "marked-4711"
+"""Stands for every password, and for every person."""
+NO_REDIS: Final = f"redis://:{MARKED}@127.0.0.1:1/0"
+NO_DATABASE: Final = f"postgresql://{MARKED}:{MARKED}@127.0.0.1:1/{MARKED}"
+HOUR: Final = 3_600
+DAY: Final = 24 * HOUR
+
+
+def named(findings: Iterable[Finding], name: str) -> Finding:
+    """The finding of that name. None of them shows what it should not; each that is not ok says what to do."""
+    found = list(findings)
+    assert MARKED not in repr(found)
+    assert [finding for finding in found if bool(finding.advice) == (finding.level is Level.OK)] == []
+    (one,) = [finding for finding in found if finding.name == name]
+    return one
+
+
+def microseconds(ago: float = 0) -> int:
+    return int((time.time() - ago) * 1_000_000)
