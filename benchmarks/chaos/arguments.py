@@ -10,7 +10,8 @@ from typing import Final
 
 from benchmarks.chaos.kinds import KINDS
 
-TRANSPORTS: Final = ("own", "stock")
+OWN: Final = "own"
+TRANSPORTS: Final = (OWN, "stock")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +43,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
     parser.add_argument("--minutes", type=float, default=1.0, help="time over which they are sent (1)")
     parser.add_argument("--every", type=float, default=1.5, metavar="SECONDS", help="between two faults (1.5)")
     parser.add_argument("--faults", metavar="KINDS", help="only these, with commas; or none")
-    parser.add_argument("--transport", choices=TRANSPORTS, default="own", help="how workers take jobs from Valkey")
+    parser.add_argument("--transport", choices=TRANSPORTS, default=OWN, help="how workers take jobs from Valkey")
     parser.add_argument("--json", action="store_true", help="one JSON object, last on stdout; the rest to stderr")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep plans, journals and logs here")
     given = parser.parse_args(arguments)

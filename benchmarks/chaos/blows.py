@@ -10,11 +10,13 @@ from typing import Final
 import psycopg
 import redis
 from benchmarks.chaos.crew import Crew
+from benchmarks.chaos.proxy import Proxy
 from benchmarks.chaos.schedule import Fault
 from benchmarks.chaos.stage import Stage
 
-_CUT_BYTES: Final = 2_000
-"""A cut comes within so many bytes: in the middle of a job, of an answer, or before it."""
+_BYTES: Final = 3_000
+"""A cut comes within so many bytes, and a kill too: in the middle of a job, of an answer, or before it."""
+_OF_VALKEY: Final = 0.7
 _WRITTEN: Final = ("jobs", "users", "sightings", "choices", "endings", "spans", "triggers", "activities", "messages")
 _OUTBOX: Final = "rollcall_outbox"
 _IMPATIENT: Final = "200ms"
@@ -52,8 +54,18 @@ def strike(struck: Struck, fault: Fault) -> Undo | None:
     return BLOWS[fault.kind](struck, fault)
 
 
-def _kill(struck: Struck, fault: Fault) -> None:
-    struck.crew.kill(fault.target, back_in=fault.lasts)
+def _kill(struck: Struck, fault: Fault) -> Undo:
+    """In the midst of what it has to say to Valkey or Postgres; if it says nothing meanwhile, in the end."""
+    stage, crew = struck.stage, struck.crew
+    ways = stage.to_valkey if fault.choice < _OF_VALKEY else stage.to_postgres
+    way = ways[fault.target]
+    way.fuse(1 + int(fault.choice * 10 % 1 * _BYTES), crew.doom(fault.target))
+
+    def for_sure() -> None:
+        way.put_out()
+        crew.kill(fault.target)
+
+    return for_sure
 
 
 def _kill_child(struck: Struck, fault: Fault) -> None:
@@ -70,7 +82,8 @@ def _stop(struck: Struck, fault: Fault) -> None:
 
 
 def _cut_valkey(struck: Struck, fault: Fault) -> None:
-    struck.stage.valkey.cut(int(fault.choice * _CUT_BYTES))
+    for way in struck.stage.to_valkey.values():
+        way.cut(int(fault.choice * _BYTES))
 
 
 def _kick_valkey(struck: Struck, fault: Fault) -> None:
@@ -80,8 +93,18 @@ def _kick_valkey(struck: Struck, fault: Fault) -> None:
 
 
 def _stall_valkey(struck: Struck, fault: Fault) -> Undo:
-    struck.stage.valkey.stall()
-    return struck.stage.valkey.flow
+    return _stall(struck.stage.to_valkey)
+
+
+def _stall(ways: Mapping[str, Proxy]) -> Undo:
+    for way in ways.values():
+        way.stall()
+
+    def flow() -> None:
+        for way in ways.values():
+            way.flow()
+
+    return flow
 
 
 def _crash_valkey(struck: Struck, fault: Fault) -> Undo:
@@ -96,7 +119,8 @@ def _lose_valkey(struck: Struck, fault: Fault) -> Undo:
 
 
 def _cut_postgres(struck: Struck, fault: Fault) -> None:
-    struck.stage.postgres.cut(int(fault.choice * _CUT_BYTES))
+    for way in struck.stage.to_postgres.values():
+        way.cut(int(fault.choice * _BYTES))
 
 
 def _kick_postgres(struck: Struck, fault: Fault) -> None:
@@ -105,8 +129,7 @@ def _kick_postgres(struck: Struck, fault: Fault) -> None:
 
 
 def _stall_postgres(struck: Struck, fault: Fault) -> Undo:
-    struck.stage.postgres.stall()
-    return struck.stage.postgres.flow
+    return _stall(struck.stage.to_postgres)
 
 
 def _crash_postgres(struck: Struck, fault: Fault) -> Undo:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.chaos import report
-from benchmarks.chaos.arguments import Arguments, parse
+from benchmarks.chaos.arguments import OWN, Arguments, parse
 from benchmarks.chaos.crew import Crew
 from benchmarks.chaos.plan import Act, make_plan
 from benchmarks.chaos.run import Run, run
@@ -63,7 +63,8 @@ def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> bool:
         every=arguments.every,
     )
     with Stage(folder) as stage, _watching(arguments.jobs, stopping) as watching:
-        crew = Crew({**stage.environment, "ROLLCALL_TRANSPORT": arguments.transport}, folder)
+        transport = {} if arguments.transport == OWN else {"ROLLCALL_TRANSPORT": arguments.transport}
+        crew = Crew(lambda name: stage.environment(name) | transport, stage.servers.broker_url, folder)
         try:
             done = run(stage, crew, lambda begin: plan(begin=begin), watching)
         finally:

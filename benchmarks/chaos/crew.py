@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,13 +35,17 @@ class _Member:
     back_at: float = 0.0
     told_at: float | None = None
     """When it was told to stop."""
+    doomed: bool = False
+    """It may be killed at any moment."""
 
 
 @dataclass(slots=True)
 class Crew:
     """Keeps every member running until `stop`, and notes what should not have happened."""
 
-    environment: Mapping[str, str]
+    environment: Callable[[str], Mapping[str, str]]
+    """Of each member, by name."""
+    broker_url: str
     folder: Path
     members: dict[str, _Member] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
@@ -57,7 +62,7 @@ class Crew:
         self.tend()
         silent = {_host(name) for name in WORKERS}
         deadline = time.monotonic() + _READY_WITHIN
-        while silent := silent - answering(self.environment["ROLLCALL_BROKER_URL"], silent):
+        while silent := silent - answering(self.broker_url, silent):
             self.tend()
             if self.troubles or time.monotonic() > deadline:
                 raise ServerFailed(f"these workers do not answer: {sorted(silent)}; {'; '.join(self.troubles)}")
@@ -71,19 +76,34 @@ class Crew:
                     member.process = self._spawn(member.name, member.command)
                 continue
             status = member.process.poll()
+            if status is not None and member.doomed:
+                continue
             if status is not None:
                 self._ended(member, status, now)
             elif member.told_at is not None and now - member.told_at > GRACE_SECONDS:
                 self.troubles.append(f"{member.name} did not stop within {GRACE_SECONDS:.0f} s")
                 self.kill(member.name)
 
-    def kill(self, name: str, *, back_in: float = 0.0) -> None:
-        """End it and its pool at once; it is back in so many seconds."""
+    def doom(self, name: str) -> Callable[[], None]:
+        """Make it known that it will be killed; return what does, from any thread. `kill` must follow."""
+        member = self.members[name]
+        member.doomed = True
+        process = member.process
+
+        def strike() -> None:
+            if process is not None and process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+        return strike
+
+    def kill(self, name: str) -> None:
+        """End it and its pool at once; it is started again."""
         member = self.members[name]
         if member.process is not None:
             processes.kill(member.process)
-            member.process, member.told_at = None, None
-        member.back_at = time.monotonic() + back_in
+        member.process, member.told_at, member.doomed = None, None, False
+        member.back_at = time.monotonic()
 
     def kill_child(self, name: str, choice: float) -> bool:
         """End one process of its pool at once; False if there is none."""
@@ -141,7 +161,7 @@ class Crew:
             return []
 
     def _spawn(self, name: str, command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
-        return processes.spawn(command, log=self._log(name), env=self.environment)
+        return processes.spawn(command, log=self._log(name), env=self.environment(name))
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

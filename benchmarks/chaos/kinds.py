@@ -26,18 +26,18 @@ class Kind:
     targets: tuple[str, ...]
     """It strikes one of these, which no other fault strikes meanwhile."""
     lasts: tuple[float, float]
-    """Seconds, at least and at most. What is killed comes back then."""
+    """Seconds, at least and at most. What is killed is killed within them, and comes back then."""
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "kill-worker": Kind("SIGKILL to a worker and its pool", WORKERS, (0.0, 1.0)),
+    "kill-worker": Kind("SIGKILL to a worker and its pool", WORKERS, (0.2, 1.0)),
     "kill-child": Kind("SIGKILL to a process of a worker's pool", PREFORKED, (0.0, 0.0)),
     "freeze-worker": Kind(
         "SIGSTOP to a worker for longer than its leases, then SIGCONT", WORKERS, (LEASE_SECONDS + 1, LEASE_SECONDS + 3)
     ),
-    "stop-worker": Kind("SIGTERM to a worker: it must end within its grace, and lose nothing", WORKERS, (0.0, 1.0)),
-    "kill-upkeep": Kind("SIGKILL to a dispatcher of deferred jobs", UPKEEPS, (0.0, 1.0)),
-    "kill-relay": Kind("SIGKILL to a relay of the outbox", RELAYS, (0.0, 1.0)),
+    "stop-worker": Kind("SIGTERM to a worker: it must end within its grace, and lose nothing", WORKERS, (0.0, 0.0)),
+    "kill-upkeep": Kind("SIGKILL to a dispatcher of deferred jobs", UPKEEPS, (0.2, 1.0)),
+    "kill-relay": Kind("SIGKILL to a relay of the outbox", RELAYS, (0.2, 1.0)),
     "cut-valkey": Kind("all connections to Valkey cut, at some byte", (VALKEY,), (0.0, 0.0)),
     "kick-valkey": Kind("connections cut by Valkey (CLIENT KILL)", (VALKEY,), (0.0, 0.0)),
     "stall-valkey": Kind("Valkey silent, connections open", (VALKEY,), (1.0, 7.0)),

@@ -129,7 +129,7 @@ class _Stagehand:
         self.producers[journal] = processes.spawn(
             [sys.executable, "-m", "benchmarks.chaos.producer", way, sendings, journal, str(begin)],
             log=folder / f"{number}-{producer}.log",
-            env=self.stage.environment,
+            env=self.stage.environment(producer),
         )
 
     def _settle(self, act: Act) -> None:

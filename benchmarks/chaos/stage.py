@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import redis
-from benchmarks.chaos.proxy import Proxy
+from benchmarks.chaos.proxy import Network, Proxy
 
 from rollcall.local import Servers
 from rollcall.outbox import create_table
@@ -33,6 +34,9 @@ class Stage:
         self.folder = folder
         self.servers = Servers(durable=True, append_only=True)
         self._undo = ExitStack()
+        self.to_postgres: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.postgres.port))
+        """The way that each process takes, by its name."""
+        self.to_valkey: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.valkey.port))
 
     def start(self) -> Self:
         """Start the servers, migrate, make the outbox, open the proxies."""
@@ -48,10 +52,8 @@ class Stage:
             connection.execute(f"CREATE DATABASE {_APPLICATION}")
         with psycopg.connect(self.application_url) as connection:
             create_table(connection.execute)
-        self.postgres = Proxy(self.servers.postgres.port)
-        self.valkey = Proxy(self.servers.valkey.port)
-        self._undo.callback(self.valkey.close)
-        self._undo.callback(self.postgres.close)
+        self._network = Network()
+        self._undo.callback(self._network.close)
         return self
 
     @property
@@ -64,15 +66,15 @@ class Stage:
         """The database with the outbox, past the proxy."""
         return urlsplit(self.servers.database_url)._replace(path=f"/{_APPLICATION}").geturl()
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What processes need to find the stage, through the proxies."""
+    def environment(self, name: str) -> dict[str, str]:
+        """What the process of this name needs to find the stage, by ways of its own."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "ROLLCALL_"))}
+        postgres, valkey = self.to_postgres[name], self.to_valkey[name]
         return {
             **inherited,
-            "ROLLCALL_DATABASE_URL": _through(self.postgres, self.database_url),
-            "ROLLCALL_OUTBOX_URL": _through(self.postgres, self.application_url),
-            "ROLLCALL_BROKER_URL": _through(self.valkey, self.servers.broker_url),
+            "ROLLCALL_DATABASE_URL": _through(postgres, self.database_url),
+            "ROLLCALL_OUTBOX_URL": _through(postgres, self.application_url),
+            "ROLLCALL_BROKER_URL": _through(valkey, self.servers.broker_url),
             "ROLLCALL_RESEND_SECONDS": "3",
             # nothing settles: what comes too late for an erasure is another matter (see the README on erasure)
             "ROLLCALL_SETTLING_HOURS": str(10 * 365 * 24),

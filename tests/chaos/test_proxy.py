@@ -7,19 +7,24 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from benchmarks.chaos.proxy import Proxy
+from benchmarks.chaos.proxy import Network, Proxy
 
 from rollcall.local.ports import LOOPBACK
 
 
 @pytest.fixture
-def proxy() -> Iterator[Proxy]:
+def network() -> Iterator[Network]:
+    network = Network()
+    yield network
+    network.close()
+
+
+@pytest.fixture
+def proxy(network: Network) -> Iterator[Proxy]:
     """Before a server that says everything back."""
     with socket.create_server((LOOPBACK, 0)) as server:
         threading.Thread(target=_echo, args=(server,), daemon=True).start()
-        proxy = Proxy(server.getsockname()[1])
-        yield proxy
-        proxy.close()
+        yield network.to(server.getsockname()[1])
 
 
 def _echo(server: socket.socket) -> None:
@@ -105,14 +110,28 @@ def test_while_stalled_nothing_comes_and_nothing_is_lost(proxy: Proxy) -> None:
         assert exactly(client, 4) == b"late"
 
 
-def test_a_server_that_is_down_ends_the_connection() -> None:
+def test_a_fuse_burns_down_with_the_bytes_that_pass(proxy: Proxy) -> None:
+    burnt = threading.Event()
+    with connected(proxy) as client:
+        proxy.fuse(8, burnt.set)
+        _settled(proxy)
+
+        client.sendall(b"one")  # three there and three back
+        assert exactly(client, 3) == b"one"
+        assert not burnt.is_set()
+
+        client.sendall(b"two")
+        assert exactly(client, 3) == b"two"
+        assert burnt.is_set()
+
+
+def test_a_server_that_is_down_ends_the_connection(network: Network) -> None:
     with socket.create_server((LOOPBACK, 0)) as server:
         port = server.getsockname()[1]
-    proxy = Proxy(port)
+    proxy = network.to(port)
 
     with socket.create_connection((LOOPBACK, proxy.port), timeout=10) as client:
         assert read_all(client) == b""
-    proxy.close()
 
 
 def _settled(proxy: Proxy) -> None:
