@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from benchmarks.chaos.stage import Stage
 from rollcall.demo.compare import read_world
 from rollcall.demo.world import World
 from rollcall.reading.database import Database
-from rollcall_shared.jobs import Job
+from rollcall_shared.jobs import BulkIdentify, Identify, Job, Telling
 
 _REPEATED: Final = """
 SELECT job_id FROM rollcall.activities GROUP BY job_id, recipient HAVING count(*) > 1
@@ -43,7 +43,8 @@ class Evidence:
     """Deliveries."""
     to_redis: Mapping[str, int]
     """Of each job, the deliveries that Redis confirmed to a producer."""
-    withdrawn: frozenset[str] = frozenset()
+    untold: frozenset[str] = frozenset()
+    """What a buffer was told and put into no job."""
     ledger: Mapping[str, Decision] = field(default_factory=dict)
     dead: Mapping[str, str] = field(default_factory=dict)
     """Id and code of each dead letter."""
@@ -82,7 +83,7 @@ def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
         jobs=tuple(job for job in known.values() if job.id in confirmed),
         confirmed=sent,
         to_redis=to_redis,
-        withdrawn=plan.withdrawn,
+        untold=frozenset(_untold(plan, known.values())),
         ledger={id_: Decision(state=state, duplicates=duplicates) for id_, state, duplicates in ledger},
         dead=dict(dead),
         repeated=frozenset(job_id for (job_id,) in repeated),
@@ -92,3 +93,17 @@ def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
             for id_, *marks in marked
         },
     )
+
+
+def _untold(plan: Plan, jobs: Iterable[Job]) -> Iterator[str]:
+    gathered = {
+        (user.id, moment)
+        for job in jobs
+        if isinstance(job, BulkIdentify) and job.moments
+        for user, moment in zip(job.users, job.moments, strict=True)
+        if isinstance(user, Telling)
+    }
+    for act in plan.acts:
+        for sending in act.sendings.get(GATHERING, ()):
+            if isinstance(sending.job, Identify) and (sending.job.user.id, sending.job.occurred_at) not in gathered:
+                yield sending.job.id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -50,9 +50,7 @@ class Plan:
 
     seed: int
     jobs: tuple[Job, ...]
-    """Distinct. Without those that a producer's buffer makes."""
-    withdrawn: frozenset[str] = field(repr=False)
-    """Ids of jobs that were written in transactions which were rolled back: nothing must ever come of them."""
+    """Distinct. Without those that a buffer makes, and those that are withdrawn, of which nothing must come."""
     acts: tuple[Act, ...]
 
     @property
@@ -99,7 +97,6 @@ def make_plan(*, seed: int, jobs: int, seconds: float, kinds: Collection[str], e
     return Plan(
         seed=seed,
         jobs=tuple(stamped.values()),
-        withdrawn=frozenset(job.id for job in withdrawn),
         acts=tuple(
             Act(name=name, seconds=times[number], faults=faults[number], sendings=_of_act(number, sendings))
             for number, name in enumerate(names)

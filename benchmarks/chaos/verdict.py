@@ -28,7 +28,7 @@ class Verdict:
     """What is wrong; nothing, if all of it is empty."""
 
     lost: tuple[str, ...]
-    """Jobs that were confirmed, and of which nothing was decided."""
+    """Jobs that were confirmed, and of which nothing was decided; or that a buffer was told, and never sent."""
     lost_again: tuple[str, ...]
     """Jobs whose further deliveries were confirmed by Redis, and did not all reach a worker."""
     applied_twice: tuple[str, ...]
@@ -56,7 +56,7 @@ def judge(evidence: Evidence) -> Verdict:
     ledger, dead = evidence.ledger, evidence.dead
     ended = set(_ended(evidence.jobs))
     return Verdict(
-        lost=_sorted(id_ for id_ in sent if id_ not in ledger and id_ not in dead),
+        lost=_sorted(evidence.untold | {id_ for id_ in sent if id_ not in ledger and id_ not in dead}),
         lost_again=_sorted(
             id_
             for id_, times in evidence.to_redis.items()

@@ -7,6 +7,8 @@ from benchmarks.chaos.kinds import LEASE_SECONDS
 from rollcall_worker.app import app
 
 app.conf.broker_transport_options = app.conf.broker_transport_options | {
+    "lease": LEASE_SECONDS,
+    # the stock transport's word for it, which is never renewed
     "visibility_timeout": LEASE_SECONDS,
     "unacked_restore_interval": 1,
 }

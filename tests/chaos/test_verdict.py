@@ -32,7 +32,6 @@ def as_it_should_be(jobs: tuple[Job, ...] = JOBS) -> Evidence:
         jobs=jobs,
         confirmed=len(jobs) + 1,
         to_redis={"ann": 2, "hello": 1},
-        withdrawn=frozenset({"withdrawn"}),
         ledger={job.id: Decision(state="applied", duplicates=job.id == "ann") for job in jobs},
         world=copy.deepcopy(oracle(jobs)),
         marks=marks_after(jobs),
@@ -52,6 +51,13 @@ def test_a_job_without_a_decision_is_lost() -> None:
     verdict = judge(replace(evidence, ledger={id_: found for id_, found in evidence.ledger.items() if id_ != "hello"}))
 
     assert verdict.lost == ("hello",)
+    assert not verdict.is_equal
+
+
+def test_what_a_buffer_was_told_and_did_not_send_is_lost() -> None:
+    verdict = judge(replace(as_it_should_be(), untold=frozenset({"all-000001"})))
+
+    assert verdict.lost == ("all-000001",)
     assert not verdict.is_equal
 
 

@@ -1,0 +1,39 @@
+"""A short run with every kind of fault ends equal, and says so in the form that was promised."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks.chaos.kinds import KINDS
+
+ROOT = Path(__file__).resolve().parents[2]
+SEED = 3
+
+
+@pytest.mark.slow
+def test_a_short_run_under_fire_ends_equal(tmp_path: Path) -> None:
+    tmp_path.chmod(0o711)  # the servers run as another account when we are root
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.chaos", "--seed", str(SEED), "--json", "--logs", tmp_path / "logs"),
+            *("--jobs", "500", "--minutes", "0.2", "--every", "0.7"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert found.pop("deliveries") > found["jobs"] > 450
+    faults = found.pop("faults")
+    assert sum(faults.values()) > 10
+    assert faults.keys() <= KINDS.keys()
+    assert found.pop("seconds") > 0
+    assert found.pop("jobs")
+    assert found == {"equal": True, "lost": 0, "applied_twice": 0, "resurrected": 0, "dead": 0}
