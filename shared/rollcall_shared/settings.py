@@ -41,6 +41,9 @@ class Settings:
     """How many jobs a worker applies in one transaction at most; with 1 each is applied by itself."""
     health_file: str | None = None
     """Where a worker or upkeep says each second that it is well; `python -m rollcall_worker.health` reads it."""
+    metrics_port: int = 0
+    """Where a worker, upkeep or a relay serves metrics for Prometheus; 0: nowhere."""
+    metrics_address: str = "127.0.0.1"
     transport: str = OURS
     """What carries jobs from Redis to the workers: our transport, or with `STOCK` Celery's own."""
     erasure_key: str = field(default="rollcall", repr=False)
@@ -77,6 +80,8 @@ class Settings:
             resend=timedelta(seconds=_number(env, "ROLLCALL_RESEND_SECONDS", default.resend.total_seconds())),
             batch=int(_number(env, "ROLLCALL_BATCH", default.batch)),
             health_file=env.get("ROLLCALL_HEALTH_FILE") or None,
+            metrics_port=int(_number(env, "ROLLCALL_METRICS_PORT", default.metrics_port)),
+            metrics_address=env.get("ROLLCALL_METRICS_ADDRESS") or default.metrics_address,
             transport=_one_of(env, "ROLLCALL_TRANSPORT", (OURS, STOCK)),
             erasure_key=env.get("ROLLCALL_ERASURE_KEY") or default.erasure_key,
         )

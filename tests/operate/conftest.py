@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.acceptance.conftest import Workers
 
+from rollcall_worker.health.__main__ import trouble
+
 
 @pytest.fixture
 def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
@@ -25,24 +27,31 @@ def health_file(tmp_path: Path) -> Path:
     return tmp_path / "health"
 
 
-Ask = Callable[..., tuple[int, str]]
+class Probe:
+    """Asks as `python -m rollcall_worker.health` does."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
-@pytest.fixture
-def ask(health_file: Path) -> Ask:
-    """Run the probe as a supervisor does; give its exit code and what it said."""
+    def trouble(self, *, ready: bool = False, max_age: float = 10.0) -> str | None:
+        """What is wrong; None: nothing."""
+        return trouble(self._path, max_age=max_age, ready=ready)
 
-    def ask(*options: str) -> tuple[int, str]:
+    def run(self, *options: str) -> tuple[int, str]:
+        """Run the command, as a supervisor does; give its exit code and what it said."""
         done = subprocess.run(
             [sys.executable, "-m", "rollcall_worker.health", *options],
-            env=os.environ | {"ROLLCALL_HEALTH_FILE": str(health_file)},
+            env=os.environ | {"ROLLCALL_HEALTH_FILE": str(self._path)},
             capture_output=True,
             text=True,
             check=False,
         )
         return done.returncode, done.stdout.strip()
 
-    return ask
+
+@pytest.fixture
+def probe(health_file: Path) -> Probe:
+    return Probe(health_file)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.acceptance.conftest import Workers, until
-from tests.operate.conftest import Ask
+from tests.operate.conftest import Probe
 
 from rollcall import Rollcall
 from rollcall.local import Servers, processes
@@ -24,7 +24,9 @@ from rollcall_worker.health.beating import Beating
 from rollcall_worker.health.file import State, write
 from rollcall_worker.watching import Watching
 
-WELL = (0, "well")
+WAITING = "it is waiting, and takes no jobs"
+FRESH = 2.5
+"""Seconds; a sign of life comes each second."""
 
 
 @pytest.fixture
@@ -34,11 +36,11 @@ def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
 
 
 def test_a_worker_is_well_while_idle_and_while_its_threads_are_at_work_and_its_file_goes_with_it(
-    rc: Rollcall, workers: Workers, database_url: str, health_file: Path, ask: Ask
+    rc: Rollcall, workers: Workers, database_url: str, health_file: Path, probe: Probe
 ) -> None:
-    assert ask() == (1, "it has not started, or has ended: there is no file")
+    assert probe.run() == (1, "it has not started, or has ended: there is no file")
     worker = workers.start(threads=1, ROLLCALL_HEALTH_FILE=str(health_file))
-    until(lambda: ask("--ready") == WELL, what="being ready")
+    until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
     with psycopg.connect(database_url) as blocking:
         # the worker's only thread hangs on a lock: the loop does not
@@ -47,13 +49,13 @@ def test_a_worker_is_well_while_idle_and_while_its_threads_are_at_work_and_its_f
         until(lambda: waits_for_a_lock(database_url), what="the worker waiting for the lock")
         before = health_file.stat().st_mtime
         until(lambda: health_file.stat().st_mtime > before + 1, what="two signs of life at work")
-        assert ask("--ready", "--max-age", "3") == WELL
+        assert probe.run("--ready", "--max-age", "5") == (0, "well")
         blocking.rollback()
 
     assert job.wait(20).state == "applied"
     assert processes.stop(worker, grace=15, by=signal.SIGTERM) == 0
     assert not health_file.exists()
-    assert ask()[0] == 1
+    assert probe.run()[0] == 1
 
 
 def waits_for_a_lock(database_url: str) -> bool:
@@ -65,58 +67,58 @@ def waits_for_a_lock(database_url: str) -> bool:
 
 
 def test_a_worker_that_is_frozen_looks_dead(
-    workers: Workers, health_file: Path, ask: Ask, frozen: Callable[[subprocess.Popen[bytes]], None]
+    workers: Workers, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
     worker = workers.start(ROLLCALL_HEALTH_FILE=str(health_file))
-    until(lambda: ask("--max-age", "3") == WELL, what="being well")
+    until(lambda: probe.trouble(max_age=FRESH) is None, what="being well")
 
     frozen(worker)
 
-    until(lambda: ask("--max-age", "3")[0] == 1, what="looking dead")
+    until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
     worker.send_signal(signal.SIGCONT)
-    until(lambda: ask("--max-age", "3") == WELL, what="being well again")
+    until(lambda: probe.trouble(max_age=FRESH) is None, what="being well again")
 
 
 def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
-    own_servers: Servers, tmp_path: Path, health_file: Path, ask: Ask
+    own_servers: Servers, tmp_path: Path, health_file: Path, probe: Probe
 ) -> None:
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", own_servers.broker_url, tmp_path)
     try:
         workers.start(ROLLCALL_HEALTH_FILE=str(health_file))
-        until(lambda: ask("--ready") == WELL, what="being ready")
+        until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
         own_servers.valkey.kill()
 
-        until(lambda: ask("--ready", "--max-age", "3") == (1, "it is waiting, and takes no jobs"), what="waiting")
-        assert ask("--max-age", "3") == WELL
+        until(lambda: probe.trouble(ready=True, max_age=FRESH) == WAITING, what="waiting")
+        assert probe.trouble(max_age=FRESH) is None
         own_servers.valkey.start()
-        until(lambda: ask("--ready") == WELL, what="being ready again")
+        until(lambda: probe.trouble(ready=True) is None, what="being ready again")
     finally:
         workers.stop()
 
 
 def test_upkeep_is_well_until_it_ends_and_looks_dead_when_frozen(
-    workers: Workers, health_file: Path, ask: Ask, frozen: Callable[[subprocess.Popen[bytes]], None]
+    workers: Workers, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
     upkeep = workers.start_upkeep(ROLLCALL_HEALTH_FILE=str(health_file))
-    until(lambda: ask("--ready") == WELL, what="being ready")
+    until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
     frozen(upkeep)
-    until(lambda: ask("--max-age", "3")[0] == 1, what="looking dead")
+    until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
     upkeep.send_signal(signal.SIGCONT)
-    until(lambda: ask("--ready", "--max-age", "3") == WELL, what="being well again")
+    until(lambda: probe.trouble(ready=True, max_age=FRESH) is None, what="being well again")
 
     assert processes.stop(upkeep, by=signal.SIGTERM) == 0
     assert not health_file.exists()
 
 
-def test_upkeep_whose_postgres_is_away_is_alive_and_not_ready(tmp_path: Path, health_file: Path, ask: Ask) -> None:
+def test_upkeep_whose_postgres_is_away_is_alive_and_not_ready(tmp_path: Path, health_file: Path, probe: Probe) -> None:
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", "redis://unused", tmp_path)
     try:
         workers.start_upkeep(ROLLCALL_HEALTH_FILE=str(health_file))
 
-        until(lambda: ask("--ready") == (1, "it is waiting, and takes no jobs"), what="waiting")
-        assert ask() == WELL
+        until(lambda: probe.trouble(ready=True) == WAITING, what="waiting")
+        assert probe.trouble() is None
     finally:
         workers.stop()
 

@@ -15,6 +15,7 @@ from kombu.entity import Exchange, Queue
 from rollcall_shared.codec import decode
 from rollcall_shared.errors import NotConfigured, Undecodable
 from rollcall_shared.routing import LIVE, QUEUES, TASK_PREFIX
+from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import STOCK, Settings
 from rollcall_shared.summaries import summary
 from rollcall_worker.consuming import CONSUMER
@@ -115,12 +116,16 @@ app: Final = make_app(Settings.from_env())
 
 def need_settings(**_: Any) -> None:
     """Refuse to start a worker that lacks a URL: Celery would look for another broker, and fail each job for want of a
-    database.
+    database. Serve metrics, if they are wanted.
     """
     try:
         settings = Settings.from_env()
         settings.need_broker_url()
         settings.need_database_url()
+        if serve_metrics(settings):
+            from rollcall_worker.counting import counting
+
+            counting()
     except NotConfigured as error:
         sys.exit(f"rollcall: {error}")
 

@@ -32,7 +32,13 @@ logger = get_task_logger(__name__)
 @functools.cache
 def store() -> Store:
     """This process's store; made when first needed, so that it is never shared across a fork."""
-    return PostgresStore.from_settings(Settings.from_env())
+    settings = Settings.from_env()
+    store = PostgresStore.from_settings(settings)
+    if not settings.metrics_port:
+        return store
+    from rollcall_worker.counting import CountedStore, counting
+
+    return CountedStore(store, counting())
 
 
 def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:

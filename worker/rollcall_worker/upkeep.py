@@ -14,14 +14,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rollcall_shared.errors import RollcallError
+from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import Settings
 from rollcall_worker.health.beating import Beating
 from rollcall_worker.retrying import pause
 from rollcall_worker.store import PostgresStore
 from rollcall_worker.watching import Watching
+
+if TYPE_CHECKING:
+    from rollcall_worker.counting import Counting
 
 logger = logging.getLogger(__name__)
 
@@ -106,15 +110,28 @@ def see_to(duty: Duty, stopped: threading.Event, clock: Callable[[], float], wat
                 stopped.wait(duty.every)
 
 
+def _counting(settings: Settings) -> Counting | None:
+    """Serve metrics if they are wanted; the extra that makes them is not imported otherwise."""
+    if not serve_metrics(settings):
+        return None
+    from prometheus_client import REGISTRY
+
+    from rollcall_worker.counting import counting
+    from rollcall_worker.gauges import Gauges
+
+    REGISTRY.register(Gauges(settings))
+    return counting()
+
+
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    watching = Watching()
     try:
         settings = Settings.from_env()
         store = PostgresStore.from_settings(settings)
+        watching = Watching(counting=_counting(settings))
     except RollcallError as error:
         print(f"rollcall: {error}", file=sys.stderr)
         return 1

@@ -18,13 +18,17 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rollcall.outbox.rows import Rows, delete, mark_sent, postpone, take_sent, take_unsent
 from rollcall.reading.decisions import Decisions
 from rollcall.sending.direct import DirectSender
 from rollcall_shared.errors import NotConfigured, RollcallError, Unavailable
+from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import Settings
+
+if TYPE_CHECKING:
+    from rollcall.outbox.counting import Counting
 
 logger = logging.getLogger(__name__)
 
@@ -39,20 +43,30 @@ _LONGEST_PAUSE_SECONDS: Final = 15.0
 class Relay:
     """Moves jobs from the outbox to the broker, and out of the outbox."""
 
-    def __init__(self, rows: Rows, sender: DirectSender, decisions: Decisions, *, resend: timedelta) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        sender: DirectSender,
+        decisions: Decisions,
+        *,
+        resend: timedelta,
+        counting: Counting | None = None,
+    ) -> None:
         self._rows = rows
         self._sender = sender
         self._decisions = decisions
         self._resend = resend
+        self._counting = counting
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Relay:
+    def from_settings(cls, settings: Settings, counting: Counting | None = None) -> Relay:
         """The relay that the settings describe; connects when it starts to work."""
         return cls(
             Rows(settings.need_outbox_url()),
             DirectSender(settings.need_broker_url()),
             Decisions(settings.need_database_url()),
             resend=settings.resend,
+            counting=counting,
         )
 
     def send(self) -> int:
@@ -62,6 +76,7 @@ class Relay:
                 # published before the commit: who dies in between has sent them twice, not never
                 self._sender.send_encoded(list(jobs.values()))
                 mark_sent(cursor, jobs, look=LOOK)
+        self._count("sent", len(jobs))
         return len(jobs)
 
     def settle(self) -> int:
@@ -73,9 +88,20 @@ class Relay:
             if decided:
                 delete(cursor, [key for key in keys if key in decided])
             again = postpone(cursor, undecided, look=LOOK, resend=self._resend) if undecided else 0
+        self._count("decided", len(keys) - len(undecided))
+        self._count("again", again)
         if again:
             logger.info("relay: %d jobs are not decided yet, sending them again", again)
         return len(keys)
+
+    def failed(self, half: str) -> None:
+        """Count a turn that came to nothing."""
+        if self._counting:
+            self._counting.failed(half)
+
+    def _count(self, event: str, jobs: int) -> None:
+        if self._counting:
+            self._counting.happened(event, jobs)
 
     def close(self) -> None:
         """Close all connections."""
@@ -84,12 +110,22 @@ class Relay:
         self._decisions.close()
 
 
+def _counting(settings: Settings) -> Counting | None:
+    """Serve metrics if they are wanted; the extra that makes them is not imported otherwise."""
+    if not serve_metrics(settings):
+        return None
+    from rollcall.outbox.counting import count_relay
+
+    return count_relay(settings.need_outbox_url())
+
+
 class _Half:
     """One half of the work, with the pauses after its own failures."""
 
-    def __init__(self, name: str, work: Callable[[], int]) -> None:
+    def __init__(self, name: str, work: Callable[[], int], failed: Callable[[str], None]) -> None:
         self._name = name
         self._work = work
+        self._tell = failed
         self._failures = 0
         self._not_before = 0.0
         self._said = ""
@@ -112,6 +148,7 @@ class _Half:
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
         self._not_before = time.monotonic() + random.uniform(longest / 2, longest)
         self._failures += 1
+        self._tell(self._name)
         if problem != self._said:
             logger.warning("relay: %s: %s; trying again", self._name, problem)
             self._said = problem
@@ -119,7 +156,7 @@ class _Half:
 
 def run(relay: Relay, stopped: threading.Event) -> None:
     """Work until `stopped`. Outlives Redis and either database being away."""
-    halves = (_Half("sending", relay.send), _Half("settling", relay.settle))
+    halves = (_Half("sending", relay.send, relay.failed), _Half("settling", relay.settle, relay.failed))
     while not stopped.is_set():
         more = [half.run() for half in halves]
         if not any(more):
@@ -133,7 +170,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        relay = Relay.from_settings(Settings.from_env())
+        settings = Settings.from_env()
+        relay = Relay.from_settings(settings, _counting(settings))
     except RollcallError as error:
         print(f"rollcall: {error}", file=sys.stderr)
         return 2

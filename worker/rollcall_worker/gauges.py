@@ -1,0 +1,106 @@
+"""What waits and what is overdue, looked up in Redis and Postgres whenever Prometheus asks. Upkeep tells of it: such
+numbers are the same wherever they are read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import psycopg
+from kombu.exceptions import KombuError
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from rollcall_shared.settings import Settings
+from rollcall_shared.standing import Backlog, Queues, find_backlog, find_queues
+from rollcall_worker.store.connecting import libpq_url
+
+_CONNECT_SECONDS: Final = 3
+_ANSWER_MILLISECONDS: Final = 5_000
+
+
+class Gauges(Collector):
+    """Looks at both servers. One that is away is told as such, and its numbers are left out."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        # else the registry would look at the servers to learn what there is
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """See prometheus_client."""
+        with self._lock:
+            queues, backlog = self._queues(), self._backlog()
+        up = GaugeMetricFamily("rollcall_server_up", "Whether the server answers.", labels=["server"])
+        up.add_metric(["redis"], queues is not None)
+        up.add_metric(["postgres"], backlog is not None)
+        yield up
+        if queues is not None:
+            yield from _of_queues(queues)
+        if backlog is not None:
+            yield from _of_backlog(backlog)
+
+    def _queues(self) -> Queues | None:
+        from rollcall_worker.app import app
+
+        if not self._settings.broker_url:
+            return None
+        connection: Any = app.connection_for_write()
+        try:
+            # not connection.connect(), which pauses between tries of its own
+            transport = connection.transport.establish_connection()
+            try:
+                with transport.create_channel(transport).conn_or_acquire() as client:
+                    return find_queues(client)
+            finally:
+                transport.close_connection(transport)
+        except (RedisError, KombuError, OSError):
+            return None
+
+    def _backlog(self) -> Backlog | None:
+        try:
+            with psycopg.connect(
+                libpq_url(self._settings.need_database_url()),
+                autocommit=True,
+                connect_timeout=_CONNECT_SECONDS,
+                application_name="rollcall metrics",
+            ) as connection:
+                connection.execute(f"SET statement_timeout = {_ANSWER_MILLISECONDS}")
+                return find_backlog(connection, now=time.time_ns() // 1_000, settling=self._settings.settling)
+        except psycopg.Error:
+            return None
+
+
+def _of_queues(found: Queues) -> Iterator[GaugeMetricFamily]:
+    jobs = GaugeMetricFamily("rollcall_queue_jobs", "Jobs that wait in a queue.", labels=["queue"])
+    oldest = GaugeMetricFamily("rollcall_queue_oldest_seconds", "How long the oldest of them waits.", labels=["queue"])
+    for queue in found.queues:
+        jobs.add_metric([queue.name], queue.jobs)
+        oldest.add_metric([queue.name], queue.oldest or 0)
+    yield jobs
+    yield oldest
+    yield _one("rollcall_held_jobs", "Jobs that workers have taken and not acknowledged.", found.held.messages)
+    yield _one("rollcall_held_oldest_seconds", "Since a holder last said that it lives.", found.held.oldest or 0)
+    yield _one("rollcall_set_aside_messages", "Messages in Redis that no worker could take.", found.set_aside)
+
+
+def _of_backlog(found: Backlog) -> Iterator[GaugeMetricFamily]:
+    yield _one("rollcall_deferred_jobs", "Jobs that are to take effect later.", found.deferred)
+    yield _one("rollcall_deferred_due_jobs", "Those of them that are due.", found.due)
+    yield _one("rollcall_deferred_overdue_seconds", "How long the first of these has been due.", found.overdue or 0)
+    letters = GaugeMetricFamily("rollcall_dead_letters", "Dead letters that are kept.", labels=["code"])
+    for letter in found.letters:
+        letters.add_metric([letter.code], letter.count)
+    yield letters
+    yield _one("rollcall_erasures_overdue", "Deletes whose users should have been erased.", found.unerased)
+
+
+def _one(name: str, said: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, said, value=value)
