@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 from typing import Final
@@ -65,6 +66,7 @@ class Bench:
         """By name in LABELS: each round's rate, in users, calls or messages a second."""
         self._sides: dict[str, Side] = {}
         self._sizes: dict[str, int] = {}
+        self._begin = time.monotonic()
         self.warm_rss: int | None = None
 
     def start(self, names: Iterable[str]) -> None:
@@ -99,6 +101,11 @@ class Bench:
     def variants(self, names: Sequence[str]) -> tuple[str, ...]:
         """All settings of a yardstick, or, where time is short, the one that is mostly better."""
         return tuple(names) if self.scale.all_variants else tuple(names[-1:])
+
+    def rounds(self) -> int:
+        """How many rounds the next experiment may take: fewer, where a slow machine has used up the time for more."""
+        late = sum(time.monotonic() - self._begin > limit for limit in self.scale.hurry_after)
+        return max(1, self.scale.rounds - late)
 
     def record(self, figure: Figure) -> None:
         self.figures.append(figure)

@@ -60,9 +60,9 @@ def goals_table(results: Results) -> str:
     lines = [
         "![Rates a second, as bars](results/rates.svg)",
         "",
-        f"{results.scale.name.capitalize()} run of {results.day}, medians of {results.scale.rounds} rounds.",
+        f"{results.scale.name.capitalize()} run of {results.day}.",
         "",
-        "| key | what | goal | reached | rounds, from - to | ours : yardstick | |",
+        "| key | what | goal | reached | rounds, from - to (how many) | ours : yardstick | |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for key, goal in GOALS.items():
@@ -97,6 +97,6 @@ def _verdict(against: str, said: str) -> str:
 def _caption(results: Results) -> str:
     machine = results.machine
     return (
-        f"Rollcall and its yardsticks on {machine['cores']} cores, medians of {results.scale.rounds} rounds"
+        f"Rollcall and its yardsticks on {machine['cores']} cores, medians of rounds"
         " (line: lowest to highest); logarithmic"
     )

@@ -16,9 +16,9 @@ _COLOURS = {True: "green", False: "red", None: "dim"}
 
 def show(results: Results, console: Console) -> None:
     """Print the goals and what of them is reached, then every rate."""
-    title = f"{results.scale.name} run, medians of {results.scale.rounds} rounds"
+    title = f"{results.scale.name} run, medians of rounds"
     goals = Table(title=f"Goals: {title}", title_justify="left")
-    for heading in ("key", "goal", "reached", "rounds from - to", "ours : yardstick", "verdict"):
+    for heading in ("key", "goal", "reached", "rounds from - to (of)", "ours : yardstick", "verdict"):
         goals.add_column(heading, no_wrap=heading == "key")
     for figure in results.figures:
         colour = _COLOURS[figure.met]

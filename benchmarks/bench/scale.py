@@ -12,6 +12,8 @@ class Scale:
 
     name: str
     rounds: int
+    hurry_after: tuple[float, ...]
+    """Seconds after each of which later experiments take one round less."""
     drain_seconds: float
     """How long one side should have work for in one round; how many jobs that is, a pilot says."""
     most_jobs: int
@@ -37,6 +39,7 @@ class Scale:
 FULL: Final = Scale(
     name="full",
     rounds=7,
+    hurry_after=(),
     drain_seconds=3.0,
     most_jobs=20_000,
     bulk_users=60_000,
@@ -52,11 +55,12 @@ FULL: Final = Scale(
 QUICK: Final = Scale(
     name="quick",
     rounds=3,
+    hurry_after=(33.0, 45.0),
     drain_seconds=0.4,
-    most_jobs=2_000,
+    most_jobs=1_200,
     bulk_users=5_000,
     sends=300,
-    probes_seconds=0.4,
+    probes_seconds=0.3,
     users=10_000,
     large_users=100_000,
     history=20_000,

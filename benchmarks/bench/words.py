@@ -23,7 +23,10 @@ def reached(figure: Figure) -> str:
 
 
 def spread(figure: Figure) -> str:
-    return f"{number(figure.spread[0])} - {number(figure.spread[1])}" if figure.spread else "-"
+    """From the lowest round to the highest, and how many there were."""
+    if not figure.spread:
+        return "-"
+    return f"{number(figure.spread[0])} - {number(figure.spread[1])} ({len(figure.rounds)})"
 
 
 def verdict(figure: Figure) -> str:

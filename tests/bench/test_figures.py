@@ -77,6 +77,6 @@ def test_a_verdict_says_where_less_was_measured_than_the_goal_is_about(figure: F
 def test_figures_are_said_with_three_digits_and_their_units() -> None:
     figure = Figure(key="p50_ms", value=6.789, rounds=[5.0, 12.34], ours=6.789, yardstick=1_234.5, unit="ms")
 
-    assert (reached(figure), spread(figure)) == ("6.79 ms", "5.00 - 12.3")
+    assert (reached(figure), spread(figure)) == ("6.79 ms", "5.00 - 12.3 (2)")
     assert compared(figure) == "6.79 : 1,234 ms"
     assert (number(None), spread(Figure(key="p50_ms", value=1.0))) == ("-", "-")

@@ -27,6 +27,7 @@ class Bulk:
         return 1 + 2 * bench.scale.rounds
 
     def run(self, bench: Bench) -> None:
+        turns = bench.rounds()
         known, side = bench.scale.users, bench.side(BULK)
         url = bench.ground.new_schema("floor")
         table.create(url, known=known, prefix=KNOWN, data=traits(0, 0))
@@ -36,10 +37,10 @@ class Bulk:
             warm_up = crowd(2_000, known=known)
             drain(side, warm_up)
             batches.load(connection, warm_up)
-            for round_ in range(bench.scale.rounds):
+            for round_ in range(turns):
                 people = crowd(bench.scale.bulk_users, known=known)
                 for name in random.sample(list(wal), 2):
-                    bench.step(f"round {round_ + 1} of {bench.scale.rounds}: {LABELS[name]}")
+                    bench.step(f"round {round_ + 1} of {turns}: {LABELS[name]}")
                     if name == BULK:
                         drained = drain(side, people, from_checkpoint=True)
                         rate, written = drained.rate, drained.wal_bytes

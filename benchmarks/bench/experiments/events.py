@@ -26,13 +26,14 @@ class Events:
         return 1 + 2 * bench.scale.rounds
 
     def run(self, bench: Bench) -> None:
+        turns = bench.rounds()
         side = bench.ours()
         bench.step(f"warming up: {LABELS[OURS]}")
         count = bench.size_of(OURS)
-        for round_ in range(bench.scale.rounds):
+        for round_ in range(turns):
             for on in random.sample([True, False], 2):
                 name = "events_on" if on else "events_off"
-                bench.step(f"round {round_ + 1} of {bench.scale.rounds}: {LABELS[name]}")
+                bench.step(f"round {round_ + 1} of {turns}: {LABELS[name]}")
                 side.switch_events(on=on)
                 bench.rate(name, drain(side, crowd(count, known=side.known)).rate)
         side.switch_events(on=True)

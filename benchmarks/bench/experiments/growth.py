@@ -24,7 +24,7 @@ class Growth:
         return race_steps(2, bench.scale.rounds)
 
     def run(self, bench: Bench) -> None:
-        rates = race(bench, {"users_small": OURS, "users_large": LARGE}, bench.scale.rounds)
+        rates = race(bench, {"users_small": OURS, "users_large": LARGE}, bench.rounds())
         value, rounds = median_of_ratios(rates["users_large"], rates["users_small"])
         bench.record(
             Figure(

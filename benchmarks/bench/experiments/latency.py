@@ -36,17 +36,18 @@ class Latency:
         return 2 + 4 * bench.scale.rounds
 
     def run(self, bench: Bench) -> None:
+        turns = bench.rounds()
         names = self.sides(bench)
         halves = {}
         for name in names:
             bench.step(f"half load: {LABELS[name]}")
             halves[name] = _rate(bench, name) / 2
         seen: dict[tuple[str, bool], list[list[float]]] = {}
-        for round_ in range(bench.scale.rounds):
+        for round_ in range(turns):
             for is_loaded in (False, True):
                 for name in names:
                     how = "at half load" if is_loaded else "idle"
-                    bench.step(f"round {round_ + 1} of {bench.scale.rounds}: latency {how}: {LABELS[name]}")
+                    bench.step(f"round {round_ + 1} of {turns}: latency {how}: {LABELS[name]}")
                     load = halves[name] if is_loaded else 0.0
                     took = _probe(bench.side(name), bench.scale.probes_seconds, load)
                     seen.setdefault((name, is_loaded), []).append(took)

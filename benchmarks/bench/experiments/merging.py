@@ -34,6 +34,7 @@ class Merging:
         return 2 + bench.scale.rounds
 
     def run(self, bench: Bench) -> None:
+        turns = bench.rounds()
         side, scale = bench.ours(LARGE), bench.scale
         sizes = {"long": scale.history, "short": scale.short_history}
         for name, count in sizes.items():
@@ -43,8 +44,8 @@ class Merging:
         took: dict[str, list[float]] = {name: [] for name in sizes}
         before: dict[str, list[float]] = {name: [] for name in sizes}
         after: dict[str, list[float]] = {name: [] for name in sizes}
-        for round_ in range(scale.rounds):
-            bench.step(f"round {round_ + 1} of {scale.rounds}: merging")
+        for round_ in range(turns):
+            bench.step(f"round {round_ + 1} of {turns}: merging")
             for name in sizes if round_ % 2 else reversed(sizes):
                 secondary, primary = f"{name}-{round_}", f"{name}-{round_ + 1}"
                 side.rc.users.identify(primary, {"name": primary}).wait(timeout=_WITHIN)

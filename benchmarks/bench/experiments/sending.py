@@ -32,10 +32,11 @@ class Sending:
         return len(_Senders.names) * (bench.scale.rounds + 1)
 
     def run(self, bench: Bench) -> None:
+        turns = bench.rounds()
         with _Senders(bench.ground.new_broker(), bench.scale.sends, bench.scale.users) as senders:
-            for round_ in range(bench.scale.rounds + 1):
+            for round_ in range(turns + 1):
                 for name in in_any_order(_Senders.names):
-                    bench.step(f"round {round_} of {bench.scale.rounds}: {LABELS[name]}")
+                    bench.step(f"round {round_} of {turns}: {LABELS[name]}")
                     rate = senders.rate(name)
                     if round_:  # the first warms up
                         bench.rate(name, rate)

@@ -24,7 +24,7 @@ class Singles:
         return race_steps(len(self.sides(bench)), bench.scale.rounds)
 
     def run(self, bench: Bench) -> None:
-        rates = race(bench, {name: name for name in self.sides(bench)}, bench.scale.rounds)
+        rates = race(bench, {name: name for name in self.sides(bench)}, bench.rounds())
         bench.warm_rss = bench.warm_rss or bench.ours().rss_bytes()
         for key, names in _against(bench).items():
             if key not in bench.keys:
