@@ -38,7 +38,8 @@ class InvalidJob(RollcallError, ValueError):
 class Undecodable(RollcallError):
     """The message is not a job of a kind and version known here.
 
-    `code` is one of `malformed`, `unknown_version`, `unknown_kind`, `invalid`.
+    `code` is one of `malformed`, `unknown_version`, `unknown_kind`, `invalid`; or of those of the transport, which has
+    given the message up: `kills_worker`, `refused`.
     """
 
     def __init__(self, code: str, reason: str, *, job_id: str | None = None, kind: str | None = None) -> None:

@@ -20,6 +20,7 @@ from rollcall_shared.settings import Settings
 from rollcall_worker.app import app
 from rollcall_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
 from rollcall_worker.consuming import BURY_TASK
+from rollcall_worker.letters import job_in
 from rollcall_worker.retrying import pause
 from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
 
@@ -51,10 +52,12 @@ def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
 
 
 def bury(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
-    """Keep a message that is no job as a dead letter: its text, and why."""
+    """Keep a message that is no job, or that the transport gave up, as a dead letter: its text, why, and a code."""
     match args:
-        case (str(text), str(reason)) if not kwargs:
+        case (str(text), str(reason)) | (str(text), str(reason), "malformed") if not kwargs:
             return _decide(task, Arrival.of_no_job(text, reason))
+        case (str(text), str(reason), str(code)) if not kwargs:
+            return _decide(task, Arrival.given_up(job_in(text), code, reason))
         case _:
             return _decide(task, Arrival.of(only_argument(args, kwargs)))
 

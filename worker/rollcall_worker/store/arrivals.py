@@ -55,6 +55,17 @@ class Arrival:
         """A message in which there is no job to look for; `reason` holds nothing of its text."""
         return cls(text=text, job=Undecodable("malformed", reason), digest=text_digest(text))
 
+    @classmethod
+    def given_up(cls, text: str, code: str, reason: str) -> Arrival:
+        """A message that is not to be tried any more. It is known by the job that it holds, if it holds one."""
+        arrival = cls.of(text)
+        job_id, kind = (
+            (arrival.job.job_id, arrival.job.kind)
+            if isinstance(arrival.job, Undecodable)
+            else (arrival.job.id, arrival.job.kind)
+        )
+        return cls(text=text, job=Undecodable(code, reason, job_id=job_id, kind=kind), digest=arrival.digest)
+
 
 class Store(Protocol):
     """Keeps what jobs say."""

@@ -49,14 +49,17 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
     """After so many deliveries that came to nothing a message is dead; 0: never."""
     claim_limit: int = 200
     """Messages in one claim: about 2 ms of Redis' time, and its answer about 200 KB."""
+    dead_task: str = "rollcall.bury"
+    """The task that keeps dead letters; it is given the message, the reason and a code."""
     dead_key: str = "dead_letters"
+    """The list of letters that this task could not keep, which should be empty."""
 
     _in_poll: Any
     _brpop_sent_at: float | None
 
     from_transport_options = (
         *stock.Channel.from_transport_options,
-        *("lease", "longest_hold", "max_deliveries", "claim_limit", "dead_key"),
+        *("lease", "longest_hold", "max_deliveries", "claim_limit", "dead_task", "dead_key"),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -80,6 +83,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
             lease=self.lease,
             visibility_timeout=self.visibility_timeout,
             max_deliveries=self.max_deliveries,
+            dead_task=self.dead_task,
         )
         client = self.connection.client
         self.acks = acks_of((client.hostname, client.port, client.virtual_host, names.key(names.unacked)))

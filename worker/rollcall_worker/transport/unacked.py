@@ -65,7 +65,9 @@ class Names:
 class Unacked:
     """The messages that workers hold, all of them, ours and others'."""
 
-    def __init__(self, names: Names, *, lease: float, visibility_timeout: float, max_deliveries: int) -> None:
+    def __init__(
+        self, names: Names, *, lease: float, visibility_timeout: float, max_deliveries: int, dead_task: str
+    ) -> None:
         self._names = names
         self._keys = [
             names.key(names.unacked),
@@ -82,6 +84,7 @@ class Unacked:
                 "visibility_timeout": visibility_timeout,
                 "max_deliveries": max_deliveries,
                 "suspect": SUSPECT,
+                "dead_task": dead_task,
             }
         )
 
@@ -113,7 +116,7 @@ class Unacked:
         line.run(_REQUEUE, self._keys, [self._settings, *tags])
 
     def bury(self, line: Line, tags: Sequence[str], code: str) -> None:
-        """Give messages up; `code` says why."""
+        """Make dead letters of messages; `code` says why."""
         line.run(_BURY, self._keys, [self._settings, code, *tags])
 
     def renew(self, line: Line, tags: Sequence[str]) -> list[str]:

@@ -19,16 +19,23 @@ local now = score(seconds())
 local counted = redis.call('EXISTS', deliveries) == 1
 local taken = {'more'}
 
--- Take one message: true if it was, false if it is to be left for a worker that holds nothing else.
-local function take(queue, raw)
+-- The message in a list item; nothing if it is none that kombu could deliver.
+local function message_in(raw)
   local ok, message = pcall(cjson.decode, raw)
   local properties = ok and type(message) == 'table' and message.properties
   local tag = type(properties) == 'table' and properties.delivery_tag
-  if (type(tag) ~= 'string' and type(tag) ~= 'number') or type(properties.delivery_info) ~= 'table' then
-    bury('malformed', names[queue], raw)
-    return true
+  local has_tag = type(tag) == 'string' or type(tag) == 'number'
+  return has_tag and type(properties.delivery_info) == 'table' and message or nil
+end
+
+-- Take one message: true if it was, false if it is to be left for a worker that holds nothing else.
+local function take(queue, raw)
+  local message = message_in(raw)
+  if not message then
+    raw = letter('malformed', names[queue], raw)
+    message = message_in(raw)
   end
-  tag = tostring(tag)
+  local tag = tostring(message.properties.delivery_tag)
   if counted and tonumber(redis.call('HGET', deliveries, tag) or 0) >= settings.suspect then
     if not alone or #taken > 1 then return false end
     taken[1] = 'suspect'

@@ -86,8 +86,48 @@ local function forget(tag)
   redis.call('ZREM', index, tag)
 end
 
+local REASONS = {
+  malformed = 'it is no message',
+  refused = 'its worker refused it',
+  kills_worker = 'as often as it may be, it was delivered and nobody said that it was done: it may end its worker',
+}
+
+local function escaped(byte)
+  return string.format('\\x%02x', byte:byte())
+end
+
+-- A message for the task that makes dead letters, with a message in it that is given up. It is one like any other:
+-- taken by any worker, acknowledged only when the letter is kept.
+local function letter(code, queue, raw)
+  -- what was sent by nobody we know may not even be text
+  local text = code == 'malformed' and raw:gsub('[\128-\255]', escaped) or raw
+  local tag = 'dead#' .. redis.sha1hex(raw)
+  return cjson.encode({
+    body = cjson.encode({{text, REASONS[code] or code, code}, {}, {}}),
+    ['content-type'] = 'application/json',
+    ['content-encoding'] = 'utf-8',
+    headers = {lang = 'py', task = settings.dead_task, id = tag, argsrepr = '(not shown)', kwargsrepr = '{}'},
+    properties = {
+      delivery_tag = tag,
+      delivery_mode = 2,
+      delivery_info = {exchange = '', routing_key = queue},
+      priority = 0,
+      correlation_id = tag,
+      reply_to = '',
+    },
+  })
+end
+
+-- Give a message up. A letter that is given up itself, or a message of no queue we know, is kept in a list for somebody
+-- to look at.
 local function bury(code, queue, raw)
-  redis.call('LPUSH', dead, code .. '\n' .. queue .. '\n' .. raw)
+  local ok, message = pcall(cjson.decode, raw)
+  local headers = ok and type(message) == 'table' and message.headers
+  if queue == '' or (type(headers) == 'table' and headers.task == settings.dead_task) then
+    redis.call('LPUSH', dead, raw)
+  else
+    redis.call('LPUSH', settings.prefix .. queue, letter(code, queue, raw))
+  end
 end
 
 -- Put a claimed message back into its queue; tell whether it was there. `how`:

@@ -10,9 +10,9 @@ end
 local tags = expired(limit)
 while #tags > 0 and restored < limit do
   for _, tag in ipairs(tags) do
-    local since = tonumber(redis.call('ZSCORE', index, tag))
-    local stock = since > time - settings.visibility_timeout and false or nil
-    if put_back(tag, {counted = true, marked = true, stock = stock}) then
+    local how = {counted = true, marked = true}
+    if tonumber(redis.call('ZSCORE', index, tag)) > time - settings.visibility_timeout then how.stock = false end
+    if put_back(tag, how) then
       restored = restored + 1
     elseif redis.call('ZSCORE', index, tag) then
       passed = passed + 1

@@ -1,0 +1,84 @@
+"""A consumer without Celery: what a worker does to the broker, one step at a time."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from typing import Any, Final, Self
+
+from kombu import messaging
+from kombu.entity import Exchange, Queue
+
+from rollcall_worker.transport import Connection
+
+PATIENCE: Final = 10.0
+KombuConsumer: Any = messaging.Consumer  # kombu has types for some of its parameters only
+
+
+class Consumer:
+    """Consumes queues through our transport, and keeps what it is given without acknowledging it."""
+
+    def __init__(self, broker: str, queues: tuple[str, ...], *, prefetch: int = 10, **options: Any) -> None:
+        defaults: dict[str, Any] = {"priority_steps": [0], "visibility_timeout": 60}
+        self._connection = Connection(broker, transport_options=defaults | options)
+        self._queues = [_queue(name) for name in queues]
+        self._prefetch = prefetch
+        self.messages: list[Any] = []
+
+    def __enter__(self) -> Self:
+        self.channel: Any = self._connection.channel()  # type: ignore[no-untyped-call]
+        self.channel.basic_qos(0, self._prefetch, False)
+        self._consumer = KombuConsumer(self.channel, self._queues, on_message=self.messages.append, accept=["json"])
+        self._consumer.consume()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End as a worker does that is asked to."""
+        self._connection.release()  # type: ignore[no-untyped-call]
+
+    def cancel(self) -> None:
+        """Consume no more, and keep what was delivered."""
+        self._consumer.cancel()
+
+    def vanish(self) -> None:
+        """End as a worker does that is killed: say nothing, and renew no lease."""
+        self.channel._renewal.stop()
+        self.channel._claims.clear()
+        self.channel.qos._delivered.clear()
+        self.channel.closed = True
+
+    def take(self, count: int) -> list[object]:
+        """Wait until so many more were delivered; return the jobs in them."""
+        before = len(self.messages)
+        while len(self.messages) < before + count:
+            self._connection.drain_events(timeout=PATIENCE)
+        return [job_in(message) for message in self.messages[before:]]
+
+    def take_what_there_is(self) -> list[object]:
+        """Return what is delivered without waiting for more to arrive."""
+        before = len(self.messages)
+        self.turn()
+        return [job_in(message) for message in self.messages[before:]]
+
+    def turn(self) -> None:
+        """Do what there is to do."""
+        self.channel.look_again()
+        while self.channel.has_work():
+            self.channel.work()
+
+
+def job_in(message: Any) -> object:
+    """The job that `envelope` put into a message."""
+    return json.loads(message.body)[0][0]
+
+
+def job_of(item: bytes | str) -> object:
+    """The same of an item of a queue."""
+    return json.loads(b64decode(json.loads(item)["body"]))[0][0]
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]

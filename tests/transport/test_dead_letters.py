@@ -1,0 +1,194 @@
+"""Messages that are given up: they become letters for the task that keeps dead letters, and stop nothing."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from tests.transport.consumers import Consumer
+from tests.transport.harness import envelope
+from tests.transport.test_giving_back import expire, waiting
+
+Consume = Callable[..., Consumer]
+NO_MESSAGES = [
+    b"",
+    b"not json",
+    b"\xff\xfe\x00",
+    b"null",
+    b"7",
+    b'"text"',
+    b"[]",
+    b"{}",
+    b'{"properties": null}',
+    b'{"properties": {"delivery_tag": "t"}}',
+    b'{"properties": {"delivery_info": {}}}',
+    b'{"properties": {"delivery_tag": {}, "delivery_info": {}}}',
+    b'{"body": "not base64!", "properties": {"delivery_tag": "b", "delivery_info": {}, "body_encoding": "base64"}}',
+    b'{"body": "b", "properties": {"delivery_tag": "e", "delivery_info": {}, "body_encoding": "rot13"}}',
+    b'{"body": "\xff", "properties": {"delivery_tag": "u", "delivery_info": {}}}',
+    b"[" * 5_000,
+    b'{"properties": {"delivery_tag": "d", "delivery_info": {}, "x": ' + b"[" * 996 + b"]" * 996 + b"}}",
+]
+
+
+def letters(consumer: Consumer, count: int) -> list[list[Any]]:
+    """Take so many letters: text, reason, code."""
+    consumer.take(count)
+    found = consumer.messages[-count:]
+    assert all(message.headers["task"] == "rollcall.bury" for message in found)
+    return [json.loads(message.body)[0] for message in found]
+
+
+@pytest.mark.parametrize("item", NO_MESSAGES, ids=range(len(NO_MESSAGES)))
+def test_an_item_that_is_no_message_becomes_a_letter_and_the_next_is_delivered(
+    client: redis.Redis, consume: Consume, item: bytes
+) -> None:
+    client.lpush("first", item, envelope("good"))
+    consumer = consume()
+
+    consumer.take(2)
+
+    jobs = {message.headers["task"]: json.loads(message.body)[0] for message in consumer.messages}
+    text, _, code = jobs["rollcall.bury"]
+    assert jobs["note"] == ["good"]
+    assert (text, code) == (item.decode(errors="backslashreplace"), "malformed")
+    assert client.hlen("unacked") == 2
+
+
+def test_a_letter_that_is_not_acknowledged_comes_back(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", b"not json")
+    consumer = consume()
+    letters(consumer, 1)
+    consumer.close()
+
+    assert letters(consume(), 1)[0][0] == "not json"
+
+
+def test_a_message_whose_deliveries_come_to_nothing_too_often_becomes_a_letter(
+    client: redis.Redis, consume: Consume
+) -> None:
+    item = envelope("killer")
+    client.lpush("first", item)
+
+    for _ in range(3):
+        lost = consume(max_deliveries=3)
+        assert lost.take(1) == ["killer"]
+        lost.vanish()
+        expire(client)
+        consume("second", max_deliveries=3).channel.restore()
+
+    ((text, _, code),) = letters(consume(), 1)
+    assert code == "kills_worker"
+    assert json.loads(text)["body"] == json.loads(item)["body"]
+    assert not client.exists("unacked_deliveries")
+
+
+def test_refusing_a_message_for_others_counts(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("unwanted"))
+    consumer = consume(max_deliveries=2)
+
+    assert consumer.take(1) == ["unwanted"]
+    consumer.messages[-1].reject(requeue=True)
+    assert consumer.take(1) == ["unwanted"]
+    consumer.messages[-1].reject(requeue=True)
+
+    assert letters(consumer, 1)[0][2] == "kills_worker"
+
+
+def test_refusing_a_message_for_good_makes_a_letter(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("refused"))
+    consumer = consume()
+    consumer.take(1)
+
+    consumer.messages[0].reject(requeue=False)
+
+    assert letters(consumer, 1)[0][2] == "refused"
+
+
+def test_giving_back_does_not_count(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("patient"))
+
+    for _ in range(7):
+        consumer = consume(max_deliveries=3)
+        assert consumer.take(1) == ["patient"]
+        consumer.close()
+
+    assert waiting(client) == ["patient"]
+
+
+def test_an_acknowledged_message_leaves_no_count(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("unlucky"))
+    lost = consume()
+    lost.take(1)
+    lost.vanish()
+    expire(client)
+    consumer = consume()
+    consumer.channel.restore()
+
+    consumer.take(1)
+    consumer.messages[0].ack()
+    consumer.turn()
+
+    assert client.keys("unacked*") == []
+
+
+def test_a_suspect_is_delivered_alone_so_that_it_takes_nobody_along(client: redis.Redis, consume: Consume) -> None:
+    client.hset("unacked_deliveries", "s", "2")
+    client.lpush("first", envelope(0), envelope("suspect", delivery_tag="s"), envelope(1), envelope(2))
+    consumer = consume()
+
+    assert consumer.take_what_there_is() == [0]
+    consumer.messages[-1].ack()
+    assert consumer.take_what_there_is() == ["suspect"]
+    consumer.messages[-1].ack()
+    assert consumer.take_what_there_is() == [1, 2]
+
+
+def test_a_worker_that_never_is_idle_takes_a_suspect_all_the_same_in_the_end(
+    client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollcall_worker.transport.channel.PATIENCE_SECONDS", 0)
+    client.hset("unacked_deliveries", "s", "2")
+    client.lpush("first", envelope(0), envelope("suspect", delivery_tag="s"), envelope(1))
+
+    assert consume().take(3) == [0, "suspect", 1]
+
+
+def test_a_lost_suspect_goes_behind_the_others(client: redis.Redis, consume: Consume) -> None:
+    client.hset("unacked_deliveries", "s", "1")
+    client.lpush("first", envelope("suspect", delivery_tag="s"), envelope(1))
+    lost = consume(prefetch=1)
+    lost.take(1)
+    lost.vanish()
+    expire(client)
+
+    consume("second").channel.restore()
+
+    assert waiting(client) == [1, "suspect"]
+
+
+def test_a_letter_that_kills_its_worker_too_is_kept_aside(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", b"not json")
+    consumer = consume(max_deliveries=1)
+    letters(consumer, 1)
+
+    consumer.messages[0].reject(requeue=True)
+    consumer.turn()
+
+    assert client.llen("first") == client.hlen("unacked") == 0
+    assert client.llen("dead_letters") == 1
+
+
+def test_a_message_in_utf8_of_another_sender_is_delivered(client: redis.Redis, consume: Consume) -> None:
+    item = json.loads(envelope("x"))
+    item["headers"]["who"] = "Zoë"
+    item["body"] = b64encode(json.dumps([["Zoë"], {}, {}], ensure_ascii=False).encode()).decode()
+    client.lpush("first", json.dumps(item, ensure_ascii=False))
+    consumer = consume()
+
+    assert consumer.take(1) == ["Zoë"]
+    assert consumer.messages[0].headers["who"] == "Zoë"

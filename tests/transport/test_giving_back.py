@@ -1,0 +1,171 @@
+"""What was claimed and not finished goes back to where it came from, as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import redis
+from tests.transport.consumers import Consumer, job_of
+from tests.transport.harness import envelope
+
+Consume = Callable[..., Consumer]
+SOON = 0.05
+
+
+def waiting(client: redis.Redis, queue: str = "first") -> list[object]:
+    """The jobs of a queue, the next one first."""
+    return [job_of(item) for item in reversed(client.lrange(queue, 0, -1))]
+
+
+def expire(client: redis.Redis) -> None:
+    """Let all leases have ended long ago."""
+    for tag in client.hkeys("unacked"):
+        client.execute_command("ZADD", "unacked_index", 1, tag)
+
+
+def test_a_worker_that_ends_gives_back_everything_in_order(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(6)))
+    consumer = consume(prefetch=4)
+    consumer.take(4)
+
+    consumer.close()
+
+    assert waiting(client) == [0, 1, 2, 3, 4, 5]
+    assert client.hlen("unacked") == client.zcard("unacked_index") == 0
+
+
+def test_what_was_claimed_and_not_delivered_goes_back_as_soon_as_the_queue_is_cancelled(
+    client: redis.Redis, consume: Consume
+) -> None:
+    client.lpush("first", *(envelope(number) for number in range(6)))
+    consumer = consume(prefetch=4)
+    consumer.channel._claim(["first"], room=4, alone=True)
+
+    consumer.cancel()
+
+    assert waiting(client) == [0, 1, 2, 3, 4, 5]
+    assert consumer.messages == []
+
+
+def test_what_nobody_has_seen_goes_back_byte_for_byte(client: redis.Redis, consume: Consume) -> None:
+    item = envelope({"ü": "é/\\ \u2028", "empty": [], "number": 1e300})
+    client.lpush("first", item)
+    consumer = consume()
+    consumer.channel._claim(["first"], room=1, alone=True)
+
+    consumer.close()
+
+    assert client.lindex("first", 0) == item.encode()
+
+
+def test_what_somebody_may_have_seen_is_marked_and_otherwise_the_same(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("job", x_extra={"list": [], "nested": {"headers": {}}}))
+    item = json.loads(client.lindex("first", 0) or "")
+    for _ in range(3):  # once is enough
+        consumer = consume()
+        consumer.take(1)
+        consumer.close()
+
+    returned = bytes(client.lindex("first", 0) or b"")  # type: ignore[arg-type]
+
+    item["headers"]["redelivered"] = item["properties"]["delivery_info"]["redelivered"] = True
+    assert json.loads(returned) == item
+    assert returned.count(b"redelivered") == 2
+
+
+def test_compact_messages_of_other_senders_are_marked_too(client: redis.Redis, consume: Consume) -> None:
+    item = json.loads(envelope("job"))
+    item["headers"] |= {"note": 'not "headers": {} nor "delivery_info":{}'}
+    client.lpush("first", json.dumps(item, separators=(",", ":")))
+    consumer = consume()
+    consumer.take(1)
+    consumer.close()
+
+    again = consume()
+    again.take(1)
+
+    assert again.messages[0].headers["redelivered"] is True
+    assert again.messages[0].delivery_info["redelivered"] is True
+
+
+def test_a_lost_worker_s_messages_come_back_to_their_own_queue_and_priority(
+    client: redis.Redis, consume: Consume
+) -> None:
+    lists = ("first", "second\x06\x163", "second\x06\x169")
+    for name, priority in zip(lists, (0, 4, 9), strict=True):
+        # published through an exchange, which says nothing of the queue
+        delivery = {"exchange": "somewhere", "routing_key": "else"}
+        client.lpush(name, envelope(name, priority=priority, delivery_info=delivery))
+    lost = consume("first", "second", priority_steps=[0, 3, 6, 9])
+    lost.take(3)
+    lost.vanish()
+    expire(client)
+
+    consume("third", priority_steps=[0, 3, 6, 9]).channel.restore()
+
+    assert [waiting(client, name) for name in lists] == [[name] for name in lists]
+
+
+def test_a_lease_that_runs_is_left_alone(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("held"))
+    holder = consume(lease=30)
+    holder.take(1)
+
+    consume("second", lease=30).channel.restore()
+
+    assert client.hlen("unacked") == 1
+
+
+def test_thousands_of_a_lost_worker_s_messages_come_back_at_once(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(3_000)))
+    lost = consume(prefetch=3_000)
+    lost.take(3_000)
+    lost.vanish()
+    expire(client)
+
+    consume("second").channel.restore()
+
+    assert (client.llen("first"), client.hlen("unacked")) == (3_000, 0)
+
+
+def test_a_lost_stock_worker_s_messages_come_back_through_the_bindings_after_its_own_timeout(
+    client: redis.Redis, consume: Consume
+) -> None:
+    consumer = consume("first", "second", visibility_timeout=60, lease=1)
+    now = client.time()[0]
+    for tag, age, key in (("old", 61, "second"), ("young", 30, "first")):
+        entry = [json.loads(envelope(tag, delivery_tag=tag)), key, key]
+        client.hset("unacked", tag, json.dumps(entry))
+        client.zadd("unacked_index", {tag: now - age})
+
+    consumer.channel.restore()
+
+    assert waiting(client, "second") == ["old"]
+    assert client.hkeys("unacked") == [b"young"]
+
+
+def test_a_stock_worker_takes_back_what_ours_lost(broker: str, client: redis.Redis, consume: Consume) -> None:
+    from rollcall_worker.transport import stock
+
+    client.lpush("second", envelope("ours", queue="second", delivery_info={"exchange": "second", "routing_key": "x"}))
+    lost = consume("first", "second")
+    lost.take(1)
+    lost.vanish()
+    expire(client)
+
+    with stock.Connection(broker, transport_options={"visibility_timeout": 60, "priority_steps": [0]}) as connection:
+        connection.default_channel.qos.restore_visible(num=10)
+
+    assert waiting(client, "second") == ["ours"]
+
+
+def test_what_a_worker_refuses_for_others_goes_behind_them(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(3)))
+    consumer = consume(prefetch=1)
+    consumer.take(1)
+
+    consumer.messages[0].reject(requeue=True)
+
+    assert waiting(client) == [1, 2, 0]
+    assert client.hlen("unacked") == 0
