@@ -35,6 +35,7 @@ class Rollcall:
         database_url: str | None = None,
         limits: Limits | None = None,
         history: timedelta | None = None,
+        read_timeout: timedelta | None = None,
         sender: Sender | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -45,6 +46,7 @@ class Rollcall:
         limits: what is accepted; the workers need no change when it is raised.
         history: how far back a merge carries messages and activities over, for previews; the workers' setting is what
             counts.
+        read_timeout: how long a question to the database may take before the call fails with `Unavailable`.
         sender: another way to send jobs than straight to the broker.
         clock: the time in microseconds since 1970, for tests.
 
@@ -57,6 +59,7 @@ class Rollcall:
             database_url=database_url,
             limits=limits or default.limits,
             history=default.history if history is None else history,
+            read_timeout=default.read_timeout if read_timeout is None else read_timeout,
         )
         self._sit_at(Desk(settings, sender or _direct(broker_url), clock or _now))
 
@@ -84,6 +87,7 @@ class Rollcall:
             database_url=settings.database_url,
             limits=settings.limits,
             history=settings.history,
+            read_timeout=settings.read_timeout,
         )
 
     @property

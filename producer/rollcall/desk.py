@@ -88,7 +88,8 @@ class Desk:
         """
         with self._lock:
             if self._reader is None:
-                self._reader = open_reader(self._settings.need_database_url(), self._settings.history)
+                settings = self._settings
+                self._reader = open_reader(settings.need_database_url(), settings.history, settings.read_timeout)
             return self._reader
 
     def close(self) -> None:

@@ -46,6 +46,12 @@ class Settings:
     metrics_address: str = "127.0.0.1"
     transport: str = OURS
     """What carries jobs from Redis to the workers: our transport, or with `STOCK` Celery's own."""
+    lock_timeout: timedelta = timedelta(seconds=5)
+    """How long a worker waits for one lock; then the job is tried again later."""
+    statement_timeout: timedelta = timedelta(seconds=30)
+    """How long a worker's statement may take; then the job is tried again later."""
+    read_timeout: timedelta = timedelta(seconds=30)
+    """How long a question to the database may take; then the call fails with `Unavailable`."""
     erasure_key: str = field(default="rollcall", repr=False)
     """Keys the hash by which a receipt names an erased id; set it to a secret of your own."""
 
@@ -83,6 +89,11 @@ class Settings:
             metrics_port=int(_number(env, "ROLLCALL_METRICS_PORT", default.metrics_port)),
             metrics_address=env.get("ROLLCALL_METRICS_ADDRESS") or default.metrics_address,
             transport=_one_of(env, "ROLLCALL_TRANSPORT", (OURS, STOCK)),
+            lock_timeout=timedelta(seconds=_number(env, "ROLLCALL_LOCK_SECONDS", default.lock_timeout.total_seconds())),
+            statement_timeout=timedelta(
+                seconds=_number(env, "ROLLCALL_STATEMENT_SECONDS", default.statement_timeout.total_seconds())
+            ),
+            read_timeout=timedelta(seconds=_number(env, "ROLLCALL_READ_SECONDS", default.read_timeout.total_seconds())),
             erasure_key=env.get("ROLLCALL_ERASURE_KEY") or default.erasure_key,
         )
 

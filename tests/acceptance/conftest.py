@@ -40,16 +40,23 @@ class Workers:
         self, name: str = "worker", *, pool: str = "threads", threads: int = 4, **settings: str
     ) -> subprocess.Popen[bytes]:
         """Start a worker on both queues, and wait until it answers."""
+        worker = self.spawn(name, pool=pool, threads=threads, **settings)
         host = f"{name}@acceptance"
-        worker = self._spawn(
+        until(lambda: answering(self._broker_url, {host}), within=READY_WITHIN_SECONDS, what=f"{name} answering")
+        return worker
+
+    def spawn(
+        self, name: str = "worker", *, pool: str = "threads", threads: int = 4, loglevel: str = "INFO", **settings: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker on both queues."""
+        host = f"{name}@acceptance"
+        return self._spawn(
             name,
             *("-m", "celery", "-A", "rollcall_worker.app", "worker", "--queues", "live,bulk", "--hostname", host),
-            *("--pool", pool, "--concurrency", str(threads), "--loglevel", "INFO", "--events"),
+            *("--pool", pool, "--concurrency", str(threads), "--loglevel", loglevel, "--events"),
             *("--without-gossip", "--without-mingle"),
             **settings,
         )
-        until(lambda: answering(self._broker_url, {host}), within=READY_WITHIN_SECONDS, what=f"{name} answering")
-        return worker
 
     def start_upkeep(self, **settings: str) -> subprocess.Popen[bytes]:
         return self._spawn("upkeep", "-m", "rollcall_worker.upkeep", **settings)

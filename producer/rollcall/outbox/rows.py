@@ -15,10 +15,10 @@ from rollcall.outbox import statements
 from rollcall.outbox.table import create_table
 from rollcall.sending.encoded import EncodedJob
 from rollcall_shared.errors import NotConfigured, Unavailable
+from rollcall_shared.patience import connection_options, patient
 
-_CONNECT_SECONDS: Final = 5
-_SILENCE_MILLISECONDS: Final = 10_000
-"""A server that acknowledges nothing for so long is gone, whatever TCP still hopes for."""
+_STATEMENT: Final = timedelta(seconds=30)
+"""Each takes or marks some hundred rows; one that takes so long waits for something that does not come."""
 BATCH: Final = 500
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """A bulk job may have 25 MB by itself; 500 of them at once would be too many."""
@@ -99,13 +99,10 @@ class Rows:
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._url,
+            self._connection = patient(_STATEMENT).connect(
                 autocommit=True,
-                connect_timeout=_CONNECT_SECONDS,
-                tcp_user_timeout=_SILENCE_MILLISECONDS,
-                application_name="rollcall relay",
                 prepare_threshold=None,  # a pooler in between may not keep prepared statements
+                **{"application_name": "rollcall relay", **connection_options(self._url, _STATEMENT)},
             )
         return self._connection
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rollcall.forks import forget_in_children
 from rollcall_shared.errors import NotConfigured, Unavailable
+from rollcall_shared.patience import connection_options, patient
 
-_CONNECT_SECONDS: Final = 5
+_TIMEOUT: Final = timedelta(seconds=30)
 _POOL_SECONDS: Final = 10
 _UNDEFINED_TABLE: Final = "42P01"
 
 
 class Database:
-    """Lends connections to one Postgres."""
+    """Lends connections to one Postgres, whose statements may take as long as `timeout`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout: timedelta = _TIMEOUT) -> None:
+        self._timeout = timeout
         try:
             self._url = make_url(url).set(drivername="postgresql+psycopg")
             scheme = make_url(url).get_backend_name()
@@ -42,7 +45,7 @@ class Database:
         written by mistake: who means to write says `readonly=False`.
 
         Raises:
-            Unavailable: Postgres could not be reached, or the connection broke.
+            Unavailable: Postgres could not be reached, took too long, or the connection broke.
             NotConfigured: Rollcall's tables are not there.
         """
         try:
@@ -68,13 +71,21 @@ class Database:
         self._engine.dispose(close=False)
 
     def _open(self) -> Engine:
-        return create_engine(
+        engine = create_engine(
             self._url,
             pool_pre_ping=True,
             pool_timeout=_POOL_SECONDS,
             hide_parameters=True,  # ids and filters are personal data, and errors are logged
-            connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "rollcall"},
         )
+        kind = patient(self._timeout)
+        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        options = {"application_name": "rollcall", **connection_options(plain, self._timeout)}
+
+        @event.listens_for(engine, "do_connect")
+        def connect(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
+            return kind.connect(*arguments, **{**parameters, **options})
+
+        return engine
 
 
 def _said(error: Exception) -> str:

@@ -8,8 +8,8 @@ from rollcall.reading.seam import Reader
 from rollcall_shared.errors import NotConfigured
 
 
-def open_reader(database_url: str, history: timedelta) -> Reader:
-    """A reader of this database; connects when first asked.
+def open_reader(database_url: str, history: timedelta, timeout: timedelta) -> Reader:
+    """A reader of this database; connects when first asked. `timeout` bounds each question to it.
 
     Raises:
         NotConfigured: the extra `read` is not installed, or the URL cannot be used.
@@ -17,7 +17,7 @@ def open_reader(database_url: str, history: timedelta) -> Reader:
     try:
         from rollcall.reading.postgres import PostgresReader
 
-        return PostgresReader(database_url, history)
+        return PostgresReader(database_url, history, timeout)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in ("sqlalchemy", "psycopg"):
             raise

@@ -27,8 +27,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class PostgresReader:
     """The `Reader` of an application: every answer is one short question to the views."""
 
-    def __init__(self, url: str, history: timedelta) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, history: timedelta, timeout: timedelta) -> None:
+        self._database = Database(url, timeout)
         self._history = history // _MICROSECOND
 
     def user(self, user_id: str) -> User:

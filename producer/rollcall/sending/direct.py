@@ -86,9 +86,15 @@ def _together(jobs: Sequence[EncodedJob]) -> Iterator[tuple[str, list[Message]]]
 
 def _why(error: BaseException) -> str:
     """What was at the bottom of it, for kombu wraps what Redis said. Of connections the text, which names the host; of
-    anything else the class only: what Redis says of a command may quote the job.
+    anything else our own words or the class: what Redis says of a command may quote the job.
     """
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return "Redis is at its memory limit, and takes no more jobs until workers have taken some"
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return "this Redis is a replica, and takes no jobs"
+    if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith("MISCONF"):
+        return "Redis cannot write to its disk, and takes no jobs"
     is_connecting = isinstance(error, (redis.exceptions.ConnectionError, OSError))
     return (is_connecting and str(error).rstrip(".")) or type(error).__name__

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
+from functools import partial
 
 import psycopg
 
+from rollcall_shared.patience import connection_options, patient
+
 APPLICATION_NAME = "rollcall-worker"
-CONNECT_TIMEOUT_SECONDS = 5
 # Every statement here looks up a few rows by index. Plans are made while the tables are small (a fresh install), when
 # reading all of a table seems cheap, and are kept when they have grown.
 _POINT_LOOKUPS = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
@@ -29,8 +32,13 @@ def libpq_url(database_url: str) -> str:
 class Connections:
     """A connection for each thread, in autocommit: transactions are opened where they are meant."""
 
-    def __init__(self, database_url: str) -> None:
-        self._url = libpq_url(database_url)
+    def __init__(self, database_url: str, *, lock: timedelta, statement: timedelta) -> None:
+        url = libpq_url(database_url)
+        self._connect = partial(
+            patient(statement).connect,
+            autocommit=True,
+            **{"application_name": APPLICATION_NAME, **connection_options(url, statement, lock)},
+        )
         self._local = threading.local()
 
     def get(self) -> psycopg.Connection:
@@ -41,12 +49,7 @@ class Connections:
         """
         connection: psycopg.Connection | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
-            connection = psycopg.connect(
-                self._url,
-                autocommit=True,
-                application_name=APPLICATION_NAME,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            )
+            connection = self._connect()
             connection.execute(_POINT_LOOKUPS)
             self._local.connection = connection
         return connection

@@ -14,6 +14,7 @@ from rollcall_shared.jobs import Job
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import Stamp, edge
 from rollcall_worker.fold import facts_of, join
+from rollcall_worker.retrying import is_unstorable
 from rollcall_worker.store.arrivals import Arrival, Outcome
 from rollcall_worker.store.compacting import BEGINNING, Place, compact_sightings
 from rollcall_worker.store.deferring import Due, give_up, release, take_due
@@ -21,7 +22,7 @@ from rollcall_worker.store.erasing import erase, erase_left_behind, settled_user
 from rollcall_worker.store.forgetting import forget_letters, forget_outcomes
 from rollcall_worker.store.ledger import admit, bury, dead, letter
 from rollcall_worker.store.receipts import restored
-from rollcall_worker.store.running import TOO_MUCH, Transactions
+from rollcall_worker.store.running import Transactions
 from rollcall_worker.store.skipping import tell_skipped
 from rollcall_worker.store.transaction import write
 
@@ -43,8 +44,10 @@ class PostgresStore:
         outcomes: timedelta = timedelta(days=7),
         dead_letters: timedelta = timedelta(days=30),
         erasure_key: str = "rollcall",
+        lock_timeout: timedelta = timedelta(seconds=5),
+        statement_timeout: timedelta = timedelta(seconds=30),
     ) -> None:
-        self._transactions = Transactions(database_url)
+        self._transactions = Transactions(database_url, lock=lock_timeout, statement=statement_timeout)
         self._history = history // _MICROSECOND
         self._future = future // _MICROSECOND
         self._settling = settling // _MICROSECOND
@@ -63,6 +66,8 @@ class PostgresStore:
             outcomes=settings.outcomes,
             dead_letters=settings.dead_letters,
             erasure_key=settings.erasure_key,
+            lock_timeout=settings.lock_timeout,
+            statement_timeout=settings.statement_timeout,
         )
 
     def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
@@ -202,7 +207,7 @@ def _why(error: Exception) -> tuple[str, str]:
     name = type(error).__name__
     code, reason = (
         ("unstorable", f"Postgres cannot hold it ({name})")
-        if isinstance(error, TOO_MUCH)
+        if is_unstorable(error)
         else ("failed", f"applying it failed ({name})")
     )
     logger.error("%s: %s", code, reason)

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from datetime import timedelta
+from typing import TypeVar
 
-import psycopg
-from psycopg import Cursor, errors
+from psycopg import Cursor
 
 from rollcall_shared.errors import Unavailable
+from rollcall_worker.retrying import ATTEMPTS, Fault, fault_of, pause_between_attempts, told
 from rollcall_worker.store.connecting import Connections
 from rollcall_worker.store.transaction import FamiliesNotHeld
-
-TOO_MUCH: Final = (psycopg.DataError, errors.ProgramLimitExceeded)
-"""What Postgres says of a value that it cannot hold."""
-_IN_THE_WAY: Final = (errors.DeadlockDetected, errors.SerializationFailure)
-_ATTEMPTS: Final = 20
-"""Deadlocks come singly: 1 to 14 in 1,500 batches under the heaviest contention measured."""
-_PAUSE_SECONDS: Final = 0.05
 
 T = TypeVar("T")
 
@@ -28,26 +21,35 @@ T = TypeVar("T")
 class Transactions:
     """Transactions on one database. Threads may share it; each has a connection of its own."""
 
-    def __init__(self, database_url: str) -> None:
-        self._connections = Connections(database_url)
+    def __init__(self, database_url: str, *, lock: timedelta, statement: timedelta) -> None:
+        """Prepare to connect. `lock` and `statement` bound the time that one lock and one statement may take."""
+        self._connections = Connections(database_url, lock=lock, statement=statement)
 
     def run(self, work: Callable[[Cursor, frozenset[str]], T]) -> T:
         """Do `work` in a transaction of its own. It is given the families that an earlier attempt found in its way.
 
         Raises:
-            Unavailable: the database is not there, or other transactions were in the way again and again.
+            Unavailable: the infrastructure's fault, see `retrying`; or other transactions were in the way again and
+                again.
+            Exception: the work's own fault; running it again would end the same.
         """
         heads: frozenset[str] = frozenset()
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 with self._transaction() as cursor:
                     return work(cursor, heads)
             except FamiliesNotHeld as found:
                 heads = found.heads
-            except _IN_THE_WAY:
-                heads = frozenset()
-                time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))
-        raise Unavailable(f"{_ATTEMPTS} attempts met other transactions in their way")
+            except Exception as error:
+                match fault_of(error):
+                    case Fault.ANOTHERS:
+                        heads = frozenset()
+                        time.sleep(pause_between_attempts(attempt))
+                    case Fault.INFRASTRUCTURES:
+                        raise Unavailable(told(error)) from error
+                    case Fault.JOBS:
+                        raise
+        raise Unavailable(f"{ATTEMPTS} attempts met other transactions in their way")
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -55,12 +57,6 @@ class Transactions:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Cursor]:
-        try:
-            connection = self._connections.get()
-            with connection.transaction(), connection.cursor() as cursor:
-                yield cursor
-        except (*TOO_MUCH, *_IN_THE_WAY):
-            raise
-        except psycopg.Error as error:
-            # not there, read-only after a failover, not migrated yet: none of it is the job's fault
-            raise Unavailable(f"the database is not available ({type(error).__name__})") from error
+        connection = self._connections.get()
+        with connection.transaction(), connection.cursor() as cursor:
+            yield cursor

@@ -1,0 +1,61 @@
+"""What is tried again is decided in one place, by what went wrong."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import errors
+
+import rollcall_worker
+from rollcall_shared.patience import NoAnswer
+from rollcall_worker.retrying import Fault, fault_of, told
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (errors.DeadlockDetected(), Fault.ANOTHERS),
+        (errors.SerializationFailure(), Fault.ANOTHERS),
+        (errors.LockNotAvailable(), Fault.INFRASTRUCTURES),
+        (errors.QueryCanceled(), Fault.INFRASTRUCTURES),
+        (errors.AdminShutdown(), Fault.INFRASTRUCTURES),
+        (errors.DiskFull(), Fault.INFRASTRUCTURES),
+        (errors.OutOfMemory(), Fault.INFRASTRUCTURES),
+        (errors.TooManyConnections(), Fault.INFRASTRUCTURES),
+        (errors.InsufficientPrivilege(), Fault.INFRASTRUCTURES),
+        (errors.UndefinedTable(), Fault.INFRASTRUCTURES),
+        (errors.ReadOnlySqlTransaction(), Fault.INFRASTRUCTURES),
+        (psycopg.OperationalError(), Fault.INFRASTRUCTURES),
+        (psycopg.InterfaceError(), Fault.INFRASTRUCTURES),
+        (NoAnswer(), Fault.INFRASTRUCTURES),
+        (errors.UntranslatableCharacter(), Fault.JOBS),
+        (errors.NumericValueOutOfRange(), Fault.JOBS),
+        (errors.ProgramLimitExceeded(), Fault.JOBS),
+        (RecursionError(), Fault.JOBS),
+        (KeyError("x"), Fault.JOBS),
+    ],
+)
+def test_whose_fault_it_is(error: Exception, fault: Fault) -> None:
+    assert fault_of(error) is fault
+
+
+def test_a_failure_is_told_without_the_servers_own_words() -> None:
+    assert "ann@example.com" not in told(errors.DiskFull("could not extend: ann@example.com"))
+
+
+def test_the_store_itself_looks_at_nothing_that_postgres_reports() -> None:
+    store = Path(rollcall_worker.__file__).parent / "store"
+
+    assert [path.name for path in store.rglob("*.py") if "errors" in _taken_from_psycopg(path)] == []
+
+
+def _taken_from_psycopg(path: Path) -> set[str]:
+    return {
+        alias.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "psycopg"
+        for alias in node.names
+    }
