@@ -75,7 +75,6 @@ def test_the_outbox_holds_what_a_full_redis_does_not_take(
     relay.close()
 
 
-@pytest.mark.skip(reason="a full Redis takes no note of bindings, and a worker that starts then gives up")
 def test_workers_take_jobs_out_of_a_full_redis_and_then_it_takes_jobs_again(
     own_servers: Servers, broker: redis.Redis, database_url: str, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from queue import Empty
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from rollcall_worker.transport import stock
 from rollcall_worker.transport.acks import acks_of
@@ -115,6 +115,15 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         if self._claims:
             self._deliver(self._claims.pop(), Receiver(received.append, no_ack))
         return received[0] if received else None
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        """See kombu. A Redis that is full takes no note of bindings; a worker that gave up over it would never make
+        room there, and jobs need none.
+        """
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except OutOfMemoryError:
+            logger.warning("Redis is at its memory limit; the queue %s is consumed all the same", queue)
 
     def has_work(self) -> bool:
         """Tell whether `work` would do something now."""

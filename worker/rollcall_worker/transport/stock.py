@@ -30,6 +30,7 @@ RELIED_ON: Final[Mapping[str, str]] = {
     "Transport.register_with_event_loop": "(self, connection, loop)",
     "Channel.basic_consume": "(self, queue, *args, **kwargs)",
     "Channel._basic_cancel": "(self, consumer_tag)",
+    "Channel._queue_bind": "(self, exchange, routing_key, pattern, queue)",
     "Channel._brpop_start": "(self, timeout=None)",
     "Channel._brpop_read": "(self, **options)",
     "Channel._connparams": "(self, asynchronous=False)",
