@@ -18,7 +18,11 @@ from rollcall_shared.patience import connection_options, patient
 
 _TIMEOUT: Final = timedelta(seconds=30)
 _POOL_SECONDS: Final = 10
-_UNDEFINED_TABLE: Final = "42P01"
+_NOT_CONFIGURED: Final = {
+    "42P01": "the database has no tables of Rollcall yet; run `rollcall migrate`",
+    "42501": "the role in the database's URL may not do this; see deploy/roles.sql",
+}
+"""What an operator has to see to, by Postgres' code."""
 
 
 class Database:
@@ -46,7 +50,7 @@ class Database:
 
         Raises:
             Unavailable: Postgres could not be reached, took too long, or the connection broke.
-            NotConfigured: Rollcall's tables are not there.
+            NotConfigured: Rollcall's tables are not there, or the role in the URL may not do this.
         """
         try:
             with self._engine.connect() as connection:
@@ -54,9 +58,9 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise Unavailable(f"the database could not be reached or did not answer{_said(error)}") from error
         except ProgrammingError as error:
-            if getattr(error.orig, "sqlstate", None) != _UNDEFINED_TABLE:
+            if (what := _NOT_CONFIGURED.get(getattr(error.orig, "sqlstate", None) or "")) is None:
                 raise
-            raise NotConfigured("the database has no tables of Rollcall yet; run `rollcall migrate`") from error
+            raise NotConfigured(what) from error
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise

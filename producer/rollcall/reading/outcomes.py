@@ -11,6 +11,9 @@ from rollcall.answers import JobStatus, RefusedItem
 from rollcall_shared.stamps import moment
 from rollcall_shared.tables import dead_letters, jobs
 
+# not the body, which may be large, and personal
+_LETTER = tuple(column for column in dead_letters.c if column.name not in ("body", "digest"))
+
 
 def find_status(
     connection: Connection, job_id: str, *, kind: str | None = None, digests: Collection[bytes] = ()
@@ -23,7 +26,7 @@ def find_status(
     decided = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
     if decided is not None and (not digests or bytes(decided["digest"]) in digests):
         return _decided(decided)
-    letters = select(dead_letters).where(dead_letters.c.id == job_id).order_by(dead_letters.c.died_at).limit(1)
+    letters = select(*_LETTER).where(dead_letters.c.id == job_id).order_by(dead_letters.c.died_at).limit(1)
     if digests:
         letters = letters.where(dead_letters.c.digest.in_(digests))
     if (dead := connection.execute(letters).mappings().first()) is not None:

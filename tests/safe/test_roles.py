@@ -1,0 +1,191 @@
+"""Each process does its work under a role that may do nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+from psycopg.sql import SQL, Identifier
+from tests.acceptance.conftest import Workers
+from tests.safe.conftest import Login
+from tests.support.builders import DAY, NOW, delete, identify, merge, trigger
+from tests.support.subjects import OnPostgres
+
+from rollcall import Rollcall
+from rollcall.outbox.relay import Relay
+from rollcall_shared.codec import encode
+from rollcall_shared.errors import NotConfigured
+from rollcall_shared.jobs import Job
+from rollcall_shared.settings import Settings
+from rollcall_shared.tables import metadata
+from rollcall_worker.store import Arrival, PostgresStore, State
+from rollcall_worker.upkeep import duties
+
+TABLES = sorted(table.name for table in metadata.tables.values())
+
+
+def test_a_worker_and_upkeep_run_under_the_workers_role(
+    login: Login, owner_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    workers = Workers(login("rollcall_worker"), broker_url, tmp_path)
+    with Rollcall(database_url=owner_url, broker_url=broker_url) as rc:
+        try:
+            worker = workers.start()
+            upkeep = workers.start_upkeep()
+            soon = datetime.now(UTC) + timedelta(seconds=1)
+            jobs = [
+                rc.users.identify("ann", {"email": "ann@example.com"}),
+                rc.users.bulk_identify([{"id": "guest"}, {"id": "bo"}]),
+                rc.users.set_preferences("ann", "default", {"workflows": {"w": False}}),
+                rc.users.set_channel_data("ann", "apns", {"tokens": ["t"]}),
+                rc.workflows.trigger("hello", ["guest", {"id": "cy"}, "nobody"], actor="bo"),
+                rc.users.merge("ann", "guest"),
+                rc.users.delete("bo"),
+                rc.users.identify("later", {}, run_at=soon),
+            ]
+            states = [job.wait(30).state for job in jobs]
+            marked = [rc.messages.mark([message.id], "read") for message in rc.messages.list("ann").items]
+            states += [job.wait(20).state for job in marked]
+            assert states == ["applied"] * 9
+            assert worker.poll() is None
+            assert upkeep.poll() is None
+        finally:
+            workers.stop()
+
+
+def test_every_duty_of_upkeep_is_done_under_the_workers_role(login: Login, owner_url: str) -> None:
+    store = PostgresStore(login("rollcall_worker"))
+    jobs: list[Job] = [
+        identify("old", at=1, job="one", plan="pro"),
+        identify("other", at=1, job="two"),
+        merge("other", "old", at=2, job="three"),
+        trigger("hello", "other", at=3, job="four"),
+        delete("other", at=4, job="five"),
+    ]
+    store.apply([Arrival.of(encode(job)) for job in jobs], now=NOW)
+    store.apply([Arrival.of("junk")], now=NOW)
+
+    for duty in duties(store):
+        duty.work(NOW + 400 * DAY)
+
+    store.close()
+    assert not {"old", "other"} & set(OnPostgres(owner_url).world()["users"])
+
+
+@pytest.mark.parametrize("role", ["rollcall_worker", "rollcall_reader", "rollcall_operator", "rollcall_relay"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE rollcall.mine (id text)",
+        "DROP TABLE rollcall.users",
+        "ALTER TABLE rollcall.users ADD COLUMN mine text",
+        "TRUNCATE rollcall.users",
+        "DROP SCHEMA rollcall CASCADE",
+        "SELECT * FROM accounts",
+        "INSERT INTO accounts VALUES ('x')",
+        "INSERT INTO rollcall_outbox (id, digest, kind, body) VALUES ('x', '', 'x', 'x')",
+        "COPY rollcall.users TO PROGRAM 'cat'",
+        "CREATE ROLE mine",
+    ],
+)
+def test_no_role_may_change_the_schema_or_look_outside_of_it(login: Login, role: str, statement: str) -> None:
+    with psycopg.connect(login(role)) as connection, pytest.raises(InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None:
+    PostgresStore(owner_url).apply([Arrival.of(encode(identify("dee", at=1))), Arrival.of("read me")], now=NOW)
+    url = login("rollcall_reader")
+    with Rollcall(database_url=url) as rc:
+        assert rc.users.get("dee").id == "dee"
+        assert rc.users.list(where={"plan": "none"}).items == ()
+        assert rc.users.list_preferences("dee") == {}
+        assert rc.users.get_channel_data("dee", "apns") is None
+        assert rc.users.merge("dee", "stranger", dry_run=True).effect == "redirect"
+        assert rc.feeds.list("dee").items == ()
+        assert rc.messages.list("dee").items == ()
+        assert rc.activities.list("dee").items == ()
+        assert rc.jobs.get("identify:dee:1").state == "applied"
+        assert rc.jobs.deferred().items == ()
+        letter = rc.jobs.dead().items[0]
+        assert rc.jobs.get(letter.id).state == "dead"
+        for refused in (rc.jobs.cancel, rc.jobs.drop, rc.jobs.show, rc.users.export):
+            with pytest.raises(NotConfigured, match="may not"):
+                refused(letter.id)
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for table in TABLES:
+            name = Identifier("rollcall", table)
+            for statement in ("DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES"):
+                with pytest.raises(InsufficientPrivilege):
+                    connection.execute(SQL(statement).format(name))
+        for table in ("dead_letters", "deferred"):
+            with pytest.raises(InsufficientPrivilege):
+                connection.execute(SQL("SELECT body FROM {}").format(Identifier("rollcall", table)))
+
+
+def test_an_operator_shows_drops_and_cancels(login: Login, owner_url: str) -> None:
+    ahead = encode(identify("ed", at=1_000, job="ahead"))
+    PostgresStore(owner_url).apply([Arrival.of("show me"), Arrival.of(ahead)], now=NOW)
+    with Rollcall(database_url=login("rollcall_operator")) as rc:
+        letters = [letter for letter in rc.jobs.dead().items if rc.jobs.show(letter.id).body == "show me"]
+
+        assert [rc.jobs.drop(letter.id) for letter in letters] == [True]
+        assert rc.jobs.cancel("ahead")
+        assert rc.jobs.get("ahead").state == "cancelled"
+        assert rc.users.export("ed")
+
+
+def test_a_backend_writes_into_its_outbox_and_can_do_nothing_else(login: Login) -> None:
+    with psycopg.connect(login("rollcall_outbox")) as connection:
+        rc = Rollcall()
+        for _ in range(2):
+            rc.outbox(connection).users.identify("fay", {}, job_id="from-outbox")
+        connection.commit()
+
+        for statement in (
+            "SELECT id FROM rollcall_outbox",
+            "UPDATE rollcall_outbox SET body = ''",
+            "DELETE FROM rollcall_outbox",
+            "INSERT INTO rollcall_outbox (id, digest, kind, body, sent_at) VALUES ('x', '', 'x', 'x', now())",
+            "SELECT id FROM rollcall.users",
+        ):
+            with pytest.raises(InsufficientPrivilege), connection.transaction():
+                connection.execute(statement.encode())
+
+
+def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, broker_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        Rollcall().outbox(connection).users.identify("gus", {}, job_id="to-relay")
+    url = login("rollcall_relay")
+    relay = Relay.from_settings(
+        Settings(broker_url=broker_url, database_url=url, outbox_url=url, resend=timedelta(seconds=60))
+    )
+    assert relay.send() >= 1
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("UPDATE rollcall_outbox SET due_at = now()")
+        bodies = [body for (body,) in connection.execute("SELECT body FROM rollcall_outbox")]
+    outcomes = PostgresStore(owner_url).apply(list(map(Arrival.of, bodies)), now=NOW * 2)
+
+    assert relay.settle() == len(bodies)
+
+    relay.close()
+    assert {outcome.state for outcome in outcomes} == {State.APPLIED}
+    with psycopg.connect(owner_url) as connection:
+        assert connection.execute("SELECT count(*) FROM rollcall_outbox").fetchone() == (0,)
+
+
+def test_what_a_later_migration_adds_is_the_workers_too(login: Login, owner_url: str) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        owner.execute("CREATE TABLE rollcall.later (id text)")
+    try:
+        with psycopg.connect(login("rollcall_worker")) as worker, psycopg.connect(login("rollcall_reader")) as reader:
+            worker.execute("INSERT INTO rollcall.later VALUES ('x')")
+            worker.commit()
+            assert reader.execute("SELECT id FROM rollcall.later").fetchone() == ("x",)
+    finally:
+        with psycopg.connect(owner_url, autocommit=True) as owner:
+            owner.execute("DROP TABLE rollcall.later")
