@@ -19,7 +19,6 @@ _BYTES: Final = 3_000
 _OF_VALKEY: Final = 0.7
 _WRITTEN: Final = ("jobs", "users", "sightings", "choices", "endings", "spans", "triggers", "activities", "messages")
 _OUTBOX: Final = "rollcall_outbox"
-_IMPATIENT: Final = "200ms"
 _KICK: Final = """
 SELECT pg_terminate_backend(pid)
 FROM pg_stat_activity
@@ -154,28 +153,13 @@ def _full_disk(struck: Struck, fault: Fault) -> Undo:
     return make_room
 
 
-def _lock_tables(struck: Struck, fault: Fault) -> Undo:
+def _lock_table(struck: Struck, fault: Fault) -> Undo:
     table = _WRITTEN[int(fault.choice * len(_WRITTEN))]
     holder = struck.stage.connect()
-    _set_impatience(holder, _IMPATIENT)
     holder.autocommit = False
     with suppress(psycopg.errors.LockNotAvailable):
         holder.execute(f"LOCK TABLE rollcall.{table} IN EXCLUSIVE MODE")
-
-    def unlock() -> None:
-        holder.close()
-        with struck.stage.connect() as connection:
-            _set_impatience(connection, None)
-
-    return unlock
-
-
-def _set_impatience(connection: psycopg.Connection, timeout: str | None) -> None:
-    """For all statements of all others, whose connections are cut to make it so."""
-    (database,) = connection.execute("SELECT current_database()").fetchone() or ("",)
-    verb = f"SET statement_timeout = '{timeout}'" if timeout else "RESET statement_timeout"
-    connection.execute(f'ALTER DATABASE "{database}" {verb}')
-    connection.execute(_KICK, [2])
+    return holder.close
 
 
 def _skew(struck: Struck, fault: Fault) -> None:
@@ -199,7 +183,7 @@ BLOWS: Final[Mapping[str, Blow]] = {
     "stall-postgres": _stall_postgres,
     "crash-postgres": _crash_postgres,
     "full-disk": _full_disk,
-    "lock-tables": _lock_tables,
+    "lock-table": _lock_table,
     "skew-clock": _skew,
 }
 

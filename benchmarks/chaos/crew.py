@@ -24,6 +24,8 @@ from rollcall_shared.routing import BULK, LIVE
 GRACE_SECONDS: Final = 30.0
 """What Docker Compose (as we ship it) and Kubernetes (by default) give a process that is told to stop."""
 _READY_WITHIN: Final = 90.0
+_GIVES_UP: Final = "Could not start worker processes"
+"""What Celery says when a process of its pool dies while it starts; starting it again is its supervisor's part."""
 _QUEUES: Final[Mapping[str, str]] = {"live": LIVE, "bulk": BULK, "mixed": f"{LIVE},{BULK}"}
 
 
@@ -135,8 +137,8 @@ class Crew:
             self.kill(name)
 
     def _ended(self, member: _Member, status: int, now: float) -> None:
-        if member.told_at is None or status != 0:
-            said = last_lines(self._log(member.name))
+        said = last_lines(self._log(member.name))
+        if (member.told_at is None or status != 0) and _GIVES_UP not in said:
             why = "after it was told to stop" if member.told_at is not None else "by itself"
             self.troubles.append(f"{member.name} ended {why} (exit code {status}):\n{said}")
         if member.told_at is not None:

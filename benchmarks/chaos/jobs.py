@@ -22,8 +22,8 @@ HISTORY: Final = timedelta(days=30) // _MICROSECOND
 CIRCLE: Final = 5
 """Users in a circle: together they may become one family, whose every write costs with its size."""
 _JOBS_A_CIRCLE: Final = 25
-_JOBS_A_BUSY_CIRCLE: Final = 2_000
-_BUSY: Final = 0.3
+_JOBS_A_BUSY_CIRCLE: Final = 800
+_BUSY: Final = 0.2
 _OUTSIDE: Final = 0.01
 _MARKED: Final = ("seen", "unseen", "read", "unread", "archived", "unarchived")
 _WORKFLOWS: Final = ("new-comment", "invoice-paid", "mention")

@@ -9,6 +9,9 @@ from typing import Final
 LEASE_SECONDS: Final = 4
 """How long a worker may be silent before others get what it holds; far shorter than in production, to be outlasted."""
 
+STATEMENT_SECONDS: Final = 1.5
+"""How long a statement may take; far shorter, likewise."""
+
 WORKERS: Final = ("live-1", "live-2", "bulk-1", "mixed-1")
 PREFORKED: Final = ("live-2", "mixed-1")
 UPKEEPS: Final = ("upkeep-1", "upkeep-2")
@@ -48,7 +51,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "stall-postgres": Kind("Postgres silent, connections open", (POSTGRES,), (1.0, 7.0)),
     "crash-postgres": Kind("Postgres stopped as in a crash, and recovered", (POSTGRES,), (0.0, 1.5)),
     "full-disk": Kind("writes to a table fail: the disk is full", (POSTGRES,), (1.0, 3.0)),
-    "lock-tables": Kind("a table is locked, and statements time out", (POSTGRES,), (1.0, 3.0)),
+    "lock-table": Kind("a table is locked for longer than statements may take", (POSTGRES,), (2.0, 4.0)),
     "skew-clock": Kind("the clock of a producer steps to minutes off", (CLOCK,), (0.0, 0.0)),
 }
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import redis
+from benchmarks.chaos.kinds import STATEMENT_SECONDS
 from benchmarks.chaos.proxy import Network, Proxy
 
 from rollcall.local import Servers
@@ -76,6 +77,7 @@ class Stage:
             "ROLLCALL_OUTBOX_URL": _through(postgres, self.application_url),
             "ROLLCALL_BROKER_URL": _through(valkey, self.servers.broker_url),
             "ROLLCALL_RESEND_SECONDS": "3",
+            "ROLLCALL_STATEMENT_SECONDS": str(STATEMENT_SECONDS),
             # nothing settles: what comes too late for an erasure is another matter (see the README on erasure)
             "ROLLCALL_SETTLING_HOURS": str(10 * 365 * 24),
         }

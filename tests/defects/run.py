@@ -1,7 +1,7 @@
-"""Make each seeded mistake in a copy of the sources, and see that the tests notice.
+"""Make each seeded mistake in a copy of the sources, and see that the tests notice, or a chaos run.
 
-`./run python -m tests.defects.run` takes words to choose by, such as "rule 16". It exits with 1 if a mistake goes
-unnoticed.
+`./run python -m tests.defects.run` takes words to choose by, such as "rule 16" or "transport". It exits with 1 if a
+mistake goes unnoticed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.defects.seeded import DEFECTS, Defect
+from tests.defects.under_fire import UNDER_FIRE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ROOMS: Final = ("producer", "worker", "shared")
@@ -25,7 +26,7 @@ TESTS_FAILED: Final = 1
 
 
 def main(words: list[str]) -> int:
-    chosen = [defect for defect in DEFECTS if not words or any(word in defect.what for word in words)]
+    chosen = [defect for defect in (*DEFECTS, *UNDER_FIRE) if not words or any(word in defect.what for word in words)]
     unnoticed = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -53,6 +54,8 @@ def is_noticed(defect: Defect, copy: Path) -> bool:
     right = file.read_text()
     file.write_text(spoiled(defect, right))
     try:
+        if defect.chaos:
+            return differs_under_fire(copy, defect.chaos)
         return run_tests(copy, defect.tests) == TESTS_FAILED
     finally:
         file.write_text(right)
@@ -70,14 +73,28 @@ def spoiled(defect: Defect, text: str) -> str:
 
 
 def run_tests(copy: Path, tests: tuple[str, ...]) -> int:
+    return run_python(copy, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests).returncode
+
+
+def differs_under_fire(copy: Path, arguments: tuple[str, ...]) -> bool:
+    """Whether a chaos run came to its end, and found against the copy."""
+    run = run_python(copy, "-m", "benchmarks.chaos", "--json", *arguments)
+    last = run.stdout.splitlines()[-1:]
+    if last:
+        print(f"    {last[0]}", flush=True)
+    return run.returncode == 1 and bool(last)
+
+
+def run_python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # before what is installed; without bytecode, whose age in seconds would hide a change
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(str(copy / room) for room in ROOMS),
+        "PYTHONPATH": os.pathsep.join([str(copy), *(str(copy / room) for room in ROOMS)]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False).returncode
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 if __name__ == "__main__":

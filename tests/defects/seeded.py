@@ -11,18 +11,24 @@ from typing import Final
 
 FOLD: Final = "worker/rollcall_worker/fold"
 SHARED: Final = "shared/rollcall_shared"
+BATCHING: Final = "worker/rollcall_worker/batching"
 RULES: Final = "tests/rules"
+GATHERING: Final = ("tests/batching/test_gathering.py",)
+STRATEGY: Final = ("tests/batching/test_strategy.py",)
+EXECUTING: Final = ("tests/batching/test_executing.py",)
 
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """In `file`, `right` (there once) becomes `wrong`; pytest with `tests` must then fail."""
+    """In `file`, `right` (there once) becomes `wrong`; pytest with `tests` must then fail, or a chaos run."""
 
     what: str
     file: str
     right: str
     wrong: str
     tests: tuple[str, ...] = (RULES,)
+    chaos: tuple[str, ...] = ()
+    """Arguments of `benchmarks.chaos`, for a mistake that a chaos run is to notice instead."""
 
 
 DEFECTS: Final[tuple[Defect, ...]] = (
@@ -127,5 +133,89 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         f"{SHARED}/rowids.py",
         'return uuid.uuid5(_NAMESPACE, f"{job_id}/{recipient}")',
         "return uuid.uuid4()",
+    ),
+    Defect(
+        "batching: jobs are acknowledged when they begin",
+        f"{BATCHING}/batches.py",
+        "        job.request.on_accepted(pid, when)",
+        "        job.request.on_accepted(pid, when)\n        job.request.acknowledge()",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: the jobs of a batch that failed are acknowledged",
+        f"{BATCHING}/batches.py",
+        "        if not isinstance(ended, Ended):",
+        "        if not isinstance(ended, Ended):\n            [job.request.acknowledge() for job in jobs]",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: the jobs of a batch that failed are forgotten",
+        f"{BATCHING}/gathering.py",
+        "        self._ordinarily(job)",
+        "        pass",
+        (*GATHERING, *STRATEGY),
+    ),
+    Defect(
+        "batching: a batch is submitted while the worker stops",
+        f"{BATCHING}/batches.py",
+        "        elif self._is_running:",
+        "        else:",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: what ends while the worker stops is not acknowledged",
+        f"{BATCHING}/batches.py",
+        "        while self._news:",
+        "        while self._news and self._is_running:",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: after a reconnection the old line goes on",
+        f"{BATCHING}/batches.py",
+        "            self._line.clear()",
+        "            self._line.turn()",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: jobs revoked while they wait are applied",
+        f"{BATCHING}/batches.py",
+        "if job.request.revoked()]",
+        "if False]",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: the store is asked again without a pause",
+        f"{BATCHING}/gathering.py",
+        "            self._pausing = True",
+        "            self._pausing = False",
+        GATHERING,
+    ),
+    Defect(
+        "batching: those held while the store is away change places with those sent later, and are lost",
+        f"{BATCHING}/gathering.py",
+        "            self._line.extendleft(reversed(jobs))",
+        "            self._line.extendleft(jobs[1:])",
+        (*GATHERING, *STRATEGY),
+    ),
+    Defect(
+        "batching: a job that may have killed its worker is given company again",
+        f"{BATCHING}/gathering.py",
+        "            if following.alone or size",
+        "            if size",
+        GATHERING,
+    ),
+    Defect(
+        "batching: one transaction, however many users the jobs name",
+        "worker/rollcall_worker/tasks.py",
+        "        if together and users > TRANSACTION_USERS:",
+        "        if False:",
+        EXECUTING,
+    ),
+    Defect(
+        "batching: a store that goes away in between takes those before along",
+        "worker/rollcall_worker/tasks.py",
+        "            return Ended(said, str(error))",
+        "            return Ended([], str(error))",
+        EXECUTING,
     ),
 )

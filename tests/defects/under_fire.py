@@ -1,0 +1,139 @@
+"""Mistakes that a chaos run must notice, each with the run: in the fold, the store, the transport, the relay, and in
+how jobs are sent.
+
+Some show only when something fails at the right moment, so here it fails again and again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.defects.seeded import FOLD, Defect
+
+STORE: Final = "worker/rollcall_worker/store"
+TRANSPORT: Final = "worker/rollcall_worker/transport"
+OUTBOX: Final = "producer/rollcall/outbox"
+
+CALM: Final = ("--faults", "none", "--jobs", "800", "--minutes", "0.1")
+KILLING: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "3000", "--minutes", "0.6")
+STOPPING: Final = ("--faults", "stop-worker", "--every", "1", "--jobs", "2500", "--minutes", "0.3")
+FREEZING: Final = ("--faults", "freeze-worker", "--every", "2", "--jobs", "2000", "--minutes", "0.4")
+POSTGRES_AWAY: Final = ("--faults", "crash-postgres,full-disk,cut-postgres", "--jobs", "1500", "--minutes", "0.3")
+VALKEY_AWAY: Final = ("--faults", "crash-valkey,stall-valkey", "--jobs", "1500", "--minutes", "0.3")
+FORGETFUL: Final = ("--faults", "lose-valkey", "--jobs", "3000", "--minutes", "0.3")
+
+UNDER_FIRE: Final[tuple[Defect, ...]] = (
+    Defect(
+        "fold: the value that arrives last stands, not the one stamped last",
+        f"{FOLD}/join.py",
+        "known is None or known.stamp < fact.stamp",
+        "True",
+        chaos=CALM,
+    ),
+    Defect(
+        "fold: all of the history comes along in a merge, not 30 days",
+        f"{FOLD}/live.py",
+        "since=max(change.since, kept_from), owner=heir",
+        "owner=heir",
+        chaos=CALM,
+    ),
+    Defect(
+        "fold: a delete follows a merged-away id",
+        f"{FOLD}/live.py",
+        "            return  # writes follow a merged-away id, endings do not\n",
+        "            fact = fact._replace(user=self._goes_to[fact.user])\n",
+        chaos=CALM,
+    ),
+    Defect(
+        "store: a Postgres that is away is taken for the job's fault",
+        "worker/rollcall_worker/retrying.py",
+        "if isinstance(error, psycopg.Error) and not isinstance(error, _UNSTORABLE):",
+        "if isinstance(error, ConnectionError):",
+        chaos=POSTGRES_AWAY,
+    ),
+    Defect(
+        "store: jobs that could not be applied are said to be",
+        "worker/rollcall_worker/tasks.py",
+        "            return Ended(said, str(error))\n",
+        '            outcomes = []\n            said += ["applied"] * len(arrivals)\n',
+        chaos=POSTGRES_AWAY,
+    ),
+    Defect(
+        "store: a deferred job is released and not applied",
+        f"{STORE}/deferring.py",
+        "            jobs.append(job)\n",
+        "            pass\n",
+        chaos=CALM,
+    ),
+    Defect(
+        "store: a user that joined a family meanwhile is not folded with it",
+        f"{STORE}/transaction.py",
+        "if lines.users and (families or lines.ended):",
+        "if lines.users and lines.ended:",
+        chaos=CALM,
+    ),
+    Defect(
+        "transport: Celery's own, which pops a message before it notes who has it",
+        "shared/rollcall_shared/settings.py",
+        'OURS: Final = "rollcall"',
+        'OURS: Final = "stock"',
+        chaos=KILLING,
+    ),
+    Defect(
+        "transport: a message is acknowledged when it is delivered",
+        f"{TRANSPORT}/channel.py",
+        "            self.qos.append(message, claim.tag)\n",
+        "            self.qos.append(message, claim.tag)\n            self.acks.add(claim.tag)\n",
+        chaos=KILLING,
+    ),
+    Defect(
+        "transport: what a worker held that is gone is dropped, not put back",
+        f"{TRANSPORT}/scripts/restore.lua",
+        "    if put_back(tag, how) then\n",
+        "    if forget(tag) or true then\n",
+        chaos=KILLING,
+    ),
+    Defect(
+        "transport: a claimed message has no lease",
+        f"{TRANSPORT}/scripts/claim.lua",
+        "  redis.call('ZADD', index, now, own)\n",
+        "",
+        chaos=KILLING,
+    ),
+    Defect(
+        "transport: a worker that is told to stop drops what it holds",
+        f"{TRANSPORT}/scripts/give_back.lua",
+        "  if put_back(ARGV[n], {marked = ARGV[2] == '1'}) then returned = returned + 1 end\n",
+        "  forget(ARGV[n])\n",
+        chaos=STOPPING,
+    ),
+    Defect(
+        "relay: what was sent is removed before it is decided",
+        f"{OUTBOX}/relay.py",
+        "decided = self._decisions.among(keys) if keys else set()",
+        "decided = set(keys)",
+        chaos=FORGETFUL,
+    ),
+    Defect(
+        "relay: what was sent is never sent again",
+        f"{OUTBOX}/relay.py",
+        "resend=self._resend) if undecided",
+        "resend=self._resend * 1_000) if undecided",
+        chaos=FORGETFUL,
+    ),
+    Defect(
+        "sending: a job that Redis did not take is said to be sent",
+        "producer/rollcall/sending/direct.py",
+        "            raise NotSent(job.id, _why(error)) from error\n",
+        "            return\n",
+        chaos=VALKEY_AWAY,
+    ),
+    Defect(
+        "sending: a buffer forgets a batch that Redis did not take",
+        "producer/rollcall/buffering/buffer.py",
+        "                self._send(batch.job())\n",
+        "                try:\n                    self._send(batch.job())\n"
+        "                except Unavailable:\n                    pass\n",
+        chaos=VALKEY_AWAY,
+    ),
+)
