@@ -153,6 +153,15 @@ def test_messages_that_a_worker_holds_for_too_long(valkey: redis.Redis, look: Ca
     assert look("held messages").level is Level.PROBLEM
 
 
+def test_jobs_that_workers_hold_and_cannot_apply(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.hset("unacked", "tag", f'[{message(sent=time.time() - HOUR)},"","live"]')
+    valkey.zadd("unacked_index", {"tag": time.time()})
+
+    found = look("held messages")
+
+    assert (found.level, "sent 60 min ago" in found.said) == (Level.WARNING, True)
+
+
 def test_messages_that_nobody_will_put_back(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.hset("unacked", "tag", MARKED)
 

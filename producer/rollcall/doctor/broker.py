@@ -23,12 +23,15 @@ NEARLY_ALL_MEMORY: Final = 0.95
 PATIENCE_SECONDS: Final[Mapping[str, float]] = {LIVE: 30.0, BULK: 3_600.0}
 """How long a job may wait before somebody should look: for single writes a person may be waiting."""
 _LEEWAY_SECONDS: Final = 60.0
+_APPLYING_SECONDS: Final = 60.0
+"""A worker applies what it has in a second or two; unless Postgres is away, or full, or somebody holds a lock."""
 _SCANNED: Final = 10_000
 """Keys looked at; Rollcall itself has a few dozen."""
 _OWN_KEYS: Final = frozenset(
     {"unacked", "unacked_index", "unacked_mutex", "unacked_deliveries", "dead_letters", *QUEUES}
 )
 _OWN_BINDINGS: Final = frozenset({*QUEUES, "celeryev", "celery.pidbox", "reply.celery.pidbox"})
+_DISK: Final = "Look at Redis' log and at its disk; until it can write there, it refuses jobs."
 _PRIORITY: Final = "\x06\x16"
 
 
@@ -51,8 +54,9 @@ def examine_redis(settings: Settings, clock: Clock) -> Iterator[Finding]:
                 said = f"{many(queues.set_aside, 'message')} that no worker could take"
                 yield warning("set aside", said, "See the list `dead_letters` in Redis, and deploy/runbook.md.")
     except BROKER_FAILURES as error:
+        said = why(error)
         advice = "Check ROLLCALL_BROKER_URL, and that Redis runs and takes connections from here."
-        yield problem("redis", f"not available: {why(error)}", advice)
+        yield problem("redis", f"not available: {said}", _DISK if "MISCONF" in said else advice)
 
 
 @contextmanager
@@ -77,11 +81,13 @@ def open_redis(url: str) -> Iterator[Any]:
 
 
 def why(error: BaseException) -> str:
-    """What was at the bottom of it. Of connections the text, which names the host; else only the class."""
+    """What was at the bottom of it. Of connections the text, which names the host; else the class, and Redis' code."""
     while error.__cause__ is not None:
         error = error.__cause__
-    is_connecting = isinstance(error, (redis.exceptions.ConnectionError, OSError))
-    return (is_connecting and str(error).rstrip(".")) or type(error).__name__
+    if isinstance(error, (redis.exceptions.ConnectionError, OSError)) and str(error):
+        return str(error).rstrip(".")
+    code = str(error).partition(" ")[0]
+    return f"{type(error).__name__} {code}" if code.isupper() else type(error).__name__
 
 
 def _time(client: Any) -> float:
@@ -100,8 +106,7 @@ def check_eviction(info: Mapping[str, Any]) -> Finding:
 def check_persistence(info: Mapping[str, Any]) -> Finding:
     """Whether what waits in Redis survives its end, and whether it can be written."""
     if info.get("aof_last_write_status") == "err" or info.get("rdb_last_bgsave_status") == "err":
-        advice = "Look at Redis' log and at its disk; until it can write, it may refuse jobs."
-        return problem("persistence", "Redis could not write to its disk", advice)
+        return problem("persistence", "Redis could not write to its disk", _DISK)
     if not info.get("aof_enabled"):
         advice = "Set appendonly yes, or send through the outbox, which needs no Redis that keeps anything."
         return warning("persistence", "appendonly is off: jobs that wait are lost when Redis ends", advice)
@@ -177,6 +182,9 @@ def check_held(held: Held) -> Finding:
     if held.oldest > VISIBILITY_SECONDS + _LEEWAY_SECONDS:
         advice = f"Any worker puts back what is held for {VISIBILITY_SECONDS} s: start one, or look why those hang."
         return problem("held messages", said, advice)
+    if held.waits is not None and held.waits > _APPLYING_SECONDS:
+        advice = "Workers have jobs and cannot apply them: their log says why."
+        return warning("held messages", f"{said}, sent {span(held.waits)} ago", advice)
     return ok("held messages", said)
 
 

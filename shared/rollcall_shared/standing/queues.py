@@ -43,6 +43,8 @@ class Held:
     """Those of which nothing says since when: nobody will ever put them back."""
     oldest: float | None
     """Seconds since somebody who holds one last said so."""
+    waits: float | None
+    """Seconds since that one was sent; None: nothing is held, or it does not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +59,7 @@ class Queues:
 
 
 def find_queues(client: Any, names: Sequence[str] = QUEUES) -> Queues:
-    """Look at the queues, with a client of redis-py; one round trip. Raises what the client does."""
+    """Look at the queues, with a client of redis-py; two round trips. Raises what the client does."""
     pipe = client.pipeline(transaction=True)
     pipe.time()
     pipe.hlen(UNACKED)
@@ -69,12 +71,18 @@ def find_queues(client: Any, names: Sequence[str] = QUEUES) -> Queues:
         pipe.lindex(name, -1)
     (seconds, micros), held, leased, first, set_aside, *rest = pipe.execute()
     now = seconds + micros / 1_000_000
+    first_held = client.hget(UNACKED, first[0][0]) if first else None
     return Queues(
         queues=tuple(
             Queue(name=name, jobs=jobs, oldest=_age(oldest, now))
             for name, jobs, oldest in zip(names, rest[::2], rest[1::2], strict=True)
         ),
-        held=Held(messages=held, unleased=max(0, held - leased), oldest=max(0.0, now - first[0][1]) if first else None),
+        held=Held(
+            messages=held,
+            unleased=max(0, held - leased),
+            oldest=max(0.0, now - first[0][1]) if first else None,
+            waits=_age(first_held, now),
+        ),
         set_aside=set_aside,
         now=now,
     )
@@ -86,13 +94,15 @@ def _age(message: bytes | None, now: float) -> float | None:
 
 
 def sent_at(message: bytes) -> float | None:
-    """When a message was sent, in seconds since 1970.
+    """When a message that waits or is held was sent, in seconds since 1970.
 
     Ours say so (AMQP's property `timestamp`). Of others, such as retries, the job's id tells when the job was made, if
     it is one that we made.
     """
     try:
         envelope = json.loads(message)
+        if isinstance(envelope, list):  # as workers hold it, with where it came from
+            envelope = envelope[0]
         stamp = envelope["properties"].get("timestamp")
         if isinstance(stamp, int | float) and not isinstance(stamp, bool):
             return float(stamp)
