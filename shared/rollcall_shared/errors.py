@@ -56,7 +56,7 @@ class UserNotFound(RollcallError, LookupError):
     def __init__(self, user_id: str, merged_into: str | None = None) -> None:
         self.user_id = user_id
         self.merged_into = merged_into
-        super().__init__(f"user not found; it was merged into {merged_into!r}" if merged_into else "user not found")
+        super().__init__("user not found" + ("; its id stands for the user `merged_into`" if merged_into else ""))
 
 
 class NotConfigured(RollcallError):

@@ -5,6 +5,7 @@ Wiring only: which broker, which queues, which settings and why. Producers need 
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any, Final
 
@@ -130,4 +131,10 @@ def need_settings(**_: Any) -> None:
         sys.exit(f"rollcall: {error}")
 
 
+def hide_arguments(**_: Any) -> None:
+    """Keep Celery's pools from writing what they are given into a log at DEBUG: it is the job."""
+    logging.getLogger("celery.pool").setLevel(logging.INFO)
+
+
 celeryd_init.connect(need_settings)
+celeryd_init.connect(hide_arguments)

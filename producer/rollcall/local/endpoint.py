@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rollcall.local.ports import free_port, is_free
@@ -16,7 +16,7 @@ class Endpoint:
     """A port on the loopback interface. The password keeps this machine's other users out."""
 
     port: int
-    password: str
+    password: str = field(repr=False)
 
     @classmethod
     def load(cls, path: Path) -> Endpoint:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 
 import psycopg
 
@@ -34,11 +34,10 @@ class Connections:
 
     def __init__(self, database_url: str, *, lock: timedelta, statement: timedelta) -> None:
         url = libpq_url(database_url)
-        self._connect = partial(
-            patient(statement).connect,
-            autocommit=True,
-            **{"application_name": APPLICATION_NAME, **connection_options(url, statement, lock)},
-        )
+        kind = patient(statement)
+        options = {"application_name": APPLICATION_NAME, **connection_options(url, statement, lock)}
+        # not functools.partial: it shows its arguments, and the password among them
+        self._connect: Callable[[], psycopg.Connection] = lambda: kind.connect(autocommit=True, **options)
         self._local = threading.local()
 
     def get(self) -> psycopg.Connection:

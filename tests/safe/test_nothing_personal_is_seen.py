@@ -1,0 +1,189 @@
+"""Everything is done with marked values, by everybody who can do it; nobody who watches sees one of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+import pytest
+from celery import Celery
+from tests.acceptance.conftest import Workers, until
+
+from rollcall import Rollcall, RollcallError
+from rollcall.local import processes
+from rollcall.local.ports import LOOPBACK, free_port
+from rollcall.outbox import create_table
+from rollcall_shared.routing import LIVE, TASKS
+
+MARK: Final = "Marked-4711"
+PEOPLE: Final = [f"{MARK}-{number}@example.com" for number in range(4)]
+VALUES: Final[dict[str, Any]] = {
+    "email": PEOPLE[0],
+    "name": MARK,
+    "avatar": f"https://example.com/{MARK}.png",
+    "plan": MARK,
+    "address": {"city": [MARK]},
+}
+PAGES: Final = [
+    "/api/tasks?limit=1000",
+    "/api/workers?refresh=true",
+    "/api/queues/length",
+    "/api/task/types",
+    "/metrics",
+    "/tasks",
+    "/workers",
+    "/broker",
+]
+
+
+class Seen:
+    """What there was to be seen, by where."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """Do everything once, and gather what people could see of it."""
+    folder, database_url, broker_url = tmp_path_factory.mktemp("seen"), new_database(), f"{servers.broker_url[:-1]}0"
+    environment = {**os.environ, "ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_BROKER_URL": broker_url}
+    port = free_port()
+    seen, workers = Seen(), Workers(database_url, broker_url, folder)
+    others: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(name: str, *args: str, **more: str) -> None:
+        command = [sys.executable, *args]
+        others[name] = processes.spawn(command, log=folder / f"{name}.log", env=environment | more)
+
+    try:
+        flower = ["-m", "celery", "flower", f"--address={LOOPBACK}", f"--port={port}", "--logging=debug"]
+        start("flower", *flower, CELERY_BROKER_URL=broker_url, FLOWER_UNAUTHENTICATED_API="true")
+        until(lambda: _page(port, "/healthcheck"), what="Flower")
+        workers.spawn("debug", threads=2, loglevel="DEBUG", ROLLCALL_LOCK_SECONDS="0.2")
+        workers.start_upkeep()
+        with psycopg.connect(database_url) as connection:
+            create_table(connection.execute)
+        start("relay", "-m", "rollcall.outbox.relay")
+        with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
+            seen.texts["errors"] = "\n".join(_do_everything(rc, database_url, broker_url))
+            until(lambda: len(rc.jobs.dead().items) >= 5, what="five dead letters")
+            letter = rc.jobs.dead().items[0]
+            seen.texts["dead letters"] = repr(rc.jobs.dead()) + repr(rc.jobs.show(letter.id))
+        listings = (["dead"], ["dead", "--json"], ["deferred"], ["get", "job-1"], ["wait", "job-1"])
+        for arguments in listings:
+            command = [sys.executable, "-c", "from rollcall.cli import main; main()", "jobs", *arguments]
+            said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            seen.texts[f"rollcall jobs {' '.join(arguments)}"] = said.stdout + said.stderr
+        until(lambda: "rollcall.merge" in _page(port, "/api/tasks?limit=1000"), what="Flower's view of the merge")
+        for page in PAGES:
+            seen.texts[f"Flower {page}"] = _page(port, page)
+        for task in json.loads(_page(port, "/api/tasks?limit=1000")):
+            seen.texts[f"Flower /task/{task}"] = _page(port, f"/api/task/info/{task}") + _page(port, f"/task/{task}")
+    finally:
+        for process in others.values():
+            processes.stop(process, by=signal.SIGKILL)
+        workers.stop()
+    for log in sorted(folder.glob("*.log")):
+        seen.texts[log.name] = log.read_text(errors="replace")
+    return seen
+
+
+def test_everything_was_done_and_seen(seen: Seen) -> None:
+    assert "rollcall.identify" in seen.texts["Flower /api/tasks?limit=1000"]
+    assert "rollcall.trigger" in seen.texts["debug.log"]
+    assert "DEBUG" in seen.texts["debug.log"]
+    assert "trying again" in seen.texts["debug.log"]
+    assert "malformed" in seen.texts["rollcall jobs dead"]
+    assert {"debug.log", "upkeep.log", "relay.log", "flower.log"} <= seen.texts.keys()
+    assert seen.texts["errors"].count("\n") >= 8
+
+
+def test_no_marked_value_is_seen_anywhere(seen: Seen) -> None:
+    places = {
+        where: text[max(0, at - 150) : at + 150]
+        for where, text in seen.texts.items()
+        if (at := text.lower().find(MARK.lower())) >= 0
+    }
+
+    assert places == {}
+
+
+def _do_everything(rc: Rollcall, database_url: str, broker_url: str) -> list[str]:
+    """Return what the errors said."""
+    ann, bo, cy, dee = PEOPLE
+    told = [
+        rc.users.identify(ann, VALUES, job_id="job-1"),
+        rc.users.bulk_identify([{"id": bo, **VALUES}, {"id": cy, "name": MARK}]),
+        rc.users.set_preferences(ann, "default", {"workflows": {"news": False}}),
+        rc.users.set_channel_data(ann, "apns", {"tokens": [MARK]}),
+        rc.users.bulk_set_preferences([ann, bo], MARK, {"channel_types": {"push": False}}),
+        rc.workflows.trigger("hello", [ann, {"id": dee, **VALUES}, f"{MARK}-nobody"], actor=bo, data={"note": MARK}),
+        rc.workflows.trigger("later", [ann], data={"note": MARK}, delay=timedelta(seconds=1)),
+        rc.users.merge(ann, bo),
+        rc.users.delete(cy),
+        rc.users.unset_channel_data(ann, "apns"),
+    ]
+    for job in told:
+        job.wait(30)
+    (message,) = rc.messages.list(dee).items
+    rc.messages.mark([message.id], "read").wait(20)
+    with psycopg.connect(database_url) as connection:
+        rc.outbox(connection).users.identify(dee, VALUES, job_id="job-2")
+    rc.jobs.wait("job-2", 20)
+    with psycopg.connect(database_url) as locker:
+        locker.execute("LOCK TABLE rollcall.users")
+        waiting = rc.users.identify(ann, VALUES)
+        with suppress(RollcallError):
+            waiting.wait(1.5)
+    waiting.wait(20)
+    _send_what_is_no_job(broker_url)
+    rc.users.identify(dee, {"plan": "another"}, job_id="job-1")
+
+    calls = [
+        lambda: rc.users.identify(MARK * 100, {"email": MARK, "phone_number": MARK, "plan": {"a": object()}}),
+        lambda: rc.users.identify("#" + MARK, {"name": MARK + "\0"}, job_id=MARK + "/"),
+        lambda: rc.users.bulk_identify([{"id": MARK, "email": MARK}, MARK]),  # type: ignore[list-item]
+        lambda: rc.workflows.trigger("w", [MARK + "#"], data={"a": MARK + "\0"}),
+        lambda: rc.users.get(bo),
+        lambda: rc.users.get(f"{MARK}-nobody"),
+        lambda: rc.jobs.show("nothing"),
+        lambda: Rollcall(broker_url="redis://127.0.0.1:1/0").users.identify(ann, VALUES),
+        lambda: Rollcall(database_url="postgresql://x@127.0.0.1:1/x").users.get(ann),
+        lambda: rc.users.list(where={"email": 7, "plan": MARK}),
+    ]
+    return [_error(call) for call in calls]
+
+
+def _error(call: Any) -> str:
+    with pytest.raises(RollcallError) as failure:
+        call()
+    return f"{failure.value} {failure.value!r}".replace("\n", " ")
+
+
+def _send_what_is_no_job(broker_url: str) -> None:
+    job = {"v": 1, "kind": "identify", "id": "job-3", "occurred_at": 5, "user": {"id": MARK, "traits": {"email": MARK}}}
+    with Celery(broker=broker_url, set_as_current=False) as stranger:
+        for args in ([MARK], [json.dumps(job)], [json.dumps({**job, "v": 9})], [{"id": MARK}], [MARK, MARK]):
+            stranger.send_task(TASKS["identify"], args=args, queue=LIVE, ignore_result=True)
+        stranger.send_task(TASKS["delete"], kwargs={"user": MARK}, queue=LIVE, ignore_result=True)
+        stranger.send_task("somebody.elses", args=[MARK], queue=LIVE, ignore_result=True)
+        stranger.send_task("rollcall.fly", args=[MARK], queue=LIVE, ignore_result=True)
+        stranger.conf.accept_content = ["pickle"]
+        stranger.send_task(TASKS["identify"], args=[MARK], queue=LIVE, serializer="pickle", ignore_result=True)
+
+
+def _page(port: int, path: str) -> str:
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=10) as answer:
+            return str(answer.read().decode(errors="replace"))
+    except OSError:
+        return ""
