@@ -17,7 +17,6 @@ import psutil
 from benchmarks.chaos.kinds import PREFORKED, RELAYS, UPKEEPS, WORKERS
 
 from rollcall.local import ServerFailed, processes
-from rollcall.local.children import last_lines
 from rollcall.local.workers import answering
 from rollcall_shared.routing import BULK, LIVE
 
@@ -26,6 +25,10 @@ GRACE_SECONDS: Final = 30.0
 _READY_WITHIN: Final = 90.0
 _GIVES_UP: Final = "Could not start worker processes"
 """What Celery says when a process of its pool dies while it starts; starting it again is its supervisor's part."""
+_READY: Final = " ready."
+"""What Celery says when it has started."""
+_LINES: Final = 12
+"""Of a log, to be shown."""
 _QUEUES: Final[Mapping[str, str]] = {"live": LIVE, "bulk": BULK, "mixed": f"{LIVE},{BULK}"}
 
 
@@ -39,6 +42,8 @@ class _Member:
     """When it was told to stop."""
     doomed: bool = False
     """It may be killed at any moment."""
+    log_begins: int = 0
+    """Where in its log this life of it begins."""
 
 
 @dataclass(slots=True)
@@ -75,7 +80,7 @@ class Crew:
         for member in self.members.values():
             if member.process is None:
                 if now >= member.back_at:
-                    member.process = self._spawn(member.name, member.command)
+                    self._spawn(member)
                 continue
             status = member.process.poll()
             if status is not None and member.doomed:
@@ -137,10 +142,11 @@ class Crew:
             self.kill(name)
 
     def _ended(self, member: _Member, status: int, now: float) -> None:
-        said = last_lines(self._log(member.name))
-        if (member.told_at is None or status != 0) and _GIVES_UP not in said:
+        said = self._log(member.name).read_bytes()[member.log_begins :].decode(errors="replace")
+        if not (_GIVES_UP in said or _is_stop(member, status, said)):
             why = "after it was told to stop" if member.told_at is not None else "by itself"
-            self.troubles.append(f"{member.name} ended {why} (exit code {status}):\n{said}")
+            end = "\n".join(said.splitlines()[-_LINES:])
+            self.troubles.append(f"{member.name} ended {why} (exit code {status}):\n{end}")
         if member.told_at is not None:
             self.stopping_seconds.append(now - member.told_at)
         member.process, member.told_at, member.back_at = None, None, now
@@ -162,11 +168,18 @@ class Crew:
         except psutil.NoSuchProcess:
             return []
 
-    def _spawn(self, name: str, command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
-        return processes.spawn(command, log=self._log(name), env=self.environment(name))
+    def _spawn(self, member: _Member) -> None:
+        log = self._log(member.name)
+        member.log_begins = log.stat().st_size if log.exists() else 0
+        member.process = processes.spawn(member.command, log=log, env=self.environment(member.name))
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
+
+
+def _is_stop(member: _Member, status: int, said: str) -> bool:
+    """Whether it did as it was told. One that is still starting has nothing to finish, and may just end."""
+    return member.told_at is not None and (status == 0 or (status == -signal.SIGTERM and _READY not in said))
 
 
 def _host(name: str) -> str:

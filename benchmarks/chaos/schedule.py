@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from benchmarks.chaos.kinds import KINDS
+from benchmarks.chaos.kinds import KINDS, ONLY_WITH_OUTBOX
 
-_FIRST_AFTER: Final = 1.0
+_FIRST_AFTER: Final = 0.3
 """Seconds; let something be under way."""
 _APART: Final = 1.5
 """Seconds from the end of a fault to the next one that strikes the same: what was killed shall live a little."""
@@ -32,12 +32,14 @@ class Fault:
 
 
 def schedule(chance: Random, *, seconds: float, kinds: Collection[str], every: float) -> tuple[Fault, ...]:
-    """Faults of the kinds over the time, one in `every` seconds on average, each kind before any comes again."""
+    """Faults of the kinds over the time, one in `every` seconds on average, each kind before any comes again. First
+    those that an act of their own is for.
+    """
     if not kinds:
         return ()
     faults: list[Fault] = []
     busy: dict[str, float] = {}
-    waiting: list[str] = []
+    waiting = sorted(ONLY_WITH_OUTBOX.intersection(kinds))
     at = _FIRST_AFTER
     while True:
         at += chance.expovariate(1 / every)
