@@ -92,20 +92,34 @@ def test_one_that_keeps_nothing(valkey: redis.Redis, look: Callable[..., Finding
     assert look("persistence").level is Level.WARNING
 
 
-def test_one_that_cannot_write_to_its_disk(
-    own_servers: Servers, valkey: redis.Redis, look: Callable[..., Finding]
-) -> None:
+@pytest.fixture
+def failing_disk(own_servers: Servers, valkey: redis.Redis) -> Iterator[None]:
+    """Where Redis would save there is a folder in its way."""
     in_the_way = own_servers.valkey.home / "dump.rdb"
+    in_the_way.unlink(missing_ok=True)
     in_the_way.mkdir()
-    try:
-        valkey.bgsave()
-        until(lambda: valkey.info()["rdb_last_bgsave_status"] == "err", what="failing")
+    valkey.bgsave()
+    until(lambda: valkey.info()["rdb_last_bgsave_status"] == "err", what="failing")
+    yield
+    in_the_way.rmdir()
+    valkey.config_set("save", "")
+    valkey.bgsave()
+    until(lambda: valkey.info()["rdb_last_bgsave_status"] == "ok", what="saving")
 
-        assert look("persistence").level is Level.PROBLEM
-    finally:
-        in_the_way.rmdir()
-        valkey.bgsave()
-        until(lambda: valkey.info()["rdb_last_bgsave_status"] == "ok", what="saving")
+
+@pytest.mark.usefixtures("failing_disk")
+def test_one_that_cannot_write_to_its_disk(look: Callable[..., Finding]) -> None:
+    assert look("persistence").level is Level.PROBLEM
+
+
+@pytest.mark.usefixtures("failing_disk")
+def test_one_that_refuses_writes_because_of_its_disk(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.config_set("save", "3600 1")
+
+    found = look("redis")
+
+    assert (found.level, found.said) == (Level.PROBLEM, "not available: ResponseError MISCONF")
+    assert "disk" in found.advice
 
 
 @pytest.mark.parametrize(("times", "level"), [(100.0, Level.OK), (1.15, Level.WARNING), (1.0, Level.PROBLEM)])

@@ -22,6 +22,7 @@ from rollcall_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_arg
 from rollcall_worker.consuming import BURY_TASK
 from rollcall_worker.letters import job_in
 from rollcall_worker.retrying import pause
+from rollcall_worker.showing import REQUEST
 from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
 
 TRANSACTION_USERS: Final = 1_000
@@ -128,7 +129,7 @@ def _now() -> int:
 
 for _name in TASKS.values():
     # no limit to the retries: when they end, Celery drops the job. (`retry(max_retries=None)` means this task's limit.)
-    app.task(bind=True, name=_name, typing=False, max_retries=None, Strategy=STRATEGY)(apply)
+    app.task(bind=True, name=_name, typing=False, max_retries=None, Strategy=STRATEGY, Request=REQUEST)(apply)
 
 app.task(bind=True, name=BATCH_TASK, typing=False)(apply_together)
-app.task(bind=True, name=BURY_TASK, typing=False, max_retries=None)(bury)
+app.task(bind=True, name=BURY_TASK, typing=False, max_retries=None, Request=REQUEST)(bury)
