@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Final
 
+from benchmarks.store_sides import Floor, Rollcall, Side, Took
+from benchmarks.store_workloads import WORKLOADS, batches
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks.store_sides import Floor, Rollcall, Took
-from benchmarks.store_workloads import WORKLOADS, batches
 from rollcall.local import Servers
 
 USERS_A_ROUND: Final = 5_000
@@ -103,7 +103,7 @@ def _round(floor: Floor, rollcall: Rollcall, cell: Cell, times: int) -> tuple[To
     batch = batches(
         WORKLOADS[cell.workload], known=cell.known, users_a_job=cell.users_a_job, users=cell.users, times=times
     )
-    sides = {"floor": floor, "rollcall": rollcall}
+    sides: dict[str, Side] = {"floor": floor, "rollcall": rollcall}
     took = {name: sides[name].run(batch) for name in random.sample(list(sides), 2)}
     return took["floor"], took["rollcall"]
 
@@ -145,14 +145,13 @@ def _table(figures: dict[Cell, Figures]) -> Table:
 
 
 def _progress(total: int) -> Progress:
-    progress = Progress(
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    return progress
 
 
 def _arguments() -> argparse.Namespace:

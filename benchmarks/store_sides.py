@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import psycopg
-
 from benchmarks.store_workloads import DAY, PAIRS, Batch, pair, traits_of, user_id
+
 from rollcall_shared.codec import encode
 from rollcall_shared.jobs import Merge
 from rollcall_shared.stamps import new_job_id, stamp
@@ -78,14 +78,14 @@ class Rollcall:
 
     def load(self, first: int, last: int) -> None:
         at = stamp(time.time_ns() // 1_000 - DAY, "loaded")
-        copy = f"COPY rollcall.users (id, data, since, first, last, stamps) FROM STDIN -- {at}"
+        copy = "COPY rollcall.users (id, data, since, first, last, stamps, seen) FROM STDIN"
 
         def stored(number: int, version: int) -> dict[str, Any]:
             traits = traits_of(number, version)
             attributes = ("email", "name", "avatar", "phone_number", "locale")
             return {f"{'a' if key in attributes else 'p'}.{key}": value for key, value in traits.items()}
 
-        _load(self._connection, copy, first, last, stored, at, at, at, "{}")
+        _load(self._connection, copy, first, last, stored, at, at, at, "{}", "")
 
     def merge_pairs(self) -> None:
         """Make the families that the workload `family` tells of."""

@@ -159,7 +159,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "batching: a batch is submitted while the worker stops",
         f"{BATCHING}/batches.py",
         "        elif self._is_running:",
-        "        else:",
+        "        elif True:",
         STRATEGY,
     ),
     Defect(

@@ -10,7 +10,7 @@ import sys
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import celeryd_init, worker_init
 from kombu.entity import Exchange, Queue
 
 from rollcall_shared.codec import decode
@@ -22,6 +22,7 @@ from rollcall_shared.summaries import summary
 from rollcall_worker.consuming import CONSUMER
 from rollcall_worker.health.steps import add_health
 from rollcall_worker.retrying import LONGEST_PAUSE_SECONDS
+from rollcall_worker.stopping import stop_soon
 from rollcall_worker.transport import Connection
 
 TIME_LIMIT_SECONDS: Final = 60
@@ -137,4 +138,5 @@ def hide_arguments(**_: Any) -> None:
 
 
 celeryd_init.connect(need_settings)
+worker_init.connect(stop_soon)
 celeryd_init.connect(hide_arguments)

@@ -1,0 +1,154 @@
+"""Real workers on a database and a broker of the module's own, and somebody who listens to their events."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+import pytest
+import redis
+from celery import Celery
+from celery.events import EventReceiver
+from celery.events.state import State
+from tests.acceptance.conftest import until
+
+from rollcall import Job, Rollcall
+from rollcall.local import processes
+from rollcall.local.workers import answering
+from rollcall_shared.codec import decode
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Site:
+    """A broker and a database, jobs that are sent, and workers."""
+
+    def __init__(self, broker_url: str, database_url: str, logs: Path) -> None:
+        self.broker_url = broker_url
+        self.database_url = database_url
+        self.logs = logs
+        self.broker = redis.Redis.from_url(broker_url)
+        self.broker.flushdb()
+        self.rc = Rollcall(broker_url=broker_url, database_url=database_url)
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, name: str, *, pool: str = "threads", app: str = "rollcall_worker.app", ready: bool = True, **settings: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker, by default wait until it answers."""
+        host = f"{name}@batching"
+        environment = {"ROLLCALL_BROKER_URL": self.broker_url, "ROLLCALL_DATABASE_URL": self.database_url}
+        worker = processes.spawn(
+            [
+                *(sys.executable, "-m", "celery", "-A", app, "worker", "--queues", "live,bulk", "--hostname", host),
+                *("--pool", pool, "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+            ],
+            log=self.logs / f"{name}.log",
+            env=os.environ | environment | settings,
+            cwd=ROOT,
+        )
+        self._running.append(worker)
+        if ready:
+            until(lambda: answering(self.broker_url, {host}), within=60, what=f"{name} answering")
+        return worker
+
+    def send(self, name: str, number: int) -> list[Job]:
+        """Tell of as many users, each by a job of its own."""
+        return [self.rc.users.identify(f"{name}-{n}", {"n": n}, job_id=f"{name}-{n}") for n in range(number)]
+
+    def decided(self, name: str) -> set[str]:
+        """The ids of the jobs of this name that are in the database."""
+        with psycopg.connect(self.database_url) as connection:
+            rows = connection.execute("SELECT id FROM rollcall.jobs WHERE id LIKE %s", (f"{name}-%",))
+            return {id_ for (id_,) in rows}
+
+    def transactions(self, name: str) -> int:
+        """How many transactions the jobs of this name took."""
+        with psycopg.connect(self.database_url) as connection:
+            counted = "SELECT count(DISTINCT xmin::text) FROM rollcall.jobs WHERE id LIKE %s"
+            (number,) = connection.execute(counted, (f"{name}-%",)).fetchone() or (0,)
+            return int(number)
+
+    def waiting(self) -> set[str]:
+        """The ids of the jobs in the queue."""
+        bodies = [json.loads(message)["body"] for message in self.broker.lrange("live", 0, -1)]
+        return {decode(json.loads(base64.b64decode(body))[0][0]).id for body in bodies}
+
+    def unacknowledged(self) -> int:
+        return int(self.broker.hlen("unacked"))
+
+    def is_drained(self) -> bool:
+        return not self.broker.llen("live") and not self.unacknowledged()
+
+    def log(self, name: str) -> str:
+        return (self.logs / f"{name}.log").read_text()
+
+    def close(self) -> None:
+        for process in self._running:
+            processes.stop(process, by=signal.SIGKILL)
+        self.rc.close()
+        self.broker.close()
+
+
+class Watching:
+    """What Flower knows: Celery's own receiver of events and its state of tasks."""
+
+    def __init__(self, broker_url: str) -> None:
+        self.state: Any = State()
+        self.types: dict[str, list[str]] = {}
+        self._app = Celery(broker=broker_url, set_as_current=False)
+        self._listening = threading.Event()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def tasks(self, name: str) -> dict[str, Any]:
+        return {id_: task for id_, task in self.state.tasks.items() if id_.startswith(f"{name}-")}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._listening.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(10)
+
+    def _listen(self) -> None:
+        with self._app.connection() as connection:
+            receiver = EventReceiver(connection, app=self._app, handlers={"*": self._hear})
+            with receiver.consumer_context():
+                self._listening.set()
+                while not self._done.is_set():
+                    try:
+                        for _ in receiver.consume(limit=None, timeout=0.2, wakeup=False):
+                            if self._done.is_set():
+                                return
+                    except TimeoutError:
+                        continue
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        if "uuid" in event:
+            self.types.setdefault(event["uuid"], []).append(event["type"])
+        self.state.event(event)
+
+
+@pytest.fixture
+def site(broker_url: str, database_url: str, tmp_path: Path) -> Iterator[Site]:
+    site = Site(broker_url, database_url, tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def watching(broker_url: str) -> Iterator[Watching]:
+    with Watching(broker_url) as watching:
+        yield watching

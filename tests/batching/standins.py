@@ -1,0 +1,163 @@
+"""A consumer with nothing behind it: no broker, no pool, no clock. What a pool would do, tests say."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+from celery.bootsteps import CLOSE, RUN
+from celery.worker import state
+from kombu.transport.virtual.base import Message
+
+from rollcall_worker.app import app
+from rollcall_worker.batching import Ended
+from rollcall_worker.batching.strategy import gathering
+
+IDENTIFY = "rollcall.identify"
+_numbers = count()
+
+app.loader.import_default_modules()
+
+
+class Loop:
+    """Celery's event loop, turned by hand."""
+
+    def __init__(self) -> None:
+        self.on_close: set[Callable[[Any], None]] = set()
+        self._soon: list[Callable[[], Any]] = []
+
+    def call_soon(self, call: Callable[..., Any], *args: Any) -> None:
+        self._soon.append(lambda: call(*args))
+
+    def run(self) -> None:
+        """Turn until there is nothing left to do."""
+        while self._soon:
+            calls, self._soon = self._soon, []
+            for call in calls:
+                call()
+
+
+class Submitted:
+    """A batch in the pool."""
+
+    def __init__(self, loop: Loop, messages: list[object], options: dict[str, Any]) -> None:
+        self.messages = messages
+        self._loop = loop
+        self._options = options
+
+    def begin(self, pid: int = 4711) -> None:
+        self._options["accept_callback"](pid, time.monotonic())
+        self._loop.run()
+
+    def end(self, said: Iterable[str] | None = None, unavailable: str | None = None) -> None:
+        """The store has answered; by default all are applied."""
+        self._options["callback"](Ended(["applied"] * len(self.messages) if said is None else [*said], unavailable))
+        self._loop.run()
+
+    def fail(self) -> None:
+        """The task has raised."""
+        self._options["callback"](None)
+        self._loop.run()
+
+    def lose(self) -> None:
+        """Its process is gone."""
+        self._options["error_callback"](None)
+        self._loop.run()
+
+
+class Stage:
+    """A worker's consumer, and what it did with the messages it was given."""
+
+    def __init__(self, *, slots: int = 1, events: bool = True) -> None:
+        self.loop = Loop()
+        self.batches: list[Submitted] = []
+        self.ordinary: list[Any] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.acknowledged: list[str] = []
+        self.later: list[Callable[[], Any]] = []
+        eventer = SimpleNamespace(enabled=events, send=self._event, flush=lambda: None)
+        self.consumer: Any = _Consumer(
+            app=app,
+            hub=self.loop,
+            pool=SimpleNamespace(num_processes=slots, uses_semaphore=False, apply_async=self._apply),
+            restart_count=0,
+            event_dispatcher=eventer,
+            timer=SimpleNamespace(call_after=lambda seconds, call: self.later.append(call), call_at=self._call_at),
+            controller=SimpleNamespace(state=state),
+            hostname="worker@stage",
+            connection_errors=(ConnectionError,),
+            disable_rate_limits=False,
+            task_buckets=defaultdict(lambda: None),
+            qos=SimpleNamespace(increment_eventually=lambda n=1: None, decrement_eventually=lambda n=1: None),
+            initial_prefetch_count=400,
+            on_task_request=self.ordinary.append,
+            apply_eta_task=None,
+            _limit_task=lambda request, bucket, tokens: self.ordinary.append(request),
+            _limit_post_eta=None,
+            blueprint=SimpleNamespace(state=RUN),
+        )
+        self._handle = gathering(app.tasks[IDENTIFY], app, self.consumer)
+        self._times: list[Any] = []
+
+    def receive(self, *jobs: object, **headers: Any) -> list[str]:
+        """Messages come from the broker, all in one read; returns their ids."""
+        ids = [self.receive_message([[job], {}, {}], **headers) for job in jobs]
+        self.loop.run()
+        return ids
+
+    def receive_message(self, payload: object, **headers: Any) -> str:
+        """A message with this content comes; returns its id."""
+        id_ = f"stage-{next(_numbers)}"
+        message = Message(  # type: ignore[no-untyped-call]
+            {
+                "body": json.dumps(payload),
+                "content-type": "application/json",
+                "content-encoding": "utf-8",
+                "headers": {"task": IDENTIFY, "id": id_, "argsrepr": "(...)", **headers},
+                "properties": {"delivery_tag": id_, "delivery_info": {"exchange": "", "routing_key": "live"}},
+            },
+            channel=SimpleNamespace(
+                message_to_python=lambda message: message,
+                decode_body=lambda body, encoding: body,
+                basic_ack=lambda tag, multiple=False: self.acknowledged.append(tag),
+                no_ack_consumers=set(),
+            ),
+        )
+        self._handle(message, None, lambda *_: self.acknowledged.append(id_), lambda *_: None, ())
+        return id_
+
+    def reconnect(self) -> None:
+        self.consumer.restart_count += 1
+        self._handle = gathering(app.tasks[IDENTIFY], app, self.consumer)
+
+    def shut_down(self) -> None:
+        self.consumer.blueprint.state = CLOSE
+
+    def end_pause(self) -> None:
+        calls, self.later[:] = [*self.later], []
+        for call in calls:
+            call()
+        self.loop.run()
+
+    def told_of(self, id_: str) -> list[str]:
+        """The types of the events of one job, in order."""
+        return [type_ for type_, fields in self.events if fields["uuid"] == id_]
+
+    def _apply(self, target: object, args: tuple[Any, ...], **options: Any) -> None:
+        self.batches.append(Submitted(self.loop, list(args[2]), options))
+
+    def _event(self, type_: str, **fields: Any) -> None:
+        self.events.append((type_, fields))
+
+    def _call_at(self, when: float, call: object, args: tuple[Any, ...], priority: int = 0) -> object:
+        self.ordinary.append(args[0])
+        return object()
+
+
+class _Consumer(SimpleNamespace):
+    __hash__ = object.__hash__  # type: ignore[assignment]  # as Celery's, which is known by itself

@@ -1,0 +1,215 @@
+"""What becomes of each message: its acknowledgement, its events, its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from celery.worker import state
+from tests.batching.standins import IDENTIFY, Stage
+
+from rollcall_worker.app import app
+from rollcall_worker.batching.strategy import gathering
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state() -> Iterator[None]:
+    yield
+    state.reset_state()
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def test_what_comes_in_one_read_goes_in_one_batch(stage: Stage) -> None:
+    stage.receive("one", "two", "three")
+
+    assert [batch.messages for batch in stage.batches] == [["one", "two", "three"]]
+
+
+def test_no_job_is_acknowledged_before_the_store_has_answered(stage: Stage) -> None:
+    ids = stage.receive("one", "two")
+    stage.batches[0].begin()
+
+    assert stage.acknowledged == []
+    stage.batches[0].end()
+    assert stage.acknowledged == ids
+
+
+def test_each_job_tells_of_itself_what_stock_tells(stage: Stage) -> None:
+    one, two = stage.receive("one", "two")
+    stage.batches[0].begin()
+    stage.batches[0].end(["applied", "duplicate"])
+
+    assert stage.told_of(one) == stage.told_of(two) == ["task-received", "task-started", "task-succeeded"]
+    results = {fields["uuid"]: fields["result"] for type_, fields in stage.events if type_ == "task-succeeded"}
+    assert results == {one: "'applied'", two: "'duplicate'"}
+    assert all(0 <= fields["runtime"] < 60 for type_, fields in stage.events if type_ == "task-succeeded")
+
+
+def test_inspect_shows_jobs_that_wait_as_reserved_and_those_of_a_batch_as_active(stage: Stage) -> None:
+    (one,) = stage.receive("one")
+    (two,) = stage.receive("two")
+    stage.batches[0].begin()
+
+    assert {request.id for request in state.active_requests} == {one}
+    assert {request.id for request in state.reserved_requests} == {one, two}
+    stage.batches[0].end()
+    stage.batches[1].begin()
+    stage.batches[1].end()
+    assert not state.active_requests
+    assert not state.reserved_requests
+    assert not state.requests
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"eta": (datetime.now(UTC) + timedelta(hours=1)).isoformat()},
+        {"retries": 1},
+        {"timelimit": [None, 5]},
+    ],
+)
+def test_what_a_batch_cannot_honour_goes_the_ordinary_way(stage: Stage, headers: dict[str, object]) -> None:
+    (id_,) = stage.receive("one", **headers)
+
+    assert stage.batches == []
+    assert [request.id for request in stage.ordinary] == [id_]
+
+
+def test_a_job_with_callbacks_goes_the_ordinary_way(stage: Stage) -> None:
+    id_ = stage.receive_message([["one"], {}, {"callbacks": [{"task": "next"}]}])
+    stage.loop.run()
+
+    assert [request.id for request in stage.ordinary] == [id_]
+
+
+def test_a_rate_limit_is_honoured(stage: Stage) -> None:
+    stage.consumer.task_buckets[IDENTIFY] = SimpleNamespace()
+
+    (id_,) = stage.receive("one")
+
+    assert stage.batches == []
+    assert [request.id for request in stage.ordinary] == [id_]
+
+
+def test_a_job_that_is_revoked_while_it_waits_is_not_applied(stage: Stage) -> None:
+    stage.receive("first")
+    one, two = stage.receive("one", "two")
+    state.revoked.add(one)
+
+    stage.batches[0].end()
+
+    assert stage.batches[1].messages == ["two"]
+    assert one in stage.acknowledged
+    assert two not in stage.acknowledged
+    assert stage.told_of(one) == ["task-received", "task-revoked"]
+
+
+def test_a_job_that_expires_while_it_waits_is_not_applied(stage: Stage) -> None:
+    stage.receive("first")
+    (late,) = stage.receive("late", expires=(datetime.now(UTC) + timedelta(milliseconds=1)).isoformat())
+    while datetime.now(UTC) < state.requests[late].expires:
+        pass
+
+    stage.batches[0].end()
+
+    assert len(stage.batches) == 1
+    assert stage.told_of(late) == ["task-received", "task-revoked"]
+    stage.receive("next")
+    assert stage.batches[1].messages == ["next"]
+
+
+@pytest.mark.parametrize("how", ["fail", "lose"])
+def test_the_jobs_of_a_batch_that_failed_are_each_on_their_own(stage: Stage, how: str) -> None:
+    ids = stage.receive("one", "two")
+    stage.batches[0].begin()
+
+    getattr(stage.batches[0], how)()
+
+    assert [request.id for request in stage.ordinary] == ids
+    assert stage.acknowledged == []
+    assert not state.active_requests
+
+
+def test_while_the_store_is_away_jobs_are_held_and_shown_as_retried(stage: Stage) -> None:
+    one, two = stage.receive("one", "two")
+    stage.batches[0].begin()
+    stage.batches[0].end(["applied"], "the database is not available")
+
+    assert stage.acknowledged == [one]
+    assert stage.told_of(two) == ["task-received", "task-started", "task-retried"]
+    assert stage.ordinary == []
+    assert {request.id for request in state.reserved_requests} == {two}
+    assert not state.active_requests
+    stage.end_pause()
+    stage.batches[1].begin()
+    stage.batches[1].end()
+    assert stage.acknowledged == [one, two]
+    assert stage.told_of(two)[-2:] == ["task-started", "task-succeeded"]
+
+
+def test_after_a_reconnection_those_who_waited_are_dropped_and_those_applied_are_acknowledged(stage: Stage) -> None:
+    (applied,) = stage.receive("applied")
+    stage.receive("waiting")
+    stage.batches[0].begin()
+
+    stage.reconnect()
+    stage.batches[0].end()
+
+    assert stage.acknowledged == [applied]
+    assert len(stage.batches) == 1
+    stage.receive("new")
+    assert stage.batches[1].messages == ["new"]
+
+
+def test_after_a_reconnection_a_failed_batch_is_left_to_the_broker(stage: Stage) -> None:
+    stage.receive("one")
+
+    stage.reconnect()
+    stage.batches[0].lose()
+
+    assert stage.ordinary == []
+    assert stage.acknowledged == []
+
+
+def test_at_shutdown_what_runs_is_acknowledged_when_applied_and_what_waits_is_left_to_others(stage: Stage) -> None:
+    (running,) = stage.receive("running")
+    stage.receive("waiting")
+
+    stage.shut_down()
+    stage.batches[0].end()
+
+    assert stage.acknowledged == [running]
+    assert len(stage.batches) == 1
+
+
+@pytest.mark.parametrize("payload", [7, "text", None, [], [1, 2, 3], [["one"], {}], [["one"], {}, 7], {"a": 1}])
+def test_a_content_that_is_none_is_a_job_for_the_store_to_refuse(stage: Stage, payload: object) -> None:
+    stage.receive_message(payload)
+    stage.loop.run()
+
+    assert [batch.messages for batch in stage.batches] == [[payload]]
+
+
+def test_a_job_that_was_terminated_is_not_said_to_have_succeeded(stage: Stage) -> None:
+    one, two = stage.receive("one", "two")
+    stage.batches[0].begin()
+    state.requests[one]._announce_revoked("terminated", True, 15, False)
+
+    stage.batches[0].lose()
+
+    assert [request.id for request in stage.ordinary] == [two]
+    assert stage.told_of(one)[-1] == "task-revoked"
+
+
+def test_a_batch_of_one_is_celerys_own_strategy(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.conf, "rollcall_batch", 1)
+
+    handle = gathering(app.tasks[IDENTIFY], app, stage.consumer)
+
+    assert handle.__module__ == "celery.worker.strategy"
