@@ -38,10 +38,10 @@ class Scale:
 
 FULL: Final = Scale(
     name="full",
-    rounds=7,
+    rounds=5,
     hurry_after=(),
     drain_seconds=3.0,
-    most_jobs=20_000,
+    most_jobs=15_000,
     bulk_users=60_000,
     sends=2_000,
     probes_seconds=3.0,
@@ -49,7 +49,7 @@ FULL: Final = Scale(
     large_users=1_000_000,
     history=1_000_000,
     short_history=1_000,
-    reads=5,
+    reads=3,
     all_variants=True,
 )
 QUICK: Final = Scale(
