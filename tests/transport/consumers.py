@@ -20,13 +20,13 @@ class Consumer:
 
     def __init__(self, broker: str, queues: tuple[str, ...], *, prefetch: int = 10, **options: Any) -> None:
         defaults: dict[str, Any] = {"priority_steps": [0], "visibility_timeout": 60}
-        self._connection = Connection(broker, transport_options=defaults | options)
+        self._connection: Any = Connection(broker, transport_options=defaults | options)
         self._queues = [_queue(name) for name in queues]
         self._prefetch = prefetch
         self.messages: list[Any] = []
 
     def __enter__(self) -> Self:
-        self.channel: Any = self._connection.channel()  # type: ignore[no-untyped-call]
+        self.channel: Any = self._connection.channel()
         self.channel.basic_qos(0, self._prefetch, False)
         self._consumer = KombuConsumer(self.channel, self._queues, on_message=self.messages.append, accept=["json"])
         self._consumer.consume()
@@ -37,7 +37,7 @@ class Consumer:
 
     def close(self) -> None:
         """End as a worker does that is asked to."""
-        self._connection.release()  # type: ignore[no-untyped-call]
+        self._connection.release()
 
     def cancel(self) -> None:
         """Consume no more, and keep what was delivered."""

@@ -88,8 +88,9 @@ class Field:
         self._running.append(worker)
         return worker
 
-    def answers(self, name: str = "worker") -> bool:
-        return bool(answering(self.broker, {f"{name}@transport"}))
+    def answer(self, *names: str) -> bool:
+        wanted = {f"{name}@transport" for name in names}
+        return answering(self.broker, wanted) == wanted
 
     def log(self, name: str = "worker") -> str:
         return (self.logs / f"{name}.log").read_text()

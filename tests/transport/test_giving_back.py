@@ -21,7 +21,7 @@ def waiting(client: redis.Redis, queue: str = "first") -> list[object]:
 def expire(client: redis.Redis) -> None:
     """Let all leases have ended long ago."""
     for tag in client.hkeys("unacked"):
-        client.execute_command("ZADD", "unacked_index", 1, tag)
+        client.zadd("unacked_index", {str(tag, "utf-8"): 1})  # type: ignore[arg-type]
 
 
 def test_a_worker_that_ends_gives_back_everything_in_order(client: redis.Redis, consume: Consume) -> None:

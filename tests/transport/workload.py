@@ -48,6 +48,7 @@ def make_app(broker: str, **options: Any) -> Workload:
         task_default_queue=QUEUES[0],
         task_create_missing_queues=False,
         worker_prefetch_multiplier=10,
+        worker_lost_wait=0.5,
         worker_disable_rate_limits=True,
         worker_enable_prefetch_count_reduction=False,
         broker_connection_retry_on_startup=True,
@@ -68,6 +69,7 @@ def make_app(broker: str, **options: Any) -> Workload:
     app.task(_note, name="note")
     app.task(_linger, name="linger")
     app.task(_die, name="die")
+    app.task(_bury, name="rollcall.bury")
     return app
 
 
@@ -88,7 +90,7 @@ def _note(job: object) -> None:
             return
 
 
-def _linger(job: object, until: str) -> None:
+def _linger(job: object, until: str = "go") -> None:
     """Say that the job was begun, work until the key `until` is there, and say that it was done."""
     ledger = _ledger(os.getpid())
     ledger.rpush("begun", json.dumps(job))
@@ -101,6 +103,10 @@ def _die(job: object) -> None:
     """Take the process along."""
     _ledger(os.getpid()).incr("deaths")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _bury(text: str, reason: str, code: str) -> None:
+    _ledger(os.getpid()).rpush("letters", code)
 
 
 if broker := os.environ.get("TRANSPORT_BROKER"):

@@ -288,8 +288,8 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
 
     def close(self) -> None:
         """Give back what is held, and end. What Redis cannot be told now comes back when the leases end."""
+        self._in_poll = None  # kombu would wait for news
         if not self.closed:
-            self._in_poll = None  # kombu would wait for news
             self._renewal.stop()
             self._line = None  # it may be why we end; the pool tests connections before it hands them out
             try:

@@ -65,6 +65,7 @@ class Poller(stock.MultiChannelPoller):  # type: ignore[misc]  # kombu ships no 
         """Deliver something, without an event loop; or raise Empty after `timeout` seconds or less."""
         self._in_protected_read = True  # a consumer that is cancelled meanwhile waits until we are through
         try:
+            self.on_poll_start()  # be told of what comes after we have looked
             self.look_again()
             # not any(): each channel is to have its turn
             if sum([channel.work() for channel in list(self._channels)]):

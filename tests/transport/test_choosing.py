@@ -1,0 +1,140 @@
+"""Which transport is used where: by setting, by the scheme of the URL, and never by those who only look on."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from kombu.transport import redis as kombu_redis
+from tests.transport.consumers import KombuConsumer
+from tests.transport.harness import ROOT, envelope, until
+
+from rollcall.local import Servers, processes
+from rollcall.local.binaries import find_valkey
+from rollcall.local.ports import free_port
+from rollcall_shared.errors import NotConfigured
+from rollcall_shared.settings import Settings
+from rollcall_worker.app import make_app
+from rollcall_worker.transport import Connection
+from rollcall_worker.transport.transport import SentinelTransport, Transport
+
+
+def settings(**environment: str) -> Settings:
+    return Settings.from_env({"ROLLCALL_BROKER_URL": "redis://localhost:1/0"} | environment)
+
+
+def test_workers_consume_through_ours_and_all_else_is_stock() -> None:
+    app = make_app(settings())
+
+    assert type(app.connection_for_read().transport) is Transport
+    assert type(app.connection_for_write().transport) is kombu_redis.Transport
+    assert type(app.connection().transport) is kombu_redis.Transport
+
+
+def test_a_setting_brings_the_stock_transport_back() -> None:
+    app = make_app(settings(ROLLCALL_TRANSPORT="stock"))
+
+    assert type(app.connection_for_read().transport) is kombu_redis.Transport
+
+
+def test_a_transport_that_is_neither_is_refused() -> None:
+    with pytest.raises(NotConfigured, match="ROLLCALL_TRANSPORT must be rollcall or stock"):
+        settings(ROLLCALL_TRANSPORT="carrier pigeon")
+
+
+def test_ours_shows_as_redis_in_logs() -> None:
+    assert make_app(settings()).connection_for_read().as_uri() == "redis://:**@localhost:1/0"
+
+
+def test_the_url_s_scheme_chooses_between_redis_and_sentinel() -> None:
+    urls = {"redis://a": Transport, "rediss://a": Transport, "sentinel://a:1;sentinel://b:2": SentinelTransport}
+
+    assert {url: type(Connection(url).transport) for url in urls} == urls
+
+
+def test_an_alternate_url_keeps_our_transport() -> None:
+    connection: Any = Connection("redis://a;redis://b")
+
+    connection.maybe_switch_next()
+
+    assert connection.hostname == "b"
+    assert type(connection.transport) is Transport
+    assert type(connection.clone().transport) is Transport
+
+
+@pytest.fixture
+def sentinel(tmp_path: Path) -> Iterator[str]:
+    """A Sentinel that watches a Valkey of its own; its URL."""
+    port = free_port()
+    with Servers(database_url="postgresql://not-needed") as servers:
+        master = servers.valkey
+        password = servers.broker_url.split("@")[0].removeprefix("redis://:")
+        config = tmp_path / "sentinel.conf"
+        config.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\nsentinel monitor ours 127.0.0.1 {master.port} 1\n"
+            f"sentinel auth-pass ours {password}\n"
+        )
+        process = processes.spawn([find_valkey(), config, "--sentinel"], log=tmp_path / "sentinel.log")
+        try:
+            until(lambda: _listens(port), what="Sentinel")
+            yield f"sentinel://:{password}@127.0.0.1:{port}/0"
+        finally:
+            processes.stop(process)
+
+
+def test_a_master_found_by_sentinel_is_consumed(sentinel: str) -> None:
+    options = {"master_name": "ours", "sentinel_kwargs": {}, "priority_steps": [0], "lease": 1}
+    received: list[Any] = []
+    connection: Any = Connection(sentinel, transport_options=options)
+    with connection:
+        channel = connection.channel()
+        queue = connection.SimpleQueue("first", channel=channel).queue
+        with (
+            redis.Redis(connection_pool=channel.pool) as client,
+            KombuConsumer(channel, queue, on_message=received.append),
+        ):
+            client.lpush("first", envelope("found"))
+            while not received:
+                connection.drain_events(timeout=5)
+            assert client.hlen("unacked") == 1
+            received[0].ack()
+            with suppress(TimeoutError):
+                connection.drain_events(timeout=0.1)
+            assert client.hlen("unacked") == 0
+
+
+def test_flower_shows_the_lengths_of_the_queues(broker_url: str, tmp_path: Path) -> None:
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+        client.lpush("live", *(envelope(number) for number in range(37)))
+    port = free_port()
+    flower = processes.spawn(
+        [
+            *(sys.executable, "-m", "celery", "-A", "rollcall_worker.app", "flower"),
+            *("--address=127.0.0.1", f"--port={port}"),
+        ],
+        log=tmp_path / "flower.log",
+        env=os.environ | {"CELERY_BROKER_URL": broker_url, "ROLLCALL_BROKER_URL": broker_url},
+        cwd=ROOT,
+    )
+    try:
+        until(lambda: _listens(port), what="Flower", within=30)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/broker", timeout=10) as page:
+            assert page.status == 200
+            assert "37" in page.read().decode()
+    finally:
+        processes.stop(flower)
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

@@ -1,0 +1,92 @@
+"""Leases: renewed as long as the process lives and its channel is open, and a message is not held for too long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import redis
+from tests.transport.consumers import Consumer
+from tests.transport.harness import envelope, until
+
+Consume = Callable[..., Consumer]
+LEASE = 0.3
+
+
+def renewals() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "rollcall-leases"]
+
+
+def score(client: redis.Redis) -> float:
+    (tag,) = client.hkeys("unacked")
+    return float(client.zscore("unacked_index", tag) or 0)
+
+
+def test_leases_are_renewed_while_the_consumer_does_something_else(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("long"))
+    busy = consume(lease=LEASE)
+    busy.take(1)
+    before = score(client)
+
+    until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
+    consume("second", lease=LEASE).channel.restore()
+
+    assert client.hlen("unacked") == 1
+
+
+def test_a_message_that_is_done_is_not_brought_back_by_a_renewal(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("done"))
+    consumer = consume(lease=LEASE)
+    consumer.take(1)
+    tag = consumer.messages[0].delivery_tag
+
+    consumer.messages[0].ack()
+    consumer.turn()
+
+    assert consumer.channel._renewal._renew([tag]) == [tag]
+    assert client.zcard("unacked_index") == 0
+
+
+def test_renewing_ends_with_the_channel(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("held"))
+    consumer = consume(lease=LEASE)
+    consumer.take(1)
+    assert len(renewals()) == 1
+
+    consumer.close()
+
+    until(lambda: not renewals(), what="the end of the thread")
+
+
+def test_renewing_does_not_keep_a_channel_from_its_end(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("held"))
+    consumer = consume(lease=LEASE)
+    consumer.take(1)
+
+    assert "channel" not in repr(consumer.channel._renewal._renew.__closure__).lower()
+
+
+def test_a_message_that_is_held_for_too_long_is_left_to_others(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("hangs"))
+    hanging = consume(lease=LEASE, longest_hold=LEASE)
+    hanging.take(1)
+    other = consume("second", lease=LEASE)
+
+    def is_back() -> bool:
+        other.channel.restore()
+        return bool(client.llen("first"))
+
+    until(is_back, what="coming back")
+
+
+def test_renewing_outlives_a_broken_connection(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("held"))
+    consumer = consume(lease=LEASE)
+    consumer.take(1)
+    for connection in client.client_list():
+        if int(connection["id"]) != client.client_id():
+            client.client_kill_filter(_id=connection["id"])
+    before = score(client)
+
+    until(lambda: score(client) > before + LEASE, what="renewing")
+    consumer.vanish()

@@ -1,0 +1,69 @@
+"""Real workers: what they do when asked to stop, and that Celery's own tools reach them."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from tests.transport.consumers import job_of
+from tests.transport.harness import Field, until
+
+from rollcall.local import processes
+
+
+@pytest.mark.parametrize(("pool", "concurrency"), [("threads", 2), ("solo", 1), ("prefork", 2)])
+def test_a_worker_told_to_stop_finishes_what_it_began_and_gives_the_rest_back_in_order(
+    field: Field, pool: str, concurrency: int
+) -> None:
+    field.send(*range(60), task="linger")
+    worker = field.start(pool=pool, concurrency=concurrency)
+    until(lambda: field.redis.llen("begun") == concurrency, what="beginning")
+    until(lambda: field.claimed() == 10 * concurrency, what="claiming")
+
+    worker.send_signal(signal.SIGTERM)
+    until(lambda: "Warm shutdown" in field.log(), what="hearing it")
+    field.redis.set("go", 1)
+    assert processes.stop(worker, grace=20) == 0
+
+    done = field.done()
+    waiting = [job_of(item) for item in reversed(field.redis.lrange("first", 0, -1))]
+    assert field.claimed() == 0
+    assert len(done) >= concurrency
+    assert waiting == [number for number in range(60) if number not in done]
+
+
+def test_celery_s_tools_reach_a_worker(field: Field) -> None:
+    """Inspect, revoke, cancel and add queues, mingle; and it takes what the stock producer sends."""
+    field.start("first", "--loglevel", "INFO")  # with mingling
+    until(lambda: field.answer("first"), what="an answer")
+    control = field.app.control.inspect([name := "first@transport"], timeout=5)
+
+    assert [queue["name"] for queue in control.active_queues()[name]] == ["first"]
+    assert control.stats()[name]["broker"]["transport"] == "redis"
+
+    field.app.control.revoke("unwanted", destination=[name], reply=True, timeout=5)
+    field.app.send_task("note", ["revoked"], task_id="unwanted")
+    field.app.send_task("note", ["wanted"])
+    until(lambda: field.done() == {"wanted"} and field.is_drained(), what="the wanted one alone")
+
+    field.app.control.cancel_consumer("first", destination=[name], reply=True, timeout=5)
+    field.app.control.add_consumer("second", destination=[name], reply=True, timeout=5)
+    field.send("left")
+    field.send("other queue", queue="second")
+    until(lambda: field.done() == {"wanted", "other queue"}, what="the queue that was added")
+    assert (field.waiting("first"), field.claimed()) == (1, 0)
+
+    field.app.control.add_consumer("first", destination=[name], reply=True, timeout=5)
+    until(lambda: field.done() == {"wanted", "other queue", "left"}, what="the queue that is back")
+
+
+def test_stock_workers_and_ours_share_a_queue(field: Field) -> None:
+    field.start("ours")
+    field.start("stock", stock=True)
+    until(lambda: field.answer("ours", "stock"), what="both")
+
+    field.send(*range(300))
+
+    until(field.is_drained, what="an empty queue")
+    assert sorted(field.order()) == list(range(300))
+    assert all("received" in field.log(name) for name in ("ours", "stock"))
