@@ -46,6 +46,8 @@ class Settings:
     metrics_address: str = "127.0.0.1"
     transport: str = OURS
     """What carries jobs from Redis to the workers: our transport, or with `STOCK` Celery's own."""
+    max_deliveries: int = 5
+    """After so many deliveries that came to nothing, because its worker was gone, a job is a dead letter; 0: never."""
     lock_timeout: timedelta = timedelta(seconds=5)
     """How long a worker waits for one lock; then the job is tried again later."""
     statement_timeout: timedelta = timedelta(seconds=30)
@@ -89,6 +91,7 @@ class Settings:
             metrics_port=int(_number(env, "ROLLCALL_METRICS_PORT", default.metrics_port)),
             metrics_address=env.get("ROLLCALL_METRICS_ADDRESS") or default.metrics_address,
             transport=_one_of(env, "ROLLCALL_TRANSPORT", (OURS, STOCK)),
+            max_deliveries=int(_number(env, "ROLLCALL_MAX_DELIVERIES", default.max_deliveries)),
             lock_timeout=timedelta(seconds=_number(env, "ROLLCALL_LOCK_SECONDS", default.lock_timeout.total_seconds())),
             statement_timeout=timedelta(
                 seconds=_number(env, "ROLLCALL_STATEMENT_SECONDS", default.statement_timeout.total_seconds())

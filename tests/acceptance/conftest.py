@@ -46,15 +46,21 @@ class Workers:
         return worker
 
     def spawn(
-        self, name: str = "worker", *, pool: str = "threads", threads: int = 4, loglevel: str = "INFO", **settings: str
+        self,
+        name: str = "worker",
+        *more: str,
+        pool: str = "threads",
+        threads: int = 4,
+        loglevel: str = "INFO",
+        **settings: str,
     ) -> subprocess.Popen[bytes]:
-        """Start a worker on both queues."""
+        """Start a worker on both queues; `more` stands on its command line."""
         host = f"{name}@acceptance"
         return self._spawn(
             name,
             *("-m", "celery", "-A", "rollcall_worker.app", "worker", "--queues", "live,bulk", "--hostname", host),
             *("--pool", pool, "--concurrency", str(threads), "--loglevel", loglevel, "--events"),
-            *("--without-gossip", "--without-mingle"),
+            *("--without-gossip", "--without-mingle", *more),
             **settings,
         )
 

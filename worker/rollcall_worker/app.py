@@ -95,6 +95,7 @@ def make_app(settings: Settings) -> RollcallCelery:
         broker_channel_error_retry=True,
         rollcall_transport=settings.transport,
         broker_transport_options={
+            "max_deliveries": settings.max_deliveries,
             # Of the stock transport, which never renews it: longer than any job and any pause before a retry together.
             # Ours has a shorter `lease`, and renews it.
             "visibility_timeout": 2 * (TIME_LIMIT_SECONDS + LONGEST_PAUSE_SECONDS),
