@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,10 +132,9 @@ class Proxy:
         connection = _Connection(self, writer, back)
         connection.set_flowing(not self._stalled)
         self._connections.add(connection)
-        try:
+        with suppress(asyncio.CancelledError):  # the end; asyncio's server would show it as an error
             await asyncio.gather(connection.pass_on(reader, back), connection.pass_on(there, writer))
-        finally:
-            self._connections.discard(connection)
+        self._connections.discard(connection)
 
 
 class _Connection:
