@@ -94,11 +94,6 @@ class Relay:
             logger.info("relay: %d jobs are not decided yet, sending them again", again)
         return len(keys)
 
-    def failed(self, half: str) -> None:
-        """Count a turn that came to nothing."""
-        if self._counting:
-            self._counting.failed(half)
-
     def _count(self, event: str, jobs: int) -> None:
         if self._counting:
             self._counting.happened(event, jobs)
@@ -122,10 +117,10 @@ def _counting(settings: Settings) -> Counting | None:
 class _Half:
     """One half of the work, with the pauses after its own failures."""
 
-    def __init__(self, name: str, work: Callable[[], int], failed: Callable[[str], None]) -> None:
+    def __init__(self, name: str, work: Callable[[], int], counting: Counting | None) -> None:
         self._name = name
         self._work = work
-        self._tell = failed
+        self._counting = counting
         self._failures = 0
         self._not_before = 0.0
         self._said = ""
@@ -148,15 +143,16 @@ class _Half:
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
         self._not_before = time.monotonic() + random.uniform(longest / 2, longest)
         self._failures += 1
-        self._tell(self._name)
+        if self._counting:
+            self._counting.failed(self._name)
         if problem != self._said:
             logger.warning("relay: %s: %s; trying again", self._name, problem)
             self._said = problem
 
 
-def run(relay: Relay, stopped: threading.Event) -> None:
+def run(relay: Relay, stopped: threading.Event, counting: Counting | None = None) -> None:
     """Work until `stopped`. Outlives Redis and either database being away."""
-    halves = (_Half("sending", relay.send, relay.failed), _Half("settling", relay.settle, relay.failed))
+    halves = (_Half("sending", relay.send, counting), _Half("settling", relay.settle, counting))
     while not stopped.is_set():
         more = [half.run() for half in halves]
         if not any(more):
@@ -171,13 +167,14 @@ def main() -> int:
         signal.signal(number, lambda *_: stopped.set())
     try:
         settings = Settings.from_env()
-        relay = Relay.from_settings(settings, _counting(settings))
+        counting = _counting(settings)
+        relay = Relay.from_settings(settings, counting)
     except RollcallError as error:
         print(f"rollcall: {error}", file=sys.stderr)
         return 2
     logger.info("relay: started")
     try:
-        run(relay, stopped)
+        run(relay, stopped, counting)
     finally:
         relay.close()
     logger.info("relay: stopped")
