@@ -1,13 +1,13 @@
 """What a worker takes: jobs a second one by one, as stock Celery runs tasks, and in batches; with events and without.
 
-    python benchmarks/batching.py [--rounds 5] [--threads 2] [--pool threads] [--batch 200] [--json]
+    python benchmarks/batching.py [--rounds 5] [--transport stock] [--threads 2] [--pool threads] [--batch 200] [--json]
 
 One worker process for each way, with a database of its own in one durable Postgres and a queue of its own in one
 Valkey, all started here. In each round every way is given a number of identify jobs of ten properties, about 300 bytes,
 all at once, and is timed until the last is acknowledged; one way after the other, in another order each time, so that
 whatever else the machine does falls on all alike. Shown are the medians of the rounds, and the median of the ratios
 within a round. Idle latency is from before `users.identify` until the job can be read as applied, one at a time.
-`--threads` and `--batch` may be given several times, to compare.
+`--transport`, `--threads`, `--pool` and `--batch` take several values, to compare.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ _numbers = count()
 class Way:
     """One way of running jobs."""
 
+    transport: str
     batch: int
     events: bool
     threads: int
@@ -60,7 +61,7 @@ class Way:
     @property
     def name(self) -> str:
         how = f"batches of {self.batch}" if self.batch > 1 else "one by one"
-        return f"{how}, {self.pool} {self.threads}, {'events' if self.events else 'no events'}"
+        return f"{self.transport}: {how}, {self.pool} {self.threads}, {'events' if self.events else 'no events'}"
 
 
 class Worker:
@@ -88,6 +89,7 @@ class Worker:
             "ROLLCALL_BROKER_URL": self.broker_url,
             "ROLLCALL_DATABASE_URL": self.database_url,
             "ROLLCALL_BATCH": str(self.way.batch),
+            "ROLLCALL_TRANSPORT": self.way.transport,
         }
 
     def rate(self, messages: list[bytes]) -> float:
@@ -128,6 +130,7 @@ class Worker:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--transport", nargs="+", default=["stock"])
     parser.add_argument("--threads", type=int, nargs="+", default=[2])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, BATCH])
     parser.add_argument("--events", choices=["on", "off", "both"], default="both")
@@ -135,7 +138,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     ways = [
-        Way(batch=batch, events=events, threads=threads, pool=pool)
+        Way(transport=transport, batch=batch, events=events, threads=threads, pool=pool)
+        for transport in given.transport
         for batch in given.batch
         for pool in given.pool
         for threads in given.threads
@@ -146,10 +150,10 @@ def main() -> None:
     if given.json:
         print(json.dumps({"rounds": given.rounds, "ways": figures}))
         return
-    print(f"{'median of ' + str(given.rounds) + ' rounds':<46}{'jobs/s':>9}{'of first':>10}{'idle p50':>10}{'p95':>8}")
+    print(f"{'median of ' + str(given.rounds) + ' rounds':<56}{'jobs/s':>9}{'of first':>10}{'idle p50':>10}{'p95':>8}")
     for name, figure in figures.items():
         print(
-            f"{name:<46}{figure['jobs_a_second']:>9,.0f}{figure['of_first']:>10.2f}"
+            f"{name:<56}{figure['jobs_a_second']:>9,.0f}{figure['of_first']:>10.2f}"
             f"{figure['idle_p50_ms']:>7.1f} ms{figure['idle_p95_ms']:>5.1f} ms"
         )
 
