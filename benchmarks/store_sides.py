@@ -18,6 +18,7 @@ from benchmarks.store_workloads import DAY, PAIRS, Batch, pair, traits_of, user_
 from rollcall_shared.codec import encode
 from rollcall_shared.jobs import Merge
 from rollcall_shared.stamps import new_job_id, stamp
+from rollcall_worker.collecting import collect_rarely
 from rollcall_worker.store import Arrival, PostgresStore
 
 _LOADED_AT_ONCE: Final = 10_000
@@ -73,6 +74,7 @@ class Rollcall:
         url = _database(server_url, "rollcall")
         environment = os.environ | {"ROLLCALL_DATABASE_URL": url}
         subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
+        collect_rarely()
         self.store = PostgresStore(url)
         self._connection = psycopg.connect(url, autocommit=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,7 @@ class Section(StrEnum):
     CHANNEL_DATA = "c"
 
 
+@functools.lru_cache(maxsize=4096)  # the same few, over and over
 def trait_key(name: str) -> str:
     """The stored key of an attribute or property."""
     return f"a.{name}" if name in ATTRIBUTES else f"p.{name}"

@@ -43,16 +43,18 @@ users: Final = Table(
     "users",
     metadata,
     Column("id", _bytewise(), primary_key=True),
-    Column("data", JSONB, nullable=False, comment="newest value per key told under this id"),
-    Column("since", _bytewise(), comment="stamp of every key of data that has none of its own"),
-    Column("stamps", JSONB, nullable=False, comment="key to stamp, for the others"),
-    Column("first", _bytewise(), comment="earliest stamp told; null: only named by a merge or delete"),
-    Column("born", _bytewise(), comment="stamp that created the row, where an earlier one came in later"),
-    Column("last", _bytewise(), comment="newest stamp told"),
     Column("family", _bytewise(), comment="smallest id of the family; null: no merge or delete names this id"),
+    Column("goes_to", _bytewise(), comment="in a family: the id that this merged-away id stands for"),
     Column("shown", JSONB, comment="in a family: the person as seen now; null: none"),
     Column("shown_at", _bytewise(), comment="in a family: stamp of the newest change to the person"),
-    Column("goes_to", _bytewise(), comment="in a family: the id that this merged-away id stands for"),
+    # what changes least comes first: of an update that stays on its page, the WAL holds what is between the first byte
+    # that changed and the last
+    Column("data", JSONB, nullable=False, comment="newest value per key told under this id"),
+    Column("stamps", JSONB, nullable=False, comment="key to stamp, for those that have one of their own"),
+    Column("since", _bytewise(), comment="stamp of every other key of data"),
+    Column("last", _bytewise(), comment="newest stamp told"),
+    Column("first", _bytewise(), comment="earliest sighting; null: only named by a merge or delete"),
+    Column("seen", _bytewise(), nullable=False, comment="further sightings, a space behind each"),
     postgresql_with={"fillfactor": 80},
 )
 Index("users_family", users.c.family, postgresql_where=users.c.family.is_not(None))
@@ -62,7 +64,7 @@ sightings: Final = Table(
     metadata,
     Column("user_id", _bytewise(), primary_key=True),
     Column("stamp", _bytewise(), primary_key=True),
-    comment="when a user was told of, beside users.first and users.born; says who was known when a trigger ran",
+    comment="when a user was told of, beside users.first and users.seen; says who was known when a trigger ran",
 )
 
 choices: Final = Table(

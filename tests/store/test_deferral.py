@@ -19,7 +19,7 @@ from rollcall.demo.oracle import oracle
 from rollcall.demo.world import first_difference
 from rollcall_shared.codec import encode
 from rollcall_shared.jobs import Job
-from rollcall_worker.fold import Fact, facts_of
+from rollcall_worker.fold import Fact, Identified, pieces_of
 from rollcall_worker.store import PostgresStore
 
 SECOND: Final = 1_000_000
@@ -178,12 +178,12 @@ def cursed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of users that Postgres cannot hold."""
     ids: list[str] = []
 
-    def facts(job: Any) -> Iterable[Fact]:
+    def facts(job: Any) -> Iterable[Fact | Identified]:
         if job.kind == "identify" and job.user.id in ids:
             raise psycopg.DataError("a value of Ann's")
-        return facts_of(job)
+        return pieces_of(job)
 
-    monkeypatch.setattr("rollcall_worker.store.postgres.facts_of", facts)
+    monkeypatch.setattr("rollcall_worker.store.postgres.pieces_of", facts)
     return ids
 
 

@@ -210,13 +210,17 @@ def test_compaction_at_any_time_is_not_noticed(jobs: list[Job], horizon: int, on
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
 
-def test_compaction_takes_all_sightings_of_an_ordinary_user_but_the_last(store: OnPostgres) -> None:
-    apply(store, *(identify("ann", at=at, job=f"j{at}", n=at) for at in range(1, 6)), now=day(5))
+def test_compaction_takes_the_settled_sightings_of_an_ordinary_user(store: OnPostgres) -> None:
+    apply(store, *(identify("ann", at=5, plus=plus, job=f"j{plus}", n=plus) for plus in range(100)), now=day(5))
+    apply(store, merge("cy", "bo", at=4), now=day(5))
+    apply(store, *(identify("bo", at=5, plus=plus, job=f"k{plus}", n=plus) for plus in range(100)), now=day(5))
+    before = len(everything(store)["sightings"])
 
     taken = store.store.compact(now=day(7))
 
-    assert taken == 3
-    assert len(everything(store)["sightings"]) == 1
+    assert taken == before / 2 > 0
+    assert tables_with(store, "ann") == ["users"]
+    assert len(everything(store)["sightings"]) == taken
 
 
 @examples(60)

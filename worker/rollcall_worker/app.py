@@ -19,6 +19,7 @@ from rollcall_shared.routing import LIVE, QUEUES, TASK_PREFIX
 from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import STOCK, Settings
 from rollcall_shared.summaries import summary
+from rollcall_worker.collecting import collect_rarely
 from rollcall_worker.consuming import CONSUMER
 from rollcall_worker.health.steps import add_health
 from rollcall_worker.retrying import LONGEST_PAUSE_SECONDS
@@ -141,3 +142,4 @@ def hide_arguments(**_: Any) -> None:
 celeryd_init.connect(need_settings)
 worker_init.connect(stop_soon)
 celeryd_init.connect(hide_arguments)
+celeryd_init.connect(collect_rarely)

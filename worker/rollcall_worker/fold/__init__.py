@@ -14,11 +14,11 @@ every sighting has a slot of its own, like every ending; and so has every prefer
 on the messages of the triggers after it.
 """
 
-from rollcall_worker.fold.facts import Activity, Ended, Fact, Marked, Message, Seen, Told, Triggered
+from rollcall_worker.fold.facts import Activity, Ended, Fact, Identified, Marked, Message, Seen, Told, Triggered
 from rollcall_worker.fold.families import families
 from rollcall_worker.fold.join import Kept, join
 from rollcall_worker.fold.live import FOREVER, Choice, Live, Person, Span, live
-from rollcall_worker.fold.reading import facts_of, rows_stamp
+from rollcall_worker.fold.reading import facts_of, pieces_of, rows_stamp
 from rollcall_worker.fold.settling import Settlement, settle
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Choice",
     "Ended",
     "Fact",
+    "Identified",
     "Kept",
     "Live",
     "Marked",
@@ -41,6 +42,7 @@ __all__ = [
     "families",
     "join",
     "live",
+    "pieces_of",
     "rows_stamp",
     "settle",
 ]

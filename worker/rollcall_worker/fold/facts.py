@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -37,6 +38,21 @@ class Seen(NamedTuple):
     @property
     def slot(self) -> Slot:
         return ("seen", self.user, self.stamp)
+
+
+class Identified(NamedTuple):
+    """A user was told of, with all these keys at once: a `Seen` and a `Told` for each, in one piece."""
+
+    stamp: Stamp
+    user: str
+    data: dict[str, Any]
+    """By stored key; no preference sets, which are told one by one."""
+
+    def facts(self) -> Iterator[Seen | Told]:
+        """The facts that it stands for."""
+        yield Seen(self.stamp, self.user)
+        for key, value in self.data.items():
+            yield Told(self.stamp, self.user, key, value)
 
 
 class Ended(NamedTuple):

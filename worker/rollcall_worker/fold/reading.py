@@ -25,11 +25,20 @@ from rollcall_shared.jobs import (
 from rollcall_shared.rowids import activity_id, message_id
 from rollcall_shared.sections import trait_key
 from rollcall_shared.stamps import Stamp, stamp
-from rollcall_worker.fold.facts import Activity, Ended, Fact, Marked, Message, Seen, Told, Triggered
+from rollcall_worker.fold.facts import Activity, Ended, Fact, Identified, Marked, Message, Seen, Told, Triggered
 
 
 def facts_of(job: Job) -> Iterator[Fact]:
     """The facts that the job is made of; the place of each in the job is part of its stamp."""
+    for piece in pieces_of(job):
+        if isinstance(piece, Identified):
+            yield from piece.facts()
+        else:
+            yield piece
+
+
+def pieces_of(job: Job) -> Iterator[Fact | Identified]:
+    """The same facts, those of a telling in one piece, for who needs no slot for each key."""
     at = stamp(job.occurred_at, job.id)
     match job:
         case Identify():
@@ -73,23 +82,21 @@ def rows_stamp(job: Trigger) -> Stamp:
     return stamp(job.occurred_at, job.id, len(job.recipients) + 1)
 
 
+def _telling(telling: Telling, at: Stamp) -> Iterator[Identified | Told]:
+    data = {trait_key(name): value for name, value in telling.traits.items()}
+    for channel_id, reach in telling.channel_data.items():
+        data[f"c.{channel_id}"] = reach
+    yield Identified(at, telling.id, data)
+    for set_id, settings in telling.preferences.items():
+        yield Told(at, telling.id, f"s.{set_id}", settings)
+
+
 def _setting(user: str, key: str, value: Any, at: Stamp) -> Iterator[Fact]:
     yield Seen(at, user)
     yield Told(at, user, key, value)
 
 
-def _telling(telling: Telling, at: Stamp) -> Iterator[Fact]:
-    user = telling.id
-    yield Seen(at, user)
-    for name, value in telling.traits.items():
-        yield Told(at, user, trait_key(name), value)
-    for set_id, settings in telling.preferences.items():
-        yield Told(at, user, f"s.{set_id}", settings)
-    for channel_id, data in telling.channel_data.items():
-        yield Told(at, user, f"c.{channel_id}", data)
-
-
-def _triggered(job: Trigger) -> Iterator[Fact]:
+def _triggered(job: Trigger) -> Iterator[Fact | Identified]:
     named: dict[str, None] = {}
     if isinstance(job.actor, Telling):
         yield from _telling(job.actor, stamp(job.occurred_at, job.id))

@@ -4,6 +4,7 @@
     lock the family heads     in id order: who holds a family's head may read and rewrite the family
     tell the users            one sorted upsert, newest per key; it creates and locks in one statement
       a family not yet held?  roll back, and begin again holding it too
+      a list of sightings that is full?  move it out of the user's row
     insert endings and rows   they never change, so ON CONFLICT DO NOTHING
     refold the families       read the members' facts, `live`, write what is shown and who owns what
 

@@ -4,6 +4,10 @@ Whether a user was known when a trigger ran depends on the first sighting after 
 merge or delete names, that is the first of all, which stands in its row; a delete stamped before the horizon is not
 expected any more, and one stamped later leaves the first in its place. The last sighting stays: it is the newest
 change.
+
+A user's row lists its few newest sightings itself. When the list is full, it is moved to the table in the same way:
+what has settled is dropped. So users who are told of a few times a day have no rows of their own in the table, and what
+a telling writes is one row.
 """
 
 from __future__ import annotations

@@ -34,11 +34,12 @@ def family_of(cursor: Cursor, heads: Collection[str], joining: Collection[str]) 
     """Read the facts of the families of `heads`, with the ids `joining` them."""
     cursor.execute(_USERS["members"], {"heads": sorted(heads), "ids": sorted(joining)})
     family = Family(set(), [], [], [])
-    for id_, of, data, since, stamps, first, born in cursor:
+    for id_, of, data, since, stamps, first, seen in cursor:
         family.ids.append(id_)
         if of is not None:
             family.heads.add(of)
-        family.told.extend(Seen(Stamp(stamp), id_) for stamp in (first, born) if stamp is not None)
+        if first is not None:
+            family.told.extend(Seen(Stamp(stamp), id_) for stamp in (first, *seen.split()))
         family.told.extend(
             # preference sets are all among the choices
             Told(Stamp(stamps.get(key, since)), id_, key, value)

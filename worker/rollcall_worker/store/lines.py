@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import to_json
+
 from rollcall_shared.stamps import Stamp
-from rollcall_worker.fold import Activity, Ended, Fact, Marked, Message, Seen, Told, Triggered
+from rollcall_worker.fold import Activity, Ended, Fact, Identified, Kept, Marked, Message, Seen, Told, Triggered, join
 
 Line = dict[str, Any]
+_AboutUser = Identified | Seen | Told
 
 
 @dataclass(slots=True)
@@ -18,8 +21,6 @@ class Lines:
 
     users: list[Line] = field(default_factory=list)
     """In id order: told users, and those that endings name."""
-    seen: dict[str, list[Stamp]] = field(default_factory=dict)
-    """When each told user was told of, in stamp order."""
     choices: list[Line] = field(default_factory=list)
     """Every preference set told, not the newest only."""
     endings: list[Line] = field(default_factory=list)
@@ -35,21 +36,22 @@ class Lines:
         return [user["id"] for user in self.users]
 
 
-def lines_of(facts: Iterable[Fact]) -> Lines:
-    """Sort facts, the newest of each slot, into lines."""
+def lines_of(facts: Iterable[Fact | Identified]) -> Lines:
+    """Sort facts into lines; where several fill one slot, the newest does."""
     lines = Lines()
-    told: dict[str, dict[str, tuple[Any, Stamp]]] = {}
+    told: dict[str, list[_AboutUser]] = {}
+    others: Kept = {}
     for fact in facts:
+        if isinstance(fact, _AboutUser):
+            told.setdefault(fact.user, []).append(fact)
+        else:
+            join(others, [fact])
+        if isinstance(fact, Told) and fact.key[0] == "s":
+            lines.choices.append(
+                {"user_id": fact.user, "set_id": fact.key[2:], "stamp": fact.stamp, "settings": fact.value}
+            )
+    for fact in others.values():
         match fact:
-            case Told(stamp, user, key, value):
-                keys = told.setdefault(user, {})
-                if key not in keys or keys[key][1] < stamp:
-                    keys[key] = (value, stamp)
-                if key[0] == "s":
-                    choice = {"user_id": user, "set_id": key[2:], "stamp": stamp, "settings": value}
-                    lines.choices.append(choice)
-            case Seen(stamp, user):
-                lines.seen.setdefault(user, []).append(stamp)
             case Ended(user=user, heir=heir):
                 line = fact._asdict()
                 lines.endings.append({"ended": line.pop("user"), **line})
@@ -62,22 +64,42 @@ def lines_of(facts: Iterable[Fact]) -> Lines:
                 lines.messages.append(fact._asdict() | {"id": str(fact.id)})
             case Marked():
                 lines.marks.append(fact._asdict() | {"message_id": str(fact.message_id), "is_set": int(fact.is_set)})
-    for stamps in lines.seen.values():
-        stamps.sort()
-    lines.users = [
-        _user(user, told.get(user, {}), lines.seen.get(user, []))
-        for user in sorted(told.keys() | lines.seen.keys() | lines.ended)
-    ]
+    lines.users = [_user(user, told.get(user, ())) for user in sorted(told.keys() | lines.ended)]
     return lines
 
 
-def _user(user: str, told: dict[str, tuple[Any, Stamp]], seen: list[Stamp]) -> Line:
-    since = min((stamp for _, stamp in told.values()), default=None)
+def as_json(lines: list[Line]) -> str:
+    """The lines as the one parameter that their statement takes."""
+    return to_json(lines).decode()
+
+
+def _user(user: str, facts: Sequence[_AboutUser]) -> Line:
+    if len(facts) == 1 and isinstance(facts[0], Identified):  # nearly all are told once
+        stamp = facts[0].stamp
+        return _line(user, facts[0].data, stamp, {}, [stamp], stamp)
+    told: dict[str, Told] = {}
+    seen: set[Stamp] = set()
+    for fact in facts:
+        for part in fact.facts() if isinstance(fact, Identified) else (fact,):
+            if isinstance(part, Seen):
+                seen.add(part.stamp)
+            elif part.key not in told or told[part.key].stamp < part.stamp:
+                told[part.key] = part
+    since = min((fact.stamp for fact in told.values()), default=None)
+    last = max((*seen, *(fact.stamp for fact in told.values())), default=None)
+    stamps = {key: fact.stamp for key, fact in told.items() if fact.stamp != since}
+    return _line(user, {key: fact.value for key, fact in told.items()}, since, stamps, sorted(seen), last)
+
+
+def _line(
+    user: str, data: Line, since: Stamp | None, stamps: dict[str, Stamp], seen: list[Stamp], last: Stamp | None
+) -> Line:
     return {
         "id": user,
-        "data": {key: value for key, (value, _) in told.items()},
+        "data": data,
         "since": since,
-        "stamps": {key: stamp for key, (_, stamp) in told.items() if stamp != since},
+        "stamps": stamps,
         "first": seen[0] if seen else None,
-        "last": max((*(stamp for _, stamp in told.values()), *seen[-1:]), default=None),
+        "last": last,
+        "seen": "".join(f"{stamp} " for stamp in seen[1:]),
     }

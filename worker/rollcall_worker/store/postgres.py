@@ -13,7 +13,7 @@ from rollcall_shared.errors import Unavailable
 from rollcall_shared.jobs import Job
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import Stamp, edge
-from rollcall_worker.fold import facts_of, join
+from rollcall_worker.fold import pieces_of
 from rollcall_worker.retrying import is_unstorable
 from rollcall_worker.store.arrivals import Arrival, Outcome
 from rollcall_worker.store.compacting import BEGINNING, Place, compact_sightings
@@ -184,11 +184,11 @@ class PostgresStore:
         return len(taken)
 
     def _keep(self, cursor: Cursor, jobs: Sequence[Job], now: int, heads: frozenset[str]) -> None:
-        facts = join({}, (fact for job in jobs for fact in facts_of(job)))
+        facts = [fact for job in jobs for fact in pieces_of(job)]
         if facts:
             horizon = edge(now - self._settling)
-            join(facts, restored(cursor, facts.values(), horizon=horizon, key=self._erasure_key))
-            write(cursor, facts.values(), history=self._history, heads=heads)
+            facts += restored(cursor, facts, horizon=horizon, key=self._erasure_key)
+            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)
             tell_skipped(cursor, jobs)
 
     def _bury(self, arrival: Arrival, error: Exception, now: int) -> Outcome:

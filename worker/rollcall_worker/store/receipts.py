@@ -14,7 +14,7 @@ from typing import Final
 from psycopg import Cursor
 
 from rollcall_shared.stamps import Stamp
-from rollcall_worker.fold import Ended, Fact, Seen, Told
+from rollcall_worker.fold import Ended, Fact, Identified, Seen, Told
 from rollcall_worker.store.statements import load
 
 _RECEIPTS: Final = load("receipts")
@@ -27,11 +27,11 @@ def id_hash(user_id: str, key: str) -> bytes:
     return hashlib.blake2b(user_id.encode(), key=key.encode()[:_KEY_BYTES], digest_size=_HASH_BYTES).digest()
 
 
-def restored(cursor: Cursor, facts: Iterable[Fact], *, horizon: Stamp, key: str) -> list[Ended]:
+def restored(cursor: Cursor, facts: Iterable[Fact | Identified], *, horizon: Stamp, key: str) -> list[Ended]:
     """The erased deletes that these facts come too late for."""
     earliest: dict[str, Stamp] = {}
     for fact in facts:
-        if fact.stamp < horizon and isinstance(fact, (Seen, Told, Ended)):
+        if fact.stamp < horizon and isinstance(fact, (Identified, Seen, Told, Ended)):
             for user in {fact.user, *_heirs(fact)}:
                 earliest[user] = min(fact.stamp, earliest.get(user, fact.stamp))
     if not earliest:
@@ -42,7 +42,7 @@ def restored(cursor: Cursor, facts: Iterable[Fact], *, horizon: Stamp, key: str)
     return [Ended(_beside(stamp, user, key), user, None) for user, stamp in found if earliest[user] < stamp]
 
 
-def _heirs(fact: Fact) -> tuple[str, ...]:
+def _heirs(fact: Fact | Identified) -> tuple[str, ...]:
     return (fact.heir,) if isinstance(fact, Ended) and fact.heir is not None else ()
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from psycopg import Cursor
 
-from rollcall_worker.fold import Fact
+from rollcall_shared.stamps import Stamp
+from rollcall_worker.fold import Fact, Identified
 from rollcall_worker.store.families import refold
-from rollcall_worker.store.lines import Line, Lines, lines_of
+from rollcall_worker.store.lines import Line, Lines, as_json, lines_of
 from rollcall_worker.store.statements import load
 
+SEEN_CHARACTERS: Final = 400
+"""How long the list of sightings in a user's row may be: eight of them."""
 _USERS = load("users")
 _CHOICES = load("choices")
 _SIGHTINGS = load("sightings")
@@ -27,15 +30,18 @@ class FamiliesNotHeld(Exception):
         super().__init__(f"{len(self.heads)} families to hold")
 
 
-def write(cursor: Cursor, facts: Iterable[Fact], *, history: int, heads: frozenset[str]) -> None:
+def write(
+    cursor: Cursor, facts: Iterable[Fact | Identified], *, history: int, horizon: Stamp, heads: frozenset[str]
+) -> None:
     """Keep the facts (the newest of each slot), and show what they change.
 
-    `history` is how much of it a merge carries over, in microseconds; `heads` are the families that an earlier attempt
-    found in its way. Raises `FamiliesNotHeld` when there are more.
+    `history` is how much of it a merge carries over, in microseconds; no delete stamped before `horizon` is expected
+    any more; `heads` are the families that an earlier attempt found in its way. Raises `FamiliesNotHeld` when there
+    are more.
     """
     lines = lines_of(facts)
     if lines.users:
-        families = _tell(cursor, lines, heads)
+        families = _tell(cursor, lines, horizon, heads)
     _insert(cursor, _CHOICES["choose"], choices=lines.choices)
     _insert(cursor, _HISTORY["trigger"], triggers=lines.triggers)
     _insert(cursor, _HISTORY["activity"], activities=lines.activities)
@@ -56,28 +62,21 @@ def hold(cursor: Cursor, heads: Collection[str]) -> set[str]:
     return {head for (head,) in cursor}
 
 
-def _tell(cursor: Cursor, lines: Lines, heads: frozenset[str]) -> set[str]:
+def _tell(cursor: Cursor, lines: Lines, horizon: Stamp, heads: frozenset[str]) -> set[str]:
     """Hold the families, tell the users; return the families they belong to."""
-    ids = lines.ids
-    cursor.execute(_USERS["families_of"], {"ids": ids})
+    cursor.execute(_USERS["families_of"], {"ids": lines.ids})
     held = hold(cursor, heads | {family for (family,) in cursor})
-    cursor.execute(_USERS["tell"], {"users": json.dumps(lines.users)})
+    cursor.execute(_USERS["tell"], {"users": as_json(lines.users), "seen_characters": SEEN_CHARACTERS})
     told = cursor.fetchall()
     families = {family for _, family, _ in told if family is not None}
     if not families <= held:
         raise FamiliesNotHeld(families | held)
-    new = {id_ for id_, _, is_new in told if is_new}
-    # the earliest sighting of a new user stands in its row
-    sightings = [
-        {"user_id": user, "stamp": stamp}
-        for user, stamps in lines.seen.items()
-        for stamp in (stamps[1:] if user in new else stamps)
-    ]
-    _insert(cursor, _SIGHTINGS["sight"], sightings=sightings)
+    if full := [id_ for id_, _, is_full in told if is_full]:
+        cursor.execute(_SIGHTINGS["move_sightings"], {"ids": full, "horizon": horizon})
     return families
 
 
 def _insert(cursor: Cursor, statement: str, **lines: list[Line]) -> None:
     ((name, values),) = lines.items()
     if values:
-        cursor.execute(statement, {name: json.dumps(values)})
+        cursor.execute(statement, {name: as_json(values)})

@@ -37,10 +37,11 @@ SELECT user_id AS id, stamp
 FROM rollcall.sightings
 WHERE user_id = ANY(CAST(:ids AS text[]))
 UNION
-SELECT id, first
+SELECT id, listed.stamp
 FROM rollcall.users
+CROSS JOIN string_to_table(first || ' ' || rtrim(seen), ' ') AS listed (stamp)
 WHERE id = ANY(CAST(:ids AS text[]))
-    AND first IS NOT NULL
+    AND listed.stamp <> ''
 ORDER BY stamp
 
 -- name: endings

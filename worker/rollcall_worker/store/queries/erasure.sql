@@ -18,11 +18,11 @@ UPDATE rollcall.users AS u
 SET data = n.data,
     since = n.since,
     stamps = n.stamps,
+    last = n.last,
     first = n.first,
-    born = NULL,
-    last = n.last
+    seen = n.seen
 FROM json_to_recordset(%(users)s::json) AS n (
-    id text, data jsonb, since text, stamps jsonb, first text, last text
+    id text, data jsonb, since text, stamps jsonb, last text, first text, seen text
 )
 WHERE u.id = n.id;
 

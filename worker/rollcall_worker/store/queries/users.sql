@@ -14,41 +14,56 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: tell
--- Keep the newest value per key; create and lock each user in id order; say who belongs to a family, and who is new.
+-- Keep the newest value per key; create and lock each user in id order; say who belongs to a family, and whose list of
+-- sightings is full.
 -- A user told every known key anew, later than all before, needs no stamp per key: `since` stamps them all.
-INSERT INTO rollcall.users AS u (id, data, since, stamps, first, last)
-SELECT id, data, since, stamps, first, last
-FROM json_to_recordset(%(users)s::json) AS n (
-    id text, data jsonb, since text, stamps jsonb, first text, last text
+WITH told AS (
+    INSERT INTO rollcall.users AS u (id, data, stamps, since, last, first, seen)
+    SELECT id, data, stamps, since, last, first, seen
+    FROM json_to_recordset(%(users)s::json) AS n (
+        id text, data jsonb, stamps jsonb, since text, last text, first text, seen text
+    )
+    ORDER BY id COLLATE "C"
+    ON CONFLICT (id) DO UPDATE SET
+        (data, stamps, since) = (
+            SELECT
+                CASE
+                    WHEN later AND joined = u.data THEN u.data  -- what is stored out of line stays where it is
+                    WHEN later THEN joined
+                    ELSE u.data || rollcall.newer_values(
+                        excluded.data, excluded.stamps, excluded.since, u.data, u.stamps, u.since
+                    )
+                END,
+                CASE
+                    WHEN later AND joined = excluded.data THEN excluded.stamps
+                    WHEN later THEN u.stamps || rollcall.stamped(excluded.data, excluded.since) || excluded.stamps
+                    ELSE u.stamps || rollcall.newer_stamps(
+                        excluded.data, excluded.stamps, excluded.since, u.data, u.stamps, u.since
+                    )
+                END,
+                CASE WHEN later AND joined = excluded.data THEN excluded.since ELSE u.since END
+            FROM (
+                SELECT coalesce(u.last, '') < excluded.since AS later, u.data || excluded.data AS joined
+                OFFSET 0  -- so that both are worked out once
+            ) AS either
+        ),
+        last = greatest(u.last, excluded.last),
+        first = least(u.first, excluded.first),
+        seen = CASE
+            WHEN u.first <> excluded.first
+                THEN excluded.seen || greatest(u.first, excluded.first) || ' ' || u.seen
+            ELSE excluded.seen || u.seen
+        END
+    RETURNING id, family, length(seen) > %(seen_characters)s AS is_full
 )
-ORDER BY id COLLATE "C"
-ON CONFLICT (id) DO UPDATE SET
-    data = u.data || CASE
-        WHEN coalesce(u.last, '') < excluded.since THEN excluded.data
-        ELSE rollcall.newer('value', excluded.data, excluded.stamps, excluded.since, u.data, u.stamps, u.since)
-    END,
-    stamps = CASE
-        WHEN coalesce(u.last, '') < excluded.since
-            AND u.data - ARRAY(SELECT jsonb_object_keys(excluded.data)) = '{}' THEN excluded.stamps
-        ELSE u.stamps
-            || rollcall.newer('stamp', excluded.data, excluded.stamps, excluded.since, u.data, u.stamps, u.since)
-    END,
-    since = CASE
-        WHEN coalesce(u.last, '') < excluded.since
-            AND u.data - ARRAY(SELECT jsonb_object_keys(excluded.data)) = '{}' THEN excluded.since
-        ELSE u.since
-    END,
-    born = CASE
-        WHEN excluded.first < u.first THEN coalesce(u.born, u.first)
-        ELSE u.born
-    END,
-    first = least(u.first, excluded.first),
-    last = greatest(u.last, excluded.last)
-RETURNING id, family, xmax = 0 AS is_new;
+SELECT id, family, is_full
+FROM told
+WHERE family IS NOT NULL
+    OR is_full;
 
 -- name: members
 -- The facts told under the ids of these families, and under ids that are about to join one.
-SELECT id, family, data, since, stamps, first, born
+SELECT id, family, data, since, stamps, first, seen
 FROM rollcall.users
 WHERE (family IS NOT NULL AND family = ANY(%(heads)s))
     OR id = ANY(%(ids)s);
