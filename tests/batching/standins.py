@@ -79,9 +79,10 @@ class Stage:
         self.ordinary: list[Any] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.acknowledged: list[str] = []
+        self.kept: list[str] = []
         self.later: list[Callable[[], Any]] = []
         eventer = SimpleNamespace(enabled=events, send=self._event, flush=lambda: None)
-        self.consumer: Any = _Consumer(
+        self.consumer: Any = _Hashable(
             app=app,
             hub=self.loop,
             pool=SimpleNamespace(num_processes=slots, uses_semaphore=False, apply_async=self._apply),
@@ -102,7 +103,13 @@ class Stage:
             blueprint=SimpleNamespace(state=RUN),
         )
         self._handle = gathering(app.tasks[IDENTIFY], app, self.consumer)
-        self._times: list[Any] = []
+        self._channel = _Hashable(
+            message_to_python=lambda message: message,
+            decode_body=lambda body, encoding: body,
+            basic_ack=lambda tag, multiple=False: self.acknowledged.append(tag),
+            no_ack_consumers=set(),
+            keep=self.kept.extend,
+        )
 
     def receive(self, *jobs: object, **headers: Any) -> list[str]:
         """Messages come from the broker, all in one read; returns their ids."""
@@ -121,12 +128,7 @@ class Stage:
                 "headers": {"task": IDENTIFY, "id": id_, "argsrepr": "(...)", **headers},
                 "properties": {"delivery_tag": id_, "delivery_info": {"exchange": "", "routing_key": "live"}},
             },
-            channel=SimpleNamespace(
-                message_to_python=lambda message: message,
-                decode_body=lambda body, encoding: body,
-                basic_ack=lambda tag, multiple=False: self.acknowledged.append(tag),
-                no_ack_consumers=set(),
-            ),
+            channel=self._channel,
         )
         self._handle(message, None, lambda *_: self.acknowledged.append(id_), lambda *_: None, ())
         return id_
@@ -159,5 +161,5 @@ class Stage:
         return object()
 
 
-class _Consumer(SimpleNamespace):
+class _Hashable(SimpleNamespace):
     __hash__ = object.__hash__  # type: ignore[assignment]  # as Celery's, which is known by itself

@@ -153,6 +153,16 @@ def test_while_the_store_is_away_jobs_are_held_and_shown_as_retried(stage: Stage
     assert stage.told_of(two)[-2:] == ["task-started", "task-succeeded"]
 
 
+def test_those_held_while_the_store_is_away_are_not_taken_for_hanging(stage: Stage) -> None:
+    one, two = stage.receive("one", "two")
+    (three,) = stage.receive("three")
+
+    stage.batches[0].begin()
+    stage.batches[0].end([], "the database is not available")
+
+    assert stage.kept == [one, two, three]
+
+
 def test_after_a_reconnection_those_who_waited_are_dropped_and_those_applied_are_acknowledged(stage: Stage) -> None:
     (applied,) = stage.receive("applied")
     stage.receive("waiting")

@@ -135,6 +135,18 @@ class Batches:
         for job in jobs:
             _waits_again(job.request)
             job.request.send_event("task-retried", exception=f"Unavailable({reason!r})", traceback=None)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Our transport takes a job that is held for long for one that hangs, and after some such deliveries for one
+        that kills its workers: without a word an outage of an hour would make dead letters of those that wait here.
+        """
+        tags: dict[Any, list[str]] = {}
+        for job in self._line:
+            tags.setdefault(job.request.message.channel, []).append(job.request.message.delivery_tag)
+        for channel, its_tags in tags.items():
+            if keep := getattr(channel, "keep", None):  # the stock transport renews nothing
+                keep(its_tags)
 
     def _failed(self, jobs: list[Waiting]) -> None:
         """Each by Celery's ordinary way: its limits, its retries, its states. If the pool lost a process, the job that

@@ -19,7 +19,7 @@ Not thread-safe: all calls come from one thread, the worker's event loop.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,6 +85,10 @@ class Gatherer:
     def __len__(self) -> int:
         """How many jobs wait."""
         return len(self._line)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        """Those who wait, in their order."""
+        return iter(self._line)
 
     @property
     def has_room(self) -> bool:

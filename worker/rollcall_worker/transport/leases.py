@@ -37,6 +37,12 @@ class Leases:
         with self._lock:
             self._since.update((tag, now) for tag in tags)
 
+    def keep(self, tags: Iterable[str]) -> None:
+        """Count the time of those of these that are held from now again."""
+        now = monotonic()
+        with self._lock:
+            self._since.update((tag, now) for tag in tags if tag in self._since)
+
     def drop(self, tags: Iterable[str]) -> None:
         with self._lock:
             for tag in tags:
