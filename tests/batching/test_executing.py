@@ -103,6 +103,19 @@ def test_when_the_store_goes_away_in_between_those_before_are_decided(store: Wat
     assert ended.unavailable == "the database is not available"
 
 
+def test_a_batch_begins_no_transaction_when_its_time_is_over(
+    store: WatchedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "BATCH_SECONDS", 0)
+    large = encode(BulkDelete(id="large", occurred_at=day(1), user_ids=tuple(f"u{number}" for number in range(1_000))))
+
+    ended = run(job(1), large, job(2))
+
+    assert ended is not None
+    assert ended.said == ["applied"]
+    assert ended.unavailable is None
+
+
 def test_a_batch_that_fails_is_none_and_never_raises(store: WatchedStore) -> None:
     store.error, store.good_for = RuntimeError("a bug"), 0
 

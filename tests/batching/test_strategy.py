@@ -153,6 +153,18 @@ def test_while_the_store_is_away_jobs_are_held_and_shown_as_retried(stage: Stage
     assert stage.told_of(two)[-2:] == ["task-started", "task-succeeded"]
 
 
+def test_jobs_for_which_there_was_no_time_are_the_next(stage: Stage) -> None:
+    one, two = stage.receive("one", "two")
+    stage.receive("three")
+    stage.batches[0].begin()
+    stage.batches[0].end(["applied"])
+
+    assert stage.acknowledged == [one]
+    assert stage.batches[1].messages == ["two", "three"]
+    assert {request.id for request in state.reserved_requests} >= {two}
+    assert not state.active_requests
+
+
 def test_those_held_while_the_store_is_away_are_not_taken_for_hanging(stage: Stage) -> None:
     one, two = stage.receive("one", "two")
     (three,) = stage.receive("three")

@@ -191,10 +191,10 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         GATHERING,
     ),
     Defect(
-        "batching: those held while the store is away change places with those sent later, and are lost",
+        "batching: the first of those held while the store is away is lost",
         f"{BATCHING}/gathering.py",
-        "            self._line.extendleft(reversed(jobs))",
-        "            self._line.extendleft(jobs[1:])",
+        "            self.put_back(jobs)",
+        "            self.put_back(jobs[1:])",
         (*GATHERING, *STRATEGY),
     ),
     Defect(
@@ -203,6 +203,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "            if following.alone or size",
         "            if size",
         GATHERING,
+    ),
+    Defect(
+        "batching: those for whom there was no time are lost",
+        f"{BATCHING}/batches.py",
+        "            self._line.put_back(held)",
+        "            pass",
+        STRATEGY,
     ),
     Defect(
         "batching: one transaction, however many users the jobs name",

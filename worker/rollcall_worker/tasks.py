@@ -27,6 +27,8 @@ from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
 
 TRANSACTION_USERS: Final = 1_000
 """How many users the jobs of one transaction may name together: it holds their locks until it ends."""
+BATCH_SECONDS: Final = 2.0
+"""After which a batch begins no further transaction: a worker that is told to stop waits for it."""
 
 logger = get_task_logger(__name__)
 
@@ -79,15 +81,18 @@ def _decide(task: Task[Any, Any], arrival: Arrival) -> str:
 def apply_together(task: Task[Any, Any], jobs: Jobs) -> Ended:
     """Apply the jobs of a batch, in as few transactions as `TRANSACTION_USERS` allows; return how they ended.
 
-    When the store cannot be reached, tells how the jobs of the transactions before ended.
+    When the store cannot be reached, or `BATCH_SECONDS` are over, tells how the jobs of the transactions before ended.
     """
     said: list[str] = []
+    end = time.monotonic() + BATCH_SECONDS
     for arrivals in _transactions(map(Arrival.of, jobs)):
         try:
             outcomes = store().apply(arrivals, now=_now())
         except Unavailable as error:
             return Ended(said, str(error))
         said += map(_said, outcomes)
+        if time.monotonic() > end:
+            break
     return Ended(said)
 
 

@@ -117,8 +117,12 @@ class Batches:
             self._finish(job.request, said)
         if decided:
             self._line.decided(decided)
-        if held:
-            self._hold(held, ended.unavailable or "not applied")
+        if held and ended.unavailable is not None:
+            self._hold(held, ended.unavailable)
+        elif held:
+            for job in held:
+                _waits_again(job.request)
+            self._line.put_back(held)
 
     def _finish(self, request: Any, said: str) -> None:
         state.task_ready(request)

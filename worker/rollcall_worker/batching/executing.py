@@ -35,7 +35,9 @@ class Jobs:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ended:
-    """What became of a batch: how the first of its jobs ended, in order, and why the others were not applied."""
+    """What became of a batch: how the first of its jobs ended, in order, and if the others were not applied for want of
+    a store, why that is.
+    """
 
     said: list[str]
     unavailable: str | None = None

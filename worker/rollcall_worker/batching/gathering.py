@@ -49,7 +49,7 @@ class Gatherer:
 
     slots: how many batches may be applied at once.
     submit: has a batch applied, which `ended` must follow, in a later turn, and what became of each of its jobs:
-        `decided`, `dropped`, `failed` or `unavailable`.
+        `decided`, `dropped`, `failed`, `put_back` or `unavailable`.
     ordinarily: runs a job by Celery's ordinary way.
     later: calls back after so many seconds.
     full: is told True when no more should be taken from the broker, and False when there is room again.
@@ -128,13 +128,17 @@ class Gatherer:
         for job in jobs:
             self._leave(job)
 
+    def put_back(self, jobs: Sequence[Waiting]) -> None:
+        """There was no time for these: they are the next."""
+        self._line.extendleft(reversed(jobs))
+
     def unavailable(self, jobs: Sequence[Waiting]) -> float:
         """The store was not available for these: hold them, and all others. Return for how many seconds."""
         if len(jobs) == 1:
             jobs[0].suspect = jobs[0].alone = True
             self._line.extend(jobs)
         else:
-            self._line.extendleft(reversed(jobs))
+            self.put_back(jobs)
         self._jobs = max(1, min(self._jobs, len(jobs) // 2))
         seconds = pause(self._failures, longest=LONGEST_HOLD_SECONDS)
         if not self._pausing:
