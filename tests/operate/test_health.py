@@ -35,8 +35,13 @@ def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
         yield rc
 
 
-def test_a_worker_is_well_while_idle_and_while_its_threads_are_at_work_and_its_file_goes_with_it(
-    rc: Rollcall, workers: Workers, database_url: str, health_file: Path, probe: Probe
+def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_file_along(
+    rc: Rollcall,
+    workers: Workers,
+    database_url: str,
+    health_file: Path,
+    probe: Probe,
+    frozen: Callable[[subprocess.Popen[bytes]], None],
 ) -> None:
     assert probe.run() == (1, "it has not started, or has ended: there is no file")
     worker = workers.start(threads=1, ROLLCALL_HEALTH_FILE=str(health_file))
@@ -53,6 +58,10 @@ def test_a_worker_is_well_while_idle_and_while_its_threads_are_at_work_and_its_f
         blocking.rollback()
 
     assert job.wait(20).state == "applied"
+    frozen(worker)
+    until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
+    worker.send_signal(signal.SIGCONT)
+    until(lambda: probe.trouble(max_age=FRESH) is None, what="being well again")
     assert processes.stop(worker, grace=15, by=signal.SIGTERM) == 0
     assert not health_file.exists()
     assert probe.run()[0] == 1
@@ -64,19 +73,6 @@ def waits_for_a_lock(database_url: str) -> bool:
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         ).fetchone() or (0,)
     return bool(waiting)
-
-
-def test_a_worker_that_is_frozen_looks_dead(
-    workers: Workers, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
-) -> None:
-    worker = workers.start(ROLLCALL_HEALTH_FILE=str(health_file))
-    until(lambda: probe.trouble(max_age=FRESH) is None, what="being well")
-
-    frozen(worker)
-
-    until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
-    worker.send_signal(signal.SIGCONT)
-    until(lambda: probe.trouble(max_age=FRESH) is None, what="being well again")
 
 
 def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
