@@ -116,7 +116,12 @@ class Field:
         return int(self.redis.hlen("unacked"))
 
     def is_drained(self) -> bool:
-        return not self.claimed() and not any(self.waiting(queue) for queue in QUEUES)
+        # at one moment: a message that is just being claimed is in neither place at two
+        look = self.redis.pipeline(transaction=True)
+        look.hlen("unacked")
+        for queue in QUEUES:
+            look.llen(queue)
+        return not any(look.execute())
 
     def stop(self) -> None:
         for process in self._running:

@@ -43,7 +43,7 @@ def test_a_message_that_is_done_is_not_brought_back_by_a_renewal(client: redis.R
     consumer.messages[0].ack()
     consumer.turn()
 
-    assert consumer.channel._renewal._renew([tag]) == [tag]
+    assert consumer.channel._holding._renewal._renew([tag]) == [tag]
     assert client.zcard("unacked_index") == 0
 
 
@@ -63,7 +63,7 @@ def test_renewing_does_not_keep_a_channel_from_its_end(client: redis.Redis, cons
     consumer = consume(lease=LEASE)
     consumer.take(1)
 
-    assert "channel" not in repr(consumer.channel._renewal._renew.__closure__).lower()
+    assert "channel" not in repr(consumer.channel._holding._renewal._renew.__closure__).lower()
 
 
 def test_a_message_that_is_held_for_too_long_is_left_to_others(client: redis.Redis, consume: Consume) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import Empty
 from time import monotonic
 from typing import Any, Final, NamedTuple
@@ -12,11 +13,10 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from rollcall_worker.transport import stock
-from rollcall_worker.transport.acks import acks_of
-from rollcall_worker.transport.leases import Leases, Renew, Renewal
+from rollcall_worker.transport.holding import holding_of
 from rollcall_worker.transport.line import Line
 from rollcall_worker.transport.qos import QoS
-from rollcall_worker.transport.unacked import Claim, Left, Names, Unacked
+from rollcall_worker.transport.unacked import Claim, Left
 from rollcall_worker.transport.wakeup import listen, read_news, tell
 
 logger = logging.getLogger(__name__)
@@ -25,8 +25,6 @@ DELIVER_SECONDS: Final = 0.05
 """For so long messages are delivered before the event loop gets its turn: the solo pool works while we deliver."""
 PATIENCE_SECONDS: Final = 10.0
 """For so long a suspect message waits for its worker to be idle, and for so long nothing is claimed beside it."""
-RESTORED_AT_ONCE: Final = 500
-"""Messages put back in one step: about 10 ms of Redis' time."""
 
 
 class Receiver(NamedTuple):
@@ -42,7 +40,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
     QoS = QoS
 
     lease: float = 30.0
-    """Seconds after which a worker that has not renewed is taken for gone. See the package."""
+    """Seconds after which a worker that has not renewed is taken for gone. Why so long: see the package."""
     longest_hold: float = 900.0
     """Seconds after which a message is left to others although its worker lives."""
     max_deliveries: int = 5
@@ -70,25 +68,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         self._expects_more = True
         self._careful_until: float | None = None
         super().__init__(*args, **kwargs)
-        names = Names(
-            prefix=self.global_keyprefix,
-            unacked=self.unacked_key,
-            index=self.unacked_index_key,
-            dead=self.dead_key,
-            separator=self.sep,
-            steps=tuple(self.priority_steps),
-        )
-        self._unacked = Unacked(
-            names,
-            lease=self.lease,
-            visibility_timeout=self.visibility_timeout,
-            max_deliveries=self.max_deliveries,
-            dead_task=self.dead_task,
-        )
-        client = self.connection.client
-        self.acks = acks_of((client.hostname, client.port, client.virtual_host, names.key(names.unacked)))
-        self._leases = Leases(self.longest_hold)
-        self._renewal = Renewal(self._leases, self._renewing(), self.lease)
+        self._holding = holding_of(self)
 
     # Consuming
 
@@ -127,7 +107,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
 
     def has_work(self) -> bool:
         """Tell whether `work` would do something now."""
-        return bool(self._claims or (self.acks and self._line)) or self._may_claim()
+        return bool(self._claims or (self._holding.acks and self._line)) or self._may_claim()
 
     def work(self) -> bool:
         """Send acknowledgements, claim and deliver; tell whether anything was delivered.
@@ -139,7 +119,8 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
                 queues = self._in_turn()
                 self._claim(queues, room=self._room(), alone=not self._in_flight() or self._careful_until is not None)
             elif self._line is not None:  # acknowledgements are not for channels that only hear broadcasts
-                self._send_acks()
+                with self._cut_if_it_breaks():
+                    self._holding.send_acks(self._line)
         delivered, end = False, monotonic() + DELIVER_SECONDS
         while self._claims and self.qos.can_consume() and monotonic() < end:
             claim = self._claims.popleft()
@@ -172,20 +153,11 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         return queues[self._turn :] + queues[: self._turn]
 
     def _claim(self, queues: Sequence[str], *, room: int, alone: bool) -> None:
-        acks = self.acks.take()
-        try:
-            left, claims = self._unacked.claim(self._open_line(), queues, room=room, alone=alone, acks=acks)
-        except BaseException:
-            self.acks.unsent(acks)
-            self._cut()
-            raise
-        self._leases.drop(acks)
-        self._leases.add(claim.tag for claim in claims)
+        with self._cut_if_it_breaks():
+            left, claims = self._holding.claim(self._open_line(), queues, room=room, alone=alone)
         self._claims.extend(claims)
         self._expects_more = left is not Left.EMPTY
         self._careful_until = monotonic() + PATIENCE_SECONDS if left is Left.SUSPECT else None
-        if claims:
-            self._renewal.start()
 
     def _deliver(self, claim: Claim, receiver: Receiver) -> None:
         try:
@@ -194,10 +166,10 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
             message = self.Message(payload, channel=self)
         except Exception as error:  # whatever it is: a message that cannot be read must not end the worker
             logger.error("a message in %s cannot be read (%s); it is a dead letter", claim.queue, type(error).__name__)
-            self.bury(claim.tag, "malformed")
+            self._holding.bury(claim.tag, "malformed")
             return
         if receiver.no_ack:
-            self.acks.add(claim.tag)
+            self._holding.acks.add(claim.tag)
         else:
             self.qos.append(message, claim.tag)
         receiver.callback(message)
@@ -232,57 +204,38 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
             self._brpop_sent_at = monotonic()
             self._in_poll.send_command("PING", check_health=False)
 
-    # What became of messages
+    def keep(self, tags: Iterable[str]) -> None:
+        """Hold these for `longest_hold` from now: they do not hang, they wait for somebody else. From any thread."""
+        self._holding.keep(tags)
 
-    def requeue(self, tag: str) -> None:
-        """Let others try. From any thread."""
-        self._settle([tag], lambda line: self._unacked.requeue(line, [tag]))
+    # What became of messages: called by QoS
 
-    def bury(self, tag: str, code: str) -> None:
-        """Give a message up. From any thread."""
-        self._settle([tag], lambda line: self._unacked.bury(line, [tag], code))
+    def acknowledge(self, tag: str) -> None:
+        """The message is done. From any thread, and sends nothing yet."""
+        self._holding.acks.add(tag)
+
+    def refuse(self, tag: str, *, requeue: bool) -> None:
+        """The message is for others to try, or for nobody. From any thread. After the end all was given back."""
+        if self.closed:
+            return
+        if requeue:
+            self._holding.requeue(tag)
+        else:
+            self._holding.bury(tag, "refused")
 
     def give_back(self) -> None:
-        """Give back all that is held: what is delivered and not done, and before it, unseen, what is not delivered."""
+        """Give back all that is held: what is delivered and not done, and behind it, unseen, what is not delivered."""
         self._give_back_undelivered()
-        tags = self.qos.unfinished()
-        self.qos._delivered.clear()
-        self.qos._dirty.clear()
-        self._settle(tags, lambda line: self._unacked.give_back(line, tags, seen=True))
+        self._holding.give_back(self.qos.forget_unfinished(), seen=True)
 
     def restore(self) -> None:
         """Put back what workers held that are gone."""
-        with Line.of(self.pool) as line:
-            total = 0
-            while restored := self._unacked.restore(line, RESTORED_AT_ONCE):
-                total += restored
-        if total:
-            logger.warning("%d messages are back that were held by workers that are gone", total)
+        self._holding.restore()
 
     def _give_back_undelivered(self, queue: str | None = None) -> None:
         tags = [claim.tag for claim in self._claims if queue in (None, claim.queue)]
         self._claims = deque(claim for claim in self._claims if queue not in (None, claim.queue))
-        self._settle(tags, lambda line: self._unacked.give_back(line, tags, seen=False))
-
-    def _settle(self, tags: Sequence[str], settle: Callable[[Line], None]) -> None:
-        """Tell Redis what becomes of messages; if it cannot be told, they come back when their leases end."""
-        if not tags or self.closed:
-            return
-        try:
-            with Line.of(self.pool) as line:
-                settle(line)
-        finally:
-            self._leases.drop(tags)
-
-    def _send_acks(self) -> None:
-        while tags := self.acks.take():
-            try:
-                self._unacked.acknowledge(self._open_line(), tags)
-            except BaseException:
-                self.acks.unsent(tags)
-                self._cut()
-                raise
-            self._leases.drop(tags)
+        self._holding.give_back(tags, seen=False)
 
     # Connections
 
@@ -290,12 +243,11 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         """Give back what is held, and end. What Redis cannot be told now comes back when the leases end."""
         self._in_poll = None  # kombu would wait for news
         if not self.closed:
-            self._renewal.stop()
-            self._line = None  # it may be why we end; the pool tests connections before it hands them out
+            self._holding.end()
             try:
-                self._send_acks()
+                self._holding.send_last_acks()
                 self.give_back()
-            except self.connection_errors as error:
+            except (*self.connection_errors, ResponseError) as error:
                 logger.warning("%s: what was claimed comes back when its lease ends", type(error).__name__)
         super().close()
 
@@ -316,15 +268,13 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         if self.client.connection is not None:
             self.client.connection.disconnect()
 
-    def _renewing(self) -> Renew:
-        """What the thread does that renews leases. It must not know this channel, which it would keep from ending."""
-        unacked, pool = self._unacked, self.pool
-
-        def renew(tags: Sequence[str]) -> Sequence[str]:
-            with Line.of(pool) as line:
-                return unacked.renew(line, tags)
-
-        return renew
+    @contextmanager
+    def _cut_if_it_breaks(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._cut()
+            raise
 
 
 class SentinelChannel(Channel, stock.SentinelChannel):  # type: ignore[misc]  # kombu ships no types

@@ -21,24 +21,24 @@ class QoS(stock.QoS):  # type: ignore[misc]  # kombu ships no types
 
     def ack(self, delivery_tag: str) -> None:
         """The message is done."""
-        self.channel.acks.add(delivery_tag)
+        self.channel.acknowledge(delivery_tag)
         stock.VirtualQoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """The message is refused: with `requeue` others may try, else it is dead. (Stock drops it.)"""
-        if requeue:
-            self.channel.requeue(delivery_tag)
-        else:
-            self.channel.bury(delivery_tag, "refused")
+        self.channel.refuse(delivery_tag, requeue=requeue)
         stock.VirtualQoS.ack(self, delivery_tag)
 
-    def unfinished(self) -> list[str]:
-        """The tags of messages that were delivered and not acknowledged, in order of delivery."""
-        return [tag for tag in list(self._delivered) if tag not in self._dirty]
-
     def holds_any(self) -> bool:
-        """Tell whether there are such."""
+        """Tell whether there are messages that were delivered and not acknowledged."""
         return len(self._delivered) > len(self._dirty)
+
+    def forget_unfinished(self) -> list[str]:
+        """Forget those messages; return their tags, in order of delivery."""
+        tags = [tag for tag in list(self._delivered) if tag not in self._dirty]
+        self._delivered.clear()
+        self._dirty.clear()
+        return tags
 
     def restore_unacked(self, client: Any = None) -> None:
         """Give everything back."""
