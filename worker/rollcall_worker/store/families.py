@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +10,7 @@ from psycopg import Cursor
 
 from rollcall_shared.stamps import Stamp
 from rollcall_worker.fold import Choice, Ended, Fact, Live, Seen, Span, Told, families, live
+from rollcall_worker.store.lines import as_json
 from rollcall_worker.store.statements import load
 
 _USERS: Final = load("users")
@@ -64,7 +64,7 @@ def refold(cursor: Cursor, heads: Collection[str], joining: Collection[str], *, 
     alone = set(family.ids) - {name for ending in family.endings for name in (ending.user, ending.heir)}
     seen_as = live([*family.told, *family.endings], history)
     members = [_plain(id_) if id_ in alone else _member(id_, named[id_], seen_as) for id_ in family.ids]
-    cursor.execute(_USERS["show"], {"members": json.dumps(members)})
+    cursor.execute(_USERS["show"], {"members": as_json(members)})
     _own(cursor, family.ids, {id_: spans for id_, spans in seen_as.spans.items() if id_ not in alone})
     _choose(cursor, family.ids, {id_: made for id_, made in seen_as.choices.items() if id_ not in alone})
 
@@ -95,7 +95,7 @@ def _own(cursor: Cursor, ids: list[str], owned: Mapping[str, tuple[Span, ...]]) 
     if changed:
         spans = [{"name": name, **span._asdict()} for name in changed for span in owned.get(name, ())]
         cursor.execute(_SPANS["forget_spans"], {"names": changed})
-        cursor.execute(_SPANS["span"], {"spans": json.dumps(spans)})
+        cursor.execute(_SPANS["span"], {"spans": as_json(spans)})
 
 
 def _choose(cursor: Cursor, ids: list[str], made: Mapping[str, tuple[Choice, ...]]) -> None:
@@ -110,7 +110,7 @@ def _choose(cursor: Cursor, ids: list[str], made: Mapping[str, tuple[Choice, ...
     if changed:
         choices = [{"name": name, **choice._asdict()} for name in changed for choice in made.get(name, ())]
         cursor.execute(_CHOICES["forget_family_choices"], {"names": changed})
-        cursor.execute(_CHOICES["choose_in_family"], {"choices": json.dumps(choices)})
+        cursor.execute(_CHOICES["choose_in_family"], {"choices": as_json(choices)})
 
 
 def _place(choice: Choice) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from rollcall_shared.codec import MAX_TEXT
 from rollcall_shared.errors import Problem, Undecodable
 from rollcall_shared.jobs import BulkDelete, BulkIdentify, BulkSetPreferences, Job
 from rollcall_worker.store.arrivals import Arrival, Outcome, State
+from rollcall_worker.store.lines import as_json
 from rollcall_worker.store.statements import load
 
 _JOBS: Final = load("jobs")
@@ -66,13 +67,14 @@ def admit(cursor: Cursor, arrivals: Sequence[Arrival], *, now: int, future: int)
     bury(cursor, letters, now)
     if again:
         counts = [{"id": id_, "times": times} for id_, times in again.items()]
-        cursor.execute(_JOBS["count_duplicates"], {"again": json.dumps(counts)})
+        cursor.execute(_JOBS["count_duplicates"], {"again": as_json(counts)})
     later = [
         {"id": id_, "due": arrival.job.occurred_at, "body": arrival.text}  # type: ignore[union-attr]
         for id_, arrival in first.items()
         if id_ in new and states[id_] is State.DEFERRED
     ]
     if later:
+        # their texts may hold halves of surrogate pairs, in users that were refused; Postgres is to say so
         cursor.execute(_JOBS["defer"], {"jobs": json.dumps(later)})
     return admission
 
@@ -80,7 +82,7 @@ def admit(cursor: Cursor, arrivals: Sequence[Arrival], *, now: int, future: int)
 def bury(cursor: Cursor, letters: list[dict[str, Any]], now: int) -> None:
     """Keep dead letters, each once."""
     if letters:
-        cursor.execute(_JOBS["bury"], {"letters": json.dumps(letters), "now": now})
+        cursor.execute(_JOBS["bury"], {"letters": as_json(letters), "now": now})
 
 
 def letter(arrival: Arrival, code: str, reason: str) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def _enter(cursor: Cursor, arrivals: dict[str, Arrival], states: dict[str, State
         for id_, arrival in arrivals.items()
         if not isinstance(arrival.job, Undecodable)
     ]
-    cursor.execute(_JOBS["admit"], {"jobs": json.dumps(lines), "now": now})
+    cursor.execute(_JOBS["admit"], {"jobs": as_json(lines), "now": now})
     return {id_ for (id_,) in cursor}
 
 
