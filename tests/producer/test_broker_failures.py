@@ -76,6 +76,37 @@ def test_a_connection_that_was_cut_is_replaced_unnoticed(rc: Rollcall, broker_ur
         rc.users.delete("u2")
 
 
+def test_an_answer_that_was_not_waited_for_is_no_answer_to_the_next_job(
+    rc: Rollcall, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rc.users.delete("u1")
+    with monkeypatch.context() as patch:
+        patch.setattr(redis.connection.Connection, "read_response", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            rc.users.delete("u2")
+
+    with redis.Redis.from_url(broker_url) as client:
+        before = client.llen("live")
+        rc.users.delete("u3")
+        assert client.llen("live") == before + 1
+        mine = client.client_id()
+        others = [other for other in client.client_list() if int(other["id"]) != mine and other["cmd"] == "lpush"]
+        assert len(others) == 1
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_threads_in_turn_use_one_connection_again(rc: Rollcall, broker_url: str) -> None:
+    for _ in range(20):
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(rc.users.delete, "u1").result()
+
+    with redis.Redis.from_url(broker_url) as client:
+        assert sum(other["cmd"] == "lpush" for other in client.client_list()) == 1
+
+
 @pytest.mark.slow
 def test_a_frozen_broker_gives_not_sent_and_is_used_again_when_it_wakes(own_servers: Servers) -> None:
     with Rollcall(broker_url=own_servers.broker_url) as rc:

@@ -13,6 +13,7 @@ from celery import Celery
 from celery.signals import celeryd_init, worker_init
 from kombu.entity import Exchange, Queue
 
+from rollcall_shared.brokers import for_kombu
 from rollcall_shared.codec import decode
 from rollcall_shared.errors import NotConfigured, Undecodable
 from rollcall_shared.routing import LIVE, QUEUES, TASK_PREFIX
@@ -60,10 +61,11 @@ def _queue(name: str) -> Queue:
 def make_app(settings: Settings) -> RollcallCelery:
     """The application for these settings."""
     app = RollcallCelery("rollcall", include=["rollcall_worker.tasks"])
+    broker_url, said = for_kombu(settings.broker_url) if settings.broker_url else (None, {})
     app.conf.update(
         # not broker_url: a CELERY_BROKER_URL meant for the application would override it
-        broker_read_url=settings.broker_url,
-        broker_write_url=settings.broker_url,
+        broker_read_url=broker_url,
+        broker_write_url=broker_url,
         # JSON only: a pickled message is refused before it is opened
         task_serializer="json",
         accept_content=["json"],
@@ -109,6 +111,7 @@ def make_app(settings: Settings) -> RollcallCelery:
             "socket_connect_timeout": 2,
             "socket_keepalive": True,
             "health_check_interval": 25,
+            **said,
         },
     )
     add_health(app)
