@@ -13,6 +13,7 @@ from rollcall.buffering import Buffer, BufferingDesk
 from rollcall.desk import Clock, Desk
 from rollcall.feeds import Feeds
 from rollcall.jobs import Jobs
+from rollcall.making import most_together
 from rollcall.messages import Messages
 from rollcall.sending import Sender
 from rollcall.users import Users
@@ -142,7 +143,8 @@ class Rollcall:
         Make one per process, and `close()` it at the end (a `with` does). See `rollcall.buffering` for what is
         promised, and what a killed process loses.
 
-        max_users: send when so many are gathered; at most `limits.bulk_users`.
+        max_users: send when so many are gathered; at most `limits.bulk_users`. Fewer where `limits` lets users be so
+            large that the job could become larger than a worker takes.
         max_seconds: send when the first of them has waited so long.
         max_waiting: hold at most so many users; then a call waits for the broker.
         block_seconds: how long such a call waits before it raises `BufferFull`.
@@ -187,7 +189,7 @@ class BufferedRollcall(Rollcall):
             raise ValueError("max_waiting must be at least 1, and no time negative")
         self._buffer = Buffer(
             desk.sender().send,
-            max_users=max_users,
+            max_users=min(max_users, most_together(desk.limits)),
             max_seconds=max_seconds,
             max_waiting=max_waiting,
             block_seconds=block_seconds,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.support.strategies import properties, user_ids
 from tests.support.worlds import world_of
 
-from rollcall import InvalidJob, NotSent, Rollcall
+from rollcall import InvalidJob, Limits, NotSent, Rollcall
 from rollcall.buffering import BufferFull
 from rollcall.client import BufferedRollcall
 from rollcall.demo.oracle import oracle
@@ -30,6 +30,7 @@ from rollcall_shared.stamps import Stamp, moment, occurred_at_of
 from rollcall_worker.fold import facts_of, join
 
 NEVER = 3_600.0
+MEBIBYTE = 1024 * 1024
 
 
 class Slow(RecordingSender):
@@ -125,6 +126,15 @@ def test_what_is_wrong_is_refused_when_told(sender: Slow, buffered: Callable[...
     rc.flush()
 
     assert sender.sent == []
+
+
+def test_large_users_are_gathered_into_jobs_that_a_worker_takes(sender: Slow) -> None:
+    limits = Limits(bulk_users=10_000, properties_bytes=16 * MEBIBYTE, data_bytes=MEBIBYTE)
+    with Rollcall(sender=sender, limits=limits).buffered(max_users=10_000, max_seconds=NEVER) as rc:
+        for number in range(7):
+            rc.users.identify(f"u{number}", {"text": "x" * (16 * MEBIBYTE - 100)})
+
+    assert users_of(sender) == [["u0", "u1", "u2"], ["u3", "u4", "u5"], ["u6"]]
 
 
 def test_what_the_caller_does_with_its_mapping_later_is_no_part_of_the_job(

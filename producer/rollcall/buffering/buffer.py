@@ -81,18 +81,19 @@ class Buffer:
             BufferFull: there was no room within the time to wait for it.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._waiting < self._max_waiting, self._block_seconds):
-                raise BufferFull(self._waiting)
-            if self._filling is None:
-                self._filling = _Batch(new_job_id(moment), time.monotonic() + self._max_seconds)
-                self._changed.notify_all()
+            if self._waiting >= self._max_waiting:
+                self._wait_for_room()
             batch = self._filling
+            if batch is None:
+                batch = self._filling = _Batch(new_job_id(moment), time.monotonic() + self._max_seconds)
+                self._changed.notify_all()
             batch.users.append(user)
             batch.moments.append(moment)
             self._waiting += 1
             if len(batch.users) >= self._max_users:
                 self._seal()
-            self._need_thread()
+            if self._thread is None:
+                self._start_thread()
         return batch.id
 
     def flush(self) -> None:
@@ -151,10 +152,13 @@ class Buffer:
                     self._waiting -= len(batch.users)
                     self._changed.notify_all()
 
-    def _need_thread(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="rollcall-buffer", daemon=True)
-            self._thread.start()
+    def _wait_for_room(self) -> None:
+        if not self._changed.wait_for(lambda: self._waiting < self._max_waiting, self._block_seconds):
+            raise BufferFull(self._waiting)
+
+    def _start_thread(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="rollcall-buffer", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         failures = 0

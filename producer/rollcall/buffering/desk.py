@@ -11,7 +11,7 @@ from rollcall.desk import Branch, Desk
 from rollcall.jobs import Job, Jobs
 from rollcall.making import Options
 from rollcall_shared import jobs
-from rollcall_shared.errors import Problem
+from rollcall_shared.errors import InvalidJob, Problem
 
 
 class _GatheredJob(Job):
@@ -45,8 +45,9 @@ class BufferingDesk(Branch):
         # With a time or an id of its own, its place among jobs of the same moment hangs on that id.
         if model is not jobs.Identify or any(value is not None for value in options.values()):
             return super().send(model, found, options, renames, **fields)
-        job = self.make(jobs.Identify, found, options, renames, **fields)
-        return _GatheredJob(self.jobs, self._buffer.add(job.user, job.occurred_at))
+        if found:
+            raise InvalidJob(found)
+        return _GatheredJob(self.jobs, self._buffer.add(fields["user"], self._clock()))
 
     def close(self) -> None:
         # the connections are the other desk's
