@@ -22,7 +22,9 @@ _MINUTE: Final = 60 * _SECOND
 _FORGETFUL: Final = 0.3
 """Of the jobs and of the time: with outboxes only, so that Valkey may forget."""
 _GATHERED: Final = 0.1
-_DEFERRED: Final = 0.04
+_DEFERRED: Final = 0.06
+_LATEST_DUE_SECONDS: Final = 5.0
+"""After the time in which jobs are sent: some should be deferred even where workers lag behind."""
 _WITHDRAWN: Final = 0.01
 _SKEW_MINUTES: Final = (-9.0, 4.0)
 """Ahead by less than the 5 minutes above which the face takes it for a mistake."""
@@ -124,7 +126,12 @@ def _kinds_of(act: str, kinds: Collection[str]) -> set[str]:
 def _defer(chance: Random, jobs: Iterable[Job], begin: int, seconds: float) -> list[Job]:
     """Have some of the jobs take effect during the run."""
     return [
-        job.model_copy(update={"deferred": True, "occurred_at": begin + int(chance.uniform(0, seconds) * _SECOND)})
+        job.model_copy(
+            update={
+                "deferred": True,
+                "occurred_at": begin + int(chance.uniform(0, seconds + _LATEST_DUE_SECONDS) * _SECOND),
+            }
+        )
         if chance.random() < _DEFERRED
         else job
         for job in jobs

@@ -15,9 +15,9 @@ TRANSPORT: Final = "worker/rollcall_worker/transport"
 OUTBOX: Final = "producer/rollcall/outbox"
 
 CALM: Final = ("--faults", "none", "--jobs", "800", "--minutes", "0.1")
-KILLING: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "3000", "--minutes", "0.6")
+KILLING: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "3000", "--minutes", "0.5")
 STOPPING: Final = ("--faults", "stop-worker", "--every", "1", "--jobs", "2500", "--minutes", "0.3")
-FREEZING: Final = ("--faults", "freeze-worker", "--every", "2", "--jobs", "2000", "--minutes", "0.4")
+DISPATCHING: Final = ("--faults", "kill-upkeep", "--every", "1", "--jobs", "1500", "--minutes", "0.4")
 POSTGRES_AWAY: Final = ("--faults", "crash-postgres,full-disk,cut-postgres", "--jobs", "1500", "--minutes", "0.3")
 VALKEY_AWAY: Final = ("--faults", "crash-valkey,stall-valkey", "--jobs", "1500", "--minutes", "0.3")
 FORGETFUL: Final = ("--faults", "lose-valkey", "--jobs", "3000", "--minutes", "0.3")
@@ -63,7 +63,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         f"{STORE}/deferring.py",
         "            jobs.append(job)\n",
         "            pass\n",
-        chaos=CALM,
+        chaos=DISPATCHING,
     ),
     Defect(
         "store: a user that joined a family meanwhile is not folded with it",
