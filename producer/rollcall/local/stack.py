@@ -43,8 +43,9 @@ _FLOWER_COLUMNS: Final = "name,args,state,result,received,runtime,worker,uuid"
 _WORKERS: Final[Mapping[str, tuple[str, int]]] = {"live": (LIVE, 2), "bulk": (BULK, 1)}
 """Queues and threads of each sort of worker.
 
-Few threads: on two cores shared with Postgres, 2 took 94 to 116 jobs a second where 4 took 74 and 8 took 55. For
-more, start more workers, which are processes.
+Few threads: each applies a batch, and Python runs one at a time; 1, 2, 4 and 8 took the same number of jobs a second
+within the noise. Two, so that jobs that take long do not stop the others. For more, start more workers, which are
+processes.
 """
 
 
