@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import redis.exceptions
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -30,4 +31,8 @@ def answering(broker_url: str, names: Collection[str]) -> set[str]:
             )
         except OperationalError as error:
             raise ServerFailed(f"the broker cannot be reached ({error})") from None
+        except redis.exceptions.ConnectionError:
+            # a connection kept since an earlier question, which was cut in between: the next round has a new one
+            app.pool.force_close_all()
+            return set()
     return {name for reply in replies or () for name in reply}
