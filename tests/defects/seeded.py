@@ -12,7 +12,9 @@ from typing import Final
 FOLD: Final = "worker/rollcall_worker/fold"
 SHARED: Final = "shared/rollcall_shared"
 BATCHING: Final = "worker/rollcall_worker/batching"
+SENDING: Final = "producer/rollcall/sending"
 RULES: Final = "tests/rules"
+MESSAGES: Final = ("tests/producer/test_celery_messages.py",)
 GATHERING: Final = ("tests/batching/test_gathering.py",)
 STRATEGY: Final = ("tests/batching/test_strategy.py",)
 EXECUTING: Final = ("tests/batching/test_executing.py",)
@@ -224,5 +226,47 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "            return Ended(said, str(error))",
         "            return Ended([], str(error))",
         EXECUTING,
+    ),
+    Defect(
+        "a job sent twice is one message to acknowledge",
+        f"{SENDING}/message.py",
+        "str(uuid.uuid4())",
+        "job.id",
+        MESSAGES,
+    ),
+    Defect(
+        "tracers are not asked for their headers",
+        f"{SENDING}/message.py",
+        "if signals.before_task_publish.receivers:",
+        "if False:",
+        MESSAGES,
+    ),
+    Defect(
+        "jobs sent together arrive in the opposite order",
+        f"{SENDING}/direct.py",
+        "[message.text for message in messages]",
+        "[message.text for message in messages[::-1]]",
+        MESSAGES,
+    ),
+    Defect(
+        "a connection whose answer nobody read is used again",
+        f"{SENDING}/broker.py",
+        "except BaseException:",
+        "except Exception:",
+        ("tests/producer/test_broker_failures.py",),
+    ),
+    Defect(
+        "of several brokers only the first is tried",
+        f"{SENDING}/broker.py",
+        "self._hosts = (*hosts[1:], hosts[0])",
+        "pass",
+        ("tests/producer/test_broker_urls.py",),
+    ),
+    Defect(
+        "users are gathered into a job that no worker takes",
+        "producer/rollcall/making/sizing.py",
+        "return max(1, MAX_TEXT //",
+        "return 10_000 or max(1, MAX_TEXT //",
+        ("tests/producer/test_buffering.py",),
     ),
 )
