@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -73,26 +74,35 @@ def make_app(broker: str, **options: Any) -> Workload:
     return app
 
 
+_making = threading.Lock()
+
+
+def _ledger() -> redis.Redis:
+    # one at a time: a second one that lost the race would close its connections under whoever is using them
+    with _making:
+        return _ledger_of(os.getpid())
+
+
 @functools.cache
-def _ledger(pid: int) -> redis.Redis:
+def _ledger_of(pid: int) -> redis.Redis:
     return redis.Redis.from_url(os.environ["TRANSPORT_BROKER"])
 
 
 def _note(job: object) -> None:
     """Say that the job was done."""
     while True:
-        pipeline = _ledger(os.getpid()).pipeline()
+        pipeline = _ledger().pipeline()
         pipeline.rpush("order", json.dumps(job))
         pipeline.sadd(DONE, json.dumps(job))
         pipeline.incr(RUNS)
-        with suppress(redis.ConnectionError):  # a test cuts connections: a task that fails would be taken for lost
+        with suppress(redis.RedisError):  # a test cuts connections: a task that fails would be taken for lost
             pipeline.execute()
             return
 
 
 def _linger(job: object, until: str = "go") -> None:
     """Say that the job was begun, work until the key `until` is there, and say that it was done."""
-    ledger = _ledger(os.getpid())
+    ledger = _ledger()
     ledger.rpush("begun", json.dumps(job))
     while not ledger.exists(until):
         time.sleep(0.01)
@@ -101,12 +111,12 @@ def _linger(job: object, until: str = "go") -> None:
 
 def _die(job: object) -> None:
     """Take the process along."""
-    _ledger(os.getpid()).incr("deaths")
+    _ledger().incr("deaths")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _bury(text: str, reason: str, code: str) -> None:
-    _ledger(os.getpid()).rpush("letters", code)
+    _ledger().rpush("letters", code)
 
 
 if broker := os.environ.get("TRANSPORT_BROKER"):
