@@ -115,6 +115,22 @@ def test_acknowledgements_survive_a_broken_connection(client: redis.Redis, consu
     assert client.hlen("unacked") == 0
 
 
+def test_acknowledgements_that_met_a_broken_connection_are_sent_again(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(3)))
+    consumer = consume(prefetch=2)
+    consumer.take(2)
+    for message in consumer.messages:
+        message.ack()
+
+    client.client_kill_filter(_type="normal", skipme=True)
+    with pytest.raises(redis.ConnectionError):
+        consumer.channel.work()
+    assert client.hlen("unacked") == 2
+    consumer.turn()
+
+    assert (client.llen("first"), client.hlen("unacked")) == (0, 1)
+
+
 def test_all_queues_get_their_share_of_a_claim(client: redis.Redis, consume: Consume) -> None:
     for queue in ("first", "second", "third"):
         client.lpush(queue, *(envelope(queue, queue=queue) for _ in range(50)))

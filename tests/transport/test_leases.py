@@ -47,6 +47,18 @@ def test_a_message_that_is_done_is_not_brought_back_by_a_renewal(client: redis.R
     assert client.zcard("unacked_index") == 0
 
 
+def test_nothing_is_renewed_for_messages_that_are_done(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(6)))
+    consumer = consume(prefetch=2)
+    for _ in range(3):
+        consumer.take(2)
+        for message in consumer.messages[-2:]:
+            message.ack()
+    consumer.turn()
+
+    assert consumer.channel._holding._leases.to_renew() == []
+
+
 def test_renewing_ends_with_the_channel(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("held"))
     consumer = consume(lease=LEASE)
