@@ -74,8 +74,9 @@ def measure(arguments: Arguments, stopping: Stopping) -> Results:
         try:
             sides = dict.fromkeys(name for experiment in wanted for name in experiment.sides(bench))
             bar.update(task, total=len(sides) + sum(experiment.steps(bench) for experiment in wanted))
-            bench.start(sides)
             for experiment in wanted:
+                if experiment.sides(bench):
+                    bench.start(sides)  # all at once: importing is what takes its time, and both cores can do it
                 experiment.run(bench)
         finally:
             bench.close()
