@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,9 +14,8 @@ from rollcall.buffering import Buffer, BufferingDesk
 from rollcall.desk import Clock, Desk
 from rollcall.feeds import Feeds
 from rollcall.jobs import Jobs
-from rollcall.making import most_together
 from rollcall.messages import Messages
-from rollcall.sending import Sender
+from rollcall.sending import Sender, send_text
 from rollcall.users import Users
 from rollcall.workflows import Workflows
 from rollcall_shared.limits import Limits
@@ -143,10 +143,9 @@ class Rollcall:
         Make one per process, and `close()` it at the end (a `with` does). See `rollcall.buffering` for what is
         promised, and what a killed process loses.
 
-        max_users: send when so many are gathered; at most `limits.bulk_users`. Fewer where `limits` lets users be so
-            large that the job could become larger than a worker takes.
+        max_users: send when so many are gathered; at most `limits.bulk_users`. Fewer, where they are large.
         max_seconds: send when the first of them has waited so long.
-        max_waiting: hold at most so many users; then a call waits for the broker.
+        max_waiting: hold at most so many users (and 64 MiB of them); then a call waits for the broker.
         block_seconds: how long such a call waits before it raises `BufferFull`.
         """
         return BufferedRollcall(
@@ -188,8 +187,8 @@ class BufferedRollcall(Rollcall):
         if max_waiting < 1 or max_seconds < 0 or block_seconds < 0:
             raise ValueError("max_waiting must be at least 1, and no time negative")
         self._buffer = Buffer(
-            desk.sender().send,
-            max_users=min(max_users, most_together(desk.limits)),
+            partial(send_text, desk.sender()),
+            max_users=max_users,
             max_seconds=max_seconds,
             max_waiting=max_waiting,
             block_seconds=block_seconds,

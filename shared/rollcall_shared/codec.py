@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
@@ -40,6 +41,17 @@ def encode(job: Job) -> str:
     if not job.deferred:
         del payload["deferred"]
     return to_json(payload).decode()
+
+
+def encode_user(user: Telling) -> bytes:
+    """One user, as it stands in a job's text."""
+    return to_json(vars(user))
+
+
+def encode_bulk_identify(job_id: str, users: Sequence[bytes], moments: Sequence[int]) -> str:
+    """The text of a `BulkIdentify` of users that are encoded already; it happened when the last of them was told of."""
+    others = {"v": VERSION, "id": job_id, "occurred_at": max(moments), "kind": "bulk_identify", "moments": moments}
+    return b"".join((to_json(others)[:-1], b',"users":[', b",".join(users), b"]}")).decode()
 
 
 def decode(text: object) -> Job:

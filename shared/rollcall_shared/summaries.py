@@ -44,7 +44,7 @@ def summary(job: Job) -> str:
             return f"{alias(job.user.id)} {_told(job.user)}"
         case BulkIdentify():
             refused = sum(isinstance(user, Problem) for user in job.users)
-            return f"{len(job.users)} users" + (f", {refused} refused" if refused else "")
+            return users_summary(len(job.users), refused)
         case Delete():
             return alias(job.user_id)
         case BulkDelete():
@@ -66,6 +66,11 @@ def summary(job: Job) -> str:
             return f"{len(job.message_ids)} messages {job.mark}"
         case _:
             assert_never(job)
+
+
+def users_summary(count: int, refused: int = 0) -> str:
+    """One line about many users told of."""
+    return f"{count} users" + (f", {refused} refused" if refused else "")
 
 
 def _told(user: Telling) -> str:

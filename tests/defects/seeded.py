@@ -264,9 +264,9 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "users are gathered into a job that no worker takes",
-        "producer/rollcall/making/sizing.py",
-        "return max(1, MAX_TEXT //",
-        "return 10_000 or max(1, MAX_TEXT //",
+        "producer/rollcall/buffering/buffer.py",
+        " or batch.size >= _BATCH_BYTES",
+        "",
         ("tests/producer/test_buffering.py",),
     ),
 )

@@ -129,12 +129,23 @@ def test_what_is_wrong_is_refused_when_told(sender: Slow, buffered: Callable[...
 
 
 def test_large_users_are_gathered_into_jobs_that_a_worker_takes(sender: Slow) -> None:
-    limits = Limits(bulk_users=10_000, properties_bytes=16 * MEBIBYTE, data_bytes=MEBIBYTE)
+    limits = Limits(bulk_users=10_000)
     with Rollcall(sender=sender, limits=limits).buffered(max_users=10_000, max_seconds=NEVER) as rc:
-        for number in range(7):
-            rc.users.identify(f"u{number}", {"text": "x" * (16 * MEBIBYTE - 100)})
+        for number in range(10):
+            rc.users.identify(f"u{number}", {"text": "x" * 250_000})
 
-    assert users_of(sender) == [["u0", "u1", "u2"], ["u3", "u4", "u5"], ["u6"]]
+    assert [len(ids) for ids in users_of(sender)] == [5, 5]
+
+
+def test_a_buffer_is_full_of_large_users_sooner(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
+    rc = buffered(block_seconds=0.05)
+    sender.open.clear()
+
+    for number in range(269):
+        rc.users.identify(f"u{number}", {"text": "x" * 250_000})
+
+    with pytest.raises(BufferFull):
+        rc.users.identify("u269")
 
 
 def test_what_the_caller_does_with_its_mapping_later_is_no_part_of_the_job(

@@ -105,6 +105,23 @@ def test_a_consumer_of_kombu_reads_the_job(job: Job, client: redis.Redis, celery
     assert client.hlen("unacked") == 0
 
 
+def test_gathered_users_are_the_same_message_as_the_bulk_job_of_them(
+    client: redis.Redis, sender: DirectSender, broker_url: str
+) -> None:
+    with Rollcall(broker_url=broker_url) as rc, rc.buffered() as gathering:
+        job = gathering.users.identify("u1", {"name": ODD})
+        gathering.users.identify("u2")
+    (gathered,) = cast("list[bytes]", client.lrange("bulk", 0, -1))
+    ((text,), _, _) = opened(gathered)["body"]
+    client.flushdb()
+    sender.send(decode(text))
+
+    (sent,) = cast("list[bytes]", client.lrange("bulk", 0, -1))
+    assert opened(gathered)["headers"] == opened(sent)["headers"]
+    assert opened(gathered)["headers"]["id"] == job.id
+    assert opened(gathered)["headers"]["argsrepr"] == "2 users"
+
+
 def test_jobs_sent_together_arrive_in_their_order_each_in_its_queue(client: redis.Redis, sender: DirectSender) -> None:
     jobs = [
         EncodedJob.of(job)

@@ -13,7 +13,15 @@ from tests.support.builders import delete, identify, merge, trigger
 from tests.support.examples import examples
 from tests.support.wild import any_job, jobs_of, messages
 
-from rollcall_shared.codec import VERSION, decode, decode_with_digest, digest, encode
+from rollcall_shared.codec import (
+    VERSION,
+    decode,
+    decode_with_digest,
+    digest,
+    encode,
+    encode_bulk_identify,
+    encode_user,
+)
 from rollcall_shared.errors import Problem, Undecodable
 from rollcall_shared.jobs import KINDS, MODELS, BulkIdentify, Identify, Job, Telling
 
@@ -25,6 +33,19 @@ def test_a_job_comes_back_the_same(kind: str, data: st.DataObject) -> None:
     job = data.draw(jobs_of(kind))
 
     assert decode(encode(job)) == job
+
+
+@examples(100)
+@given(jobs_of("bulk_identify"), st.data())
+def test_users_encoded_one_by_one_are_a_bulk_job(job: BulkIdentify, data: st.DataObject) -> None:
+    users = [user for user in job.users if isinstance(user, Telling)]
+    moments = data.draw(st.lists(st.integers(0, 2**50), min_size=len(users), max_size=len(users)))
+    gathered = BulkIdentify(id=job.id, occurred_at=max(moments), users=tuple(users), moments=tuple(moments))
+
+    text = encode_bulk_identify(job.id, [encode_user(user) for user in users], moments)
+
+    assert decode(text) == gathered
+    assert digest(text) == digest(encode(gathered))
 
 
 def test_tuples_in_values_come_back_as_the_job_held_them() -> None:

@@ -11,6 +11,7 @@ from rollcall.desk import Branch, Desk
 from rollcall.jobs import Job, Jobs
 from rollcall.making import Options
 from rollcall_shared import jobs
+from rollcall_shared.codec import encode_user
 from rollcall_shared.errors import InvalidJob, Problem
 
 
@@ -47,7 +48,7 @@ class BufferingDesk(Branch):
             return super().send(model, found, options, renames, **fields)
         if found:
             raise InvalidJob(found)
-        return _GatheredJob(self.jobs, self._buffer.add(fields["user"], self._clock()))
+        return _GatheredJob(self.jobs, self._buffer.add(encode_user(fields["user"]), self._clock()))
 
     def close(self) -> None:
         # the connections are the other desk's

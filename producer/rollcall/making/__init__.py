@@ -2,8 +2,8 @@
 
 from rollcall.making.building import build, plain
 from rollcall.making.listing import listed
-from rollcall.making.sizing import most_together, oversize
+from rollcall.making.sizing import oversize
 from rollcall.making.stamping import Options, Place, placed
 from rollcall.making.tellings import telling_of
 
-__all__ = ["Options", "Place", "build", "listed", "most_together", "oversize", "placed", "plain", "telling_of"]
+__all__ = ["Options", "Place", "build", "listed", "oversize", "placed", "plain", "telling_of"]

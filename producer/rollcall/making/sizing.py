@@ -13,8 +13,6 @@ from rollcall_shared.jobs import BulkIdentify, BulkSetPreferences, Job, SetChann
 from rollcall_shared.limits import Limits
 
 _MEBIBYTE: Final = 1024 * 1024
-_ID_BYTES: Final = 2 * 1024
-"""More than the id of a user, its moment and what is between the parts take, all escaped."""
 
 
 def oversize(job: Job, limits: Limits) -> list[Problem]:
@@ -46,11 +44,6 @@ def oversize_user(telling: Telling, limits: Limits) -> list[Problem]:
         reason = f"{found[0].reason}, with all that is told beside the properties"
         problems.append(Problem(largest, reason))
     return problems
-
-
-def most_together(limits: Limits) -> int:
-    """How many users fit into one job, however large each may be."""
-    return max(1, MAX_TEXT // (limits.properties_bytes + limits.data_bytes + _ID_BYTES))
 
 
 def _too_large(field: str, value: object, most: int) -> list[Problem]:

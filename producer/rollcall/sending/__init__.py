@@ -1,5 +1,6 @@
 """How jobs leave the application."""
 
-from rollcall.sending.seam import Sender
+from rollcall.sending.encoded import EncodedJob
+from rollcall.sending.seam import EncodedSender, Sender, send_text
 
-__all__ = ["Sender"]
+__all__ = ["EncodedJob", "EncodedSender", "Sender", "send_text"]

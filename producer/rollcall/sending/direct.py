@@ -42,7 +42,15 @@ class DirectSender:
         Raises:
             NotSent: Redis did not take the job, or its answer was lost.
         """
-        message = Message.of(EncodedJob.of(job))
+        self.send_text(EncodedJob.of(job))
+
+    def send_text(self, job: EncodedJob) -> None:
+        """Publish the job as it is.
+
+        Raises:
+            NotSent: Redis did not take the job, or its answer was lost.
+        """
+        message = Message.of(job)
         try:
             self._broker.push(message.queue, [message.text])
         except BROKER_FAILURES as error:

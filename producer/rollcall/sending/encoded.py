@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from rollcall_shared.codec import decode, encode
+from rollcall_shared.codec import decode, encode, encode_bulk_identify
 from rollcall_shared.errors import Undecodable
 from rollcall_shared.jobs import Job
-from rollcall_shared.summaries import summary
+from rollcall_shared.summaries import summary, users_summary
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +25,12 @@ class EncodedJob:
     @classmethod
     def of(cls, job: Job) -> Self:
         return cls(id=job.id, kind=job.kind, body=encode(job), shown=summary(job))
+
+    @classmethod
+    def of_users(cls, id: str, users: Sequence[bytes], moments: Sequence[int]) -> Self:
+        """The bulk identify of users that are encoded already, each told of at its moment."""
+        body = encode_bulk_identify(id, users, moments)
+        return cls(id=id, kind="bulk_identify", body=body, shown=users_summary(len(users)))
 
     @classmethod
     def kept(cls, *, id: str, kind: str, body: str) -> Self:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from rollcall.sending.encoded import EncodedJob
+from rollcall_shared.codec import decode
 from rollcall_shared.jobs import Job
 
 
@@ -19,3 +21,27 @@ class Sender(Protocol):
 
     def close(self) -> None:
         """Let go of connections. Sending again opens them again."""
+
+
+@runtime_checkable
+class EncodedSender(Protocol):
+    """A sender that takes jobs as text, too: what has been encoded need not be read again."""
+
+    def send_text(self, job: EncodedJob) -> None:
+        """Hand the job over, as `Sender.send` does.
+
+        Raises:
+            NotSent: the job may not have arrived; sending it again under its id is safe.
+        """
+
+
+def send_text(sender: Sender, job: EncodedJob) -> None:
+    """Hand the job over to a sender of either kind.
+
+    Raises:
+        NotSent: the job may not have arrived; sending it again under its id is safe.
+    """
+    if isinstance(sender, EncodedSender):
+        sender.send_text(job)
+    else:
+        sender.send(decode(job.body))
