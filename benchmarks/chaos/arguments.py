@@ -22,6 +22,7 @@ class Arguments:
     jobs: int
     seconds: float
     every: float
+    within: float
     kinds: frozenset[str]
     transport: str
     as_json: bool
@@ -42,6 +43,9 @@ def parse(arguments: Sequence[str]) -> Arguments:
     parser.add_argument("--jobs", type=int, default=10_000, help="distinct jobs, each sent 1.5 times (10,000)")
     parser.add_argument("--minutes", type=float, default=1.0, help="time over which they are sent (1)")
     parser.add_argument("--every", type=float, default=1.5, metavar="SECONDS", help="between two faults (1.5)")
+    parser.add_argument(
+        "--within", type=float, default=120.0, metavar="SECONDS", help="after the faults all must be done (120)"
+    )
     parser.add_argument("--faults", metavar="KINDS", help="only these, with commas; or none")
     parser.add_argument("--transport", choices=TRANSPORTS, default=OWN, help="how workers take jobs from Valkey")
     parser.add_argument("--json", action="store_true", help="one JSON object, last on stdout; the rest to stderr")
@@ -57,6 +61,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
         jobs=given.jobs,
         seconds=given.minutes * 60,
         every=given.every,
+        within=given.within,
         kinds=frozenset(wanted),
         transport=given.transport,
         as_json=given.json,

@@ -66,7 +66,7 @@ def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> bool:
         transport = {} if arguments.transport == OWN else {"ROLLCALL_TRANSPORT": arguments.transport}
         crew = Crew(lambda name: stage.environment(name) | transport, stage.servers.broker_url, folder)
         try:
-            done = run(stage, crew, lambda begin: plan(begin=begin), watching)
+            done = run(stage, crew, lambda begin: plan(begin=begin), watching, within=arguments.within)
         finally:
             crew.stop()
     return _show(done, arguments)

@@ -25,8 +25,8 @@ GRACE_SECONDS: Final = 30.0
 _READY_WITHIN: Final = 90.0
 _GIVES_UP: Final = "Could not start worker processes"
 """What Celery says when a process of its pool dies while it starts; starting it again is its supervisor's part."""
-_READY: Final = " ready."
-"""What Celery says when it has started."""
+_STARTED: Final = ("@chaos ready.", "upkeep: started", "relay: started")
+"""What each says when it has started."""
 _LINES: Final = 12
 """Of a log, to be shown."""
 _QUEUES: Final[Mapping[str, str]] = {"live": LIVE, "bulk": BULK, "mixed": f"{LIVE},{BULK}"}
@@ -91,6 +91,11 @@ class Crew:
                 self.troubles.append(f"{member.name} did not stop within {GRACE_SECONDS:.0f} s")
                 self.kill(member.name)
 
+    def is_ready(self, name: str) -> bool:
+        """Whether it has started, as its log says; what is no member always has."""
+        member = self.members.get(name)
+        return member is None or (member.process is not None and _has_started(self._said(member)))
+
     def doom(self, name: str) -> Callable[[], None]:
         """Make it known that it will be killed; return what does, from any thread. `kill` must follow."""
         member = self.members[name]
@@ -142,7 +147,7 @@ class Crew:
             self.kill(name)
 
     def _ended(self, member: _Member, status: int, now: float) -> None:
-        said = self._log(member.name).read_bytes()[member.log_begins :].decode(errors="replace")
+        said = self._said(member)
         if not (_GIVES_UP in said or _is_stop(member, status, said)):
             why = "after it was told to stop" if member.told_at is not None else "by itself"
             end = "\n".join(said.splitlines()[-_LINES:])
@@ -173,13 +178,23 @@ class Crew:
         member.log_begins = log.stat().st_size if log.exists() else 0
         member.process = processes.spawn(member.command, log=log, env=self.environment(member.name))
 
+    def _said(self, member: _Member) -> str:
+        """Its log, since it was last started."""
+        with self._log(member.name).open("rb") as log:
+            log.seek(member.log_begins)
+            return log.read().decode(errors="replace")
+
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
 
 def _is_stop(member: _Member, status: int, said: str) -> bool:
     """Whether it did as it was told. One that is still starting has nothing to finish, and may just end."""
-    return member.told_at is not None and (status == 0 or (status == -signal.SIGTERM and _READY not in said))
+    return member.told_at is not None and (status == 0 or (status == -signal.SIGTERM and not _has_started(said)))
+
+
+def _has_started(said: str) -> bool:
+    return any(word in said for word in _STARTED)
 
 
 def _host(name: str) -> str:

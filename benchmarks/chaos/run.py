@@ -26,12 +26,13 @@ from benchmarks.chaos.stage import Stage
 from rollcall.local import processes
 from rollcall.local.children import last_lines
 
-DRAINED_WITHIN_SECONDS: Final = 120.0
 _QUIET_LOOKS: Final = 8
 """So often in a row nothing must be left: a message that a worker has just taken is nowhere for a moment."""
 _LOOK_EVERY: Final = 0.3
 _TURN: Final = 0.02
 _AGAIN_AFTER: Final = 0.5
+_WAITED_FOR: Final = 15.0
+"""Seconds that a fault waits for what it strikes to have started: one that holds nothing yet has nothing to lose."""
 
 
 class Watching(Protocol):
@@ -71,6 +72,7 @@ class _Stagehand:
     crew: Crew
     plan: Plan
     watching: Watching
+    within: float
     faults: Counter[str] = field(default_factory=Counter)
     drains: list[float] = field(default_factory=list)
     producers: dict[Path, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -88,6 +90,9 @@ class _Stagehand:
             self.tend()
             while due and due[0][0] <= time.monotonic() - began:
                 at, _, what = heapq.heappop(due)
+                if isinstance(what, Fault) and not self.crew.is_ready(what.target) and at - what.at < _WAITED_FOR:
+                    heapq.heappush(due, (at + _AGAIN_AFTER, next(order), what))
+                    continue
                 again = self._begin(act, what) if isinstance(what, Fault) else self._end(what)
                 if again is not None:
                     after = what.lasts if isinstance(what, Fault) else _AGAIN_AFTER
@@ -136,7 +141,7 @@ class _Stagehand:
         """Wait until nothing is left."""
         since = time.monotonic()
         quiet, left = 0, {}
-        while quiet < _QUIET_LOOKS and time.monotonic() - since < DRAINED_WITHIN_SECONDS:
+        while quiet < _QUIET_LOOKS and time.monotonic() - since < self.within:
             self.tend()
             time.sleep(_LOOK_EVERY)
             try:
@@ -147,7 +152,7 @@ class _Stagehand:
                 left["producers"] = sending
             quiet = 0 if left else quiet + 1
         if left:
-            self.crew.troubles.append(f"{DRAINED_WITHIN_SECONDS:.0f} s after the faults of act {act.name}: {left}")
+            self.crew.troubles.append(f"{self.within:.0f} s after the faults of act {act.name}: {left}")
         for journal, process in self.producers.items():
             if status := process.poll():
                 said = last_lines(journal.with_suffix(".log"))
@@ -163,11 +168,13 @@ class _Stagehand:
             return 0
 
 
-def run(stage: Stage, crew: Crew, make_plan: Callable[[int], Plan], watching: Watching) -> Run:
-    """Start the crew, perform every act, and gather what came of it. `make_plan` is given the beginning."""
+def run(stage: Stage, crew: Crew, make_plan: Callable[[int], Plan], watching: Watching, *, within: float) -> Run:
+    """Start the crew, perform every act, and gather what came of it. `make_plan` is given the beginning; nothing may be
+    left `within` seconds after the faults of each act.
+    """
     crew.start()
     plan = make_plan(time.time_ns() // 1_000)
-    hand = _Stagehand(stage, crew, plan, watching)
+    hand = _Stagehand(stage, crew, plan, watching, within)
     began = time.monotonic()
     try:
         for number, act in enumerate(plan.acts):

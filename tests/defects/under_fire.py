@@ -15,12 +15,15 @@ TRANSPORT: Final = "worker/rollcall_worker/transport"
 OUTBOX: Final = "producer/rollcall/outbox"
 
 CALM: Final = ("--faults", "none", "--jobs", "800", "--minutes", "0.1")
-KILLING: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "3000", "--minutes", "0.5")
+KILLING: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "2500", "--minutes", "0.4")
 STOPPING: Final = ("--faults", "stop-worker", "--every", "1", "--jobs", "2500", "--minutes", "0.3")
 DISPATCHING: Final = ("--faults", "kill-upkeep", "--every", "1", "--jobs", "1500", "--minutes", "0.4")
 POSTGRES_AWAY: Final = ("--faults", "crash-postgres,full-disk,cut-postgres", "--jobs", "1500", "--minutes", "0.3")
-VALKEY_AWAY: Final = ("--faults", "crash-valkey,stall-valkey", "--jobs", "1500", "--minutes", "0.3")
-FORGETFUL: Final = ("--faults", "lose-valkey", "--jobs", "3000", "--minutes", "0.3")
+VALKEY_AWAY: Final = ("--faults", "stall-valkey", "--every", "2", "--jobs", "4000", "--minutes", "0.4")
+FORGETFUL: Final = ("--faults", "lose-valkey", "--every", "1", "--jobs", "1500", "--minutes", "0.15")
+
+IN_TIME: Final = ("--within", "45")
+"""For what leaves something undone for ever: seen sooner."""
 
 UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
@@ -98,7 +101,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         f"{TRANSPORT}/scripts/claim.lua",
         "  redis.call('ZADD', index, now, own)\n",
         "",
-        chaos=KILLING,
+        chaos=(*KILLING, *IN_TIME),
     ),
     Defect(
         "transport: a worker that is told to stop drops what it holds",
@@ -119,7 +122,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         f"{OUTBOX}/relay.py",
         "resend=self._resend) if undecided",
         "resend=self._resend * 1_000) if undecided",
-        chaos=FORGETFUL,
+        chaos=(*FORGETFUL, *IN_TIME),
     ),
     Defect(
         "sending: a job that Redis did not take is said to be sent",
