@@ -103,3 +103,22 @@ signal.pause()
 
     psutil.wait_procs([child], timeout=30)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_grandchildren_end_also_when_the_child_has_ended_before_it_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = processes.spawn(["sh", "-c", "sleep 600 & echo $!; wait"], log=tmp_path / "log")
+    wait_for(tmp_path / "log", "\n")
+    grandchild = psutil.Process(int((tmp_path / "log").read_text()))
+    ask = processes.ask
+
+    def ask_and_wait(process: subprocess.Popen[bytes], *, by: signal.Signals) -> None:
+        ask(process, by=by)
+        process.wait()
+
+    monkeypatch.setattr(processes, "ask", ask_and_wait)
+    processes.stop(child)
+
+    psutil.wait_procs([grandchild], timeout=30)
+    assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE

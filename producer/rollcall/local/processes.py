@@ -72,9 +72,11 @@ def stop(
 
     Idempotent.
     """
+    # asked before: `ask` may find the child ended already, and what it left behind is to end all the same
+    was_running = process.poll() is None
     ask(process, by=by)
     with suppress(subprocess.TimeoutExpired):
-        if process.returncode is None:
+        if was_running:
             process.wait(grace)
             _kill_group(process)
     return kill(process)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import redis.exceptions
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -24,15 +23,19 @@ def answering(broker_url: str, names: Collection[str]) -> set[str]:
         # Not `broker_url`: an application's CELERY_BROKER_URL would override it.
         app.conf.broker_read_url = app.conf.broker_write_url = broker_url
         app.conf.broker_transport_options = {"socket_connect_timeout": 5, "socket_timeout": 5}
+        # A connection of our own for all of it: those of Celery's pools are kept for the next question, cut or not.
+        app.control.mailbox._producer_pool = None
         # A broadcast is heard by those who listen now: a worker that is still starting misses it.
         try:
-            replies = app.control.broadcast(
-                "ping", destination=sorted(names), reply=True, timeout=_PATIENCE, limit=len(names)
-            )
+            with app.connection_for_write() as connection:
+                replies = app.control.broadcast(
+                    "ping",
+                    destination=sorted(names),
+                    connection=connection,
+                    reply=True,
+                    timeout=_PATIENCE,
+                    limit=len(names),
+                )
         except OperationalError as error:
             raise ServerFailed(f"the broker cannot be reached ({error})") from None
-        except redis.exceptions.ConnectionError:
-            # a connection kept since an earlier question, which was cut in between: the next round has a new one
-            app.pool.force_close_all()
-            return set()
     return {name for reply in replies or () for name in reply}
