@@ -20,7 +20,7 @@ def test_a_short_run_under_fire_ends_equal(tmp_path: Path) -> None:
     run = subprocess.run(
         [
             *(sys.executable, "-m", "benchmarks.chaos", "--seed", str(SEED), "--json", "--logs", tmp_path / "logs"),
-            *("--jobs", "500", "--minutes", "0.2", "--every", "0.7"),
+            *("--jobs", "400", "--minutes", "0.15", "--every", "0.5"),
         ],
         cwd=ROOT,
         capture_output=True,
@@ -30,9 +30,9 @@ def test_a_short_run_under_fire_ends_equal(tmp_path: Path) -> None:
 
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
-    assert found.pop("deliveries") > found["jobs"] > 450
+    assert found.pop("deliveries") > found["jobs"] > 350
     faults = found.pop("faults")
-    assert sum(faults.values()) > 10
+    assert sum(faults.values()) > 8
     assert faults.keys() <= KINDS.keys()
     assert found.pop("seconds") > 0
     assert found.pop("jobs")
