@@ -63,7 +63,8 @@ sightings: Final = Table(
     "sightings",
     metadata,
     Column("user_id", _bytewise(), primary_key=True),
-    Column("stamp", _bytewise(), primary_key=True),
+    Column("last", _bytewise(), primary_key=True, comment="the newest of the list"),
+    Column("seen", _bytewise(), nullable=False, comment="sightings, a space behind each"),
     comment="when a user was told of, beside users.first and users.seen; says who was known when a trigger ran",
 )
 

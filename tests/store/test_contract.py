@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from hypothesis import given
 from tests.rules.cases import CASES
-from tests.support.builders import NOW
+from tests.support.builders import NOW, identify
 from tests.support.cases import Case, seen
 from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries
@@ -40,6 +40,15 @@ def test_any_delivery_converges_to_the_reference(delivery: Delivery, subject: Su
         arrive(subject, *map(encode, batch), now=NOW)
 
     assert first_difference(subject.world(), oracle(delivery.jobs)) is None
+
+
+def test_what_was_told_in_one_batch_is_older_or_newer_than_what_is_known_key_by_key(subject: Subject) -> None:
+    arrive(subject, encode(identify("a", k="known", at=5, job="known")), now=NOW)
+
+    told: list[Job] = [identify("a", k="older", at=3, job="older"), identify("a", m="newer", at=7, job="newer")]
+    arrive(subject, *map(encode, told), now=NOW)
+
+    assert subject.world()["users"]["a"]["properties"] == {"k": "known", "m": "newer"}
 
 
 def _deliveries_of(jobs: Sequence[Job]) -> Iterator[list[list[Job]]]:

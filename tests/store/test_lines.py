@@ -10,7 +10,7 @@ from tests.support.builders import bulk_identify, identify, user
 from tests.support.examples import examples
 from tests.support.strategies import job_sets
 
-from rollcall_shared.jobs import Job
+from rollcall_shared.jobs import Identify, Job, Telling
 from rollcall_worker.fold import facts_of, join, pieces_of
 from rollcall_worker.store.lines import Lines, lines_of
 
@@ -32,10 +32,26 @@ def test_a_user_told_once_has_one_stamp_for_all() -> None:
     assert (line["stamps"], line["seen"]) == ({}, "")
 
 
+def test_a_user_told_several_times_has_the_earliest_stamp_for_all_without_one_of_their_own() -> None:
+    told = [Identify(id=f"j{at}", occurred_at=at, user=_telling(**{f"k{at}": at})) for at in (2, 1, 3)]
+
+    (line,) = lines_of(piece for job in told for piece in pieces_of(job)).users
+
+    assert line["data"] == {"p.k1": 1, "p.k2": 2, "p.k3": 3, "p.every": 0}
+    assert line["since"] == line["first"] < min(line["stamps"].values())
+    assert line["stamps"].keys() == {"p.k2", "p.k3", "p.every"}
+    assert line["last"] == line["stamps"]["p.every"] == line["stamps"]["p.k3"]
+    assert len(line["seen"].split()) == 2
+
+
 def test_users_come_in_the_order_of_their_ids_whoever_is_told_first() -> None:
     told = bulk_identify(user("é"), user("b"), user("a"), user("Z"), user("\U0001f600"), at=1, job="it")
 
     assert lines_of(pieces_of(told)).ids == ["Z", "a", "b", "é", "\U0001f600"]
+
+
+def _telling(**traits: int) -> Telling:
+    return Telling(id="a", traits={**traits, "every": 0})
 
 
 def _as_written(lines: Lines) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.builders import DAY, NOW, day, identify, merge
+from tests.support.builders import DAY, NOW, day, delete, identify, merge
 from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries, job_sets, moments
 from tests.support.subjects import OnPostgres
@@ -65,7 +65,8 @@ def listed(subject: OnPostgres) -> list[str]:
 
 
 def moved(subject: OnPostgres) -> list[str]:
-    return [stamp for (stamp,) in subject.connection.execute("SELECT stamp FROM rollcall.sightings").fetchall()]
+    rows = subject.connection.execute("SELECT seen FROM rollcall.sightings").fetchall()
+    return [stamp for (seen,) in rows for stamp in seen.split()]
 
 
 @examples(100)
@@ -103,6 +104,43 @@ def test_that_settled_sightings_are_dropped_from_full_lists_is_not_noticed(
                 arrive(store_with(timedelta(microseconds=NOW - horizon)), job)
 
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
+
+
+@examples(60)
+@given(jobs=job_sets, horizon=moments, characters=room_for_lists)
+def test_erasure_takes_lists_that_were_moved_and_leaves_what_came_after(
+    jobs: list[Job],
+    horizon: int,
+    characters: int,
+    on_postgres: OnPostgres,
+    store_with: Callable[[timedelta], PostgresStore],
+) -> None:
+    on_postgres.reset()
+    settled = horizon + DAY
+
+    with room(characters):
+        arrive(store_with(NEVER), *(job for job in jobs if job.occurred_at < horizon))
+        on_postgres.store.erase_settled(now=settled)
+        for job in jobs:
+            if job.occurred_at >= horizon:
+                arrive(store_with(NEVER), job)
+        on_postgres.store.erase_settled(now=settled)
+
+    assert first_difference(on_postgres.world(), oracle(jobs)) is None
+
+
+@pytest.mark.parametrize("characters", [0, transaction.SEEN_CHARACTERS], ids=["moved", "listed"])
+def test_erasure_leaves_of_an_id_used_again_what_was_seen_after_the_delete(
+    subject: OnPostgres, store_with: Callable[[timedelta], PostgresStore], characters: int
+) -> None:
+    with room(characters):
+        arrive(store_with(NEVER), *(identify("a", at=at, job=f"old{at}") for at in (1, 2, 3)), delete("a", at=4))
+        for at in (5, 6, 7, 8):
+            arrive(store_with(NEVER), identify("a", at=at, job=f"new{at}"))
+
+    subject.store.erase_settled(now=NOW)
+
+    assert sorted(stamp[14:18] for stamp in {*listed(subject), *moved(subject)}) == ["new6", "new7", "new8"]
 
 
 def test_a_few_sightings_of_a_user_are_no_rows_of_their_own(subject: OnPostgres) -> None:

@@ -5,9 +5,9 @@ merge or delete names, that is the first of all, which stands in its row; a dele
 expected any more, and one stamped later leaves the first in its place. The last sighting stays: it is the newest
 change.
 
-A user's row lists its few newest sightings itself. When the list is full, it is moved to the table in the same way:
-what has settled is dropped. So users who are told of a few times a day have no rows of their own in the table, and what
-a telling writes is one row.
+A user's row lists its few newest sightings itself. A list that is full moves to the table, and what has settled is
+dropped then in the same way. So users who are told of a few times a day have no row in the table, and others have one
+for every eight tellings.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _ERASURE: Final = load("erasure")
 
 
 def compact_sightings(cursor: Cursor, *, horizon: Stamp, after: Place, limit: int) -> tuple[int, Place | None]:
-    """Look at `limit` sightings behind `after`; return how many were taken, and where to go on (None: done)."""
-    user_id, stamp = after
+    """Look at `limit` lists behind `after`; return how many were taken, and where to go on (None: done)."""
+    user_id, last = after
     cursor.execute(
-        _ERASURE["compact_sightings"], {"horizon": horizon, "user_id": user_id, "stamp": stamp, "limit": limit}
+        _ERASURE["compact_sightings"], {"horizon": horizon, "user_id": user_id, "last": last, "limit": limit}
     )
     row = cursor.fetchone()
     return (row[0], (row[1], row[2])) if row else (0, None)

@@ -47,7 +47,7 @@ def family_of(cursor: Cursor, heads: Collection[str], joining: Collection[str]) 
             if key[0] != "s"
         )
     cursor.execute(_SIGHTINGS["sightings_of"], {"ids": family.ids})
-    family.told.extend(Seen(Stamp(stamp), id_) for id_, stamp in cursor)
+    family.told.extend(Seen(Stamp(stamp), id_) for id_, seen in cursor for stamp in seen.split())
     cursor.execute(_CHOICES["choices_of"], {"ids": family.ids})
     family.told.extend(Told(Stamp(stamp), id_, f"s.{set_id}", settings) for id_, set_id, stamp, settings in cursor)
     cursor.execute(_ENDINGS["endings_of"], {"ids": family.ids})

@@ -134,7 +134,7 @@ class PostgresStore:
         )
 
     def compact(self, *, now: int, limit: int = 1_000) -> int:
-        """Take away sightings that can decide nothing any more, `limit` a transaction; return how many."""
+        """Take away lists of sightings that can decide nothing any more, `limit` a transaction; return how many."""
         horizon, taken = edge(now - self._settling), 0
         after: Place | None = BEGINNING
         while after is not None:

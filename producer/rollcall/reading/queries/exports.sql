@@ -33,8 +33,9 @@ ORDER BY stamp
 
 -- name: sightings
 -- When the ids were told of.
-SELECT user_id AS id, stamp
+SELECT user_id AS id, listed.stamp
 FROM rollcall.sightings
+CROSS JOIN string_to_table(rtrim(seen), ' ') AS listed (stamp)
 WHERE user_id = ANY(CAST(:ids AS text[]))
 UNION
 SELECT id, listed.stamp

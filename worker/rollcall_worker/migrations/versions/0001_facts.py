@@ -30,8 +30,9 @@ CREATE INDEX users_family ON rollcall.users (family) WHERE family IS NOT NULL;
 
 CREATE TABLE rollcall.sightings (
     user_id text COLLATE "C",
-    stamp text COLLATE "C",
-    PRIMARY KEY (user_id, stamp)
+    last text COLLATE "C",
+    seen text COLLATE "C" NOT NULL,
+    PRIMARY KEY (user_id, last)
 );
 
 CREATE TABLE rollcall.choices (

@@ -27,11 +27,10 @@ FROM json_to_recordset(%(users)s::json) AS n (
 WHERE u.id = n.id;
 
 -- name: erase_sightings
--- Take the sightings of those who are gone.
+-- Take the sightings of those who are gone; what is left of an id that was used again goes into its row.
 DELETE FROM rollcall.sightings AS s
 USING json_to_recordset(%(gone)s::json) AS n (id text, until text)
 WHERE s.user_id = n.id
-    AND s.stamp < n.until
 RETURNING n.id;
 
 -- name: erase_choices
@@ -100,28 +99,27 @@ WHERE d.died_at < rollcall.moment(%(horizon)s)
     AND position(convert_to(n.quoted, 'UTF8') IN d.body) > 0;
 
 -- name: compact_sightings
--- Take sightings that can decide nothing any more: settled, of users whom no merge or delete names, neither their first
--- (which stands in `users`) nor their last.
+-- Take lists of sightings that can decide nothing any more: settled, of users whom no merge or delete names. Their first
+-- and their last stand in `users`.
 WITH old AS (
-    SELECT user_id, stamp
+    SELECT user_id, last
     FROM rollcall.sightings
-    WHERE (user_id, stamp) > (%(user_id)s, %(stamp)s)
-    ORDER BY user_id, stamp
+    WHERE (user_id, last) > (%(user_id)s, %(last)s)
+    ORDER BY user_id, last
     LIMIT %(limit)s
 ), gone AS (
     DELETE FROM rollcall.sightings AS s
     USING old, rollcall.users AS u
     WHERE s.user_id = old.user_id
-        AND s.stamp = old.stamp
+        AND s.last = old.last
         AND u.id = s.user_id
         AND u.family IS NULL
-        AND s.stamp < u.last
-        AND s.stamp < %(horizon)s
+        AND s.last < %(horizon)s
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM gone), last.user_id, last.stamp
-FROM old AS last
-ORDER BY last.user_id DESC, last.stamp DESC
+SELECT (SELECT count(*) FROM gone), final.user_id, final.last
+FROM old AS final
+ORDER BY final.user_id DESC, final.last DESC
 LIMIT 1;
 
 -- name: erase_left_behind

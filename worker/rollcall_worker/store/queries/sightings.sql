@@ -1,15 +1,17 @@
 -- name: move_sightings
--- Empty the lists of these users but for the newest, keeping in the table what may still decide something (see
+-- Move the lists of these users to the table but for the newest, without what can decide nothing any more (see
 -- compaction).
-WITH kept AS (
-    INSERT INTO rollcall.sightings (user_id, stamp)
-    SELECT u.id, listed.stamp
+WITH moved AS (
+    INSERT INTO rollcall.sightings AS s (user_id, last, seen)
+    SELECT u.id, max(listed.stamp), string_agg(listed.stamp || ' ', '')
     FROM rollcall.users AS u
     CROSS JOIN string_to_table(rtrim(u.seen), ' ') AS listed (stamp)
     WHERE u.id = ANY(%(ids)s)
         AND listed.stamp <> u.last
         AND (u.family IS NOT NULL OR listed.stamp >= %(horizon)s COLLATE "C")
-    ON CONFLICT DO NOTHING
+    GROUP BY u.id
+    ON CONFLICT (user_id, last) DO UPDATE SET
+        seen = s.seen || excluded.seen
 )
 UPDATE rollcall.users
 SET seen = CASE WHEN position(last IN seen) > 0 THEN last || ' ' ELSE '' END
@@ -17,6 +19,6 @@ WHERE id = ANY(%(ids)s);
 
 -- name: sightings_of
 -- When these users were told of, beside what their rows list.
-SELECT user_id, stamp
+SELECT user_id, seen
 FROM rollcall.sightings
 WHERE user_id = ANY(%(ids)s);
