@@ -91,8 +91,8 @@ def _batch(workload: Workload, known: int, users_a_job: int, users: int) -> Batc
 
 def _new_users(known: int, users: int, version: int) -> Iterator[Row]:
     for _ in range(users):
-        number = known + next(_new)
-        yield user_id(number), traits_of(number, version)
+        number = next(_new)
+        yield f"new{number:08}", traits_of(number, version)
 
 
 def _changed(known: int, users: int, version: int) -> Iterator[Row]:
