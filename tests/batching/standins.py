@@ -17,6 +17,7 @@ from kombu.transport.virtual.base import Message
 from rollcall_worker.app import app
 from rollcall_worker.batching import Ended
 from rollcall_worker.batching.strategy import gathering
+from rollcall_worker.showing import DeadLetter
 
 IDENTIFY = "rollcall.identify"
 _numbers = count()
@@ -54,7 +55,7 @@ class Submitted:
         self._options["accept_callback"](pid, time.monotonic())
         self._loop.run()
 
-    def end(self, said: Iterable[str] | None = None, unavailable: str | None = None) -> None:
+    def end(self, said: Iterable[str | DeadLetter] | None = None, unavailable: str | None = None) -> None:
         """The store has answered; by default all are applied."""
         self._options["callback"](Ended(["applied"] * len(self.messages) if said is None else [*said], unavailable))
         self._loop.run()

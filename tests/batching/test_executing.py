@@ -77,7 +77,7 @@ def test_jobs_of_a_batch_are_one_transaction_and_each_is_told_of(store: WatchedS
     ended = run(job(1), job(2), job(1), "not a job")
 
     assert ended is not None
-    assert ended.said == ["applied", "applied", "duplicate", "dead (malformed)"]
+    assert [repr(said) for said in ended.said] == ["'applied'", "'applied'", "'duplicate'", "DeadLetter('malformed')"]
     assert store.transactions == [4]
 
 

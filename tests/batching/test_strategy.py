@@ -12,6 +12,7 @@ from tests.batching.standins import IDENTIFY, Stage
 
 from rollcall_worker.app import app
 from rollcall_worker.batching.strategy import gathering
+from rollcall_worker.showing import DeadLetter
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,17 @@ def test_each_job_tells_of_itself_what_stock_tells(stage: Stage) -> None:
     results = {fields["uuid"]: fields["result"] for type_, fields in stage.events if type_ == "task-succeeded"}
     assert results == {one: "'applied'", two: "'duplicate'"}
     assert all(0 <= fields["runtime"] < 60 for type_, fields in stage.events if type_ == "task-succeeded")
+
+
+def test_a_dead_letter_is_acknowledged_and_told_of_as_a_failure(stage: Stage) -> None:
+    one, two = stage.receive("one", "two")
+    stage.batches[0].begin()
+    stage.batches[0].end(["applied", DeadLetter("malformed")])
+
+    assert stage.acknowledged == [one, two]
+    assert stage.told_of(two) == ["task-received", "task-started", "task-failed"]
+    (failed,) = [fields for type_, fields in stage.events if type_ == "task-failed"]
+    assert (failed["uuid"], failed["exception"]) == (two, "DeadLetter('malformed')")
 
 
 def test_inspect_shows_jobs_that_wait_as_reserved_and_those_of_a_batch_as_active(stage: Stage) -> None:
@@ -143,6 +155,7 @@ def test_while_the_store_is_away_jobs_are_held_and_shown_as_retried(stage: Stage
 
     assert stage.acknowledged == [one]
     assert stage.told_of(two) == ["task-received", "task-started", "task-retried"]
+    assert {fields["retries"] for type_, fields in stage.events if type_ == "task-retried"} == {1}
     assert stage.ordinary == []
     assert {request.id for request in state.reserved_requests} == {two}
     assert not state.active_requests

@@ -1,4 +1,6 @@
-"""What a worker says of the jobs in its hands when it is asked (`celery inspect active`, Flower's page of a worker)."""
+"""What a worker shows of its jobs: while they are in its hands (`celery inspect active`, Flower's page of a worker),
+and when one could not be applied.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,13 @@ from typing import Any, Final
 from celery.worker.request import Request as StockRequest
 
 REQUEST: Final = f"{__name__}:Request"
+
+
+class DeadLetter(Exception):
+    """How the task of a job ends that became a dead letter: as a failure, so that Flower shows it in red and counts it.
+
+    Says the letter's code and nothing of the job.
+    """
 
 
 class Request(StockRequest):  # type: ignore[misc]  # Celery ships no types

@@ -22,7 +22,7 @@ from rollcall_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_arg
 from rollcall_worker.consuming import BURY_TASK
 from rollcall_worker.letters import job_in
 from rollcall_worker.retrying import pause
-from rollcall_worker.showing import REQUEST
+from rollcall_worker.showing import REQUEST, DeadLetter
 from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
 
 TRANSACTION_USERS: Final = 1_000
@@ -48,8 +48,8 @@ def store() -> Store:
 def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
     """Apply the job that the message holds, its one argument; return how it ended, for those who watch.
 
-    A message that is no job becomes a dead letter. When the store cannot be reached the job is sent again for later;
-    until it is applied, it is never acknowledged without a successor.
+    A message that is no job becomes a dead letter, and the task ends with `DeadLetter`. When the store cannot be
+    reached the job is sent again for later; until it is applied, it is never acknowledged without a successor.
     """
     return _decide(task, Arrival.of(only_argument(args, kwargs)))
 
@@ -75,7 +75,11 @@ def _decide(task: Task[Any, Any], arrival: Arrival) -> str:
         except Reject:
             # the successor could not be sent: Celery would now drop the job
             raise Reject(error, requeue=True) from None
-    return _said(outcome)
+    match _said(outcome):
+        case DeadLetter() as letter:
+            raise letter
+        case said:
+            return said
 
 
 def apply_together(task: Task[Any, Any], jobs: Jobs) -> Ended:
@@ -83,7 +87,7 @@ def apply_together(task: Task[Any, Any], jobs: Jobs) -> Ended:
 
     When the store cannot be reached, or `BATCH_SECONDS` are over, tells how the jobs of the transactions before ended.
     """
-    said: list[str] = []
+    said: list[str | DeadLetter] = []
     end = time.monotonic() + BATCH_SECONDS
     for arrivals in _transactions(map(Arrival.of, jobs)):
         try:
@@ -121,11 +125,11 @@ def _users_named(arrival: Arrival) -> int:
             return 1
 
 
-def _said(outcome: Outcome) -> str:
-    said = f"{outcome.state} ({outcome.code})" if outcome.code else str(outcome.state)
+def _said(outcome: Outcome) -> str | DeadLetter:
     if outcome.state is State.DEAD:
-        logger.warning("%s %s: %s", outcome.kind or "job", outcome.job_id, said)
-    return said
+        logger.warning("%s %s: dead (%s)", outcome.kind or "job", outcome.job_id, outcome.code)
+        return DeadLetter(outcome.code)
+    return str(outcome.state)
 
 
 def _now() -> int:
@@ -134,7 +138,15 @@ def _now() -> int:
 
 for _name in TASKS.values():
     # no limit to the retries: when they end, Celery drops the job. (`retry(max_retries=None)` means this task's limit.)
-    app.task(bind=True, name=_name, typing=False, max_retries=None, Strategy=STRATEGY, Request=REQUEST)(apply)
+    app.task(
+        bind=True,
+        name=_name,
+        typing=False,
+        max_retries=None,
+        throws=(DeadLetter,),  # expected: Celery would write a traceback into the log
+        Strategy=STRATEGY,
+        Request=REQUEST,
+    )(apply)
 
 app.task(bind=True, name=BATCH_TASK, typing=False)(apply_together)
-app.task(bind=True, name=BURY_TASK, typing=False, max_retries=None, Request=REQUEST)(bury)
+app.task(bind=True, name=BURY_TASK, typing=False, max_retries=None, throws=(DeadLetter,), Request=REQUEST)(bury)

@@ -38,8 +38,9 @@ _CHECK_EVERY: Final = 1.0
 _FLOWER_PORT: Final = 5555
 _FLOWER_TASKS: Final = 10_000
 """How many tasks Flower remembers; its own default of 100,000 takes a quarter of a gigabyte."""
-_FLOWER_COLUMNS: Final = "name,args,state,result,received,runtime,worker,uuid"
-"""By default Flower shows neither what a job was about nor how it ended; ours say both without personal data."""
+_FLOWER_COLUMNS: Final = "name,args,state,result,runtime,retries,exception,received,worker,uuid"
+"""By default Flower shows neither what a job was about nor how it ended, or why it did not; ours say all that without
+personal data."""
 _WORKERS: Final[Mapping[str, tuple[str, int]]] = {"live": (LIVE, 2), "bulk": (BULK, 1)}
 """Queues and threads of each sort of worker.
 

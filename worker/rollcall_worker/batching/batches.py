@@ -21,6 +21,7 @@ from kombu.utils.uuid import uuid
 from rollcall_worker.batching.events import GroupedEvents
 from rollcall_worker.batching.executing import Ended, Jobs, execute
 from rollcall_worker.batching.gathering import Gatherer, Waiting
+from rollcall_worker.showing import DeadLetter
 
 logger = get_logger(__name__)
 
@@ -124,13 +125,17 @@ class Batches:
                 _waits_again(job.request)
             self._line.put_back(held)
 
-    def _finish(self, request: Any, said: str) -> None:
+    def _finish(self, request: Any, said: str | DeadLetter) -> None:
         state.task_ready(request)
         if not request.acknowledged:
             request.message.ack_log_error(logger, self._consumer.connection_errors)
             request.acknowledged = True
         if not request._already_revoked:
-            request.send_event("task-succeeded", result=repr(said), runtime=time.time() - (request.time_start or 0))
+            runtime = time.time() - (request.time_start or 0)
+            if isinstance(said, DeadLetter):
+                request.send_event("task-failed", exception=repr(said), traceback=None, runtime=runtime)
+            else:
+                request.send_event("task-succeeded", result=repr(said), runtime=runtime)
         logger.debug("%s[%s]: %s", request.name, request.id, said)
 
     def _hold(self, jobs: Sequence[Waiting], reason: str) -> None:
@@ -138,7 +143,10 @@ class Batches:
         logger.warning("%d jobs: %s; trying again in %.1f s", len(jobs), reason, seconds)
         for job in jobs:
             _waits_again(job.request)
-            job.request.send_event("task-retried", exception=f"Unavailable({reason!r})", traceback=None)
+            job.put_off += 1
+            job.request.send_event(
+                "task-retried", exception=f"Unavailable({reason!r})", traceback=None, retries=job.put_off
+            )
         self._keep()
 
     def _keep(self) -> None:

@@ -14,6 +14,8 @@ from celery import current_app
 from celery.app.trace import trace_task
 from celery.utils.log import get_logger
 
+from rollcall_worker.showing import DeadLetter
+
 logger = get_logger(__name__)
 
 
@@ -39,7 +41,7 @@ class Ended:
     a store, why that is.
     """
 
-    said: list[str]
+    said: list[str | DeadLetter]
     unavailable: str | None = None
 
     def __repr__(self) -> str:

@@ -35,13 +35,14 @@ LONGEST_HOLD_SECONDS: Final = 5.0
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A job that waits to be applied: Celery's request, and what its message holds."""
+    """A job that waits to be applied: Celery's request, what its message holds, and how often it was put off."""
 
     request: Any
     message: object
     size: int
     alone: bool = False
     suspect: bool = False
+    put_off: int = 0
 
 
 class Gatherer:
