@@ -1,0 +1,49 @@
+"""All that `rollcall up` starts, watched in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+from tests.dashboard.browser import Tasks, browser, chromium
+from tests.dashboard.playing import PUT_OFF_SECONDS
+
+from rollcall import Rollcall
+from rollcall.local.stack import LocalStack
+
+
+@pytest.fixture(scope="module")
+def chromium_browser() -> Iterator[Browser]:
+    if chromium() is None:
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stack(chromium_browser: Browser, database_url: str, broker_url: str) -> Iterator[LocalStack]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROLLCALL_LOCK_SECONDS", str(PUT_OFF_SECONDS))
+        with LocalStack(database_url=database_url, broker_url=broker_url) as stack:
+            yield stack
+
+
+@pytest.fixture(scope="module")
+def rc(stack: LocalStack) -> Iterator[Rollcall]:
+    with Rollcall(database_url=stack.database_url, broker_url=stack.broker_url) as rc:
+        yield rc
+
+
+@pytest.fixture
+def page(chromium_browser: Browser) -> Iterator[Page]:
+    with chromium_browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        yield page
+
+
+@pytest.fixture
+def tasks(page: Page, stack: LocalStack) -> Tasks:
+    assert stack.flower_url
+    return Tasks(page, stack.flower_url)

@@ -1,0 +1,152 @@
+"""What a person sees of jobs in Flower, in a real browser: what each was, how it ended, and nothing about anybody."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page
+from tests.acceptance.conftest import until
+from tests.dashboard.browser import Row, Tasks
+from tests.dashboard.playing import ANN, GUEST, MARK, Hindered, play, send_what_dies
+
+from rollcall import Rollcall
+from rollcall.local.stack import LocalStack
+from rollcall_shared.summaries import alias
+
+GREEN, RED, YELLOW = "rgb(25, 135, 84)", "rgb(220, 53, 69)", "rgb(255, 193, 7)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def played(rc: Rollcall, stack: LocalStack) -> None:
+    play(rc)
+    send_what_dies(rc, stack.broker_url)
+
+
+def ended(tasks: Tasks, *job_ids: str) -> dict[str, Row]:
+    """The lines, once these jobs have come to their end: events are a moment late."""
+    rows: dict[str, Row] = {}
+
+    def have_ended() -> bool:
+        rows.clear()
+        rows.update(tasks.open())
+        return all(rows.get(id_, {}).get("STATE") in ("SUCCESS", "FAILURE") for id_ in job_ids)
+
+    until(have_ended, what=f"Flower seeing the end of {job_ids}")
+    return rows
+
+
+SUMMARIES = {
+    "cart-1": ("rollcall.identify", f"{alias(GUEST)} {{cart}}"),
+    "import-1": ("rollcall.bulk_identify", "80 users"),
+    "wishes-1": ("rollcall.set_preferences", f"{alias(ANN)} one preference set"),
+    "device-1": ("rollcall.set_channel_data", f"{alias(ANN)} one channel"),
+    "welcome-1": ("rollcall.trigger", "workflow welcome: 2 recipients, 1 inline"),
+    "login-1": ("rollcall.merge", f"{alias(ANN)} <- {alias(GUEST)}"),
+    "goodbye-1": ("rollcall.delete", alias(f"{MARK}-7")),
+}
+
+
+def test_each_job_is_a_line_that_says_what_it_was_and_whom_it_concerned(tasks: Tasks) -> None:
+    rows = ended(tasks, *SUMMARIES)
+
+    assert {id_: (rows[id_]["NAME"], rows[id_]["ARGS"]) for id_ in SUMMARIES} == SUMMARIES
+
+
+def test_each_line_says_when_where_and_for_how_long(tasks: Tasks) -> None:
+    rows = ended(tasks, *SUMMARIES)
+
+    for row in map(rows.__getitem__, SUMMARIES):
+        assert row["RUNTIME"].endswith(("ms", "s"))
+        assert row["RECEIVED"].startswith("20")
+        assert row["WORKER"].startswith("bulk-1" if "bulk" in row["NAME"] else "live-1")
+
+
+def test_a_job_that_was_applied_is_green_and_says_so(tasks: Tasks) -> None:
+    row = ended(tasks, "welcome-1")["welcome-1"]
+
+    assert (row["STATE"], row["RESULT"], row["EXCEPTION"]) == ("SUCCESS", "'applied'", "")
+    assert tasks.colour("welcome-1") == GREEN
+
+
+def test_a_job_that_was_sent_again_is_told_from_one_that_was_applied(tasks: Tasks) -> None:
+    until(lambda: ended(tasks, "again-1")["again-1"]["RESULT"] == "'duplicate'", what="the duplicate")
+
+
+def test_dead_letters_are_red_say_why_and_can_be_looked_for(tasks: Tasks) -> None:
+    ended(tasks, "tomorrow-1")
+
+    failed = tasks.press("Failed")
+
+    assert {row["NAME"]: row["EXCEPTION"] for row in failed.values()} == {
+        "rollcall.identify": "DeadLetter('unknown_version')",
+        "rollcall.bury": "DeadLetter('malformed')",
+    }
+    assert {row["STATE"] for row in failed.values()} == {"FAILURE"}
+    assert {tasks.colour(id_) for id_ in failed} == {RED}
+
+
+def test_a_dead_letter_under_the_id_of_a_job_that_was_applied_is_told_in_its_line(tasks: Tasks) -> None:
+    row = ended(tasks, "sign-up-1")["sign-up-1"]
+
+    assert (row["STATE"], row["EXCEPTION"]) == ("SUCCESS", "DeadLetter('id_reused')")
+
+
+def test_a_job_that_is_tried_again_is_yellow_meanwhile_and_afterwards_says_how_often(
+    tasks: Tasks, rc: Rollcall, stack: LocalStack
+) -> None:
+    with Hindered(stack.database_url):
+        job = rc.users.identify(ANN, {"plan": MARK}, job_id="hindered-1")
+        until(lambda: tasks.open().get(job.id, {}).get("STATE") == "RETRY", what="Flower seeing it wait")
+        assert "another transaction holds a lock" in tasks.rows()[job.id]["EXCEPTION"]
+        assert tasks.colour(job.id) == YELLOW
+    job.wait(30)
+
+    row = ended(tasks, job.id)[job.id]
+    assert row["RESULT"] == "'applied'"
+    assert int(row["RETRIES"]) >= 1
+
+
+def test_jobs_that_were_applied_together_are_lines_of_their_own(tasks: Tasks, rc: Rollcall, stack: LocalStack) -> None:
+    ids = [f"together-{n}" for n in range(40)]
+    with Hindered(stack.database_url):
+        jobs = [rc.users.identify(f"{MARK}-{id_}", {"plan": MARK}, job_id=id_) for id_ in ids]
+    for job in jobs:
+        job.wait(30)
+
+    rows = ended(tasks, *ids)
+
+    assert {rows[id_]["RESULT"] for id_ in ids} == {"'applied'"}
+    assert "rollcall.batch" not in {row["NAME"] for row in rows.values()}
+
+
+def test_a_job_is_found_by_its_id_and_has_a_page(tasks: Tasks, page: Page) -> None:
+    ended(tasks, "login-1")
+    tasks.search("login-1")
+
+    page.get_by_role("link", name="login-1").click()
+
+    details = page.get_by_label("Task details").inner_text()
+    for said in ("rollcall.merge", "login-1", f"{alias(ANN)} <- {alias(GUEST)}", "SUCCESS", "applied"):
+        assert said in details
+
+
+def test_the_workers_are_there_with_what_they_did(page: Page, stack: LocalStack) -> None:
+    page.goto(f"{stack.flower_url}/workers")
+
+    page.locator("#workers-failed").filter(has_text="3").wait_for()
+    table = page.locator("#workers-table").inner_text()
+    assert table.replace("\n", "").count("-1.") == 2  # live-1, bulk-1
+    assert table.count("Online") == 2
+
+
+def test_nothing_of_anybody_is_on_any_page(tasks: Tasks, page: Page, stack: LocalStack) -> None:
+    jobs = ended(tasks, "sign-up-1", "welcome-1", "login-1", "tomorrow-1")
+    seen = {"tasks": page.content()}
+    workers = {row["WORKER"] for row in jobs.values()}
+    jobs = {id_: row for id_, row in jobs.items() if not id_.startswith("together-")}  # all alike
+
+    for path in ("workers", "broker", *(f"worker/{name}" for name in workers), *(f"task/{id_}" for id_ in jobs)):
+        page.goto(f"{stack.flower_url}/{path}", wait_until="domcontentloaded")
+        seen[path] = page.content()
+
+    assert [path for path, text in seen.items() if MARK in text] == []
+    assert {"broker", "task/sign-up-1", "task/tomorrow-1"} < seen.keys()

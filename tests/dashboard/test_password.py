@@ -1,0 +1,76 @@
+"""Flower as docker-compose.yml starts it: who does not know the password sees nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Error
+from tests.acceptance.conftest import until
+from tests.dashboard.browser import Tasks
+
+from rollcall.local import processes
+from rollcall.local.ports import LOOPBACK, free_port
+from rollcall.local.stack import _is_healthy
+
+COMPOSE: Final = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
+FLOWER: Final[dict[str, Any]] = COMPOSE["services"]["flower"]
+USER, PASSWORD = "reader", "correct-horse"
+
+
+@pytest.fixture(scope="module")
+def flower(broker_url: str, chromium_browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its URL. The command is that of the file, but for where it listens; no worker is needed."""
+    assert {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"} <= FLOWER["environment"].keys()
+    port, folder = free_port(), tmp_path_factory.mktemp("flower")
+    options = [option for option in FLOWER["command"][1:] if not option.startswith(("--address", "--port"))]
+    flower = processes.spawn(
+        [sys.executable, "-m", "celery", *options, f"--address={LOOPBACK}", f"--port={port}"],
+        log=folder / "flower.log",
+        env={**os.environ, "CELERY_BROKER_URL": broker_url, "FLOWER_BASIC_AUTH": f"{USER}:{PASSWORD}"},
+    )
+    try:
+        until(lambda: _is_healthy(f"http://{LOOPBACK}:{port}"), what="Flower")
+        yield f"http://{LOOPBACK}:{port}"
+    finally:
+        processes.stop(flower)
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/workers", "/task/some-id", "/api/tasks"])
+@pytest.mark.parametrize("password", [None, "wrong"])
+def test_without_the_password_nothing_is_shown(
+    chromium_browser: Browser, flower: str, path: str, password: str | None
+) -> None:
+    credentials = {"username": USER, "password": password} if password else None
+    with chromium_browser.new_context(http_credentials=credentials) as context:  # type: ignore[arg-type]
+        page, answers = context.new_page(), list[int]()
+        page.on("response", lambda answer: answers.append(answer.status))
+
+        with suppress(Error):  # a browser with nobody to ask gives up
+            page.goto(f"{flower}{path}")
+
+        assert set(answers) == {401}
+        assert page.locator("table").count() == 0
+
+
+def test_a_browser_is_told_to_ask_for_it(chromium_browser: Browser, flower: str) -> None:
+    with chromium_browser.new_context() as context:
+        answer = context.request.get(f"{flower}/tasks")
+
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith("Basic")
+
+
+def test_with_the_password_the_page_is_there(chromium_browser: Browser, flower: str) -> None:
+    credentials = {"username": USER, "password": PASSWORD}
+    with chromium_browser.new_context(http_credentials=credentials) as context:  # type: ignore[arg-type]
+        tasks = Tasks(context.new_page(), flower)
+
+        assert tasks.open() == {}
+        assert "No tasks" in tasks.page.inner_text("#tasks-table")
