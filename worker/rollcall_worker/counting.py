@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
 from rollcall_shared.errors import Unavailable
 from rollcall_shared.jobs import KINDS
+from rollcall_worker.retrying import Hindrance
 from rollcall_worker.store import Arrival, Outcome, Store
 
 _BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -30,6 +31,13 @@ class Counting:
         self._again = Counter(
             "rollcall_jobs_tried_again",
             "Times a job was put off because Postgres was not available.",
+            registry=registry,
+        )
+        self._hindered = Counter(
+            "rollcall_transactions_hindered",
+            "Times other transactions were in the way: a deadlock or a family not held yet, and it was run again; a"
+            " lock that was not to be had in time (timeout).",
+            ["by"],
             registry=registry,
         )
         self._batch = Histogram("rollcall_batch_jobs", "Jobs in one transaction.", buckets=_BATCHES, registry=registry)
@@ -61,6 +69,10 @@ class Counting:
     def put_off(self, jobs: int) -> None:
         """Jobs were not applied, and will be tried again."""
         self._again.inc(jobs)
+
+    def hindered(self, by: Hindrance) -> None:
+        """Another transaction was in the way."""
+        self._hindered.labels(by=by.value).inc()
 
     def turned(self, duty: str, seconds: float) -> None:
         """A duty had its turn."""

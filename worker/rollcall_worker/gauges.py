@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from rollcall_shared.settings import Settings
-from rollcall_shared.standing import Backlog, Queues, find_backlog, find_queues
+from rollcall_shared.standing import Backlog, LockWaits, Queues, find_backlog, find_lock_waits, find_queues
 from rollcall_worker.store.connecting import libpq_url
 
 _CONNECT_SECONDS: Final = 3
@@ -37,15 +37,17 @@ class Gauges(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """See prometheus_client."""
         with self._lock:
-            queues, backlog = self._queues(), self._backlog()
+            queues, database = self._queues(), self._database()
         up = GaugeMetricFamily("rollcall_server_up", "Whether the server answers.", labels=["server"])
         up.add_metric(["redis"], queues is not None)
-        up.add_metric(["postgres"], backlog is not None)
+        up.add_metric(["postgres"], database is not None)
         yield up
         if queues is not None:
             yield from _of_queues(queues)
-        if backlog is not None:
+        if database is not None:
+            backlog, waits = database
             yield from _of_backlog(backlog)
+            yield from _of_lock_waits(waits)
 
     def _queues(self) -> Queues | None:
         from rollcall_worker.app import app
@@ -64,7 +66,7 @@ class Gauges(Collector):
         except (RedisError, KombuError, OSError):
             return None
 
-    def _backlog(self) -> Backlog | None:
+    def _database(self) -> tuple[Backlog, LockWaits] | None:
         try:
             with psycopg.connect(
                 libpq_url(self._settings.need_database_url()),
@@ -73,7 +75,8 @@ class Gauges(Collector):
                 application_name="rollcall metrics",
             ) as connection:
                 connection.execute(f"SET statement_timeout = {_ANSWER_MILLISECONDS}")
-                return find_backlog(connection, now=time.time_ns() // 1_000, settling=self._settings.settling)
+                waits = find_lock_waits(connection)
+                return find_backlog(connection, now=time.time_ns() // 1_000, settling=self._settings.settling), waits
         except psycopg.Error:
             return None
 
@@ -100,6 +103,11 @@ def _of_backlog(found: Backlog) -> Iterator[GaugeMetricFamily]:
         letters.add_metric([letter.code], letter.count)
     yield letters
     yield _one("rollcall_erasures_overdue", "Deletes whose users should have been erased.", found.unerased)
+
+
+def _of_lock_waits(found: LockWaits) -> Iterator[GaugeMetricFamily]:
+    yield _one("rollcall_lock_waits", "Transactions on our tables that wait for a lock now.", found.transactions)
+    yield _one("rollcall_lock_waits_oldest_seconds", "How long the first of them has waited.", found.oldest)
 
 
 def _one(name: str, said: str, value: float) -> GaugeMetricFamily:

@@ -35,6 +35,16 @@ class Fault(Enum):
     JOBS = auto()
 
 
+class Hindrance(Enum):
+    """How other transactions were in the way of one."""
+
+    DEADLOCK = "deadlock"
+    FAMILY = "family"
+    """A user turned out to belong to a family that was not locked."""
+    TIMEOUT = "timeout"
+    """They kept a lock for too long."""
+
+
 _ANOTHERS: Final = (errors.DeadlockDetected, errors.SerializationFailure)
 _UNSTORABLE: Final = (psycopg.DataError, errors.ProgramLimitExceeded)
 

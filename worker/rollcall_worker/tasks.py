@@ -37,12 +37,11 @@ logger = get_task_logger(__name__)
 def store() -> Store:
     """This process's store; made when first needed, so that it is never shared across a fork."""
     settings = Settings.from_env()
-    store = PostgresStore.from_settings(settings)
     if not settings.metrics_port:
-        return store
+        return PostgresStore.from_settings(settings)
     from rollcall_worker.counting import CountedStore, counting
 
-    return CountedStore(store, counting())
+    return CountedStore(PostgresStore.from_settings(settings, counting().hindered), counting())
 
 
 def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:

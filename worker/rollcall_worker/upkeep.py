@@ -130,8 +130,13 @@ def main() -> int:
         signal.signal(number, lambda *_: stopped.set())
     try:
         settings = Settings.from_env()
-        store = PostgresStore.from_settings(settings)
-        watching = Watching(counting=_counting(settings))
+        counting = _counting(settings)
+        store = (
+            PostgresStore.from_settings(settings, counting.hindered)
+            if counting
+            else PostgresStore.from_settings(settings)
+        )
+        watching = Watching(counting=counting)
     except RollcallError as error:
         print(f"rollcall: {error}", file=sys.stderr)
         return 1

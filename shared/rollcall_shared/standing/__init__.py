@@ -1,6 +1,18 @@
 """How Rollcall stands: what waits in Redis, and what waits in Postgres. For `rollcall doctor`, and for metrics."""
 
 from rollcall_shared.standing.backlog import Backlog, Letters, find_backlog
+from rollcall_shared.standing.locks import LockWaits, find_lock_waits
 from rollcall_shared.standing.queues import VISIBILITY_SECONDS, Held, Queue, Queues, find_queues
 
-__all__ = ["VISIBILITY_SECONDS", "Backlog", "Held", "Letters", "Queue", "Queues", "find_backlog", "find_queues"]
+__all__ = [
+    "VISIBILITY_SECONDS",
+    "Backlog",
+    "Held",
+    "Letters",
+    "LockWaits",
+    "Queue",
+    "Queues",
+    "find_backlog",
+    "find_lock_waits",
+    "find_queues",
+]

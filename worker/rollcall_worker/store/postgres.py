@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -14,7 +14,7 @@ from rollcall_shared.jobs import Job
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import Stamp, edge
 from rollcall_worker.fold import pieces_of
-from rollcall_worker.retrying import is_unstorable
+from rollcall_worker.retrying import Hindrance, is_unstorable
 from rollcall_worker.store.arrivals import Arrival, Outcome
 from rollcall_worker.store.compacting import BEGINNING, Place, compact_sightings
 from rollcall_worker.store.deferring import Due, give_up, release, take_due
@@ -46,8 +46,11 @@ class PostgresStore:
         erasure_key: str = "rollcall",
         lock_timeout: timedelta = timedelta(seconds=5),
         statement_timeout: timedelta = timedelta(seconds=30),
+        hindered: Callable[[Hindrance], None] = lambda by: None,
     ) -> None:
-        self._transactions = Transactions(database_url, lock=lock_timeout, statement=statement_timeout)
+        self._transactions = Transactions(
+            database_url, lock=lock_timeout, statement=statement_timeout, hindered=hindered
+        )
         self._history = history // _MICROSECOND
         self._future = future // _MICROSECOND
         self._settling = settling // _MICROSECOND
@@ -56,8 +59,10 @@ class PostgresStore:
         self._erasure_key = erasure_key
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> PostgresStore:
-        """The store that the settings describe."""
+    def from_settings(
+        cls, settings: Settings, hindered: Callable[[Hindrance], None] = lambda by: None
+    ) -> PostgresStore:
+        """The store that the settings describe; `hindered` is told when other transactions are in its way."""
         return cls(
             settings.need_database_url(),
             history=settings.history,
@@ -68,6 +73,7 @@ class PostgresStore:
             erasure_key=settings.erasure_key,
             lock_timeout=settings.lock_timeout,
             statement_timeout=settings.statement_timeout,
+            hindered=hindered,
         )
 
     def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:

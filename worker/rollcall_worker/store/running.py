@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TypeVar
 
-from psycopg import Cursor
+from psycopg import Cursor, errors
 
 from rollcall_shared.errors import Unavailable
-from rollcall_worker.retrying import ATTEMPTS, Fault, fault_of, pause_between_attempts, told
+from rollcall_worker.retrying import ATTEMPTS, Fault, Hindrance, fault_of, pause_between_attempts, told
 from rollcall_worker.store.connecting import Connections
 from rollcall_worker.store.transaction import FamiliesNotHeld
 
@@ -21,8 +21,18 @@ T = TypeVar("T")
 class Transactions:
     """Transactions on one database. Threads may share it; each has a connection of its own."""
 
-    def __init__(self, database_url: str, *, lock: timedelta, statement: timedelta) -> None:
-        """Prepare to connect. `lock` and `statement` bound the time that one lock and one statement may take."""
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        lock: timedelta,
+        statement: timedelta,
+        hindered: Callable[[Hindrance], None] = lambda by: None,
+    ) -> None:
+        """Prepare to connect. `lock` and `statement` bound the time that one lock and one statement may take;
+        `hindered` is told when others are in the way.
+        """
+        self._hindered = hindered
         self._connections = Connections(database_url, lock=lock, statement=statement)
 
     def run(self, work: Callable[[Cursor, frozenset[str]], T]) -> T:
@@ -39,13 +49,17 @@ class Transactions:
                 with self._transaction() as cursor:
                     return work(cursor, heads)
             except FamiliesNotHeld as found:
+                self._hindered(Hindrance.FAMILY)
                 heads = found.heads
             except Exception as error:
                 match fault_of(error):
                     case Fault.ANOTHERS:
+                        self._hindered(Hindrance.DEADLOCK)
                         heads = frozenset()
                         time.sleep(pause_between_attempts(attempt))
                     case Fault.INFRASTRUCTURES:
+                        if isinstance(error, errors.LockNotAvailable):
+                            self._hindered(Hindrance.TIMEOUT)
                         raise Unavailable(told(error)) from error
                     case Fault.JOBS:
                         raise

@@ -1,0 +1,103 @@
+"""Who waits for locks in Postgres, and how often others were in the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+from psycopg import errors
+from tests.acceptance.conftest import until
+from tests.support.builders import day, identify
+
+from rollcall_shared.codec import encode
+from rollcall_shared.errors import Unavailable
+from rollcall_shared.standing import find_lock_waits
+from rollcall_worker.retrying import Hindrance
+from rollcall_worker.store import Arrival, PostgresStore
+from rollcall_worker.store.running import Transactions
+from rollcall_worker.store.transaction import FamiliesNotHeld
+
+
+@pytest.fixture
+def looking(database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def hindered_by(database_url: str, *found: Exception) -> list[Hindrance]:
+    """What is told when these come up, one an attempt."""
+    told: list[Hindrance] = []
+    second = timedelta(seconds=1)
+    attempts = iter(found)
+
+    def work(cursor: object, heads: frozenset[str]) -> None:
+        if (error := next(attempts, None)) is not None:
+            raise error
+
+    Transactions(database_url, lock=second, statement=second, hindered=told.append).run(work)
+    return told
+
+
+def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
+    database_url: str, looking: psycopg.Connection
+) -> None:
+    told: list[Hindrance] = []
+    arrival = Arrival.of(encode(identify("ann", at=1, job="job-1")))
+    store = PostgresStore(database_url, lock_timeout=timedelta(seconds=1), hindered=told.append)
+    store.apply([arrival], now=day(3))
+    later = Arrival.of(encode(identify("ann", at=2, job="job-2", plan="pro")))
+    failures: list[Exception] = []
+
+    def apply() -> None:
+        try:
+            store.apply([later], now=day(3))
+        except Unavailable as error:
+            failures.append(error)
+
+    with psycopg.connect(database_url) as other:
+        other.execute("UPDATE rollcall.users SET id = id")
+        waiting = threading.Thread(target=apply)
+        waiting.start()
+        until(lambda: find_lock_waits(looking).transactions == 1, what="the wait", within=10)
+        until(lambda: find_lock_waits(looking).oldest > 0.1, what="its length", within=10)
+        waiting.join(10)
+
+    assert len(failures) == 1
+    assert told == [Hindrance.TIMEOUT]
+    assert find_lock_waits(looking).transactions == 0
+
+
+def test_those_who_wait_for_tables_of_the_application_are_not_ours(
+    database_url: str, looking: psycopg.Connection
+) -> None:
+    looking.execute("CREATE TABLE accounts (id int)")
+    with psycopg.connect(database_url) as holder, psycopg.connect(database_url) as other:
+        holder.execute("LOCK TABLE accounts")
+
+        def wait() -> None:
+            with pytest.raises(errors.QueryCanceled):
+                other.execute("SELECT FROM accounts")
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        until(
+            lambda: looking.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount == 1, what="waiting", within=10
+        )
+        found = find_lock_waits(looking)
+        looking.execute("SELECT pg_cancel_backend(%s)", [other.info.backend_pid])
+        waiting.join(10)
+
+    assert (found.transactions, found.oldest) == (0, 0)
+
+
+def test_each_way_of_being_hindered_is_told(database_url: str) -> None:
+    found = (errors.DeadlockDetected(), FamiliesNotHeld(["ann"]), errors.SerializationFailure())
+
+    assert hindered_by(database_url, *found) == [Hindrance.DEADLOCK, Hindrance.FAMILY, Hindrance.DEADLOCK]
+
+
+def test_who_is_not_hindered_tells_nothing(database_url: str) -> None:
+    assert hindered_by(database_url) == []
