@@ -19,6 +19,9 @@ class Arguments:
     """What was asked for."""
 
     seed: int
+    seeds: tuple[int, ...]
+    """To be run one after the other; none for `seed` alone."""
+    keep_going: bool
     jobs: int
     seconds: float
     every: float
@@ -40,6 +43,10 @@ def parse(arguments: Sequence[str]) -> Arguments:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same jobs and faults (1)")
+    parser.add_argument(
+        "--seeds", metavar="N|A-B", help="so many seeds from --seed on, or these, one after the other, and their sum"
+    )
+    parser.add_argument("--keep-going", action="store_true", help="with --seeds: do not end at the first that fails")
     parser.add_argument("--jobs", type=int, default=10_000, help="distinct jobs, each sent 1.5 times (10,000)")
     parser.add_argument("--minutes", type=float, default=1.0, help="time over which they are sent (1)")
     parser.add_argument("--every", type=float, default=1.5, metavar="SECONDS", help="between two faults (1.5)")
@@ -56,8 +63,14 @@ def parse(arguments: Sequence[str]) -> Arguments:
         parser.error(f"no such kind of fault: {', '.join(sorted(unknown))}")
     if given.jobs < 1 or given.minutes <= 0 or given.every <= 0:
         parser.error("jobs, minutes and seconds must be more than 0")
+    try:
+        seeds = _seeds(given.seeds, given.seed) if given.seeds else ()
+    except ValueError:
+        parser.error(f"seeds are a number of them, or a first and a last such as 1-20: {given.seeds}")
     return Arguments(
         seed=given.seed,
+        seeds=seeds,
+        keep_going=given.keep_going,
         jobs=given.jobs,
         seconds=given.minutes * 60,
         every=given.every,
@@ -67,3 +80,11 @@ def parse(arguments: Sequence[str]) -> Arguments:
         as_json=given.json,
         logs=given.logs,
     )
+
+
+def _seeds(said: str, first: int) -> tuple[int, ...]:
+    start, is_range, end = said.partition("-")
+    seeds = range(int(start), int(end) + 1) if is_range else range(first, first + int(start))
+    if not seeds:
+        raise ValueError(said)
+    return tuple(seeds)

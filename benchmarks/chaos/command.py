@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from benchmarks.chaos.crew import Crew
 from benchmarks.chaos.plan import Act, make_plan
 from benchmarks.chaos.run import Run, run
 from benchmarks.chaos.schedule import Fault
+from benchmarks.chaos.series import Series
 from benchmarks.chaos.stage import Stage
 from benchmarks.chaos.verdict import judge
 from rich.console import Console
@@ -31,26 +34,56 @@ _err = Console(stderr=True)
 def main(given: Sequence[str] | None = None) -> int:
     """Run, judge, and show. 0: equal, and no promise broken; 1: not."""
     arguments = parse(sys.argv[1:] if given is None else given)
-    folder = arguments.logs or Path(tempfile.mkdtemp(prefix="rollcall-chaos-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    good = False
+    series = Series()
     try:
         with stopping_on_signals() as stopping:
-            good = _run(arguments, folder, stopping)
+            for seed in arguments.seeds or (arguments.seed,):
+                _once(replace(arguments, seed=seed), series, stopping)
+                if not (series.is_good or arguments.keep_going):
+                    break
     except Stopped as stopped:
         _say("stopped")
         return stopped.exit_code
+    finally:
+        if arguments.seeds:
+            series.show(_console(arguments))
+            if arguments.as_json:
+                print(json.dumps(series.figures()), flush=True)
+    return 0 if series.is_good else 1
+
+
+def _once(arguments: Arguments, series: Series, stopping: Stopping) -> None:
+    """Run one seed, and keep what was written meanwhile unless all is well."""
+    if arguments.logs is None:
+        folder = Path(tempfile.mkdtemp(prefix="rollcall-chaos-"))
+    else:
+        folder = arguments.logs / str(arguments.seed) if arguments.seeds else arguments.logs
+        folder.mkdir(parents=True, exist_ok=True)
+    good = False
+    try:
+        done = _run(arguments, folder, stopping)
+        verdict = judge(done.evidence)
+        good = report.is_good(done, verdict)
+        found = report.figures(done, verdict)
+        report.show(done, verdict, _console(arguments))
+        series.add(arguments.seed, found)
+        if arguments.as_json and not arguments.seeds:
+            print(json.dumps(found), flush=True)
     except ServerFailed as error:
         _err.print(f"[bold red]chaos:[/] {escape(str(error))}", highlight=False)
+        series.add(arguments.seed, None)
     finally:
         if good and arguments.logs is None:
             shutil.rmtree(folder)
         else:
             _say(f"plans, journals and logs are in {folder}")
-    return 0 if good else 1
 
 
-def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> bool:
+def _console(arguments: Arguments) -> Console:
+    return Console(stderr=arguments.as_json, width=None if _err.is_terminal else 150)
+
+
+def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> Run:
     _say(
         f"seed {arguments.seed}: {arguments.jobs} jobs over {arguments.seconds:.0f} s, {arguments.transport} transport"
     )
@@ -66,18 +99,9 @@ def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> bool:
         transport = {} if arguments.transport == OWN else {"ROLLCALL_TRANSPORT": arguments.transport}
         crew = Crew(lambda name: stage.environment(name) | transport, stage.servers.broker_url, folder)
         try:
-            done = run(stage, crew, lambda begin: plan(begin=begin), watching, within=arguments.within)
+            return run(stage, crew, lambda begin: plan(begin=begin), watching, within=arguments.within)
         finally:
             crew.stop()
-    return _show(done, arguments)
-
-
-def _show(done: Run, arguments: Arguments) -> bool:
-    verdict = judge(done.evidence)
-    report.show(done, verdict, Console(stderr=arguments.as_json, width=None if _err.is_terminal else 150))
-    if arguments.as_json:
-        print(report.to_json(done, verdict), flush=True)
-    return verdict.is_equal and not done.troubles
 
 
 class _Watching:

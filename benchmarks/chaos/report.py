@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.chaos.run import Run
 from benchmarks.chaos.verdict import Verdict
@@ -42,21 +41,40 @@ def show(run: Run, verdict: Verdict, console: Console) -> None:
         console.print(escape(line), soft_wrap=True, highlight=False)
 
 
-def to_json(run: Run, verdict: Verdict) -> str:
-    """For a program."""
-    return json.dumps(
-        {
-            "equal": verdict.is_equal,
-            "jobs": len(run.evidence.jobs),
-            "deliveries": run.evidence.confirmed,
-            "lost": len(verdict.lost),
-            "applied_twice": len(verdict.applied_twice),
-            "resurrected": len(verdict.resurrected),
-            "dead": len(run.evidence.dead),
-            "faults": dict(sorted(run.faults.items())),
-            "seconds": round(run.seconds, 1),
-        }
-    )
+def figures(run: Run, verdict: Verdict) -> dict[str, Any]:
+    """For a program; `found` is there if something is wrong, and says what."""
+    found = {what: number for what, number in _found(run, verdict).items() if number}
+    return {
+        "equal": verdict.is_equal,
+        "jobs": len(run.evidence.jobs),
+        "deliveries": run.evidence.confirmed,
+        "lost": len(verdict.lost),
+        "applied_twice": len(verdict.applied_twice),
+        "resurrected": len(verdict.resurrected),
+        "dead": len(run.evidence.dead),
+        "faults": dict(sorted(run.faults.items())),
+        "seconds": round(run.seconds, 1),
+        **({"found": found} if found else {}),
+    }
+
+
+def is_good(run: Run, verdict: Verdict) -> bool:
+    """Whether all is equal, was done in time, and no process did what it should not."""
+    return not any(_found(run, verdict).values())
+
+
+def _found(run: Run, verdict: Verdict) -> dict[str, int]:
+    return {
+        "differs": int(verdict.difference is not None),
+        "lost": len(verdict.lost),
+        "lost deliveries": len(verdict.lost_again),
+        "applied twice": len(verdict.applied_twice),
+        "resurrected": len(verdict.resurrected),
+        "not applied": len(verdict.undone),
+        "never sent": len(verdict.strays),
+        "not done in time": len(run.overdue),
+        "processes ended": len(run.troubles),
+    }
 
 
 def _wrong(run: Run, verdict: Verdict) -> Iterator[str]:
@@ -79,4 +97,5 @@ def _wrong(run: Run, verdict: Verdict) -> Iterator[str]:
         yield verdict.difference.what
         yield "the jobs of that user, by their stamps:"
         yield from verdict.difference.jobs
+    yield from run.overdue
     yield from run.troubles

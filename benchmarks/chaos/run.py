@@ -60,6 +60,8 @@ class Run:
     """From the first job sent until nothing was left."""
     drains: list[float]
     """Seconds after the faults of each act until nothing was left."""
+    overdue: list[str]
+    """Of each act that was not done in time, what was left of it."""
     faults: Counter[str]
     troubles: list[str]
     """Promises that were broken, beside what the tables show."""
@@ -75,6 +77,7 @@ class _Stagehand:
     within: float
     faults: Counter[str] = field(default_factory=Counter)
     drains: list[float] = field(default_factory=list)
+    overdue: list[str] = field(default_factory=list)
     producers: dict[Path, subprocess.Popen[bytes]] = field(default_factory=dict)
     looked: float = 0.0
 
@@ -152,7 +155,7 @@ class _Stagehand:
                 left["producers"] = sending
             quiet = 0 if left else quiet + 1
         if left:
-            self.crew.troubles.append(f"{self.within:.0f} s after the faults of act {act.name}: {left}")
+            self.overdue.append(f"{self.within:.0f} s after the faults of act {act.name}: {left}")
         for journal, process in self.producers.items():
             if status := process.poll():
                 said = last_lines(journal.with_suffix(".log"))
@@ -188,6 +191,7 @@ def run(stage: Stage, crew: Crew, make_plan: Callable[[int], Plan], watching: Wa
         evidence=gather(stage, plan, hand.producers),
         seconds=seconds,
         drains=hand.drains,
+        overdue=hand.overdue,
         faults=hand.faults,
         troubles=crew.troubles,
         stopping_seconds=crew.stopping_seconds,

@@ -1,11 +1,13 @@
 """Make each seeded mistake in a copy of the sources, and see that the tests notice, or a chaos run.
 
-`./run python -m tests.defects.run` takes words to choose by, such as "rule 16" or "transport". It exits with 1 if a
-mistake goes unnoticed.
+`./run python -m tests.defects.run` takes words to choose by, such as "rule 16", "transport" or "under fire" (all that
+chaos runs are to notice). It exits with 1 if a mistake goes unnoticed. With `--control` it makes no mistake, and plays
+each of the chosen chaos runs once with the code as it is: nothing must be found.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -26,7 +28,11 @@ TESTS_FAILED: Final = 1
 
 
 def main(words: list[str]) -> int:
-    chosen = [defect for defect in (*DEFECTS, *UNDER_FIRE) if not words or any(word in defect.what for word in words)]
+    is_control = "--control" in words
+    words = [word for word in words if word != "--control"]
+    chosen = [
+        defect for defect in (*DEFECTS, *UNDER_FIRE) if not words or any(word in _named(defect) for word in words)
+    ]
     unnoticed = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -36,6 +42,8 @@ def main(words: list[str]) -> int:
                 shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, copy / name)
+        if is_control:
+            return control(copy, list(dict.fromkeys(defect.chaos for defect in chosen if defect.chaos)))
         for defect in chosen:
             started = time.monotonic()
             noticed = is_noticed(defect, copy)
@@ -55,10 +63,21 @@ def is_noticed(defect: Defect, copy: Path) -> bool:
     file.write_text(spoiled(defect, right))
     try:
         if defect.chaos:
-            return differs_under_fire(copy, defect.chaos)
+            return bool(found_under_fire(copy, defect.chaos))
         return run_tests(copy, defect.tests) == TESTS_FAILED
     finally:
         file.write_text(right)
+
+
+def control(copy: Path, runs: list[tuple[str, ...]]) -> int:
+    """Play the chaos runs with the code as it is; 1 if any of them finds something."""
+    wrong = 0
+    for arguments in runs:
+        found = found_under_fire(copy, arguments)
+        wrong += found != {}
+        print(f"{'clean' if found == {} else 'FOUND'} {' '.join(arguments)}", flush=True)
+    print(f"{len(runs) - wrong} of {len(runs)} clean")
+    return 1 if wrong or not runs else 0
 
 
 def spoiled(defect: Defect, text: str) -> str:
@@ -76,13 +95,20 @@ def run_tests(copy: Path, tests: tuple[str, ...]) -> int:
     return run_python(copy, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests).returncode
 
 
-def differs_under_fire(copy: Path, arguments: tuple[str, ...]) -> bool:
-    """Whether a chaos run came to its end, and found against the copy."""
+def found_under_fire(copy: Path, arguments: tuple[str, ...]) -> dict[str, int] | None:
+    """What a chaos run found against the copy; None if it did not come to its end."""
     run = run_python(copy, "-m", "benchmarks.chaos", "--json", *arguments)
     last = run.stdout.splitlines()[-1:]
-    if last:
-        print(f"    {last[0]}", flush=True)
-    return run.returncode == 1 and bool(last)
+    if not last:
+        print(f"    no verdict: {run.stderr[-500:]}", flush=True)
+        return None
+    found: dict[str, int] = json.loads(last[0]).get("found", {})
+    print(f"    {', '.join(f'{what} {number}' for what, number in found.items()) or 'found nothing'}", flush=True)
+    return found
+
+
+def _named(defect: Defect) -> str:
+    return f"under fire: {defect.what}" if defect.chaos else defect.what
 
 
 def run_python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
