@@ -4,6 +4,9 @@ by those who apply them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import parse_qsl
 
 
@@ -23,3 +26,20 @@ def for_kombu(url: str) -> tuple[str, dict[str, str]]:
 def is_sentinel(url: str) -> bool:
     """Whether the URL names sentinels, who know where Redis is, rather than Redis."""
     return url.startswith("sentinel://")
+
+
+@contextmanager
+def client_of(connection: Any) -> Iterator[Any]:
+    """A plain client of the Redis that this connection of kombu's leads to, whatever its URL: of Sentinel, the master.
+
+    Connects at once and not by `connection.connect()`, which pauses for seconds between tries of its own.
+
+    Raises:
+        kombu.exceptions.KombuError, redis.exceptions.RedisError, OSError: it cannot be reached.
+    """
+    transport = connection.transport.establish_connection()
+    try:
+        with transport.create_channel(transport).conn_or_acquire() as client:
+            yield client
+    finally:
+        transport.close_connection(transport)

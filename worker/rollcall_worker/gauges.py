@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from kombu.exceptions import KombuError
@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from rollcall_shared.brokers import client_of
 from rollcall_shared.settings import Settings
 from rollcall_shared.standing import Backlog, LockWaits, Queues, find_backlog, find_lock_waits, find_queues
 from rollcall_worker.store.connecting import libpq_url
@@ -54,15 +55,9 @@ class Gauges(Collector):
 
         if not self._settings.broker_url:
             return None
-        connection: Any = app.connection_for_write()
         try:
-            # not connection.connect(), which pauses between tries of its own
-            transport = connection.transport.establish_connection()
-            try:
-                with transport.create_channel(transport).conn_or_acquire() as client:
-                    return find_queues(client)
-            finally:
-                transport.close_connection(transport)
+            with client_of(app.connection_for_write()) as client:
+                return find_queues(client)
         except (RedisError, KombuError, OSError):
             return None
 

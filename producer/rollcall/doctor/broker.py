@@ -13,6 +13,7 @@ from rollcall.doctor.clocks import Clock, check_clock, read
 from rollcall.doctor.findings import Finding, many, ok, problem, span, warning
 from rollcall.doctor.versions import check_redis_version
 from rollcall.sending.broker import BROKER_FAILURES, first_host
+from rollcall_shared.brokers import client_of
 from rollcall_shared.errors import NotConfigured
 from rollcall_shared.routing import BULK, LIVE, QUEUES
 from rollcall_shared.settings import Settings
@@ -72,12 +73,8 @@ def open_redis(url: str) -> Iterator[Any]:
     except ValueError as error:  # such as a port that is no number
         raise NotConfigured("the broker's URL cannot be used; it must be like redis://127.0.0.1:6379/0") from error
     connection: Any = Connection(where, transport_options=options)  # type: ignore[no-untyped-call]
-    transport = connection.transport.establish_connection()
-    try:
-        with transport.create_channel(transport).conn_or_acquire() as client:
-            yield client
-    finally:
-        transport.close_connection(transport)
+    with client_of(connection) as client:
+        yield client
 
 
 def why(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from rollcall.local.errors import ServerFailed
+from rollcall_shared.brokers import for_kombu
 
 # Seconds for one round; who is silent now is asked again.
 _PATIENCE = 0.5
@@ -19,10 +20,11 @@ def answering(broker_url: str, names: Collection[str]) -> set[str]:
     Raises:
         ServerFailed: the broker is not there.
     """
+    url, said = for_kombu(broker_url)
     with Celery(set_as_current=False, fixups=set()) as app:
         # Not `broker_url`: an application's CELERY_BROKER_URL would override it.
-        app.conf.broker_read_url = app.conf.broker_write_url = broker_url
-        app.conf.broker_transport_options = {"socket_connect_timeout": 5, "socket_timeout": 5}
+        app.conf.broker_read_url = app.conf.broker_write_url = url
+        app.conf.broker_transport_options = {"socket_connect_timeout": 5, "socket_timeout": 5, **said}
         # A connection of our own for all of it: those of Celery's pools are kept for the next question, cut or not.
         app.control.mailbox._producer_pool = None
         # A broadcast is heard by those who listen now: a worker that is still starting misses it.

@@ -1,0 +1,35 @@
+"""A Sentinel set, and workers who know it by its sentinels only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.acceptance.conftest import Workers
+from tests.sentinel.sentinels import SentinelSet
+
+from rollcall import Rollcall
+
+
+@pytest.fixture(scope="module")
+def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
+    started = SentinelSet(tmp_path_factory.mktemp("sentinels"))
+    try:
+        started.start()
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def workers(database_url: str, sentinels: SentinelSet, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(database_url, sentinels.url, tmp_path)
+    yield workers
+    workers.stop()
+
+
+@pytest.fixture
+def rc(database_url: str, sentinels: SentinelSet) -> Iterator[Rollcall]:
+    with Rollcall(database_url=database_url, broker_url=sentinels.url) as rc:
+        yield rc

@@ -1,0 +1,58 @@
+"""Somebody who tells of users without a pause, and knows of each job whether it was confirmed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rollcall import NotSent
+
+USERS = 20
+_PAUSE_SECONDS = 0.002
+"""Some hundred jobs a second: enough to be in the middle of things, and two cores have time for the workers too."""
+
+
+class Telling:
+    """Calls `tell(number)` with 0, 1, 2 and so on, from a thread, while the `with` lasts."""
+
+    def __init__(self, tell: Callable[[int], object]) -> None:
+        self._tell = tell
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.confirmed: list[int] = []
+        self.refused: list[int] = []
+        self.last_confirmed = 0.0
+        """On the monotonic clock."""
+        self.longest_gap = 0.0
+        """Seconds between two confirmations."""
+
+    @property
+    def told(self) -> int:
+        return len(self.confirmed) + len(self.refused)
+
+    def __enter__(self) -> Self:
+        self.last_confirmed = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_PAUSE_SECONDS):
+            number = self.told
+            try:
+                self._tell(number)
+            except NotSent:
+                self.refused.append(number)
+            else:
+                now = time.monotonic()
+                self.longest_gap = max(self.longest_gap, now - self.last_confirmed)
+                self.last_confirmed = now
+                self.confirmed.append(number)

@@ -1,0 +1,124 @@
+"""The primary of a Sentinel set dies under load. Redis copies to replicas behind its answers, so what only the dead
+primary had is gone: who sends directly sends again what is not decided, and the relay does so by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import Workers, until
+from tests.operate.test_metrics import answers, value
+from tests.sentinel.sentinels import SentinelSet
+from tests.sentinel.telling import USERS, Telling
+
+from rollcall import Job, Rollcall
+from rollcall.doctor import Level, examine
+from rollcall.local import processes
+from rollcall.local.ports import free_port
+from rollcall.outbox import create_table
+from rollcall_shared.settings import Settings
+
+BEFORE = 200
+"""Jobs until the primary is killed, and again until the telling ends."""
+
+
+def count(database_url: str, table: str) -> int:
+    with psycopg.connect(database_url) as connection:
+        (number,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
+        return int(number)
+
+
+def is_quiet(sentinels: SentinelSet) -> bool:
+    with sentinels.client() as client:
+        waiting, held = client.llen("live"), client.hlen("unacked")
+    return (waiting, held) == (0, 0)
+
+
+@pytest.fixture
+def backend_url(new_database: Callable[[], str]) -> str:
+    """An application's database, with an outbox."""
+    url = new_database()
+    with psycopg.connect(url) as connection:
+        create_table(connection.execute)
+    return url
+
+
+@pytest.mark.slow
+def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
+    rc: Rollcall,
+    workers: Workers,
+    sentinels: SentinelSet,
+    database_url: str,
+    backend_url: str,
+    tmp_path: Path,
+) -> None:
+    given = {
+        "ROLLCALL_OUTBOX_URL": backend_url,
+        "ROLLCALL_DATABASE_URL": database_url,
+        "ROLLCALL_BROKER_URL": sentinels.url,
+        "ROLLCALL_RESEND_SECONDS": "2",
+    }
+    at = datetime.now(UTC) - timedelta(minutes=1)
+
+    def send(number: int) -> Job:
+        return rc.users.identify(
+            f"direct-{number % USERS}", {"n": number}, job_id=f"direct-{number:06}", occurred_at=at
+        )
+
+    def write(number: int) -> None:
+        with psycopg.connect(backend_url) as connection:
+            rc.outbox(connection).users.identify(f"outbox-{number % USERS}", {"n": number})
+
+    started = [workers.start("first", threads=2), workers.start("second", threads=2)]
+    relay = processes.spawn(
+        [sys.executable, "-m", "rollcall.outbox.relay"], log=tmp_path / "relay.log", env=os.environ | given
+    )
+    try:
+        with Telling(send) as direct, Telling(write) as outbox:
+            until(lambda: count(database_url, "rollcall.jobs") > BEFORE, what="jobs before")
+            dead = sentinels.kill_primary()
+            sentinels.wait_for_another_than(dead)
+            sentinels.start_again(dead)
+            after = len(direct.confirmed)
+            until(lambda: len(direct.confirmed) >= after + BEFORE, what="jobs confirmed by the new primary")
+        until(lambda: is_quiet(sentinels), within=60, what="workers taking what the new primary has")
+        for number in range(direct.told):
+            if rc.jobs.get(f"direct-{number:06}").state == "queued":
+                send(number)
+        until(lambda: count(backend_url, "rollcall_outbox") == 0, within=60, what="the relay's jobs decided")
+        everything = direct.told + outbox.told
+        until(lambda: count(database_url, "rollcall.jobs") == everything, what="every job decided")
+    finally:
+        processes.stop(relay, by=signal.SIGTERM)
+
+    assert [worker.poll() for worker in started] == [None, None]
+    for name, telling in (("direct", direct), ("outbox", outbox)):
+        newest = {f"{name}-{number % USERS}": number for number in range(telling.told)}
+        assert {user_id: rc.users.get(user_id).properties["n"] for user_id in newest} == newest
+    assert not outbox.refused
+    assert count(database_url, "rollcall.dead_letters") == 0
+    until(lambda: is_quiet(sentinels), what="nothing held")
+
+    found = examine(Settings(broker_url=sentinels.url, database_url=database_url))
+    levels = {finding.name: finding.level for finding in found}
+    assert {levels[name] for name in ("redis", "role", "queue live", "held messages", "workers")} == {Level.OK}
+
+    sentinels.wait_until_replica(dead)
+    assert rc.users.identify("later", {"n": 1}).wait(20).state == "applied"
+
+
+def test_the_metrics_tell_of_the_queues_of_the_primary(rc: Rollcall, workers: Workers) -> None:
+    rc.users.identify("waiting", {})
+    port = free_port()
+
+    workers.start_upkeep(ROLLCALL_METRICS_PORT=str(port))
+
+    until(lambda: answers(port) and value(port, 'rollcall_server_up{server="redis"}') == 1, what="an answer of Redis")
+    assert value(port, 'rollcall_queue_jobs{queue="live"}') == 1
