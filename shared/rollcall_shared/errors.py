@@ -39,7 +39,7 @@ class Undecodable(RollcallError):
     """The message is not a job of a kind and version known here.
 
     `code` is one of `malformed`, `unknown_version`, `unknown_kind`, `invalid`; or of those of the transport, which has
-    given the message up: `kills_worker`, `refused`.
+    given the message up: `kills_worker`, `refused`; or `too_slow`.
     """
 
     def __init__(self, code: str, reason: str, *, job_id: str | None = None, kind: str | None = None) -> None:

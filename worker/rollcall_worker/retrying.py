@@ -3,12 +3,18 @@
 | what went wrong | whose fault | what is done |
 | --- | --- | --- |
 | a deadlock, a serialization failure | another transaction's | the transaction is run again, a few milliseconds later |
-| anything else that Postgres reports: it is away, stopped, full, only reads, is not migrated; a lock or a statement
-  takes too long | the infrastructure's | `Unavailable`: the job is tried again after a pause, for as long as it takes |
+| a statement took too long, and Postgres ended it (`TookTooLong`) | the infrastructure's; the job's, if it is so
+  each time that the job is tried by itself | the job is tried again after a pause, by itself and
+  ROLLCALL_MAX_DELIVERIES times at most; then it becomes a dead letter, `too_slow` |
+| anything else that Postgres reports or does not answer: it is away, stopped, silent, full, only reads, is not
+  migrated; another transaction keeps a lock for too long | the infrastructure's | `Unavailable`: the job is tried
+  again after a pause, for as long as it takes |
 | Postgres cannot hold the value; a mistake in the code | the job's | the batch is halved until the job is alone; it
   becomes a dead letter |
 
-A job that is invalid never comes so far: it is a dead letter when it is decoded.
+Only an answer counts against a job: no outage, however long, makes a dead letter. A disk so slow that statements end
+for it could, if it took letters meanwhile; who replays them loses nothing. A job that is invalid never comes so far: it
+is a dead letter when it is decoded; one that ends its workers is the transport's to count.
 """
 
 from __future__ import annotations
@@ -19,6 +25,8 @@ from typing import Final
 
 import psycopg
 from psycopg import errors
+
+from rollcall_shared.errors import Unavailable
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 60
@@ -33,6 +41,10 @@ class Fault(Enum):
     ANOTHERS = auto()
     INFRASTRUCTURES = auto()
     JOBS = auto()
+
+
+class TookTooLong(Unavailable):
+    """The database ended a statement that took too long."""
 
 
 class Hindrance(Enum):
@@ -63,6 +75,11 @@ def is_unstorable(error: BaseException) -> bool:
     return isinstance(error, _UNSTORABLE)
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """Whether others kept a lock for too long."""
+    return isinstance(error, errors.LockNotAvailable)
+
+
 def told(error: BaseException) -> str:
     """What to say of a failure of the infrastructure: never the server's own words, which may quote a value."""
     match error:
@@ -72,6 +89,17 @@ def told(error: BaseException) -> str:
             return "the database took too long over a statement"
         case _:
             return f"the database is not available ({type(error).__name__})"
+
+
+def unavailable(error: BaseException) -> Unavailable:
+    """What to raise for a failure of the infrastructure."""
+    kind = TookTooLong if isinstance(error, errors.QueryCanceled) else Unavailable
+    return kind(told(error))
+
+
+def is_hopeless(times: int, most: int) -> bool:
+    """Whether a job is to be given up whose statements took too long so many times; `most` 0: never."""
+    return 0 < most <= times
 
 
 def pause(retries: int, chance: random.Random | None = None, *, longest: float = LONGEST_PAUSE_SECONDS) -> float:

@@ -21,7 +21,7 @@ from rollcall_worker.app import app
 from rollcall_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
 from rollcall_worker.consuming import BURY_TASK
 from rollcall_worker.letters import job_in
-from rollcall_worker.retrying import pause
+from rollcall_worker.retrying import TookTooLong, is_hopeless, pause
 from rollcall_worker.showing import REQUEST, DeadLetter
 from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
 
@@ -29,6 +29,9 @@ TRANSACTION_USERS: Final = 1_000
 """How many users the jobs of one transaction may name together: it holds their locks until it ends."""
 BATCH_SECONDS: Final = 2.0
 """After which a batch begins no further transaction: a worker that is told to stop waits for it."""
+
+_TOO_LONG: Final = "rollcall_too_long"
+"""The header of a message that says how often Postgres took too long over its job."""
 
 logger = get_task_logger(__name__)
 
@@ -67,18 +70,34 @@ def bury(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
 def _decide(task: Task[Any, Any], arrival: Arrival) -> str:
     try:
         (outcome,) = store().apply([arrival], now=_now())
+    except TookTooLong as error:
+        times = _times_too_long(task) + 1
+        if is_hopeless(times, Settings.from_env().max_deliveries):
+            return _decide(task, Arrival.given_up(arrival.text, "too_slow", f"{error}, {times} times by itself"))
+        raise _retry(task, error, times) from None
     except Unavailable as error:
-        logger.warning("%s %s: %s; trying again", task.name, task.request.id, error)
-        try:
-            raise task.retry(exc=error, countdown=pause(task.request.retries))
-        except Reject:
-            # the successor could not be sent: Celery would now drop the job
-            raise Reject(error, requeue=True) from None
+        raise _retry(task, error, _times_too_long(task)) from None
     match _said(outcome):
         case DeadLetter() as letter:
             raise letter
         case said:
             return said
+
+
+def _times_too_long(task: Task[Any, Any]) -> int:
+    told = task.request.get(_TOO_LONG)
+    return told if isinstance(told, int) else 0
+
+
+def _retry(task: Task[Any, Any], error: Unavailable, too_long: int) -> Any:
+    """Send the job again for later; return the exception that its task is to end with."""
+    headers = {**(task.request.headers or {}), _TOO_LONG: too_long}
+    logger.warning("%s %s: %s; trying again", task.name, task.request.id, error)
+    try:
+        return task.retry(exc=error, countdown=pause(task.request.retries), headers=headers, throw=False)
+    except Reject:
+        # the successor could not be sent: Celery would now drop the job
+        return Reject(error, requeue=True)
 
 
 def apply_together(task: Task[Any, Any], jobs: Jobs) -> Ended:
@@ -92,7 +111,7 @@ def apply_together(task: Task[Any, Any], jobs: Jobs) -> Ended:
         try:
             outcomes = store().apply(arrivals, now=_now())
         except Unavailable as error:
-            return Ended(said, str(error))
+            return Ended(said, str(error), too_long=isinstance(error, TookTooLong))
         said += map(_said, outcomes)
         if time.monotonic() > end:
             break

@@ -119,7 +119,7 @@ class Batches:
         if decided:
             self._line.decided(decided)
         if held and ended.unavailable is not None:
-            self._hold(held, ended.unavailable)
+            self._hold(held, ended.unavailable, too_long=ended.too_long)
         elif held:
             for job in held:
                 _waits_again(job.request)
@@ -138,8 +138,8 @@ class Batches:
                 request.send_event("task-succeeded", result=repr(said), runtime=runtime)
         logger.debug("%s[%s]: %s", request.name, request.id, said)
 
-    def _hold(self, jobs: Sequence[Waiting], reason: str) -> None:
-        seconds = self._line.unavailable(jobs)
+    def _hold(self, jobs: Sequence[Waiting], reason: str, *, too_long: bool) -> None:
+        seconds = self._line.unavailable(jobs, too_long=too_long)
         logger.warning("%d jobs: %s; trying again in %.1f s", len(jobs), reason, seconds)
         for job in jobs:
             _waits_again(job.request)

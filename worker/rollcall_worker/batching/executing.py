@@ -43,6 +43,8 @@ class Ended:
 
     said: list[str | DeadLetter]
     unavailable: str | None = None
+    too_long: bool = False
+    """It was there, and took too long."""
 
     def __repr__(self) -> str:
         return f"<{len(self.said)} jobs decided>" if self.unavailable is None else f"<{self.unavailable}>"

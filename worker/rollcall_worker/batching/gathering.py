@@ -29,6 +29,8 @@ MOST_BYTES: Final = 1024 * 1024
 """Of the messages of one batch; a larger job is a batch of its own."""
 HOLD_BYTES: Final = 64 * 1024 * 1024
 """Of all that is held; above it no more is taken from the broker."""
+ALONE_TOO_LONG: Final = 2
+"""Times that the store may take too long over one job; then it is left to Celery's ordinary way."""
 LONGEST_HOLD_SECONDS: Final = 5.0
 """Between two probes of a store that is not available: one statement a worker, however many jobs wait."""
 
@@ -43,6 +45,8 @@ class Waiting:
     alone: bool = False
     suspect: bool = False
     put_off: int = 0
+    too_long: int = 0
+    """How often the store took too long over it alone."""
 
 
 class Gatherer:
@@ -133,11 +137,18 @@ class Gatherer:
         """There was no time for these: they are the next."""
         self._line.extendleft(reversed(jobs))
 
-    def unavailable(self, jobs: Sequence[Waiting]) -> float:
-        """The store was not available for these: hold them, and all others. Return for how many seconds."""
+    def unavailable(self, jobs: Sequence[Waiting], *, too_long: bool = False) -> float:
+        """The store was not available for these, or took `too_long`: hold them, and all others. Return for how many
+        seconds.
+        """
         if len(jobs) == 1:
-            jobs[0].suspect = jobs[0].alone = True
-            self._line.extend(jobs)
+            job = jobs[0]
+            job.suspect = job.alone = True
+            job.too_long += too_long
+            if job.too_long < ALONE_TOO_LONG:
+                self._line.append(job)
+            else:  # the store answers, and there may be no other job to show that; the ordinary way ends some day
+                self._leave(job)
         else:
             self.put_back(jobs)
         self._jobs = max(1, min(self._jobs, len(jobs) // 2))

@@ -8,10 +8,18 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TypeVar
 
-from psycopg import Cursor, errors
+from psycopg import Cursor
 
 from rollcall_shared.errors import Unavailable
-from rollcall_worker.retrying import ATTEMPTS, Fault, Hindrance, fault_of, pause_between_attempts, told
+from rollcall_worker.retrying import (
+    ATTEMPTS,
+    Fault,
+    Hindrance,
+    fault_of,
+    is_lock_timeout,
+    pause_between_attempts,
+    unavailable,
+)
 from rollcall_worker.store.connecting import Connections
 from rollcall_worker.store.transaction import FamiliesNotHeld
 
@@ -58,9 +66,9 @@ class Transactions:
                         heads = frozenset()
                         time.sleep(pause_between_attempts(attempt))
                     case Fault.INFRASTRUCTURES:
-                        if isinstance(error, errors.LockNotAvailable):
+                        if is_lock_timeout(error):
                             self._hindered(Hindrance.TIMEOUT)
-                        raise Unavailable(told(error)) from error
+                        raise unavailable(error) from error
                     case Fault.JOBS:
                         raise
         raise Unavailable(f"{ATTEMPTS} attempts met other transactions in their way")
