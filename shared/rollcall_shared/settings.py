@@ -40,7 +40,7 @@ class Settings:
     batch: int = 200
     """How many jobs a worker applies in one transaction at most; with 1 each is applied by itself."""
     health_file: str | None = None
-    """Where a worker or upkeep says each second that it is well; `python -m rollcall_worker.health` reads it."""
+    """Where a worker, upkeep or a relay says each second that it is well; `python -m rollcall_worker.health` asks."""
     metrics_port: int = 0
     """Where a worker, upkeep or a relay serves metrics for Prometheus; 0: nowhere."""
     metrics_address: str = "127.0.0.1"

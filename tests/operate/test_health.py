@@ -19,9 +19,9 @@ from tests.operate.conftest import Probe
 from rollcall import Rollcall
 from rollcall.local import Servers, processes
 from rollcall_shared.errors import Unavailable
+from rollcall_shared.health.beating import Beating
+from rollcall_shared.health.file import State, write
 from rollcall_worker.health.__main__ import trouble
-from rollcall_worker.health.beating import Beating
-from rollcall_worker.health.file import State, write
 from rollcall_worker.watching import Watching
 
 WAITING = "it is waiting, and takes no jobs"

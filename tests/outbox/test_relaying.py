@@ -17,7 +17,7 @@ from tests.outbox.conftest import MakeRelay
 
 from rollcall import Rollcall, Unavailable
 from rollcall.outbox import rows
-from rollcall.outbox.relay import Relay, run
+from rollcall.outbox.relay import Relay, Turns
 from rollcall_shared.summaries import alias
 from rollcall_worker.store import Arrival, PostgresStore
 
@@ -310,7 +310,7 @@ def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
         def __init__(self) -> None: ...
 
     tell(rc, backend, "ann@example.com")
-    loop = threading.Thread(target=run, args=(Fails(), stopped))
+    loop = threading.Thread(target=Turns(Fails()).run, args=(stopped,))
     loop.start()
     assert sent.wait(20)
     stopped.set()

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rollcall_shared.errors import RollcallError
+from rollcall_shared.health.beating import Beating
 from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import Settings
-from rollcall_worker.health.beating import Beating
 from rollcall_worker.retrying import pause
 from rollcall_worker.store import PostgresStore
 from rollcall_worker.watching import Watching

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rollcall_shared.errors import Unavailable
-from rollcall_worker.health.file import State
+from rollcall_shared.health.file import State
 
 if TYPE_CHECKING:
     from rollcall_worker.counting import Counting

@@ -23,7 +23,8 @@ def relay() -> None:
     """Send the jobs of the outbox, and again until a worker has decided them, until Ctrl-C or SIGTERM.
 
     ROLLCALL_OUTBOX_URL names the application's database (by default that of ROLLCALL_DATABASE_URL), and
-    ROLLCALL_RESEND_SECONDS how long a job may be undecided before it is sent again (60). Several relays share the work.
+    ROLLCALL_RESEND_SECONDS how long a job may be undecided before it is sent again (60). With ROLLCALL_HEALTH_FILE it
+    says in that file that it is well. Several relays share the work.
     """
     _need_drivers()
     from rollcall.outbox.relay import main

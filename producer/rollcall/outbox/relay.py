@@ -24,6 +24,8 @@ from rollcall.outbox.rows import Rows, delete, mark_sent, postpone, take_sent, t
 from rollcall.reading.decisions import Decisions
 from rollcall.sending.direct import DirectSender
 from rollcall_shared.errors import NotConfigured, RollcallError, Unavailable
+from rollcall_shared.health.beating import Beating
+from rollcall_shared.health.file import State
 from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import Settings
 
@@ -36,6 +38,8 @@ POLL_SECONDS: Final = 0.1
 """Asking costs a quarter of a millisecond. NOTIFY would cost the application: it serializes its commits."""
 LOOK: Final = timedelta(seconds=1)
 """How long after a job was sent it is first asked after; most are decided by then."""
+HANGS_SECONDS: Final = 60.0
+"""A turn of both halves ends sooner, whichever server is silent: each wait has a bound."""
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 15.0
 
@@ -125,6 +129,11 @@ class _Half:
         self._not_before = 0.0
         self._said = ""
 
+    @property
+    def works(self) -> bool:
+        """Whether its last try was no failure."""
+        return not self._failures
+
     def run(self) -> bool:
         """Do a batch, unless there was a failure just now; say whether more is waiting."""
         if time.monotonic() < self._not_before:
@@ -150,13 +159,26 @@ class _Half:
             self._said = problem
 
 
-def run(relay: Relay, stopped: threading.Event, counting: Counting | None = None) -> None:
-    """Work until `stopped`. Outlives Redis and either database being away."""
-    halves = (_Half("sending", relay.send, counting), _Half("settling", relay.settle, counting))
-    while not stopped.is_set():
-        more = [half.run() for half in halves]
-        if not any(more):
-            stopped.wait(POLL_SECONDS)
+class Turns:
+    """The relay's turns, one after the other. How they go is asked from another thread."""
+
+    def __init__(self, relay: Relay, counting: Counting | None = None) -> None:
+        self._halves = (_Half("sending", relay.send, counting), _Half("settling", relay.settle, counting))
+        self._turned = time.monotonic()
+
+    def run(self, stopped: threading.Event) -> None:
+        """Work until `stopped`. Outlives Redis and either database being away."""
+        while not stopped.is_set():
+            more = [half.run() for half in self._halves]
+            self._turned = time.monotonic()
+            if not any(more):
+                stopped.wait(POLL_SECONDS)
+
+    def state(self) -> State | None:
+        """How the relay is: it waits while a server is away; None: it hangs."""
+        if time.monotonic() - self._turned > HANGS_SECONDS:
+            return None
+        return State.READY if all(half.works for half in self._halves) else State.WAITING
 
 
 def main() -> int:
@@ -173,9 +195,13 @@ def main() -> int:
         print(f"rollcall: {error}", file=sys.stderr)
         return 2
     logger.info("relay: started")
+    turns = Turns(relay, counting)
+    health = Beating(settings.health_file, turns.state)
+    health.start()
     try:
-        run(relay, stopped, counting)
+        turns.run(stopped)
     finally:
+        health.stop()
         relay.close()
     logger.info("relay: stopped")
     return 0

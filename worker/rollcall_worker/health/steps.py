@@ -15,8 +15,8 @@ from typing import Any, Final
 from celery import bootsteps
 from celery.signals import worker_shutdown
 
-from rollcall_worker.health.beating import EVERY_SECONDS, Beating
-from rollcall_worker.health.file import State
+from rollcall_shared.health.beating import EVERY_SECONDS, Beating
+from rollcall_shared.health.file import State
 
 SILENCE_SECONDS: Final = 5.0
 """A loop that has not turned for so long hangs; a turn takes milliseconds."""

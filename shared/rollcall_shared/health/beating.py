@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from rollcall_worker.health.file import State, remove, write
+from rollcall_shared.health.file import State, remove, write
 
 logger = logging.getLogger(__name__)
 
