@@ -223,8 +223,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "batching: a store that goes away in between takes those before along",
         "worker/rollcall_worker/tasks.py",
-        "            return Ended(said, str(error))",
-        "            return Ended([], str(error))",
+        "            return Ended(said, str(error),",
+        "            return Ended([], str(error),",
         EXECUTING,
     ),
     Defect(

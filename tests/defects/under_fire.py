@@ -15,6 +15,9 @@ TRANSPORT: Final = "worker/rollcall_worker/transport"
 OUTBOX: Final = "producer/rollcall/outbox"
 
 CALM: Final = ("--faults", "none", "--jobs", "800", "--minutes", "0.1")
+AT_ONCE: Final = ("--faults", "none", "--jobs", "3000", "--minutes", "0.03")
+"""More than workers apply one by one: in batches."""
+MANY: Final = ("--faults", "none", "--jobs", "8000", "--minutes", "0.1")
 KILLING: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "2500", "--minutes", "0.4")
 STOPPING: Final = ("--faults", "stop-worker", "--every", "1", "--jobs", "2500", "--minutes", "0.3")
 DISPATCHING: Final = ("--faults", "kill-upkeep", "--every", "1", "--jobs", "1500", "--minutes", "0.4")
@@ -27,10 +30,10 @@ IN_TIME: Final = ("--within", "45")
 
 UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
-        "fold: the value that arrives last stands, not the one stamped last",
-        f"{FOLD}/join.py",
-        "known is None or known.stamp < fact.stamp",
-        "True",
+        "fold: what a family was told is read as it came, not by its stamps",
+        f"{FOLD}/live.py",
+        "for fact in sorted(told, key=lambda fact: (fact.stamp, not isinstance(fact, Seen))):",
+        "for fact in told:",
         chaos=CALM,
     ),
     Defect(
@@ -57,7 +60,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "store: jobs that could not be applied are said to be",
         "worker/rollcall_worker/tasks.py",
-        "            return Ended(said, str(error))\n",
+        "            return Ended(said, str(error), too_long=isinstance(error, TookTooLong))\n",
         '            outcomes = []\n            said += ["applied"] * len(arrivals)\n',
         chaos=POSTGRES_AWAY,
     ),
@@ -76,6 +79,20 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         chaos=CALM,
     ),
     Defect(
+        "store: of what is told at once, the value that arrives last stands",
+        f"{STORE}/lines.py",
+        "elif part.key not in told or told[part.key].stamp < part.stamp:",
+        "else:",
+        chaos=AT_ONCE,
+    ),
+    Defect(
+        "store: a mark that arrives last stands, not the one stamped last",
+        f"{STORE}/queries/history.sql",
+        "WHERE m.stamp < excluded.stamp",
+        "WHERE true",
+        chaos=MANY,
+    ),
+    Defect(
         "transport: Celery's own, which pops a message before it notes who has it",
         "shared/rollcall_shared/settings.py",
         'OURS: Final = "rollcall"',
@@ -86,7 +103,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         "transport: a message is acknowledged when it is delivered",
         f"{TRANSPORT}/channel.py",
         "            self.qos.append(message, claim.tag)\n",
-        "            self.qos.append(message, claim.tag)\n            self.acks.add(claim.tag)\n",
+        "            self.qos.append(message, claim.tag)\n            self._holding.acks.add(claim.tag)\n",
         chaos=KILLING,
     ),
     Defect(
