@@ -83,8 +83,8 @@ class Floor:
 class Rollcall:
     """The store, from message text to commit."""
 
-    def __init__(self, server_url: str, threads: int) -> None:
-        url = _database(server_url, "rollcall")
+    def __init__(self, server_url: str, threads: int, database: str = "rollcall") -> None:
+        self.url = url = _database(server_url, database)
         self._threads = ThreadPoolExecutor(threads)
         environment = os.environ | {"ROLLCALL_DATABASE_URL": url}
         subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
