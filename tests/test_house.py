@@ -1,4 +1,4 @@
-"""The house rules: no file names a machine, all is pinned, and docker-compose.yml speaks of what exists."""
+"""The house rules: no file names a machine, and all is pinned."""
 
 from __future__ import annotations
 
@@ -7,23 +7,17 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from rollcall_shared.routing import QUEUES
 from rollcall_shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 LOCKS = [ROOT / folder / "requirements.lock" for folder in ("", "deploy", "benchmarks")]
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"] == COMPOSE["x-rollcall"]["image"]}
 
 # Put together here, so that this file does not contain what it forbids.
 _INDEX_HOSTS = ["py" + "pi.org", "python" + "hosted.org", "py" + "pi.python.org"]
@@ -52,11 +46,6 @@ def pins(lock: Path) -> dict[str, list[str]]:
     logical = lock.read_text().replace("\\\n", " ").splitlines()
     entries = [line.split() for line in logical if line.strip() and not line.startswith("#")]
     return {entry[0]: [part for part in entry if part.startswith("--hash=")] for entry in entries}
-
-
-def variables(text: str) -> list[tuple[str, str | None]]:
-    """Each ${NAME:-default} in a compose file."""
-    return re.findall(r"\$\{(\w+)(?::-([^}]*))?\}", text)
 
 
 def test_no_tracked_file_names_an_index_or_a_path_of_a_machine() -> None:
@@ -117,27 +106,6 @@ def test_ci_and_run_can_be_executed() -> None:
     assert [name for name in ("run", ".ci/run") if not (ROOT / name).stat().st_mode & 0o111] == []
 
 
-def test_compose_is_rollcall_and_its_servers() -> None:
-    assert set(SERVICES) == {"postgres", "redis", *OURS}
-    assert set(OURS) == {"migrate", "live", "bulk", "upkeep", "flower"}
-    assert (ROOT / COMPOSE["x-rollcall"]["build"]["dockerfile"]).exists()
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_each_command_in_compose_exists(name: str) -> None:
-    program, *arguments = OURS[name]["command"]
-
-    if program == "python":
-        assert arguments[0] == "-m"
-        assert find_spec(arguments[1])
-        return
-    assert program == "celery"
-    options = [argument for argument in arguments if argument.startswith("--")]
-    (subcommand,) = [argument for argument in arguments if not argument.startswith("-")]
-    assert subcommand in ("worker", "flower")
-    assert unknown_options(subcommand, options) == []
-
-
 def unknown_options(subcommand: str, options: list[str]) -> list[str]:
     from celery.bin.celery import celery
 
@@ -153,24 +121,6 @@ def unknown_options(subcommand: str, options: list[str]) -> list[str]:
     return [option for option in options if option.split("=")[0] not in known]
 
 
-def test_the_queues_in_compose_exist() -> None:
-    queues = [
-        argument.removeprefix("--queues=").split(",")
-        for service in OURS.values()
-        for argument in service["command"]
-        if argument.startswith("--queues=")
-    ]
-
-    assert {name for names in queues for name in names} <= set(QUEUES)
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_each_variable_in_compose_is_one_the_code_knows(name: str) -> None:
-    given = OURS[name]["environment"]
-
-    assert [variable for variable in given if variable not in known_variables()] == []
-
-
 def known_variables() -> set[str]:
     read: set[str] = set()
 
@@ -182,27 +132,6 @@ def known_variables() -> set[str]:
     Settings.from_env(Environment())
     assert read
     return read | {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"}
-
-
-def test_compose_starts_with_nothing_set() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
-
-    assert [name for name, default in variables(text) if not default] == []
-
-
-def test_compose_publishes_on_the_loopback_interface_only() -> None:
-    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-
-    assert published
-    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
-
-
-def test_the_urls_in_compose_name_its_services_and_their_ports() -> None:
-    urls = [url for service in OURS.values() for url in service["environment"].values() if "://" in url]
-
-    hosts = {match.group(1) for url in urls if (match := re.search(r"@(\w+:\d+)/", url))}
-    assert hosts == {"redis:6379", "postgres:5432"}
-    assert {f"{name}:{SERVICES[name]['ports'][0].rpartition(':')[2]}" for name in ("redis", "postgres")} == hosts
 
 
 def test_the_table_of_rules_names_tests_that_exist_and_leaves_no_rule_out() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from tests.test_house import ROOT, SERVICES, unknown_options
+from tests.deploy.composing import SERVICES
+from tests.test_house import ROOT, unknown_options
 from tests.test_readme import assert_rollcall_command
 
 from rollcall.local.binaries import find_postgres

