@@ -120,13 +120,13 @@ def test_its_postgres_is_the_one_that_is_tested() -> None:
     assert tested.partition("==")[2].rpartition(".")[0] == SERVICES["postgres"]["image"].partition(":")[2]
 
 
-@pytest.mark.parametrize("name", set(SERVICES) - ONCE)
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONCE))
 def test_each_that_lasts_says_whether_it_is_well_and_comes_back(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("name", set(LASTING) - {"flower"})
+@pytest.mark.parametrize("name", sorted(set(LASTING) - {"flower"}))
 def test_ours_are_asked_by_a_command_that_exists_and_told_where_to_say_it(name: str) -> None:
     assert tuple(OURS[name]["healthcheck"]["test"][1:]) == HEALTHY
     assert find_spec(f"{HEALTHY[-1]}.__main__")
@@ -135,7 +135,7 @@ def test_ours_are_asked_by_a_command_that_exists_and_told_where_to_say_it(name: 
     assert OURS[name]["tmpfs"] == ["/tmp"]
 
 
-@pytest.mark.parametrize("name", ONCE)
+@pytest.mark.parametrize("name", sorted(ONCE))
 def test_what_ends_is_not_asked_and_not_started_again(name: str) -> None:
     assert OURS[name]["healthcheck"] == {"disable": True}
     assert OURS[name]["restart"] == "no"
