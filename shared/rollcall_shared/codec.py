@@ -13,18 +13,18 @@ from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from rollcall_shared.errors import Undecodable
 from rollcall_shared.fields import Parsed
 from rollcall_shared.jobs import MODELS, Job, Telling
+from rollcall_shared.jsontext import canonical, written
 from rollcall_shared.jsonvalues import printable, text_problem
 from rollcall_shared.problems import problems_of
 from rollcall_shared.stamps import JOB_ID
 
 VERSION: Final = 1
 DIGEST_BYTES: Final = 16
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 _WHEN: Final = frozenset({"occurred_at", "deferred"})
 MAX_KIND: Final = 40
 """Characters of an unknown kind that are shown."""
@@ -40,18 +40,18 @@ def encode(job: Job) -> str:
     payload = {"v": VERSION} | {name: _plain(value) for name, value in vars(job).items()}
     if not job.deferred:
         del payload["deferred"]
-    return to_json(payload).decode()
+    return written(payload).decode()
 
 
 def encode_user(user: Telling) -> bytes:
     """One user, as it stands in a job's text."""
-    return to_json(vars(user))
+    return written(vars(user))
 
 
 def encode_bulk_identify(job_id: str, users: Sequence[bytes], moments: Sequence[int]) -> str:
     """The text of a `BulkIdentify` of users that are encoded already; it happened when the last of them was told of."""
     others = {"v": VERSION, "id": job_id, "occurred_at": max(moments), "kind": "bulk_identify", "moments": moments}
-    return b"".join((to_json(others)[:-1], b',"users":[', b",".join(users), b"]}")).decode()
+    return b"".join((written(others)[:-1], b',"users":[', b",".join(users), b"]}")).decode()
 
 
 def decode(text: object) -> Job:
@@ -107,7 +107,7 @@ def _job(payload: dict[str, Any], text: object) -> Job:
 
 def _digest(payload: dict[str, Any]) -> bytes:
     body = {name: value for name, value in payload.items() if name not in _WHEN}
-    return hashlib.blake2b(_CANONICAL.encode(body).encode(), digest_size=DIGEST_BYTES).digest()
+    return hashlib.blake2b(canonical(body), digest_size=DIGEST_BYTES).digest()
 
 
 def _plain(value: object) -> object:
@@ -142,7 +142,7 @@ def _payload(text: object) -> dict[str, Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return from_json(text, allow_inf_nan=False)
+        return from_json(text, allow_inf_nan=False, cache_strings="keys")
     except (ValueError, TypeError):
         # twice as fast, and narrower: to it, halves of surrogate pairs and 200 levels are no JSON, but to say so of a
         # job is the models' business

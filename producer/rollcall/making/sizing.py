@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic_core import to_json
-
 from rollcall_shared.attributes import ATTRIBUTES
 from rollcall_shared.codec import MAX_TEXT, encode
 from rollcall_shared.errors import Problem
 from rollcall_shared.jobs import BulkIdentify, BulkSetPreferences, Job, SetChannelData, SetPreferences, Telling, Trigger
+from rollcall_shared.jsontext import written
 from rollcall_shared.limits import Limits
 
 _MEBIBYTE: Final = 1024 * 1024
@@ -33,21 +32,21 @@ def oversize(job: Job, limits: Limits) -> list[Problem]:
 def oversize_user(telling: Telling, limits: Limits) -> list[Problem]:
     """What of one user is too large: the properties, or all the rest together, named for the largest part of it."""
     # nearly always all of it together is less than any part may be, and need not be taken apart
-    if len(to_json(vars(telling))) <= min(limits.properties_bytes, limits.data_bytes):
+    if len(written(vars(telling))) <= min(limits.properties_bytes, limits.data_bytes):
         return []
     attributes = {name: value for name, value in telling.traits.items() if name in ATTRIBUTES}
     properties = {name: value for name, value in telling.traits.items() if name not in ATTRIBUTES}
     problems = _too_large("properties", properties, limits.properties_bytes)
     parts = attributes | {name: part for name in ("preferences", "channel_data") if (part := getattr(telling, name))}
     if found := _too_large("", parts, limits.data_bytes):
-        largest = max(parts, key=lambda name: len(to_json(parts[name])))
+        largest = max(parts, key=lambda name: len(written(parts[name])))
         reason = f"{found[0].reason}, with all that is told beside the properties"
         problems.append(Problem(largest, reason))
     return problems
 
 
 def _too_large(field: str, value: object, most: int) -> list[Problem]:
-    return [Problem(field, f"must be at most {most} bytes as JSON")] if len(to_json(value)) > most else []
+    return [Problem(field, f"must be at most {most} bytes as JSON")] if len(written(value)) > most else []
 
 
 def _in_all(job: Job, field: str, users: tuple[Any, ...], limits: Limits) -> list[Problem]:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from celery import signals
-from pydantic_core import to_json
 
 from rollcall.sending.encoded import EncodedJob
+from rollcall_shared.jsontext import written
 from rollcall_shared.routing import TASK_PREFIX, queue_of
 
 _NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -55,13 +55,13 @@ class Message:
                 retry_policy={},
             )
         envelope = {
-            "body": b64encode(to_json(arguments)).decode(),
+            "body": b64encode(written(arguments)).decode(),
             "content-encoding": "utf-8",
             "content-type": "application/json",
             "headers": headers,
             "properties": properties,
         }
-        return cls(queue=queue, text=to_json(envelope), task=task, headers=headers, arguments=arguments)
+        return cls(queue=queue, text=written(envelope), task=task, headers=headers, arguments=arguments)
 
     def was_sent(self) -> None:
         """Tell those who watch Celery's signals."""

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import to_json
-
+from rollcall_shared.jsontext import written
 from rollcall_shared.stamps import Stamp
 from rollcall_worker.fold import Activity, Ended, Fact, Identified, Kept, Marked, Message, Seen, Told, Triggered, join
 
@@ -70,7 +69,7 @@ def lines_of(facts: Iterable[Fact | Identified]) -> Lines:
 
 def as_json(lines: list[Line]) -> str:
     """The lines as the one parameter that their statement takes."""
-    return to_json(lines).decode()
+    return written(lines).decode()
 
 
 def _user(user: str, facts: Sequence[_AboutUser]) -> Line:

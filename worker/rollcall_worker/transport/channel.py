@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
+from pydantic_core import from_json
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from rollcall_worker.transport import stock
@@ -32,6 +33,14 @@ class Receiver(NamedTuple):
 
     callback: Callable[[Any], object]
     no_ack: bool
+
+
+def _envelope(raw: bytes) -> Any:
+    """What the message holds, as kombu reads it; left to it is text with its marks for types, or that only it takes."""
+    if b"__type__" not in raw:
+        with suppress(ValueError):
+            return from_json(raw, cache_strings="keys")
+    return stock.loads(raw.decode())
 
 
 class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
@@ -161,7 +170,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
 
     def _deliver(self, claim: Claim, receiver: Receiver) -> None:
         try:
-            payload = stock.loads(claim.raw.decode())
+            payload = _envelope(claim.raw)
             payload["properties"]["delivery_tag"] = claim.tag
             message = self.Message(payload, channel=self)
         except Exception as error:  # whatever it is: a message that cannot be read must not end the worker
