@@ -16,7 +16,7 @@ from psycopg import Cursor
 from rollcall_shared.stamps import Stamp
 from rollcall_worker.fold import Ended, settle
 from rollcall_worker.store.families import family_of, refold
-from rollcall_worker.store.lines import lines_of
+from rollcall_worker.store.lines import as_json, lines_of
 from rollcall_worker.store.receipts import id_hash
 from rollcall_worker.store.statements import load
 from rollcall_worker.store.transaction import hold
@@ -42,7 +42,7 @@ def erase(
     Endings go only with deletes before `settled`: until then jobs from before the delete may still arrive, and must
     find it, and whom the ids stood for.
     """
-    cursor.execute(_USERS["families_of"], {"ids": [user]})
+    cursor.execute(_USERS["families_of"], {"ids": as_json([user])})
     heads = hold(cursor, {head for (head,) in cursor})
     family = family_of(cursor, heads, [user])
     if any(head not in heads for head in family.heads):

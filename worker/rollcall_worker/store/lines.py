@@ -67,8 +67,8 @@ def lines_of(facts: Iterable[Fact | Identified]) -> Lines:
     return lines
 
 
-def as_json(lines: list[Line]) -> str:
-    """The lines as the one parameter that their statement takes."""
+def as_json(lines: list[Line] | list[str]) -> str:
+    """The lines, or ids, as the one parameter that their statement takes."""
     return written(lines).decode()
 
 

@@ -64,7 +64,7 @@ def hold(cursor: Cursor, heads: Collection[str]) -> set[str]:
 
 def _tell(cursor: Cursor, lines: Lines, horizon: Stamp, heads: frozenset[str]) -> set[str]:
     """Hold the families, tell the users; return the families they belong to."""
-    cursor.execute(_USERS["families_of"], {"ids": lines.ids})
+    cursor.execute(_USERS["families_of"], {"ids": as_json(lines.ids)})
     held = hold(cursor, heads | {family for (family,) in cursor})
     cursor.execute(_USERS["tell"], {"users": as_json(lines.users), "seen_characters": SEEN_CHARACTERS})
     told = cursor.fetchall()
