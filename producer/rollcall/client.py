@@ -18,7 +18,7 @@ from rollcall.messages import Messages
 from rollcall.sending import Sender, send_text
 from rollcall.users import Users
 from rollcall.workflows import Workflows
-from rollcall_shared.limits import Limits
+from rollcall_shared.limits import HARD_BULK_USERS, Limits
 from rollcall_shared.settings import Settings
 
 
@@ -181,7 +181,7 @@ class BufferedRollcall(Rollcall):
     def __init__(
         self, desk: Desk, *, max_users: int, max_seconds: float, max_waiting: int, block_seconds: float
     ) -> None:
-        most = desk.limits.bulk_users
+        most = min(desk.limits.bulk_users, HARD_BULK_USERS)
         if not 1 <= max_users <= most:
             raise ValueError(f"max_users must be 1 to {most}, the users that a bulk job may have")
         if max_waiting < 1 or max_seconds < 0 or block_seconds < 0:

@@ -137,6 +137,11 @@ def test_large_users_are_gathered_into_jobs_that_a_worker_takes(sender: Slow) ->
     assert [len(ids) for ids in users_of(sender)] == [5, 5]
 
 
+def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(sender: Slow) -> None:
+    with pytest.raises(ValueError, match="1 to 10000"):
+        Rollcall(sender=sender, limits=Limits(bulk_users=20_000)).buffered(max_users=10_001)
+
+
 def test_a_buffer_is_full_of_large_users_sooner(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
     rc = buffered(block_seconds=0.05)
     sender.open.clear()
