@@ -5,6 +5,7 @@ Values never show in `repr`: URLs hold passwords.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from rollcall_shared.limits import Limits
 
 OURS: Final = "rollcall"
 STOCK: Final = "stock"
+MOST: Final = 1e8
+"""No setting is larger: as days they still make a time that Python can hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,9 +122,12 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
     if not text:
         return default
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise NotConfigured(f"{name} must be a number") from None
+        number = math.nan
+    if not 0 <= number <= MOST:
+        raise NotConfigured(f"{name} must be a number from 0 to {MOST:,.0f}")
+    return number
 
 
 def _one_of(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:

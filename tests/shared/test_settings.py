@@ -1,0 +1,28 @@
+"""A setting that cannot be used is named, whatever is in it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.test_house import known_variables
+
+from rollcall_shared.errors import NotConfigured
+from rollcall_shared.settings import Settings
+
+_TEXTS = {
+    *("ROLLCALL_BROKER_URL", "ROLLCALL_DATABASE_URL", "ROLLCALL_OUTBOX_URL", "ROLLCALL_HEALTH_FILE"),
+    *("ROLLCALL_METRICS_ADDRESS", "ROLLCALL_ERASURE_KEY", "ROLLCALL_TRANSPORT"),
+}
+NUMBERS = sorted(name for name in known_variables() - _TEXTS if name.startswith("ROLLCALL_"))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("text", ["many", "nan", "inf", "-1", "1e30"])
+def test_what_is_no_number_that_can_be_used_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(NotConfigured, match=f"^{name} must be a number"):
+        Settings.from_env({name: text})
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_other_number_is_taken(name: str) -> None:
+    assert Settings.from_env({name: "100000000"}) != Settings()
+    assert Settings.from_env({name: ""}) == Settings()
