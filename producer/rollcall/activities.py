@@ -12,7 +12,7 @@ from rollcall.questions import checked_choice, checked_page, checked_user_id
 
 
 class Activities:
-    """Read what was triggered for users, and by them. Needs the database."""
+    """Read what was triggered for users, and by them. Needs the database, and no broker."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -31,7 +31,8 @@ class Activities:
 
         Raises:
             InvalidJob: an argument cannot be used; the problem names it.
-            NotConfigured: there is no database URL, or the extra `read` is not installed.
+            NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
+                (`rollcall migrate`), or the URL's role may not read them.
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)

@@ -27,22 +27,31 @@ class ChannelDataCalls:
     ) -> Job:
         """Replace what is needed to reach a user on one channel; an unknown user is created.
 
-        data: `{"tokens": [...]}` for a push channel, `{"connections": [...]}` for a chat; other objects are kept as
-            sent.
+        channel_id: 1 to 256 characters of your choosing.
+        data: `{"tokens": ["f3a..."]}` for a push channel, `{"connections": [{...}]}` for a chat; any other object is
+            kept as sent. At most 256 KiB as JSON.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
         """
         return self._desk.send(
             jobs.SetChannelData, [], options, user_id=user_id, channel_id=channel_id, data=plain(data)
         )
 
     def unset_channel_data(self, user_id: str, channel_id: str, **options: Unpack[Options]) -> Job:
-        """Take one channel's data from a user; an unknown user stays unknown."""
+        """Take one channel's data from a user; an unknown user stays unknown.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
+        """
         return self._desk.send(jobs.UnsetChannelData, [], options, user_id=user_id, channel_id=channel_id)
 
     def get_channel_data(self, user_id: str, channel_id: str) -> dict[str, Any] | None:
-        """Read one channel's data of a user; None when it has none for this channel.
+        """Read one channel's data of a user, as it was set; None when it has none for this channel.
 
         Raises:
-            UserNotFound: nobody has this id now.
+            UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
+            InvalidJob, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)
         return self._desk.reader().channel_data(user_id).get(channel_id)

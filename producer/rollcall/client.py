@@ -25,8 +25,14 @@ from rollcall_shared.settings import Settings
 class Rollcall:
     """Tells Rollcall about users, and asks about them. Make one per process; threads and forked children may share it.
 
-    Nothing is connected before it is needed. Writes need the broker and return once it has the job; reads need the
-    database and the extra `read`. Each fails with `NotConfigured` when its URL is not set.
+        rc = Rollcall.from_env()
+        job = rc.users.identify("ann", {"email": "ann@example.com", "plan": "pro"})
+        job.wait()
+        rc.users.get("ann").properties  # {"plan": "pro"}
+
+    Nothing is connected before it is needed. Writes need the broker and return once it has the job, or within seconds
+    raise `NotSent`; reads need the database and the extra `read`, and show what the workers have applied so far. Each
+    fails with `NotConfigured` when its URL is not set. `rollcall.errors` lists what calls raise.
     """
 
     def __init__(
@@ -42,17 +48,19 @@ class Rollcall:
     ) -> None:
         """Prepare to talk to the broker and the database.
 
-        broker_url: such as `redis://127.0.0.1:6379/0`.
-        database_url: such as `postgresql://user@127.0.0.1:5432/app`.
+        broker_url: such as `redis://127.0.0.1:6379/0`, `rediss://...?ssl_cert_reqs=required` for TLS, or
+            `sentinel://10.0.0.1:26379/0;sentinel://10.0.0.2:26379/0?master_name=main`.
+        database_url: such as `postgresql://user@127.0.0.1:5432/app`; with `?sslmode=verify-full` for TLS.
         limits: what is accepted; the workers need no change when it is raised.
         history: how far back a merge carries messages and activities over, for previews; the workers' setting is what
             counts.
-        read_timeout: how long a question to the database may take before the call fails with `Unavailable`.
+        read_timeout: how long a question to the database may take before the call fails with `Unavailable`; by default
+            30 s.
         sender: another way to send jobs than straight to the broker.
-        clock: the time in microseconds since 1970, for tests.
+        clock: tells the time in microseconds since 1970, for tests.
 
         Raises:
-            NotConfigured: the broker's URL cannot be used.
+            NotConfigured: the broker's URL cannot be used. That of the database is looked at by the first read.
         """
         default = Settings()
         settings = Settings(
@@ -80,7 +88,7 @@ class Rollcall:
             it.
 
         Raises:
-            NotConfigured: a setting does not hold what it should.
+            NotConfigured: a setting does not hold what it should, or the broker's URL cannot be used.
         """
         settings = Settings.from_env(env)
         return cls(
@@ -118,18 +126,24 @@ class Rollcall:
 
     @property
     def jobs(self) -> Jobs:
-        """Ask what became of jobs."""
+        """Ask what became of jobs; list and cancel deferred ones; look at dead letters, replay and drop them."""
         return self._desk.jobs
 
     def outbox(self, transaction: Any) -> Rollcall:
         """Tell Rollcall within a transaction of your own database: `rc.outbox(session).users.identify(...)`.
 
         Each job becomes a row of your table `rollcall_outbox`, written by your transaction and gone with its rollback.
-        After the commit the relay (`rollcall relay`) sends it, and again until a worker has applied it: nothing is
+        After the commit the relay (`rollcall relay`) sends it, and again until a worker has decided it: nothing is
         lost even if Redis is. Needs no broker here. The table: `rollcall outbox create`, or `rollcall.outbox`.
 
+        A write through it raises `InvalidJob` as any other, `NotConfigured` where the table is missing, and never
+        `NotSent`. Errors of the database are its own, as of any other statement, and leave the transaction as those do.
+
         transaction: a SQLAlchemy `Session` or `Connection`, Django's `django.db.connection`, or a DBAPI connection
-            such as psycopg's. Errors of the database are its own, as of any other statement.
+            such as psycopg's. With an async session: `await session.run_sync(lambda s: rc.outbox(s).users...)`.
+
+        Raises:
+            TypeError: nothing can be inserted with this.
         """
         from rollcall.outbox import OutboxSender
 
@@ -146,7 +160,11 @@ class Rollcall:
         max_users: send when so many are gathered; at most `limits.bulk_users`. Fewer, where they are large.
         max_seconds: send when the first of them has waited so long.
         max_waiting: hold at most so many users (and 64 MiB of them); then a call waits for the broker.
-        block_seconds: how long such a call waits before it raises `BufferFull`.
+        block_seconds: how long such a call waits before it raises `BufferFull` (an `Unavailable`).
+
+        Raises:
+            NotConfigured: there is no broker URL.
+            ValueError: a number is out of its bounds.
         """
         return BufferedRollcall(
             self._desk,
@@ -157,7 +175,10 @@ class Rollcall:
         )
 
     def through(self, sender: Sender) -> Rollcall:
-        """The same face, whose jobs go to `sender`. It reads with the connections of this one."""
+        """The same face, whose jobs go to `sender`. It reads with the connections of this one, and closes none of them.
+
+        sender: whatever keeps the promises of `rollcall.sending.Sender`.
+        """
         other = Rollcall.__new__(Rollcall)
         other._sit_at(self._desk.through(sender))
         return other
@@ -176,7 +197,12 @@ class Rollcall:
 
 
 class BufferedRollcall(Rollcall):
-    """A Rollcall whose `users.identify` returns before the broker has the job. Everything else is sent at once."""
+    """A Rollcall whose `users.identify` returns before the broker has the job. Everything else is sent at once.
+
+    Made by `Rollcall.buffered`. `users.identify` raises `BufferFull` in place of `NotSent`; with `job_id`,
+    `occurred_at`, `run_at` or `delay` it is sent at once as well. `close` flushes, and raises what `flush` does; the
+    connections stay those of the Rollcall it was made from.
+    """
 
     def __init__(
         self, desk: Desk, *, max_users: int, max_seconds: float, max_waiting: int, block_seconds: float

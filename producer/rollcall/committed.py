@@ -13,7 +13,7 @@ from rollcall_shared.jobs import Job
 logger: Final = logging.getLogger("rollcall")
 
 OnFailure = Callable[[Job, NotSent], None]
-"""Is told of a job whose transaction is committed and which the broker did not take."""
+"""Is told of a job whose transaction is committed and which the broker did not take; sending it again is safe."""
 
 
 def log_failure(job: Job, error: NotSent) -> None:
@@ -22,7 +22,7 @@ def log_failure(job: Job, error: NotSent) -> None:
 
 
 def send_committed(sender: Sender, job: Job, on_failure: OnFailure) -> None:
-    """Send a job whose transaction is committed."""
+    """Send a job whose transaction is committed; raises only what `on_failure` does."""
     try:
         sender.send(job)
     except NotSent as error:

@@ -24,6 +24,7 @@ class Cursor(NamedTuple):
     id: UUID
 
     def as_text(self) -> str:
+        """The place as a page's `after`; `cursor_of` reads it."""
         return urlsafe_b64encode(f"{self.stamp} {self.id.hex}".encode()).decode().rstrip("=")
 
 

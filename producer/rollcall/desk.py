@@ -35,6 +35,7 @@ class Desk:
 
     @property
     def limits(self) -> Limits:
+        """What the face accepts."""
         return self._settings.limits
 
     def send(
@@ -45,7 +46,12 @@ class Desk:
         renames: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> Job:
-        """Build the job and send it."""
+        """Build the job and send it.
+
+        Raises:
+            InvalidJob, NotConfigured: as `make` and `sender`.
+            NotSent: the sender did not take it.
+        """
         job = self.make(model, found, options, renames, **fields)
         self.sender().send(job)
         return Job(self.jobs, job)
@@ -58,7 +64,14 @@ class Desk:
         renames: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> J:
-        """Build the job, whose options are looked at here."""
+        """Build the job, whose options are looked at here.
+
+        found: what is known to be wrong with it already; raised together with what is found here.
+        renames: from the job's fields to those of the call, for the problems.
+
+        Raises:
+            InvalidJob: with everything that is wrong.
+        """
         place = placed(found, self._clock(), self.limits.future, **options)
         job = build(model, found, renames=renames or {}, **place, **fields)
         if problems := oversize(job, self.limits):
@@ -113,4 +126,5 @@ class Branch(Desk):
         self._desk = desk
 
     def reader(self) -> Reader:
+        """The other desk's; raises what that does."""
         return self._desk.reader()

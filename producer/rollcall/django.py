@@ -30,8 +30,12 @@ __all__ = ["on_commit"]
 def on_commit(rollcall: Rollcall, *, using: str | None = None, on_failure: OnFailure = log_failure) -> Rollcall:
     """The same face, whose jobs are sent in their order once the current transaction is committed.
 
-    using: the alias of the database whose transaction it is.
-    on_failure: is told of each job that the broker did not take; by default an error is logged.
+    using: the alias of the database whose transaction it is; by default Django's default.
+    on_failure: is told of each job that the broker did not take, with its `NotSent`; by default an error is logged.
+        What it raises comes out of the end of the application's `atomic()`, though the data are in.
+
+    Raises:
+        NotConfigured: there is no broker URL.
     """
     return rollcall.through(_OnCommit(rollcall._desk.sender(), using, on_failure))
 

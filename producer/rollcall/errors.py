@@ -1,4 +1,17 @@
-"""What the face raises. The errors of the contract, and the one that only waiting knows."""
+"""What the face raises: the errors of the contract, and those that only asking after jobs knows.
+
+    RollcallError
+        InvalidJob (a ValueError)       what was asked for breaks a rule; nothing was sent. Mend the call.
+        NotConfigured                   a URL, an extra, the tables or a right is missing. Mend the deployment.
+        UserNotFound (a LookupError)    nobody has this id now
+        LetterNotFound (a LookupError)  there is no such dead letter
+        NotDecided (a TimeoutError)     the workers have not decided the job yet. Ask again.
+        Unavailable                     a server is away or busy. Try again.
+            NotSent                     the broker may not have the job. Send it again under its `job_id`.
+            BufferFull                  of `rc.buffered()`, in `rollcall.buffering`: the broker is behind. Tell again.
+
+No text of theirs holds a value of a user, so all of them may be logged.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +44,10 @@ __all__ = [
 
 
 class LetterNotFound(RollcallError, LookupError):
-    """There is no such dead letter: it was dropped, forgotten with age, or replayed; or there never was one."""
+    """There is no such dead letter: it was dropped, forgotten with age, or replayed; or there never was one.
+
+    `letter_id` is what was asked for.
+    """
 
     def __init__(self, letter_id: str) -> None:
         self.letter_id = letter_id
@@ -41,7 +57,7 @@ class LetterNotFound(RollcallError, LookupError):
 class NotDecided(RollcallError, TimeoutError):
     """The workers have not decided the job in the time given. It is not lost: ask again later.
 
-    `status` is what was known of the job last, `queued` or `deferred`.
+    `job_id` says which, `status` what was known of it last: `queued` or `deferred`.
     """
 
     def __init__(self, job_id: str, status: JobStatus) -> None:

@@ -11,7 +11,7 @@ from rollcall.questions import checked_channel, checked_choice, checked_page, ch
 
 
 class Feeds:
-    """Read feeds. Needs the database."""
+    """Read feeds, as the workers have applied them so far. Needs the database, and no broker."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -42,7 +42,8 @@ class Feeds:
 
         Raises:
             InvalidJob: an argument cannot be used; the problem names it.
-            NotConfigured: there is no database URL, or the extra `read` is not installed.
+            NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
+                (`rollcall migrate`), or the URL's role may not read them.
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)

@@ -19,7 +19,8 @@ Role = Literal["recipient", "actor"]
 class Actor:
     """Who caused something: what a feed shows of a user, or that the user is missing.
 
-    Missing is who was deleted since, was not known when it happened, or whose history a merge left behind.
+    Missing is who was deleted since, was not known when it happened, or whose history a merge left behind: `id` is
+    None. `name` and `avatar` (a URL) are as the user has them now.
     """
 
     id: str | None
@@ -40,9 +41,10 @@ class Actor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Activity:
-    """That a trigger concerned a user."""
+    """That a trigger concerned a user; `workflow`, `data` and `tenant` are as the trigger had them."""
 
     id: str
+    """A UUID as text, the same however often the trigger was delivered."""
     workflow: str
     data: Mapping[str, Any]
     tenant: str | None
@@ -56,7 +58,10 @@ class Activity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message(Activity):
-    """One notification for one user on one channel. The three marks are independent of each other."""
+    """One notification for one user on one `channel` (`in_app`, `push` ...).
+
+    The marks `seen`, `read` and `archived` are independent of each other.
+    """
 
     channel: str
     seen: bool
@@ -68,7 +73,8 @@ class Message(Activity):
 class Feed:
     """A page of a feed, and counts of all of it: of every page, whatever the page's status; archived ones not counted.
 
-    One moment is shown: the counts fit the items.
+    `total` counts messages, `unseen` and `unread` those without that mark. One moment is shown: the counts fit the
+    items.
     """
 
     items: tuple[Message, ...] = field(default=())

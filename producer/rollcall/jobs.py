@@ -27,8 +27,12 @@ _GROWTH: Final = 1.5
 class Jobs:
     """Ask what became of jobs; list and cancel deferred ones; look at dead letters, replay and drop them.
 
-    Needs the database. Every call may raise `InvalidJob` (no job can have such an id), `NotConfigured` (there is no
-    database URL, or the extra `read` is not installed) and `Unavailable` (the database does not answer).
+    Needs the database. Every call raises
+
+        InvalidJob: no job can have such an id, or another argument cannot be used.
+        NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
+            (`rollcall migrate`), or the URL's role may not do this.
+        Unavailable: the database does not answer; trying again later may succeed.
     """
 
     def __init__(self, reader: Callable[[], Reader], sender: Callable[[], Sender]) -> None:
@@ -39,6 +43,9 @@ class Jobs:
         """Look up a job by its id; one that the workers have said nothing of is `queued`.
 
         When two jobs were sent under one id, this is the first one's; `Job.status` tells the two apart.
+
+        Raises:
+            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
         """
         job_id = checked_job_id(job_id)
         return self._reader().status(job_id)
@@ -50,6 +57,7 @@ class Jobs:
 
         Raises:
             NotDecided: (a TimeoutError) the time is over; the job is not lost.
+            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
         """
         return _wait(lambda: self.get(job_id), lambda status: status.is_final, timeout)
 
@@ -58,6 +66,9 @@ class Jobs:
 
         limit: 1 to 1,000.
         after: the `after` of the page before.
+
+        Raises:
+            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
         """
         checked_page(limit, after)
         return self._reader().deferred(limit, place_of(after))
@@ -66,9 +77,12 @@ class Jobs:
         """Take back a deferred job. True: it was cancelled, and will never take effect, even if it is delivered again.
 
         False: it has taken effect already, or no worker knows of such a job (`get` says which). It needs to have
-        reached the workers, and is waited for if it has not.
+        reached the workers, and is waited for if it has not. Its id stays taken.
 
         timeout: how long to wait for a job that is still on its way, in seconds.
+
+        Raises:
+            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
         """
         job_id = checked_job_id(job_id)
         cancelled = False
@@ -89,6 +103,9 @@ class Jobs:
 
         limit: 1 to 1,000.
         after: the `after` of the page before.
+
+        Raises:
+            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
         """
         checked_page(limit, after)
         place = place_of(after)
@@ -103,6 +120,8 @@ class Jobs:
 
         Raises:
             LetterNotFound: there is none.
+            InvalidJob: as every call, and where several letters bear this id and no key was given; it names the keys.
+            NotConfigured, Unavailable: see `Jobs`.
         """
         letter_id = checked_job_id(letter_id)
         letters = [letter for letter in self._reader().letters(letter_id) if key in (None, letter.key)]
@@ -129,15 +148,19 @@ class Jobs:
         time: it counts as of when it happened.
 
         job_id: another id for it; a letter with code `id_reused` needs one.
-        body: the job as it should have been, as JSON text or as a mapping; by default as it came.
+        body: the job as it should have been, as JSON text or as a mapping, its time in microseconds since 1970:
+            `{"id": "billing-1017", "occurred_at": 1767225600000000, "kind": "delete", "user_id": "ann"}`. By default
+            as it came (see `show`).
         key: which one, when several letters bear this id.
         timeout: in seconds.
 
         Raises:
             LetterNotFound: there is none.
-            InvalidJob: it would only die again; nothing was sent.
-            NotSent: the broker may not have it.
+            InvalidJob: it would only die again, or several letters bear this id; nothing was sent.
+            NotConfigured: there is no broker URL, or as every call.
+            NotSent: the broker may not have it; the letter is still there.
             NotDecided: (a TimeoutError) the time is over; the letter is still there.
+            Unavailable: the database does not answer; replaying it again is safe.
         """
         letter = self.show(letter_id, key=key)
         job = Job(self, sent := replayed(letter, job_id=job_id, body=body))
@@ -156,6 +179,10 @@ class Jobs:
         """Forget a dead letter for good; False if there is none.
 
         key: which one, when several letters bear this id.
+
+        Raises:
+            InvalidJob: as every call, and where several letters bear this id and no key was given; it names the keys.
+            NotConfigured, Unavailable: see `Jobs`.
         """
         try:
             return self._reader().drop(self.show(letter_id, key=key))
@@ -191,8 +218,7 @@ class Job:
         """Look up what has become of this very job; `dead` with code `id_reused` if its id was another job's before.
 
         Raises:
-            NotConfigured: there is no database URL, or the extra `read` is not installed.
-            Unavailable: the database does not answer.
+            NotConfigured, Unavailable: see `Jobs`.
         """
         # Only here, for most callers never ask, and this takes a fifth of the time that sending does.
         text = encode(self._sent)
@@ -206,8 +232,7 @@ class Job:
 
         Raises:
             NotDecided: (a TimeoutError) the time is over; the job is not lost.
-            NotConfigured: there is no database URL, or the extra `read` is not installed.
-            Unavailable: the database does not answer.
+            NotConfigured, Unavailable: see `Jobs`.
         """
         return _wait(self.status, lambda status: status.is_final, timeout)
 

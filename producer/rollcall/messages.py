@@ -17,7 +17,7 @@ from rollcall_shared import jobs
 from rollcall_shared.errors import Problem
 
 MAX_MARKED: Final = 1_000
-"""Messages in one job, as its model has it."""
+"""Messages in one job of marks, as its model has it."""
 
 
 class Messages:
@@ -44,7 +44,8 @@ class Messages:
 
         Raises:
             InvalidJob: an argument cannot be used; the problem names it.
-            NotConfigured: there is no database URL, or the extra `read` is not installed.
+            NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
+                (`rollcall migrate`), or the URL's role may not read them.
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)
@@ -65,12 +66,15 @@ class Messages:
 
         Whether the messages are those of whoever asks is for the application to check; ids are not secret.
 
+            rc.messages.mark([item.id for item in rc.feeds.list("ann").items], "seen")
+
         message_ids: the `id` of items of a feed or of `list`; an id of no message does no harm.
         mark: `seen`, `read`, `archived`, or `unseen`, `unread`, `unarchived`.
         options: as with every write: `job_id`, `occurred_at`, `run_at`, `delay`.
 
         Raises:
             InvalidJob: something is wrong with it, named by field and index; nothing was sent.
+            NotConfigured: there is no broker URL. Of `rc.outbox(...)`: there is no table `rollcall_outbox`.
             NotSent: the broker may not have it; send it again with the error's `job_id`.
         """
         found: list[Problem] = []

@@ -20,6 +20,7 @@ class Place(NamedTuple):
     key: str = ""
 
     def as_text(self) -> str:
+        """The place as a page's `after`; `place_of` reads it."""
         return f"{microseconds(self.at):014x}{self.key}.{self.id}"
 
 

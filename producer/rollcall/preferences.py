@@ -33,15 +33,31 @@ class PreferenceCalls:
     ) -> Job:
         """Replace one preference set of a user, `default` or a tenant's; an unknown user is created.
 
+            rc.users.set_preferences("ann", "default", {
+                "workflows": {"digest": False, "comment": {"channel_types": {"sms": False}}},
+                "categories": {"marketing": False},
+                "channel_types": {"email": True},
+            })
+
+        A message is made only if every setting that applies to it is true or absent.
+
+        set_id: `default`, or the id of a tenant: 1 to 256 characters.
         settings: `workflows` and `categories` (each key to a bool or `{"channel_types": {...}}`), `channel_types`
-            (each to a bool).
+            (each to a bool); at most 256 KiB as JSON.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
         """
         return self._desk.send(
             jobs.SetPreferences, [], options, user_id=user_id, set_id=set_id, settings=plain(settings)
         )
 
     def unset_preferences(self, user_id: str, set_id: str, **options: Unpack[Options]) -> Job:
-        """Take one preference set from a user; an unknown user stays unknown."""
+        """Take one preference set from a user; an unknown user stays unknown.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
+        """
         return self._desk.send(jobs.UnsetPreferences, [], options, user_id=user_id, set_id=set_id)
 
     def bulk_set_preferences(
@@ -51,7 +67,11 @@ class PreferenceCalls:
         settings: Mapping[str, Any],
         **options: Unpack[Options],
     ) -> Job:
-        """Replace one preference set of 1 to 100 users (see `Limits`) in one job."""
+        """Replace one preference set of 1 to 100 users (see `Limits`) in one job, each as `set_preferences` would.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
+        """
         found: list[Problem] = []
         given = listed(found, user_ids, "user_ids", limit=self._bulk_limit, what="user ids")
         return self._desk.send(
@@ -67,15 +87,17 @@ class PreferenceCalls:
         """Read one preference set of a user; None when it has no such set.
 
         Raises:
-            UserNotFound: nobody has this id now.
+            UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
+            InvalidJob, NotConfigured, Unavailable: see `Users`.
         """
         return self.list_preferences(user_id).get(set_id)
 
     def list_preferences(self, user_id: str) -> dict[str, dict[str, Any]]:
-        """Read all preference sets of a user, by set id.
+        """Read all preference sets of a user, by set id, each as it was set.
 
         Raises:
-            UserNotFound: nobody has this id now.
+            UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
+            InvalidJob, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)
         return self._desk.reader().preferences(user_id)

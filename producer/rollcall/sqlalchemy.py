@@ -37,14 +37,21 @@ def after_commit(
     A job told inside a savepoint (`session.begin_nested()`) that is rolled back is dropped. Telling begins the
     session's transaction, if there is none.
 
-    on_failure: is told of each job that the broker did not take; by default an error is logged.
+    on_failure: is told of each job that the broker did not take, with its `NotSent`; by default an error is logged.
+        What it raises comes out of the application's `commit()`, though the data are in.
+
+    Raises:
+        NotConfigured: there is no broker URL.
     """
     own: Session = session() if isinstance(session, scoped_session) else session
     return rollcall.through(_AfterCommit(rollcall._desk.sender(), own, on_failure))
 
 
 def outbox_table(metadata: MetaData) -> Table:
-    """The table `rollcall_outbox` within the application's own metadata, for `create_all` and Alembic."""
+    """The table `rollcall_outbox` within the application's own metadata, for `create_all` and Alembic.
+
+    The same as that of `rollcall outbox create`.
+    """
     return Table(
         TABLE,
         metadata,

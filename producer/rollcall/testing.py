@@ -6,7 +6,9 @@
         (job,) = rollcall_recording.sent.of(Identify)
         assert job.user.traits["email"] == "ann@example.com"
 
-The fixture `rollcall_recording` comes with the installed package.
+The fixture `rollcall_recording` comes with the installed package; `recording()` is for other test runners. A call that
+breaks a rule raises `InvalidJob` as in production, and with `rollcall_recording.sender.is_down = True` every write
+raises `NotSent`. The kinds of jobs are exported here, for `sent.of`.
 """
 
 from __future__ import annotations
@@ -69,16 +71,16 @@ class Sent(list[Job]):
     """The jobs that were sent, oldest first."""
 
     def of(self, kind: type[J]) -> list[J]:
-        """Those of one kind, such as `Identify`."""
+        """Those of one kind, such as `Identify`, oldest first."""
         return [job for job in self if isinstance(job, kind)]
 
     def about(self, user_id: str) -> list[Job]:
-        """Those that name the user, in whatever part."""
+        """Those that name the user, in whatever part: told of, deleted, merged, recipient, actor. Marks name nobody."""
         return [job for job in self if user_id in _named(job)]
 
 
 class RecordingSender:
-    """Keeps the jobs instead of sending them."""
+    """Keeps the jobs in `sent` instead of sending them."""
 
     def __init__(self) -> None:
         self.sent = Sent()
@@ -86,7 +88,11 @@ class RecordingSender:
         """Set it to have every job fail with `NotSent`, as when Redis is gone."""
 
     def send(self, job: Job) -> None:
-        """Keep the job as the workers would get it; what becomes of the caller's dicts later is no part of it."""
+        """Keep the job as the workers would get it; what becomes of the caller's dicts later is no part of it.
+
+        Raises:
+            NotSent: `is_down` is set.
+        """
         if self.is_down:
             raise NotSent(job.id)
         self.sent.append(decode(encode(job)))
@@ -96,7 +102,7 @@ class RecordingSender:
 
 
 class RecordingRollcall(Rollcall):
-    """A Rollcall that keeps its jobs. Reading raises `NotConfigured`."""
+    """A Rollcall that keeps its jobs. Reading raises `NotConfigured`: no workers have applied them."""
 
     def __init__(self, *, limits: Limits | None = None, clock: Clock | None = None) -> None:
         self.sender = RecordingSender()
@@ -111,6 +117,7 @@ class RecordingRollcall(Rollcall):
 def recording(*, limits: Limits | None = None, clock: Clock | None = None) -> RecordingRollcall:
     """Make a Rollcall that keeps its jobs in `sent`.
 
+    limits: what is accepted, where the application raises or lowers it.
     clock: the time in microseconds since 1970, where a test needs a fixed one.
     """
     return RecordingRollcall(limits=limits, clock=clock)

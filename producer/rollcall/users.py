@@ -23,12 +23,18 @@ class Users(PreferenceCalls, ChannelDataCalls):
     Every write takes `job_id`, an idempotency key (1 to 128 of `[A-Za-z0-9._:-]`; the same id sent again changes
     nothing), and when it happened or is to happen: `occurred_at` (aware; by default now), or for later `run_at`
     (aware) or `delay` (a timedelta, or seconds). The result is the same in whatever order jobs arrive: the one that
-    happened last counts; a deferred job happens when it is due. Every write raises `InvalidJob` when something is
-    wrong with it, naming each field, and nothing was sent; and `NotSent` when the broker may not have it, and sending
-    it again with the error's `job_id` is safe.
+    happened last counts; a deferred job happens when it is due. A write raises
 
-    Every read shows what the workers have applied so far (`job.wait()` waits for a job to be), and raises
-    `NotConfigured` without a database URL or the extra `read`, and `Unavailable` when the database does not answer.
+        InvalidJob: something is wrong with it, named by field, in a bulk job with the index; nothing was sent.
+        NotConfigured: there is no broker URL. Of `rc.outbox(...)`: there is no table `rollcall_outbox`.
+        NotSent: the broker may not have it; sending it again with the error's `job_id` is safe.
+
+    A read shows what the workers have applied so far (`job.wait()` waits for a job to be), and raises
+
+        InvalidJob: an argument cannot be used; the problem names it.
+        NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
+            (`rollcall migrate`), or the URL's role may not read them.
+        Unavailable: the database does not answer; trying again later may succeed.
     """
 
     def identify(
@@ -39,9 +45,19 @@ class Users(PreferenceCalls, ChannelDataCalls):
     ) -> Job:
         """Create the user or update it. Keys that are sent replace the stored value whole; others stay.
 
-        traits: attributes (`email`, `name`, `avatar`, `phone_number`, `locale`, `timezone`, `created_at`: text, or
-            for the last an aware
-            datetime), `preferences`, `channel_data`; any other key is a property.
+            rc.users.identify("ann", {"email": "ann@example.com", "timezone": "Europe/Zurich", "plan": "pro"})
+
+        user_id: 1 to 256 characters, without `/` and `#`; compared byte by byte.
+        traits: flat. Attributes are `email`, `name`, `avatar` (a URL), `phone_number` (E.164: `+41315550100`),
+            `locale` (`de-CH`), `timezone` (IANA), `created_at` (RFC 3339 text or an aware datetime). `preferences` (by
+            set id) and `channel_data` (by channel id) are set as the calls of those names would. Any other key is a
+            property, of any JSON value, all of them at most 256 KiB as JSON (see `Limits`). None is a value and
+            overwrites. `id` and `updated_at` are no properties.
+
+        Raises:
+            InvalidJob: something is wrong with it, named by field (`email`, `address.zip`); nothing was sent.
+            NotConfigured: there is no broker URL.
+            NotSent: the broker may not have it; sending it again with the error's `job_id` is safe.
         """
         found: list[Problem] = []
         user = telling_of(found, {} if traits is None else traits, self._desk.limits, user_id=user_id)
@@ -54,7 +70,15 @@ class Users(PreferenceCalls, ChannelDataCalls):
     ) -> Job:
         """Identify 1 to 100 users (see `Limits`) in one job, each a mapping with an `id`.
 
-        All problems of all users are reported, as `users[3].email`; nothing is sent if there is one.
+        All problems of all users are reported, as `users[3].email`; nothing is sent if there is one. The status of the
+        job says of each user that a worker refused all the same, and the others are applied.
+
+            rc.users.bulk_identify([{"id": "ann", "plan": "pro"}, {"id": "bo", "name": "Bo"}])
+
+        users: as `traits` of `identify`, with the `id` among them. One job is at most 64 MiB as JSON.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
         """
         found: list[Problem] = []
         given = listed(found, users, "users", limit=self._bulk_limit, what="users")
@@ -65,11 +89,23 @@ class Users(PreferenceCalls, ChannelDataCalls):
         return self._desk.send(jobs.BulkIdentify, found, options, users=tellings)
 
     def delete(self, user_id: str, **options: Unpack[Options]) -> Job:
-        """Delete the user with its preferences and channel data. An unknown user is no error."""
+        """Delete the user with its preferences and channel data. An unknown user is no error.
+
+        What was told before the delete never brings the user back, however late it arrives; what is told after it
+        makes a user that inherits nothing. A merged-away id deletes nobody. What is left in the tables is erased once
+        the delete is a day old (`ROLLCALL_SETTLING_HOURS`).
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
+        """
         return self._desk.send(jobs.Delete, [], options, user_id=user_id)
 
     def bulk_delete(self, user_ids: Iterable[str], **options: Unpack[Options]) -> Job:
-        """Delete 1 to 100 users (see `Limits`) in one job."""
+        """Delete 1 to 100 users (see `Limits`) in one job, each as `delete` would.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
+        """
         found: list[Problem] = []
         given = listed(found, user_ids, "user_ids", limit=self._bulk_limit, what="user ids")
         return self._desk.send(jobs.BulkDelete, found, options, user_ids=given)
@@ -122,14 +158,23 @@ class Users(PreferenceCalls, ChannelDataCalls):
     ) -> Job | MergePreview:
         """Make the user `from_user_id` (the secondary) a part of `user_id` (the primary). There is no way back.
 
-        The primary keeps what it has and takes over what it lacks; the secondary ceases to be, and its id stands for
-        the primary.
+        The primary keeps what it has and takes over what it lacks: properties key by key at every depth, attributes
+        where it has none, preference sets and channels whole, and 30 days of messages and activities. The secondary
+        ceases to be, and its id stands for the primary: what is written to it, before or after, reaches the primary,
+        and a delete of it does nothing. Either may be unknown yet. Chains and cycles are no error: of two merges that
+        contradict each other, the one that happened first counts.
 
-        dry_run: write nothing, and say what would change if it were applied now. Needs the database.
+        dry_run: write nothing, and say what would change if it were applied now. Needs the database, and no broker.
         keep_opt_outs: where both have a preference set, what either did not want to hear of stays unwanted. Without it
             the primary's set stands, which may subscribe a person again who had unsubscribed as a guest.
         unite_tokens: where both have push tokens on a channel, keep those of both. Without it the primary's stand,
             which may silence the phone that the guest used.
+
+        Raises:
+            InvalidJob: as every write, and where both ids are one.
+            NotConfigured: there is no broker URL; with `dry_run`, as of every read.
+            NotSent: the broker may not have it; sending it again with the error's `job_id` is safe.
+            Unavailable: only with `dry_run`: the database does not answer.
         """
         renames = {"primary_id": "user_id", "secondary_id": "from_user_id"}
         merge = {
@@ -148,6 +193,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
 
         Raises:
             UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
+            InvalidJob, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)
         return self._desk.reader().user(user_id)
@@ -157,15 +203,22 @@ class Users(PreferenceCalls, ChannelDataCalls):
 
         limit: 1 to 1,000.
         after: the `after` of the page before.
-        where: only users with all of these attributes and properties, equal as JSON; None for an attribute: it has
-            none.
+        where: only users with all of these attributes and properties, equal as JSON: `{"plan": "pro", "email": None}`.
+            None for an attribute: it has none; for a property: it is null.
+
+        Raises:
+            InvalidJob, NotConfigured, Unavailable: see `Users`.
         """
         checked_page(limit, after)
         filters = checked_where(where)
         return self._desk.reader().users(limit, after, filters)
 
     def all(self, *, where: Mapping[str, Any] | None = None) -> Iterator[User]:
-        """Read all users, page by page; `where` as in `list`."""
+        """Read all users, page by page, each page as it is when it is reached; `where` as in `list`.
+
+        Raises:
+            InvalidJob, NotConfigured, Unavailable: see `Users`; of a page, when it is read.
+        """
         after: str | None = None
         while True:
             page = self.list(limit=_PAGE, after=after, where=where)
@@ -178,7 +231,10 @@ class Users(PreferenceCalls, ChannelDataCalls):
 
         The person is whoever the id stands for, so that a merged-away id gives the same; all its ids are in it. Also
         a deleted user's, until it is erased. Of other people there is nothing but ids. `held` says whether anything
-        was found, `about` what each part is.
+        was found, `about` what each part is: `profile`, `told`, `preferences`, `messages` and so on.
+
+        Raises:
+            InvalidJob, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)
         return self._desk.reader().export(user_id)

@@ -1,4 +1,4 @@
-"""Starting workflows."""
+"""Workflows: started for recipients, by an actor."""
 
 from __future__ import annotations
 
@@ -34,15 +34,19 @@ class Workflows:
         """Start a workflow: an activity for each recipient, and a message on each channel.
 
         A recipient given as a mapping is identified first, as `users.identify` would; one named by id only is skipped
-        when it is not known, and the job's status says so. The same recipient twice gets one message per channel.
+        when it is not known, and the job's status says so. The same recipient twice gets one message per channel. Who
+        is known, and what they want to hear of, is as of the time when it happened.
 
-        recipients: 1 to 1,000 (see `Limits`) user ids, or mappings with an `id`.
-        actor: who caused it, likewise.
-        data: what the workflow is about, as JSON.
+            rc.workflows.trigger("comment", ["ann", {"id": "bo", "name": "Bo"}], actor="cy", data={"page": 7})
+
+        workflow: its name, 1 to 256 characters of your choosing.
+        recipients: 1 to 1,000 (see `Limits`) user ids, or mappings with an `id` and what `users.identify` takes.
+        actor: who caused it, likewise. One that is not known is a marker in feeds.
+        data: what the workflow is about: an object of at most 256 KiB as JSON.
         tenant: on whose behalf; the recipients' preference set of that name applies, where they have one.
-        channels: the channel types on which messages are made.
-        categories: what the workflow belongs to; a recipient's preferences may speak of them. A message is made only
-            if every setting that applies is true or absent.
+        channels: the channel types on which messages are made: 1 to 100.
+        categories: what the workflow belongs to, at most 100; a recipient's preferences may speak of them. A message is
+            made only if every setting that applies is true or absent.
         job_id: 1 to 128 of `[A-Za-z0-9._:-]`; the same id sent again changes nothing.
         occurred_at: when it happened (aware), by default now.
         run_at, delay: when it is to happen (aware), or how long from now (a timedelta, or seconds). Who is known then
@@ -50,6 +54,7 @@ class Workflows:
 
         Raises:
             InvalidJob: something is wrong with it, named by field and index (`recipients[1].email`); nothing was sent.
+            NotConfigured: there is no broker URL. Of `rc.outbox(...)`: there is no table `rollcall_outbox`.
             NotSent: the broker may not have it; send it again with the error's `job_id`.
         """
         found: list[Problem] = []

@@ -24,6 +24,7 @@ from rollcall_shared.problems import problems_of
 from rollcall_shared.stamps import JOB_ID
 
 VERSION: Final = 1
+"""Of the text. Workers take no other, so a change of it needs workers that know both first."""
 DIGEST_BYTES: Final = 16
 _WHEN: Final = frozenset({"occurred_at", "deferred"})
 MAX_KIND: Final = 40
@@ -33,8 +34,10 @@ MAX_TEXT: Final = 64 * 1024 * 1024
 
 
 def encode(job: Job) -> str:
-    """The job as JSON text. `deferred` is only written where it is true: workers that do not know it yet refuse fields
-    they do not know, and can go on with all other jobs.
+    """The job as JSON text of version `VERSION`.
+
+    `deferred` is only written where it is true: workers that do not know it yet refuse fields they do not know, and can
+    go on with all other jobs.
     """
     # Not job.model_dump_json(): values that may be anything, and a choice of models, cost it three times as much.
     payload = {"v": VERSION} | {name: _plain(value) for name, value in vars(job).items()}

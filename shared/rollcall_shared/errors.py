@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a job: the field, why, and in a bulk job the place of the user it belongs to."""
+    """One thing that is wrong with a job: the `field` as the caller named it (`users[3].email`), the `reason`, and in a
+    bulk job or a trigger the `index` (from 0) of the user it belongs to.
+    """
 
     field: str
     reason: str
@@ -24,11 +26,11 @@ class Problem:
 
 
 class RollcallError(Exception):
-    """Something went wrong in Rollcall."""
+    """Something went wrong in Rollcall: the root of what its calls raise."""
 
 
 class InvalidJob(RollcallError, ValueError):
-    """The job breaks a rule; nothing was sent."""
+    """The job, or the question, breaks a rule; nothing was sent. `problems` holds everything that is wrong with it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
@@ -51,7 +53,10 @@ class Undecodable(RollcallError):
 
 
 class UserNotFound(RollcallError, LookupError):
-    """There is no such user; `merged_into` names the user that a merged-away id stands for."""
+    """Nobody has this id now; `merged_into` names the user that a merged-away id stands for, else it is None.
+
+    `user_id` is what was asked for.
+    """
 
     def __init__(self, user_id: str, merged_into: str | None = None) -> None:
         self.user_id = user_id
@@ -60,16 +65,16 @@ class UserNotFound(RollcallError, LookupError):
 
 
 class NotConfigured(RollcallError):
-    """A setting that this call needs is missing."""
+    """Something that this call needs is missing: a URL, an extra, Rollcall's tables, or a right in the database."""
 
 
 class Unavailable(RollcallError):
-    """A server could not be reached or did not answer; trying again later may succeed."""
+    """A server could not be reached, or did not answer in time; trying again later may succeed."""
 
 
 class NotSent(Unavailable):
     """The broker did not take the job, or its answer was lost. Sending it again under the same `job_id` is always
-    safe.
+    safe: a job that did arrive is applied once. `why` is what was at the bottom of it.
     """
 
     def __init__(self, job_id: str, why: str = "") -> None:

@@ -123,3 +123,4 @@ class Settings(TypedDict, total=False):
 
 
 PreferenceSettings = Annotated[Settings, BeforeValidator(_json_object)]
+"""A preference set whose values can be stored."""

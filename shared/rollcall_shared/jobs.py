@@ -1,7 +1,7 @@
 """Every kind of job, as a frozen model. One job is one request for a change; all kinds together are `Job`.
 
 A job never changes once it is made: its `id` says which job it is, `occurred_at` (microseconds since 1970, UTC) when
-it happened.
+it happened. What each kind means is said by the rules of `tests/README.md`, whose numbers stand here, and by the fold.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class _Frozen(BaseModel):
 
 
 class Telling(_Frozen):
-    """What is told about one user. Keys that are not in `traits` stay as they are; `null` is a value."""
+    """What is told about one user. Keys that are not in `traits` stay as they are; `null` is a value. Rules 2 to 4.
+
+    `traits` holds attributes and properties, flat; `preferences` are by set id, `channel_data` by channel id.
+    """
 
     id: UserId
     # by factories, which cost nothing; of a `{}` here each user gets a deep copy, for as much as all the rest
@@ -60,7 +63,7 @@ class _Job(_Frozen):
 
 
 class Identify(_Job):
-    """Create the user or update it."""
+    """Create the user or update it. Rule 3."""
 
     kind: Literal["identify"] = "identify"
     user: Telling
@@ -71,7 +74,9 @@ _TellingOrProblem = Annotated[Telling | InstanceOf[Problem], Field(union_mode="l
 
 
 class BulkIdentify(_Job):
-    """Identify many users. A bad one is a `Problem` at its place (when decoded), and never hurts the good ones."""
+    """Identify many users. A bad one is a `Problem` at its place (when decoded), and never hurts the good ones.
+    Rule 5.
+    """
 
     kind: Literal["bulk_identify"] = "bulk_identify"
     users: Annotated[tuple[_TellingOrProblem, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
@@ -104,14 +109,14 @@ class BulkIdentify(_Job):
 
 
 class Delete(_Job):
-    """End the user."""
+    """End the user. Rules 7 to 11."""
 
     kind: Literal["delete"] = "delete"
     user_id: UserId
 
 
 class BulkDelete(_Job):
-    """End many users."""
+    """End many users, each as `Delete` does."""
 
     kind: Literal["bulk_delete"] = "bulk_delete"
     user_ids: Users
@@ -121,7 +126,7 @@ class Merge(_Job):
     """Make the secondary a part of the primary.
 
     With `keep_opt_outs` what either did not want to hear of stays unwanted; with `unite_tokens` push tokens of one
-    channel are put together.
+    channel are put together. Rules 12 to 17.
     """
 
     kind: Literal["merge"] = "merge"
@@ -138,7 +143,7 @@ class Merge(_Job):
 
 
 class SetPreferences(_Job):
-    """Replace one preference set of a user."""
+    """Replace one preference set of a user: `default`, or a tenant's. Rule 19."""
 
     kind: Literal["set_preferences"] = "set_preferences"
     user_id: UserId
@@ -147,7 +152,7 @@ class SetPreferences(_Job):
 
 
 class UnsetPreferences(_Job):
-    """Take one preference set from a user."""
+    """Take one preference set from a user. Rule 19."""
 
     kind: Literal["unset_preferences"] = "unset_preferences"
     user_id: UserId
@@ -155,7 +160,7 @@ class UnsetPreferences(_Job):
 
 
 class BulkSetPreferences(_Job):
-    """Replace one preference set of many users."""
+    """Replace one preference set of many users, each as `SetPreferences` does."""
 
     kind: Literal["bulk_set_preferences"] = "bulk_set_preferences"
     user_ids: Users
@@ -164,7 +169,7 @@ class BulkSetPreferences(_Job):
 
 
 class SetChannelData(_Job):
-    """Replace what is needed to reach a user on one channel."""
+    """Replace what is needed to reach a user on one channel. Rule 20."""
 
     kind: Literal["set_channel_data"] = "set_channel_data"
     user_id: UserId
@@ -173,7 +178,7 @@ class SetChannelData(_Job):
 
 
 class UnsetChannelData(_Job):
-    """Take one channel's data from a user."""
+    """Take one channel's data from a user. Rule 20."""
 
     kind: Literal["unset_channel_data"] = "unset_channel_data"
     user_id: UserId
@@ -192,7 +197,7 @@ Recipient = Annotated[
 
 
 class Trigger(_Job):
-    """Start a workflow: an activity per recipient, and a message per recipient and channel."""
+    """Start a workflow: an activity per recipient, and a message per recipient and channel. Rules 8 and 21."""
 
     kind: Literal["trigger"] = "trigger"
     workflow: Key
@@ -205,7 +210,7 @@ class Trigger(_Job):
 
 
 class Mark(_Job):
-    """Set or clear a mark on messages."""
+    """Set or clear a mark on messages; one that is not there yet is marked when it comes. Rule 22."""
 
     kind: Literal["mark"] = "mark"
     message_ids: Annotated[tuple[UUID, ...], Field(min_length=1, max_length=1_000)]
@@ -227,12 +232,14 @@ Job = Annotated[
     | Mark,
     Field(discriminator="kind"),
 ]
+"""A job of any kind; for mypy a union, to `match` on with `assert_never`."""
 
 MODELS: Final[Mapping[str, type[Job]]] = MappingProxyType(
     {model.model_fields["kind"].default: model for model in get_args(get_args(Job)[0])}
 )
 """The model of each kind."""
 KINDS: Final = tuple(MODELS)
+"""The names of all kinds; `rollcall.` before one makes the name of its task."""
 
 
 def _telling_or_problem(index: int, user: object, context: Parsed) -> Telling | Problem:

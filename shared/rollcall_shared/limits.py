@@ -12,18 +12,21 @@ USER_ID_CHARACTERS: Final = 256
 NESTING: Final = 32
 """Levels of objects and lists in a value; a property that is a plain value has none."""
 NUMBER_BITS: Final = 1024
-"""Integers beyond a double's exponent range are no trait of a person, and cost quadratic time to print."""
+"""Of an integer. Beyond a double's range it is no trait of a person, and costs quadratic time to print."""
 HARD_BULK_USERS: Final = 10_000
 """Whatever the setting says: every user of a job needs a place of its own in the stamp."""
 HARD_RECIPIENTS: Final = 10_000
+"""Likewise; and all of them are written in one transaction."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What the face accepts; the defaults are those of the rules."""
+    """What the face accepts; the defaults are those of rules 5, 21 and 26. May differ from process to process."""
 
     bulk_users: int = 100
+    """Users in one bulk job; at most `HARD_BULK_USERS`, whatever is set."""
     recipients: int = 1_000
+    """Recipients of one trigger; at most `HARD_RECIPIENTS`, whatever is set."""
     properties_bytes: int = 256 * 1024
     """Of one user in one job, as JSON."""
     data_bytes: int = 256 * 1024

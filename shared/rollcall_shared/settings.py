@@ -23,11 +23,14 @@ MOST: Final = 1e8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The settings of one process."""
+    """The settings of one process; the README's table has the variable of each. All processes should have the same."""
 
     broker_url: str | None = field(default=None, repr=False)
+    """Where jobs are sent, and taken from: `redis://...`, `rediss://...`, `sentinel://...?master_name=...`."""
     database_url: str | None = field(default=None, repr=False)
+    """The Postgres that holds the users: `postgresql://...`."""
     limits: Limits = field(default_factory=Limits)
+    """What the face accepts."""
     history: timedelta = timedelta(days=30)
     """How much history a merge carries over, counted back from the merge's stamp."""
     settling: timedelta = timedelta(hours=24)
@@ -47,6 +50,7 @@ class Settings:
     metrics_port: int = 0
     """Where a worker, upkeep or a relay serves metrics for Prometheus; 0: nowhere."""
     metrics_address: str = "127.0.0.1"
+    """On which address it serves them."""
     transport: str = OURS
     """What carries jobs from Redis to the workers: our transport, or with `STOCK` Celery's own."""
     max_deliveries: int = 5
@@ -65,7 +69,7 @@ class Settings:
         """Read `ROLLCALL_*` from `env`, by default the process's environment.
 
         Raises:
-            NotConfigured: a variable does not hold a number, or none of the words it may.
+            NotConfigured: a variable holds no number that can be used, or none of the words it may.
         """
         env = os.environ if env is None else env
         default = cls()
@@ -104,14 +108,29 @@ class Settings:
         )
 
     def need_broker_url(self) -> str:
+        """The broker's URL.
+
+        Raises:
+            NotConfigured: it is not set.
+        """
         if not self.broker_url:
             raise NotConfigured("ROLLCALL_BROKER_URL is not set, such as redis://127.0.0.1:6379/0")
         return self.broker_url
 
     def need_outbox_url(self) -> str:
+        """The URL of the database with the outbox.
+
+        Raises:
+            NotConfigured: neither it nor the database's is set.
+        """
         return self.outbox_url or self.need_database_url()
 
     def need_database_url(self) -> str:
+        """The database's URL.
+
+        Raises:
+            NotConfigured: it is not set.
+        """
         if not self.database_url:
             raise NotConfigured("ROLLCALL_DATABASE_URL is not set, such as postgresql://user@127.0.0.1:5432/app")
         return self.database_url

@@ -14,9 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NewType
 
 Stamp = NewType("Stamp", str)
+"""Compare two with `<`: the smaller happened first."""
 
 JOB_ID: Final = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+"""What an id of a job looks like; all of its characters are larger than `!`."""
 MAX_PLACE: Final = 0xFFFF
+"""The last place that a job has."""
 _TIME_DIGITS: Final = 14
 _PLACE_DIGITS: Final = 4
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,10 +37,12 @@ def occurred_at_of(stamp: Stamp) -> int:
 
 
 def job_id_of(stamp: Stamp) -> str:
+    """Which job said it."""
     return stamp[_TIME_DIGITS : -_PLACE_DIGITS - 1]
 
 
 def place_of(stamp: Stamp) -> int:
+    """Its place in the job, from 0."""
     return int(stamp[-_PLACE_DIGITS:], 16)
 
 

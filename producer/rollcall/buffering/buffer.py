@@ -37,7 +37,7 @@ _LONGEST_PAUSE_SECONDS: Final = 5.0
 
 
 class BufferFull(Unavailable):
-    """Too many users wait for the broker. This one was not kept: tell again when the broker is back."""
+    """Too many users wait for the broker: `waiting`. This one was not kept; tell again when the broker is back."""
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting

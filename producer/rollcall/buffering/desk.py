@@ -31,6 +31,8 @@ class _GatheredJob(Job):
 
 
 class BufferingDesk(Branch):
+    """A desk whose identifies go into the buffer, those without options; closing it closes the buffer."""
+
     def __init__(self, desk: Desk, buffer: Buffer) -> None:
         super().__init__(desk, desk.sender())
         self._buffer = buffer

@@ -16,12 +16,12 @@ _MICROSECONDS: Final = 1_000_000
 
 
 class Options(TypedDict, total=False):
-    """The keyword options of every write. At most one of `occurred_at`, `run_at` and `delay`."""
+    """The keyword options of every write. At most one of `occurred_at`, `run_at` and `delay`; None is none."""
 
     job_id: str | None
     """An idempotency key, 1 to 128 of `[A-Za-z0-9._:-]`; the same id sent again changes nothing. By default fresh."""
     occurred_at: datetime | None
-    """When it happened (aware); by default now."""
+    """When it happened (aware), at most five minutes ahead (see `Limits`) and not before 1970; by default now."""
     run_at: datetime | None
     """When it is to take effect (aware), seconds to years ahead; one that is past takes effect at once."""
     delay: timedelta | float | None
@@ -29,7 +29,9 @@ class Options(TypedDict, total=False):
 
 
 class Place(TypedDict):
-    """What the options make of a job: the fields of its model that say which it is, and when."""
+    """What the options make of a job: its `id`, when it happened or is due (`occurred_at`, in microseconds since 1970),
+    and whether it was put off (`deferred`).
+    """
 
     id: str
     occurred_at: int

@@ -1,4 +1,8 @@
-"""Jobs as rows of the application's own transactions: written with its data, relayed after its commit."""
+"""Jobs as rows of the application's own transactions: written with its data, relayed after its commit.
+
+`rc.outbox(session)` writes them, `rollcall relay` sends them. Here is the table, for the application's own migrations:
+`create_table(op.execute)` with Alembic, `RunSQL(list(CREATE_TABLE), list(DROP_TABLE))` with Django.
+"""
 
 from rollcall.outbox.sender import OutboxSender
 from rollcall.outbox.table import CREATE_TABLE, DROP_TABLE, create_table, drop_table

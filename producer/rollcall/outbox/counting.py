@@ -31,6 +31,7 @@ class Counting:
         self._jobs.labels(event=event).inc(jobs)
 
     def failed(self, half: str) -> None:
+        """`half`: sending or settling."""
         self._failures.labels(half=half).inc()
 
 
@@ -41,6 +42,7 @@ class Gauges(Collector):
         self._url = url
 
     def describe(self) -> list[GaugeMetricFamily]:
+        """See prometheus_client. Nothing, so that registering asks no database."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

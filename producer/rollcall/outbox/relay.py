@@ -64,7 +64,11 @@ class Relay:
 
     @classmethod
     def from_settings(cls, settings: Settings, counting: Counting | None = None) -> Relay:
-        """The relay that the settings describe; connects when it starts to work."""
+        """The relay that the settings describe; connects when it starts to work.
+
+        Raises:
+            NotConfigured: a URL is missing, or cannot be used.
+        """
         return cls(
             Rows(settings.need_outbox_url()),
             DirectSender(settings.need_broker_url()),
@@ -74,7 +78,12 @@ class Relay:
         )
 
     def send(self) -> int:
-        """Publish a batch of what is unsent; return how many."""
+        """Publish a batch of what is unsent, at most 500 jobs; return how many. All of them stay unsent when it fails.
+
+        Raises:
+            Unavailable: the application's database or the broker could not be reached; some may have been sent.
+            NotConfigured: there is no table `rollcall_outbox`.
+        """
         with self._rows.transaction() as cursor:
             if jobs := take_unsent(cursor):
                 # published before the commit: who dies in between has sent them twice, not never
@@ -84,7 +93,14 @@ class Relay:
         return len(jobs)
 
     def settle(self) -> int:
-        """Ask after a batch of what was sent; return how many it was."""
+        """Ask after a batch of what was sent, at most 500 jobs; return how many it was.
+
+        Those that are decided leave the outbox; those that should be by now are sent again by the next `send`.
+
+        Raises:
+            Unavailable: one of the two databases could not be reached.
+            NotConfigured: there is no table `rollcall_outbox`, or there are none of Rollcall's.
+        """
         with self._rows.transaction() as cursor:
             keys = take_sent(cursor)
             decided = self._decisions.among(keys) if keys else set()

@@ -34,15 +34,19 @@ CREATE TABLE IF NOT EXISTS rollcall_outbox (
 """The statements that make it, in order. Each may be run again."""
 
 DROP_TABLE: Final = ("DROP TABLE IF EXISTS rollcall_outbox",)
+"""The statements that remove it, and the jobs in it."""
 
 
 def create_table(execute: Callable[[str], object]) -> None:
-    """Make the table with whatever runs a statement: Alembic's `op.execute`, a cursor's `execute`."""
+    """Make the table, unless it is there, with whatever runs a statement: Alembic's `op.execute`, a cursor's `execute`.
+
+    Raises what `execute` raises; commits nothing.
+    """
     for statement in CREATE_TABLE:
         execute(statement)
 
 
 def drop_table(execute: Callable[[str], object]) -> None:
-    """Remove the table, and with it the jobs that no worker has applied yet."""
+    """Remove the table, and with it the jobs that no worker has decided yet. As `create_table`."""
     for statement in DROP_TABLE:
         execute(statement)

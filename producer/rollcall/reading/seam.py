@@ -14,7 +14,8 @@ from rollcall_shared.jobs import Merge
 
 class Reader(Protocol):
     """Answers questions, and writes where only a person's word decides: `cancel` and `drop`. Safe to use from threads
-    and in forked children. Every method may raise `Unavailable`.
+    and in forked children. Every method may raise `Unavailable` (the database does not answer in time) and
+    `NotConfigured` (it has no tables of Rollcall, or the role may not do this).
     """
 
     def user(self, user_id: str) -> User:

@@ -24,6 +24,7 @@ class EncodedJob:
 
     @classmethod
     def of(cls, job: Job) -> Self:
+        """The job, encoded."""
         return cls(id=job.id, kind=job.kind, body=encode(job), shown=summary(job))
 
     @classmethod

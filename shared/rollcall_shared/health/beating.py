@@ -30,6 +30,7 @@ class Beating:
         self._failed = False
 
     def start(self) -> None:
+        """Begin to say so, from a thread. Idempotent."""
         if self._path is not None and self._thread is None:
             self._thread = threading.Thread(target=self._run, args=(self._path,), name="rollcall-health", daemon=True)
             self._thread.start()

@@ -9,6 +9,7 @@ from uuid import UUID
 from rollcall_shared.stamps import Stamp
 
 Slot = tuple[str, ...]
+"""What a fact is the newest of: of two facts of one slot, the one with the smaller stamp is forgotten."""
 
 
 class Told(NamedTuple):
@@ -23,6 +24,7 @@ class Told(NamedTuple):
 
     @property
     def slot(self) -> Slot:
+        """The user's key; of a preference set every telling has its own."""
         # of preferences every telling is kept: what was wanted when a trigger ran decides on its messages
         if self.key[0] == "s":
             return ("told", self.user, self.key, self.stamp)
@@ -37,6 +39,7 @@ class Seen(NamedTuple):
 
     @property
     def slot(self) -> Slot:
+        """Every sighting has its own: who was known at a trigger's stamp decides on it."""
         return ("seen", self.user, self.stamp)
 
 
@@ -66,6 +69,7 @@ class Ended(NamedTuple):
 
     @property
     def slot(self) -> Slot:
+        """Every ending has its own: all of them are kept."""
         return ("ended", self.stamp)
 
 
@@ -82,6 +86,7 @@ class Triggered(NamedTuple):
 
     @property
     def slot(self) -> Slot:
+        """The job's."""
         return ("triggered", self.job_id)
 
 
@@ -95,6 +100,7 @@ class Activity(NamedTuple):
 
     @property
     def slot(self) -> Slot:
+        """Its own: it never changes."""
         return ("activity", str(self.id))
 
 
@@ -109,6 +115,7 @@ class Message(NamedTuple):
 
     @property
     def slot(self) -> Slot:
+        """Its own: it never changes."""
         return ("message", str(self.id))
 
 
@@ -122,7 +129,9 @@ class Marked(NamedTuple):
 
     @property
     def slot(self) -> Slot:
+        """The message's mark, set or cleared."""
         return ("marked", str(self.message_id), self.mark)
 
 
 Fact = Told | Seen | Ended | Triggered | Activity | Message | Marked
+"""What a job says, in its smallest parts. Each has a stamp, by which the newest of its slot is found."""

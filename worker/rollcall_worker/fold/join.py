@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rollcall_worker.fold.facts import Fact, Slot
 
 Kept = dict[Slot, Fact]
+"""The newest fact of each slot: all that is remembered of the jobs so far."""
 
 
 def join(kept: Kept, facts: Iterable[Fact]) -> Kept:

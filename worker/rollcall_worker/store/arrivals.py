@@ -13,7 +13,10 @@ from rollcall_shared.jobs import Job
 
 
 class State(StrEnum):
-    """How a job ended, for now or for good."""
+    """How a job ended, for now or for good. What each means to who sent it: `rollcall.JobStatus`.
+
+    `DUPLICATE`: it was decided before, and this delivery changed nothing. `REFUSED`: every user in it was bad.
+    """
 
     APPLIED = "applied"
     DUPLICATE = "duplicate"
@@ -24,7 +27,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How one arrival ended. `code` says why a job is dead; it holds no personal data."""
+    """How one arrival ended: its `state`, and why a job is dead (`code`). None of it is personal data.
+
+    A message without a `job_id` is named for its content, `nameless-...`; of one that says no `kind` it is empty.
+    """
 
     job_id: str
     kind: str
@@ -34,7 +40,10 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arrival:
-    """A message as it came, and the job it holds, or why it holds none."""
+    """A message as it came (`text`), and the `job` it holds, or why it holds none.
+
+    `digest` tells two jobs of one id apart; see `rollcall_shared.codec`.
+    """
 
     text: str
     job: Job | Undecodable
@@ -73,8 +82,8 @@ class Store(Protocol):
     def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
         """Apply the jobs together, and say in the same order how each ended. `now` in microseconds since 1970.
 
-        Either all is kept or, when this raises, nothing; calling again with the same jobs, in whatever company, is
-        always safe.
+        Each job is kept whole or not at all; when this raises, perhaps none is. Calling again with the same jobs, in
+        whatever company, is always safe.
 
         Raises:
             Unavailable: the store could not be reached, or was too busy; trying again may succeed.

@@ -32,7 +32,12 @@ logger = logging.getLogger(__name__)
 
 
 class PostgresStore:
-    """Keeps users in Postgres. Threads may share one; each has a connection of its own."""
+    """Keeps users in Postgres. Threads may share one; each has a connection of its own.
+
+    Every method is a transaction, or several, that may be run again after any failure, and by many processes at once;
+    each raises `Unavailable` when Postgres is away, too slow, or other transactions were in the way again and again.
+    `now` is always in microseconds since 1970.
+    """
 
     def __init__(
         self,
@@ -48,6 +53,13 @@ class PostgresStore:
         statement_timeout: timedelta = timedelta(seconds=30),
         hindered: Callable[[Hindrance], None] = lambda by: None,
     ) -> None:
+        """Prepare to keep users in the database, whose schema `rollcall migrate` has made; connects when first needed.
+
+        The times are those of `rollcall_shared.settings.Settings`, which says what each means; all stores of one
+        database must have the same `history`, `settling` and `erasure_key`.
+
+        hindered: is told when other transactions are in the way, each time.
+        """
         self._transactions = Transactions(
             database_url, lock=lock_timeout, statement=statement_timeout, hindered=hindered
         )
@@ -62,7 +74,11 @@ class PostgresStore:
     def from_settings(
         cls, settings: Settings, hindered: Callable[[Hindrance], None] = lambda by: None
     ) -> PostgresStore:
-        """The store that the settings describe; `hindered` is told when other transactions are in its way."""
+        """The store that the settings describe; `hindered` is told when other transactions are in its way.
+
+        Raises:
+            NotConfigured: there is no database URL.
+        """
         return cls(
             settings.need_database_url(),
             history=settings.history,
@@ -77,7 +93,11 @@ class PostgresStore:
         )
 
     def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
-        """See `Store.apply`. A job that cannot be kept is found by halving, and dies alone."""
+        """See `Store.apply`. A job that cannot be kept is found by halving, and dies alone.
+
+        Raises:
+            Unavailable: see `Store.apply`; some of the jobs may have been kept, where one of them made it halve.
+        """
         if not arrivals:
             return []
         try:

@@ -1,0 +1,286 @@
+"""Every public name says what it is, and every call of the face which errors it raises: no fewer, and no others."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollcall import Rollcall
+from rollcall.activities import Activities
+from rollcall.answers import DeadLetter, JobStatus, Page
+from rollcall.errors import RollcallError, Unavailable, UserNotFound
+from rollcall.feeds import Feeds
+from rollcall.jobs import Job, Jobs
+from rollcall.messages import Messages
+from rollcall.testing import RecordingSender
+from rollcall.users import Users
+from rollcall.workflows import Workflows
+
+ROOT = Path(__file__).parent.parent
+_PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
+"""Of the producer, what no application imports."""
+_WORKER = ("fold/*.py", "store/__init__.py", "store/arrivals.py", "store/postgres.py")
+_FIELDS = ("answers", "history", "errors", "limits", "settings", "stamping", "arrivals")
+"""Where each field says what it holds, by a text below it or by its name in the text of its class."""
+_PROTOCOLS = ("HoldsConnections", "Sender", "EncodedSender", "Reader", "Store")
+
+Tree = ast.Module | ast.ClassDef
+Definition = ast.ClassDef | ast.FunctionDef
+
+
+def sources() -> list[Path]:
+    producer = ROOT / "producer" / "rollcall"
+    ours = [path for path in producer.rglob("*.py") if path.relative_to(producer).parts[0] not in _PROGRAMS]
+    shared = (ROOT / "shared" / "rollcall_shared").rglob("*.py")
+    return [*ours, *shared, *(path for name in _WORKER for path in (ROOT / "worker" / "rollcall_worker").glob(name))]
+
+
+SOURCES = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sorted(sources())}
+
+
+def definitions(tree: Tree) -> Iterator[Definition]:
+    """The public classes and functions in it; of one with overloads the last."""
+    found = {node.name: node for node in tree.body if isinstance(node, Definition)}
+    return (node for name, node in found.items() if not name.startswith("_"))
+
+
+def methods(class_: ast.ClassDef) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in definitions(class_) if isinstance(node, ast.FunctionDef)}
+
+
+def seams() -> Iterator[set[str]]:
+    """The methods of each protocol. What has them all is one of its kind, and need not repeat what they promise."""
+    for tree in SOURCES.values():
+        for node in definitions(tree):
+            if isinstance(node, ast.ClassDef) and node.name in _PROTOCOLS:
+                yield set(methods(node))
+
+
+SEAMS = list(seams())
+
+
+def silent(tree: ast.Module) -> Iterator[str]:
+    if not ast.get_docstring(tree):
+        yield "the module"
+    for node in definitions(tree):
+        if not ast.get_docstring(node):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            own = methods(node)
+            promised = {name for seam in SEAMS if seam <= own.keys() for name in seam}
+            for name, method in own.items():
+                if not ast.get_docstring(method) and name not in promised:
+                    yield f"{node.name}.{name}"
+
+
+def silent_fields(class_: ast.ClassDef) -> Iterator[str]:
+    said = ast.get_docstring(class_) or ""
+    for node, following in zip(class_.body, [*class_.body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not node.target.id.startswith("_"):
+            is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            if not is_text and f"`{node.target.id}`" not in said:
+                yield f"{class_.name}.{node.target.id}"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_public_name_says_what_it_is(source: str) -> None:
+    assert list(silent(SOURCES[source])) == []
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if Path(source).stem in _FIELDS])
+def test_every_field_that_people_read_says_what_it_holds(source: str) -> None:
+    classes = [node for node in definitions(SOURCES[source]) if isinstance(node, ast.ClassDef)]
+
+    assert [field for class_ in classes for field in silent_fields(class_)] == []
+
+
+PARTS = {part.__name__: part for part in (Users, Workflows, Feeds, Messages, Activities, Jobs, Job)}
+LETTER = DeadLetter(
+    id="a-letter",
+    key="00",
+    kind="identify",
+    code="failed",
+    reason="",
+    died_at=datetime(2026, 1, 1, tzinfo=UTC),
+    body='{"v": 1, "id": "a-letter", "occurred_at": 0, "kind": "delete", "user_id": "ann"}',
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of the face as it should be, and with an argument that cannot be used."""
+
+    good: Callable[[Rollcall], object]
+    bad: Callable[[Rollcall], object] | None
+
+
+CALLS: Mapping[str, Call] = {
+    "Users.identify": Call(lambda rc: rc.users.identify("ann"), lambda rc: rc.users.identify("")),
+    "Users.bulk_identify": Call(
+        lambda rc: rc.users.bulk_identify([{"id": "ann"}]), lambda rc: rc.users.bulk_identify([])
+    ),
+    "Users.delete": Call(lambda rc: rc.users.delete("ann"), lambda rc: rc.users.delete("")),
+    "Users.bulk_delete": Call(lambda rc: rc.users.bulk_delete(["ann"]), lambda rc: rc.users.bulk_delete([])),
+    "Users.merge": Call(lambda rc: rc.users.merge("ann", "guest"), lambda rc: rc.users.merge("ann", "ann")),
+    "Users.merge, dry run": Call(
+        lambda rc: rc.users.merge("ann", "guest", dry_run=True), lambda rc: rc.users.merge("ann", "ann", dry_run=True)
+    ),
+    "Users.get": Call(lambda rc: rc.users.get("ann"), lambda rc: rc.users.get("")),
+    "Users.list": Call(lambda rc: rc.users.list(), lambda rc: rc.users.list(limit=0)),
+    "Users.all": Call(lambda rc: list(rc.users.all()), lambda rc: list(rc.users.all(where={"id": "ann"}))),
+    "Users.export": Call(lambda rc: rc.users.export("ann"), lambda rc: rc.users.export("")),
+    "Users.set_preferences": Call(
+        lambda rc: rc.users.set_preferences("ann", "default", {}), lambda rc: rc.users.set_preferences("ann", "", {})
+    ),
+    "Users.unset_preferences": Call(
+        lambda rc: rc.users.unset_preferences("ann", "default"), lambda rc: rc.users.unset_preferences("ann", "")
+    ),
+    "Users.bulk_set_preferences": Call(
+        lambda rc: rc.users.bulk_set_preferences(["ann"], "default", {}),
+        lambda rc: rc.users.bulk_set_preferences([], "default", {}),
+    ),
+    "Users.get_preferences": Call(lambda rc: rc.users.get_preferences("ann"), lambda rc: rc.users.get_preferences("")),
+    "Users.list_preferences": Call(
+        lambda rc: rc.users.list_preferences("ann"), lambda rc: rc.users.list_preferences("")
+    ),
+    "Users.set_channel_data": Call(
+        lambda rc: rc.users.set_channel_data("ann", "push", {}), lambda rc: rc.users.set_channel_data("ann", "", {})
+    ),
+    "Users.unset_channel_data": Call(
+        lambda rc: rc.users.unset_channel_data("ann", "push"), lambda rc: rc.users.unset_channel_data("ann", "")
+    ),
+    "Users.get_channel_data": Call(
+        lambda rc: rc.users.get_channel_data("ann", "push"), lambda rc: rc.users.get_channel_data("", "push")
+    ),
+    "Workflows.trigger": Call(
+        lambda rc: rc.workflows.trigger("welcome", ["ann"]), lambda rc: rc.workflows.trigger("welcome", [])
+    ),
+    "Feeds.list": Call(lambda rc: rc.feeds.list("ann"), lambda rc: rc.feeds.list("ann", after="x")),
+    "Messages.list": Call(lambda rc: rc.messages.list("ann"), lambda rc: rc.messages.list("ann", channel="")),
+    "Messages.mark": Call(
+        lambda rc: rc.messages.mark(["6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11"], "read"),
+        lambda rc: rc.messages.mark(["x"], "read"),
+    ),
+    "Activities.list": Call(lambda rc: rc.activities.list("ann"), lambda rc: rc.activities.list("ann", after="x")),
+    "Jobs.get": Call(lambda rc: rc.jobs.get("a-job"), lambda rc: rc.jobs.get("")),
+    "Jobs.wait": Call(lambda rc: rc.jobs.wait("a-job", timeout=0), lambda rc: rc.jobs.wait("", timeout=0)),
+    "Jobs.deferred": Call(lambda rc: rc.jobs.deferred(), lambda rc: rc.jobs.deferred(after="x")),
+    "Jobs.cancel": Call(lambda rc: rc.jobs.cancel("a-job", timeout=0), lambda rc: rc.jobs.cancel("")),
+    "Jobs.dead": Call(lambda rc: rc.jobs.dead(), lambda rc: rc.jobs.dead(after="x")),
+    "Jobs.show": Call(lambda rc: rc.jobs.show("a-letter"), lambda rc: rc.jobs.show("")),
+    "Jobs.replay": Call(
+        lambda rc: rc.jobs.replay("a-letter", timeout=0), lambda rc: rc.jobs.replay("a-letter", body="no job")
+    ),
+    "Jobs.drop": Call(lambda rc: rc.jobs.drop("a-letter"), lambda rc: rc.jobs.drop("")),
+    "Job.status": Call(lambda rc: sent_by(rc).status(), None),
+    "Job.wait": Call(lambda rc: sent_by(rc).wait(timeout=0), None),
+}
+
+
+def sent_by(rc: Rollcall) -> Job:
+    """A job that was sent by a Rollcall, whatever has become of the broker since."""
+    return Job(rc.jobs, Rollcall(sender=RecordingSender()).users.delete("ann")._sent)
+
+
+class Answers:
+    """A reader of a database where nothing was applied yet, and one job has died."""
+
+    def __init__(self, *letters: DeadLetter, failure: Exception | None = None) -> None:
+        self._letters = list(letters)
+        self._failure = failure
+
+    def status(self, job_id: str, **_: object) -> JobStatus:
+        self._fail()
+        return JobStatus(id=job_id, kind=None, state="queued")
+
+    def letters(self, letter_id: str) -> list[DeadLetter]:
+        self._fail()
+        return self._letters
+
+    def user(self, user_id: str) -> None:
+        self._fail()
+        raise UserNotFound(user_id)
+
+    preferences = channel_data = user
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return self._answer_nothing
+
+    def _answer_nothing(self, *_: object, **__: object) -> Any:
+        self._fail()
+        return Page(items=(), after=None)
+
+    def _fail(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+@pytest.fixture
+def situations(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Callable[[], Rollcall]]:
+    """Every way in which the world may be against a call that is as it should be."""
+
+    def rollcall(reader: Answers, *, broker_is_down: bool = False) -> Rollcall:
+        sender = RecordingSender()
+        sender.is_down = broker_is_down
+        monkeypatch.setattr("rollcall.desk.open_reader", lambda *_: reader)
+        return Rollcall(sender=sender, database_url="postgresql://of-the-test")
+
+    return {
+        "nothing is set": Rollcall,
+        "no server answers": lambda: rollcall(Answers(failure=Unavailable("away")), broker_is_down=True),
+        "Redis is down": lambda: rollcall(Answers(LETTER), broker_is_down=True),
+        "nothing is known": lambda: rollcall(Answers()),
+        "one job has died": lambda: rollcall(Answers(LETTER)),
+    }
+
+
+@pytest.mark.parametrize("method", sorted({name.partition(",")[0] for name in CALLS}))
+def test_every_call_names_the_errors_that_it_raises_and_no_others(
+    method: str, situations: Mapping[str, Callable[[], Rollcall]]
+) -> None:
+    calls = [call for name, call in CALLS.items() if name.partition(",")[0] == method]
+    good = {raised(call.good, made()) for made in situations.values() for call in calls}
+    bad = {raised(call.bad, situations["one job has died"]()) for call in calls if call.bad}
+
+    assert bad <= {"InvalidJob"}
+    assert named(documented(method)) == (good | bad) - {None}
+
+
+def raised(call: Callable[[Rollcall], object], rc: Rollcall) -> str | None:
+    try:
+        call(rc)
+    except RollcallError as error:
+        return type(error).__name__
+    return None
+
+
+def documented(method: str) -> str:
+    part, name = method.split(".")
+    return inspect.getdoc(getattr(PARTS[part], name)) or ""
+
+
+def named(text: str) -> set[str]:
+    """The errors in the list that ends a docstring, as lines of `Name: when` or `Name, Name: when`."""
+    lines = text.partition("\nRaises:\n")[2].splitlines()
+    heads = [line.strip().partition(":")[0] for line in lines if re.match(r"    [A-Z]\w+(, \w+)*:", line)]
+    return {name for head in heads for name in head.split(", ")}
+
+
+def test_every_call_of_the_face_is_tried() -> None:
+    tried = {name.partition(",")[0] for name in CALLS}
+    public = [
+        f"{part}.{name}"
+        for part, class_ in PARTS.items()
+        for name, _ in inspect.getmembers(class_, inspect.isfunction)
+        if not name.startswith("_")
+    ]
+
+    assert tried == set(public)
