@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import psycopg
 import pytest
@@ -25,10 +26,14 @@ WORDS = (
     *("user", "properties", "job", "stamp", "identify", "trigger", "message", "activity", "history", "merge"),
     *("preference set", "channel data", "deferred job", "dead letter"),
 )
-MOST_LINES = 300
+MOST_LINES = 400
+MOST_BYTES = 15_000
+"""Of a picture that is drawn by hand."""
 _ANOTHER_CHOICE = {"ROLLCALL_TRANSPORT": "stock"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+_PLACE = re.compile(r"\]\(([^):]*)#([^)]+)\)")
+_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 
 
 def blocks(language: str) -> list[str]:
@@ -184,6 +189,38 @@ def test_each_relative_link_leads_somewhere() -> None:
 
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_each_place_within_a_page_is_a_heading_there() -> None:
+    places = [(page or "README.md", place) for page, place in _PLACE.findall(README)]
+
+    assert places
+    assert [(page, place) for page, place in places if place not in headings(ROOT / page)] == []
+
+
+def headings(page: Path) -> set[str]:
+    """As GitHub names them in links."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_who_cannot_see_its_pictures_is_told_what_they_show() -> None:
+    pictures = {picture: shown for shown, picture in _PICTURE.findall(README)}
+
+    assert {Path(picture).name for picture in pictures} >= {"path.svg", "flower.png", "rates.svg"}
+    assert [picture for picture, shown in pictures.items() if len(shown.split()) < 10] == []
+
+
+def test_the_path_is_drawn_with_nothing_from_elsewhere() -> None:
+    picture = ROOT / "deploy" / "pictures" / "path.svg"
+    drawn = ElementTree.parse(picture)
+
+    assert picture.stat().st_size < MOST_BYTES
+    assert {node.tag.partition("}")[2] for node in drawn.iter()} & {"image", "use", "script", "foreignObject"} == set()
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|@import|@font-face|url\((?!#)", picture.read_text())
+    rooms = re.findall(r"\w+/rollcall\w*", "".join(drawn.getroot().itertext()))
+    assert len(rooms) == 3
+    assert [room for room in rooms if not (ROOT / room).is_dir()] == []
 
 
 def test_it_is_short_enough_to_be_read() -> None:
