@@ -1,0 +1,32 @@
+"""Who looks for a room by CONTRIBUTING.md finds it: each file that it names is there, and what it names in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "CONTRIBUTING.md").read_text()
+_CODE = re.compile(r"`([^`\n]+)`")
+_FILE_AND_NAME = re.compile(r"`([\w/]+\.py)`, `([\w.]+)`")
+
+
+def test_each_file_and_folder_that_it_names_is_there() -> None:
+    paths = [
+        code for code in _CODE.findall(PAGE) if re.fullmatch(r"(producer|shared|worker|tests|deploy)/[\w./]+", code)
+    ]
+
+    assert len(paths) > 30
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_each_function_that_it_leads_to_is_in_its_file() -> None:
+    named = _FILE_AND_NAME.findall(PAGE)
+
+    assert len(named) >= 9
+    assert [f"{path}: {name}" for path, name in named if not is_defined(ROOT / path, name)] == []
+
+
+def is_defined(path: Path, name: str) -> bool:
+    text = path.read_text()
+    return all(re.search(rf"^\s*(class|def) {part}\b", text, re.MULTILINE) for part in name.split("."))
