@@ -51,6 +51,7 @@ async def tables(app: FastAPI) -> AsyncIterator[None]:
     with engine.begin() as connection:
         create_table(connection.exec_driver_sql)  # in a migration: create_table(op.execute)
     yield
+    rc.close()
 
 
 app = FastAPI(lifespan=tables)
