@@ -1,0 +1,173 @@
+"""What docker-compose.yml says comes true: each command starts, finds the others, works, and ends in time."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+import psycopg
+import pytest
+import redis
+import yaml
+from psycopg.sql import SQL, Identifier, Literal
+from tests.acceptance.conftest import until
+from tests.deploy.composing import OURS, ROOT
+from tests.deploy.processes import LASTING
+from tests.deploy.running import Composition
+
+from rollcall import Rollcall
+from rollcall.local import Servers
+from rollcall.local.binaries import find_postgres, find_valkey
+from rollcall.local.ports import LOOPBACK, free_port
+
+PASSWORD: Final = "a1b2c3"
+GIVEN: Final = {
+    "POSTGRES_PASSWORD": PASSWORD,
+    "REDIS_PASSWORD": PASSWORD,
+    "FLOWER_BASIC_AUTH": f"reader:{PASSWORD}",
+    "ROLLCALL_ERASURE_KEY": PASSWORD,
+}
+FETCHED: Final[list[str]] = yaml.safe_load((ROOT / "deploy" / "metrics" / "prometheus.yml").read_text())[
+    "scrape_configs"
+][0]["dns_sd_configs"][0]["names"]
+
+
+@pytest.fixture(scope="module")
+def composition(own_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composition]:
+    """All of Rollcall's services and both servers, well: `docker compose --profile outbox up --wait`."""
+    places = {"postgres:5432": f"{LOOPBACK}:{own_servers.postgres.port}", "redis:6379": f"{LOOPBACK}:{free_port()}"}
+    composition = Composition(tmp_path_factory.mktemp("compose"), GIVEN, places)
+    try:
+        make_database(own_servers, composition)
+        start_redis(composition, int(places["redis:6379"].rpartition(":")[2]))
+        for name in composition.in_order(set(OURS)):
+            composition.up(name)
+        for name in LASTING:
+            until(partial(composition.healthy, name), within=120, what=f"{name} being well")
+        yield composition
+    finally:
+        composition.end()
+
+
+@pytest.fixture(scope="module")
+def rc(composition: Composition) -> Iterator[Rollcall]:
+    """As an application on the same machine has it."""
+    environment = composition.environment("live")
+    database_url, broker_url = environment["ROLLCALL_DATABASE_URL"], environment["ROLLCALL_BROKER_URL"]
+    with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
+        yield rc
+
+
+def make_database(servers: Servers, composition: Composition) -> None:
+    """What the image of Postgres does with the service's variables."""
+    given = composition.environment("postgres")
+    user, database = Identifier(given["POSTGRES_USER"]), Identifier(given["POSTGRES_DB"])
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        password = Literal(given["POSTGRES_PASSWORD"])
+        connection.execute(SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(user, password))
+        connection.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, user))
+
+
+def start_redis(composition: Composition, port: int) -> None:
+    """Start it by the service's command, on a port of its own."""
+    programs = composition.folder("redis") / "bin"
+    programs.mkdir()
+    (programs / "redis-server").symlink_to(find_valkey())
+    *shell, script = composition.service("redis")["command"]
+    here = f"redis-server - --bind {LOOPBACK} --port {port} --dir {composition.folder('redis')}"
+    script = script.replace("redis-server -", here, 1)
+    path = f"{programs}:{composition.environment('redis')['PATH']}"
+    composition.start("redis", [*shell, script], PATH=path)
+    with redis.Redis(port=port, password=PASSWORD) as client:
+        until(partial(answers, client), what="Redis answering")
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def fetched(url: str, login: str = "") -> str:
+    request = urllib.request.Request(url)
+    if login:
+        request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_redis_has_the_settings_of_its_command_and_asks_for_the_password(composition: Composition) -> None:
+    url = composition.environment("live")["ROLLCALL_BROKER_URL"]
+
+    with redis.Redis.from_url(url) as client:
+        said: dict[str, str] = client.config_get("appendonly", "maxmemory", "maxmemory-policy")
+    assert said == {"appendonly": "yes", "maxmemory": str(512 * 2**20), "maxmemory-policy": "noeviction"}
+    with (
+        redis.Redis.from_url(url.replace(f":{PASSWORD}@", "")) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.ping()
+
+
+def test_postgres_is_well_by_its_own_question(composition: Composition, own_servers: Servers) -> None:
+    program, *arguments = composition.service("postgres")["healthcheck"]["test"][1:]
+    environment = {"PGPORT": str(own_servers.postgres.port)}
+
+    assert subprocess.run([find_postgres() / program, *arguments], env=environment, check=False).returncode == 0
+
+
+def test_jobs_are_applied_sent_directly_in_bulk_put_off_and_through_the_outbox(
+    composition: Composition, rc: Rollcall
+) -> None:
+    direct = rc.users.identify("ann", {"plan": "pro"})
+    bulk = rc.users.bulk_identify([{"id": "bo"}, {"id": "cy"}])
+    deferred = rc.users.identify("dee", {}, delay=timedelta(seconds=1))
+    with psycopg.connect(composition.environment("relay")["ROLLCALL_DATABASE_URL"]) as connection:
+        written = rc.outbox(connection).users.identify("eve", {})
+
+    assert [job.wait(30).state for job in (direct, bulk, deferred, written)] == ["applied"] * 4
+
+    assert rc.users.get("ann").properties == {"plan": "pro"}
+    assert {user.id for user in rc.users.list().items} == {"ann", "bo", "cy", "dee", "eve"}
+
+
+def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
+    composition: Composition, rc: Rollcall
+) -> None:
+    url = f"http://{LOOPBACK}:{composition.ports['flower']['flower']}/api/tasks"
+
+    def tasks() -> dict[str, dict[str, Any]]:
+        shown: dict[str, dict[str, Any]] = json.loads(fetched(url, GIVEN["FLOWER_BASIC_AUTH"]))
+        return shown
+
+    jobs = [rc.users.identify("ann", {}), rc.users.bulk_identify([{"id": "bo"}])]
+    until(lambda: all(tasks().get(job.id, {}).get("state") == "SUCCESS" for job in jobs), what="Flower showing both")
+
+    workers = [str(tasks()[job.id]["worker"]).partition("@")[0] for job in jobs]
+    assert workers == ["live", "bulk"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        fetched(url)
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_what_prometheus_fetches_from_is_there(composition: Composition, name: str) -> None:
+    port = composition.ports[name]["metrics"]
+
+    assert composition.environment(name)["ROLLCALL_METRICS_PORT"] == port
+    assert "rollcall_" in fetched(f"http://{LOOPBACK}:{port}/metrics")
+
+
+# the last: nothing runs afterwards
+def test_asked_to_end_each_does_so_in_its_time_and_in_good_order(composition: Composition) -> None:
+    assert composition.down(LASTING) == dict.fromkeys(LASTING, 0)
+
+    assert [name for name in LASTING if composition.asked(name) == 0] == []
+    assert [name for name in LASTING if "Traceback" in composition.log(name)] == []
