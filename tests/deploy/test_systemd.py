@@ -1,0 +1,141 @@
+"""The units in deploy/systemd start the processes that there are, with what each needs and no more."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.deploy.composing import OURS, seconds
+from tests.deploy.manifests import SECRETS
+from tests.deploy.processes import LASTING, PROCESSES, meaning
+from tests.deploy.units import FOLDER, HOME, PROCESS_OF, SANDBOX, read, variables_of
+from tests.test_house import known_variables
+
+from rollcall_shared.settings import Settings
+
+LASTING_UNITS = [name for name in PROCESS_OF if PROCESS_OF[name] in LASTING]
+TOLD_OF_HEALTH = [name for name in LASTING_UNITS if PROCESS_OF[name] != "flower"]
+FILES = sorted(path.name for path in (FOLDER / "etc").iterdir())
+
+
+def test_there_is_one_for_each_process() -> None:
+    assert sorted(PROCESS_OF.values()) == sorted(PROCESSES)
+
+
+@pytest.mark.parametrize("name", PROCESS_OF)
+def test_each_starts_what_it_is_named_for(name: str) -> None:
+    assert read(name).value("Service.ExecStart").startswith(f"{HOME}/bin/")
+    assert meaning(read(name).command) == meaning(PROCESSES[PROCESS_OF[name]])
+
+
+@pytest.mark.parametrize("name", PROCESS_OF)
+def test_each_has_an_account_of_its_own_and_limits(name: str) -> None:
+    unit, compose = read(name), OURS[PROCESS_OF[name]]["deploy"]["resources"]["limits"]
+
+    assert unit.value("Service.DynamicUser") == "yes"
+    assert unit.value("Service.MemoryMax") == compose["memory"]
+    assert unit.value("Service.TasksMax") == str(compose["pids"])
+
+
+@pytest.mark.parametrize("name", LASTING_UNITS)
+def test_each_that_lasts_comes_back_and_belongs_to_the_target(name: str) -> None:
+    unit = read(name)
+
+    assert unit.value("Service.Restart") == "always"
+    assert unit.value("Unit.StartLimitIntervalSec") == "0"
+    assert unit.value("Unit.PartOf") == unit.value("Install.WantedBy") == "rollcall.target"
+
+
+@pytest.mark.parametrize("name", TOLD_OF_HEALTH)
+def test_each_is_given_the_time_that_its_last_batch_may_take(name: str) -> None:
+    default = Settings()
+    longest = default.lock_timeout + default.statement_timeout
+
+    assert seconds(read(name).value("Service.TimeoutStopSec") + "s") >= longest.total_seconds() + 5
+
+
+@pytest.mark.parametrize("name", TOLD_OF_HEALTH)
+def test_each_tells_of_its_health_in_a_folder_that_it_may_write(name: str) -> None:
+    unit = read(name)
+
+    assert unit.variables["ROLLCALL_HEALTH_FILE"] == f"/run/{unit.value('Service.RuntimeDirectory')}/health"
+
+
+def test_no_two_on_one_machine_serve_metrics_on_the_same_port() -> None:
+    instances = [(name, str(n)) for name in TOLD_OF_HEALTH for n in (range(1, 10) if "@" in name else (0,))]
+    ports = [int(read(*each).variables["ROLLCALL_METRICS_PORT"]) for each in instances]
+
+    assert len(set(ports)) == len(ports)
+    assert all(1024 < port < 32768 for port in ports)
+
+
+@pytest.mark.parametrize("name", PROCESS_OF)
+def test_each_is_told_what_the_same_process_is_told_elsewhere(name: str) -> None:
+    own = [file for file in read(name).files if not file.startswith("-")]
+    (file,) = own
+
+    process = PROCESS_OF[name]
+    sort = process if process in ("relay", "flower", "migrate") else "worker"
+    assert file == f"/etc/rollcall/{sort}.env"
+    assert variables_of(FOLDER / "etc" / f"{sort}.env").keys() == SECRETS[f"rollcall-{sort}"].keys()
+    assert set(read(name).variables) <= known_variables()
+
+
+def test_each_file_of_variables_is_read_by_a_unit_and_the_other_way_round() -> None:
+    named = {Path(file.removeprefix("-")).name for name in PROCESS_OF for file in read(name).files}
+
+    assert named == set(FILES)
+    assert {variable for file in FILES for variable in variables_of(FOLDER / "etc" / file)} <= known_variables()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_secret_is_in_them(name: str) -> None:
+    secrets = [value for value in variables_of(FOLDER / "etc" / name).values() if "CHANGE-ME" not in value]
+
+    assert secrets == []
+
+
+class TestAsSystemdReadsThem:
+    @pytest.fixture
+    def installed(self, tmp_path: Path) -> Path:
+        """A folder with the units, for the programs of the virtualenv: those of the image are not there."""
+        if shutil.which("systemd-analyze") is None:
+            pytest.skip("systemd is not installed (Debian: apt-get install systemd)")
+        for path in FOLDER.glob("rollcall*"):
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, tmp_path / path.name)
+        for unit in tmp_path.glob("*.service"):
+            unit.write_text(unit.read_text().replace(HOME, sys.prefix))
+        return tmp_path
+
+    def analyze(self, installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        units = [installed / name.replace("@.", "@1.") for name in PROCESS_OF]
+        return subprocess.run(
+            ["systemd-analyze", *arguments, *units],
+            env=os.environ | {"SYSTEMD_UNIT_PATH": f"{installed}:"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_it_finds_nothing_to_complain_of(self, installed: Path) -> None:
+        done = self.analyze(installed, "verify", "--man=no")
+
+        assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+    def test_it_would_find_a_setting_that_does_not_exist(self, installed: Path) -> None:
+        with (installed / SANDBOX).open("a") as sandbox:
+            sandbox.write("ProtectEverything=yes\n")
+
+        assert "ProtectEverything" in self.analyze(installed, "verify", "--man=no").stderr
+
+    def test_it_finds_them_well_confined(self, installed: Path) -> None:
+        confined = ("security", "--offline=yes", "--no-pager", "--threshold=15")  # of 100, which is as bad as can be
+
+        assert self.analyze(installed, *confined).returncode == 0
+        (installed / SANDBOX).unlink()
+        assert self.analyze(installed, *confined).returncode != 0
