@@ -1,7 +1,8 @@
 """Real servers for the whole suite: one Postgres and one Valkey a session, a database and a broker of its own a module.
 
 ROLLCALL_TEST_DATABASE_URL and ROLLCALL_TEST_BROKER_URL name servers to use instead. Ours can be stopped and killed by
-fault tests: those ask for `own_servers`, which nobody else uses.
+fault tests: those ask for `own_servers`, which nobody else uses. ROLLCALL_TEST_BROKER_PROGRAM names the program that is
+started as broker for those too, such as `redis-server`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 import redis
 from psycopg.sql import SQL, Composed, Identifier
+from tests.support.brokers import broker_program
 
 from rollcall.local import Servers
 
@@ -32,6 +34,7 @@ def servers() -> Iterator[Servers]:
         database_url=os.environ.get("ROLLCALL_TEST_DATABASE_URL"),
         broker_url=os.environ.get("ROLLCALL_TEST_BROKER_URL"),
         durable=False,
+        valkey_program=broker_program(),
     ) as servers:
         yield servers
 
@@ -39,7 +42,7 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="module")
 def own_servers() -> Iterator[Servers]:
     """A Postgres and a Valkey of the module's own, to stop, kill and restart. Valkey keeps its jobs on disk."""
-    with Servers(durable=False, append_only=True) as servers:
+    with Servers(durable=False, append_only=True, valkey_program=broker_program()) as servers:
         yield servers
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.brokers import broker_program
 
 from rollcall import Rollcall
 from rollcall.local import Servers, processes
@@ -98,7 +99,7 @@ def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
 @pytest.fixture(scope="module")
 def durable_servers() -> Iterator[Servers]:
     """Servers that keep what they confirmed through a kill; the test may stop them."""
-    with Servers(durable=True, append_only=True) as servers:
+    with Servers(durable=True, append_only=True, valkey_program=broker_program()) as servers:
         yield servers
 
 

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import redis
 from tests.acceptance.conftest import Workers, until
+from tests.support.brokers import broker_program
 
 from rollcall import Rollcall
 from rollcall.local import Servers, processes
@@ -25,7 +26,7 @@ LATE = 50
 
 @pytest.fixture(scope="module")
 def forgetful_servers() -> Iterator[Servers]:
-    with Servers(durable=False, append_only=False) as servers:
+    with Servers(durable=False, append_only=False, valkey_program=broker_program()) as servers:
         environment = os.environ | {"ROLLCALL_DATABASE_URL": servers.database_url}
         subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
         with psycopg.connect(servers.database_url) as connection:

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+from tests.support.brokers import broker_program
 
 from rollcall import NotConfigured, NotSent, Rollcall
-from rollcall.local.binaries import find_valkey
 from rollcall.local.ports import free_port
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -32,7 +32,7 @@ def started(tmp_path: Path) -> Iterator[Start]:
     running: list[subprocess.Popen[bytes]] = []
 
     def start(client: redis.Redis, *arguments: str | Path) -> subprocess.Popen[bytes]:
-        command = [find_valkey(), *arguments]
+        command = [broker_program(), *arguments]
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
         running.append(process)
         end = time.monotonic() + READY_SECONDS

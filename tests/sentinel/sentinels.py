@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import redis
 from tests.acceptance.conftest import until
+from tests.support.brokers import broker_program
 
 from rollcall.local import processes
-from rollcall.local.binaries import find_valkey
 from rollcall.local.ports import LOOPBACK, free_port
 
 DOWN_AFTER_SECONDS: Final = 1.0
@@ -116,7 +116,7 @@ class SentinelSet:
         home = self._folder / name
         home.mkdir(exist_ok=True)
         process = processes.spawn(
-            [find_valkey(), *options], log=self._folder / f"{name}.log", env=dict(os.environ), cwd=home
+            [broker_program(), *options], log=self._folder / f"{name}.log", env=dict(os.environ), cwd=home
         )
         self._to_undo.callback(processes.kill, process)
         until(lambda: _answers(port), within=_PATIENCE_SECONDS, what=f"{name} answering")

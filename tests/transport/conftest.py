@@ -16,6 +16,8 @@ from tests.transport.harness import Field
 from rollcall.local import Servers
 
 REDIS = shutil.which("redis-server")
+_MISSING = pytest.mark.skip("redis-server is not on the PATH (Debian: apt-get install redis-server)")
+MAKES: list[Any] = ["valkey", pytest.param("redis", marks=() if REDIS else _MISSING)]
 
 
 @pytest.fixture(scope="session")
@@ -24,13 +26,10 @@ def redis_url() -> Iterator[str]:
         yield servers.broker_url
 
 
-@pytest.fixture(params=["valkey", "redis"] if REDIS else ["valkey"])
+@pytest.fixture(params=MAKES)
 def broker(request: pytest.FixtureRequest) -> str:
     """An empty broker, of each make."""
-    url: str = request.getfixturevalue("broker_url" if request.param == "valkey" else "redis_url")
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
-    return url
+    return _empty_broker(request, request.param)
 
 
 @pytest.fixture
@@ -51,9 +50,15 @@ def consume(broker: str) -> Iterator[Callable[..., Consumer]]:
 
 
 @pytest.fixture
-def field(broker_url: str, tmp_path: Path) -> Iterator[Field]:
-    """An empty Valkey, to start workers on."""
-    field = Field(broker_url, tmp_path)
-    field.redis.flushdb()
+def field(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Field]:
+    """An empty broker, to start workers on: Valkey, or of the make that the test names."""
+    field = Field(_empty_broker(request, getattr(request, "param", "valkey")), tmp_path)
     yield field
     field.stop()
+
+
+def _empty_broker(request: pytest.FixtureRequest, make: str) -> str:
+    url: str = request.getfixturevalue("broker_url" if make == "valkey" else "redis_url")
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import redis
 from kombu.transport import redis as kombu_redis
+from tests.support.brokers import broker_program
 from tests.transport.consumers import KombuConsumer
 from tests.transport.harness import ROOT, envelope, until
 
 from rollcall.local import Servers, processes
-from rollcall.local.binaries import find_valkey
 from rollcall.local.ports import free_port
 from rollcall_shared.errors import NotConfigured
 from rollcall_shared.settings import Settings
@@ -60,6 +60,13 @@ def test_the_url_s_scheme_chooses_between_redis_and_sentinel() -> None:
     assert {url: type(Connection(url).transport) for url in urls} == urls
 
 
+def test_each_make_of_broker_is_what_it_is_called(client: redis.Redis, request: pytest.FixtureRequest) -> None:
+    """Some `redis-server` is a Valkey under another name, which would prove nothing about Redis."""
+    make = request.node.callspec.params["broker"]
+
+    assert client.info("server").get("server_name", "redis") == make
+
+
 def test_an_alternate_url_keeps_our_transport() -> None:
     connection: Any = Connection("redis://a;redis://b")
 
@@ -74,7 +81,7 @@ def test_an_alternate_url_keeps_our_transport() -> None:
 def sentinel(tmp_path: Path) -> Iterator[str]:
     """A Sentinel that watches a Valkey of its own; its URL."""
     port = free_port()
-    with Servers(database_url="postgresql://not-needed") as servers:
+    with Servers(database_url="postgresql://not-needed", valkey_program=broker_program()) as servers:
         master = servers.valkey
         password = servers.broker_url.split("@")[0].removeprefix("redis://:")
         config = tmp_path / "sentinel.conf"
@@ -82,7 +89,7 @@ def sentinel(tmp_path: Path) -> Iterator[str]:
             f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\nsentinel monitor ours 127.0.0.1 {master.port} 1\n"
             f"sentinel auth-pass ours {password}\n"
         )
-        process = processes.spawn([find_valkey(), config, "--sentinel"], log=tmp_path / "sentinel.log")
+        process = processes.spawn([broker_program(), config, "--sentinel"], log=tmp_path / "sentinel.log")
         try:
             until(lambda: _listens(port), what="Sentinel")
             yield f"sentinel://:{password}@127.0.0.1:{port}/0"

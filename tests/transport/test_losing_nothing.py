@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 import redis
 from kombu import pools
+from tests.transport.conftest import MAKES
 from tests.transport.harness import Field, Stream, kill, until
 
 RATE = 500
@@ -31,6 +32,15 @@ def until_at_work(field: Field) -> None:
 
 @pytest.mark.parametrize(("pool", "concurrency"), [("solo", 1), ("threads", 4)])
 def test_workers_killed_at_work_lose_nothing(field: Field, pool: str, concurrency: int) -> None:
+    kill_some_at_work(field, pool, concurrency)
+
+
+@pytest.mark.parametrize("field", MAKES[1:], indirect=True)
+def test_workers_killed_at_work_lose_nothing_of_a_redis(field: Field) -> None:
+    kill_some_at_work(field, "threads", 2)
+
+
+def kill_some_at_work(field: Field, pool: str, concurrency: int) -> None:
     workers = [field.start(f"worker-{number}", pool=pool, concurrency=concurrency) for number in range(3)]
     until(lambda: field.answer("worker-0", "worker-1", "worker-2"), what="the workers")
 
@@ -43,6 +53,7 @@ def test_workers_killed_at_work_lose_nothing(field: Field, pool: str, concurrenc
     assert_all_done(field, stream.sent)
 
 
+@pytest.mark.parametrize("field", MAKES, indirect=True)
 def test_connections_cut_at_work_lose_nothing(field: Field) -> None:
     field.start()
     until(lambda: field.answer("worker"), what="the worker")
