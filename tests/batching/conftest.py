@@ -83,6 +83,14 @@ class Site:
         bodies = [json.loads(message)["body"] for message in self.broker.lrange("live", 0, -1)]
         return {decode(json.loads(base64.b64decode(body))[0][0]).id for body in bodies}
 
+    def messages(self) -> list[Any]:
+        """Those that wait and those that a worker holds, at one moment: one that is being claimed is in one place."""
+        look = self.broker.pipeline(transaction=True)
+        look.hvals("unacked")
+        look.lrange("live", 0, -1)
+        held, waiting = look.execute()
+        return [*(json.loads(entry)[0] for entry in held), *map(json.loads, waiting)]
+
     def unacknowledged(self) -> int:
         return int(self.broker.hlen("unacked"))
 
