@@ -162,6 +162,54 @@ def test_a_queue_with_little_leaves_its_share_to_others(client: redis.Redis, con
     assert Counter(consume("first", "second", prefetch=10).take(10)) == {"first": 1, "second": 9}
 
 
+def test_a_claim_takes_no_more_than_some_bytes_and_the_next_one_goes_on(client: redis.Redis, consume: Consume) -> None:
+    for queue in ("first", "second"):
+        client.lpush(queue, *(envelope("x" * 10_000, queue=queue) for _ in range(4)))
+    consumer = consume("first", "second", claim_bytes=20_000)
+
+    consumer.channel._claim(["first", "second"], room=8, alone=True)
+    assert (client.llen("first"), client.llen("second")) == (2, 4)
+
+    consumer.take(8)
+    assert client.hlen("unacked") == 8
+
+
+def test_a_message_larger_than_that_is_claimed_by_itself(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("x" * 10_000), envelope("small"))
+    consumer = consume(claim_bytes=100)
+
+    consumer.channel.work()
+    assert (len(consumer.messages), client.llen("first")) == (1, 1)
+
+    assert consumer.take(1) == ["small"]
+
+
+def test_nothing_is_claimed_beside_so_many_bytes_until_some_are_done(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope("x" * 10_000) for _ in range(6)))
+    consumer = consume(claim_bytes=1, hold_bytes=25_000)
+
+    assert len(consumer.take_what_there_is()) == 2
+    assert client.llen("first") == 4
+
+    consumer.messages[0].ack()
+    consumer.turn()
+    assert (client.llen("first"), client.hlen("unacked")) == (3, 2)
+
+
+@pytest.mark.parametrize("settle", ["ack", "requeue", "reject"])
+def test_bytes_that_are_settled_are_held_no_longer(client: redis.Redis, consume: Consume, settle: str) -> None:
+    client.lpush("first", *(envelope("x" * 10_000) for _ in range(3)))
+    consumer = consume()
+    consumer.take(3)
+    assert consumer.channel._holding.bytes > 3 * 10_000
+
+    for message in consumer.messages[:3]:
+        getattr(message, settle)()
+    consumer.channel._holding.send_acks(consumer.channel._open_line())
+
+    assert consumer.channel._holding.bytes == 0
+
+
 def test_urgent_messages_of_all_queues_come_first(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first\x06\x163", envelope("later", priority=3))
     client.lpush("second", envelope("now", queue="second", priority=0))

@@ -59,6 +59,16 @@ def test_an_item_that_is_no_message_becomes_a_letter_and_the_next_is_delivered(
     assert client.hlen("unacked") == 2
 
 
+@pytest.mark.parametrize("junk", [b"x", b"\xff"], ids=["text", "bytes"])
+def test_of_junk_that_is_large_the_beginning_is_kept(client: redis.Redis, consume: Consume, junk: bytes) -> None:
+    client.lpush("first", junk * 3_000_000)
+
+    ((text, reason, _),) = letters(consume(), 1)
+
+    assert text == (junk * 1_000_000).decode(errors="backslashreplace")
+    assert reason == "it is no message; only its first 1000000 bytes are kept"
+
+
 def test_a_letter_that_is_not_acknowledged_comes_back(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", b"not json")
     consumer = consume()

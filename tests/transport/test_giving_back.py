@@ -9,6 +9,8 @@ import redis
 from tests.transport.consumers import Consumer, job_of
 from tests.transport.harness import envelope
 
+from rollcall_worker.transport.line import Line
+
 Consume = Callable[..., Consumer]
 SOON = 0.05
 
@@ -127,6 +129,21 @@ def test_thousands_of_a_lost_worker_s_messages_come_back_at_once(client: redis.R
     consume("second").channel.restore()
 
     assert (client.llen("first"), client.hlen("unacked")) == (3_000, 0)
+
+
+def test_large_messages_come_back_a_few_at_a_time(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(f"{number}" + "x" * 10_000) for number in range(5)))
+    lost = consume()
+    lost.take(5)
+    lost.vanish()
+    expire(client)
+    holding = consume("second", claim_bytes=20_000).channel._holding
+
+    with Line.of(holding._pool) as line:
+        returned = [holding._unacked.restore(line, 500) for _ in range(4)]
+
+    assert returned == [2, 2, 1, 0]
+    assert client.llen("first") == 5
 
 
 def test_a_lost_stock_worker_s_messages_come_back_through_the_bindings_after_its_own_timeout(

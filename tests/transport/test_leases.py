@@ -9,6 +9,8 @@ import redis
 from tests.transport.consumers import Consumer
 from tests.transport.harness import envelope, until
 
+from rollcall_worker.transport.leases import Leases
+
 Consume = Callable[..., Consumer]
 LEASE = 0.3
 
@@ -57,6 +59,16 @@ def test_nothing_is_renewed_for_messages_that_are_done(client: redis.Redis, cons
     consumer.turn()
 
     assert consumer.channel._holding._leases.to_renew() == []
+
+
+def test_a_message_that_is_claimed_again_is_weighed_once() -> None:
+    leases = Leases(longest_hold=1)
+    leases.add({"one": 100, "two": 20})
+    leases.add({"one": 110})
+    assert leases.bytes == 130
+
+    leases.drop(["one", "two", "three"])
+    assert leases.bytes == 0
 
 
 def test_renewing_ends_with_the_channel(client: redis.Redis, consume: Consume) -> None:

@@ -56,6 +56,11 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
     """After so many deliveries that came to nothing a message is dead; 0: never."""
     claim_limit: int = 200
     """Messages in one claim: about 2 ms of Redis' time, and its answer about 200 KB."""
+    claim_bytes: int = 4_000_000
+    """Bytes after which a claim takes no further message, and a sweep puts none back: about 50 ms of Redis' time. Much
+    more, and Redis would not answer within `socket_timeout`; what was claimed then waits for its lease to end."""
+    hold_bytes: int = 64_000_000
+    """Bytes in hand with which no more is claimed: 200 bulk jobs may be gigabytes, and a worker's memory is not."""
     dead_task: str = "rollcall.bury"
     """The task that keeps dead letters; it is given the message, the reason and a code."""
     dead_key: str = "dead_letters"
@@ -66,7 +71,16 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
 
     from_transport_options = (
         *stock.Channel.from_transport_options,
-        *("lease", "longest_hold", "max_deliveries", "claim_limit", "dead_task", "dead_key"),
+        *(
+            "lease",
+            "longest_hold",
+            "max_deliveries",
+            "claim_limit",
+            "claim_bytes",
+            "hold_bytes",
+            "dead_task",
+            "dead_key",
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -147,7 +161,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         return self._careful_until is None or not self._in_flight() or monotonic() >= self._careful_until
 
     def _room(self) -> int:
-        if not self.qos.can_consume():
+        if not self.qos.can_consume() or self._holding.bytes >= self.hold_bytes:
             return 0
         room = self.qos.can_consume_max_estimate()
         return min(self.claim_limit, self.claim_limit if room is None else room - len(self._claims))

@@ -43,10 +43,15 @@ class Holding:
             self.acks.unsent(acks)
             raise
         self._leases.drop(acks)
-        self._leases.add(claim.tag for claim in claims)
+        self._leases.add({claim.tag: len(claim.raw) for claim in claims})
         if claims:
             self._renewal.start()
         return left, claims
+
+    @property
+    def bytes(self) -> int:
+        """Of all messages that are held."""
+        return self._leases.bytes
 
     def send_acks(self, line: Line) -> None:
         """Send the acknowledgements that wait. If that fails they go on waiting."""
@@ -118,6 +123,7 @@ def holding_of(channel: Any) -> Holding:
         lease=channel.lease,
         visibility_timeout=channel.visibility_timeout,
         max_deliveries=channel.max_deliveries,
+        claim_bytes=channel.claim_bytes,
         dead_task=channel.dead_task,
     )
     broker = channel.connection.client

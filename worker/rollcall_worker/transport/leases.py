@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Final
 
@@ -30,12 +30,18 @@ class Leases:
     def __init__(self, longest_hold: float) -> None:
         self._longest_hold = longest_hold
         self._since: dict[str, float] = {}
+        self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
+        self.bytes = 0
+        """Of all messages together."""
 
-    def add(self, tags: Iterable[str]) -> None:
+    def add(self, sizes: Mapping[str, int]) -> None:
+        """Hold these tags from now; by each stands how many bytes its message has."""
         now = monotonic()
         with self._lock:
-            self._since.update((tag, now) for tag in tags)
+            for tag, size in sizes.items():  # one may be held already, if its lease had ended
+                self.bytes += size - self._sizes.get(tag, 0)
+                self._since[tag], self._sizes[tag] = now, size
 
     def keep(self, tags: Iterable[str]) -> None:
         """Count the time of those of these that are held from now again."""
@@ -47,6 +53,7 @@ class Leases:
         with self._lock:
             for tag in tags:
                 self._since.pop(tag, None)
+                self.bytes -= self._sizes.pop(tag, 0)
 
     def to_renew(self) -> list[str]:
         oldest = monotonic() - self._longest_hold

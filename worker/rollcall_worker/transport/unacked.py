@@ -66,7 +66,14 @@ class Unacked:
     """The messages that workers hold, all of them, ours and others'."""
 
     def __init__(
-        self, names: Names, *, lease: float, visibility_timeout: float, max_deliveries: int, dead_task: str
+        self,
+        names: Names,
+        *,
+        lease: float,
+        visibility_timeout: float,
+        max_deliveries: int,
+        claim_bytes: int,
+        dead_task: str,
     ) -> None:
         self._names = names
         self._keys = [
@@ -83,6 +90,7 @@ class Unacked:
                 "lease": lease,
                 "visibility_timeout": visibility_timeout,
                 "max_deliveries": max_deliveries,
+                "claim_bytes": claim_bytes,
                 "suspect": SUSPECT,
                 "dead_task": dead_task,
             }
@@ -91,7 +99,8 @@ class Unacked:
     def claim(
         self, line: Line, queues: Sequence[str], *, room: int, alone: bool, acks: Sequence[str]
     ) -> tuple[Left, list[Claim]]:
-        """Acknowledge, then claim up to `room` messages, of each queue its share, urgent ones first.
+        """Acknowledge, then claim up to `room` messages, of each queue its share, urgent ones first; fewer if they are
+        large.
 
         alone: nothing else is held, so a suspect may be taken.
         """
@@ -124,5 +133,5 @@ class Unacked:
         return [tag.decode() for tag in line.run(_RENEW, self._keys, [self._settings, *tags])]
 
     def restore(self, line: Line, limit: int) -> int:
-        """Put back at most `limit` messages whose lease has ended; return how many there were."""
+        """Put back at most `limit` messages whose lease has ended, fewer if they are large; return how many it were."""
         return int(line.run(_RESTORE, self._keys, [self._settings, limit]))

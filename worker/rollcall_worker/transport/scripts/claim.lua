@@ -17,7 +17,7 @@ end
 
 local now = score(seconds())
 local counted = redis.call('EXISTS', deliveries) == 1
-local taken = {'more'}
+local taken, bytes = {'more'}, 0
 
 -- The message in a list item; nothing if it is none that kombu could deliver.
 local function message_in(raw)
@@ -46,41 +46,45 @@ local function take(queue, raw)
     own, number = tag .. '#' .. number, number + 1
   end
   redis.call('ZADD', index, now, own)
-  room = room - 1
+  room, bytes = room - 1, bytes + #raw
   taken[#taken + 1] = queue
   taken[#taken + 1] = own
   taken[#taken + 1] = raw
   return true
 end
 
--- Take up to `share` messages of one list; tell whether it may hold more.
+local function is_enough()
+  return room <= 0 or bytes >= settings.claim_bytes or taken[1] == 'suspect'
+end
+
+-- Take up to `share` messages of one list; tell whether it may hold more. One by one: only then is it known how large it is.
 local function take_from(list, queue, share)
-  local items = redis.call('RPOP', list, share)
-  for n, raw in ipairs(items or {}) do
-    local left = not take(queue, raw)
-    if left or taken[1] == 'suspect' then
-      for back = #items, left and n or n + 1, -1 do redis.call('RPUSH', list, items[back]) end
+  for _ = 1, share do
+    local raw = redis.call('RPOP', list)
+    if not raw then return false end
+    if not take(queue, raw) then
+      redis.call('RPUSH', list, raw)
       taken[1] = 'suspect'
-      return false
     end
+    if is_enough() then return true end
   end
-  return items and #items == share
+  return true
 end
 
 for first = 5, #KEYS, width do
   local hungry = {}
   for queue = 1, width do hungry[queue] = queue end
-  while room > 0 and #hungry > 0 and taken[1] ~= 'suspect' do
+  while #hungry > 0 and not is_enough() do
     local share, still = math.ceil(room / #hungry), {}
     for _, queue in ipairs(hungry) do
-      if room <= 0 or taken[1] == 'suspect' then break end
+      if is_enough() then break end
       if take_from(KEYS[first + queue - 1], queue, math.min(share, room)) then still[#still + 1] = queue end
     end
     hungry = still
   end
 end
 
-if room > 0 and taken[1] == 'more' then
+if taken[1] == 'more' and not is_enough() then
   taken[1] = 'empty'
   -- Reading the lists makes Redis tell this client of the next message in one of them.
   for list = 5, #KEYS do redis.call('LLEN', KEYS[list]) end

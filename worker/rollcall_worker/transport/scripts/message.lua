@@ -86,6 +86,10 @@ local function forget(tag)
   redis.call('ZREM', index, tag)
 end
 
+-- Bytes of what is no message that are kept of it: to tell what it was, and few enough that a hundred megabytes of junk
+-- do not keep Redis busy for a minute.
+local JUNK_KEPT = 1000000
+
 local REASONS = {
   malformed = 'it is no message',
   refused = 'its worker refused it',
@@ -99,11 +103,17 @@ end
 -- A message for the task that makes dead letters, with a message in it that is given up. It is one like any other:
 -- taken by any worker, acknowledged only when the letter is kept.
 local function letter(code, queue, raw)
-  -- what was sent by nobody we know may not even be text
-  local text = code == 'malformed' and raw:gsub('[\128-\255]', escaped) or raw
+  local text, reason = raw, REASONS[code] or code
+  if code == 'malformed' then
+    if #raw > JUNK_KEPT then
+      reason = reason .. '; only its first ' .. JUNK_KEPT .. ' bytes are kept'
+    end
+    -- what was sent by nobody we know may not even be text
+    text = raw:sub(1, JUNK_KEPT):gsub('[\128-\255]', escaped)
+  end
   local tag = 'dead#' .. redis.sha1hex(raw)
   return cjson.encode({
-    body = cjson.encode({{text, REASONS[code] or code, code}, {}, {}}),
+    body = cjson.encode({{text, reason, code}, {}, {}}),
     ['content-type'] = 'application/json',
     ['content-encoding'] = 'utf-8',
     headers = {lang = 'py', task = settings.dead_task, id = tag, argsrepr = '(not shown)', kwargsrepr = '{}'},

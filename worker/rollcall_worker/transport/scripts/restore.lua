@@ -1,8 +1,8 @@
 -- Put back what workers held that are gone: whose lease has run out. What a *stock* worker took has no lease that is
 -- renewed, and is left to it for as long as its own visibility timeout. ARGV: settings, how many at most.
--- Returns how many were put back.
+-- Returns how many were put back; fewer than there are if they are large.
 local limit, time = tonumber(ARGV[2]), seconds()
-local restored, passed = 0, 0
+local restored, passed, bytes = 0, 0, 0
 local function expired(page)
   return redis.call('ZRANGE', index, '-inf', score(time - settings.lease), 'BYSCORE', 'LIMIT', passed, page)
 end
@@ -10,6 +10,8 @@ end
 local tags = expired(limit)
 while #tags > 0 and restored < limit do
   for _, tag in ipairs(tags) do
+    if restored > 0 and bytes >= settings.claim_bytes then return restored end
+    bytes = bytes + redis.call('HSTRLEN', unacked, tag)
     local how = {counted = true, marked = true}
     if tonumber(redis.call('ZSCORE', index, tag)) > time - settings.visibility_timeout then how.stock = false end
     if put_back(tag, how) then
