@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ class Arguments:
     within: float
     kinds: frozenset[str]
     transport: str
+    broker: Path | None
+    """The program to start as broker; None: Valkey."""
     as_json: bool
     logs: Path | None
 
@@ -55,6 +58,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
     )
     parser.add_argument("--faults", metavar="KINDS", help="only these, with commas; or none")
     parser.add_argument("--transport", choices=TRANSPORTS, default=OWN, help="how workers take jobs from Valkey")
+    parser.add_argument("--broker", metavar="PROGRAM", help="start this one in Valkey's place, such as redis-server")
     parser.add_argument("--json", action="store_true", help="one JSON object, last on stdout; the rest to stderr")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep plans, journals and logs here")
     given = parser.parse_args(arguments)
@@ -63,6 +67,9 @@ def parse(arguments: Sequence[str]) -> Arguments:
         parser.error(f"no such kind of fault: {', '.join(sorted(unknown))}")
     if given.jobs < 1 or given.minutes <= 0 or given.every <= 0:
         parser.error("jobs, minutes and seconds must be more than 0")
+    broker = shutil.which(given.broker) if given.broker else None
+    if given.broker and not broker:
+        parser.error(f"there is no such program: {given.broker}")
     try:
         seeds = _seeds(given.seeds, given.seed) if given.seeds else ()
     except ValueError:
@@ -77,6 +84,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
         within=given.within,
         kinds=frozenset(wanted),
         transport=given.transport,
+        broker=Path(broker) if broker else None,
         as_json=given.json,
         logs=given.logs,
     )

@@ -84,8 +84,10 @@ def _console(arguments: Arguments) -> Console:
 
 
 def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> Run:
+    broker = arguments.broker.name if arguments.broker else "Valkey"
     _say(
-        f"seed {arguments.seed}: {arguments.jobs} jobs over {arguments.seconds:.0f} s, {arguments.transport} transport"
+        f"seed {arguments.seed}: {arguments.jobs} jobs over {arguments.seconds:.0f} s, "
+        f"{arguments.transport} transport on {broker}"
     )
     plan = partial(
         make_plan,
@@ -95,7 +97,7 @@ def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> Run:
         kinds=arguments.kinds,
         every=arguments.every,
     )
-    with Stage(folder) as stage, _watching(arguments.jobs, stopping) as watching:
+    with Stage(folder, arguments.broker) as stage, _watching(arguments.jobs, stopping) as watching:
         transport = {} if arguments.transport == OWN else {"ROLLCALL_TRANSPORT": arguments.transport}
         crew = Crew(lambda name: stage.environment(name) | transport, stage.servers.broker_url, folder)
         try:

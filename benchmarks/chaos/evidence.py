@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks.chaos.plan import GATHERING, Plan
 from benchmarks.chaos.sendings import read_journal
 from benchmarks.chaos.stage import Stage
+from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
 
 from rollcall.demo.compare import read_world
 from rollcall.demo.world import World
@@ -48,6 +49,10 @@ class Evidence:
     ledger: Mapping[str, Decision] = field(default_factory=dict)
     dead: Mapping[str, str] = field(default_factory=dict)
     """Id and code of each dead letter."""
+    in_redis: Mapping[str, int] = field(default_factory=dict)
+    """Of each job, the messages that wait in Redis: none, if all was done in time."""
+    in_outbox: frozenset[str] = frozenset()
+    """Jobs that wait there, likewise."""
     repeated: frozenset[str] = frozenset()
     """Jobs of which there are two activities of one recipient, or two messages to one on one channel."""
     world: World
@@ -74,6 +79,8 @@ def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
         dead = connection.execute("SELECT id, code FROM rollcall.dead_letters").fetchall()
         repeated = connection.execute(_REPEATED).fetchall()
         marked = connection.execute(_MARKS).fetchall()
+    with stage.connect(application=True) as application, stage.redis() as client:
+        in_redis, in_outbox = waiting_in_redis(client), waiting_in_outbox(application)
     database = Database(stage.database_url)
     try:
         world = read_world(database)
@@ -86,6 +93,8 @@ def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
         untold=frozenset(_untold(plan, known.values())),
         ledger={id_: Decision(state=state, duplicates=duplicates) for id_, state, duplicates in ledger},
         dead=dict(dead),
+        in_redis=in_redis,
+        in_outbox=in_outbox,
         repeated=frozenset(job_id for (job_id,) in repeated),
         world=world,
         marks={

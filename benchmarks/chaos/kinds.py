@@ -9,6 +9,10 @@ from typing import Final
 LEASE_SECONDS: Final = 4
 """How long a worker may be silent before others get what it holds; far shorter than in production, to be outlasted."""
 
+STOCK_SECONDS: Final = 16
+"""The same of Celery's own transport, which never renews it: longer than a worker takes for all that it holds, or each
+message would come to others again and again."""
+
 STATEMENT_SECONDS: Final = 1.5
 """How long a statement may take; far shorter, likewise."""
 

@@ -68,6 +68,7 @@ def _found(run: Run, verdict: Verdict) -> dict[str, int]:
         "differs": int(verdict.difference is not None),
         "lost": len(verdict.lost),
         "lost deliveries": len(verdict.lost_again),
+        "still waiting": len(verdict.waiting),
         "applied twice": len(verdict.applied_twice),
         "resurrected": len(verdict.resurrected),
         "not applied": len(verdict.undone),
@@ -81,6 +82,7 @@ def _wrong(run: Run, verdict: Verdict) -> Iterator[str]:
     said = {
         "lost": verdict.lost,
         "of which a further delivery was lost": verdict.lost_again,
+        "undecided, and still waiting": verdict.waiting,
         "applied twice": verdict.applied_twice,
         "decided, and not applied": verdict.undone,
         "decided, and never sent": verdict.strays,

@@ -23,7 +23,7 @@ from rollcall.outbox import create_table
 from rollcall_shared.routing import QUEUES
 
 _APPLICATION: Final = "app"
-_UNACKED: Final = "unacked"
+UNACKED: Final = "unacked"
 """The hash in which both transports keep what workers hold."""
 _NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
 
@@ -31,9 +31,10 @@ _NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
 class Stage:
     """Real servers, durable: what they have confirmed outlives their being killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, broker: Path | None = None) -> None:
+        """`broker`: the program to start; by default Valkey."""
         self.folder = folder
-        self.servers = Servers(durable=True, append_only=True)
+        self.servers = Servers(durable=True, append_only=True, valkey_program=broker)
         self._undo = ExitStack()
         self.to_postgres: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.postgres.port))
         """The way that each process takes, by its name."""
@@ -105,7 +106,7 @@ class Stage:
         with self.connect() as connection, self.connect(application=True) as application, self.redis() as client:
             return {
                 **{queue: _int(client.llen(queue)) for queue in QUEUES},
-                _UNACKED: _int(client.hlen(_UNACKED)),
+                UNACKED: _int(client.hlen(UNACKED)),
                 "deferred": _count(connection, "rollcall.deferred"),
                 "outbox": _count(application, "rollcall_outbox"),
             }

@@ -28,9 +28,12 @@ class Verdict:
     """What is wrong; nothing, if all of it is empty."""
 
     lost: tuple[str, ...]
-    """Jobs that were confirmed, and of which nothing was decided; or that a buffer was told, and never sent."""
+    """Jobs that were confirmed, of which nothing was decided and that are nowhere; or that a buffer was told, and never
+    sent."""
     lost_again: tuple[str, ...]
-    """Jobs whose further deliveries were confirmed by Redis, and did not all reach a worker."""
+    """Jobs whose further deliveries were confirmed by Redis, and did not all reach a worker, nor wait for one."""
+    waiting: tuple[str, ...]
+    """Jobs of which nothing was decided, and that still wait: the run was not done in time."""
     applied_twice: tuple[str, ...]
     """Jobs that left two rows where one belongs, or were decided twice."""
     resurrected: tuple[str, ...]
@@ -45,7 +48,10 @@ class Verdict:
     @property
     def is_equal(self) -> bool:
         """Whether everything is as if each job had been applied once, in the order of the stamps."""
-        wrong = (self.lost, self.lost_again, self.applied_twice, self.resurrected, self.undone, self.strays)
+        wrong = (
+            *(self.lost, self.lost_again, self.waiting),
+            *(self.applied_twice, self.resurrected, self.undone, self.strays),
+        )
         return not any(wrong) and self.difference is None
 
 
@@ -55,13 +61,17 @@ def judge(evidence: Evidence) -> Verdict:
     sent = {job.id for job in evidence.jobs}
     ledger, dead = evidence.ledger, evidence.dead
     ended = set(_ended(evidence.jobs))
+    undecided = sent - ledger.keys() - dead.keys()
+    waiting = undecided & (evidence.in_redis.keys() | evidence.in_outbox)
     return Verdict(
-        lost=_sorted(evidence.untold | {id_ for id_ in sent if id_ not in ledger and id_ not in dead}),
+        lost=_sorted(evidence.untold | (undecided - waiting)),
         lost_again=_sorted(
             id_
             for id_, times in evidence.to_redis.items()
-            if (decision := ledger.get(id_)) is not None and decision.duplicates + 1 < times
+            if (decision := ledger.get(id_)) is not None
+            and decision.duplicates + 1 + evidence.in_redis.get(id_, 0) < times
         ),
+        waiting=_sorted(waiting),
         applied_twice=_sorted(evidence.repeated | (ledger.keys() & dead.keys())),
         resurrected=_sorted(
             user for user in evidence.world["users"].keys() - expected["users"].keys() if user in ended

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.chaos.kinds import LEASE_SECONDS
+from benchmarks.chaos.kinds import LEASE_SECONDS, STOCK_SECONDS
 
 from rollcall_worker.app import app
 
 app.conf.broker_transport_options = app.conf.broker_transport_options | {
     "lease": LEASE_SECONDS,
-    # the stock transport's word for it, which is never renewed
-    "visibility_timeout": LEASE_SECONDS,
+    "visibility_timeout": STOCK_SECONDS,
     "unacked_restore_interval": 1,
 }
 

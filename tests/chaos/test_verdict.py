@@ -69,6 +69,24 @@ def test_a_further_delivery_that_reached_no_worker_is_lost() -> None:
     assert not verdict.is_equal
 
 
+@pytest.mark.parametrize("place", [{"in_redis": {"hello": 1}}, {"in_outbox": frozenset({"hello"})}])
+def test_a_job_that_still_waits_at_the_end_is_late_and_not_lost(place: dict[str, Any]) -> None:
+    evidence = as_it_should_be()
+    without = {id_: found for id_, found in evidence.ledger.items() if id_ != "hello"}
+
+    verdict = judge(replace(evidence, ledger=without, **place))
+
+    assert (verdict.lost, verdict.waiting) == ((), ("hello",))
+    assert not verdict.is_equal
+
+
+def test_a_further_delivery_that_still_waits_is_not_lost() -> None:
+    evidence = replace(as_it_should_be(), to_redis={"ann": 4})
+
+    assert judge(replace(evidence, in_redis={"ann": 2})).lost_again == ()
+    assert judge(replace(evidence, in_redis={"ann": 1})).lost_again == ("ann",)
+
+
 def test_a_job_that_left_two_rows_in_one_place_was_applied_twice() -> None:
     verdict = judge(replace(as_it_should_be(), repeated=frozenset({"hello"})))
 

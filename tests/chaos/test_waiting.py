@@ -1,0 +1,34 @@
+"""What still waits at the end of a run is found wherever it is."""
+
+from __future__ import annotations
+
+import psycopg
+import redis
+from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
+from tests.support.builders import identify
+from tests.transport.consumers import Consumer
+from tests.transport.harness import envelope
+
+from rollcall import Rollcall
+from rollcall.outbox import create_table
+from rollcall_shared.codec import encode
+from rollcall_shared.routing import BULK, LIVE
+
+
+def test_jobs_in_queues_and_in_the_hands_of_workers_are_counted(broker_url: str) -> None:
+    one, two = (encode(identify(id_, at=1, job=id_)) for id_ in ("one", "two"))
+    with redis.Redis.from_url(broker_url) as client:
+        client.lpush(LIVE, envelope(one), envelope(two), envelope(one), envelope("no job"), b"no message")
+        client.lpush(BULK, envelope(one))
+        with Consumer(broker_url, (LIVE,), prefetch=2) as worker:
+            assert worker.take(2) == [one, two]
+
+            assert waiting_in_redis(client) == {"one": 3, "two": 1}
+
+
+def test_jobs_in_the_outbox_are_found(database_url: str) -> None:
+    with psycopg.connect(database_url) as application:
+        create_table(application.execute)
+        Rollcall().outbox(application).users.identify("ann", {}, job_id="kept")
+
+        assert waiting_in_outbox(application) == {"kept"}
