@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from rollcall.forks import forget_in_children
 from rollcall.jobs import Job, Jobs
-from rollcall.making import Options, build, oversize, placed
+from rollcall.making import Options, build, moments_of, oversize, placed
 from rollcall.reading import Reader, open_reader
 from rollcall.sending import Sender
 from rollcall_shared import jobs
@@ -77,6 +77,10 @@ class Desk:
         if problems := oversize(job, self.limits):
             raise InvalidJob(problems)
         return job
+
+    def moments(self, found: list[Problem], moments: Iterable[object], options: Options) -> tuple[int, ...]:
+        """When the users of a bulk job were told of, one by one; `options` gets the last of them as `occurred_at`."""
+        return moments_of(found, self._clock(), self.limits.future, moments, options)
 
     def through(self, sender: Sender) -> Desk:
         """A desk whose jobs go to `sender`; limits, clock and reader are this one's."""

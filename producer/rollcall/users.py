@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Literal, Unpack, overload
 
 from rollcall.answers import MergePreview, Page, User
@@ -66,6 +67,8 @@ class Users(PreferenceCalls, ChannelDataCalls):
     def bulk_identify(
         self,
         users: Iterable[Mapping[str, Any]],
+        *,
+        moments: Iterable[datetime] | None = None,
         **options: Unpack[Options],
     ) -> Job:
         """Identify 1 to 100 users (see `Limits`) in one job, each a mapping with an `id`.
@@ -76,6 +79,8 @@ class Users(PreferenceCalls, ChannelDataCalls):
             rc.users.bulk_identify([{"id": "ann", "plan": "pro"}, {"id": "bo", "name": "Bo"}])
 
         users: as `traits` of `identify`, with the `id` among them. One job is at most 64 MiB as JSON.
+        moments: when each user was told of (aware), one for each, where that was not at one time; the job happened at
+            the last of them. Not with `run_at` or `delay`.
 
         Raises:
             InvalidJob, NotConfigured, NotSent: see `Users`.
@@ -86,7 +91,8 @@ class Users(PreferenceCalls, ChannelDataCalls):
             telling_of(found, user, self._desk.limits, where=f"users[{index}]", index=index)
             for index, user in enumerate(given)
         )
-        return self._desk.send(jobs.BulkIdentify, found, options, users=tellings)
+        told_at = () if moments is None else self._desk.moments(found, moments, options)
+        return self._desk.send(jobs.BulkIdentify, found, options, users=tellings, moments=told_at)
 
     def delete(self, user_id: str, **options: Unpack[Options]) -> Job:
         """Delete the user with its preferences and channel data. An unknown user is no error.

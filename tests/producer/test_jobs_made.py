@@ -156,6 +156,18 @@ def test_times_within_the_bounds_are_accepted(rc: RecordingRollcall, moment: dat
     assert rc.sent[0].occurred_at == microseconds(moment)
 
 
+def test_each_user_of_a_bulk_job_may_have_a_moment_of_its_own(rc: RecordingRollcall) -> None:
+    hour = timedelta(hours=1)
+
+    rc.users.bulk_identify([{"id": "u1"}, {"id": "u2"}], moments=(NOW - hour * n for n in (1, 2)))
+    rc.users.bulk_identify([{"id": "u1"}], moments=[NOW - hour], occurred_at=NOW)
+
+    first, second = rc.sent.of(BulkIdentify)
+    assert first.moments == (AT - 3_600_000_000, AT - 7_200_000_000)
+    assert first.occurred_at == first.moments[0]
+    assert (second.moments, second.occurred_at) == ((AT - 3_600_000_000,), AT)
+
+
 @pytest.mark.parametrize(
     ("options", "due"),
     [

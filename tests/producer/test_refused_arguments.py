@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.producer.refusing import NOW, Call, only_problem_of
+from tests.producer.refusing import NOW, Call, only_problem_of, problems_of
 
 from rollcall import Limits
 from rollcall.testing import recording
@@ -178,6 +178,31 @@ def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reaso
 
     assert named == field
     assert reason in why
+
+
+@pytest.mark.parametrize(
+    ("moments", "options", "found"),
+    [
+        ([NOW], {}, [("moments", "must be one for each user", None)]),
+        (NOW, {}, [("moments", "must be a list of moments", None)]),
+        (
+            [datetime(2026, 11, 23), NOW + timedelta(minutes=6)],  # noqa: DTZ001
+            {},
+            [
+                ("moments[0]", "must have a time zone, as datetime.now(UTC) has", 0),
+                ("moments[1]", "is more than 5 minutes ahead", 1),
+            ],
+        ),
+        ([NOW, datetime(1969, 1, 1, tzinfo=UTC)], {}, [("moments[1]", "must not be before 1970", 1)]),
+        ([NOW, NOW], {"occurred_at": NOW - timedelta(1)}, [("moments", "must not be after occurred_at", None)]),
+        ([NOW, NOW], {"delay": 5}, [("moments", "cannot be given together with delay", None)]),
+        ([NOW, NOW], {"run_at": NOW}, [("moments", "cannot be given together with run_at", None)]),
+    ],
+)
+def test_bad_moments_of_a_bulk_job_are_refused(moments: Any, options: dict[str, Any], found: list[Any]) -> None:
+    users = [{"id": "u1"}, {"id": "u2"}]
+
+    assert problems_of(lambda rc: rc.users.bulk_identify(users, moments=moments, **options)) == found
 
 
 def test_an_option_that_does_not_exist_is_a_mistake_in_the_program() -> None:

@@ -27,6 +27,7 @@ def writes(rc: Rollcall, choice: bool) -> None:
     assert_type(rc.users.identify("u1", {"email": "ann@example.com"}, job_id="j"), Job)
     assert_type(rc.users.bulk_identify([{"id": "u1"}]), Job)
     assert_type(rc.users.bulk_identify({"id": name} for name in "ab"), Job)
+    assert_type(rc.users.bulk_identify([{"id": "u1"}], moments=[datetime.now(UTC)], job_id="j"), Job)
     assert_type(rc.users.merge("u1", from_user_id="guest"), Job)
     assert_type(rc.users.merge("u1", "guest", dry_run=False), Job)
     assert_type(rc.users.merge("u1", "guest", dry_run=True), MergePreview)

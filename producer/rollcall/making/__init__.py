@@ -3,7 +3,7 @@
 from rollcall.making.building import build, plain
 from rollcall.making.listing import listed
 from rollcall.making.sizing import oversize
-from rollcall.making.stamping import Options, Place, placed
+from rollcall.making.stamping import Options, Place, moments_of, placed
 from rollcall.making.tellings import telling_of
 
-__all__ = ["Options", "Place", "build", "listed", "oversize", "placed", "plain", "telling_of"]
+__all__ = ["Options", "Place", "build", "listed", "moments_of", "oversize", "placed", "plain", "telling_of"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
+from rollcall.making.listing import listed
 from rollcall_shared.errors import Problem
 from rollcall_shared.jobs import LAST_MOMENT
-from rollcall_shared.stamps import JOB_ID, microseconds, new_job_id
+from rollcall_shared.limits import HARD_BULK_USERS
+from rollcall_shared.stamps import JOB_ID, microseconds, moment, new_job_id
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MICROSECONDS: Final = 1_000_000
@@ -66,6 +69,27 @@ def placed(
     return {"id": id_, "occurred_at": _happened(problems, occurred_at, now, future), "deferred": False}
 
 
+def moments_of(
+    problems: list[Problem], now: int, future: timedelta, moments: Iterable[object], options: Options
+) -> tuple[int, ...]:
+    """The caller's moments in microseconds since 1970, the last of which becomes `occurred_at` where there is none.
+
+    Adds a problem for each one that is wrong.
+    """
+    problems.extend(
+        Problem("moments", f"cannot be given together with {name}")
+        for name in ("run_at", "delay")
+        if options.get(name) is not None
+    )
+    found: list[Problem] = []
+    given = listed(found, moments, "moments", limit=HARD_BULK_USERS, what="moments")
+    told = tuple(_told_at(found, index, value, now, future) for index, value in enumerate(given))
+    if told and not found and not problems and options.get("occurred_at") is None:
+        options["occurred_at"] = moment(max(told))
+    problems += found
+    return told
+
+
 def _job_id(problems: list[Problem], job_id: object, now: int) -> str:
     """The caller's id, or a fresh one; a fresh one too in place of a bad one, so that the rest can be looked at."""
     if job_id is None:
@@ -87,14 +111,22 @@ def _happened(problems: list[Problem], occurred_at: object, now: int, future: ti
     return moment
 
 
-def _moment(problems: list[Problem], field: str, value: object) -> int:
+def _told_at(problems: list[Problem], index: int, value: object, now: int, future: timedelta) -> int:
+    field = f"moments[{index}]"
+    moment = _moment(problems, field, value, index)
+    if moment - now > future // _MICROSECOND:
+        problems.append(Problem(field, f"is more than {_spoken(future)} ahead", index))
+    return moment
+
+
+def _moment(problems: list[Problem], field: str, value: object, index: int | None = None) -> int:
     """Microseconds since 1970 of the caller's moment; 0 if it is none."""
     if not isinstance(value, datetime):
-        problems.append(Problem(field, "must be a datetime"))
+        problems.append(Problem(field, "must be a datetime", index))
     elif value.utcoffset() is None:
-        problems.append(Problem(field, "must have a time zone, as datetime.now(UTC) has"))
+        problems.append(Problem(field, "must have a time zone, as datetime.now(UTC) has", index))
     elif (moment := microseconds(value)) < 0:
-        problems.append(Problem(field, "must not be before 1970"))
+        problems.append(Problem(field, "must not be before 1970", index))
     else:
         return moment
     return 0
