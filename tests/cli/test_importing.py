@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.importing import STARTED, Interrupted, run_import
 
 from rollcall.importing import (
     Format,
@@ -19,17 +18,11 @@ from rollcall.importing import (
     Refusals,
     StateFile,
     fingerprint,
-    import_users,
 )
 from rollcall.testing import RecordingRollcall, recording
 from rollcall_shared.jobs import BulkIdentify, Job, Telling
 
 _JSONL = Options(format=Format.JSONL)
-_STARTED = 1_795_000_000_000_000
-
-
-class Interrupted(Exception):
-    pass
 
 
 def write(path: Path, users: int) -> Path:
@@ -45,19 +38,7 @@ def write(path: Path, users: int) -> Path:
 def run(
     rollcall: RecordingRollcall, file: Path, refusals: Refusals | None = None, stop_after: int | None = None
 ) -> Import:
-    keep = StateFile(file)
-    state = keep.load() or Import(fingerprint=fingerprint(file, _JSONL), started=_STARTED, chunk_users=5)
-    calls = 0
-
-    def send(users: Sequence[Mapping[str, Any]], *, job_id: str, occurred_at: datetime) -> object:
-        nonlocal calls
-        if calls == stop_after:
-            raise Interrupted
-        job = rollcall.users.bulk_identify(users, job_id=job_id, occurred_at=occurred_at)
-        calls += 1
-        return job
-
-    return import_users(send, file, _JSONL, state, keep=keep, refusals=refusals or Refusals())
+    return run_import(rollcall, file, _JSONL, refusals, stop_after)
 
 
 def told(jobs: Sequence[Job]) -> list[str]:
@@ -70,7 +51,7 @@ def test_every_good_user_is_sent_once_in_chunks_stamped_with_the_start(tmp_path:
     end = run(rollcall, write(tmp_path / "users.jsonl", 23))
 
     assert told(rollcall.sent) == [f"u{number}" for number in range(23)]
-    assert {job.occurred_at for job in rollcall.sent} == {_STARTED}
+    assert {job.occurred_at for job in rollcall.sent} == {STARTED}
     assert len({job.id for job in rollcall.sent}) == len(rollcall.sent) == end.jobs
     assert (end.users, end.refused) == (23, 7)
 
@@ -83,7 +64,7 @@ def test_refused_lines_are_named_with_field_and_reason(tmp_path: Path) -> None:
     assert refusals.first[0].line == 4
     assert {refusal.field for refusal in refusals.first if refusal.line == 4} == {"id", "email"}
     assert Refusal(8, "", "is not JSON") in refusals.first
-    assert refusals.lines == 2
+    assert refusals.records == 2
 
 
 @pytest.mark.parametrize("stop_after", range(6))
@@ -170,9 +151,10 @@ def test_a_file_of_nothing_but_refused_lines_is_read_in_bounded_steps(tmp_path: 
 def test_all_refusals_are_written_to_the_file_asked_for(tmp_path: Path, name: str) -> None:
     with Refusals(tmp_path / name) as refusals:
         for line in range(1, 31):
-            refusals.add([Refusal(line, "email", "must be an e-mail address")])
+            refusals.add([Refusal(line, "email", "must be an e-mail address")], records=1)
 
     lines = (tmp_path / name).read_text().splitlines()
     assert len(lines) == 30 + (name == "refused.csv")
     assert len(refusals.first) == 20
-    assert refusals.lines == 30
+    assert refusals.records == 30
+    assert refusals.is_cut

@@ -77,8 +77,8 @@ def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: Life
     rollcall = recording(clock=lambda: _NOW)
 
     with Refusals() as refusals:
-        end = import_users(rollcall.users.bulk_identify, file, options, state, keep=StateFile(file), refusals=refusals)
+        end = import_users(rollcall.users, file, options, state, keep=StateFile(file), refusals=refusals)
 
     assert rollcall.sent == [*jobs_of(life.imported, state)]
     assert end.users == len(life.imported)
-    assert end.refused == refusals.lines == bad_lines > 0
+    assert end.refused == refusals.records == bad_lines > 0

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rollcall import NotSent, Rollcall
 from rollcall.cli.options import AsJson
-from rollcall.cli.output import err, print_json, say
+from rollcall.cli.output import complain, counted, err, print_json, say
+from rollcall.cli.progress import bar
 from rollcall.importing import (
     Format,
     Import,
@@ -29,22 +28,34 @@ from rollcall.importing import (
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import moment
 
+if TYPE_CHECKING:
+    from rollcall import Rollcall
+
 _ASK_AGAIN_SECONDS = 0.2
 _INTERRUPTED = 130
+_AT = "--occurred-at"
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A .csv or .jsonl file.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="What to import.")],
     file_format: Annotated[
-        Format | None, typer.Option("--format", help="By default, what the file's name says.")
+        Format | None, typer.Option("--format", help="What FILE holds; by default what its name says: .csv or .jsonl.")
     ] = None,
     restart: Annotated[
         bool, typer.Option("--restart/--continue", help="Forget an interrupted import of this file, or go on with it.")
     ] = False,
+    occurred_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When FILE was made, such as 2026-01-31T09:30:00Z; by default now."),
+    ] = None,
     text: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="A CSV column that is text even where it looks like JSON."),
+        typer.Option(metavar="COLUMN", help="A CSV column that is text even where it looks like JSON; repeatable."),
     ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Take Segment's visitors without a userId as users, too.")
+    ] = False,
     state: Annotated[
         Path | None, typer.Option(file_okay=False, help="Keep how far it has come in this folder, not beside the file.")
     ] = None,
@@ -56,16 +67,32 @@ def import_file(
 ) -> None:
     """Send the users of FILE as bulk jobs; users that exist are updated.
 
-    CSV: the first line names the columns; `id` is required. Attributes (email, name, ...) are text as they stand. Any
-    other column is a property: plain numbers, true, false, null, {...} and [...] are read as JSON, anything else is
-    text (`007` is). An empty cell says nothing about its column. JSONL: a user a line, as the JSON object that
-    `bulk_identify` takes.
+    **csv**: the first line names the columns; `id` is required. Attributes (email, name, ...) are text as they stand.
+    Any other column is a property: plain numbers, true, false, null, {...} and [...] are read as JSON, anything else
+    is text (`007` is). An empty cell says nothing about its column.
 
-    Interrupted, it goes on where it was when run again: what is sent twice changes nothing, for all jobs of one
-    import are stamped with the moment it was first started. Run again after it is complete, it is a new import.
+    **jsonl**: a user a line, as the JSON object that `bulk_identify` takes.
 
-    Exit code 0: all lines were sent; 1: some were refused (the others were sent), or the broker is away; 2: wrong
-    usage; 130: interrupted.
+    **knock**: pages of users as its API gives them out, with their preferences; bodies of bulk identify and of bulk
+    preferences; users one by one, with `preferences` and `channel_data` where you have gathered them. A user was so
+    at its `updated_at`.
+
+    **segment**: calls a line, as in its logs, or batches of them. An identify happened at its `timestamp`; an alias is
+    a merge; other calls are counted and skipped. With `--anonymous` an anonymousId is a user who becomes part of the
+    userId it is named with.
+
+    What is told with a time of its own never overwrites what is newer. All else was so at `--occurred-at`.
+
+    Interrupted, it goes on where it was when run again: what is sent twice changes nothing. Run again after it is
+    complete, it is a new import.
+
+        rollcall import users.csv --wait
+        rollcall import users.jsonl --occurred-at 2026-01-31T00:00:00Z --refused refused.csv
+        rollcall import knock-users.json --format knock
+        gunzip -c segment-logs/*.gz > log.jsonl && rollcall import log.jsonl --format segment
+
+    Exit codes: 0 all of it was sent; 1 some was refused (the rest was sent), or the broker is away; 2 wrong usage, or
+    no such file; 130 interrupted.
     """
     settings = Settings.from_env()
     settings.need_broker_url()
@@ -73,23 +100,60 @@ def import_file(
         settings.need_database_url()
     began = time.monotonic()
     try:
-        options = Options(format=file_format or Format.of(file), text_columns=tuple(text or ()))
+        options = Options(
+            format=file_format or Format.of(file),
+            text_columns=tuple(text or ()),
+            anonymous=anonymous,
+            occurred_at=None if occurred_at is None else _time(occurred_at, settings),
+        )
+        _check(options)
         if state is not None:
             state.mkdir(parents=True, exist_ok=True)
         keep = StateFile(file, state)
         start = _start(file, options, keep, restart, settings.limits.bulk_users)
+    except (NotImportable, OSError) as error:
+        complain(_reason(error))
+        raise typer.Exit(2) from None
+    from rollcall import NotSent, Rollcall
+
+    try:
         with Rollcall.from_env() as rollcall, Refusals(refused, append=start.offset > 0) as refusals:
             end = _send(rollcall, file, options, start, keep, refusals)
-            dead = _wait(rollcall, end) if wait else 0
+            _say_refused(refusals, refused)
+            undone = _wait(rollcall, end) if wait else 0
     except (NotImportable, OSError) as error:
-        err.print(f"[bold red]rollcall:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        complain(_reason(error))
         raise typer.Exit(2) from None
-    except (KeyboardInterrupt, NotSent) as error:
-        why = f"the broker does not take the jobs ({error.why})" if isinstance(error, NotSent) else "interrupted"
-        err.print(f"{why}; run the same command again to go on", soft_wrap=True, highlight=False)
-        raise typer.Exit(1 if isinstance(error, NotSent) else _INTERRUPTED) from None
-    _report(end, refusals, refused, time.monotonic() - began, as_json)
-    raise typer.Exit(1 if end.refused or dead else 0)
+    except NotSent as error:
+        complain(f"the broker does not take the jobs ({error.why}); run the same command again to go on")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        is_over = keep.load() is None
+        complain("interrupted; everything was sent" if is_over else "interrupted; run the same command again to go on")
+        raise typer.Exit(_INTERRUPTED) from None
+    _report(end, undone, time.monotonic() - began, as_json)
+    raise typer.Exit(1 if end.refused or undone else 0)
+
+
+def _time(text: str, settings: Settings) -> datetime:
+    """The moment that `--occurred-at` names."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.utcoffset() is None:
+        raise typer.BadParameter("must be a time with its offset, such as 2026-01-31T09:30:00Z", param_hint=_AT)
+    if not _FIRST <= at <= datetime.now(UTC) + settings.limits.future:
+        raise typer.BadParameter("must be neither before 1970 nor ahead of now", param_hint=_AT)
+    return at
+
+
+def _check(options: Options) -> None:
+    """Options that would do nothing are mistakes."""
+    if options.anonymous and options.format is not Format.SEGMENT:
+        raise typer.BadParameter("is for --format segment only", param_hint="--anonymous")
+    if options.text_columns and options.format is not Format.CSV:
+        raise typer.BadParameter("is for --format csv only", param_hint="--text")
 
 
 def _start(file: Path, options: Options, keep: StateFile, restart: bool, chunk_users: int) -> Import:
@@ -102,66 +166,87 @@ def _start(file: Path, options: Options, keep: StateFile, restart: bool, chunk_u
     if kept.fingerprint != content:
         changed = f"{file.name}, or how it is to be read, has changed since its import was interrupted"
         raise NotImportable(f"{changed}; start anew with --restart")
-    say(f"going on with the import started at {moment(kept.started):%Y-%m-%d %H:%M} UTC, after {kept.users} users")
+    sent = counted(kept.users, "user")
+    say(f"going on with the import started at {moment(kept.started):%Y-%m-%d %H:%M} UTC, after {sent}")
     return kept
 
 
 def _send(
     rollcall: Rollcall, file: Path, options: Options, start: Import, keep: StateFile, refusals: Refusals
 ) -> Import:
-    with _progress("importing", file.stat().st_size, "users") as (bar, task):
-
-        def advance(state: Import) -> None:
-            seconds = bar.tasks[0].elapsed or 0
-            rate = (state.users - start.users) / seconds if seconds else 0
-            bar.update(task, completed=state.offset, count=state.users, rate=rate)
-
-        advance(start)
+    with bar("importing", file.stat().st_size, "users", start=start.users) as shown:
+        shown.advance(start.users, start.offset)
         return import_users(
-            rollcall.users.bulk_identify, file, options, start, keep=keep, refusals=refusals, advance=advance
+            rollcall.users,
+            file,
+            options,
+            start,
+            keep=keep,
+            refusals=refusals,
+            advance=lambda now: shown.advance(now.users, now.offset),
         )
 
 
 def _wait(rollcall: Rollcall, end: Import) -> int:
     """Wait until every job is decided; return how many did not go well."""
-    bad = 0
-    with _progress("applying", end.jobs, "jobs") as (bar, task):
+    undone = 0
+    with bar("applying", end.jobs, "jobs") as shown:
         for number in range(end.jobs):
             while not (status := rollcall.jobs.get(end.job_id(number))).is_final:
                 time.sleep(_ASK_AGAIN_SECONDS)
-            bad += status.state != "applied"
-            seconds = bar.tasks[0].elapsed or 0
-            bar.update(task, completed=number + 1, count=number + 1, rate=(number + 1) / seconds if seconds else 0)
-    return bad
+            undone += status.state != "applied"
+            shown.advance(number + 1)
+    return undone
 
 
-@contextmanager
-def _progress(doing: str, total: int, unit: str) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn(f"{{task.fields[count]:,}} {unit}, {{task.fields[rate]:,.0f}}/s"),
-        TimeRemainingColumn(),
+def _say_refused(refusals: Refusals, written: Path | None) -> None:
+    if not refusals.first:
+        return
+    table = Table(
+        "line", "field", "reason", title=f"{counted(refusals.records, 'record')} refused", title_justify="left"
     )
-    with Progress(*columns, console=err, transient=not err.is_terminal, disable=not err.is_terminal) as bar:
-        yield bar, bar.add_task(doing, total=total, count=0, rate=0.0)
+    for refusal in refusals.first:
+        table.add_row(str(refusal.line), escape(refusal.field), escape(refusal.reason))
+    err.print(table)
+    if written is not None:
+        say(f"all of them are in {written}")
+    elif refusals.is_cut:
+        say("all of them: with --refused FILE")
 
 
-def _report(end: Import, refusals: Refusals, written: Path | None, seconds: float, as_json: bool) -> None:
-    if refusals.first:
-        table = Table("line", "field", "reason", title=f"{refusals.lines} lines were refused", title_justify="left")
-        for refusal in refusals.first:
-            table.add_row(str(refusal.line), escape(refusal.field), escape(refusal.reason))
-        err.print(table)
-        if refusals.lines > len({refusal.line for refusal in refusals.first}):
-            err.print(f"[dim]all of them: {escape(str(written)) if written else 'with --refused FILE'}[/]")
+def _report(end: Import, undone: int, seconds: float, as_json: bool) -> None:
     if as_json:
-        summary = {"users": end.users, "refused": end.refused, "jobs": end.jobs, "seconds": round(seconds, 3)}
         first, last = (end.job_id(0), end.job_id(end.jobs - 1)) if end.jobs else (None, None)
-        print_json({**summary, "first_job": first, "last_job": last})
-    else:
-        print(
-            f"sent {end.users} users in {end.jobs} {'job' if end.jobs == 1 else 'jobs'},"
-            f" refused {end.refused} {'line' if end.refused == 1 else 'lines'}, {seconds:.1f} s"
+        print_json(
+            {
+                "users": end.users,
+                "merges": end.merges,
+                "refused": end.refused,
+                "skipped": end.skipped,
+                "left_out": end.left_out,
+                "jobs": end.jobs,
+                "not_applied": undone,
+                "seconds": round(seconds, 3),
+                "first_job": first,
+                "last_job": last,
+            }
         )
+        return
+    sent = counted(end.users, "user") + (f" and {counted(end.merges, 'merge')}" if end.merges else "")
+    print(f"sent {sent} in {counted(end.jobs, 'job')}, refused {counted(end.refused, 'record')}, {seconds:.1f} s")
+    _print_counts("skipped, for they tell of no user", end.skipped)
+    _print_counts("left out, for they have no place here", end.left_out)
+    if undone:
+        print(f"{counted(undone, 'job')} were not applied as they stand; rollcall jobs dead lists them")
+
+
+def _print_counts(what: str, counts: Mapping[str, int]) -> None:
+    if counts:
+        print(f"{what}: {', '.join(f'{name} {count:,}' for name, count in sorted(counts.items()))}")
+
+
+def _reason(error: Exception) -> str:
+    """An error of the system in words, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

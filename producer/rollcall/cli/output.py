@@ -20,8 +20,13 @@ err = Console(stderr=True)
 
 def fail(error: RollcallError) -> int:
     """Print the error as one line, and say what the command should exit with."""
-    err.print(f"[bold red]rollcall:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+    complain(str(error))
     return 2 if isinstance(error, (InvalidJob, NotConfigured)) else 1
+
+
+def complain(line: str) -> None:
+    """Say in one line what went wrong."""
+    err.print(f"[bold red]rollcall:[/] {escape(line)}", soft_wrap=True, highlight=False)
 
 
 def say(line: str) -> None:
@@ -42,6 +47,13 @@ def pairs(title: str, rows: Mapping[str, object]) -> Table:
     for name, value in rows.items():
         table.add_row(escape(name), cell(value))
     return table
+
+
+def counted(number: int, what: str) -> str:
+    """`1 activity`, `2,000 activities`."""
+    if number == 1:
+        return f"1 {what}"
+    return f"{number:,} {what[:-1]}ies" if what.endswith("y") else f"{number:,} {what}s"
 
 
 def cell(value: object) -> str:

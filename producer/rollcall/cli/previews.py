@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rollcall import MergePreview
-from rollcall.cli.output import cell, out
+from rollcall.cli.output import cell, counted, out
 
 Path = tuple[str, ...]
 
@@ -77,14 +77,8 @@ def _also(preview: MergePreview) -> Iterator[str]:
         yield f"Preference sets added: {escape(', '.join(preview.preference_sets_added))}"
     if preview.channels_added:
         yield f"Channels added: {escape(', '.join(preview.channels_added))}"
-    moved = f"{_counted(preview.messages, 'message')} and {_counted(preview.activities, 'activity')}"
+    moved = f"{counted(preview.messages, 'message')} and {counted(preview.activities, 'activity')}"
     yield f"History that moves: {moved}."
-
-
-def _counted(number: int, what: str) -> str:
-    if number == 1:
-        return f"1 {what}"
-    return f"{number:,} {what[:-1]}ies" if what.endswith("y") else f"{number:,} {what}s"
 
 
 def _name(path: Path) -> str:

@@ -58,15 +58,11 @@ def import_twice(rollcall: Rollcall, source: Path) -> tuple[int, int]:
     options = Options(format=Format.CSV)
     with Refusals() as refusals:
         try:
-            import_users(
-                rollcall.users.bulk_identify, source, options, state, keep=keep, refusals=refusals, advance=interrupt
-            )
+            import_users(rollcall.users, source, options, state, keep=keep, refusals=refusals, advance=interrupt)
         except _Interrupted:
             shutil.copy(older, keep.path)
         state = keep.load() or state
-        end = import_users(
-            rollcall.users.bulk_identify, source, options, state, keep=keep, refusals=refusals, advance=count
-        )
+        end = import_users(rollcall.users, source, options, state, keep=keep, refusals=refusals, advance=count)
     return sent, end.refused
 
 

@@ -1,8 +1,9 @@
 """Send the users of a file as bulk jobs; interrupted anywhere, it goes on. Needs neither typer nor rich."""
 
-from rollcall.importing.records import Format, NotImportable, Options
+from rollcall.importing.documents import NotImportable
+from rollcall.importing.records import Format, Options
 from rollcall.importing.refusals import Refusal, Refusals
-from rollcall.importing.sending import import_users
+from rollcall.importing.sending import Users, import_users
 from rollcall.importing.state import Import, StateFile, fingerprint
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Refusal",
     "Refusals",
     "StateFile",
+    "Users",
     "fingerprint",
     "import_users",
 ]

@@ -14,11 +14,12 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One thing that is wrong with one line. Never holds a value of the file."""
+    """One thing that is wrong with one record. Never holds a value of the file."""
 
     line: int
+    """The first line of the record, or of the document that it is in."""
     field: str
-    """Empty: the line as a whole."""
+    """Empty: the record as a whole."""
     reason: str
 
 
@@ -31,8 +32,10 @@ class Refusals:
 
     path: Path | None = None
     append: bool = False
-    lines: int = 0
+    records: int = 0
     first: list[Refusal] = field(default_factory=list)
+    is_cut: bool = False
+    """There are more than the first ones."""
     _file: TextIO | None = None
 
     def __enter__(self) -> Self:
@@ -48,10 +51,12 @@ class Refusals:
         if self._file is not None:
             self._file.close()
 
-    def add(self, refusals: list[Refusal]) -> None:
-        """Take the refusals of some lines."""
-        self.lines += len({refusal.line for refusal in refusals})
-        self.first += refusals[: SHOWN - len(self.first)] if len(self.first) < SHOWN else []
+    def add(self, refusals: list[Refusal], *, records: int) -> None:
+        """Take the refusals of some records."""
+        self.records += records
+        room = SHOWN - len(self.first)
+        self.first += refusals[:room]
+        self.is_cut |= len(refusals) > room
         if self._file is not None and self.path is not None:
             if self.path.suffix == ".jsonl":
                 self._file.writelines(json.dumps(asdict(refusal)) + "\n" for refusal in refusals)

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from rollcall.importing.records import Options, Record, read_records
+from rollcall.importing.contents import Merged, Names, Record, Refused, Skipped, Told, joined
+from rollcall.importing.records import Options, read_records
 from rollcall.importing.refusals import Refusal, Refusals
 from rollcall.importing.state import Import, StateFile
-from rollcall_shared.errors import InvalidJob
+from rollcall_shared.errors import InvalidJob, Problem
 from rollcall_shared.stamps import moment
 
-_FIELD_PREFIX: Final = "users["
+_SKIPPED_AT_ONCE: Final = 20
+"""Times the size of a chunk: a log in which few records tell of users is sent in chunks that are not too small."""
 
 
-class BulkIdentify(Protocol):
-    """Send one bulk job, as `rc.users.bulk_identify` does.
+class Users(Protocol):
+    """Where an import goes: the part of `rc.users` that it needs.
 
-    Raises:
-        InvalidJob: nothing was sent; each problem names the user's index.
+    Both raise `InvalidJob` when something is wrong, and nothing was sent; each problem of a user names its index.
     """
 
-    def __call__(self, users: Sequence[Mapping[str, Any]], *, job_id: str, occurred_at: datetime) -> object: ...
+    def bulk_identify(
+        self,
+        users: Sequence[Mapping[str, Any]],
+        *,
+        moments: Sequence[datetime] | None,
+        job_id: str,
+        occurred_at: datetime,
+    ) -> object: ...
+
+    def merge(self, user_id: str, from_user_id: str, *, job_id: str, occurred_at: datetime) -> object: ...
 
 
 def import_users(
-    send: BulkIdentify,
+    users: Users,
     source: Path,
     options: Options,
     state: Import,
@@ -36,18 +48,17 @@ def import_users(
     refusals: Refusals,
     advance: Callable[[Import], None] = lambda state: None,
 ) -> Import:
-    """Send the users of `source` from where `state` stands, and return the state at the end of the file.
+    """Send what `source` tells of users from where `state` stands, and return the state at the end of the file.
 
-    After each job the state is kept and `advance` is told. Interrupted at any moment (an exception, a kill), it goes
-    on with the state that was kept: at most one job is sent again, as a duplicate.
+    After each chunk the state is kept and `advance` is told. Interrupted at any moment (an exception, a kill), it goes
+    on with the state that was kept: the jobs of at most one chunk are sent again, as duplicates.
     """
     keep.save(state)
     with source.open("rb") as file:
         for chunk in _chunks(read_records(file, options, state.place), state.chunk_users):
-            refused, users = _send(send, chunk, state)
-            refusals.add(refused)
-            lines = len({refusal.line for refusal in refused})
-            state = state.after(chunk[-1].end, jobs=1 if users else 0, users=users, refused=lines)
+            sent = _send(users, chunk, state, options)
+            refusals.add(sent.refused, records=sent.refused_records)
+            state = _counted(state, chunk, sent)
             keep.save(state)
             advance(state)
     keep.remove()
@@ -57,41 +68,107 @@ def import_users(
 def _chunks(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
     """Lists of `size` records that hold a user, with the records between them that do not."""
     chunk: list[Record] = []
-    users = 0
+    users = skipped = 0
     for record in records:
         chunk.append(record)
-        users += record.user is not None
+        users += isinstance(record.content, Told)
+        skipped += isinstance(record.content, Skipped)
         # Refused records fill chunks too: a file of nothing else must not gather in memory.
-        if users == size or len(chunk) == 2 * size:
+        if users == size or len(chunk) - skipped == 2 * size or skipped == _SKIPPED_AT_ONCE * size:
             yield chunk
-            chunk, users = [], 0
+            chunk, users, skipped = [], 0, 0
     if chunk:
         yield chunk
 
 
-def _send(send: BulkIdentify, chunk: list[Record], state: Import) -> tuple[list[Refusal], int]:
-    """Send what the face takes of the chunk; return what is refused, and the number of users sent."""
-    refused = [Refusal(record.line, "", record.reason) for record in chunk if record.user is None]
-    good = [record for record in chunk if record.user is not None]
+@dataclass(slots=True)
+class _Sent:
+    """What became of a chunk. It follows from the records alone: the same ones make the same jobs again."""
+
+    jobs: int = 0
+    users: int = 0
+    merges: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    refused_records: int = 0
+
+    def refuse(self, record: Record, problems: Sequence[Problem], names: Names) -> None:
+        """Note what is wrong with a record, with the fields as the file's author knows them."""
+        self.refused_records += 1
+        self.refused += [
+            Refusal(record.line, joined(record.within, names.of(problem)), problem.reason) for problem in problems
+        ]
+
+
+def _send(users: Users, chunk: Sequence[Record], state: Import, options: Options) -> _Sent:
+    sent = _Sent()
+    otherwise_at = options.occurred_at or moment(state.started)
+    for record in chunk:
+        if isinstance(record.content, Refused):
+            sent.refuse(record, record.content.problems, Names())
+    _send_users(users, chunk, state, otherwise_at, sent)
+    _send_merges(users, chunk, state, otherwise_at, sent)
+    sent.refused.sort(key=lambda refusal: refusal.line)
+    return sent
+
+
+def _send_users(users: Users, chunk: Sequence[Record], state: Import, otherwise_at: datetime, sent: _Sent) -> None:
+    """Send what the face takes, as one job."""
+    good = [(record, record.content) for record in chunk if isinstance(record.content, Told)]
     while good:
-        users = [record.user for record in good if record.user is not None]
+        moments = [told.at or otherwise_at for _, told in good]
         try:
-            send(users, job_id=state.job_id(state.jobs), occurred_at=moment(state.started))
+            users.bulk_identify(
+                [told.user for _, told in good],
+                moments=moments if any(told.at for _, told in good) else None,
+                job_id=state.job_id(state.jobs + sent.jobs),
+                occurred_at=max(moments),
+            )
         except InvalidJob as error:
-            bad = {problem.index for problem in error.problems if problem.index is not None}
+            bad: dict[int, list[Problem]] = {}
+            for problem in error.problems:
+                if problem.index is not None:
+                    bad.setdefault(problem.index, []).append(problem)
             if not bad:
                 raise
-            refused += [
-                Refusal(good[problem.index].line, _field(problem.field), problem.reason)
-                for problem in error.problems
-                if problem.index is not None
-            ]
-            good = [record for index, record in enumerate(good) if index not in bad]
+            for index, problems in sorted(bad.items()):
+                record, told = good[index]
+                sent.refuse(record, problems, told.names)
+            good = [pair for index, pair in enumerate(good) if index not in bad]
         else:
-            break
-    return sorted(refused, key=lambda refusal: refusal.line), len(good)
+            sent.jobs += 1
+            sent.users = len(good)
+            return
 
 
-def _field(field: str) -> str:
-    """The field as the file's author knows it: `users[3].email` is `email`."""
-    return field.partition("].")[2] if field.startswith(_FIELD_PREFIX) else field
+def _send_merges(users: Users, chunk: Sequence[Record], state: Import, otherwise_at: datetime, sent: _Sent) -> None:
+    """Send each merge once; a visitor is named with the user in every call of a visit."""
+    done: list[tuple[str, str]] = []
+    for record in chunk:
+        if not isinstance(merged := record.content, Merged):
+            continue
+        pair = (merged.primary_id, merged.secondary_id)
+        if pair in done:
+            continue
+        done.append(pair)
+        job_id = state.job_id(state.jobs + sent.jobs)
+        try:
+            users.merge(*pair, job_id=job_id, occurred_at=merged.at or otherwise_at)
+        except InvalidJob as error:
+            sent.refuse(record, error.problems, merged.names)
+        else:
+            sent.jobs += 1
+            sent.merges += 1
+
+
+def _counted(state: Import, chunk: Sequence[Record], sent: _Sent) -> Import:
+    """The state after the chunk."""
+    contents = [record.content for record in chunk]
+    return state.after(
+        chunk[-1].end,
+        jobs=sent.jobs,
+        users=sent.users,
+        merges=sent.merges,
+        refused=sent.refused_records,
+        skipped=Counter(content.what for content in contents if isinstance(content, Skipped)),
+        left_out=Counter(name for content in contents if isinstance(content, Told) for name in content.left_out),
+    )

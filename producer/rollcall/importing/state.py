@@ -1,9 +1,10 @@
 """How far an import has come, kept in a small file, so that it goes on where it was interrupted.
 
-An import happened when it was first started: every job of it is stamped with that moment, also those sent a week
-later, and has an id made of the file's content, that moment and the job's number. So whatever is sent a second time
-is a duplicate, and changes nothing. When an import is complete its state is removed: the same file imported again
-later is a new import, with a new stamp.
+An import happened when it was first started: what says nothing else is stamped with that moment, also what is sent a
+week later. Each job has an id made of the file's content, that moment and the job's number. So whatever is sent a
+second time is a duplicate, and changes nothing. When an import is complete its state is removed: the same file
+imported again later is a new import, with new ids. Where the file says when things were told, or `occurred_at` was
+given, that tells nothing new.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from rollcall.importing.records import NotImportable, Options, Place
+from rollcall.importing.documents import NotImportable
+from rollcall.importing.lines import Place
+from rollcall.importing.records import Options
 
 _VERSION: Final = 1
 _SUFFIX: Final = ".rollcall-import.json"
@@ -28,34 +33,55 @@ class Import:
 
     fingerprint: str
     started: int
-    """When it was first started, in microseconds since 1970: `occurred_at` of all its jobs."""
+    """When it was first started, in microseconds since 1970: `occurred_at` of what does not say when it was told."""
     chunk_users: int
     """Users a job; kept, because a job under the same id must hold the same users."""
     offset: int = 0
     line: int = 0
+    records: int = 0
+    """Of the document that begins there, how many are done."""
     jobs: int = 0
     users: int = 0
+    merges: int = 0
     refused: int = 0
-    """Lines refused."""
+    """Records refused."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Records that tell nothing of a user, by what they are."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Fields that have no place here, and in how many records."""
 
     @property
     def place(self) -> Place:
         """Where to read on."""
-        return Place(self.offset, self.line)
+        return Place(self.offset, self.line, self.records)
 
     def job_id(self, number: int) -> str:
         """The id of a job of this import, counted from 0."""
         return f"import-{self.fingerprint}-{self.started:x}-{number:07d}"
 
-    def after(self, place: Place, *, jobs: int, users: int, refused: int) -> Import:
+    def after(
+        self,
+        place: Place,
+        *,
+        jobs: int,
+        users: int,
+        merges: int,
+        refused: int,
+        skipped: Counter[str],
+        left_out: Counter[str],
+    ) -> Import:
         """The import, further on."""
         return replace(
             self,
             offset=place.offset,
             line=place.line,
+            records=place.records,
             jobs=self.jobs + jobs,
             users=self.users + users,
+            merges=self.merges + merges,
             refused=self.refused + refused,
+            skipped=dict(skipped + Counter(self.skipped)),
+            left_out=dict(left_out + Counter(self.left_out)),
         )
 
 
@@ -78,7 +104,10 @@ class StateFile:
             raise NotImportable(f"{self.path} cannot be read ({error}); remove it to start anew") from None
         if not isinstance(kept, dict) or kept.pop("version", None) != _VERSION:
             raise NotImportable(f"{self.path} is of another version of Rollcall; remove it to start anew")
-        return Import(**kept)
+        try:
+            return Import(**kept)
+        except TypeError:
+            raise NotImportable(f"{self.path} is not the state of an import; remove it to start anew") from None
 
     def save(self, state: Import) -> None:
         """Keep `state`, whole even if we are killed meanwhile."""
@@ -100,5 +129,8 @@ def fingerprint(source: Path, options: Options) -> str:
     """What tells this file, read in this way, from every other one: a digest of all its bytes."""
     with source.open("rb") as file:
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES))
-    content.update(json.dumps([options.format, sorted(options.text_columns)]).encode())
+    how: list[object] = [options.format, sorted(options.text_columns)]
+    if options.anonymous or options.occurred_at:
+        how += [options.anonymous, options.occurred_at and options.occurred_at.isoformat()]
+    content.update(json.dumps(how).encode())
     return content.hexdigest()

@@ -1,0 +1,96 @@
+"""JSON documents one after the other, however they are laid out: where each ends, and what a broken one costs."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from rollcall.importing.documents import Document, NotImportable, read_documents
+from rollcall.importing.lines import Place
+
+
+def read(text: str | bytes, start: Place | None = None) -> list[Document]:
+    data = text if isinstance(text, bytes) else text.encode()
+    return list(read_documents(io.BytesIO(data), start or Place()))
+
+
+def values(text: str | bytes) -> list[Any]:
+    return [document.reason or document.value for document in read(text)]
+
+
+ONE, TWO = {"id": "u1", "tags": ["a", {"b": "}"}]}, {"id": "u2", "address": {"city": "Bern\n"}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{json.dumps(ONE)}\n{json.dumps(TWO)}\n",
+        f"{json.dumps(ONE)}\r\n\r\n{json.dumps(TWO)}",
+        f"\ufeff{json.dumps(ONE, indent=2)}\n{json.dumps(TWO, indent=4)}\n",
+        f"{json.dumps(ONE)}\n\n{json.dumps(TWO, indent=1)}\n",
+    ],
+)
+def test_documents_on_one_line_and_on_several_are_read_alike(text: str) -> None:
+    assert values(text) == [ONE, TWO]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_list_is_one_document(indent: int | None) -> None:
+    assert values(json.dumps([ONE, TWO], indent=indent)) == [[ONE, TWO]]
+
+
+def test_a_list_with_an_object_a_line_is_one_document() -> None:
+    assert values(f"[\n{json.dumps(ONE)},\n{json.dumps(TWO)}\n]\n") == [[ONE, TWO]]
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("nonsense", "is not JSON"),
+        ('{"id": "u1", nonsense}', "is not JSON"),
+        ('{"id": "u1', "is not JSON: it does not end"),
+        ('{"id": "u1"', "is not JSON: it does not end"),
+        ('{"id": "u1", "address": {"city": "Bern"}', "is not JSON: it does not end"),
+        ('{\n  "id": "u1",\n  "tags": [', "is not JSON: it does not end"),
+        ('{\n  "id": "u1",,\n}', "is not JSON"),
+        (b'{"id": "\xff"}', "is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_broken_document_costs_itself_only(broken: str | bytes, why: str, indent: int | None) -> None:
+    data = broken if isinstance(broken, bytes) else broken.encode()
+
+    assert values(data + b"\n" + json.dumps(TWO, indent=indent).encode()) == [why, TWO]
+
+
+def test_a_file_that_is_cut_off_says_so() -> None:
+    (cut,) = read(json.dumps([ONE, TWO], indent=2)[:-1])
+
+    assert cut.reason == "is not JSON: it does not end"
+    assert cut.begin == Place()
+
+
+def test_lines_are_counted_as_editors_do() -> None:
+    documents = read(f"\n{json.dumps(ONE, indent=2)}\n\n{json.dumps(TWO)}\n")
+
+    assert [document.begin.line + 1 for document in documents] == [2, 12]
+
+
+def test_reading_goes_on_from_the_end_of_any_document() -> None:
+    text = f'{json.dumps(ONE, indent=2)}\nnonsense\n\n{json.dumps(TWO)}\n{{"é": 1}}'
+    whole = read(text)
+
+    for number, document in enumerate(whole):
+        assert read(text, document.end) == whole[number + 1 :]
+
+
+def test_a_document_that_is_too_large_to_be_read_at_once_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollcall.importing.documents.MAX_DOCUMENT", 1024 * 1024)
+    large = {"note": "x" * 700_000}
+
+    for indent in (None, 2):
+        with pytest.raises(NotImportable, match=r"line 2 is larger than 1 MiB; write one object a line"):
+            read("\n" + json.dumps([large, large], indent=indent))

@@ -1,0 +1,39 @@
+"""Times as other products write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollcall.importing.instants import instant
+
+
+@pytest.mark.parametrize(
+    ("value", "iso"),
+    [
+        ("2015-02-23T22:28:55.111Z", "2015-02-23T22:28:55.111000+00:00"),
+        ("2015-02-23t22:28:55.1234567z", "2015-02-23T22:28:55.123456+00:00"),
+        ("2015-02-23T22:28:55+02:00", "2015-02-23T20:28:55+00:00"),
+        ("2015-02-23 22:28:55 UTC", "2015-02-23T22:28:55+00:00"),
+        ("2015-02-23T22:28:55", "2015-02-23T22:28:55+00:00"),
+        ("2015-02-23", "2015-02-23T00:00:00+00:00"),
+        (1424730535, "2015-02-23T22:28:55+00:00"),
+        (1424730535.5, "2015-02-23T22:28:55.500000+00:00"),
+        (1424730535111, "2015-02-23T22:28:55.111000+00:00"),
+        ("1424730535", "2015-02-23T22:28:55+00:00"),
+        ("1424730535111", "2015-02-23T22:28:55.111000+00:00"),
+        (-86_400, "1969-12-31T00:00:00+00:00"),
+    ],
+)
+def test_a_time_is_read_whatever_its_form(value: object, iso: str) -> None:
+    at = instant(value)
+
+    assert at is not None
+    assert at.isoformat() == iso
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, "", "yesterday", "2015-13-01", "٢٠١٥-٠٢-٢٣", [], {}, 1e30, float("nan"), "0001-01-01T00:00:00+14:00"],
+)
+def test_what_is_no_time_is_none(value: object) -> None:
+    assert instant(value) is None

@@ -1,0 +1,66 @@
+"""Imports that are interrupted where a test wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rollcall.importing import Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollcall.testing import RecordingRollcall
+
+STARTED = 1_795_000_000_000_000
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Stopping:
+    """Sends to `rollcall` until `after` jobs are sent."""
+
+    def __init__(self, rollcall: RecordingRollcall, after: int | None) -> None:
+        self._rollcall = rollcall
+        self._left = after
+
+    def bulk_identify(
+        self,
+        users: Sequence[Mapping[str, Any]],
+        *,
+        moments: Sequence[datetime] | None,
+        job_id: str,
+        occurred_at: datetime,
+    ) -> object:
+        self._check()
+        sent = self._rollcall.users.bulk_identify(users, moments=moments, job_id=job_id, occurred_at=occurred_at)
+        self._count()
+        return sent
+
+    def merge(self, user_id: str, from_user_id: str, *, job_id: str, occurred_at: datetime) -> object:
+        self._check()
+        sent = self._rollcall.users.merge(user_id, from_user_id, job_id=job_id, occurred_at=occurred_at)
+        self._count()
+        return sent
+
+    def _check(self) -> None:
+        if self._left == 0:
+            raise Interrupted
+
+    def _count(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+
+
+def run_import(
+    rollcall: RecordingRollcall,
+    file: Path,
+    options: Options,
+    refusals: Refusals | None = None,
+    stop_after: int | None = None,
+) -> Import:
+    """Import the file in chunks of five users, from where it was interrupted before; stop after some jobs."""
+    keep = StateFile(file)
+    state = keep.load() or Import(fingerprint=fingerprint(file, options), started=STARTED, chunk_users=5)
+    sink = Stopping(rollcall, stop_after)
+    return import_users(sink, file, options, state, keep=keep, refusals=refusals or Refusals())
