@@ -62,6 +62,9 @@ DO $$
 BEGIN
     IF to_regclass('rollcall_outbox') IS NOT NULL THEN
         GRANT INSERT (id, digest, kind, body) ON rollcall_outbox TO rollcall_outbox;
+        IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('rollcall_outbox') AND attname = 'trace') THEN
+            GRANT INSERT (trace) ON rollcall_outbox TO rollcall_outbox;
+        END IF;
         GRANT SELECT, UPDATE, DELETE ON rollcall_outbox TO rollcall_relay;
     END IF;
 END

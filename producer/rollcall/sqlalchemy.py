@@ -63,6 +63,7 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("sent_at", DateTime(timezone=True)),
         Column("attempts", Integer, nullable=False, server_default=text("0")),
+        Column("trace", Text),
         Index("rollcall_outbox_unsent", "due_at", postgresql_where=text("sent_at IS NULL")),
         Index("rollcall_outbox_sent", "due_at", postgresql_where=text("sent_at IS NOT NULL")),
     )

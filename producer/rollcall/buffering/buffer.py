@@ -18,12 +18,16 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rollcall.forks import forget_in_children
 from rollcall.sending import EncodedJob
 from rollcall_shared.errors import Unavailable
 from rollcall_shared.stamps import new_job_id
+from rollcall_shared.tracing import caller
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
 
 logger: Final = logging.getLogger("rollcall")
 
@@ -32,6 +36,8 @@ _BATCH_BYTES: Final = 1024 * 1024
 growing.
 """
 _WAITING_BYTES: Final = 64 * 1024 * 1024
+_MOST_CALLERS: Final = 128
+"""Of one job that its span is linked to; an SDK keeps no more unless it is told to."""
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
@@ -53,9 +59,14 @@ class _Batch:
     moments: list[int] = field(default_factory=list)
     size: int = 0
     """Bytes of the users."""
+    callers: dict[tuple[int, int], SpanContext] = field(default_factory=dict)
+
+    def told_by(self, caller: SpanContext) -> None:
+        if len(self.callers) < _MOST_CALLERS:
+            self.callers[caller.trace_id, caller.span_id] = caller
 
     def job(self) -> EncodedJob:
-        return EncodedJob.of_users(self.id, self.users, self.moments)
+        return EncodedJob.of_users(self.id, self.users, self.moments, tuple(self.callers.values()))
 
 
 class Buffer:
@@ -88,6 +99,7 @@ class Buffer:
         Raises:
             BufferFull: there was no room within the time to wait for it.
         """
+        told_by = caller()
         with self._changed:
             if self._is_full():
                 self._wait_for_room()
@@ -98,6 +110,8 @@ class Buffer:
             batch.users.append(user)
             batch.moments.append(moment)
             batch.size += len(user)
+            if told_by is not None:
+                batch.told_by(told_by)
             self._waiting += 1
             self._waiting_bytes += len(user)
             if len(batch.users) >= self._max_users or batch.size >= _BATCH_BYTES:

@@ -111,7 +111,8 @@ def take_unsent(cursor: psycopg.Cursor, *, limit: int = BATCH) -> dict[Key, Enco
     """The jobs to send next."""
     cursor.execute(statements.TAKE_UNSENT, {"limit": limit, "bytes": BATCH_BYTES})
     return {
-        Key(id_, bytes(digest)): EncodedJob.kept(id=id_, kind=kind, body=body) for id_, digest, kind, body in cursor
+        Key(id_, bytes(digest)): EncodedJob.kept(id=id_, kind=kind, body=body, trace=trace)
+        for id_, digest, kind, body, trace in cursor
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rollcall.outbox.transactions import executing
+from rollcall.sending.spans import creating
 from rollcall_shared.codec import digest, encode
 from rollcall_shared.errors import NotConfigured
 from rollcall_shared.jobs import Job
@@ -31,7 +32,8 @@ class OutboxSender:
         """
         body = encode(job)
         try:
-            self._execute(id=job.id, digest=digest(body), kind=job.kind, body=body)
+            with creating(job.id, job.kind) as trace:
+                self._execute(trace=trace, id=job.id, digest=digest(body), kind=job.kind, body=body)
         except Exception as error:
             # SQLAlchemy would quote the row in its message, and the row is about a person
             if hasattr(error, "hide_parameters"):

@@ -17,13 +17,17 @@ WITH due AS MATERIALIZED (
     SELECT id, digest, due_at, sum(size) OVER (ORDER BY due_at, id, digest) - size AS before
     FROM due
 )
-SELECT o.id, o.digest, o.kind, o.body
+SELECT o.id, o.digest, o.kind, o.body, (SELECT trace FROM (SELECT o.*) AS row)
 FROM measured AS m
 JOIN rollcall_outbox AS o USING (id, digest)
+CROSS JOIN (SELECT NULL::text AS trace) AS untraced
 WHERE m.before < %(bytes)s
 ORDER BY m.due_at, o.id
 """
-"""Take jobs to send, oldest first, until they are too many or too large; pass over those that another relay has."""
+"""Take jobs to send, oldest first, until they are too many or too large; pass over those that another relay has.
+
+In a table from before there were traces, `trace` is not the row's but the one of `untraced`.
+"""
 
 MARK_SENT: Final = """
 UPDATE rollcall_outbox AS o

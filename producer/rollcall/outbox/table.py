@@ -5,7 +5,9 @@ With Alembic `create_table(op.execute)`, with Django `migrations.RunSQL(list(CRE
 
 A row is one job that Rollcall has not decided yet, as far as the relay knows. `digest` is in the key because an id
 that was used for two different jobs must reach the workers twice: the second is for them to refuse. `due_at` is when
-the relay looks at the row next, to send it (`sent_at` is null) or to ask what became of it.
+the relay looks at the row next, to send it (`sent_at` is null) or to ask what became of it. `trace` names the trace of
+OpenTelemetry that the job was told in. A table from before there was that column serves as well: a job's trace then
+ends where it is written.
 """
 
 from __future__ import annotations
@@ -26,8 +28,20 @@ CREATE TABLE IF NOT EXISTS rollcall_outbox (
     due_at timestamptz NOT NULL DEFAULT now(),
     sent_at timestamptz,
     attempts integer NOT NULL DEFAULT 0,
+    trace text,
     PRIMARY KEY (id, digest)
 )""",
+    # looked for first: ALTER TABLE waits for all who write, and lets nobody else begin, also when it has nothing to do
+    """\
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = to_regclass('rollcall_outbox') AND attname = 'trace'
+    ) THEN
+        ALTER TABLE rollcall_outbox ADD COLUMN trace text;
+    END IF;
+END
+$$""",
     "CREATE INDEX IF NOT EXISTS rollcall_outbox_unsent ON rollcall_outbox (due_at) WHERE sent_at IS NULL",
     "CREATE INDEX IF NOT EXISTS rollcall_outbox_sent ON rollcall_outbox (due_at) WHERE sent_at IS NOT NULL",
 )

@@ -54,6 +54,7 @@ class DirectSender:
         try:
             self._broker.push(message.queue, [message.text])
         except BROKER_FAILURES as error:
+            message.was_not_sent(error, _why(error))
             raise NotSent(job.id, _why(error)) from error
         message.was_sent()
 
@@ -63,13 +64,16 @@ class DirectSender:
         Raises:
             Unavailable: Redis did not take all of them; sending all again is safe.
         """
-        try:
-            for queue, messages in _together(jobs):
+        for queue, messages in _together(jobs):
+            try:
                 self._broker.push(queue, [message.text for message in messages])
+            except BROKER_FAILURES as error:
+                why = _why(error)
                 for message in messages:
-                    message.was_sent()
-        except BROKER_FAILURES as error:
-            raise Unavailable(f"the broker did not take {len(jobs)} jobs ({_why(error)})") from error
+                    message.was_not_sent(error, why)
+                raise Unavailable(f"the broker did not take {len(jobs)} jobs ({why})") from error
+            for message in messages:
+                message.was_sent()
 
     def close(self) -> None:
         """Close the connections to the broker; sending again opens new ones."""

@@ -14,13 +14,18 @@ import time
 import uuid
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from celery import signals
 
 from rollcall.sending.encoded import EncodedJob
+from rollcall.sending.spans import begin_sending, within
 from rollcall_shared.jsontext import written
 from rollcall_shared.routing import TASK_PREFIX, queue_of
+from rollcall_shared.tracing import mark_failed
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 _NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _HOST: Final = socket.gethostname()
@@ -35,6 +40,8 @@ class Message:
     task: str
     headers: dict[str, Any]
     arguments: tuple[list[str], dict[str, Any], dict[str, Any]]
+    span: Span | None = None
+    """Of its way into Redis, from now until it is there."""
 
     @classmethod
     def of(cls, job: EncodedJob) -> Message:
@@ -44,16 +51,18 @@ class Message:
         properties = _properties(job, queue)
         arguments = ([job.body], dict[str, Any](), dict(_NOTHING_FOLLOWS))
         if signals.before_task_publish.receivers:
-            signals.before_task_publish.send(
-                sender=task,
-                body=arguments,
-                exchange="",
-                routing_key=queue,
-                declare=[],
-                headers=headers,
-                properties=properties,
-                retry_policy={},
-            )
+            with within(job.trace):
+                signals.before_task_publish.send(
+                    sender=task,
+                    body=arguments,
+                    exchange="",
+                    routing_key=queue,
+                    declare=[],
+                    headers=headers,
+                    properties=properties,
+                    retry_policy={},
+                )
+        span = begin_sending(job, headers)
         envelope = {
             "body": b64encode(written(arguments)).decode(),
             "content-encoding": "utf-8",
@@ -61,14 +70,22 @@ class Message:
             "headers": headers,
             "properties": properties,
         }
-        return cls(queue=queue, text=written(envelope), task=task, headers=headers, arguments=arguments)
+        return cls(queue=queue, text=written(envelope), task=task, headers=headers, arguments=arguments, span=span)
 
     def was_sent(self) -> None:
-        """Tell those who watch Celery's signals."""
+        """End the span, and tell those who watch Celery's signals."""
+        if self.span is not None:
+            self.span.end()
         if signals.after_task_publish.receivers:
             signals.after_task_publish.send(
                 sender=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue
             )
+
+    def was_not_sent(self, error: BaseException, why: str) -> None:
+        """End the span."""
+        if self.span is not None:
+            mark_failed(self.span, error, why)
+            self.span.end()
 
 
 def _headers(job: EncodedJob, task: str) -> dict[str, Any]:

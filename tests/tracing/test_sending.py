@@ -1,0 +1,167 @@
+"""What an application's trace shows of the jobs that it sends, and what travels with them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any, cast
+
+import pytest
+import redis
+from celery import signals
+from opentelemetry import trace
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
+from tests.support.builders import identify
+from tests.tracing.conftest import Recorded, parent_of_children
+
+from rollcall import NotSent, Rollcall, Unavailable
+from rollcall.sending.direct import DirectSender
+from rollcall.sending.encoded import EncodedJob
+from rollcall_shared import tracing
+
+SECRET = "ann@example.com"
+
+
+def headers(client: redis.Redis, queue: str = "live") -> list[dict[str, Any]]:
+    items = cast("list[bytes]", client.lrange(queue, 0, -1))
+    return [json.loads(item)["headers"] for item in reversed(items)]
+
+
+def test_a_job_is_a_span_of_the_request_that_sends_it_and_its_message_names_it(
+    recorded: Recorded, client: redis.Redis, rc: Rollcall
+) -> None:
+    with recorded.tracer.start_as_current_span("request") as request:
+        job = rc.users.identify("ann", {"email": SECRET})
+
+    (span,) = recorded.named("send rollcall.identify")
+    (sent,) = headers(client)
+    assert span.kind is SpanKind.PRODUCER
+    assert span.parent == request.get_span_context()
+    assert dict(span.attributes or {}) == {
+        "messaging.system": "redis",
+        "messaging.destination.name": "live",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.message.id": job.id,
+    }
+    assert sent["traceparent"] == parent_of_children(span)
+    assert SECRET not in span.to_json()
+
+
+def test_the_state_of_the_trace_travels_and_its_baggage_does_not(
+    recorded: Recorded, client: redis.Redis, rc: Rollcall
+) -> None:
+    from opentelemetry import baggage
+
+    state = TraceState([("vendor", "a"), ("other", "b")])
+    request = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(1), trace_state=state)
+    context = baggage.set_baggage("email", SECRET, trace.set_span_in_context(trace.NonRecordingSpan(request)))
+
+    from opentelemetry.context import attach, detach
+
+    token = attach(context)
+    try:
+        rc.users.delete("ann")
+    finally:
+        detach(token)
+
+    (sent,) = headers(client)
+    assert sent["tracestate"] == "vendor=a,other=b"
+    assert sent["traceparent"].startswith(f"00-{7:032x}-")
+    assert SECRET not in str(sent)
+
+
+def test_a_job_that_redis_does_not_take_is_a_failed_span(recorded: Recorded) -> None:
+    with Rollcall(broker_url="redis://127.0.0.1:1/0") as rc, pytest.raises(NotSent):
+        rc.users.delete("ann")
+
+    (span,) = recorded.named("send rollcall.delete")
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})["error.type"] == "ConnectionError"
+    assert "127.0.0.1:1" in (span.status.description or "")
+
+
+def test_jobs_sent_together_are_a_span_each_also_when_redis_is_away(
+    recorded: Recorded, client: redis.Redis, broker_url: str
+) -> None:
+    jobs = [EncodedJob.of(identify(f"u{number}", at=number)) for number in range(3)]
+    DirectSender(broker_url).send_encoded(jobs)
+    with pytest.raises(Unavailable):
+        DirectSender("redis://127.0.0.1:1/0").send_encoded(jobs)
+
+    codes = [span.status.status_code for span in recorded.named("send rollcall.identify")]
+    assert codes == [StatusCode.UNSET] * 3 + [StatusCode.ERROR] * 3
+    assert len({sent["traceparent"] for sent in headers(client)}) == 3
+
+
+def test_gathered_users_are_one_span_linked_to_those_who_told_of_them(
+    recorded: Recorded, client: redis.Redis, rc: Rollcall
+) -> None:
+    with rc.buffered() as gathering:
+        for number in range(2):
+            with recorded.tracer.start_as_current_span("request"):
+                gathering.users.identify(f"u{number}")
+                gathering.users.identify(f"v{number}")
+        gathering.users.identify("of nobody")
+
+    (span,) = recorded.named("send rollcall.bulk_identify")
+    requests = [request.context for request in recorded.named("request")]
+    assert [link.context for link in span.links] == requests
+    assert span.parent is None
+    assert headers(client, "bulk")[0]["traceparent"] == parent_of_children(span)
+
+
+def test_a_tracer_that_listens_to_celery_s_signals_has_the_span_and_there_is_no_second_one(
+    recorded: Recorded, client: redis.Redis, rc: Rollcall
+) -> None:
+    def theirs(headers: dict[str, Any], **_: Any) -> None:
+        headers["traceparent"] = "00-11111111111111111111111111111111-2222222222222222-01"
+
+    signals.before_task_publish.connect(theirs)
+    try:
+        rc.users.delete("ann")
+    finally:
+        signals.before_task_publish.disconnect(theirs)
+
+    assert recorded.all() == []
+    assert headers(client)[0]["traceparent"].endswith("-2222222222222222-01")
+
+
+@pytest.mark.parametrize(
+    ("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True), ("", False), ("xy", False)]
+)
+def test_a_trace_is_recorded_if_its_flags_say_so(flags: str, sampled: bool) -> None:
+    assert tracing.is_sampled(f"00-{1:032x}-{1:016x}-{flags}") is sampled
+
+
+def test_where_nobody_traces_nothing_is_named(client: redis.Redis, rc: Rollcall) -> None:
+    assert tracing.tracer() is None
+
+    rc.users.delete("ann")
+
+    assert not {"traceparent", "tracestate"} & headers(client)[0].keys()
+
+
+def test_jobs_are_sent_where_opentelemetry_is_not_installed(broker_url: str) -> None:
+    code = (
+        "import sys; sys.modules['opentelemetry'] = None; from rollcall import Rollcall;"
+        "rc = Rollcall(broker_url=sys.argv[1]); rc.users.delete('ann');"
+        "b = rc.buffered(); b.users.identify('bo'); b.close()"
+    )
+
+    subprocess.run([sys.executable, "-c", code, broker_url], check=True)
+
+
+def test_an_sdk_that_is_set_up_later_is_found(broker_url: str) -> None:
+    code = (
+        "import sys; from rollcall import Rollcall; rc = Rollcall(broker_url=sys.argv[1]); rc.users.delete('ann');"
+        "from opentelemetry import trace; rc.users.delete('ann');"
+        "from opentelemetry.sdk.trace import TracerProvider;"
+        "from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor;"
+        "provider = TracerProvider(); provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()));"
+        "trace.set_tracer_provider(provider); rc.users.delete('ann')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, broker_url], capture_output=True, text=True, check=True)
+
+    assert done.stdout.count('"name": "send rollcall.delete"') == 1
