@@ -53,13 +53,14 @@ class Workers:
         pool: str = "threads",
         threads: int = 4,
         loglevel: str = "INFO",
+        app: str = "rollcall_worker.app",
         **settings: str,
     ) -> subprocess.Popen[bytes]:
         """Start a worker on both queues; `more` stands on its command line."""
         host = f"{name}@acceptance"
         return self._spawn(
             name,
-            *("-m", "celery", "-A", "rollcall_worker.app", "worker", "--queues", "live,bulk", "--hostname", host),
+            *("-m", "celery", "-A", app, "worker", "--queues", "live,bulk", "--hostname", host),
             *("--pool", pool, "--concurrency", str(threads), "--loglevel", loglevel, "--events"),
             *("--without-gossip", "--without-mingle", *more),
             **settings,

@@ -21,9 +21,10 @@ from rollcall_worker.app import app
 from rollcall_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
 from rollcall_worker.consuming import BURY_TASK
 from rollcall_worker.letters import job_in
-from rollcall_worker.retrying import TookTooLong, is_hopeless, pause
+from rollcall_worker.retrying import Hindrance, TookTooLong, is_hopeless, pause
 from rollcall_worker.showing import REQUEST, DeadLetter
 from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
+from rollcall_worker.tracing import TracedStore, decided, following, following_one, hindered, put_off
 
 TRANSACTION_USERS: Final = 1_000
 """How many users the jobs of one transaction may name together: it holds their locks until it ends."""
@@ -41,10 +42,14 @@ def store() -> Store:
     """This process's store; made when first needed, so that it is never shared across a fork."""
     settings = Settings.from_env()
     if not settings.metrics_port:
-        return PostgresStore.from_settings(settings)
+        return TracedStore(PostgresStore.from_settings(settings, hindered))
     from rollcall_worker.counting import CountedStore, counting
 
-    return CountedStore(PostgresStore.from_settings(settings, counting().hindered), counting())
+    def count(by: Hindrance) -> None:
+        hindered(by)
+        counting().hindered(by)
+
+    return CountedStore(TracedStore(PostgresStore.from_settings(settings, count)), counting())
 
 
 def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
@@ -53,7 +58,8 @@ def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
     A message that is no job becomes a dead letter, and the task ends with `DeadLetter`. When the store cannot be
     reached the job is sent again for later; until it is applied, it is never acknowledged without a successor.
     """
-    return _decide(task, Arrival.of(only_argument(args, kwargs)))
+    with following_one(task):
+        return _decide(task, Arrival.of(only_argument(args, kwargs)))
 
 
 def bury(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
@@ -77,6 +83,7 @@ def _decide(task: Task[Any, Any], arrival: Arrival) -> str:
         raise _retry(task, error, times) from None
     except Unavailable as error:
         raise _retry(task, error, _times_too_long(task)) from None
+    decided(outcome)
     match _said(outcome):
         case DeadLetter() as letter:
             raise letter
@@ -91,6 +98,7 @@ def _times_too_long(task: Task[Any, Any]) -> int:
 
 def _retry(task: Task[Any, Any], error: Unavailable, too_long: int) -> Any:
     """Send the job again for later; return the exception that its task is to end with."""
+    put_off(error)
     headers = {**(task.request.headers or {}), _TOO_LONG: too_long}
     logger.warning("%s %s: %s; trying again", task.name, task.request.id, error)
     try:
@@ -107,14 +115,16 @@ def apply_together(task: Task[Any, Any], jobs: Jobs) -> Ended:
     """
     said: list[str | DeadLetter] = []
     end = time.monotonic() + BATCH_SECONDS
-    for arrivals in _transactions(map(Arrival.of, jobs)):
-        try:
-            outcomes = store().apply(arrivals, now=_now())
-        except Unavailable as error:
-            return Ended(said, str(error), too_long=isinstance(error, TookTooLong))
-        said += map(_said, outcomes)
-        if time.monotonic() > end:
-            break
+    with following(task, jobs.sent or [None] * len(jobs)) as followed:
+        for arrivals in _transactions(map(Arrival.of, jobs)):
+            try:
+                outcomes = store().apply(arrivals, now=_now())
+            except Unavailable as error:
+                followed.failed(error)
+                return Ended(said, str(error), too_long=isinstance(error, TookTooLong))
+            said += followed.decided(outcomes, _said)
+            if time.monotonic() > end:
+                break
     return Ended(said)
 
 

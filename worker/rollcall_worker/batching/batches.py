@@ -95,7 +95,7 @@ class Batches:
         apply = partial(
             self._consumer.pool.apply_async,
             execute,
-            (self._task.name, batch_id := uuid(), Jobs([job.message for job in jobs]), self._consumer.hostname),
+            (self._task.name, batch_id := uuid(), _together(jobs), self._consumer.hostname),
             accept_callback=lambda pid, when: self._tell(partial(_accepted, jobs, pid, when)),
             callback=lambda ended: self._tell(partial(self._ended, jobs, ended)),
             error_callback=lambda *_: self._tell(partial(self._ended, jobs, None)),
@@ -175,6 +175,10 @@ class Batches:
         # Celery's own way of changing how much is taken, made for jobs with an ETA
         qos, number = self._consumer.qos, self._consumer.initial_prefetch_count - 1
         (qos.decrement_eventually if full else qos.increment_eventually)(number)
+
+
+def _together(jobs: Sequence[Waiting]) -> Jobs:
+    return Jobs([job.message for job in jobs], [job.sent for job in jobs])
 
 
 def _accepted(jobs: Sequence[Waiting], pid: int, when: float) -> None:

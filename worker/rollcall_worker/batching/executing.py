@@ -7,13 +7,14 @@ the batch's own task as the sender and `Jobs`, whose length is the batch's size,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from celery import current_app
 from celery.app.trace import trace_task
 from celery.utils.log import get_logger
 
+from rollcall_worker.batching.sent import Sent
 from rollcall_worker.showing import DeadLetter
 
 logger = get_logger(__name__)
@@ -24,6 +25,8 @@ class Jobs:
     """The messages of a batch. Shows how many there are, and nothing of what they hold."""
 
     messages: list[object]
+    sent: list[Sent | None] = field(default_factory=list)
+    """Of each, in the same order; or of none."""
 
     def __len__(self) -> int:
         return len(self.messages)

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rollcall_worker.batching.sent import Sent
 from rollcall_worker.retrying import pause
 
 MOST_BYTES: Final = 1024 * 1024
@@ -42,6 +43,7 @@ class Waiting:
     request: Any
     message: object
     size: int
+    sent: Sent | None = None
     alone: bool = False
     suspect: bool = False
     put_off: int = 0

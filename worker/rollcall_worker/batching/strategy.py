@@ -26,6 +26,7 @@ from pydantic_core import from_json
 
 from rollcall_worker.batching.batches import Batches
 from rollcall_worker.batching.gathering import Waiting
+from rollcall_worker.batching.sent import Sent
 
 STRATEGY: Final = f"{__name__}:gathering"
 BATCH_TASK: Final = "rollcall.batch"
@@ -139,5 +140,6 @@ def _waiting(request: Any, message: Any) -> Waiting:
         request=request,
         message=only_argument(request.args, request.kwargs),
         size=len(message.body),
+        sent=Sent.of(message.headers),
         alone=bool(message.headers.get("redelivered") or request.delivery_info["redelivered"]),
     )
