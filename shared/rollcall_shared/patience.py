@@ -16,6 +16,8 @@ from typing import Any, ClassVar, Final, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from rollcall_shared.errors import NotConfigured
+
 T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5
@@ -63,8 +65,16 @@ def patient(statement: timedelta) -> type[PatientConnection]:
 
 
 def connection_options(url: str, statement: timedelta, lock: timedelta | None = None) -> dict[str, Any]:
-    """What to connect to this URL with, so that the server ends statements in time. What the URL says itself stands."""
-    own = conninfo_to_dict(url)
+    """What to connect to this URL with, so that the server ends statements in time. What the URL says itself stands.
+
+    Raises:
+        NotConfigured: it is no URL of a Postgres.
+    """
+    try:
+        own = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        what = "it must be like postgresql://user@127.0.0.1:5432/app"
+        raise NotConfigured(f"the database's URL cannot be used; {what}") from None
     bounds = {"statement_timeout": statement, **({"lock_timeout": lock} if lock else {})}
     told = " ".join(f"-c {name}={span // timedelta(milliseconds=1)}" for name, span in bounds.items())
     return {**SILENCE, **own, "options": f"{told} {own.get('options') or ''}".strip()}

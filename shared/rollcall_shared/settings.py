@@ -77,8 +77,8 @@ class Settings:
             broker_url=env.get("ROLLCALL_BROKER_URL") or None,
             database_url=env.get("ROLLCALL_DATABASE_URL") or None,
             limits=Limits(
-                bulk_users=int(_number(env, "ROLLCALL_BULK_USERS", default.limits.bulk_users)),
-                recipients=int(_number(env, "ROLLCALL_RECIPIENTS", default.limits.recipients)),
+                bulk_users=int(_number(env, "ROLLCALL_BULK_USERS", default.limits.bulk_users, least=1)),
+                recipients=int(_number(env, "ROLLCALL_RECIPIENTS", default.limits.recipients, least=1)),
                 properties_bytes=int(_number(env, "ROLLCALL_PROPERTIES_BYTES", default.limits.properties_bytes)),
                 data_bytes=int(_number(env, "ROLLCALL_DATA_BYTES", default.limits.data_bytes)),
                 future=timedelta(
@@ -136,7 +136,7 @@ class Settings:
         return self.database_url
 
 
-def _number(env: Mapping[str, str], name: str, default: float) -> float:
+def _number(env: Mapping[str, str], name: str, default: float, *, least: int = 0) -> float:
     text = env.get(name)
     if not text:
         return default
@@ -144,8 +144,8 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not 0 <= number <= MOST:
-        raise NotConfigured(f"{name} must be a number from 0 to {MOST:,.0f}")
+    if not least <= number <= MOST:
+        raise NotConfigured(f"{name} must be a number from {least} to {MOST:,.0f}")
     return number
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 
 from rollcall_shared.codec import encode
-from rollcall_shared.errors import RollcallError
+from rollcall_shared.errors import NotConfigured, RollcallError
 from rollcall_shared.jobs import Delete
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import new_job_id
@@ -35,7 +35,7 @@ def main() -> int:
         print(json.dumps(erase(store, arguments.user_id, now=time.time_ns() // 1_000)))
     except (RollcallError, ValueError) as error:
         print(f"rollcall: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, NotConfigured) else 1
     return 0
 
 

@@ -96,7 +96,7 @@ def main() -> int:
             migrate(Settings.from_env().need_database_url(), say=_say)
     except RollcallError as error:
         print(f"rollcall: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, NotConfigured) else 1
     return 0
 
 
