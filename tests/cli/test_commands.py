@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from base64 import b64decode
@@ -172,6 +173,71 @@ def test_import_sends_chunks_and_exits_with_1_when_a_line_is_refused(run: Run, b
     assert [line.split(",")[:2] for line in refused] == [["line", "field"], ["252", "id"], ["252", "email"]]
 
 
+def test_an_import_of_a_log_says_what_was_sent_and_what_not(run: Run, broker_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    at = {"timestamp": "2026-03-01T10:00:00Z"}
+    calls = [
+        {"type": "identify", "userId": "ann", "traits": {"plan": "pro", "updated_at": 5}, **at},
+        {"type": "alias", "userId": "ann", "previousId": "a1", **at},
+        {"type": "track", "userId": "ann", **at},
+    ]
+    file.write_text("".join(json.dumps(call) + "\n" for call in calls))
+
+    summary = json.loads(run("import", file, "--format", "segment", "--json").stdout)
+    shown = run("import", file, "--format", "segment")
+
+    counts = {name: summary[name] for name in ("users", "merges", "refused", "skipped", "left_out", "jobs")}
+    assert counts == {
+        "users": 1,
+        "merges": 1,
+        "refused": 0,
+        "skipped": {"track": 1},
+        "left_out": {"traits.updated_at": 1},
+        "jobs": 2,
+    }
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("sent 1 user and 1 merge in 2 jobs, refused 0 records, ")
+    assert "skipped, for they tell of no user: track 1" in shown.stdout
+    assert "left out, for they have no place here: traits.updated_at 1" in shown.stdout
+    assert (waiting(broker_url, "bulk"), waiting(broker_url, "live")) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ('{"type": "identify", "userId": "ann"}', "looks like what Segment sends; say so with --format segment"),
+        ('{"entries": [{"id": "ann"}]}', "looks like what Knock sends; say so with --format knock"),
+        ('{"name": "Ann"}', "is required"),
+    ],
+)
+def test_a_file_of_another_product_is_recognised(run: Run, tmp_path: Path, line: str, hint: str) -> None:
+    file = tmp_path / "users.jsonl"
+    file.write_text(line)
+
+    shown = run("import", file)
+
+    assert shown.exit_code == 1
+    assert hint in shown.stderr
+
+
+def test_a_row_of_a_table_that_is_piped_is_one_line(filled: str) -> None:
+    command = [sys.executable, "-c", "from rollcall.cli import main; main()", "users", "list", "--where", "plan=pro"]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+
+    shown = subprocess.run(
+        command, env=environment | {"ROLLCALL_DATABASE_URL": filled}, capture_output=True, text=True, check=True
+    )
+
+    (row,) = [line for line in shown.stdout.splitlines() if "ann@example.com" in line]
+    assert '{"plan": "pro", "seats": 5}' in row
+
+
+def test_lists_of_nothing_say_so(run: Run) -> None:
+    assert run("users", "list", "--where", "plan=none").stdout == "no users\n"
+    assert run("jobs", "dead").stdout == "no dead letters\n"
+    assert run("jobs", "deferred").stdout == "no deferred jobs\n"
+
+
 def test_an_import_of_good_lines_exits_with_0(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text('{"id": "u1"}\n')
@@ -248,11 +314,11 @@ def test_without_urls_the_error_names_the_variable(monkeypatch: pytest.MonkeyPat
     assert len(shown.stderr.splitlines()) == 1
 
 
-def test_migrate_prints_the_sql(capfd: pytest.CaptureFixture[str]) -> None:
+def test_migrate_prints_the_sql() -> None:
     done = CliRunner().invoke(app, ["migrate", "--print"])
 
     assert done.exit_code == 0
-    assert "CREATE TABLE rollcall.users" in capfd.readouterr().out
+    assert "CREATE TABLE rollcall.users" in done.stdout
 
 
 def test_without_the_extra_one_line_names_it() -> None:

@@ -134,7 +134,7 @@ def test_an_export_is_a_document_or_a_count_of_what_is_held(run: Run, tmp_path: 
     file = tmp_path / "ann.json"
 
     counted, written, printed = (
-        run("users", "export", "former", *to) for to in ((), ("--json", str(file)), ("--json", "-"))
+        run("users", "export", "former", *to) for to in ((), ("--output", str(file)), ("--json",))
     )
 
     assert [shown.exit_code for shown in (counted, written, printed)] == [0, 0, 0]

@@ -4,50 +4,99 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from rollcall.cli import demo, doctor, erase, feed, importing, jobs, migrate, relay, up, users
-from rollcall.cli.output import fail
+from rollcall.cli import demo, doctor, erase, feed, importing, jobs, migrate, outbox, relay, up, users
+from rollcall.cli.output import complain, fail, finish_json
+from rollcall.cli.teaching import Command, add, lesson, prose
 from rollcall_shared.errors import RollcallError
+
+_TRY: Final = "Try it"
+_USERS: Final = "Users"
+_JOBS: Final = "Jobs"
+_OPERATE: Final = "Operate"
 
 app = typer.Typer(
     name="rollcall",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="""
-Rollcall keeps one answer to who a user is, and how to reach them.
+    help=prose(
+        """
+        Rollcall keeps one answer to who a user is, and how to reach them.
 
-Try it: `rollcall demo` plays a product's life and checks the result, `rollcall up` keeps everything running on this
-machine and prints the two URLs below. In another terminal, with those set:
+        `rollcall demo` plays a product's life and checks the result. `rollcall up` keeps everything running on this
+        machine, and prints the two URLs that the other commands need: `ROLLCALL_BROKER_URL`, where jobs go, and
+        `ROLLCALL_DATABASE_URL`, where users are read.
 
-    rollcall import users.csv
-    rollcall users get u1
-    rollcall users merge customer_1 guest_9 --dry-run
-
-**ROLLCALL_BROKER_URL** says where jobs go (redis://...), **ROLLCALL_DATABASE_URL** where users are read
-(postgresql://...). Exit codes: 0 done, 1 not done or not found, 2 wrong usage, 130 interrupted.
-""",
+        Results go to stdout, everything else to stderr. With `--json` there is one JSON value on stdout; where
+        nothing could be done it is an object with the `error`.
+        """
+    ),
+    epilog=lesson(
+        "rollcall up",
+        "rollcall import users.csv --wait",
+        "rollcall users get ann",
+        "rollcall users merge ann guest_9 --dry-run",
+        "rollcall users list --where plan=pro --json | jq -r '.items[].email'",
+        "rollcall --install-completion",
+        exits={1: "not done, not found, or a server is away"},
+    ),
 )
-app.command("up")(up.up)
-app.command("demo")(demo.demo)
-app.command("import")(importing.import_file)
-app.command("migrate")(migrate.migrate)
-app.command("doctor")(doctor.doctor)
-app.command("erase")(erase.erase)
-app.command("relay")(relay.relay)
-app.command("feed")(feed.feed)
-app.add_typer(users.app, name="users")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(relay.app, name="outbox")
+
+
+def _group(name: str, says: str, panel: str, **commands: Command) -> None:
+    group = typer.Typer(no_args_is_help=True, help=prose(says))
+    for command_name, command in commands.items():
+        add(group, command_name, command)
+    app.add_typer(group, name=name, rich_help_panel=panel)
+
+
+add(app, "up", up.up, panel=_TRY)
+add(app, "demo", demo.demo, panel=_TRY)
+add(app, "import", importing.import_file, panel=_USERS)
+_group(
+    "users",
+    "Read users, merge and delete them.",
+    _USERS,
+    get=users.get,
+    list=users.list_users,
+    merge=users.merge,
+    delete=users.delete,
+    export=users.export,
+)
+add(app, "feed", feed.feed, panel=_USERS)
+add(app, "erase", erase.erase, panel=_USERS)
+_group(
+    "jobs",
+    "Ask what became of jobs; cancel deferred ones; replay dead ones.",
+    _JOBS,
+    get=jobs.get,
+    wait=jobs.wait,
+    deferred=jobs.deferred,
+    cancel=jobs.cancel,
+    dead=jobs.dead,
+    show=jobs.show,
+    replay=jobs.replay,
+    drop=jobs.drop,
+)
+_group(
+    "outbox",
+    "The outbox: jobs written with an application's own transactions.",
+    _JOBS,
+    create=outbox.create,
+    show=outbox.show,
+)
+add(app, "relay", relay.relay, panel=_JOBS)
+add(app, "migrate", migrate.migrate, panel=_OPERATE)
+add(app, "doctor", doctor.doctor, panel=_OPERATE)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # a tenth of what the help takes
+
         print(f"rollcall {version('rollcall')}")
         raise typer.Exit
 
@@ -63,10 +112,17 @@ def _main(
 def run() -> None:
     """Run the command line; a user's error is one line, never a traceback."""
     try:
-        app()
-    except RollcallError as error:
-        sys.exit(fail(error))
+        try:
+            app()
+        except RollcallError as error:
+            sys.exit(fail(error))
+        finally:
+            finish_json()
     except BrokenPipeError:
         # Who read our output has gone. Python would complain about it once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"{where}{error.strerror or error}")
         sys.exit(1)

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rollcall.cli.options import AsJson
 from rollcall.cli.output import err, fail, out, print_json, say
 from rollcall.cli.stopping import Stopped, stopping_on_signals
-from rollcall.cli.up import print_urls
-from rollcall.demo.counting import Counts
-from rollcall.demo.run import Report, play, start_and_write
+from rollcall.cli.teaching import taught
+from rollcall.cli.up import print_urls, urls_of
 from rollcall.local.errors import ServerFailed
 from rollcall.local.folders import own_temporary_folder
-from rollcall.local.stack import LocalStack
+from rollcall_shared.errors import NotConfigured
+
+if TYPE_CHECKING:
+    from rollcall.demo.counting import Counts
+    from rollcall.demo.run import Report
+    from rollcall.local.stack import LocalStack
 
 
+@taught(
+    "rollcall demo",
+    "rollcall demo --users 100000 --seed 7 --json",
+    exits={1: "something differs from the reference, or did not start"},
+)
 def demo(
     users: Annotated[int, typer.Option(min=100, help="Users to import; a fifth as many other jobs are sent.")] = 20_000,
     producers: Annotated[
@@ -38,18 +47,22 @@ def demo(
 
     Users sign up, are imported, change, are invited as guests and merged, leave and come back, and are notified.
     Several producers send the jobs through the public face, shuffled and some of them twice. When all is applied,
-    everything that Postgres shows must equal what a reference gets from the same jobs in order. Exit code 1 if
-    anything differs.
+    everything that Postgres shows must equal what a reference gets from the same jobs in order.
     """
+    if importlib.util.find_spec("psycopg") is None or importlib.util.find_spec("sqlalchemy") is None:
+        raise NotConfigured("the demo needs everything: pip install 'rollcall[all]'")
+    from rollcall.local.stack import LocalStack  # not before it is needed: it takes its time
+
     try:
         with stopping_on_signals() as stopping:
             # Always servers of its own: it would not do to play with somebody's users.
             stack = LocalStack(flower=flower, durable=False, say=say, check=stopping.check)
             try:
                 report = _run(stack, users, producers, seed)
-                _show(report, stack, as_json)
+                _show(report, stack, as_json, urls_of(stack) if keep else {})
                 if keep:
-                    print_urls(stack)
+                    if not as_json:
+                        print_urls(stack)
                     say("everything keeps running; stop with Ctrl-C")
                     stack.watch()
             finally:
@@ -63,6 +76,8 @@ def demo(
 
 
 def _run(stack: LocalStack, users: int, producers: int, seed: int) -> Report:
+    from rollcall.demo.run import play, start_and_write
+
     folder = own_temporary_folder()
     try:
         script = start_and_write(stack, folder.path, users=users, producers=producers, seed=seed)
@@ -77,6 +92,8 @@ def _run(stack: LocalStack, users: int, producers: int, seed: int) -> Report:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[Counts], None]]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("applying"),
         BarColumn(),
@@ -88,7 +105,7 @@ def _progress(total: int) -> Iterator[Callable[[Counts], None]]:
         yield lambda counts: bar.update(task, completed=counts.decided, again=counts.duplicates)
 
 
-def _show(report: Report, stack: LocalStack, as_json: bool) -> None:
+def _show(report: Report, stack: LocalStack, as_json: bool, urls: dict[str, str]) -> None:
     console = err if as_json else out
     table = Table(show_header=False, title="The demo", title_justify="left")
     rows = {
@@ -124,5 +141,6 @@ def _show(report: Report, stack: LocalStack, as_json: bool) -> None:
                 "equal_to_oracle": report.is_good,
                 "seconds": round(report.seconds, 3),
                 "jobs_per_second": round(report.jobs_per_second, 1),
+                **({"urls": urls} if urls else {}),
             }
         )

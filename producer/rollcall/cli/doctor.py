@@ -10,17 +10,23 @@ from rich.markup import escape
 
 from rollcall.cli.options import AsJson
 from rollcall.cli.output import out, print_json
+from rollcall.cli.teaching import taught
 from rollcall_shared.errors import NotConfigured
 from rollcall_shared.settings import Settings
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
+@taught(
+    "rollcall doctor",
+    "rollcall doctor --json | jq '.findings[] | select(.level != \"ok\")'",
+    exits={0: "all is well, or there are only warnings", 1: "there is a problem"},
+)
 def doctor(as_json: AsJson = False) -> None:
     """Look at Postgres, Redis, the workers and what waits, and say what is wrong and what to do about it.
 
-    Run it where the application runs, with its settings. Exit code 0: all is well, or there are only warnings; 1: there
-    is a problem. It changes nothing, takes a few seconds, and shows no personal data.
+    Run it where the application runs, with its settings. It changes nothing, takes a few seconds, and shows no personal
+    data.
     """
     if importlib.util.find_spec("psycopg") is None:
         raise NotConfigured("the doctor needs the extra `read`: pip install 'rollcall[read]'")

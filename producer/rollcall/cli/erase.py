@@ -11,14 +11,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rollcall.cli.options import AsJson
-from rollcall.cli.output import out, print_json
+from rollcall.cli.options import AsJson, UserId
+from rollcall.cli.output import complain, out, print_json, waiting
+from rollcall.cli.teaching import taught
 from rollcall_shared.errors import NotConfigured
 from rollcall_shared.settings import Settings
 
 
+@taught("rollcall users export ann --output ann.json", "rollcall erase ann --now", exits={1: "the database is away"})
 def erase(
-    user_id: Annotated[str, typer.Argument(help="The user's id.")],
+    user_id: UserId,
     now: Annotated[bool, typer.Option("--now", help="Really do it; there is no way back.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -27,6 +29,9 @@ def erase(
     The bare fact of the delete, the id with its time, stays until then, for jobs from before it may still arrive. A
     merged-away id erases nobody: erase the user it stands for.
     """
+    from rollcall.questions import checked_user_id
+
+    user_id = checked_user_id(user_id)
     if not now:
         raise typer.BadParameter("erasing cannot be undone; say --now", param_hint="--now")
     if importlib.util.find_spec("rollcall_worker") is None or importlib.util.find_spec("alembic") is None:
@@ -34,8 +39,13 @@ def erase(
     Settings.from_env().need_database_url()
     # A process of its own: what applies jobs is never imported by what sends them.
     command = [sys.executable, "-m", "rollcall_worker.erase", "--", user_id]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
-    if done.returncode == 0:
+    with waiting("erasing"):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        *before, last = done.stderr.strip().splitlines() or ["it was not done"]
+        print(*before, sep="\n", end="\n" if before else "", file=sys.stderr)
+        complain(last.removeprefix("rollcall: "))
+    else:
         rows: dict[str, int] = json.loads(done.stdout)
         if as_json:
             print_json(rows)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rollcall import Actor, Message, Rollcall
-from rollcall.cli.options import AsJson
+from rollcall.cli.opening import opened
+from rollcall.cli.options import After, AsJson, Limit, UserId
 from rollcall.cli.output import cell, err, out, print_json
+from rollcall.cli.teaching import taught
+
+if TYPE_CHECKING:
+    from rollcall import Actor, Message
 
 
 class Status(StrEnum):
@@ -24,19 +28,24 @@ class Status(StrEnum):
     ARCHIVED = "archived"
 
 
+@taught(
+    "rollcall feed ann --status unread",
+    "rollcall feed ann --json | jq .unread",
+    exits={1: "the database is away"},
+)
 def feed(
-    user_id: Annotated[str, typer.Argument(help="The user's id.")],
+    user_id: UserId,
     status: Annotated[
         Status,
         typer.Option(help="All but the archived ones; of those the unseen or unread; or the archived."),
     ] = Status.ALL,
     channel: Annotated[str, typer.Option(help="The channel whose messages to show.")] = "in_app",
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Messages on a page.")] = 20,
-    after: Annotated[str | None, typer.Option(help="Go on after the page that ended so.")] = None,
+    limit: Limit = 20,
+    after: After = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a user's feed, newest first. An unknown user has an empty one."""
-    with Rollcall.from_env() as rollcall:
+    with opened() as rollcall:
         found = rollcall.feeds.list(user_id, status=status.value, channel=channel, limit=limit, after=after)
     if as_json:
         print_json({**asdict(found), "items": [_as_dict(item) for item in found.items]})

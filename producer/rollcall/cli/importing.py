@@ -12,9 +12,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from rollcall.cli.opening import opened
 from rollcall.cli.options import AsJson
 from rollcall.cli.output import complain, counted, err, print_json, say
 from rollcall.cli.progress import bar
+from rollcall.cli.teaching import taught
 from rollcall.importing import (
     Format,
     Import,
@@ -25,6 +27,7 @@ from rollcall.importing import (
     fingerprint,
     import_users,
 )
+from rollcall_shared.errors import NotSent
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import moment
 
@@ -37,10 +40,30 @@ _AT = "--occurred-at"
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@taught(
+    "rollcall import users.csv --wait",
+    "rollcall import users.jsonl --occurred-at 2026-01-31T00:00:00Z",
+    "rollcall import knock-users.json --format knock --refused refused.csv",
+    "gunzip -c segment-logs/*.gz > log.jsonl",
+    "rollcall import log.jsonl --format segment",
+    exits={
+        0: "all of it was sent",
+        1: "some was refused (the rest was sent), or the broker is away",
+        2: "wrong usage or settings, or the file cannot be read",
+        130: "interrupted; the same command goes on",
+    },
+)
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="What to import.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="What to import.")
+    ],
     file_format: Annotated[
-        Format | None, typer.Option("--format", help="What FILE holds; by default what its name says: .csv or .jsonl.")
+        Format | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="csv, jsonl, knock or segment; by default what the file's name says: .csv or .jsonl.",
+        ),
     ] = None,
     restart: Annotated[
         bool, typer.Option("--restart/--continue", help="Forget an interrupted import of this file, or go on with it.")
@@ -67,17 +90,17 @@ def import_file(
 ) -> None:
     """Send the users of FILE as bulk jobs; users that exist are updated.
 
-    **csv**: the first line names the columns; `id` is required. Attributes (email, name, ...) are text as they stand.
+    `csv`: the first line names the columns; `id` is required. Attributes (email, name, ...) are text as they stand.
     Any other column is a property: plain numbers, true, false, null, {...} and [...] are read as JSON, anything else
     is text (`007` is). An empty cell says nothing about its column.
 
-    **jsonl**: a user a line, as the JSON object that `bulk_identify` takes.
+    `jsonl`: a user a line, as the JSON object that `bulk_identify` takes.
 
-    **knock**: pages of users as its API gives them out, with their preferences; bodies of bulk identify and of bulk
+    `knock`: pages of users as its API gives them out, with their preferences; bodies of bulk identify and of bulk
     preferences; users one by one, with `preferences` and `channel_data` where you have gathered them. A user was so
     at its `updated_at`.
 
-    **segment**: calls a line, as in its logs, or batches of them. An identify happened at its `timestamp`; an alias is
+    `segment`: calls a line, as in its logs, or batches of them. An identify happened at its `timestamp`; an alias is
     a merge; other calls are counted and skipped. With `--anonymous` an anonymousId is a user who becomes part of the
     userId it is named with.
 
@@ -85,14 +108,6 @@ def import_file(
 
     Interrupted, it goes on where it was when run again: what is sent twice changes nothing. Run again after it is
     complete, it is a new import.
-
-        rollcall import users.csv --wait
-        rollcall import users.jsonl --occurred-at 2026-01-31T00:00:00Z --refused refused.csv
-        rollcall import knock-users.json --format knock
-        gunzip -c segment-logs/*.gz > log.jsonl && rollcall import log.jsonl --format segment
-
-    Exit codes: 0 all of it was sent; 1 some was refused (the rest was sent), or the broker is away; 2 wrong usage, or
-    no such file; 130 interrupted.
     """
     settings = Settings.from_env()
     settings.need_broker_url()
@@ -114,10 +129,8 @@ def import_file(
     except (NotImportable, OSError) as error:
         complain(_reason(error))
         raise typer.Exit(2) from None
-    from rollcall import NotSent, Rollcall
-
     try:
-        with Rollcall.from_env() as rollcall, Refusals(refused, append=start.offset > 0) as refusals:
+        with opened() as rollcall, Refusals(refused, append=start.offset > 0) as refusals:
             end = _send(rollcall, file, options, start, keep, refusals)
             _say_refused(refusals, refused)
             undone = _wait(rollcall, end) if wait else 0

@@ -9,16 +9,24 @@ from typing import Annotated
 
 import typer
 
+from rollcall.cli.output import say
+from rollcall.cli.teaching import taught
 from rollcall_shared.errors import NotConfigured
 from rollcall_shared.settings import Settings
 
 
+@taught(
+    "rollcall migrate",
+    "rollcall migrate --print > schema.sql",
+    exits={1: "the database is away, or something held a lock for too long; run it again"},
+)
 def migrate(
     only_print: Annotated[bool, typer.Option("--print", help="Write the SQL to stdout instead of running it.")] = False,
 ) -> None:
-    """Create Rollcall's tables in the database of ROLLCALL_DATABASE_URL, or bring them up to date.
+    """Create Rollcall's tables in the database of `ROLLCALL_DATABASE_URL`, or bring them up to date.
 
-    Safe at any time, and from several machines at once.
+    Run it before each new version. Safe at any time, under running workers, and from several machines at once. All is
+    in the schema `rollcall`.
     """
     if importlib.util.find_spec("rollcall_worker") is None or importlib.util.find_spec("alembic") is None:
         raise NotConfigured("migrating needs the extra `worker`: pip install 'rollcall[worker]'")
@@ -26,4 +34,8 @@ def migrate(
         Settings.from_env().need_database_url()
     # A process of its own: what applies jobs is never imported by what sends them.
     command = [sys.executable, "-m", "rollcall_worker.migrate", *(["--print"] if only_print else [])]
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, end="")
+    if done.returncode == 0 and not only_print:
+        say("the tables are up to date")
+    raise typer.Exit(done.returncode)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,8 +17,19 @@ from rich.table import Table
 
 from rollcall_shared.errors import InvalidJob, NotConfigured, RollcallError
 
-out = Console(soft_wrap=False)
+_PIPED_WIDTH: Final = 10_000
+"""Of a table that no terminal shows: a program that reads it line by line wants rows whole."""
+
+out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH)
 err = Console(stderr=True)
+
+
+class _Said:
+    """What was said until now."""
+
+    wants_json = False
+    has_json = False
+    complaint = ""
 
 
 def fail(error: RollcallError) -> int:
@@ -24,9 +38,32 @@ def fail(error: RollcallError) -> int:
     return 2 if isinstance(error, (InvalidJob, NotConfigured)) else 1
 
 
+def want_json(wanted: bool) -> bool:
+    """Note, when a command begins, whether it is to print JSON."""
+    _Said.wants_json, _Said.has_json, _Said.complaint = wanted, False, ""
+    return wanted
+
+
+def finish_json() -> None:
+    """Print what went wrong as JSON, where that is wanted and nothing else was printed."""
+    if _Said.wants_json and _Said.complaint and not _Said.has_json:
+        print_json({"error": _Said.complaint})
+
+
 def complain(line: str) -> None:
     """Say in one line what went wrong."""
+    _Said.complaint = line
     err.print(f"[bold red]rollcall:[/] {escape(line)}", soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say what is waited for, on a terminal and until the block ends."""
+    if err.is_terminal:
+        with err.status(f"[dim]{escape(what)}[/]"):
+            yield
+    else:
+        yield
 
 
 def say(line: str) -> None:
@@ -36,7 +73,16 @@ def say(line: str) -> None:
 
 def print_json(value: object) -> None:
     """Print a value as one line of JSON; dataclasses and times included."""
+    _Said.has_json = True
     print(json.dumps(value, default=_plain, ensure_ascii=False), flush=True)
+
+
+def print_table(table: Table, nothing: str) -> None:
+    """Print a table; without rows, that there is nothing."""
+    if table.row_count:
+        out.print(table)
+    else:
+        out.print(nothing, highlight=False)
 
 
 def pairs(title: str, rows: Mapping[str, object]) -> Table:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from rollcall import MergePreview
 from rollcall.cli.output import cell, counted, out
+
+if TYPE_CHECKING:
+    from rollcall import MergePreview
 
 Path = tuple[str, ...]
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rollcall.cli.output import err, fail, say
+from rollcall.cli.options import AsJson
+from rollcall.cli.output import fail, print_json, say
 from rollcall.cli.stopping import Stopped, stopping_on_signals
+from rollcall.cli.teaching import taught
 from rollcall.local.errors import ServerFailed
-from rollcall.local.stack import LocalStack
 from rollcall_shared.settings import Settings
 
+if TYPE_CHECKING:
+    from rollcall.local.stack import LocalStack
 
+
+@taught(
+    "rollcall up",
+    "rollcall up --data-dir ~/.rollcall --workers 2",
+    exits={0: "asked to end, and ended", 1: "something did not start, or ended by itself"},
+)
 def up(
     data_dir: Annotated[
         Path | None,
@@ -23,12 +32,16 @@ def up(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Workers of each sort (live and bulk).")] = 1,
     flower: Annotated[bool, typer.Option(help="Start Flower, the dashboard, on the loopback interface.")] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Start Postgres, Valkey, workers, the upkeep loop and Flower, and keep them running until Ctrl-C.
 
-    Servers that ROLLCALL_DATABASE_URL and ROLLCALL_BROKER_URL name are used instead of own ones. When all is ready,
-    the URLs are printed, one a line, as NAME=VALUE. A process that ends by itself ends everything, with exit code 1.
+    Servers that `ROLLCALL_DATABASE_URL` and `ROLLCALL_BROKER_URL` name are used instead of own ones. When all is ready,
+    the URLs are printed, one a line, as NAME=VALUE; with `--json` as one object. A process that ends by itself ends
+    everything.
     """
+    from rollcall.local.stack import LocalStack  # not before it is needed: it takes its time
+
     settings = Settings.from_env()
     try:
         with (
@@ -43,7 +56,10 @@ def up(
                 check=stopping.check,
             ) as stack,
         ):
-            print_urls(stack)
+            if as_json:
+                print_json(urls_of(stack))
+            else:
+                print_urls(stack)
             say(f"ready; the logs are in {stack.folder}; stop with Ctrl-C")
             stack.watch()
     except Stopped:
@@ -54,9 +70,12 @@ def up(
 
 def print_urls(stack: LocalStack) -> None:
     """Print where things are, as other terminals need it."""
-    for name, url in stack.environment.items():
+    for name, url in urls_of(stack).items():
         print(f"{name}={url}", flush=True)
-    if stack.flower_url:
-        print(f"FLOWER_URL={stack.flower_url}", flush=True)
-    else:
-        err.print("[dim]Flower is not running[/]")
+    if not stack.flower_url:
+        say("Flower is not running")
+
+
+def urls_of(stack: LocalStack) -> dict[str, str]:
+    """Where things are, by name."""
+    return {**stack.environment, **({"FLOWER_URL": stack.flower_url} if stack.flower_url else {})}

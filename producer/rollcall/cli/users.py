@@ -5,30 +5,37 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rollcall import Job, NotDecided, Rollcall, User, UserNotFound
 from rollcall.cli import previews
-from rollcall.cli.options import AsJson, Wait
-from rollcall.cli.output import cell, err, out, pairs, print_json
+from rollcall.cli.opening import opened
+from rollcall.cli.options import After, AsJson, Limit, UserId, Wait
+from rollcall.cli.output import cell, complain, err, out, pairs, print_json, print_table, say, waiting
+from rollcall.cli.teaching import taught
+from rollcall.errors import NotDecided, UserNotFound
 from rollcall_shared.attributes import ATTRIBUTES
 
-app = typer.Typer(no_args_is_help=True, help="Read users, merge and delete them.")
+if TYPE_CHECKING:
+    from rollcall import Job, User
 
 
-@app.command()
-def get(user_id: Annotated[str, typer.Argument(help="The user's id.")], as_json: AsJson = False) -> None:
-    """Show one user. Exit code 1 if there is none; for a merged-away id it names the user that it stands for."""
-    with Rollcall.from_env() as rollcall:
+@taught(
+    "rollcall users get ann",
+    "rollcall users get ann --json | jq .properties",
+    exits={1: "nobody has this id now; if it was merged away, the user that it stands for is named"},
+)
+def get(user_id: UserId, as_json: AsJson = False) -> None:
+    """Show one user."""
+    with opened() as rollcall:
         try:
             user = rollcall.users.get(user_id)
         except UserNotFound as error:
             into = f"; it was merged into {error.merged_into}" if error.merged_into else ""
-            err.print(f"[bold red]rollcall:[/] user {escape(user_id)} not found{escape(into)}", soft_wrap=True)
+            complain(f"user {user_id} not found{into}")
             if as_json:
                 print_json({"id": user_id, "found": False, "merged_into": error.merged_into})
             raise typer.Exit(1) from None
@@ -38,21 +45,30 @@ def get(user_id: Annotated[str, typer.Argument(help="The user's id.")], as_json:
         out.print(pairs("User", _rows(user)))
 
 
-@app.command("list")
+@taught(
+    "rollcall users list --where plan=pro --where active=true",
+    "rollcall users list --limit 1000 --json | jq -r '.items[].id'",
+    exits={1: "the database is away"},
+)
 def list_users(
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Only users with this attribute or property; may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Only users with this attribute or property; may be repeated.",
+            autocompletion=_attributes,
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Users on a page.")] = 50,
-    after: Annotated[str | None, typer.Option(help="Go on after the page that ended so.")] = None,
+    limit: Limit = 50,
+    after: After = None,
     as_json: AsJson = False,
 ) -> None:
     """List users in the order of their ids, a page at a time.
 
     The VALUE of an attribute is text; that of a property is JSON if it is JSON (`seats=5`, `active=true`), else text.
+    The page's last line says how to go on; with `--json` it is `after`, and null at the end.
     """
-    with Rollcall.from_env() as rollcall:
+    with opened() as rollcall:
         page = rollcall.users.list(limit=limit, after=after, where=dict(map(_condition, where or [])))
     if as_json:
         print_json({"items": [asdict(user) for user in page.items], "after": page.after})
@@ -60,15 +76,21 @@ def list_users(
     table = Table("id", "name", "email", "properties", "updated at")
     for user in page.items:
         table.add_row(*map(cell, (user.id, user.name, user.email, user.properties, user.updated_at)))
-    out.print(table)
+    print_table(table, "no users")
     if page.after is not None:
         err.print(f"[dim]more: --after {escape(page.after)}[/]", soft_wrap=True)
 
 
-@app.command()
+@taught(
+    "rollcall users merge ann guest_9 --dry-run",
+    "rollcall users merge ann guest_9 --keep-opt-outs --unite-tokens",
+    exits={1: "no worker has applied it in time (it still may), or a server is away"},
+)
 def merge(
-    primary: Annotated[str, typer.Argument(help="The user who stays.")],
-    secondary: Annotated[str, typer.Argument(help="The user who becomes part of it, and ceases to be.")],
+    primary: Annotated[str, typer.Argument(metavar="PRIMARY", help="The user who stays.")],
+    secondary: Annotated[
+        str, typer.Argument(metavar="SECONDARY", help="The user who becomes part of it, and ceases to be.")
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would change.")] = False,
     keep_opt_outs: Annotated[
         bool, typer.Option("--keep-opt-outs", help="What either did not want to hear of stays unwanted.")
@@ -79,61 +101,85 @@ def merge(
     wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
-    """Merge SECONDARY into PRIMARY. There is no way back; look first with --dry-run."""
-    with Rollcall.from_env() as rollcall:
-        result = rollcall.users.merge(
-            primary, secondary, dry_run=dry_run, keep_opt_outs=keep_opt_outs, unite_tokens=unite_tokens
+    """Merge SECONDARY into PRIMARY. There is no way back; look first with `--dry-run`."""
+    if primary == secondary:
+        raise typer.BadParameter("must be another user than PRIMARY", param_hint="SECONDARY")
+    with opened() as rollcall:
+        if not dry_run:
+            job = rollcall.users.merge(primary, secondary, keep_opt_outs=keep_opt_outs, unite_tokens=unite_tokens)
+            _finish(job, wait, as_json)
+            return
+        preview = rollcall.users.merge(
+            primary, secondary, dry_run=True, keep_opt_outs=keep_opt_outs, unite_tokens=unite_tokens
         )
-        if isinstance(result, Job):
-            _finish(result, wait, as_json)
-        elif as_json:
-            print_json(asdict(result))
-        else:
-            previews.show(result)
+    if as_json:
+        print_json(asdict(preview))
+    else:
+        previews.show(preview)
 
 
-@app.command()
-def delete(
-    user_id: Annotated[str, typer.Argument(help="The user's id.")], wait: Wait = 10.0, as_json: AsJson = False
-) -> None:
-    """Delete a user with preferences and channel data. An unknown user is no error; a merged-away id deletes nobody."""
-    with Rollcall.from_env() as rollcall:
+@taught(
+    "rollcall users delete ann",
+    exits={1: "no worker has applied it in time (it still may), or a server is away"},
+)
+def delete(user_id: UserId, wait: Wait = 10.0, as_json: AsJson = False) -> None:
+    """Delete a user with preferences and channel data. An unknown user is no error; a merged-away id deletes nobody.
+
+    A day later all that is left is erased; `rollcall erase` does not wait.
+    """
+    with opened() as rollcall:
         _finish(rollcall.users.delete(user_id), wait, as_json)
 
 
-@app.command()
+@taught(
+    "rollcall users export ann --output ann.json",
+    "rollcall users export ann --json | jq .profile",
+    exits={1: "nothing is held"},
+)
 def export(
-    user_id: Annotated[str, typer.Argument(help="The user's id, or one that was merged into it.")],
-    file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the document there; - prints it.")
+    user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="The user's id, or one that was merged into it.")],
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Write the document there, for people to read.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Gather everything that is held of a person, also of a deleted one that is not erased yet.
 
-    Without --json only how much there is of what. Exit code 1 if nothing is held.
+    Without `--json` and `--output` it only says how much there is of what.
     """
-    with Rollcall.from_env() as rollcall:
+    with opened() as rollcall:
         document = rollcall.users.export(user_id)
-    if file == "-":
+    if output is not None:
+        _write(output, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        say(f"written to {output}")
+    if as_json:
         print_json(document)
-    elif file is not None:
-        Path(file).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        err.print(f"written to {escape(file)}", highlight=False, soft_wrap=True)
-    else:
+    elif output is None:
         counts = {name: len(part) for name, part in document.items() if isinstance(part, list) and name != "ids"}
         rows = {"ids": ", ".join(document["ids"]), "known now": document["profile"] is not None, **counts}
         out.print(pairs(f"Held of {document['id']}", rows))
     raise typer.Exit(0 if document["held"] else 1)
 
 
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--output") from None
+
+
 def _finish(job: Job, wait: float, as_json: bool) -> None:
     """Wait for the job and say how it ended."""
     state = "sent"
     if wait:
-        try:
-            state = job.wait(wait).state
-        except NotDecided as error:
-            state = error.status.state
+        with waiting("waiting for a worker"):
+            try:
+                state = job.wait(wait).state
+            except NotDecided as error:
+                state = error.status.state
+            except KeyboardInterrupt:
+                complain(f"interrupted; job {job.id} was sent all the same")
+                raise
     if as_json:
         print_json({"job_id": job.id, "state": state})
     else:
@@ -151,6 +197,11 @@ def _condition(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _attributes(incomplete: str) -> list[str]:
+    """For shell completion."""
+    return [f"{name}=" for name in sorted(ATTRIBUTES) if name.startswith(incomplete)]
 
 
 def _rows(user: User) -> dict[str, object]:

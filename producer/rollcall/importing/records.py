@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from rollcall.importing import knock, segment
 from rollcall.importing.contents import Content, Record, Refused, Told
@@ -80,7 +80,21 @@ def _user(line: bytes) -> Content:
     user, reason, _ = parsed(line)
     if reason:
         return Refused.whole(reason)
-    return Told(user) if isinstance(user, dict) else Refused.whole("is not a JSON object")
+    if not isinstance(user, dict):
+        return Refused.whole("is not a JSON object")
+    if "id" not in user and (other := _other_format(user)):
+        return Refused.whole(f"looks like what {other.title()} sends; say so with --format {other}")
+    return Told(user)
+
+
+def _other_format(line: Mapping[str, Any]) -> Format | None:
+    match line:
+        case {"type": _, "userId": _} | {"type": _, "anonymousId": _} | {"batch": list()}:
+            return Format.SEGMENT
+        case {"entries": list()} | {"users": list()} | {"user_ids": list()}:
+            return Format.KNOCK
+        case _:
+            return None
 
 
 def _read_documents(

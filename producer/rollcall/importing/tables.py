@@ -47,8 +47,10 @@ def _header(lines: Lines) -> list[str]:
         raise NotImportable("the file is empty; its first line must name the columns") from None
     except csv.Error as error:
         raise NotImportable(f"the first line is not CSV: {error}") from None
+    if any("\udc80" <= character <= "\udcff" for column in columns for character in column):
+        raise NotImportable("the first line is not UTF-8; save the file as UTF-8")
     if "id" not in columns:
-        raise NotImportable("no column is named id; the first line must name the columns")
+        raise NotImportable(f"no column is named id; {_what_instead(columns)}")
     if twice := next((column for column in columns if columns.count(column) > 1), None):
         raise NotImportable(f"two columns are named {twice!r}")
     if "" in columns:
@@ -56,6 +58,16 @@ def _header(lines: Lines) -> list[str]:
     if "updated_at" in columns:
         raise NotImportable("a column is named updated_at, which is Rollcall's own; leave it out")
     return columns
+
+
+def _what_instead(columns: list[str]) -> str:
+    """What the first line has in place of a column `id`."""
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(columns) == 1 and separator in columns[0]:
+            return f"the columns must be separated by commas, and the first line has {name}"
+    if other := next((column for column in columns if column.lower() == "id"), None):
+        return f"rename {other}"
+    return "the first line must name the columns"
 
 
 def _decoded(lines: Lines) -> Iterator[str]:

@@ -1,0 +1,97 @@
+"""Ctrl-C in the midst of an import of the real command: run again it goes on, and nothing is missing or twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+import time
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+import redis
+
+USERS = 40_000
+ROLLCALL = (sys.executable, "-c", "from rollcall.cli import main; main()")
+DEADLINE_SECONDS = 60
+
+
+@pytest.fixture
+def environment(broker_url: str) -> dict[str, str]:
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+    return os.environ | {"ROLLCALL_BROKER_URL": broker_url}
+
+
+def interrupt_under_way(process: subprocess.Popen[str], state: Path) -> None:
+    """Press Ctrl-C once some users are sent."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        if state.exists() and json.loads(state.read_text())["users"]:
+            process.send_signal(signal.SIGINT)
+            return
+        time.sleep(0.002)
+    raise AssertionError("the import was never under way")
+
+
+def sent_ids(broker_url: str) -> list[str]:
+    """The users of all jobs that wait, each job once."""
+    with redis.Redis.from_url(broker_url) as client:
+        messages = [json.loads(message) for message in client.lrange("bulk", 0, -1)]
+    texts = [json.loads(b64decode(message["body"]))[0][0] for message in messages]
+    jobs = {job["id"]: job for job in map(json.loads, texts)}
+    return [user["id"] for _, job in sorted(jobs.items()) for user in job["users"]]
+
+
+def test_an_interrupted_import_goes_on(environment: dict[str, str], broker_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "users.jsonl"
+    file.write_text("".join(f'{{"id": "u{number}"}}\n' for number in range(USERS)))
+    command = [*ROLLCALL, "import", str(file), "--json"]
+    process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    interrupt_under_way(process, tmp_path / "users.jsonl.rollcall-import.json")
+    out, err = process.communicate(timeout=DEADLINE_SECONDS)
+
+    assert process.returncode == 130
+    assert err == "rollcall: interrupted; run the same command again to go on\n"
+    assert json.loads(out) == {"error": "interrupted; run the same command again to go on"}
+    assert 0 < len(sent_ids(broker_url)) < USERS
+
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)
+
+    assert "going on with the import started at" in done.stderr
+    assert json.loads(done.stdout)["users"] == USERS
+    assert sent_ids(broker_url) == [f"u{number}" for number in range(USERS)]
+    assert [path.name for path in tmp_path.iterdir()] == ["users.jsonl"]
+
+
+def test_on_a_terminal_an_import_shows_how_far_it_is(environment: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "users.jsonl"
+    file.write_text("".join(f'{{"id": "u{number}"}}\n' for number in range(2_000)))
+    ours, theirs = pty.openpty()
+    shown = bytearray()
+
+    def read() -> None:
+        try:
+            while data := os.read(ours, 4096):
+                shown.extend(data)
+        except OSError:  # the other end is closed
+            pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    command = [*ROLLCALL, "import", str(file)]
+    done = subprocess.run(
+        command, env=environment | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True
+    )
+    os.close(theirs)
+    reader.join(DEADLINE_SECONDS)
+    os.close(ours)
+
+    assert b"importing" in shown
+    assert b"users, " in shown
+    assert done.stdout.startswith("sent 2,000 users in 20 jobs")

@@ -1,0 +1,174 @@
+"""What a user gets wrong, or what is away, is one line and an exit code that says which; or one JSON object."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rollcall.cli import main
+
+AWAY = "127.0.0.1:1"
+POSTGRES, REDIS = f"postgresql://app:secret@{AWAY}/app", f"redis://:secret@{AWAY}/0"
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Typed = Callable[..., Done]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Type a command, with these settings and no others."""
+    for name in [name for name in os.environ if name.startswith("ROLLCALL_")]:
+        monkeypatch.delenv(name)
+
+    def typed(*words: str, **settings: str) -> Done:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["rollcall", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Done(code, *capsys.readouterr())
+
+    return typed
+
+
+def piped(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which `R` is rollcall."""
+    command = f"R() {{ {sys.executable} -c 'from rollcall.cli import main; main()' \"$@\"; }}; {line}"
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "code", "error"),
+    [
+        ("users get ann", {"ROLLCALL_DATABASE_URL": POSTGRES}, 1, "the database could not be reached"),
+        ("users get ann", {"ROLLCALL_DATABASE_URL": "nonsense"}, 2, "the database's URL cannot be used"),
+        ("users get ann", {"ROLLCALL_DATABASE_URL": f"{POSTGRES}?no=such"}, 2, "the database's URL cannot be used"),
+        ("users get a/b", {"ROLLCALL_DATABASE_URL": POSTGRES}, 2, "user_id: must not contain / or #"),
+        ("users get ann", {"ROLLCALL_BULK_USERS": "many"}, 2, "ROLLCALL_BULK_USERS must be a number from 1 to"),
+        ("users get ann", {"ROLLCALL_BULK_USERS": "inf"}, 2, "ROLLCALL_BULK_USERS must be a number from 1 to"),
+        ("users get ann", {"ROLLCALL_HISTORY_DAYS": "-1"}, 2, "ROLLCALL_HISTORY_DAYS must be a number from 0 to"),
+        ("users delete ann", {"ROLLCALL_BROKER_URL": REDIS}, 1, "may not have been sent"),
+        ("users delete ann", {"ROLLCALL_BROKER_URL": "http://x"}, 2, "the broker's URL is not one of Redis"),
+        ("erase a/b --now", {"ROLLCALL_DATABASE_URL": POSTGRES}, 2, "user_id: must not contain / or #"),
+        ("erase ann --now", {"ROLLCALL_DATABASE_URL": f"{POSTGRES}?no=such"}, 2, "the database's URL cannot be used"),
+        ("erase ann --now", {"ROLLCALL_DATABASE_URL": POSTGRES}, 1, "the database is not available"),
+    ],
+)
+def test_an_error_is_one_line_and_one_json_object(
+    typed: Typed, arguments: str, settings: dict[str, str], code: int, error: str
+) -> None:
+    done = typed(*arguments.split(), "--json", **settings)
+
+    assert done.code == code
+    (line,) = done.err.splitlines()
+    assert line.startswith("rollcall: ")
+    assert error in line
+    assert json.loads(done.out) == {"error": line.removeprefix("rollcall: ")}
+    assert "secret" not in line
+
+
+def test_a_url_of_no_postgres_is_wrong_usage_of_migrate_too(typed: Typed) -> None:
+    assert typed("migrate", ROLLCALL_DATABASE_URL="nonsense").code == 2
+
+
+@pytest.mark.parametrize("line", ["R migrate --print | head -1", "R outbox create --print | head -1"])
+def test_a_reader_that_has_enough_is_no_error(line: str) -> None:
+    done = piped(line)
+
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_full_disk_is_one_line() -> None:
+    done = piped("R outbox create --print > /dev/full")
+
+    assert (done.returncode, done.stderr) == (1, "rollcall: No space left on device\n")
+
+
+def test_what_is_closed_is_not_written_to() -> None:
+    done = piped("R --version >&- 2>&-; echo $?")
+
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_the_demo_without_its_extras_names_them(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    done = typed("demo")
+
+    assert (done.code, done.err) == (2, "rollcall: the demo needs everything: pip install 'rollcall[all]'\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "arguments", "error"),
+    [
+        ("users.csv", b"id;email\nann;a@example.com\n", "", "separated by commas, and the first line has semicolons"),
+        ("users.csv", b"ID,email\nann,a@example.com\n", "", "no column is named id; rename ID"),
+        ("users.csv", "id,email\n".encode("utf-16"), "", "the first line is not UTF-8; save the file as UTF-8"),
+        ("users.csv", b"", "", "the file is empty"),
+        ("users.txt", b"", "", "ends in neither .csv nor .jsonl; say what it holds with --format"),
+        ("users.jsonl", b"", "--refused {folder}/no/refused.csv", "no/refused.csv: No such file or directory"),
+        ("users.jsonl", b"", "--state {file}/state", "Not a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_one_line(
+    typed: Typed, tmp_path: Path, name: str, content: bytes, arguments: str, error: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    options = arguments.format(folder=tmp_path, file=file).split()
+
+    done = typed("import", str(file), *options, "--json", ROLLCALL_BROKER_URL=REDIS)
+
+    assert done.code == 2
+    (line,) = done.err.splitlines()
+    assert error in line
+    assert json.loads(done.out) == {"error": line.removeprefix("rollcall: ")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("import", "{folder}"), "is a directory"),
+        (("import", "{folder}/nobody.csv"), "does not exist"),
+        (("import", "{file}", "--format", "xml"), "is not one of"),
+        (("import", "{file}", "--anonymous"), "--anonymous: is for --format segment only"),
+        (("import", "{file}", "--text", "zip", "--format", "jsonl"), "--text: is for --format csv only"),
+        (("import", "{file}", "--occurred-at", "yesterday"), "must be a time with its offset"),
+        (("import", "{file}", "--occurred-at", "2026-01-31T09:30:00"), "must be a time with its offset"),
+        (("import", "{file}", "--occurred-at", "2999-01-31T09:30:00Z"), "ahead of now"),
+        (("users", "merge", "ann", "ann"), "must be another user than PRIMARY"),
+        (("users", "export", "ann", "--output", "{folder}"), "is a directory"),
+        (("jobs", "replay", "j", "--body", "{folder}/no.json"), "no.json cannot be read: No such file"),
+        (("jobs", "replay", "j", "--body", "{latin}"), "is not UTF-8"),
+        (("user", "list"), "Did you mean"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong(typed: Typed, tmp_path: Path, arguments: tuple[str, ...], error: str) -> None:
+    file, latin = tmp_path / "users.csv", tmp_path / "latin.json"
+    file.write_text("id\nann\n")
+    latin.write_bytes(b'{"name": "\xe9"}')
+    words = [part.format(folder=tmp_path, file=file, latin=latin) for part in arguments]
+
+    done = typed(*words, ROLLCALL_BROKER_URL=REDIS, ROLLCALL_DATABASE_URL=POSTGRES, COLUMNS="250")
+
+    assert done.code == 2
+    assert error in " ".join(done.err.split())
+    assert done.out == ""
