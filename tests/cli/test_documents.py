@@ -42,10 +42,6 @@ def test_a_list_is_one_document(indent: int | None) -> None:
     assert values(json.dumps([ONE, TWO], indent=indent)) == [[ONE, TWO]]
 
 
-def test_a_list_with_an_object_a_line_is_one_document() -> None:
-    assert values(f"[\n{json.dumps(ONE)},\n{json.dumps(TWO)}\n]\n") == [[ONE, TWO]]
-
-
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
@@ -54,7 +50,9 @@ def test_a_list_with_an_object_a_line_is_one_document() -> None:
         ('{"id": "u1', "is not JSON: it does not end"),
         ('{"id": "u1"', "is not JSON: it does not end"),
         ('{"id": "u1", "address": {"city": "Bern"}', "is not JSON: it does not end"),
-        ('{\n  "id": "u1",\n  "tags": [', "is not JSON: it does not end"),
+        ('{\n  "id": "u1",\n  "address": {', "is not JSON: it does not end"),
+        ('{"id": "u1", "tags": ["a"', "is not JSON: it does not end"),
+        ('{"id": "u1", "tags": ["a"}', "is not JSON"),
         ('{\n  "id": "u1",,\n}', "is not JSON"),
         (b'{"id": "\xff"}', "is not UTF-8"),
     ],
@@ -64,6 +62,24 @@ def test_a_broken_document_costs_itself_only(broken: str | bytes, why: str, inde
     data = broken if isinstance(broken, bytes) else broken.encode()
 
     assert values(data + b"\n" + json.dumps(TWO, indent=indent).encode()) == [why, TWO]
+
+
+def test_one_that_breaks_off_in_a_list_costs_the_next_one_too_and_no_more() -> None:
+    text = f'{{"id": "u1", "tags": [\n{json.dumps(TWO)}\n{json.dumps(ONE)}\n'
+
+    assert values(text) == ["is not JSON: it does not end", ONE]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[\n{json.dumps(ONE)},\n{json.dumps(TWO)}\n]\n",
+        f"[{json.dumps(ONE)},\n {json.dumps(TWO)}]\n",
+        json.dumps([ONE, TWO], indent=0),
+    ],
+)
+def test_a_list_is_one_document_in_any_layout(text: str) -> None:
+    assert values(text) == [[ONE, TWO]]
 
 
 def test_a_file_that_is_cut_off_says_so() -> None:

@@ -77,7 +77,7 @@ def _read_jsonl(lines: Lines) -> Iterator[Record]:
 
 
 def _user(line: bytes) -> Content:
-    user, reason, _ = parsed(line)
+    user, reason = parsed(line)
     if reason:
         return Refused.whole(reason)
     if not isinstance(user, dict):

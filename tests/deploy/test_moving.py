@@ -1,0 +1,91 @@
+"""deploy/moving.md is true: its commands are known, its links lead somewhere, and its examples can be imported."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from tests.support.importing import run_import
+from typer.testing import CliRunner
+
+from rollcall.cli.app import app
+from rollcall.importing import Format, Import, Options, Refusals
+from rollcall.testing import BulkIdentify, Merge, RecordingRollcall, Telling, recording
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PAGE = (DEPLOY / "moving.md").read_text()
+
+
+def blocks(language: str, under: str) -> list[str]:
+    """The blocks of one section."""
+    section = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+    (text,) = [part for part in section if part.startswith(under)]
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def imported(text: str, options: Options, folder: Path) -> tuple[RecordingRollcall, Import]:
+    file, refusals, rollcall = folder / "file", Refusals(), recording()
+    file.write_text(text)
+    end = run_import(rollcall, file, options, refusals)
+    assert refusals.first == []
+    return rollcall, end
+
+
+def told(rollcall: RecordingRollcall) -> list[Telling]:
+    return [user for job in rollcall.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
+
+
+def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:
+    given, gathered = blocks("json", "From Knock")
+
+    page = told(imported(given, Options(format=Format.KNOCK), tmp_path)[0])
+    (ann,) = told(imported(gathered, Options(format=Format.KNOCK), tmp_path)[0])
+
+    assert [user.id for user in page] == ["ann", "bo", "ann", "bo"]
+    assert page[0].preferences == {"default": {"channel_types": {"in_app": True}}}
+    assert page[0].traits == {"name": "Ann", "plan": "pro"}
+    assert ann.preferences == {"default": {"categories": {"offers": False}}}
+    assert ann.channel_data == {"apns-1": {"tokens": ["t1"]}}
+
+
+def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
+    (text,) = blocks("json", "From Segment")
+
+    rollcall, end = imported(text, Options(format=Format.SEGMENT), tmp_path)
+
+    (ann,) = told(rollcall)
+    assert ann.traits == {
+        "name": "Ann Lee",
+        "firstName": "Ann",
+        "lastName": "Lee",
+        "phone_number": "+14155550100",
+        "created_at": "2015-02-23T22:28:55Z",
+        "plan": "pro",
+        "locale": "en-US",
+        "timezone": "Europe/Berlin",
+    }
+    assert [job.secondary_id for job in rollcall.sent.of(Merge)] == ["guest_9"]
+    assert end.skipped == {"track": 1}
+
+
+def test_what_it_shows_of_the_others_can_be_imported(tmp_path: Path) -> None:
+    (text,) = blocks("json", "From Courier")
+
+    (ann,) = told(imported(" ".join(text.split()), Options(format=Format.JSONL), tmp_path)[0])
+
+    assert ann.preferences == {"default": {"workflows": {"digest": False}}}
+
+
+@pytest.mark.parametrize("line", re.findall(r"^rollcall .*$", PAGE, re.MULTILINE))
+def test_its_commands_are_known(line: str) -> None:
+    assert CliRunner().invoke(app, [*shlex.split(line)[1:], "--help"]).exit_code == 0
+
+
+def test_its_links_lead_somewhere() -> None:
+    for path, place in re.findall(r"\]\(([^)#]+)(?:#([^)]*))?\)", PAGE):
+        headings = re.findall(r"^#+ (.*)$", (DEPLOY / path).read_text(), re.MULTILINE)
+        assert not place or place in {
+            re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings
+        }
