@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import tempfile
 import urllib.request
@@ -76,8 +77,12 @@ def test_data_and_urls_stay_for_the_next_run() -> None:
 
 def keep_one_user(data_dir: Path, *, write: bool) -> dict[str, str]:
     """Run `up` once; write a user, or expect it to be there."""
-    with started("up", "--no-flower", "--data-dir", data_dir) as command:
-        found = {name: command.wait_for(f"{name}=").removeprefix(f"{name}=") for name in _URLS}
+    as_json = [] if write else ["--json"]
+    with started("up", "--no-flower", "--data-dir", data_dir, *as_json) as command:
+        if as_json:
+            found: dict[str, str] = json.loads(command.wait_for("{"))
+        else:
+            found = {name: command.wait_for(f"{name}=").removeprefix(f"{name}=") for name in _URLS}
         with Rollcall(broker_url=found["ROLLCALL_BROKER_URL"], database_url=found["ROLLCALL_DATABASE_URL"]) as rollcall:
             if write:
                 rollcall.users.identify("ann", {"plan": "pro"}).wait(20)

@@ -16,8 +16,6 @@ from rollcall.cli.output import err, fail, out, print_json, say
 from rollcall.cli.stopping import Stopped, stopping_on_signals
 from rollcall.cli.teaching import taught
 from rollcall.cli.up import print_urls, urls_of
-from rollcall.local.errors import ServerFailed
-from rollcall.local.folders import own_temporary_folder
 from rollcall_shared.errors import NotConfigured
 
 if TYPE_CHECKING:
@@ -51,7 +49,9 @@ def demo(
     """
     if importlib.util.find_spec("psycopg") is None or importlib.util.find_spec("sqlalchemy") is None:
         raise NotConfigured("the demo needs everything: pip install 'rollcall[all]'")
-    from rollcall.local.stack import LocalStack  # not before it is needed: it takes its time
+    # not before they are needed: they take their time
+    from rollcall.local.errors import ServerFailed
+    from rollcall.local.stack import LocalStack
 
     try:
         with stopping_on_signals() as stopping:
@@ -77,6 +77,7 @@ def demo(
 
 def _run(stack: LocalStack, users: int, producers: int, seed: int) -> Report:
     from rollcall.demo.run import play, start_and_write
+    from rollcall.local.folders import own_temporary_folder
 
     folder = own_temporary_folder()
     try:

@@ -11,7 +11,6 @@ from rollcall.cli.options import AsJson
 from rollcall.cli.output import fail, print_json, say
 from rollcall.cli.stopping import Stopped, stopping_on_signals
 from rollcall.cli.teaching import taught
-from rollcall.local.errors import ServerFailed
 from rollcall_shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +39,9 @@ def up(
     the URLs are printed, one a line, as NAME=VALUE; with `--json` as one object. A process that ends by itself ends
     everything.
     """
-    from rollcall.local.stack import LocalStack  # not before it is needed: it takes its time
+    # not before they are needed: they take their time
+    from rollcall.local.errors import ServerFailed
+    from rollcall.local.stack import LocalStack
 
     settings = Settings.from_env()
     try:
