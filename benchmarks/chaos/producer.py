@@ -112,6 +112,8 @@ class _Application:
                     play(self._rollcall.outbox(self._connection), job)
                 if roll_back:
                     raise psycopg.Rollback
+        except psycopg.Rollback:
+            self.close()  # the connection was lost before it could be said: that rolls back as well
         except BROKEN:
             self.close()
             raise
