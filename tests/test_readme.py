@@ -29,7 +29,7 @@ WORDS = (
 MOST_LINES = 400
 MOST_BYTES = 15_000
 """Of a picture that is drawn by hand."""
-_ANOTHER_CHOICE = {"ROLLCALL_TRANSPORT": "stock"}
+_ANOTHER_CHOICE = {"ROLLCALL_TRANSPORT": "stock", "ROLLCALL_LOG_FORMAT": "json"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 _PLACE = re.compile(r"\]\(([^):]*)#([^)]+)\)")

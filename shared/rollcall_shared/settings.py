@@ -20,6 +20,9 @@ STOCK: Final = "stock"
 MOST: Final = 1e8
 """No setting is larger: as days they still make a time that Python can hold."""
 
+TEXT: Final = "text"
+JSON: Final = "json"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
@@ -47,6 +50,8 @@ class Settings:
     """How many jobs a worker applies in one transaction at most; with 1 each is applied by itself."""
     health_file: str | None = None
     """Where a worker, upkeep or a relay says each second that it is well; `python -m rollcall_worker.health` asks."""
+    log_format: str = TEXT
+    """How a worker, upkeep or a relay logs; with `JSON` each record is a line of it."""
     metrics_port: int = 0
     """Where a worker, upkeep or a relay serves metrics for Prometheus; 0: nowhere."""
     metrics_address: str = "127.0.0.1"
@@ -95,6 +100,7 @@ class Settings:
             resend=timedelta(seconds=_number(env, "ROLLCALL_RESEND_SECONDS", default.resend.total_seconds())),
             batch=int(_number(env, "ROLLCALL_BATCH", default.batch)),
             health_file=env.get("ROLLCALL_HEALTH_FILE") or None,
+            log_format=_one_of(env, "ROLLCALL_LOG_FORMAT", (TEXT, JSON)),
             metrics_port=int(_number(env, "ROLLCALL_METRICS_PORT", default.metrics_port)),
             metrics_address=env.get("ROLLCALL_METRICS_ADDRESS") or default.metrics_address,
             transport=_one_of(env, "ROLLCALL_TRANSPORT", (OURS, STOCK)),

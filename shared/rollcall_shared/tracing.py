@@ -31,11 +31,8 @@ _tracer: Tracer | None = None
 def tracer() -> Tracer | None:
     """What makes spans; None where nothing would come of them."""
     global _tracer
-    if _tracer is None and "opentelemetry.trace" in sys.modules:
-        from opentelemetry import trace as api
-
-        if not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
-            _tracer = api.get_tracer("rollcall")
+    if _tracer is None and (api := _api()) and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
+        _tracer = api.get_tracer("rollcall")
     return _tracer
 
 
@@ -81,14 +78,17 @@ def is_sampled(parent: str) -> bool:
         return False
 
 
-def caller() -> SpanContext | None:
-    """Where the caller is, to be linked to; None if nobody records that."""
-    if "opentelemetry.trace" not in sys.modules:
+def current() -> SpanContext | None:
+    """The span that is active here."""
+    if (api := _api()) is None:
         return None
-    from opentelemetry.trace import get_current_span
+    found: SpanContext = api.get_current_span().get_span_context()
+    return found if found.is_valid else None
 
-    found = get_current_span().get_span_context()
-    return found if found.is_valid and found.trace_flags.sampled else None
+
+def caller() -> SpanContext | None:
+    """The span that is active here, to be linked to; None if nobody records it."""
+    return found if (found := current()) and found.trace_flags.sampled else None
 
 
 def mark_failed(span: Span, error: BaseException | str, said: str | None = None) -> None:
@@ -101,6 +101,12 @@ def mark_failed(span: Span, error: BaseException | str, said: str | None = None)
     kind = error if isinstance(error, str) else type(error).__name__
     span.set_attribute("error.type", kind)
     span.set_status(StatusCode.ERROR, said or kind)
+
+
+def _api() -> Any:
+    """OpenTelemetry's API, if somebody has imported it: to the end, and not just begun to in another thread."""
+    api = sys.modules.get("opentelemetry.trace")
+    return api if hasattr(api, "get_tracer_provider") else None
 
 
 def _propagator() -> TraceContextTextMapPropagator:

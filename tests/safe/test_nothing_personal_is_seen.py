@@ -8,21 +8,28 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 import pytest
 from celery import Celery
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from tests.acceptance.conftest import Workers, until
+from tests.tracing.exporting import Lines
 
 from rollcall import Rollcall, RollcallError
 from rollcall.local import processes
 from rollcall.local.ports import LOOPBACK, free_port
 from rollcall.outbox import create_table
+from rollcall_shared import tracing
 from rollcall_shared.routing import LIVE, TASKS
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 MARK: Final = "Marked-4711"
 PEOPLE: Final = [f"{MARK}-{number}@example.com" for number in range(4)]
 VALUES: Final[dict[str, Any]] = {
@@ -55,7 +62,12 @@ class Seen:
 def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """Do everything once, and gather what people could see of it."""
     folder, database_url, broker_url = tmp_path_factory.mktemp("seen"), new_database(), f"{servers.broker_url[:-1]}0"
-    environment = {**os.environ, "ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_BROKER_URL": broker_url}
+    environment = {
+        **os.environ,
+        "ROLLCALL_DATABASE_URL": database_url,
+        "ROLLCALL_BROKER_URL": broker_url,
+        "PYTHONPATH": str(ROOT),
+    }
     port = free_port()
     seen, workers = Seen(), Workers(database_url, broker_url, folder)
     others: dict[str, subprocess.Popen[bytes]] = {}
@@ -68,12 +80,22 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
         flower = ["-m", "celery", "flower", f"--address={LOOPBACK}", f"--port={port}", "--logging=debug"]
         start("flower", *flower, CELERY_BROKER_URL=broker_url, FLOWER_UNAUTHENTICATED_API="true")
         until(lambda: _page(port, "/healthcheck"), what="Flower")
-        workers.spawn("debug", threads=2, loglevel="DEBUG", ROLLCALL_LOCK_SECONDS="0.2")
-        workers.start_upkeep()
+        workers.spawn(
+            "debug",
+            threads=2,
+            loglevel="DEBUG",
+            app="tests.safe.watched",
+            ROLLCALL_LOCK_SECONDS="0.2",
+            PYTHONPATH=str(ROOT),
+            WATCHED_LOG=str(folder / "debug-json.log"),
+            TRACED_SPANS=str(folder / "worker-spans.log"),
+        )
+        workers.start_upkeep(ROLLCALL_LOG_FORMAT="json")
         with psycopg.connect(database_url) as connection:
             create_table(connection.execute)
-        start("relay", "-m", "rollcall.outbox.relay")
-        with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
+        relay = "import sys, tests.tracing.exporting; from rollcall.outbox.relay import main; sys.exit(main())"
+        start("relay", "-c", relay, ROLLCALL_LOG_FORMAT="json", TRACED_SPANS=str(folder / "relay-spans.log"))
+        with traced(folder / "application-spans.log"), Rollcall(database_url=database_url, broker_url=broker_url) as rc:
             seen.texts["errors"] = "\n".join(_do_everything(rc, database_url, broker_url))
             until(lambda: len(rc.jobs.dead().items) >= 5, what="five dead letters")
             letter = rc.jobs.dead().items[0]
@@ -97,6 +119,16 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
     return seen
 
 
+@contextmanager
+def traced(path: Path) -> Iterator[None]:
+    """This process' spans are written down."""
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(Lines(path)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+        yield
+
+
 def test_everything_was_done_and_seen(seen: Seen) -> None:
     assert "rollcall.identify" in seen.texts["Flower /api/tasks?limit=1000"]
     assert "rollcall.trigger" in seen.texts["debug.log"]
@@ -105,6 +137,17 @@ def test_everything_was_done_and_seen(seen: Seen) -> None:
     assert "malformed" in seen.texts["rollcall jobs dead"]
     assert {"debug.log", "upkeep.log", "relay.log", "flower.log"} <= seen.texts.keys()
     assert seen.texts["errors"].count("\n") >= 8
+    assert '"event": "relay: started"' in seen.texts["relay.log"]
+    assert '"level": "debug"' in seen.texts["debug-json.log"]
+    assert '"job_id": "job-1"' in seen.texts["debug-json.log"]
+    for place, name in (
+        ("application", "send rollcall.trigger"),
+        ("application", "create rollcall.identify"),
+        ("relay", "send rollcall.identify"),
+        ("worker", "rollcall.merge"),
+        ("worker", "rollcall.batch"),
+    ):
+        assert f'"name": "{name}"' in seen.texts[f"{place}-spans.log"]
 
 
 def test_no_marked_value_is_seen_anywhere(seen: Seen) -> None:

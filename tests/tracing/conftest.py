@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Tracer
+from tests.acceptance.conftest import Workers
 
 from rollcall import Rollcall
 from rollcall_shared import tracing
@@ -71,6 +72,13 @@ class Written:
 @pytest.fixture
 def written(tmp_path: Path) -> Written:
     return Written(tmp_path / "spans")
+
+
+@pytest.fixture
+def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(database_url, broker_url, tmp_path)
+    yield workers
+    workers.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,6 @@ from rollcall import Rollcall
 from rollcall_shared.codec import decode
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(database_url, broker_url, tmp_path)
-    yield workers
-    workers.stop()
 
 
 def start(workers: Workers, written: Written, pool: str = "threads", **settings: str) -> None:

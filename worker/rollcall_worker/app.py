@@ -10,7 +10,7 @@ import sys
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import celeryd_init, worker_init
+from celery.signals import after_setup_logger, after_setup_task_logger, celeryd_init, worker_init
 from kombu.entity import Exchange, Queue
 
 from rollcall_shared.brokers import for_kombu
@@ -23,6 +23,7 @@ from rollcall_shared.summaries import summary
 from rollcall_worker.collecting import collect_rarely
 from rollcall_worker.consuming import CONSUMER
 from rollcall_worker.health.steps import add_health
+from rollcall_worker.logs import log_as_set, need_formatter, print_no_banner
 from rollcall_worker.retrying import LONGEST_PAUSE_SECONDS
 from rollcall_worker.stopping import stop_soon
 from rollcall_worker.transport import Connection
@@ -123,12 +124,13 @@ app: Final = make_app(Settings.from_env())
 
 def need_settings(**_: Any) -> None:
     """Refuse to start a worker that lacks a URL: Celery would look for another broker, and fail each job for want of a
-    database. Serve metrics, if they are wanted.
+    database; or that lacks what its log is to be made by. Serve metrics, if they are wanted.
     """
     try:
         settings = Settings.from_env()
         settings.need_broker_url()
         settings.need_database_url()
+        need_formatter(settings)
         if serve_metrics(settings):
             from rollcall_worker.counting import counting
 
@@ -145,4 +147,7 @@ def hide_arguments(**_: Any) -> None:
 celeryd_init.connect(need_settings)
 worker_init.connect(stop_soon)
 celeryd_init.connect(hide_arguments)
+celeryd_init.connect(print_no_banner)
+after_setup_logger.connect(log_as_set)
+after_setup_task_logger.connect(log_as_set)
 celeryd_init.connect(collect_rarely)

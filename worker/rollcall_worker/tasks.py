@@ -155,7 +155,13 @@ def _users_named(arrival: Arrival) -> int:
 
 def _said(outcome: Outcome) -> str | DeadLetter:
     if outcome.state is State.DEAD:
-        logger.warning("%s %s: dead (%s)", outcome.kind or "job", outcome.job_id, outcome.code)
+        named = {
+            "job_id": outcome.job_id,
+            "kind": outcome.kind or None,
+            "outcome": outcome.state.value,
+            "code": outcome.code,
+        }
+        logger.warning("%s %s: dead (%s)", outcome.kind or "job", outcome.job_id, outcome.code, extra=named)
         return DeadLetter(outcome.code)
     return str(outcome.state)
 

@@ -122,6 +122,7 @@ def following(task: Any, sent: Sequence[Sent | None]) -> Iterator[Following]:
         yield _Followed(tracer, theirs, iter(callers))
         return
     with _span(tracer, task.name, kind=SpanKind.CONSUMER, links=list(map(Link, spans)), attributes=said) as own:
+        task.request.rollcall_span = own.get_span_context()  # for what is logged of the task when it has ended
         yield _Followed(tracer, own, iter(callers))
 
 
@@ -138,7 +139,8 @@ def following_one(task: Any) -> Iterator[None]:
         return
     trace = tracing.trace_in(task.request.headers or {})
     context = tracing.context_of(trace) if trace else None
-    with _span(tracer, task.name, kind=SpanKind.CONSUMER, context=context):
+    with _span(tracer, task.name, kind=SpanKind.CONSUMER, context=context) as span:
+        task.request.rollcall_span = span.get_span_context()
         yield
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from rollcall_shared.errors import RollcallError
 from rollcall_shared.health.beating import Beating
+from rollcall_shared.logs import begin_logging
 from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import Settings
 from rollcall_worker.retrying import pause
@@ -124,12 +125,12 @@ def _counting(settings: Settings) -> Counting | None:
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
         settings = Settings.from_env()
+        begin_logging(settings)
         counting = _counting(settings)
         store = (
             PostgresStore.from_settings(settings, counting.hindered)

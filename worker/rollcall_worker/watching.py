@@ -49,11 +49,13 @@ class Watching:
         if self._counting:
             self._counting.failed(name)
         if isinstance(error, Unavailable):
-            logger.warning("upkeep: %s: %s; trying again", name, error)
+            logger.warning("upkeep: %s: %s; trying again", name, error, extra={"duty": name})
             return
         # where, but not what it says: that may quote personal data
         where = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("upkeep: %s failed (%s); trying again\n%s", name, type(error).__name__, where)
+        logger.error(
+            "upkeep: %s failed (%s); trying again\n%s", name, type(error).__name__, where, extra={"duty": name}
+        )
 
     def state(self) -> State | None:
         """How upkeep is; None: it hangs."""

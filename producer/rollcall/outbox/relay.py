@@ -26,6 +26,7 @@ from rollcall.sending.direct import DirectSender
 from rollcall_shared.errors import NotConfigured, RollcallError, Unavailable
 from rollcall_shared.health.beating import Beating
 from rollcall_shared.health.file import State
+from rollcall_shared.logs import begin_logging
 from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import Settings
 
@@ -111,7 +112,7 @@ class Relay:
         self._count("decided", len(keys) - len(undecided))
         self._count("again", again)
         if again:
-            logger.info("relay: %d jobs are not decided yet, sending them again", again)
+            logger.info("relay: %d jobs are not decided yet, sending them again", again, extra={"jobs": again})
         return len(keys)
 
     def _count(self, event: str, jobs: int) -> None:
@@ -160,7 +161,7 @@ class _Half:
             self._failed(str(error))
             return False
         if self._failures:
-            logger.info("relay: %s works again", self._name)
+            logger.info("relay: %s works again", self._name, extra={"half": self._name})
             self._failures, self._said = 0, ""
         return done > 0
 
@@ -171,7 +172,7 @@ class _Half:
         if self._counting:
             self._counting.failed(self._name)
         if problem != self._said:
-            logger.warning("relay: %s: %s; trying again", self._name, problem)
+            logger.warning("relay: %s: %s; trying again", self._name, problem, extra={"half": self._name})
             self._said = problem
 
 
@@ -199,12 +200,12 @@ class Turns:
 
 def main() -> int:
     """Relay as the environment says until SIGTERM or Ctrl-C; the batch in hand is finished."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
         settings = Settings.from_env()
+        begin_logging(settings)
         counting = _counting(settings)
         relay = Relay.from_settings(settings, counting)
     except RollcallError as error:

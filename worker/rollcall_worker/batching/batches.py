@@ -7,6 +7,7 @@ loop's next turn (there is none after a warm shutdown), and one wake-up serves a
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from celery.utils.log import get_logger
 from celery.worker import state
 from kombu.utils.uuid import uuid
 
+from rollcall_shared.routing import TASK_PREFIX
 from rollcall_worker.batching.events import GroupedEvents
 from rollcall_worker.batching.executing import Ended, Jobs, execute
 from rollcall_worker.batching.gathering import Gatherer, Waiting
@@ -97,8 +99,8 @@ class Batches:
             execute,
             (self._task.name, batch_id := uuid(), _together(jobs), self._consumer.hostname),
             accept_callback=lambda pid, when: self._tell(partial(_accepted, jobs, pid, when)),
-            callback=lambda ended: self._tell(partial(self._ended, jobs, ended)),
-            error_callback=lambda *_: self._tell(partial(self._ended, jobs, None)),
+            callback=lambda ended: self._tell(partial(self._ended, batch_id, jobs, ended)),
+            error_callback=lambda *_: self._tell(partial(self._ended, batch_id, jobs, None)),
             soft_timeout=self._task.soft_time_limit,
             timeout=self._task.time_limit,
             correlation_id=batch_id,
@@ -108,10 +110,10 @@ class Batches:
         else:
             apply()
 
-    def _ended(self, jobs: list[Waiting], ended: object) -> None:
+    def _ended(self, batch_id: str, jobs: list[Waiting], ended: object) -> None:
         self._line.ended()
         if not isinstance(ended, Ended):
-            self._failed(jobs)
+            self._failed(batch_id, jobs)
             return
         decided, held = jobs[: len(ended.said)], jobs[len(ended.said) :]
         for job, said in zip(decided, ended.said, strict=True):
@@ -119,7 +121,7 @@ class Batches:
         if decided:
             self._line.decided(decided)
         if held and ended.unavailable is not None:
-            self._hold(held, ended.unavailable, too_long=ended.too_long)
+            self._hold(batch_id, held, ended.unavailable, too_long=ended.too_long)
         elif held:
             for job in held:
                 _waits_again(job.request)
@@ -136,11 +138,15 @@ class Batches:
                 request.send_event("task-failed", exception=repr(said), traceback=None, runtime=runtime)
             else:
                 request.send_event("task-succeeded", result=repr(said), runtime=runtime)
-        logger.debug("%s[%s]: %s", request.name, request.id, said)
+        if logger.isEnabledFor(logging.DEBUG):
+            kind = request.name.removeprefix(TASK_PREFIX)
+            named = {"job_id": request.id, "kind": kind, "outcome": str(said)}
+            logger.debug("%s[%s]: %s", request.name, request.id, said, extra=named)
 
-    def _hold(self, jobs: Sequence[Waiting], reason: str, *, too_long: bool) -> None:
+    def _hold(self, batch_id: str, jobs: Sequence[Waiting], reason: str, *, too_long: bool) -> None:
         seconds = self._line.unavailable(jobs, too_long=too_long)
-        logger.warning("%d jobs: %s; trying again in %.1f s", len(jobs), reason, seconds)
+        named = {"batch_id": batch_id, "jobs": len(jobs)}
+        logger.warning("%d jobs: %s; trying again in %.1f s", len(jobs), reason, seconds, extra=named)
         for job in jobs:
             _waits_again(job.request)
             job.put_off += 1
@@ -160,13 +166,14 @@ class Batches:
             if keep := getattr(channel, "keep", None):  # the stock transport renews nothing
                 keep(its_tags)
 
-    def _failed(self, jobs: list[Waiting]) -> None:
+    def _failed(self, batch_id: str, jobs: list[Waiting]) -> None:
         """Each by Celery's ordinary way: its limits, its retries, its states. If the pool lost a process, the job that
         it died of dies alone.
         """
         if self._consumer.restart_count != self._generation or not self._is_running:
             return  # they are not acknowledged: the broker has them for others
-        logger.warning("a batch of %d jobs failed; each is tried by itself", len(jobs))
+        named = {"batch_id": batch_id, "jobs": len(jobs)}
+        logger.warning("a batch of %d jobs failed; each is tried by itself", len(jobs), extra=named)
         for job in jobs:
             _waits_again(job.request)
         self._line.failed([job for job in jobs if not job.request.acknowledged])

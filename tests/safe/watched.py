@@ -1,0 +1,27 @@
+"""A worker whose log is written as text and as JSON alike, and whose spans are written down: `celery -A
+tests.safe.watched`. Where to says WATCHED_LOG.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from celery import signals
+from tests.tracing.exporting import app
+
+from rollcall_shared.logs import json_formatter
+from rollcall_worker.logs import in_hand
+
+__all__ = ["app"]
+
+
+def log_twice(logger: logging.Logger, **_: Any) -> None:
+    handler = logging.FileHandler(os.environ["WATCHED_LOG"])
+    handler.setFormatter(json_formatter(in_hand))
+    logger.addHandler(handler)
+
+
+signals.after_setup_logger.connect(log_twice)
+signals.after_setup_task_logger.connect(log_twice)

@@ -1,0 +1,173 @@
+"""Logs as lines of JSON: of workers, Celery's own lines among them, of upkeep and of the relay; with job and trace."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import Workers, until
+from tests.tracing.conftest import Recorded, Written
+
+from rollcall import Rollcall
+from rollcall_shared.errors import NotConfigured
+from rollcall_shared.logs import begin_logging, json_formatter
+from rollcall_shared.settings import Settings
+from rollcall_worker.app import need_settings
+from rollcall_worker.logs import log_as_set
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def lines(workers: Workers, name: str = "worker") -> list[dict[str, Any]]:
+    """All lines that are whole; each must be JSON."""
+    return [json.loads(line) for line in workers.log(name).splitlines(keepends=True) if line.endswith("\n")]
+
+
+def saying(workers: Workers, words: str, name: str = "worker") -> dict[str, Any]:
+    """The first line that says this, once there is one."""
+
+    def found() -> list[dict[str, Any]]:
+        return [line for line in lines(workers, name) if words in line["event"]]
+
+    until(found, within=60, what=f"a line about {words}")
+    return found()[0]
+
+
+@pytest.fixture
+def in_json(workers: Workers, written: Written) -> dict[str, str]:
+    return {
+        "TRACED_SPANS": str(written.path),
+        "PYTHONPATH": str(ROOT),
+        "ROLLCALL_LOG_FORMAT": "json",
+        "ROLLCALL_LOCK_SECONDS": "0.2",
+        "PYTHONWARNINGS": "ignore",  # of Celery to root, before there is a log
+    }
+
+
+def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
+    recorded: Recorded, written: Written, workers: Workers, rc: Rollcall, database_url: str, in_json: dict[str, str]
+) -> None:
+    workers.spawn(threads=1, app="tests.tracing.exporting", loglevel="DEBUG", **in_json)
+    rc.users.identify("ann", {"plan": "pro"}, job_id="good").wait(60)
+    rc.users.identify("ann", {"plan": "free"}, job_id="good").wait(20)
+    with psycopg.connect(database_url) as locker:
+        locker.execute("LOCK TABLE rollcall.users")
+        rc.users.identify("bo", {}, job_id="late")
+        held = saying(workers, "trying again")
+
+    assert saying(workers, "ready")["logger"] == "celery.apps.worker"
+    dead = saying(workers, "dead (id_reused)")
+    assert (dead["level"], dead["logger"]) == ("warning", "rollcall_worker.tasks")
+    assert {name: dead[name] for name in ("job_id", "kind", "outcome", "code")} == {
+        "job_id": "good",
+        "kind": "identify",
+        "outcome": "dead",
+        "code": "id_reused",
+    }
+    until(lambda: len(written.of_job("good")) == 2, what="spans")
+    context = written.of_job("good")[1]["context"]
+    assert (f"0x{dead['trace_id']}", f"0x{dead['span_id']}") == (context["trace_id"], context["span_id"])
+    batch = saying(workers, "Task rollcall.batch[")
+    assert batch["jobs"] == 1
+    spans = {span["attributes"]["rollcall.batch_id"]: span["context"] for span in written.named("rollcall.batch")}
+    assert f"0x{batch['trace_id']}" == spans[batch["batch_id"]]["trace_id"]
+    assert batch["batch_id"] in batch["event"]
+    assert (held["jobs"], held["batch_id"] in spans) == (1, True)
+    decided = saying(workers, "[good]: applied")
+    assert (decided["job_id"], decided["kind"], decided["outcome"]) == ("good", "identify", "applied")
+
+
+def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
+    recorded: Recorded, workers: Workers, rc: Rollcall, in_json: dict[str, str]
+) -> None:
+    workers.spawn(threads=1, app="tests.tracing.exporting", ROLLCALL_BATCH="1", **in_json)
+    rc.users.identify("cy", {}, job_id="single").wait(60)
+
+    received, succeeded = saying(workers, "single] received"), saying(workers, "single] succeeded")
+
+    for line in (received, succeeded):
+        assert (line["job_id"], line["kind"]) == ("single", "identify")
+    (sent,) = recorded.named("send rollcall.identify")
+    assert sent.context is not None
+    assert succeeded["trace_id"] == f"{sent.context.trace_id:032x}"
+
+
+def test_upkeep_and_the_relay_write_json_too(workers: Workers, backend_url: str, in_json: dict[str, str]) -> None:
+    workers.start_upkeep(**in_json)
+    workers._spawn("relay", "-m", "rollcall.outbox.relay", ROLLCALL_OUTBOX_URL=backend_url, **in_json)
+
+    assert saying(workers, "upkeep: started", "upkeep")["level"] == "info"
+    assert saying(workers, "relay: started", "relay")["logger"]
+
+
+def record(message: str, **extra: Any) -> logging.LogRecord:
+    made = logging.LogRecord("somebody", logging.ERROR, __file__, 1, message, (), None)
+    made.__dict__.update(extra)
+    return made
+
+
+def test_a_line_begins_with_when_how_grave_and_by_whom() -> None:
+    line = json_formatter().format(record("it is done"))
+
+    assert list(json.loads(line)) == ["timestamp", "level", "logger", "event"]
+    assert json.loads(line)["timestamp"].endswith("+00:00")
+
+
+def test_of_what_a_record_carries_only_what_is_known_is_shown() -> None:
+    line = json.loads(json_formatter().format(record("done", job_id="j1", jobs=0, data={"args": "ann"}, email="ann")))
+
+    assert (line["job_id"], line["jobs"]) == ("j1", 0)
+    assert "ann" not in str(line)
+
+
+def test_a_traceback_is_part_of_the_line() -> None:
+    failed = record("failed")
+    try:
+        raise ValueError("of no use")
+    except ValueError:
+        failed.exc_info = sys.exc_info()
+
+    line = json_formatter().format(failed)
+
+    assert "\n" not in line
+    assert "ValueError: of no use" in json.loads(line)["exception"]
+
+
+def test_the_active_span_is_named(recorded: Recorded) -> None:
+    with recorded.tracer.start_as_current_span("duty") as span:
+        line = json.loads(json_formatter().format(record("done")))
+
+    assert line["trace_id"] == f"{span.get_span_context().trace_id:032x}"
+    assert line["span_id"] == f"{span.get_span_context().span_id:016x}"
+
+
+def test_text_is_the_default_and_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROLLCALL_LOG_FORMAT", raising=False)
+    logger = logging.getLogger("rollcall.tests.text")
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter := logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+
+    log_as_set(logger=logger)
+
+    logger.removeHandler(handler)
+    assert handler.formatter is formatter
+
+
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, broker_url: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "structlog.stdlib", None)
+    monkeypatch.setitem(sys.modules, "structlog.processors", None)
+
+    with pytest.raises(NotConfigured, match=r"rollcall\[logs\]"):
+        begin_logging(Settings(log_format="json"))
+    for name, value in (("DATABASE_URL", database_url), ("BROKER_URL", broker_url), ("LOG_FORMAT", "json")):
+        monkeypatch.setenv(f"ROLLCALL_{name}", value)
+    with pytest.raises(SystemExit, match=r"rollcall\[logs\]"):
+        need_settings()
