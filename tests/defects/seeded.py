@@ -18,6 +18,9 @@ MESSAGES: Final = ("tests/producer/test_celery_messages.py",)
 GATHERING: Final = ("tests/batching/test_gathering.py",)
 STRATEGY: Final = ("tests/batching/test_strategy.py",)
 EXECUTING: Final = ("tests/batching/test_executing.py",)
+FOLLOWING: Final = ("tests/tracing/test_following.py",)
+TRACED_OUTBOX: Final = ("tests/tracing/test_outbox.py",)
+LOGS: Final = ("tests/tracing/test_logs.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,5 +271,47 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         " or batch.size >= _BATCH_BYTES",
         "",
         ("tests/producer/test_buffering.py",),
+    ),
+    Defect(
+        "a job's span begins a trace of its own",
+        "worker/rollcall_worker/tracing.py",
+        "context=caller.context,",
+        "context=None,",
+        FOLLOWING,
+    ),
+    Defect(
+        "a job's span begins when it is decided",
+        "worker/rollcall_worker/tracing.py",
+        "start_time=caller.received,",
+        "start_time=None,",
+        FOLLOWING,
+    ),
+    Defect(
+        "a span quotes what an exception says",
+        f"{SHARED}/tracing.py",
+        "span.set_status(StatusCode.ERROR, said or kind)",
+        "span.set_status(StatusCode.ERROR, said or str(error))",
+        FOLLOWING,
+    ),
+    Defect(
+        "a traced job is written into a table without the column",
+        "producer/rollcall/outbox/transactions.py",
+        "self._keeps_traces = self._transaction.finds(_KEEPS_TRACES)",
+        "self._keeps_traces = True",
+        TRACED_OUTBOX,
+    ),
+    Defect(
+        "the relay forgets the trace that a job was written in",
+        "producer/rollcall/outbox/rows.py",
+        "body=body, trace=trace)",
+        "body=body, trace=None)",
+        TRACED_OUTBOX,
+    ),
+    Defect(
+        "lines of JSON show whatever a record carries",
+        f"{SHARED}/logs.py",
+        "for name in FIELDS if (value := getattr(record, name, None)) is not None}",
+        "for name in vars(record) if (value := getattr(record, name, None)) is not None}",
+        LOGS,
     ),
 )
