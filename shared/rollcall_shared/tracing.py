@@ -30,10 +30,14 @@ _tracer: Tracer | None = None
 
 def tracer() -> Tracer | None:
     """What makes spans; None where nothing would come of them."""
-    global _tracer
-    if _tracer is None and (api := _api()) and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
-        _tracer = api.get_tracer("rollcall")
-    return _tracer
+    if _tracer is not None:
+        return _tracer
+    api = sys.modules.get("opentelemetry.trace")
+    # Its own variable, where it has one: asked by its function it also looks into the environment, which would be most
+    # of what sending costs more where nobody traces.
+    if api is None or getattr(api, "_TRACER_PROVIDER", api) is None:
+        return None
+    return _found(api)
 
 
 def trace_of(span: Span) -> str | None:
@@ -80,9 +84,11 @@ def is_sampled(parent: str) -> bool:
 
 def current() -> SpanContext | None:
     """The span that is active here."""
-    if (api := _api()) is None:
+    if tracer() is None:
         return None
-    found: SpanContext = api.get_current_span().get_span_context()
+    from opentelemetry.trace import get_current_span
+
+    found = get_current_span().get_span_context()
     return found if found.is_valid else None
 
 
@@ -103,10 +109,12 @@ def mark_failed(span: Span, error: BaseException | str, said: str | None = None)
     span.set_status(StatusCode.ERROR, said or kind)
 
 
-def _api() -> Any:
-    """OpenTelemetry's API, if somebody has imported it: to the end, and not just begun to in another thread."""
-    api = sys.modules.get("opentelemetry.trace")
-    return api if hasattr(api, "get_tracer_provider") else None
+def _found(api: Any) -> Tracer | None:
+    """Our tracer, once there is an SDK; not while another thread is still importing it."""
+    global _tracer
+    if hasattr(api, "get_tracer_provider") and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
+        _tracer = api.get_tracer("rollcall")
+    return _tracer
 
 
 def _propagator() -> TraceContextTextMapPropagator:
