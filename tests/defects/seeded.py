@@ -12,6 +12,7 @@ from typing import Final
 FOLD: Final = "worker/rollcall_worker/fold"
 SHARED: Final = "shared/rollcall_shared"
 BATCHING: Final = "worker/rollcall_worker/batching"
+TRANSPORT: Final = "worker/rollcall_worker/transport"
 SENDING: Final = "producer/rollcall/sending"
 RULES: Final = "tests/rules"
 MESSAGES: Final = ("tests/producer/test_celery_messages.py",)
@@ -21,6 +22,10 @@ EXECUTING: Final = ("tests/batching/test_executing.py",)
 FOLLOWING: Final = ("tests/tracing/test_following.py",)
 TRACED_OUTBOX: Final = ("tests/tracing/test_outbox.py",)
 LOGS: Final = ("tests/tracing/test_logs.py",)
+CLAIMING: Final = ("tests/transport/test_claiming.py",)
+GIVING_BACK: Final = ("tests/transport/test_giving_back.py",)
+LETTERS: Final = ("tests/transport/test_dead_letters.py",)
+LEASES: Final = ("tests/transport/test_leases.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +234,90 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "            return Ended(said, str(error),",
         "            return Ended([], str(error),",
         EXECUTING,
+    ),
+    Defect(
+        "transport: a second message under one tag takes the place of the first",
+        f"{TRANSPORT}/scripts/claim.lua",
+        "  while redis.call('HSETNX', unacked, own, entry_of(raw, names[queue])) == 0 do",
+        "  redis.call('HSET', unacked, own, entry_of(raw, names[queue]))\n  while false do",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: a claim takes as many as it may, however large they are",
+        f"{TRANSPORT}/scripts/claim.lua",
+        " or bytes >= settings.claim_bytes",
+        "",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: what a worker holds is counted, and not weighed",
+        f"{TRANSPORT}/channel.py",
+        " or self._holding.bytes >= self.hold_bytes",
+        "",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: the first of the queues always comes first",
+        f"{TRANSPORT}/channel.py",
+        "self._turn = (self._turn + 1) % len(queues)",
+        "self._turn = 0",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: acknowledgements that met a broken connection are forgotten",
+        f"{TRANSPORT}/acks.py",
+        "        self._tags.extendleft(reversed(tags))",
+        "        pass",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: leases are not renewed",
+        f"{TRANSPORT}/leases.py",
+        "for tag, since in self._since.items() if since >= oldest]",
+        "for tag, since in self._since.items() if since < oldest]",
+        LEASES,
+    ),
+    Defect(
+        "transport: what goes back, goes in the opposite order",
+        f"{TRANSPORT}/unacked.py",
+        "*reversed(tags)",
+        "*tags",
+        GIVING_BACK,
+    ),
+    Defect(
+        "transport: what is claimed just when its queue is cancelled is forgotten",
+        f"{TRANSPORT}/channel.py",
+        "                self._give_back_undelivered(queue)\n                continue",
+        "                self._claims.popleft()\n                continue",
+        GIVING_BACK,
+    ),
+    Defect(
+        "transport: all of a lost worker's messages are put back in one step, however large",
+        f"{TRANSPORT}/scripts/restore.lua",
+        "    if restored > 0 and bytes >= settings.claim_bytes then return restored end\n",
+        "",
+        GIVING_BACK,
+    ),
+    Defect(
+        "transport: what is refused for others to try is not counted",
+        f"{TRANSPORT}/scripts/requeue.lua",
+        "counted = true, ",
+        "",
+        LETTERS,
+    ),
+    Defect(
+        "transport: a worker that stops counts against its messages",
+        f"{TRANSPORT}/scripts/give_back.lua",
+        "{marked = ",
+        "{counted = true, marked = ",
+        LETTERS,
+    ),
+    Defect(
+        "transport: a message that may end its worker is given company",
+        f"{TRANSPORT}/scripts/claim.lua",
+        "    if not alone or #taken > 1 then return false end\n",
+        "",
+        LETTERS,
     ),
     Defect(
         "a job sent twice is one message to acknowledge",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 import redis
 from tests.transport.consumers import Consumer, job_of
 from tests.transport.harness import envelope
@@ -48,6 +50,26 @@ def test_what_was_claimed_and_not_delivered_goes_back_as_soon_as_the_queue_is_ca
 
     assert waiting(client) == [0, 1, 2, 3, 4, 5]
     assert consumer.messages == []
+
+
+def test_what_is_claimed_just_when_the_queue_is_cancelled_goes_back_too(
+    client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery cancels from the handler of a signal, so in the middle of whatever is going on."""
+    client.lpush("first", *(envelope(number) for number in range(6)))
+    consumer = consume(prefetch=4)
+    claim = consumer.channel._holding.claim
+
+    def claim_and_be_told_to_stop(*args: Any, **kwargs: Any) -> Any:
+        claimed = claim(*args, **kwargs)
+        consumer.cancel()
+        return claimed
+
+    monkeypatch.setattr(consumer.channel._holding, "claim", claim_and_be_told_to_stop)
+    consumer.channel.work()
+
+    assert waiting(client) == [0, 1, 2, 3, 4, 5]
+    assert (consumer.messages, client.hlen("unacked")) == ([], 0)
 
 
 def test_what_nobody_has_seen_goes_back_byte_for_byte(client: redis.Redis, consume: Consume) -> None:

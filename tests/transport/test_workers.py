@@ -32,6 +32,32 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_gives_the_rest_back_in
     assert waiting == [number for number in range(60) if number not in done]
 
 
+@pytest.mark.parametrize(
+    ("pool", "soft_seconds", "finished"), [("prefork", 0, False), ("threads", 5, True)], ids=["cold", "soft"]
+)
+def test_a_worker_told_to_stop_at_once_gives_back_what_it_has_no_time_for(
+    field: Field, pool: str, soft_seconds: int, finished: bool
+) -> None:
+    field.send(*range(60), task="linger")
+    worker = field.start(
+        "worker", "--without-mingle", "--", f"worker.soft_shutdown_timeout={soft_seconds}", pool=pool, concurrency=2
+    )
+    until(lambda: field.redis.llen("begun") == 2, what="beginning")
+    until(lambda: field.claimed() == 20, what="claiming")
+
+    worker.send_signal(signal.SIGQUIT)
+    if finished:
+        until(lambda: "Initiating Soft Shutdown" in field.log(), what="hearing it")
+        field.redis.set("go", 1)
+    assert worker.wait(20) == 0
+
+    done = field.done()
+    waiting = [job_of(item) for item in reversed(field.redis.lrange("first", 0, -1))]
+    assert field.claimed() == 0
+    assert len(done) >= 2 if finished else not done
+    assert waiting == [number for number in range(60) if number not in done]
+
+
 def test_celery_s_tools_reach_a_worker(field: Field) -> None:
     """Inspect, revoke, cancel and add queues, mingle; and it takes what the stock producer sends."""
     field.start("first", "--loglevel", "INFO")  # with mingling

@@ -146,8 +146,11 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
                     self._holding.send_acks(self._line)
         delivered, end = False, monotonic() + DELIVER_SECONDS
         while self._claims and self.qos.can_consume() and monotonic() < end:
-            claim = self._claims.popleft()
-            self._deliver(claim, self._receivers[claim.queue])
+            receiver = self._receivers.get(queue := self._claims[0].queue)
+            if receiver is None:  # cancelled while we claimed: Celery does that from the handler of a signal
+                self._give_back_undelivered(queue)
+                continue
+            self._deliver(self._claims.popleft(), receiver)
             delivered = True
         return delivered
 
