@@ -77,6 +77,29 @@ def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
     assert MARKED not in workers.log(pool)
 
 
+@pytest.mark.slow
+def test_messages_of_100_mb_are_buried_and_hold_up_nobody(database_url: str, broker_url: str, tmp_path: Path) -> None:
+    large = encode(identify("large", at=1)).replace('"large"', f'"{"x" * 100_000_000}"')
+    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+        broker.flushdb()
+        connection.execute("DELETE FROM rollcall.dead_letters")
+        for number, item in enumerate((good(large, 5_000_000), b"\xff" * 100_000_000)):
+            broker.lpush(LIVE, item)
+            broker.lpush(LIVE, good(encode(identify(f"beside-large-{number}", at=1)), 6_000_000 + number))
+        workers = Workers(database_url, broker_url, tmp_path)
+        try:
+            worker = workers.spawn(threads=2)  # not `start`: while it claims a large one, Redis answers nobody
+            applied = "SELECT count(*) FROM rollcall.users WHERE starts_with(id, 'beside-large-')"
+            until(lambda: connection.execute(applied).fetchone() == (2,), what="the good jobs")
+            until(lambda: _waiting(broker) == 0, what="an empty queue")
+            assert worker.poll() is None
+        finally:
+            workers.stop()
+        letters = connection.execute("SELECT code, reason, length(body) FROM rollcall.dead_letters").fetchall()
+    assert [code for code, _, _ in letters] == ["malformed", "malformed"]
+    assert all("only its first" in reason and size < 5_000_000 for _, reason, size in letters)
+
+
 def test_several_hundred_bad_messages_are_sent() -> None:
     envelopes: list[Envelope] = [*foreign(), *(job(case, number) for number, case in enumerate(_sendable()[::EVERY]))]
 
