@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from random import Random
 
 import psycopg
 import pytest
@@ -11,7 +12,7 @@ from psycopg import errors
 
 import rollcall_worker
 from rollcall_shared.patience import NoAnswer
-from rollcall_worker.retrying import Fault, fault_of, told
+from rollcall_worker.retrying import Fault, fault_of, pause, told
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,15 @@ from rollcall_worker.retrying import Fault, fault_of, told
 )
 def test_whose_fault_it_is(error: Exception, fault: Fault) -> None:
     assert fault_of(error) is fault
+
+
+@pytest.mark.parametrize(("retries", "most"), [(0, 0.5), (1, 1), (2, 2), (6, 32), (7, 60), (1_000, 60)])
+def test_the_pause_doubles_up_to_a_minute_and_is_spread(retries: int, most: float) -> None:
+    pauses = {pause(retries, Random(seed)) for seed in range(100)}
+
+    assert len(pauses) == 100
+    assert most / 2 <= min(pauses) < 0.6 * most
+    assert 0.9 * most < max(pauses) <= most
 
 
 def test_a_failure_is_told_without_the_servers_own_words() -> None:
