@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks.chaos.details import Details, read_details
 from benchmarks.chaos.plan import GATHERING, Plan
 from benchmarks.chaos.sendings import read_journal
 from benchmarks.chaos.stage import Stage
@@ -58,6 +59,8 @@ class Evidence:
     world: World
     marks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Of messages that belong to somebody, the marks they bear."""
+    details: Details = field(default_factory=dict)
+    """Of messages and activities that belong to somebody, what they tell of their trigger."""
 
 
 def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
@@ -79,6 +82,7 @@ def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
         dead = connection.execute("SELECT id, code FROM rollcall.dead_letters").fetchall()
         repeated = connection.execute(_REPEATED).fetchall()
         marked = connection.execute(_MARKS).fetchall()
+        details = read_details(connection)
     with stage.connect(application=True) as application, stage.redis() as client:
         in_redis, in_outbox = waiting_in_redis(client), waiting_in_outbox(application)
     database = Database(stage.database_url)
@@ -97,6 +101,7 @@ def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
         in_outbox=in_outbox,
         repeated=frozenset(job_id for (job_id,) in repeated),
         world=world,
+        details=details,
         marks={
             id_: frozenset(name for name, is_set in zip(("seen", "read", "archived"), marks, strict=True) if is_set)
             for id_, *marks in marked

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from benchmarks.chaos.details import Details, details_after
 from benchmarks.chaos.evidence import Evidence
 
 from rollcall.demo.differing import Difference, smallest_difference
@@ -81,8 +82,8 @@ def judge(evidence: Evidence) -> Verdict:
         ),
         strays=_sorted((ledger.keys() | dead.keys()) - sent),
         difference=smallest_difference(
-            _with_marks(expected, marks_after(evidence.jobs)),
-            _with_marks(evidence.world, evidence.marks),
+            _in_full(expected, marks_after(evidence.jobs), details_after(evidence.jobs)),
+            _in_full(evidence.world, evidence.marks, evidence.details),
             evidence.jobs,
         ),
     )
@@ -100,10 +101,14 @@ def marks_after(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
     return {message: frozenset(bears) for message, bears in marks.items()}
 
 
-def _with_marks(world: World, marks: Any) -> Any:
-    """The world with each message's marks in it."""
-    messages = {id_: {**row, "marks": sorted(marks.get(id_, ()))} for id_, row in world["messages"].items()}
-    return {**world, "messages": messages}
+def _in_full(world: World, marks: Mapping[str, frozenset[str]], details: Details) -> Any:
+    """The world with each message's marks in it, and with what each row tells of its trigger."""
+    messages = {
+        id_: {**row, **details.get(id_, {}), "marks": sorted(marks.get(id_, ()))}
+        for id_, row in world["messages"].items()
+    }
+    activities = {id_: {**row, **details.get(id_, {})} for id_, row in world["activities"].items()}
+    return {**world, "messages": messages, "activities": activities}
 
 
 def _ended(jobs: Iterable[Job]) -> Iterable[str]:

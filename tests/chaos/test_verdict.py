@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
+from benchmarks.chaos.details import details_after
 from benchmarks.chaos.evidence import Decision, Evidence
 from benchmarks.chaos.verdict import judge, marks_after
 from tests.support.builders import delete, identify, mark, merge, trigger, user
 
 from rollcall.demo.oracle import oracle
 from rollcall_shared.jobs import Job
-from rollcall_shared.rowids import message_id
+from rollcall_shared.rowids import activity_id, message_id
 
 MESSAGE = message_id("hello", "ann", "in_app")
 JOBS: tuple[Job, ...] = (
@@ -35,6 +37,7 @@ def as_it_should_be(jobs: tuple[Job, ...] = JOBS) -> Evidence:
         ledger={job.id: Decision(state="applied", duplicates=job.id == "ann") for job in jobs},
         world=copy.deepcopy(oracle(jobs)),
         marks=marks_after(jobs),
+        details=details_after(jobs),
     )
 
 
@@ -169,6 +172,20 @@ def test_a_mark_that_is_missing_is_a_difference() -> None:
 
     assert verdict.difference is not None
     assert "['marks']" in verdict.difference.what
+
+
+@pytest.mark.parametrize("row", [MESSAGE, activity_id("hello", "ann")], ids=["message", "activity"])
+@pytest.mark.parametrize(
+    ("what", "value"), [("data", {"n": 2}), ("tenant", "acme"), ("occurred_at", "1970-01-01T00:00:00+00:00")]
+)
+def test_a_row_that_tells_of_another_trigger_is_a_difference(row: UUID, what: str, value: object) -> None:
+    evidence = as_it_should_be()
+    details = {**evidence.details, str(row): {**evidence.details[str(row)], what: value}}
+
+    verdict = judge(replace(evidence, details=details))
+
+    assert verdict.difference is not None
+    assert f"['{row}']['{what}']" in verdict.difference.what
 
 
 def test_of_many_differences_the_one_with_the_fewest_jobs_is_shown_with_them() -> None:

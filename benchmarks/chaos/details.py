@@ -1,0 +1,48 @@
+"""What activities and messages tell of the trigger that made them; the reference's world has only whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC
+from typing import Any, Final
+
+import psycopg
+
+from rollcall_shared.jobs import Job, Telling, Trigger
+from rollcall_shared.rowids import activity_id, message_id
+from rollcall_shared.stamps import moment
+
+_DETAILS: Final = """
+SELECT id::text, tenant, data, occurred_at FROM rollcall.owned_messages
+UNION ALL
+SELECT id::text, tenant, data, occurred_at FROM rollcall.owned_activities
+"""
+
+Details = Mapping[str, Mapping[str, Any]]
+"""By the ids of rows."""
+
+
+def read_details(connection: psycopg.Connection) -> Details:
+    """What the views show."""
+    return {
+        id_: {"tenant": tenant, "data": data, "occurred_at": at.astimezone(UTC).isoformat()}
+        for id_, tenant, data, at in connection.execute(_DETAILS)
+    }
+
+
+def details_after(jobs: Iterable[Job]) -> Details:
+    """What they should show, of all rows that may have been made."""
+    return {
+        id_: {"tenant": job.tenant, "data": job.data, "occurred_at": moment(job.occurred_at).isoformat()}
+        for job in jobs
+        if isinstance(job, Trigger)
+        for id_ in _rows_of(job)
+    }
+
+
+def _rows_of(job: Trigger) -> Iterator[str]:
+    for who in job.recipients:
+        user_id = who.id if isinstance(who, Telling) else who
+        yield str(activity_id(job.id, user_id))
+        for channel in job.channels:
+            yield str(message_id(job.id, user_id, channel))
