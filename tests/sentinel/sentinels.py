@@ -64,8 +64,16 @@ class SentinelSet:
         return int(ports.pop()) if len(ports) == 1 else 0
 
     def client(self) -> redis.Redis:
-        """A client of the primary of now."""
-        return self._asked(self.primary())
+        """A client of the primary of now; waits while the sentinels do not agree, as on a machine too busy for them."""
+        port = 0
+
+        def agreed() -> bool:
+            nonlocal port
+            port = self.primary()
+            return port != 0
+
+        until(agreed, within=_PATIENCE_SECONDS, what="the sentinels agreeing on a primary")
+        return self._asked(port)
 
     def kill_primary(self) -> int:
         """End the primary by SIGKILL; return its port."""

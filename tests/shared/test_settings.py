@@ -10,7 +10,7 @@ from rollcall_shared.settings import Settings
 
 _TEXTS = {
     *("ROLLCALL_BROKER_URL", "ROLLCALL_DATABASE_URL", "ROLLCALL_OUTBOX_URL", "ROLLCALL_HEALTH_FILE"),
-    *("ROLLCALL_METRICS_ADDRESS", "ROLLCALL_ERASURE_KEY", "ROLLCALL_TRANSPORT"),
+    *("ROLLCALL_METRICS_ADDRESS", "ROLLCALL_ERASURE_KEY", "ROLLCALL_TRANSPORT", "ROLLCALL_LOG_FORMAT"),
 }
 NUMBERS = sorted(name for name in known_variables() - _TEXTS if name.startswith("ROLLCALL_"))
 
