@@ -1,0 +1,81 @@
+"""deploy/observing.md is true: its commands and settings exist, and its tables name all that spans and logs hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from tests.support.memory import MemoryStore
+from tests.test_house import known_variables, unknown_options
+from tests.tracing.conftest import Recorded
+from tests.tracing.test_following import SENT, job, run
+
+from rollcall import Rollcall
+from rollcall_shared.logs import FIELDS
+from rollcall_worker import tasks
+from rollcall_worker.retrying import Hindrance
+from rollcall_worker.tracing import TracedStore, hindered
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = (ROOT / "deploy" / "observing.md").read_text()
+PICTURE, COMMANDS = re.findall(r"^```(?:sh)?\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)[:2]
+
+
+def named(heading: str) -> set[str]:
+    """What the first column of a table names."""
+    _, _, table = GUIDE.partition(f"| {heading} |")
+    rows = re.findall(r"^\| (`[^|]*) \|", table.partition("\n\n")[0], re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def test_its_tables_name_all_that_spans_hold_and_nothing_else(
+    recorded: Recorded,
+    client: redis.Redis,
+    rc: Rollcall,
+    backend_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with psycopg.connect(backend_url) as own:
+        rc.outbox(own).users.identify("ann")
+    rc.users.identify("ann")
+    traced = TracedStore(MemoryStore())
+    monkeypatch.setattr(tasks, "store", lambda: traced)
+    run(job(1), job(1, plan="another"), sent=SENT[:2])
+    with recorded.tracer.start_as_current_span("rollcall.apply"):
+        hindered(Hindrance.FAMILY)
+
+    spans = recorded.all()
+    held = {name for span in spans for name in span.attributes or {}}
+    of_events = {name for span in spans for event in span.events for name in event.attributes or {}}
+    assert held | of_events == named("attribute")
+    assert {span.name for span in spans} == {
+        name for name in re.findall(r"(?:create |send )?rollcall\.\w+", PICTURE) if name != "rollcall.kind"
+    }
+
+
+def test_its_table_and_its_example_name_the_fields_of_lines() -> None:
+    always = {"timestamp", "level", "logger", "event"}
+    (example,) = re.findall(r"^```json\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+
+    assert named("field") == always | set(FIELDS) | {"trace_id", "span_id", "exception"}
+    assert json.loads(example).keys() <= named("field")
+
+
+def test_its_commands_and_variables_exist() -> None:
+    (worker,) = [line for line in COMMANDS.splitlines() if line.startswith("opentelemetry-instrument")]
+    options = [word for word in shlex.split(worker) if word.startswith("--")]
+
+    assert unknown_options("worker", options) == []
+    assert set(re.findall(r"ROLLCALL_[A-Z_]+", GUIDE)) <= known_variables()
+
+
+def test_its_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", GUIDE)
+
+    assert links
+    assert [link for link in links if not (ROOT / "deploy" / link).exists()] == []
