@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections import defaultdict
@@ -15,10 +16,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
 import pytest
+import redis
 import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -148,6 +151,39 @@ def test_a_worker_counts_its_jobs_by_kind_and_outcome(stack: Stack) -> None:
     assert value(port, 'rollcall_jobs_total{kind="unknown",outcome="dead"}') == 1
     assert value(port, 'rollcall_jobs_dead_total{code="unknown_kind"}') == 1
     assert (value(port, "rollcall_batch_jobs_sum") or 0) >= 6
+    assert (value(port, "rollcall_apply_seconds_count") or 0) >= 4
+    assert (value(port, "rollcall_apply_seconds_sum") or 0) > 0
+
+
+def test_upkeep_tells_what_waits_in_queues_and_for_locks(new_database: Any, servers: Any, tmp_path: Path) -> None:
+    database_url, port = new_database(), free_port()
+    broker_url = urlsplit(servers.broker_url)._replace(path="/0").geturl()
+    workers = Workers(database_url, broker_url, tmp_path)
+    workers.start_upkeep(ROLLCALL_METRICS_PORT=str(port))
+    try:
+        with Rollcall(broker_url=broker_url) as rc, redis.Redis.from_url(broker_url) as broker:
+            broker.flushdb()
+            rc.users.identify("ann")
+            rc.users.bulk_identify([{"id": "bo"}])
+            rc.users.bulk_identify([{"id": "cy"}])
+            until(lambda: answers(port), what="serving")
+            until(lambda: value(port, 'rollcall_queue_jobs{queue="live"}') == 1, what="telling of queues")
+            assert value(port, 'rollcall_queue_jobs{queue="bulk"}') == 2
+            # messages say when they were sent in whole seconds
+            until(lambda: (value(port, 'rollcall_queue_oldest_seconds{queue="live"}') or 0) > 0, what="growing old")
+            broker.flushdb()
+        assert value(port, "rollcall_lock_waits") == 0
+        with psycopg.connect(database_url) as holder, psycopg.connect(database_url) as waiter:
+            holder.execute("LOCK TABLE rollcall.users")
+            waiting = threading.Thread(target=waiter.execute, args=["SELECT FROM rollcall.users"])
+            waiting.start()
+            until(lambda: value(port, "rollcall_lock_waits") == 1, what="a transaction waiting")
+            assert (value(port, "rollcall_lock_waits_oldest_seconds") or 0) > 0
+            holder.rollback()
+            waiting.join(10)
+        until(lambda: value(port, "rollcall_lock_waits") == 0, what="nobody waiting")
+    finally:
+        workers.stop()
 
 
 def test_no_metric_names_a_person_or_what_a_stranger_wrote(stack: Stack) -> None:
