@@ -1,10 +1,11 @@
-"""What more live workers bring on one machine, and who is busy: one, two and four processes against the same servers.
+"""What more workers bring on one machine, and whose processor time a user takes: the workers', Postgres' or Valkey's.
 
-    python -m benchmarks.growing [--workers 1,2,4] [--jobs 20000] [--rounds 2] [--json]
+    python -m benchmarks.growing [--queue live] [--workers 1,2,4] [--users 10000] [--rounds 3] [--json]
 
-Jobs are sent while no worker is there and put aside; when all workers answer, they are put back at once, and the time
-counts until the last is decided. Beside the rate stands how much processor time a second the workers, Postgres and
-Valkey took meanwhile: where their sum comes near the number of cores, the machine is what bounds the rate.
+The users are those of `./run bench`, half of them known and half new; on the queue `live` each is a job, on `bulk` a
+hundred are. Warm workers find all jobs waiting, and the time counts until none is waiting or held. Where `cores busy`
+comes near the number of cores, the machine is what bounds the rate; the processor time of each part says where more
+cores would be needed first. Shown are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -12,125 +13,117 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from typing import Final
 
 import psutil
-import psycopg
-import redis
+from benchmarks.bench.ground import Ground
+from benchmarks.bench.people import crowd
+from benchmarks.bench.sides.ours import RollcallBulk, RollcallSide
 from rich.console import Console
 from rich.table import Table
 
-from rollcall import Rollcall
 from rollcall.local import Servers, processes
-from rollcall.local.workers import answering
-from rollcall_shared.routing import LIVE
 
+KNOWN: Final = 10_000
+"""Users in the table at the beginning."""
+WARM_UP: Final = 2_000
 _WITHIN_SECONDS: Final = 120.0
-_ASIDE: Final = "put-aside"
-_PARTS: Final = ("workers", "postgres", "valkey")
+_HELD: Final = "unacked"
+_SIDES: Final = {side.queue: side for side in (RollcallSide, RollcallBulk)}
+
+Figures = dict[str, float]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growing", description=__doc__.splitlines()[0])
+    parser.add_argument("--queue", choices=sorted(_SIDES), default="live", help="live: a user a job; bulk: a hundred")
     parser.add_argument("--workers", default="1,2,4", help="numbers of worker processes (1,2,4)")
-    parser.add_argument("--jobs", type=int, default=20_000, help="jobs of each measurement (20,000)")
-    parser.add_argument("--rounds", type=int, default=2, help="measurements of each number (2)")
+    parser.add_argument("--users", type=int, default=10_000, help="users of each measurement (10,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each number (3)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     given = parser.parse_args()
     numbers = [int(number) for number in given.workers.split(",")]
-    taken: dict[int, list[dict[str, float]]] = {number: [] for number in numbers}
-    with Servers(durable=True, append_only=True) as servers, tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {
-            "ROLLCALL_DATABASE_URL": servers.database_url,
-            "ROLLCALL_BROKER_URL": servers.broker_url,
+    with Servers(durable=True, append_only=True) as servers, Ground(servers) as ground:
+        found = {
+            number: _measure(servers, ground, given.queue, number, given.users, given.rounds) for number in numbers
         }
-        subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
-        for _ in range(given.rounds):
-            for number in numbers:
-                taken[number].append(_measure(servers, environment, Path(folder), number, given.jobs))
-    found = {
-        number: {name: statistics.median(each[name] for each in those) for name in those[0]}
-        for number, those in taken.items()
-    }
     print(json.dumps(found)) if given.json else _show(found)
 
 
-def _measure(servers: Servers, environment: dict[str, str], folder: Path, workers: int, jobs: int) -> dict[str, float]:
-    with (
-        Rollcall(broker_url=servers.broker_url, database_url=servers.database_url) as rc,
-        psycopg.connect(servers.database_url, autocommit=True) as connection,
-        redis.Redis.from_url(servers.broker_url) as broker,
-        ExitStack() as undo,
-    ):
-        before = _decided(connection)
-        for number in range(jobs):
-            rc.users.identify(f"user-{before + number}", {"email": f"u{number}@example.com", "plan": "pro"})
-        broker.rename(LIVE, _ASIDE)
-        hosts = [f"growing-{number}@bench" for number in range(workers)]
-        started = [_start(host, environment, folder) for host in hosts]
-        for process in started:
-            undo.callback(processes.stop, process, by=signal.SIGKILL)
-        while answering(servers.broker_url, hosts) != set(hosts):
-            pass
-        begin, used = time.perf_counter(), _used(servers, started)
-        broker.rename(_ASIDE, LIVE)
-        _wait(connection, before + jobs)
-        seconds = time.perf_counter() - begin
-        busy = {
-            part: (now - then) / seconds
-            for (part, now), then in zip(_used(servers, started).items(), used.values(), strict=True)
-        }
-        return {"jobs/s": jobs / seconds, **busy}
+def _measure(servers: Servers, ground: Ground, queue: str, workers: int, users: int, rounds: int) -> Figures:
+    with closing(_SIDES[queue](ground, f"growing-{workers}", known=KNOWN, workers=workers)) as side:
+        side.start()
+        side.wait_until_ready()
+        _drain(servers, side, min(users, WARM_UP))
+        taken = [_drain(servers, side, users) for _ in range(rounds)]
+        for process in side.processes.values():
+            processes.kill(process)
+    return {name: statistics.median(each[name] for each in taken) for name in taken[0]}
 
 
-def _start(host: str, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
-    command = ["-m", "celery", "-A", "rollcall_worker.app", "worker", "-Q", "live", "--pool", "threads"]
-    options = ["--concurrency", "2", "--without-gossip", "--without-mingle", "--hostname", host]
-    return processes.spawn([sys.executable, *command, *options], log=folder / f"{host}.log", env=environment)
+def _drain(servers: Servers, side: RollcallSide, users: int) -> Figures:
+    parts = {
+        "workers": [process.pid for process in side.processes.values()],
+        "postgres": [servers.postgres.pid],
+        "valkey": [servers.valkey.pid],
+    }
+    idle = _processor_seconds(parts["valkey"])
+    side.stage(crowd(users, known=side.known))
+    before = {part: _processor_seconds(pids) for part, pids in parts.items()}
+    begin = time.perf_counter()
+    side.release()
+    # asked of Valkey, to which it costs next to nothing, and not of Postgres, which would have to count
+    side.wait_for(lambda: _is_done(side), within=_WITHIN_SECONDS, what="apply everything")
+    seconds = time.perf_counter() - begin
+    used = {part: _processor_seconds(pids) - before[part] for part, pids in parts.items()}
+    if side.applied() != users:
+        raise RuntimeError(f"{side.applied()} of {users} users were applied")
+    return {
+        "users/s": users / seconds,
+        **{f"{part}, us a user": spent / users * 1e6 for part, spent in used.items()},
+        "valkey to send, us a user": (before["valkey"] - idle) / users * 1e6,
+        "cores busy": sum(used.values()) / seconds,
+        "connections": _connections(side),
+    }
 
 
-def _decided(connection: psycopg.Connection) -> int:
-    (number,) = connection.execute("SELECT count(*) FROM rollcall.jobs").fetchone() or (0,)
-    return int(number)
+def _is_done(side: RollcallSide) -> bool:
+    waiting, held = side.client.llen(side.queue), side.client.hlen(_HELD)
+    return (waiting, held) == (0, 0)
 
 
-def _wait(connection: psycopg.Connection, jobs: int) -> None:
-    deadline = time.monotonic() + _WITHIN_SECONDS
-    while _decided(connection) < jobs:
-        if time.monotonic() > deadline:
-            raise TimeoutError("the jobs were not decided in time")
-        time.sleep(0.02)
-
-
-def _used(servers: Servers, workers: Iterable[subprocess.Popen[bytes]]) -> dict[str, float]:
-    """Processor seconds so far."""
-    pids = ([process.pid for process in workers], [servers.postgres.pid], [servers.valkey.pid])
-    return {part: sum(map(_seconds, those)) for part, those in zip(_PARTS, pids, strict=True)}
-
-
-def _seconds(pid: int) -> float:
+def _processor_seconds(pids: Sequence[int]) -> float:
+    """What these processes and their children have used so far."""
     total = 0.0
-    parent = psutil.Process(pid)
-    for process in (parent, *parent.children(recursive=True)):
-        with suppress(psutil.Error):
-            times = process.cpu_times()
-            total += times.user + times.system
+    for pid in pids:
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
     return total
 
 
-def _show(found: dict[int, dict[str, float]]) -> None:
-    table = Table("workers", "jobs/s", *(f"{part}, cores" for part in _PARTS))
-    for number, values in found.items():
-        table.add_row(str(number), f"{values['jobs/s']:,.0f}", *(f"{values[part]:.2f}" for part in _PARTS))
+def _connections(side: RollcallSide) -> int:
+    """How many connections to Postgres the workers hold."""
+    (number,) = side.connection.execute(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = 'rollcall-worker' AND datname = current_database()"
+    ).fetchone() or (0,)
+    return int(number)
+
+
+def _show(found: dict[int, Figures]) -> None:
+    names = list(next(iter(found.values())))
+    table = Table("workers", title=f"{os.cpu_count()} cores")
+    for name in names:
+        table.add_column(name, justify="right")
+    for number, figures in found.items():
+        table.add_row(str(number), *(f"{figures[name]:,.1f}" for name in names))
     Console().print(table)
 
 

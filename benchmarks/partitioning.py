@@ -4,10 +4,11 @@
 
 Rollcall does not partition its tables. Here `users` and the ledger of jobs are made anew, each in so many partitions by
 the hash of the id, which needs no change to the store: its statements name the same tables. Both sides apply the same
-transactions on one durable Postgres that is started here, in turns; shown are medians of the rounds. Merges are of
-users picked at random, so of N partitions two users share one in a share of 1/N; told is how many did not.
+transactions on one durable Postgres that is started here, in turns; shown are medians of the rounds.
 
-A family has no partition of its own: an id would have to move when it joins one, and what was told under it as well.
+Merged are users picked at random, and told of are the members of such families. A family has no partition of its own:
+its ids stay where they are, so of N partitions two ids share one in a share of 1/N. At last each table is vacuumed
+whole, partition by partition: how long is the longest piece that cannot be shared out?
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ from rich.table import Table
 
 from rollcall.local import Servers
 from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Merge, Trigger
+from rollcall_shared.jobs import Merge
 from rollcall_shared.stamps import new_job_id
-from rollcall_worker.store import Arrival
 
 TRANSACTION_USERS: Final = 200
 """As many as a worker puts into one."""
@@ -38,15 +38,25 @@ TRANSACTIONS: Final = 20
 MERGES: Final = 100
 """In one transaction each ten."""
 
+_VIEWS: Final = """
+SELECT format('CREATE VIEW rollcall.%I AS %s', relname, pg_get_viewdef(oid))
+FROM pg_class
+WHERE relnamespace = 'rollcall'::regnamespace AND relkind = 'v'
+ORDER BY oid
+"""
 _PARTITION: Final = """
 ALTER TABLE rollcall.{table} RENAME TO {table}_plain;
-CREATE TABLE rollcall.{table} (LIKE rollcall.{table}_plain INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY HASH (id);
+CREATE TABLE rollcall.{table} (LIKE rollcall.{table}_plain INCLUDING ALL) PARTITION BY HASH (id);
+"""
+_PIECE: Final = """
+CREATE TABLE rollcall.{table}_{number} PARTITION OF rollcall.{table}
+FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number}) WITH ({parameters})
+"""
+_MOVE: Final = """
+INSERT INTO rollcall.{table} SELECT * FROM rollcall.{table}_plain;
 DROP TABLE rollcall.{table}_plain CASCADE;
 """
-_INDEXES: Final = """
-CREATE INDEX users_family ON rollcall.users (family) WHERE family IS NOT NULL;
-CREATE INDEX jobs_skipped ON rollcall.jobs USING gin ((detail -> 'skipped')) WHERE detail ? 'skipped';
-"""
+_PARAMETERS: Final = {"users": "fillfactor = 80", "jobs": "fillfactor = 100"}
 
 
 def main() -> None:
@@ -62,19 +72,18 @@ def main() -> None:
             "plain": Rollcall(servers.database_url, given.threads, "plain"),
             "partitioned": Rollcall(servers.database_url, given.threads, "partitioned"),
         }
-        _partition(sides["partitioned"].url, given.partitions)
+        partition(sides["partitioned"].url, given.partitions)
         for side in sides.values():
             side.load(0, given.users)
+            side.merge_pairs()
         found = {
-            "bytes_a_user": {name: _bytes(side.url, "users") / given.users for name, side in sides.items()},
             **{
-                f"{workload} users/s": _rates(sides, given.rounds, _telling(workload, given.users))
-                for workload in ("new", "changed all keys", "unchanged")
+                f"{workload}, users/s": _rates(sides, given.rounds, _telling(workload, given.users))
+                for workload in ("new", "changed all keys", "unchanged", "family")
             },
             "merges/s": _rates(sides, given.rounds, lambda: _merging(given.users)),
-            "bytes_a_message": {"plain": _bytes_a_message(sides["plain"])},
-            "bytes_a_job": {name: _per_row(side.url, "jobs") for name, side in sides.items()},
-            "crossing": {"partitioned": _crossing(sides["partitioned"].url), "1 - 1/N": 1 - 1 / given.partitions},
+            "families across partitions": {name: _across(side.url) for name, side in sides.items()},
+            "users vacuumed whole, longest s": {name: _longest_vacuum(side.url) for name, side in sides.items()},
         }
         for side in sides.values():
             side.close()
@@ -84,29 +93,30 @@ def main() -> None:
         _show(found)
 
 
-def _partition(url: str, partitions: int) -> None:
+def partition(url: str, partitions: int) -> None:
+    """Make the users and the ledger anew in partitions, with what is in them. Nobody else may be at work."""
     with psycopg.connect(url) as connection:
-        for table in ("users", "jobs"):
+        views = [statement for (statement,) in connection.execute(_VIEWS)]
+        for table, parameters in _PARAMETERS.items():
             connection.execute(_PARTITION.format(table=table).encode())
             for number in range(partitions):
-                fillfactor = " WITH (fillfactor = 80)" if table == "users" else ""
-                connection.execute(
-                    f"CREATE TABLE rollcall.{table}_{number} PARTITION OF rollcall.{table}"
-                    f" FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number}){fillfactor}".encode()
-                )
-        connection.execute(_INDEXES.encode())
+                piece = _PIECE.format(table=table, number=number, partitions=partitions, parameters=parameters)
+                connection.execute(piece.encode())
+            connection.execute(_MOVE.format(table=table).encode())
+        for statement in views:  # all of them read the users, and so went with the plain table
+            connection.execute(statement.encode())
 
 
 def _rates(sides: dict[str, Rollcall], rounds: int, make: Callable[[], list[Batch]]) -> dict[str, float]:
-    """Rows a second of each side: the median of the rounds, the first of which only warms up."""
+    """Users a second of each side: the median of the rounds, the first of which only warms up."""
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
         told = make()
-        rows = sum(len(batch.messages) for batch in told)
+        messages = sum(len(batch.messages) for batch in told)
         for name in random.sample(sorted(sides), len(sides)):
             took = sides[name].run(told)
             if number:
-                taken[name].append(rows / took.seconds)
+                taken[name].append(messages / took.seconds)
     return {name: statistics.median(rates) for name, rates in taken.items()}
 
 
@@ -125,54 +135,35 @@ def _merging(known: int) -> list[Batch]:
     return [Batch(messages[start : start + 10], []) for start in range(0, len(messages), 10)]
 
 
-def _bytes_a_message(side: Rollcall) -> float:
-    """With its activity and its share of the trigger: twenty triggers for a thousand users each."""
-    for _ in range(20):
-        at = time.time_ns() // 1_000
-        recipients = tuple(user_id(number) for number in range(1_000))
-        trigger = Trigger(
-            id=new_job_id(at), occurred_at=at, workflow="order-shipped", recipients=recipients, data={"order": "A-1017"}
-        )
-        side.store.apply([Arrival.of(encode(trigger))], now=at)
-    tables = ("messages", "activities", "triggers")
-    return sum(_bytes(side.url, table) for table in tables) / _number(
-        side.url, "SELECT count(*) FROM rollcall.messages"
-    )
-
-
-def _crossing(url: str) -> float:
+def _across(url: str) -> float:
     """The share of families whose members are in several partitions."""
-    return _number(
-        url,
-        "SELECT avg((partitions > 1)::integer) FROM ("
-        "SELECT count(DISTINCT tableoid) AS partitions FROM rollcall.users WHERE family IS NOT NULL GROUP BY family"
-        ") AS families",
-    )
-
-
-def _bytes(url: str, table: str) -> float:
-    """Of a table with its indexes and what it stores out of line, partitions included."""
-    return _number(
-        url,
-        f"SELECT pg_total_relation_size('rollcall.{table}') + coalesce(sum(pg_total_relation_size(inhrelid)), 0)"
-        f" FROM pg_inherits WHERE inhparent = 'rollcall.{table}'::regclass",
-    )
-
-
-def _per_row(url: str, table: str) -> float:
-    return _bytes(url, table) / _number(url, f"SELECT count(*) FROM rollcall.{table}")
-
-
-def _number(url: str, query: str) -> float:
     with psycopg.connect(url) as connection:
-        (number,) = connection.execute(query.encode()).fetchone() or (0,)
-        return float(number)
+        (share,) = connection.execute(
+            "SELECT avg((partitions > 1)::integer) FROM ("
+            "SELECT count(DISTINCT tableoid) AS partitions FROM rollcall.users WHERE family IS NOT NULL GROUP BY family"
+            ") AS families"
+        ).fetchone() or (0,)
+        return float(share)
+
+
+def _longest_vacuum(url: str) -> float:
+    """Seconds to read and freeze every page of the largest piece of `users`, as a vacuum against wraparound does."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        leaves = connection.execute("SELECT relid::text FROM pg_partition_tree('rollcall.users') WHERE isleaf")
+        pieces = [name for (name,) in leaves] or ["rollcall.users"]
+        return max(_vacuum(connection, piece) for piece in pieces)
+
+
+def _vacuum(connection: psycopg.Connection, table: str) -> float:
+    begin = time.perf_counter()
+    connection.execute(f"VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) {table}".encode())
+    return time.perf_counter() - begin
 
 
 def _show(found: dict[str, dict[str, float]]) -> None:
-    table = Table("", *(columns := ("plain", "partitioned", "1 - 1/N")))
+    table = Table("", "plain", "partitioned")
     for name, values in found.items():
-        table.add_row(name, *(f"{values[column]:,.2f}" if column in values else "" for column in columns))
+        table.add_row(name, *(f"{values[column]:,.2f}" for column in ("plain", "partitioned")))
     Console().print(table)
 
 

@@ -38,23 +38,23 @@ USERS: Final = tuple(f"u{number}" for number in range(12))
 def test_workers_in_each_others_way_end_like_the_reference(on_postgres: OnPostgres, seed: int) -> None:
     on_postgres.reset()
     chance = random.Random(seed)
-    jobs = list(_jobs(chance))
+    jobs = list(jobs_in_the_way(chance))
     deliveries = [*jobs, *chance.sample(jobs, JOBS // 2)]
     chance.shuffle(deliveries)
     batches = [deliveries[start : start + 7] for start in range(0, len(deliveries), 7)]
 
     with ThreadPoolExecutor(WORKERS) as workers:
-        outcomes = list(workers.map(lambda batch: _deliver(on_postgres, batch), batches))
+        outcomes = list(workers.map(lambda batch: deliver(on_postgres, batch), batches))
 
     assert sum(state == "applied" for states in outcomes for state in states) == JOBS
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
 
-def _deliver(subject: OnPostgres, batch: list[Job]) -> list[str]:
+def deliver(subject: OnPostgres, batch: list[Job]) -> list[str]:
     return [outcome.state.value for outcome in subject.store.apply([Arrival.of(encode(job)) for job in batch], now=NOW)]
 
 
-def _jobs(chance: random.Random) -> Iterator[Job]:
+def jobs_in_the_way(chance: random.Random) -> Iterator[Job]:
     for number in range(JOBS):
         job, at, one, other = f"j{number}", chance.randrange(100), *chance.sample(USERS, 2)
         match chance.randrange(12):
@@ -80,7 +80,7 @@ def test_families_that_form_while_their_members_are_told_of_end_like_the_referen
     families = [_family(number) for number in range(FAMILIES)]
 
     with ThreadPoolExecutor(WORKERS) as workers:
-        for _ in workers.map(lambda job: _deliver(on_postgres, [job]), chain.from_iterable(families)):
+        for _ in workers.map(lambda job: deliver(on_postgres, [job]), chain.from_iterable(families)):
             pass
 
     assert first_difference(on_postgres.world(), oracle(chain.from_iterable(families))) is None

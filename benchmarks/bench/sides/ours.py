@@ -110,13 +110,13 @@ class RollcallSide(Side):
 
 
 class RollcallBulk(RollcallSide):
-    """The bulk queue: a hundred users a job, one worker, as docker-compose.yml has it."""
+    """The bulk queue: a hundred users a job, by default one worker, as docker-compose.yml has it."""
 
     queue = "bulk"
     users_a_job = 100
 
-    def __init__(self, ground: Ground, name: str, *, known: int) -> None:
-        super().__init__(ground, name, known=known, workers=1)
+    def __init__(self, ground: Ground, name: str, *, known: int, workers: int = 1) -> None:
+        super().__init__(ground, name, known=known, workers=workers)
 
     def tell_first(self) -> Job:
         return self.rc.users.bulk_identify([{"id": known_id(0), **traits(0, 0)}])

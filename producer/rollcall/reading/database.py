@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rollcall.forks import forget_in_children
@@ -21,6 +21,7 @@ _POOL_SECONDS: Final = 10
 _NOT_CONFIGURED: Final = {
     "42P01": "the database has no tables of Rollcall yet; run `rollcall migrate`",
     "42501": "the role in the database's URL may not do this; see deploy/roles.sql",
+    "25006": "this Postgres only reads, as a replica does; cancel and drop need the primary's URL",
 }
 """What an operator has to see to, by Postgres' code."""
 
@@ -57,11 +58,9 @@ class Database:
                 yield connection.execution_options(isolation_level=isolation, postgresql_readonly=readonly)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise Unavailable(f"the database could not be reached or did not answer{_said(error)}") from error
-        except ProgrammingError as error:
-            if (what := _NOT_CONFIGURED.get(getattr(error.orig, "sqlstate", None) or "")) is None:
-                raise
-            raise NotConfigured(what) from error
         except DBAPIError as error:
+            if (what := _NOT_CONFIGURED.get(getattr(error.orig, "sqlstate", None) or "")) is not None:
+                raise NotConfigured(what) from error
             if not error.connection_invalidated:
                 raise
             raise Unavailable("the connection to the database broke") from error

@@ -1,0 +1,78 @@
+"""The same store on hash-partitioned tables, as `benchmarks/partitioning.py` makes them: families lie across several,
+and the end is that of the reference all the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from benchmarks.partitioning import partition
+from hypothesis import given
+from tests.store.test_concurrency import JOBS, WORKERS, deliver, jobs_in_the_way
+from tests.support.builders import NOW
+from tests.support.examples import examples
+from tests.support.strategies import Delivery, deliveries
+from tests.support.subjects import OnPostgres, arrive
+
+from rollcall.demo.oracle import oracle
+from rollcall.demo.world import first_difference
+from rollcall_shared.codec import encode
+
+PARTITIONS = 4
+
+
+@pytest.fixture(scope="module")
+def on_partitions(new_database: Callable[[], str]) -> Iterator[OnPostgres]:
+    url = new_database()
+    partition(url, PARTITIONS)
+    subject = OnPostgres(url)
+    yield subject
+    subject.close()
+
+
+@examples(50)
+@given(delivery=deliveries())
+def test_any_delivery_converges_to_the_reference(on_partitions: OnPostgres, delivery: Delivery) -> None:
+    on_partitions.reset()
+
+    for batch in delivery.batches:
+        arrive(on_partitions, *map(encode, batch), now=NOW)
+
+    assert first_difference(on_partitions.world(), oracle(delivery.jobs)) is None
+
+
+def test_workers_in_each_others_way_end_like_the_reference(on_partitions: OnPostgres) -> None:
+    on_partitions.reset()
+    chance = random.Random(1)
+    jobs = list(jobs_in_the_way(chance))
+    told = chance.sample([*jobs, *jobs], 2 * JOBS)
+    batches = [told[start : start + 7] for start in range(0, len(told), 7)]
+
+    with ThreadPoolExecutor(WORKERS) as workers:
+        outcomes = list(workers.map(lambda batch: deliver(on_partitions, batch), batches))
+
+    assert sum(state == "applied" for states in outcomes for state in states) == JOBS
+    assert first_difference(on_partitions.world(), oracle(jobs)) is None
+    assert families_across(on_partitions) > 0
+
+
+def test_partitioning_keeps_what_is_there(new_database: Callable[[], str]) -> None:
+    subject = OnPostgres(new_database())
+    deliver(subject, list(jobs_in_the_way(random.Random(2))))
+    before = subject.world(), subject.ledger()
+
+    partition(subject.url, PARTITIONS)
+
+    assert (subject.world(), subject.ledger()) == before
+    subject.close()
+
+
+def families_across(subject: OnPostgres) -> int:
+    row = subject.connection.execute(
+        "SELECT count(*) FROM"
+        " (SELECT FROM rollcall.users GROUP BY family HAVING count(DISTINCT tableoid) > 1 AND family IS NOT NULL) AS f"
+    ).fetchone()
+    return int(row[0]) if row else 0
