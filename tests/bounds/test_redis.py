@@ -84,7 +84,7 @@ def test_workers_take_jobs_out_of_a_full_redis_and_then_it_takes_jobs_again(
         try:
             # not `start`: to ask a worker whether it is there needs memory in Redis too
             worker = workers.spawn("worker", threads=2)
-            until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue", within=15)
+            until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue")
 
             assert rc.users.identify("after", FILL).wait(20).state == "applied"
             assert worker.poll() is None

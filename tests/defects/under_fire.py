@@ -19,6 +19,8 @@ AT_ONCE: Final = ("--faults", "none", "--jobs", "3000", "--minutes", "0.03")
 """More than workers apply one by one: in batches."""
 MANY: Final = ("--faults", "none", "--jobs", "8000", "--minutes", "0.1")
 KILLING: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "2500", "--minutes", "0.4")
+KILLING_LONGER: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "5000")
+"""For what is lost once in some fifty deaths."""
 STOPPING: Final = ("--faults", "stop-worker", "--every", "1", "--jobs", "2500", "--minutes", "0.3")
 DISPATCHING: Final = ("--faults", "kill-upkeep", "--every", "1", "--jobs", "1500", "--minutes", "0.4")
 POSTGRES_AWAY: Final = ("--faults", "crash-postgres,full-disk,cut-postgres", "--jobs", "1500", "--minutes", "0.3")
@@ -97,7 +99,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         "shared/rollcall_shared/settings.py",
         'OURS: Final = "rollcall"',
         'OURS: Final = "stock"',
-        chaos=KILLING,
+        chaos=KILLING_LONGER,
     ),
     Defect(
         "transport: a message is acknowledged when it is delivered",

@@ -60,6 +60,7 @@ def test_the_url_s_scheme_chooses_between_redis_and_sentinel() -> None:
     assert {url: type(Connection(url).transport) for url in urls} == urls
 
 
+@pytest.mark.skipif("ROLLCALL_TEST_BROKER_PROGRAM" in os.environ, reason="another one is to be in Valkey's place")
 def test_each_make_of_broker_is_what_it_is_called(client: redis.Redis, request: pytest.FixtureRequest) -> None:
     """Some `redis-server` is a Valkey under another name, which would prove nothing about Redis."""
     make = request.node.callspec.params["broker"]

@@ -234,19 +234,6 @@ def test_a_second_message_under_one_tag_does_not_take_the_place_of_the_first(
     assert client.hlen("unacked") == client.zcard("unacked_index") == 0
 
 
-def test_a_redis_that_is_full_is_still_emptied(client: redis.Redis, consume: Consume) -> None:
-    client.lpush("first", *(envelope(number) for number in range(20)))
-    consumer = consume()
-    consumer.channel.work()
-    client.config_set("maxmemory", 1)
-    try:
-        for message in consumer.messages:
-            message.ack()
-        assert len(consumer.take(10)) == 10
-    finally:
-        client.config_set("maxmemory", 0)
-
-
 def test_a_script_that_redis_has_forgotten_is_sent_again(client: redis.Redis, consume: Consume) -> None:
     consumer = consume()
     consumer.turn()

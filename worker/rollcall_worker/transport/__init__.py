@@ -9,7 +9,8 @@ these states:
     done       nowhere: it was acknowledged
     a letter   waiting or claimed, wrapped in a message for the task that keeps dead letters (`rollcall.bury`)
 
-    waiting -> claimed     claim: up to 200 at once, a share of each queue, urgent ones first, acknowledging on the way
+    waiting -> claimed     claim: up to 200 or 4 MB at once, a share of each queue, urgent ones first, acknowledging on
+                           the way; nothing beside 64 MB in hand
     claimed -> done        acknowledge: with the next claim, or at once when there is nothing to claim
     claimed -> waiting     give back: the worker ends, or its queue is cancelled; at the head of the queue, in order
                            restore: the lease has ended; counted, and marked as redelivered
@@ -33,6 +34,9 @@ A message that kills its worker would come back for ever, and its companions wit
 are counted: the fifth makes a dead letter, `kills_worker`. Five, because workers are killed for reasons of their own,
 such as a deployment that does not wait. A message that came to nothing twice is a suspect, and is claimed only by a
 worker that holds nothing else, so that the next deaths count for it alone.
+
+A Redis that is full must be emptied, so no script begins with a command that needs memory: after one that needs none,
+Redis lets a script end what it began.
 
 On the wire all is as stock has it: its producers, its workers beside ours, `celery inspect`, revoking, Flower. Where an
 idle worker's news come from is in `wakeup`; what is built on of kombu's that it promises to nobody, in `stock`.

@@ -2,7 +2,11 @@
 -- moment, or put back because their lease had ended.
 local now, gone = score(seconds()), {}
 for n = 2, #ARGV do
-  redis.call('ZADD', index, 'XX', now, ARGV[n])
-  if not redis.call('ZSCORE', index, ARGV[n]) then gone[#gone + 1] = ARGV[n] end
+  -- ZREM comes before ZADD: a Redis that is full refuses a script that begins with a command that needs memory.
+  if redis.call('ZREM', index, ARGV[n]) == 1 then
+    redis.call('ZADD', index, now, ARGV[n])
+  else
+    gone[#gone + 1] = ARGV[n]
+  end
 end
 return gone
