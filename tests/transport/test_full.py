@@ -16,14 +16,14 @@ Consume = Callable[..., Consumer]
 
 
 @pytest.fixture
-def fill(client: redis.Redis) -> Iterator[Callable[[], None]]:
+def fill(client: redis.Redis) -> Iterator[Callable[[], object]]:
     """Make it full."""
     yield lambda: client.config_set("maxmemory", 1)
     client.config_set("maxmemory", 0)
 
 
 def test_a_consumer_begins_and_takes_all_there_is(
-    client: redis.Redis, consume: Consume, fill: Callable[[], None]
+    client: redis.Redis, consume: Consume, fill: Callable[[], object]
 ) -> None:
     client.lpush("first", *(envelope(number) for number in range(20)))
     fill()
@@ -36,7 +36,7 @@ def test_a_consumer_begins_and_takes_all_there_is(
     assert consumer.take(10) == list(range(10, 20))
 
 
-def test_leases_are_renewed(client: redis.Redis, consume: Consume, fill: Callable[[], None]) -> None:
+def test_leases_are_renewed(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
     client.lpush("first", envelope("held"))
     consume(lease=LEASE).take(1)
     fill()
@@ -45,7 +45,7 @@ def test_leases_are_renewed(client: redis.Redis, consume: Consume, fill: Callabl
     until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
 
 
-def test_what_a_lost_worker_held_is_put_back(client: redis.Redis, consume: Consume, fill: Callable[[], None]) -> None:
+def test_what_a_lost_worker_held_is_put_back(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
     client.lpush("first", *(envelope(number) for number in range(3)))
     lost = consume()
     lost.take(3)
@@ -59,7 +59,7 @@ def test_what_a_lost_worker_held_is_put_back(client: redis.Redis, consume: Consu
 
 
 def test_a_worker_that_ends_gives_back_what_it_holds(
-    client: redis.Redis, consume: Consume, fill: Callable[[], None]
+    client: redis.Redis, consume: Consume, fill: Callable[[], object]
 ) -> None:
     client.lpush("first", *(envelope(number) for number in range(3)))
     consumer = consume()
@@ -72,7 +72,7 @@ def test_a_worker_that_ends_gives_back_what_it_holds(
 
 
 @pytest.mark.parametrize("requeue", [False, True])
-def test_a_message_is_refused(client: redis.Redis, consume: Consume, fill: Callable[[], None], requeue: bool) -> None:
+def test_a_message_is_refused(client: redis.Redis, consume: Consume, fill: Callable[[], object], requeue: bool) -> None:
     client.lpush("first", envelope("refused"))
     consumer = consume()
     consumer.take(1)
@@ -85,7 +85,7 @@ def test_a_message_is_refused(client: redis.Redis, consume: Consume, fill: Calla
     assert client.hlen("unacked") == 0
 
 
-def test_what_is_no_message_becomes_a_letter(client: redis.Redis, consume: Consume, fill: Callable[[], None]) -> None:
+def test_what_is_no_message_becomes_a_letter(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
     item = (
         b'{"body": "not base64!", "properties": {"delivery_tag": "b", "delivery_info": {}, "body_encoding": "base64"}}'
     )
