@@ -29,12 +29,16 @@ _NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
 
 
 class Stage:
-    """Real servers, durable: what they have confirmed outlives their being killed."""
+    """Real servers, durable: what they have confirmed outlives their being killed.
+
+    Valkey has each job on disk before it confirms it. Told to do so once a second, it may lose what it confirmed last
+    even if only it is killed (see `benchmarks/keeping.py`), and a run could not tell that from a loss of ours.
+    """
 
     def __init__(self, folder: Path, broker: Path | None = None) -> None:
         """`broker`: the program to start; by default Valkey."""
         self.folder = folder
-        self.servers = Servers(durable=True, append_only=True, valkey_program=broker)
+        self.servers = Servers(durable=True, append_only=True, append_fsync="always", valkey_program=broker)
         self._undo = ExitStack()
         self.to_postgres: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.postgres.port))
         """The way that each process takes, by its name."""

@@ -100,7 +100,8 @@ def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
 @pytest.fixture(scope="module")
 def durable_servers() -> Iterator[Servers]:
     """Servers that keep what they confirmed through a kill; the test may stop them."""
-    with Servers(durable=True, append_only=True, valkey_program=broker_program()) as servers:
+    servers = Servers(durable=True, append_only=True, append_fsync="always", valkey_program=broker_program())
+    with servers:
         yield servers
 
 

@@ -13,7 +13,7 @@ from rollcall.local.binaries import find_postgres, find_valkey
 from rollcall.local.errors import ServerFailed
 from rollcall.local.folders import OwnedFolder, own_data_folder, own_temporary_folder
 from rollcall.local.postgres import PostgresServer
-from rollcall.local.valkey import ValkeyServer
+from rollcall.local.valkey import AppendFsync, ValkeyServer
 
 
 class Servers:
@@ -25,6 +25,8 @@ class Servers:
 
     durable: a confirmed commit survives a crash of the machine. Tests do without.
     append_only: Valkey writes its jobs to disk; by default only if there is a `data_dir`.
+    append_fsync: when it has them there: each second, or before it confirms them (`always`). With `everysec` even a
+        Valkey that is killed may lose what it confirmed last, for it puts writes off while the disk is busy.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Servers:
         broker_url: str | None = None,
         durable: bool = True,
         append_only: bool | None = None,
+        append_fsync: AppendFsync = "everysec",
         postgres_programs: Path | None = None,
         valkey_program: Path | None = None,
     ) -> None:
@@ -43,6 +46,7 @@ class Servers:
         self._given_broker_url = broker_url
         self._durable = durable
         self._append_only = append_only if append_only is not None else data_dir is not None
+        self._append_fsync: AppendFsync = append_fsync
         self._postgres_programs = postgres_programs
         self._valkey_program = valkey_program
         self._postgres: PostgresServer | None = None
@@ -114,7 +118,8 @@ class Servers:
 
     def _make_valkey(self, folder: OwnedFolder, account: Account | None) -> ValkeyServer:
         program = self._valkey_program or find_valkey()
-        return ValkeyServer(folder, account, program, append_only=self._append_only)
+        append_fsync = self._append_fsync if self._append_only else None
+        return ValkeyServer(folder, account, program, append_fsync=append_fsync)
 
     def _ask_to_stop(self) -> None:
         for server in (self._valkey, self._postgres):

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 from rollcall.local.accounts import Account
 from rollcall.local.binaries import valkey_for
@@ -14,22 +15,29 @@ from rollcall.local.folders import OwnedFolder
 from rollcall.local.ports import LOOPBACK
 from rollcall.local.server import Server
 
+AppendFsync = Literal["everysec", "always"]
+
 # Seconds an answer to PING may take.
 _ANSWER_WITHIN = 1.0
 
 
 class ValkeyServer(Server):
-    """Valkey on the loopback interface, by password. It refuses writes when full rather than drop jobs."""
+    """Valkey on the loopback interface, by password. It refuses writes when full rather than drop jobs.
+
+    append_fsync: when what it appends to its file is on disk; None: it keeps no file.
+    """
 
     name = "valkey"
     stop_signal = signal.SIGTERM
     crash_signal = signal.SIGKILL
     passing_troubles = ("Address already in use",)
 
-    def __init__(self, folder: OwnedFolder, account: Account | None, program: Path, *, append_only: bool) -> None:
+    def __init__(
+        self, folder: OwnedFolder, account: Account | None, program: Path, *, append_fsync: AppendFsync | None
+    ) -> None:
         super().__init__(folder, account)
         self._program = valkey_for(account, program, folder.path / "valkey-programs")
-        self._append_only = append_only
+        self._append_fsync = append_fsync
         self._config = self.home / "valkey.conf"
 
     @property
@@ -48,7 +56,8 @@ class ValkeyServer(Server):
             "databases": 64,
             "dir": f'"{self.home}"',
             "save": '""',
-            "appendonly": "yes" if self._append_only else "no",
+            "appendonly": "no" if self._append_fsync is None else "yes",
+            "appendfsync": self._append_fsync or "everysec",
             "maxmemory-policy": "noeviction",
         }
         self._config.unlink(missing_ok=True)
