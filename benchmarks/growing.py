@@ -1,6 +1,7 @@
 """What more workers bring on one machine, and whose processor time a user takes: the workers', Postgres' or Valkey's.
 
-    python -m benchmarks.growing [--queue live] [--workers 1,2,4] [--users 10000] [--rounds 3] [--json]
+    python -m benchmarks.growing [--queue live] [--workers 1,2,4] [--users 10000] [--rounds 3]
+        [--append-fsync everysec|always] [--json]
 
 The users are those of `./run bench`, half of them known and half new; on the queue `live` each is a job, on `bulk` a
 hundred are. Warm workers find all jobs waiting, and the time counts until none is waiting or held. Where `cores busy`
@@ -17,7 +18,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from typing import Final
+from typing import Final, get_args
 
 import psutil
 from benchmarks.bench.ground import Ground
@@ -27,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rollcall.local import Servers, processes
+from rollcall.local.valkey import AppendFsync
 
 KNOWN: Final = 10_000
 """Users in the table at the beginning."""
@@ -46,10 +48,14 @@ def main() -> None:
     parser.add_argument("--workers", default="1,2,4", help="numbers of worker processes (1,2,4)")
     parser.add_argument("--users", type=int, default=10_000, help="users of each measurement (10,000)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each number (3)")
+    parser.add_argument("--append-fsync", choices=get_args(AppendFsync), default="everysec", help="Valkey's setting")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     given = parser.parse_args()
     numbers = [int(number) for number in given.workers.split(",")]
-    with Servers(durable=True, append_only=True) as servers, Ground(servers) as ground:
+    with (
+        Servers(durable=True, append_only=True, append_fsync=given.append_fsync) as servers,
+        Ground(servers) as ground,
+    ):
         found = {
             number: _measure(servers, ground, given.queue, number, given.users, given.rounds) for number in numbers
         }

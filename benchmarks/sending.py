@@ -1,6 +1,6 @@
 """What it costs an application to tell Rollcall: users a second by each way of sending, next to stock Celery's `delay`.
 
-    python benchmarks/sending.py [--quick] [--rounds 9] [--json]
+    python benchmarks/sending.py [--quick] [--rounds 9] [--append-fsync everysec|always] [--json]
 
 One process and one thread send to a Valkey started here; nobody consumes. In each round every way sends a number of
 its own of the same users, with ten properties of about 300 bytes, one way after the other and in another order each
@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import psycopg
 import redis
@@ -30,6 +30,7 @@ from celery import Celery
 
 from rollcall import Rollcall
 from rollcall.local import Servers
+from rollcall.local.valkey import AppendFsync
 from rollcall.outbox.table import create_table
 
 BULK: Final = 100
@@ -60,10 +61,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rounds: under a minute")
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--append-fsync", choices=get_args(AppendFsync), help="Valkey keeps a file; by default none")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     rounds = given.rounds or (15 if given.quick else 60)
-    with Servers(durable=True) as servers, ways_to(servers) as ways:
+    fsync: AppendFsync | None = given.append_fsync
+    with (
+        Servers(durable=True, append_only=fsync is not None, append_fsync=fsync or "everysec") as servers,
+        ways_to(servers) as ways,
+    ):
         figures = measure(ways, servers.broker_url, rounds)
     keys = {key: round(figures[way].of_delay, 2) for key, way in KEYS.items()}
     if given.json:
