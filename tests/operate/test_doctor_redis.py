@@ -35,7 +35,7 @@ def valkey(own_servers: Servers) -> Iterator[redis.Redis]:
 def clean(valkey: redis.Redis) -> Iterator[None]:
     before = {
         name: cast("dict[str, str]", valkey.config_get(name))[name]
-        for name in ("maxmemory", "maxmemory-policy", "appendonly")
+        for name in ("maxmemory", "maxmemory-policy", "appendonly", "appendfsync")
     }
     yield
     valkey.replicaof("NO", "ONE")
@@ -90,6 +90,35 @@ def test_one_that_keeps_nothing(valkey: redis.Redis, look: Callable[..., Finding
     valkey.config_set("appendonly", "no")
 
     assert look("persistence").level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("policy", "level", "said"),
+    [
+        ("always", Level.OK, "all that is confirmed is on disk"),
+        ("everysec", Level.OK, "the last second or two"),
+        ("no", Level.WARNING, "half a minute"),
+    ],
+)
+def test_when_it_has_on_disk_what_it_keeps(
+    valkey: redis.Redis, look: Callable[..., Finding], policy: str, level: Level, said: str
+) -> None:
+    valkey.config_set("appendfsync", policy)
+
+    found = look("persistence")
+
+    assert found.level is level
+    assert said in found.said
+
+
+def test_one_that_does_not_tell_how_it_is_set(own_servers: Servers, valkey: redis.Redis) -> None:
+    valkey.acl_setuser("doctor", enabled=True, passwords=["+doctor"], keys="*", commands=["+@all", "-config"])
+    url = f"redis://doctor:doctor@127.0.0.1:{own_servers.valkey.port}/0"
+
+    found = named(examine_redis(Settings(broker_url=url), time.time), "persistence")
+
+    valkey.acl_deluser("doctor")
+    assert (found.level, found.said) == (Level.OK, "appendonly is on")
 
 
 @pytest.fixture

@@ -33,6 +33,10 @@ _OWN_KEYS: Final = frozenset(
 )
 _OWN_BINDINGS: Final = frozenset({*QUEUES, "celeryev", "celery.pidbox", "reply.celery.pidbox"})
 _DISK: Final = "Look at Redis' log and at its disk; until it can write there, it refuses jobs."
+_KEPT: Final[Mapping[str | None, str]] = {
+    "everysec": "; a crash may cost the last second or two",
+    "always": ", and all that is confirmed is on disk",
+}
 _PRIORITY: Final = "\x06\x16"
 
 
@@ -44,7 +48,7 @@ def examine_redis(settings: Settings, clock: Clock) -> Iterator[Finding]:
             yield check_redis_version(info)
             yield check_clock("redis", read(lambda: _time(client), clock), settings.limits.future)
             yield check_eviction(info)
-            yield check_persistence(info)
+            yield check_persistence(info, _append_fsync(client))
             yield check_memory(info)
             yield check_role(info)
             yield check_neighbours(client)
@@ -100,14 +104,26 @@ def check_eviction(info: Mapping[str, Any]) -> Finding:
     return problem("eviction", f"{policy}: jobs are dropped when memory is full", "Set maxmemory-policy noeviction.")
 
 
-def check_persistence(info: Mapping[str, Any]) -> Finding:
+def _append_fsync(client: Any) -> str | None:
+    """When Redis has on disk what it writes; None if it does not tell, as where others run it."""
+    try:
+        policy: str | None = client.config_get("appendfsync").get("appendfsync")
+    except redis.exceptions.ResponseError:
+        return None
+    return policy
+
+
+def check_persistence(info: Mapping[str, Any], append_fsync: str | None) -> Finding:
     """Whether what waits in Redis survives its end, and whether it can be written."""
     if info.get("aof_last_write_status") == "err" or info.get("rdb_last_bgsave_status") == "err":
         return problem("persistence", "Redis could not write to its disk", _DISK)
     if not info.get("aof_enabled"):
         advice = "Set appendonly yes, or send through the outbox, which needs no Redis that keeps anything."
         return warning("persistence", "appendonly is off: jobs that wait are lost when Redis ends", advice)
-    return ok("persistence", "appendonly is on")
+    if append_fsync == "no":
+        said = "appendonly is on, but appendfsync no: a power cut may cost the last half a minute"
+        return warning("persistence", said, "Set appendfsync everysec; or always, and what is confirmed is kept.")
+    return ok("persistence", "appendonly is on" + _KEPT.get(append_fsync, ""))
 
 
 def check_memory(info: Mapping[str, Any]) -> Finding:
