@@ -167,6 +167,18 @@ def test_each_table_is_compared(spoil: Any) -> None:
     assert not verdict.is_equal
 
 
+def test_where_an_actor_is_missing_its_jobs_are_named() -> None:
+    evidence = as_it_should_be((*JOBS, identify("jane", at=1, job="jane"), trigger("hi", ["ann"], at=2, actor="jane")))
+    row: Any = next(row for row in evidence.world["activities"].values() if row["actor"] == "jane")
+    row.update(actor=None, missing_actor=True)
+
+    difference = judge(evidence).difference
+
+    assert difference is not None
+    assert "actor" in difference.what
+    assert any('"id":"jane"' in job for job in difference.jobs)
+
+
 def test_a_mark_that_is_missing_is_a_difference() -> None:
     verdict = judge(replace(as_it_should_be(), marks={}))
 

@@ -40,7 +40,8 @@ class Difference:
     what: str
     """The place; what the reference says there, then what Postgres says."""
     jobs: tuple[str, ...]
-    """The jobs that name the user, or one merged with it, in the order of their stamps."""
+    """The jobs that name the user, the actor of its message or activity, or one merged with either, in the order of
+    their stamps."""
 
 
 def difference(reference: World, postgres: World, jobs: Sequence[Job]) -> Difference | None:
@@ -54,14 +55,14 @@ def smallest_difference(reference: World, postgres: World, jobs: Sequence[Job]) 
     or None: all is equal.
     """
     of_users = {
-        _user_of(what, reference, postgres): what for what in islice(differences(reference, postgres), _LOOKED_AT)
+        _users_of(what, reference, postgres)[0]: what for what in islice(differences(reference, postgres), _LOOKED_AT)
     }
     found = [_told(what, reference, postgres, jobs) for what in of_users.values()]
     return min(found, key=lambda difference: len(difference.jobs), default=None)
 
 
 def _told(what: str, reference: World, postgres: World, jobs: Sequence[Job]) -> Difference:
-    family = _family(_user_of(what, reference, postgres), jobs)
+    family = set().union(*(_family(user, jobs) for user in _users_of(what, reference, postgres)))
     touching = sorted((job for job in jobs if family & named(job)), key=lambda job: (job.occurred_at, job.id))
     return Difference(what, tuple(map(_shown, touching)))
 
@@ -86,16 +87,18 @@ def named(job: Job) -> set[str]:
             return set()
 
 
-def _user_of(what: str, *worlds: World) -> str:
+def _users_of(what: str, *worlds: World) -> list[str]:
+    """Whom the place is about: the user, or the owner of a message or an activity, then its actor."""
     found = _PLACE.match(what)
     if found is None:
-        return ""
+        return [""]
     section, key = found.groups()
-    for world in worlds:
-        rows: Any = world.get(section, {})
-        if section in ("messages", "activities") and key in rows:
-            return str(rows[key]["owner"])
-    return key
+    if section not in ("messages", "activities"):
+        return [key]
+    sections: list[Any] = [world.get(section, {}) for world in worlds]
+    rows = [rows[key] for rows in sections if key in rows]
+    people = [row["owner"] for row in rows] + [row.get("actor") for row in rows]
+    return [str(user) for user in dict.fromkeys(people) if user is not None]
 
 
 def _family(user_id: str, jobs: Iterable[Job]) -> set[str]:
