@@ -258,7 +258,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "transport: the first of the queues always comes first",
-        f"{TRANSPORT}/channel.py",
+        f"{TRANSPORT}/intake.py",
         "self._turn = (self._turn + 1) % len(queues)",
         "self._turn = 0",
         CLAIMING,
@@ -288,7 +288,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "transport: what is claimed just when its queue is cancelled is forgotten",
         f"{TRANSPORT}/channel.py",
         "                self._give_back_undelivered(queue)\n                continue",
-        "                self._claims.popleft()\n                continue",
+        "                self._intake.claims.popleft()\n                continue",
         GIVING_BACK,
     ),
     Defect(

@@ -46,7 +46,7 @@ class Consumer:
     def vanish(self) -> None:
         """End as a worker does that is killed: say nothing, and renew no lease."""
         self.channel._holding.end()
-        self.channel._claims.clear()
+        self.channel._intake.claims.clear()
         self.channel.qos._delivered.clear()
         self.channel.closed = True
 

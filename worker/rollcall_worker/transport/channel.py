@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from queue import Empty
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
-from pydantic_core import from_json
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from rollcall_worker.transport import stock
+from rollcall_worker.transport.envelope import opened
 from rollcall_worker.transport.holding import holding_of
+from rollcall_worker.transport.intake import Intake
+from rollcall_worker.transport.limits import OPTIONS, Limits
 from rollcall_worker.transport.line import Line
 from rollcall_worker.transport.qos import QoS
-from rollcall_worker.transport.unacked import Claim, Left
+from rollcall_worker.transport.unacked import Claim
 from rollcall_worker.transport.wakeup import listen, read_news, tell
 
 logger = logging.getLogger(__name__)
 
 DELIVER_SECONDS: Final = 0.05
 """For so long messages are delivered before the event loop gets its turn: the solo pool works while we deliver."""
-PATIENCE_SECONDS: Final = 10.0
-"""For so long a suspect message waits for its worker to be idle, and for so long nothing is claimed beside it."""
 
 
 class Receiver(NamedTuple):
@@ -35,61 +34,20 @@ class Receiver(NamedTuple):
     no_ack: bool
 
 
-def _envelope(raw: bytes) -> Any:
-    """What the message holds, as kombu reads it; left to it is text with its marks for types, or that only it takes."""
-    if b"__type__" not in raw:
-        with suppress(ValueError):
-            return from_json(raw, cache_strings="keys")
-    return stock.loads(raw.decode())
-
-
-class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
+class Channel(Limits, stock.Channel):  # type: ignore[misc]  # kombu ships no types
     """kombu's Redis channel with atomic claims and leases. Publishing and broadcasts are stock's."""
 
     QoS = QoS
 
-    lease: float = 30.0
-    """Seconds after which a worker that has not renewed is taken for gone. Why so long: see the package."""
-    longest_hold: float = 900.0
-    """Seconds after which a message is left to others although its worker lives."""
-    max_deliveries: int = 5
-    """After so many deliveries that came to nothing a message is dead; 0: never."""
-    claim_limit: int = 200
-    """Messages in one claim: about 2 ms of Redis' time, and its answer about 200 KB."""
-    claim_bytes: int = 4_000_000
-    """Bytes after which a claim takes no further message, and a sweep puts none back: about 50 ms of Redis' time. Much
-    more, and Redis would not answer within `socket_timeout`; what was claimed then waits for its lease to end."""
-    hold_bytes: int = 64_000_000
-    """Bytes in hand with which no more is claimed: 200 bulk jobs may be gigabytes, and a worker's memory is not."""
-    dead_task: str = "rollcall.bury"
-    """The task that keeps dead letters; it is given the message, the reason and a code."""
-    dead_key: str = "dead_letters"
-    """The list of letters that this task could not keep, which should be empty."""
-
     _in_poll: Any
     _brpop_sent_at: float | None
 
-    from_transport_options = (
-        *stock.Channel.from_transport_options,
-        *(
-            "lease",
-            "longest_hold",
-            "max_deliveries",
-            "claim_limit",
-            "claim_bytes",
-            "hold_bytes",
-            "dead_task",
-            "dead_key",
-        ),
-    )
+    from_transport_options = (*stock.Channel.from_transport_options, *OPTIONS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._receivers: dict[str, Receiver] = {}
-        self._claims: deque[Claim] = deque()
+        self._intake = Intake()
         self._line: Line | None = None
-        self._turn = 0
-        self._expects_more = True
-        self._careful_until: float | None = None
         super().__init__(*args, **kwargs)
         self._holding = holding_of(self)
 
@@ -102,7 +60,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
         if queue in self.active_queues:  # broadcasts are not
             self._receivers[queue] = Receiver(callback, no_ack)
-            self._expects_more = True
+            self._intake.expects_more = True
 
     def _basic_cancel(self, consumer_tag: str) -> None:
         queue = self._tag_to_queue.get(consumer_tag)
@@ -115,8 +73,8 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         """See kombu."""
         self._claim([queue], room=1, alone=True)
         received: list[Any] = []
-        if self._claims:
-            self._deliver(self._claims.pop(), Receiver(received.append, no_ack))
+        if self._intake.claims:
+            self._deliver(self._intake.claims.pop(), Receiver(received.append, no_ack))
         return received[0] if received else None
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
@@ -137,64 +95,54 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
 
     def has_work(self) -> bool:
         """Tell whether `work` would do something now."""
-        return bool(self._claims or (self._holding.acks and self._line)) or self._may_claim()
+        return bool(self._intake.claims or (self._holding.acks and self._line)) or self._may_claim()
 
     def work(self) -> bool:
         """Send acknowledgements, claim and deliver; tell whether anything was delivered.
 
         Does a little at a time: there may be more work when it returns.
         """
-        if not self._claims:
+        if not self._intake.claims:
             if self._may_claim():
-                queues = self._in_turn()
-                self._claim(queues, room=self._room(), alone=not self._in_flight() or self._careful_until is not None)
+                queues = self._intake.in_turn(list(self._receivers))
+                self._claim(queues, room=self._room(), alone=not self._in_flight() or self._intake.is_careful)
             elif self._line is not None:  # acknowledgements are not for channels that only hear broadcasts
                 with self._cut_if_it_breaks():
                     self._holding.send_acks(self._line)
         delivered, end = False, monotonic() + DELIVER_SECONDS
-        while self._claims and self.qos.can_consume() and monotonic() < end:
-            receiver = self._receivers.get(queue := self._claims[0].queue)
+        while self._intake.claims and self.qos.can_consume() and monotonic() < end:
+            receiver = self._receivers.get(queue := self._intake.claims[0].queue)
             if receiver is None:  # cancelled while we claimed: Celery does that from the handler of a signal
                 self._give_back_undelivered(queue)
                 continue
-            self._deliver(self._claims.popleft(), receiver)
+            self._deliver(self._intake.claims.popleft(), receiver)
             delivered = True
         return delivered
 
     def look_again(self) -> None:
         """Look for messages the next time, told of or not."""
-        self._expects_more = True
+        self._intake.expects_more = True
 
     def _may_claim(self) -> bool:
-        if not (self._expects_more and self._receivers and self._room() > 0):
-            return False
-        return self._careful_until is None or not self._in_flight() or monotonic() >= self._careful_until
+        return bool(self._receivers) and self._room() > 0 and self._intake.may_claim(is_idle=not self._in_flight())
 
     def _room(self) -> int:
         if not self.qos.can_consume() or self._holding.bytes >= self.hold_bytes:
             return 0
         room = self.qos.can_consume_max_estimate()
-        return min(self.claim_limit, self.claim_limit if room is None else room - len(self._claims))
+        return min(self.claim_limit, self.claim_limit if room is None else room - len(self._intake.claims))
 
     def _in_flight(self) -> bool:
-        return bool(self._claims) or self.qos.holds_any()
-
-    def _in_turn(self) -> list[str]:
-        """The queues, each first in its turn."""
-        queues = list(self._receivers)
-        self._turn = (self._turn + 1) % len(queues)
-        return queues[self._turn :] + queues[: self._turn]
+        return bool(self._intake.claims) or self.qos.holds_any()
 
     def _claim(self, queues: Sequence[str], *, room: int, alone: bool) -> None:
         with self._cut_if_it_breaks():
             left, claims = self._holding.claim(self._open_line(), queues, room=room, alone=alone)
-        self._claims.extend(claims)
-        self._expects_more = left is not Left.EMPTY
-        self._careful_until = monotonic() + PATIENCE_SECONDS if left is Left.SUSPECT else None
+        self._intake.add(claims, left)
 
     def _deliver(self, claim: Claim, receiver: Receiver) -> None:
         try:
-            payload = _envelope(claim.raw)
+            payload = opened(claim.raw)
             payload["properties"]["delivery_tag"] = claim.tag
             message = self.Message(payload, channel=self)
         except Exception as error:  # whatever it is: a message that cannot be read must not end the worker
@@ -217,7 +165,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
             logger.warning("Redis does not tell of new messages (%s); they wait up to a second", error)
         self._in_poll = connection
         self._brpop_sent_at = None
-        self._expects_more = True
+        self._intake.expects_more = True
 
     def _brpop_read(self, **options: Any) -> bool:
         try:
@@ -226,7 +174,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         except self.connection_errors:
             self._cut()
             raise
-        self._expects_more = True
+        self._intake.expects_more = True
         if not self.work():
             raise Empty
         return True
@@ -266,9 +214,7 @@ class Channel(stock.Channel):  # type: ignore[misc]  # kombu ships no types
         self._holding.restore()
 
     def _give_back_undelivered(self, queue: str | None = None) -> None:
-        tags = [claim.tag for claim in self._claims if queue in (None, claim.queue)]
-        self._claims = deque(claim for claim in self._claims if queue not in (None, claim.queue))
-        self._holding.give_back(tags, seen=False)
+        self._holding.give_back(self._intake.take_back(queue), seen=False)
 
     # Connections
 
