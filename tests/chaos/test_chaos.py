@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.chaos.kinds import KINDS
+from tests.support.brokers import broker_program
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 3
@@ -20,7 +21,7 @@ def test_a_short_run_under_fire_ends_equal(tmp_path: Path) -> None:
     run = subprocess.run(
         [
             *(sys.executable, "-m", "benchmarks.chaos", "--seed", str(SEED), "--json", "--logs", tmp_path / "logs"),
-            *("--jobs", "400", "--minutes", "0.15", "--every", "0.5"),
+            *("--jobs", "400", "--minutes", "0.15", "--every", "0.5", "--broker", broker_program()),
         ],
         cwd=ROOT,
         capture_output=True,
