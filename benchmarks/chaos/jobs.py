@@ -81,10 +81,12 @@ class _Author:
         return {"users": [self._telling(user) for user in self._users(12)]}
 
     def _merge(self) -> dict[str, Any]:
-        primary, secondary = self._chance.sample(range(CIRCLE), 2)
+        primary, secondary = map(self._member, self._chance.sample(range(CIRCLE), 2))
+        if self._chance.random() < _OUTSIDE and (stranger := self._stranger()) != secondary:
+            primary = stranger
         return {
-            "primary_id": self._stranger() if self._chance.random() < _OUTSIDE else self._member(primary),
-            "secondary_id": self._member(secondary),
+            "primary_id": primary,
+            "secondary_id": secondary,
             "keep_opt_outs": self._chance.random() < 0.3,
             "unite_tokens": self._chance.random() < 0.3,
         }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from itertools import pairwise
+from random import Random
 
 import pytest
 from benchmarks.chaos.arguments import parse
+from benchmarks.chaos.jobs import SPAN, make_jobs
 from benchmarks.chaos.kinds import KINDS
 from benchmarks.chaos.plan import GATHERING, SKEWED, WITH_OUTBOXES, Plan, make_plan
 from benchmarks.chaos.sendings import Way
@@ -16,7 +18,7 @@ from rollcall import Rollcall
 from rollcall.demo.playing import play
 from rollcall_shared.codec import digest, encode
 from rollcall_shared.jobs import KINDS as JOB_KINDS
-from rollcall_shared.jobs import Job
+from rollcall_shared.jobs import Job, Merge
 
 BEGIN = 1_795_000_000_000_000
 
@@ -50,6 +52,16 @@ def test_merges_and_deletes_are_frequent_and_few_users_busy() -> None:
     assert kinds["merge"] > len(jobs) / 15
     assert kinds["delete"] > len(jobs) / 20
     assert sum(times for _, times in users.most_common(len(users) // 10)) > len(jobs) / 15
+
+
+def test_nobody_is_merged_into_itself_however_often_strangers_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.chaos.jobs._OUTSIDE", 1.0)
+
+    jobs = make_jobs(Random(1), number=400, now=2 * SPAN, prefix="job")
+
+    merges = [job for job in jobs if isinstance(job, Merge)]
+    assert all(merge.primary_id != merge.secondary_id for merge in merges)
+    assert any(merge.primary_id[:-1] != merge.secondary_id[:-1] for merge in merges)
 
 
 def test_a_job_is_sent_one_and_a_half_times_on_average_in_another_order_than_it_happened() -> None:
