@@ -74,7 +74,9 @@ class Jobs:
         return self._reader().deferred(limit, place_of(after))
 
     def cancel(self, job_id: str, *, timeout: float = 1.0) -> bool:
-        """Take back a deferred job. True: it was cancelled, and will never take effect, even if it is delivered again.
+        """Take back a deferred job. True: it is cancelled, and will never take effect, even if it is delivered again.
+
+        Asking again is safe: True for a job that is cancelled already, as where the first answer was lost.
 
         False: it has taken effect already, or no worker knows of such a job (`get` says which). It needs to have
         reached the workers, and is waited for if it has not. Its id stays taken.
@@ -85,18 +87,15 @@ class Jobs:
             InvalidJob, NotConfigured, Unavailable: see `Jobs`.
         """
         job_id = checked_job_id(job_id)
-        cancelled = False
 
         def attempt() -> JobStatus:
-            nonlocal cancelled
-            cancelled = self._reader().cancel(job_id)
+            self._reader().cancel(job_id)
             return self._reader().status(job_id)
 
         try:
-            _wait(attempt, lambda status: cancelled or status.is_final, timeout)
+            return _wait(attempt, lambda status: status.is_final, timeout).state == "cancelled"
         except NotDecided:
             return False
-        return cancelled
 
     def dead(self, *, limit: int = 50, after: str | None = None) -> Page[DeadLetter]:
         """Read a page of the dead letters, without their bodies, the newest first.
