@@ -132,7 +132,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "relay: what was sent is removed before it is decided",
         f"{OUTBOX}/relay.py",
-        "decided = self._decisions.among(keys) if keys else set()",
+        "decided = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()",
         "decided = set(keys)",
         chaos=FORGETFUL,
     ),

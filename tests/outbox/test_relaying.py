@@ -7,17 +7,19 @@ import logging
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 import redis
 from tests.outbox.conftest import MakeRelay
 
-from rollcall import Rollcall, Unavailable
+from rollcall import NotConfigured, Rollcall, Unavailable
 from rollcall.outbox import rows
 from rollcall.outbox.relay import Relay, Turns
+from rollcall.outbox.rows import Rows
 from rollcall_shared.summaries import alias
 from rollcall_worker.store import Arrival, PostgresStore
 
@@ -40,9 +42,11 @@ class Broker:
         self.redis.flushdb()
 
     def apply_all(self) -> None:
-        bodies = [json.loads(b64decode(message["body"]))[0][0] for message in self.messages()]
-        self._store.apply([Arrival.of(body) for body in bodies], now=time.time_ns() // 1_000)
+        self.apply([json.loads(b64decode(message["body"]))[0][0] for message in self.messages()])
         self.redis.flushdb()
+
+    def apply(self, bodies: Sequence[str]) -> None:
+        self._store.apply([Arrival.of(body) for body in bodies], now=time.time_ns() // 1_000)
 
     def close(self) -> None:
         self._store.close()
@@ -203,6 +207,62 @@ def test_a_second_job_under_one_id_is_kept_until_it_is_a_dead_letter(
     pass_time(backend, 5)
     relay.settle()
     assert waiting(backend) == 0
+
+
+@pytest.mark.parametrize(
+    "earlier", ['{"v": 99, "id": "new", "kind": "identify"}', '{"v": 1, "id": "bad", "kind": "identify", "user": 7}']
+)
+def test_a_letter_of_another_job_decides_nothing(
+    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, earlier: str
+) -> None:
+    broker.apply([earlier])
+    relay = make_relay(resend=60)
+    tell(rc, backend, "u1", job_id=json.loads(earlier)["id"])
+    relay.send()
+    broker.lose()
+
+    pass_time(backend, 61)
+    relay.settle()
+    assert (waiting(backend), relay.send()) == (1, 1)
+
+    broker.apply_all()
+    pass_time(backend, 5)
+    relay.settle()
+    assert waiting(backend) == 0
+    assert rc.users.get("u1").properties == {"plan": "pro"}
+
+
+def test_a_database_that_has_become_a_standby_is_waited_for(
+    rc: Rollcall, backend: psycopg.Connection, backend_url: str, make_relay: MakeRelay, broker: Broker
+) -> None:
+    tell(rc, backend, "u1")
+    name = backend.info.dbname
+    backend.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    backend.commit()
+    relay = make_relay()
+
+    with pytest.raises(Unavailable, match="ReadOnlySqlTransaction"):
+        relay.send()
+
+    with psycopg.connect(backend_url, autocommit=True, options="-c default_transaction_read_only=off") as other:
+        other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    assert relay.send() == 1
+
+
+def test_a_role_that_may_not_read_the_outbox_is_told_so(
+    backend: psycopg.Connection, backend_url: str, broker_url: str, database_url: str
+) -> None:
+    backend.execute("DROP ROLE IF EXISTS stranger")
+    backend.execute("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
+    backend.commit()
+    parts = urlsplit(backend_url)
+    url = parts._replace(netloc=f"stranger:stranger@{parts.hostname}:{parts.port}").geturl()
+
+    with pytest.raises(NotConfigured, match="role"), Rows(url).transaction() as cursor:
+        rows.take_unsent(cursor)
+
+    backend.execute("DROP ROLE stranger")
+    backend.commit()
 
 
 def test_a_deferred_job_is_rollcalls_to_keep(

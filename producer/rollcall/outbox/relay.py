@@ -18,9 +18,10 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rollcall.outbox.rows import Rows, delete, mark_sent, postpone, take_sent, take_unsent
+from rollcall.outbox.rows import Rows, delete, mark_sent, postpone, read_bodies, take_sent, take_unsent
 from rollcall.reading.decisions import Decisions
 from rollcall.sending.direct import DirectSender
 from rollcall_shared.errors import NotConfigured, RollcallError, Unavailable
@@ -104,7 +105,7 @@ class Relay:
         """
         with self._rows.transaction() as cursor:
             keys = take_sent(cursor)
-            decided = self._decisions.among(keys) if keys else set()
+            decided = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()
             undecided = [key for key in keys if key not in decided]
             if decided:
                 delete(cursor, [key for key in keys if key in decided])

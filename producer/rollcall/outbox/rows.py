@@ -66,7 +66,7 @@ class Rows:
 
         Raises:
             Unavailable: the database could not be reached, or the connection broke.
-            NotConfigured: the table is not there.
+            NotConfigured: the table is not there, or may not be used.
         """
         try:
             connection = self._connected()
@@ -74,7 +74,10 @@ class Rows:
                 yield cursor
         except errors.UndefinedTable as error:
             raise NotConfigured("the table rollcall_outbox is missing; see `rollcall outbox create`") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except errors.InsufficientPrivilege as error:
+            raise NotConfigured("the outbox's role may not do what a relay does; see deploy/roles.sql") from error
+        # a primary that has become a standby says what it is with an error of its own sort
+        except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as error:
             self.close()
             raise Unavailable(f"the outbox's database is not available ({type(error).__name__})") from error
 
@@ -125,6 +128,12 @@ def take_sent(cursor: psycopg.Cursor, *, limit: int = BATCH) -> list[Key]:
     """The jobs to ask after next."""
     cursor.execute(statements.TAKE_SENT, {"limit": limit})
     return [Key(id_, bytes(digest)) for id_, digest in cursor]
+
+
+def read_bodies(cursor: psycopg.Cursor, keys: Collection[Key]) -> dict[Key, str]:
+    """The jobs themselves."""
+    cursor.execute(statements.READ_BODIES, _columns(keys))
+    return {Key(id_, bytes(digest)): body for id_, digest, body in cursor}
 
 
 def delete(cursor: psycopg.Cursor, keys: Collection[Key]) -> None:

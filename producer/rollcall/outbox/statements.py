@@ -51,6 +51,13 @@ FOR UPDATE SKIP LOCKED
 """
 """Take sent jobs that are to be asked after."""
 
+READ_BODIES: Final = """
+SELECT id, digest, body
+FROM rollcall_outbox
+JOIN unnest(%(ids)s::text[], %(digests)s::bytea[]) AS s (id, digest) USING (id, digest)
+"""
+"""Read what these are."""
+
 DELETE: Final = """
 DELETE FROM rollcall_outbox AS o
 USING unnest(%(ids)s::text[], %(digests)s::bytea[]) AS s (id, digest)

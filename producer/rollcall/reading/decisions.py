@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, TypeVar
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, false, select, union_all
+from sqlalchemy import ARRAY, Text, any_, bindparam, false, select, true, union_all
 
 from rollcall.reading.database import Database
+from rollcall_shared.codec import text_digest
 from rollcall_shared.tables import dead_letters, jobs
 
+Key = TypeVar("Key", bound=tuple[str, bytes])
 _IDS: Final = bindparam("ids", type_=ARRAY(Text))
-# A message that could not be read has no digest of a job; its dead letter decides whatever came under its id.
 _DECIDED: Final = union_all(
-    select(jobs.c.id, jobs.c.digest, false().label("whatever")).where(jobs.c.id == any_(_IDS)),
-    select(dead_letters.c.id, dead_letters.c.digest, dead_letters.c.code != "id_reused").where(
-        dead_letters.c.id == any_(_IDS)
-    ),
+    select(jobs.c.id, jobs.c.digest, false().label("is_letter")).where(jobs.c.id == any_(_IDS)),
+    select(dead_letters.c.id, dead_letters.c.digest, true()).where(dead_letters.c.id == any_(_IDS)),
 )
 
 
@@ -26,8 +25,11 @@ class Decisions:
     def __init__(self, database_url: str) -> None:
         self._database = Database(database_url)
 
-    def among(self, keys: Collection[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+    def among(self, keys: Collection[Key], read: Callable[[Collection[Key]], Mapping[Key, str]]) -> set[Key]:
         """Those of the `(job id, digest)` that are decided.
+
+        `read` gives the bodies of some: a message that workers could not read is known by its text, and a letter of
+        another job, which once came under the same id, decides nothing.
 
         Raises:
             Unavailable: Rollcall's database could not be reached.
@@ -35,9 +37,12 @@ class Decisions:
         """
         with self._database.connect() as connection:
             found = connection.execute(_DECIDED, {"ids": [id_ for id_, _ in keys]}).all()
-        decided = {(id_, bytes(digest)) for id_, digest, _ in found}
-        whatever = {id_ for id_, _, is_broken in found if is_broken}
-        return {key for key in keys if tuple(key) in decided or key[0] in whatever}
+        known = {(id_, bytes(digest)) for id_, digest, _ in found}
+        with_letters = {id_ for id_, _, is_letter in found if is_letter}
+        decided = {key for key in keys if tuple(key) in known}
+        if doubtful := [key for key in keys if key not in decided and key[0] in with_letters]:
+            decided |= {key for key, body in read(doubtful).items() if (key[0], text_digest(body)) in known}
+        return decided
 
     def close(self) -> None:
         """Close the connections."""
