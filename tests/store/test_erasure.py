@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from tests.support.builders import day, delete, identify, merge, set_preferences, trigger
 from tests.support.examples import examples
+from tests.support.remains import everything, tables_with
 from tests.support.strategies import job_sets, moments
 from tests.support.subjects import OnPostgres, arrive
 
@@ -15,7 +16,6 @@ from rollcall.demo.oracle import oracle
 from rollcall.demo.world import first_difference
 from rollcall_shared.codec import encode
 from rollcall_shared.jobs import Job
-from rollcall_shared.tables import metadata
 from rollcall_worker.erase import erase as erase_user
 
 
@@ -32,20 +32,6 @@ def apply(store: OnPostgres, *jobs: Any, now: int) -> None:
 def erase(store: OnPostgres, *, now: int) -> None:
     store.store.erase_settled(now=now)
     store.store.erase_left_behind(now=now)
-
-
-def everything(store: OnPostgres) -> dict[str, list[str]]:
-    """Every row of every table as text."""
-    return {
-        table.name: [
-            row[0] for row in store.connection.execute(f"SELECT t::text FROM {table.fullname} AS t").fetchall()
-        ]
-        for table in metadata.sorted_tables
-    }
-
-
-def tables_with(store: OnPostgres, text: str) -> list[str]:
-    return [table for table, rows in everything(store).items() if any(text in row for row in rows)]
 
 
 def a_life() -> list[Job]:
