@@ -11,6 +11,7 @@ from typing import Final
 
 FOLD: Final = "worker/rollcall_worker/fold"
 SHARED: Final = "shared/rollcall_shared"
+STORE: Final = "worker/rollcall_worker/store"
 BATCHING: Final = "worker/rollcall_worker/batching"
 TRANSPORT: Final = "worker/rollcall_worker/transport"
 SENDING: Final = "producer/rollcall/sending"
@@ -26,6 +27,7 @@ CLAIMING: Final = ("tests/transport/test_claiming.py",)
 GIVING_BACK: Final = ("tests/transport/test_giving_back.py",)
 LETTERS: Final = ("tests/transport/test_dead_letters.py",)
 LEASES: Final = ("tests/transport/test_leases.py",)
+LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,16 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         f"{FOLD}/reading.py",
         'yield Told(at, job.user_id, f"s.{job.set_id}", None)',
         'yield from _setting(job.user_id, f"s.{job.set_id}", None, at)',
+    ),
+    Defect(
+        "rule 7: receipts are asked for before the users are held",
+        f"{STORE}/postgres.py",
+        "            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
+        "            # only now that the users are held: whatever erased one of them meanwhile has left its receipt\n"
+        "            erased = restored(cursor, facts, horizon=horizon, key=self._erasure_key)\n",
+        "            erased = restored(cursor, facts, horizon=horizon, key=self._erasure_key)\n"
+        "            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n",
+        LATE_JOBS,
     ),
     Defect(
         "rule 8: rows are made before the inline users",

@@ -213,8 +213,10 @@ class PostgresStore:
         facts = [fact for job in jobs for fact in pieces_of(job)]
         if facts:
             horizon = edge(now - self._settling)
-            facts += restored(cursor, facts, horizon=horizon, key=self._erasure_key)
             write(cursor, facts, history=self._history, horizon=horizon, heads=heads)
+            # only now that the users are held: whatever erased one of them meanwhile has left its receipt
+            erased = restored(cursor, facts, horizon=horizon, key=self._erasure_key)
+            write(cursor, erased, history=self._history, horizon=horizon, heads=heads)
             tell_skipped(cursor, jobs)
 
     def _bury(self, arrival: Arrival, error: Exception, now: int) -> Outcome:

@@ -28,7 +28,9 @@ def id_hash(user_id: str, key: str) -> bytes:
 
 
 def restored(cursor: Cursor, facts: Iterable[Fact | Identified], *, horizon: Stamp, key: str) -> list[Ended]:
-    """The erased deletes that these facts come too late for."""
+    """The erased deletes that these facts come too late for. Ask when their users are held: before, an erasure may be
+    under way, whose receipts are not seen yet.
+    """
     earliest: dict[str, Stamp] = {}
     for fact in facts:
         if fact.stamp < horizon and isinstance(fact, (Identified, Seen, Told, Ended)):

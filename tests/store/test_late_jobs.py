@@ -1,0 +1,80 @@
+"""What comes later than the settling time, when erasure has taken the delete it is from before (rules 7 and 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import until
+from tests.support.builders import day, delete, identify
+from tests.support.remains import tables_with
+from tests.support.subjects import OnPostgres, arrive
+
+from rollcall_shared.codec import encode
+from rollcall_shared.jobs import Job
+
+
+@pytest.fixture
+def store(on_postgres: OnPostgres) -> OnPostgres:
+    on_postgres.reset()
+    return on_postgres
+
+
+def apply(store: OnPostgres, *jobs: Job, now: int) -> None:
+    arrive(store, *map(encode, jobs), now=now)
+
+
+def waiting(store: OnPostgres) -> int:
+    """How many wait for a lock."""
+    query = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return store.connection.execute(query).rowcount
+
+
+def begin_while_locked(store: OnPostgres, user: str, *steps: Callable[[], object]) -> None:
+    """Begin each step once the one before waits for a lock (or is done) while somebody has locked the user; then let
+    them end.
+    """
+    begun: list[Future[object]] = []
+    with ThreadPoolExecutor(len(steps)) as threads, psycopg.connect(store.url) as other:
+        other.execute("SELECT FROM rollcall.users WHERE id = %s FOR UPDATE", [user])
+        for step in steps:
+            begun.append(threads.submit(step))
+            until(
+                lambda: waiting(store) + sum(future.done() for future in begun) == len(begun),
+                what="a step that waits",
+                within=4,  # before a lock takes too long
+            )
+    for future in begun:
+        future.result()
+
+
+def test_a_job_that_waited_for_the_erasure_brings_nobody_back(store: OnPostgres) -> None:
+    apply(store, identify("ann", at=10), delete("ann", at=12), now=day(12, 1))
+
+    begin_while_locked(
+        store,
+        "ann",
+        lambda: store.store.erase_settled(now=day(14)),
+        lambda: apply(store, identify("ann", at=11, name="Back"), now=day(14)),
+    )
+
+    assert store.world()["users"] == {}
+    store.store.erase_settled(now=day(14))
+    assert tables_with(store, "Back") == []
+
+
+def test_a_job_that_waited_for_the_erasure_tells_nothing_of_who_has_the_id_now(store: OnPostgres) -> None:
+    jobs: list[Job] = [identify("ann", at=10), delete("ann", at=12), identify("ann", at=13, name="New Ann")]
+    apply(store, *jobs, now=day(13, 1))
+
+    begin_while_locked(
+        store,
+        "ann",
+        lambda: store.store.erase_settled(now=day(13, 1)),
+        lambda: apply(store, identify("ann", at=11, plan="old"), now=day(13, 1)),
+    )
+
+    ann = store.world()["users"]["ann"]
+    assert (ann["attributes"], ann["properties"]) == ({"name": "New Ann"}, {})
