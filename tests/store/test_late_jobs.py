@@ -8,12 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import psycopg
 import pytest
 from tests.acceptance.conftest import until
-from tests.support.builders import day, delete, identify
+from tests.support.builders import day, delete, identify, merge, trigger
 from tests.support.remains import tables_with
 from tests.support.subjects import OnPostgres, arrive
 
 from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
+from rollcall_shared.jobs import Job, Trigger
 
 
 @pytest.fixture
@@ -24,6 +24,16 @@ def store(on_postgres: OnPostgres) -> OnPostgres:
 
 def apply(store: OnPostgres, *jobs: Job, now: int) -> None:
     arrive(store, *map(encode, jobs), now=now)
+
+
+def a_life() -> list[Job]:
+    return [
+        identify("ann", at=10, job="j1"),
+        identify("guest", at=10, job="j2"),
+        identify("bo", at=10, job="j3"),
+        merge("ann", "guest", at=10, plus=1, job="j4"),
+        delete("ann", at=12, job="j5"),
+    ]
 
 
 def waiting(store: OnPostgres) -> int:
@@ -78,3 +88,31 @@ def test_a_job_that_waited_for_the_erasure_tells_nothing_of_who_has_the_id_now(s
 
     ann = store.world()["users"]["ann"]
     assert (ann["attributes"], ann["properties"]) == ({"name": "New Ann"}, {})
+
+
+@pytest.mark.parametrize("late", [trigger("w", ["ann", "bo"], at=11), trigger("w", ["bo"], actor="ann", at=11)])
+def test_a_trigger_that_names_who_was_erased_is_erased_as_well(store: OnPostgres, late: Trigger) -> None:
+    apply(store, *a_life(), now=day(12, 1))
+    store.store.erase_settled(now=day(14))
+
+    apply(store, late.model_copy(update={"id": "late"}), now=day(14))
+
+    store.store.erase_settled(now=day(14))
+    assert tables_with(store, "ann") == []
+    (message,) = store.world()["messages"].values()
+    assert (message["owner"], message["missing_actor"]) == ("bo", late.actor == "ann")
+
+
+def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_well(store: OnPostgres) -> None:
+    apply(store, *a_life(), now=day(12, 1))
+
+    # the erasure has taken the messages when it comes to the row of the guest
+    begin_while_locked(
+        store,
+        "guest",
+        lambda: store.store.erase_settled(now=day(14)),
+        lambda: apply(store, trigger("w", ["ann"], at=11, job="late"), now=day(14)),
+    )
+
+    store.store.erase_settled(now=day(14))
+    assert tables_with(store, "ann") == []

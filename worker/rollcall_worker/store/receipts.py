@@ -1,20 +1,20 @@
 """Receipts: that an id was erased, known by a keyed hash of it. They stand in for the deletes that erasure took away.
 
-A job stamped before such a delete and arriving years later must not bring the user back. So what is told with a stamp
-from before the horizon (rare: it comes later than the settling time) is checked against the receipts, and the delete
-is restored beside it.
+A job stamped before such a delete and arriving years later must not bring the user back, nor leave the id in the rows
+of a trigger. So what is told with a stamp from before the horizon (rare: it comes later than the settling time) is
+checked against the receipts, and the delete is restored beside it; when upkeep comes by, both are erased.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from psycopg import Cursor
 
 from rollcall_shared.stamps import Stamp
-from rollcall_worker.fold import Ended, Fact, Identified, Seen, Told
+from rollcall_worker.fold import Activity, Ended, Fact, Identified, Seen, Told, Triggered
 from rollcall_worker.store.statements import load
 
 _RECEIPTS: Final = load("receipts")
@@ -27,25 +27,38 @@ def id_hash(user_id: str, key: str) -> bytes:
     return hashlib.blake2b(user_id.encode(), key=key.encode()[:_KEY_BYTES], digest_size=_HASH_BYTES).digest()
 
 
-def restored(cursor: Cursor, facts: Iterable[Fact | Identified], *, horizon: Stamp, key: str) -> list[Ended]:
-    """The erased deletes that these facts come too late for. Ask when their users are held: before, an erasure may be
-    under way, whose receipts are not seen yet.
-    """
+def late(facts: Iterable[Fact | Identified], *, horizon: Stamp) -> dict[str, Stamp]:
+    """The users whom facts from before the horizon name, each with the stamp of the earliest."""
     earliest: dict[str, Stamp] = {}
     for fact in facts:
-        if fact.stamp < horizon and isinstance(fact, (Identified, Seen, Told, Ended)):
-            for user in {fact.user, *_heirs(fact)}:
+        if fact.stamp < horizon:
+            for user in _named(fact):
                 earliest[user] = min(fact.stamp, earliest.get(user, fact.stamp))
-    if not earliest:
-        return []
+    return earliest
+
+
+def restored(cursor: Cursor, earliest: Mapping[str, Stamp], *, key: str) -> list[Ended]:
+    """The erased deletes that the facts come too late for, of which these are the earliest. Ask when the users are
+    held: before, an erasure may be under way, whose receipts are not seen yet.
+    """
     hashes = {id_hash(user, key): user for user in earliest}
     cursor.execute(_RECEIPTS["receipts_of"], {"hashes": list(hashes)})
     found = [(hashes[bytes(hash_)], Stamp(stamp)) for hash_, stamp in cursor]
     return [Ended(_beside(stamp, user, key), user, None) for user, stamp in found if earliest[user] < stamp]
 
 
-def _heirs(fact: Fact | Identified) -> tuple[str, ...]:
-    return (fact.heir,) if isinstance(fact, Ended) and fact.heir is not None else ()
+def _named(fact: Fact | Identified) -> tuple[str, ...]:
+    match fact:
+        case Ended(user=user, heir=str(heir)):
+            return user, heir
+        case Identified(user=user) | Seen(user=user) | Told(user=user) | Ended(user=user):
+            return (user,)
+        case Triggered(actor=str(actor)):
+            return (actor,)
+        case Activity(recipient=recipient):  # has the messages' recipients
+            return (recipient,)
+        case _:
+            return ()
 
 
 def _beside(stamp: Stamp, user: str, key: str) -> Stamp:

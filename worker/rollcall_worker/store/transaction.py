@@ -62,10 +62,15 @@ def hold(cursor: Cursor, heads: Collection[str]) -> set[str]:
     return {head for (head,) in cursor}
 
 
+def hold_families_of(cursor: Cursor, ids: Iterable[str], heads: frozenset[str] = frozenset()) -> set[str]:
+    """Hold the families that these ids belong to, and those of `heads`; return the heads that were there."""
+    cursor.execute(_USERS["families_of"], {"ids": as_json(list(ids))})
+    return hold(cursor, heads | {family for (family,) in cursor})
+
+
 def _tell(cursor: Cursor, lines: Lines, horizon: Stamp, heads: frozenset[str]) -> set[str]:
     """Hold the families, tell the users; return the families they belong to."""
-    cursor.execute(_USERS["families_of"], {"ids": as_json(lines.ids)})
-    held = hold(cursor, heads | {family for (family,) in cursor})
+    held = hold_families_of(cursor, lines.ids, heads)
     cursor.execute(_USERS["tell"], {"users": as_json(lines.users), "seen_characters": SEEN_CHARACTERS})
     told = cursor.fetchall()
     families = {family for _, family, _ in told if family is not None}
