@@ -66,11 +66,18 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "rule 7: receipts are asked for before the users are held",
         f"{STORE}/postgres.py",
         "            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
-        "            if named := late(facts, horizon=horizon):\n",
+        "            if named := late(facts, horizon=edge(now - self._settling // CAUTION)):\n",
         "            named = late(facts, horizon=horizon)\n"
         "            facts += restored(cursor, named, key=self._erasure_key)\n"
         "            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
         "            if False:\n",
+        LATE_JOBS,
+    ),
+    Defect(
+        "rule 7: upkeep is trusted to have the worker's clock",
+        f"{STORE}/postgres.py",
+        "horizon=edge(now - self._settling // CAUTION)",
+        "horizon=horizon",
         LATE_JOBS,
     ),
     Defect(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Final
 
 import psycopg
 import pytest
@@ -14,6 +16,9 @@ from tests.support.subjects import OnPostgres, arrive
 
 from rollcall_shared.codec import encode
 from rollcall_shared.jobs import Job, Trigger
+from rollcall_worker.store import PostgresStore
+
+MINUTE: Final = 60_000_000
 
 
 @pytest.fixture
@@ -116,3 +121,20 @@ def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_we
 
     store.store.erase_settled(now=day(14))
     assert tables_with(store, "ann") == []
+
+
+@pytest.mark.parametrize(
+    ("settling", "ahead"),
+    [(24, timedelta(minutes=10)), (20, timedelta())],
+    ids=["its clock is ahead", "its settling time is shorter"],
+)
+def test_an_upkeep_that_erases_early_lets_nobody_come_back(store: OnPostgres, settling: int, ahead: timedelta) -> None:
+    apply(store, *a_life(), now=day(12, 1))
+    now = day(13) - 5 * MINUTE
+    upkeep = PostgresStore(store.url, settling=timedelta(hours=settling))
+    assert upkeep.erase_settled(now=now + ahead // timedelta(microseconds=1)) == 1
+    upkeep.close()
+
+    apply(store, identify("ann", at=12, plus=-MINUTE, name="Back"), now=now)
+
+    assert list(store.world()["users"]) == ["bo"]

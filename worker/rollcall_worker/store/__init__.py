@@ -7,7 +7,7 @@
       a list of sightings that is full?  move it out of the user's row
     insert endings and rows   they never change, so ON CONFLICT DO NOTHING
     refold the families       read the members' facts, `live`, write what is shown and who owns what
-    ask for receipts          only of what is older than the settling time; erased deletes are written in the same way
+    ask for receipts          only of what comes late; erased deletes are written in the same way
 
 Jobs are admitted before any user is locked, heads before users, each in id order: so transactions on plain users
 cannot deadlock. What was read of families before locking may be out of date, so others can, and are run again.

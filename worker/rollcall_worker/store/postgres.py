@@ -21,7 +21,7 @@ from rollcall_worker.store.deferring import Due, give_up, release, take_due
 from rollcall_worker.store.erasing import erase, erase_left_behind, settled_users
 from rollcall_worker.store.forgetting import forget_letters, forget_outcomes
 from rollcall_worker.store.ledger import admit, bury, dead, letter
-from rollcall_worker.store.receipts import late, restored
+from rollcall_worker.store.receipts import CAUTION, late, restored
 from rollcall_worker.store.running import Transactions
 from rollcall_worker.store.skipping import tell_skipped
 from rollcall_worker.store.transaction import hold_families_of, write
@@ -214,7 +214,7 @@ class PostgresStore:
         if facts:
             horizon = edge(now - self._settling)
             write(cursor, facts, history=self._history, horizon=horizon, heads=heads)
-            if named := late(facts, horizon=horizon):
+            if named := late(facts, horizon=edge(now - self._settling // CAUTION)):
                 # only now that they are held: whatever erased one of them meanwhile has left its receipt
                 hold_families_of(cursor, named)  # whom only a trigger's rows name
                 erased = restored(cursor, named, key=self._erasure_key)

@@ -1,8 +1,8 @@
 """Receipts: that an id was erased, known by a keyed hash of it. They stand in for the deletes that erasure took away.
 
 A job stamped before such a delete and arriving years later must not bring the user back, nor leave the id in the rows
-of a trigger. So what is told with a stamp from before the horizon (rare: it comes later than the settling time) is
-checked against the receipts, and the delete is restored beside it; when upkeep comes by, both are erased.
+of a trigger. So what is told late (rare: jobs are seconds old when they arrive) is checked against the receipts, and
+the delete is restored beside it; when upkeep comes by, both are erased.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from rollcall_shared.stamps import Stamp
 from rollcall_worker.fold import Activity, Ended, Fact, Identified, Seen, Told, Triggered
 from rollcall_worker.store.statements import load
 
+CAUTION: Final = 2
+"""A fact is late that is older than this part of the settling time, a half. Not all of it: an upkeep whose clock is
+ahead of the worker's, or whose settling time is shorter, erases earlier than the worker expects.
+"""
 _RECEIPTS: Final = load("receipts")
 _KEY_BYTES: Final = hashlib.blake2b.MAX_KEY_SIZE
 _HASH_BYTES: Final = 16
