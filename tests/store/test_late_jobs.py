@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
-import psycopg
 import pytest
-from tests.acceptance.conftest import until
 from tests.support.builders import day, delete, identify, merge, trigger
 from tests.support.remains import tables_with
 from tests.support.subjects import OnPostgres, arrive
+from tests.support.waiting import begin_while
 
 from rollcall_shared.codec import encode
 from rollcall_shared.jobs import Job, Trigger
@@ -41,36 +38,12 @@ def a_life() -> list[Job]:
     ]
 
 
-def waiting(store: OnPostgres) -> int:
-    """How many wait for a lock."""
-    query = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    return store.connection.execute(query).rowcount
-
-
-def begin_while_locked(store: OnPostgres, user: str, *steps: Callable[[], object]) -> None:
-    """Begin each step once the one before waits for a lock (or is done) while somebody has locked the user; then let
-    them end.
-    """
-    begun: list[Future[object]] = []
-    with ThreadPoolExecutor(len(steps)) as threads, psycopg.connect(store.url) as other:
-        other.execute("SELECT FROM rollcall.users WHERE id = %s FOR UPDATE", [user])
-        for step in steps:
-            begun.append(threads.submit(step))
-            until(
-                lambda: waiting(store) + sum(future.done() for future in begun) == len(begun),
-                what="a step that waits",
-                within=4,  # before a lock takes too long
-            )
-    for future in begun:
-        future.result()
-
-
 def test_a_job_that_waited_for_the_erasure_brings_nobody_back(store: OnPostgres) -> None:
     apply(store, identify("ann", at=10), delete("ann", at=12), now=day(12, 1))
 
-    begin_while_locked(
+    begin_while(
         store,
-        "ann",
+        "SELECT FROM rollcall.users WHERE id = 'ann' FOR UPDATE",
         lambda: store.store.erase_settled(now=day(14)),
         lambda: apply(store, identify("ann", at=11, name="Back"), now=day(14)),
     )
@@ -84,9 +57,9 @@ def test_a_job_that_waited_for_the_erasure_tells_nothing_of_who_has_the_id_now(s
     jobs: list[Job] = [identify("ann", at=10), delete("ann", at=12), identify("ann", at=13, name="New Ann")]
     apply(store, *jobs, now=day(13, 1))
 
-    begin_while_locked(
+    begin_while(
         store,
-        "ann",
+        "SELECT FROM rollcall.users WHERE id = 'ann' FOR UPDATE",
         lambda: store.store.erase_settled(now=day(13, 1)),
         lambda: apply(store, identify("ann", at=11, plan="old"), now=day(13, 1)),
     )
@@ -112,9 +85,9 @@ def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_we
     apply(store, *a_life(), now=day(12, 1))
 
     # the erasure has taken the messages when it comes to the row of the guest
-    begin_while_locked(
+    begin_while(
         store,
-        "guest",
+        "SELECT FROM rollcall.users WHERE id = 'guest' FOR UPDATE",
         lambda: store.store.erase_settled(now=day(14)),
         lambda: apply(store, trigger("w", ["ann"], at=11, job="late"), now=day(14)),
     )
