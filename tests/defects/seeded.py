@@ -27,6 +27,7 @@ CLAIMING: Final = ("tests/transport/test_claiming.py",)
 GIVING_BACK: Final = ("tests/transport/test_giving_back.py",)
 LETTERS: Final = ("tests/transport/test_dead_letters.py",)
 LEASES: Final = ("tests/transport/test_leases.py",)
+FORGETTING: Final = ("tests/store/test_forgetting.py",)
 LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
 
 
@@ -184,6 +185,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         f"{SHARED}/rowids.py",
         'return uuid.uuid5(_NAMESPACE, f"{job_id}/{recipient}")',
         "return uuid.uuid4()",
+    ),
+    Defect(
+        "rule 25: a job is taken for one whose row is gone",
+        f"{STORE}/ledger.py",
+        "        known |= _known(cursor, undecided - new)",
+        "        known |= {id_: first[id_].digest for id_ in undecided - new} | _known(cursor, undecided - new)",
+        FORGETTING,
     ),
     Defect(
         "batching: jobs are acknowledged when they begin",

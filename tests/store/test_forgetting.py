@@ -12,6 +12,7 @@ from tests.support.builders import DAY, NOW, day, delete, identify, merge, trigg
 from tests.support.examples import examples
 from tests.support.strategies import job_sets
 from tests.support.subjects import OnPostgres, arrive
+from tests.support.waiting import begin_while
 
 from rollcall.demo.oracle import oracle
 from rollcall.demo.world import first_difference
@@ -103,6 +104,25 @@ def test_forgetting_waits_for_nobody(store: OnPostgres) -> None:
         assert store.store.forget_outcomes(now=NOW) == 1
 
     assert set(store.ledger()) == {"held"}
+
+
+def test_a_job_whose_id_is_forgotten_while_it_is_admitted_is_applied(store: OnPostgres) -> None:
+    arrive(store, encode(identify("old", at=0, job="it")), now=day(0))
+    jobs = [identify("new", at=30, job="it"), identify("other", at=30, job="later-in-order")]
+
+    begin_while(
+        store,
+        "INSERT INTO rollcall.jobs (id, kind, digest, state, occurred_at, decided_at)"
+        " SELECT 'later-in-order', kind, digest, state, occurred_at, decided_at FROM rollcall.jobs",
+        lambda: arrive(store, *map(encode, jobs), now=day(30)),  # has met the old job, and waits for the next
+        lambda: store.store.forget_outcomes(now=day(30)),
+    )
+
+    assert store.world()["users"].keys() == {"old", "new", "other"}
+    assert {id_: state for id_, (state, _, _) in store.ledger().items()} == {
+        "it": "applied",
+        "later-in-order": "applied",
+    }
 
 
 @pytest.mark.parametrize("statement", ["forget_outcomes", "forget_letters"])

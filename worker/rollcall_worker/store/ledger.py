@@ -43,8 +43,13 @@ def admit(cursor: Cursor, arrivals: Sequence[Arrival], *, now: int, future: int)
         if not isinstance(arrival.job, Undecodable):
             first.setdefault(arrival.job.id, arrival)
     states = {id_: _state(arrival.job, now, future) for id_, arrival in first.items()}
-    new = _enter(cursor, first, states, now)
-    standing = {id_: arrival.digest for id_, arrival in first.items()} | _known(cursor, first.keys() - new)
+    new: set[str] = set()
+    known: dict[str, bytes] = {}
+    # more than once if what the first statement met is forgotten, or given up, before the second looks for it
+    while undecided := first.keys() - new - known.keys():
+        new |= _enter(cursor, {id_: first[id_] for id_ in undecided}, states, now)
+        known |= _known(cursor, undecided - new)
+    standing = {id_: first[id_].digest for id_ in new} | known
 
     admission = Admission()
     letters: list[dict[str, Any]] = []
