@@ -70,9 +70,13 @@ def fault_of(error: BaseException) -> Fault:
     return Fault.JOBS
 
 
-def is_unstorable(error: BaseException) -> bool:
-    """Whether Postgres says that it cannot hold a value."""
-    return isinstance(error, _UNSTORABLE)
+def why_dead(error: BaseException) -> tuple[str, str]:
+    """The code and the reason of a job that cannot be kept, for which nobody else is to blame."""
+    # the class of the error only: its text may quote the value
+    name = type(error).__name__
+    if isinstance(error, _UNSTORABLE):
+        return "unstorable", f"Postgres cannot hold it ({name})"
+    return "failed", f"applying it failed ({name})"
 
 
 def is_lock_timeout(error: BaseException) -> bool:

@@ -14,14 +14,14 @@ from rollcall_shared.jobs import Job
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import Stamp, edge
 from rollcall_worker.fold import pieces_of
-from rollcall_worker.retrying import Hindrance, is_unstorable
+from rollcall_worker.retrying import Hindrance, why_dead
 from rollcall_worker.store.arrivals import Arrival, Outcome
 from rollcall_worker.store.compacting import BEGINNING, Place, compact_sightings
-from rollcall_worker.store.deferring import Due, give_up, release, take_due
 from rollcall_worker.store.erasing import erase, erase_left_behind, settled_users
 from rollcall_worker.store.forgetting import forget_letters, forget_outcomes
 from rollcall_worker.store.ledger import admit, bury, dead, letter
 from rollcall_worker.store.receipts import CAUTION, late, restored
+from rollcall_worker.store.releasing import Dispatcher
 from rollcall_worker.store.running import Transactions
 from rollcall_worker.store.skipping import tell_skipped
 from rollcall_worker.store.transaction import hold_families_of, write
@@ -69,6 +69,7 @@ class PostgresStore:
         self._outcomes = outcomes // _MICROSECOND
         self._dead_letters = dead_letters // _MICROSECOND
         self._erasure_key = erasure_key
+        self._dispatcher = Dispatcher(self._transactions, self._keep)
 
     @classmethod
     def from_settings(
@@ -115,19 +116,7 @@ class PostgresStore:
 
         One that cannot be kept is found by halving, and dies alone.
         """
-        taken: list[Due] = []
-        try:
-            return self._transactions.run(lambda cursor, heads: self._release(cursor, now, limit, heads, taken))
-        except Unavailable:
-            raise
-        except Exception as error:  # whatever it is, the others that are due are not to wait for it
-            if limit == 1 and taken:
-                self._give_up(taken[0], error, now)
-                return 1
-            if limit == 1:
-                raise
-        half = limit // 2
-        return self.release_due(now=now, limit=half) + self.release_due(now=now, limit=limit - half)
+        return self._dispatcher.release_due(now=now, limit=limit)
 
     def erase_settled(self, *, now: int, limit: int = 100) -> int:
         """Erase users whose delete has settled, in at most `limit` families; return how many deletes were looked at."""
@@ -204,11 +193,6 @@ class PostgresStore:
         self._keep(cursor, admission.to_apply, now, heads)
         return admission.outcomes
 
-    def _release(self, cursor: Cursor, now: int, limit: int, heads: frozenset[str], taken: list[Due]) -> int:
-        taken[:] = take_due(cursor, now=now, limit=limit)
-        self._keep(cursor, release(cursor, taken, now=now), now, heads)
-        return len(taken)
-
     def _keep(self, cursor: Cursor, jobs: Sequence[Job], now: int, heads: frozenset[str]) -> None:
         facts = [fact for job in jobs for fact in pieces_of(job)]
         if facts:
@@ -222,23 +206,7 @@ class PostgresStore:
             tell_skipped(cursor, jobs)
 
     def _bury(self, arrival: Arrival, error: Exception, now: int) -> Outcome:
-        code, reason = _why(error)
+        code, reason = why_dead(error)
+        logger.error("%s: %s", code, reason)
         self._transactions.run(lambda cursor, heads: bury(cursor, [letter(arrival, code, reason)], now))
         return dead(arrival, code)
-
-    def _give_up(self, due: Due, error: Exception, now: int) -> None:
-        code, reason = _why(error)
-        self._transactions.run(lambda cursor, heads: give_up(cursor, due, code, reason, now=now))
-
-
-def _why(error: Exception) -> tuple[str, str]:
-    """Why a job is dead that could not be kept."""
-    # the class of the error only: its text may quote the value
-    name = type(error).__name__
-    code, reason = (
-        ("unstorable", f"Postgres cannot hold it ({name})")
-        if is_unstorable(error)
-        else ("failed", f"applying it failed ({name})")
-    )
-    logger.error("%s: %s", code, reason)
-    return code, reason
