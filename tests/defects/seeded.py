@@ -26,6 +26,7 @@ LOGS: Final = ("tests/tracing/test_logs.py",)
 CLAIMING: Final = ("tests/transport/test_claiming.py",)
 GIVING_BACK: Final = ("tests/transport/test_giving_back.py",)
 LETTERS: Final = ("tests/transport/test_dead_letters.py",)
+ERASING: Final = ("tests/store/test_who_cannot_be_erased.py",)
 LEASES: Final = ("tests/transport/test_leases.py",)
 FORGETTING: Final = ("tests/store/test_forgetting.py",)
 LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
@@ -451,5 +452,26 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "for name in FIELDS if (value := getattr(record, name, None)) is not None}",
         "for name in vars(record) if (value := getattr(record, name, None)) is not None}",
         LOGS,
+    ),
+    Defect(
+        "whoever cannot be erased keeps the others waiting",
+        "worker/rollcall_worker/store/postgres.py",
+        "if isinstance(error, Unavailable) and not isinstance(error, HeldUp):",
+        "if isinstance(error, Unavailable):",
+        ERASING,
+    ),
+    Defect(
+        "erasure begins with those it has just passed over",
+        "worker/rollcall_worker/store/postgres.py",
+        "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
+        "self._looked_at = edge(0)",
+        ERASING,
+    ),
+    Defect(
+        "erasure, once at the end, never begins again",
+        "worker/rollcall_worker/store/postgres.py",
+        "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
+        "self._looked_at = page[-1][1] if page else after",
+        ERASING,
     ),
 )

@@ -6,9 +6,10 @@
 | a statement took too long, and Postgres ended it (`TookTooLong`) | the infrastructure's; the job's, if it is so
   each time that the job is tried by itself | the job is tried again after a pause, by itself and
   ROLLCALL_MAX_DELIVERIES times at most; then it becomes a dead letter, `too_slow` |
+| another transaction keeps a lock for too long, or others are in the way again and again (`HeldUp`) | the
+  infrastructure's | the job is tried again after a pause, for as long as it takes |
 | anything else that Postgres reports or does not answer: it is away, stopped, silent, full, only reads, is not
-  migrated; another transaction keeps a lock for too long | the infrastructure's | `Unavailable`: the job is tried
-  again after a pause, for as long as it takes |
+  migrated | the infrastructure's | `Unavailable`: likewise |
 | Postgres cannot hold the value; a mistake in the code | the job's | the batch is halved until the job is alone; it
   becomes a dead letter |
 
@@ -43,7 +44,11 @@ class Fault(Enum):
     JOBS = auto()
 
 
-class TookTooLong(Unavailable):
+class HeldUp(Unavailable):
+    """The database is there, but something was in the way of this work; other work may succeed."""
+
+
+class TookTooLong(HeldUp):
     """The database ended a statement that took too long."""
 
 
@@ -97,8 +102,13 @@ def told(error: BaseException) -> str:
 
 def unavailable(error: BaseException) -> Unavailable:
     """What to raise for a failure of the infrastructure."""
-    kind = TookTooLong if isinstance(error, errors.QueryCanceled) else Unavailable
-    return kind(told(error))
+    match error:
+        case errors.LockNotAvailable():
+            return HeldUp(told(error))
+        case errors.QueryCanceled():
+            return TookTooLong(told(error))
+        case _:
+            return Unavailable(told(error))
 
 
 def is_hopeless(times: int, most: int) -> bool:

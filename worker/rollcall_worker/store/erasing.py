@@ -1,7 +1,7 @@
 """Erasure: takes away all that is left of users whose delete has settled, family by family, and leaves receipts.
 
-Each family is one short transaction that holds its head, like any write to it. It keeps no cursor: what is erased is
-no longer found, so it can stop anywhere and go on.
+Each family is one short transaction that holds its head, like any write to it. What is erased is no longer found, so
+it can stop anywhere and go on.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _SPANS: Final = load("spans")
 _USERS: Final = load("users")
 
 
-def settled_users(cursor: Cursor, *, horizon: Stamp, limit: int) -> list[str]:
-    """Some users whose delete lies before the horizon."""
-    cursor.execute(_ERASURE["settled"], {"horizon": horizon, "limit": limit})
-    return list(dict.fromkeys(user for (user,) in cursor))
+def settled_users(cursor: Cursor, *, after: Stamp, horizon: Stamp, limit: int) -> list[tuple[str, Stamp]]:
+    """Some users whose delete lies before the horizon, and behind `after`; each with the stamp of its delete."""
+    cursor.execute(_ERASURE["settled"], {"after": after, "horizon": horizon, "limit": limit})
+    return cursor.fetchall()
 
 
 def erase(

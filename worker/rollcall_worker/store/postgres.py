@@ -14,7 +14,7 @@ from rollcall_shared.jobs import Job
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import Stamp, edge
 from rollcall_worker.fold import pieces_of
-from rollcall_worker.retrying import Hindrance, why_dead
+from rollcall_worker.retrying import HeldUp, Hindrance, why_dead
 from rollcall_worker.store.arrivals import Arrival, Outcome
 from rollcall_worker.store.compacting import BEGINNING, Place, compact_sightings
 from rollcall_worker.store.erasing import erase, erase_left_behind, settled_users
@@ -69,6 +69,8 @@ class PostgresStore:
         self._outcomes = outcomes // _MICROSECOND
         self._dead_letters = dead_letters // _MICROSECOND
         self._erasure_key = erasure_key
+        self._looked_at = edge(0)
+        """How far erasure has come; it begins again when it has come to the end."""
         self._dispatcher = Dispatcher(self._transactions, self._keep)
 
     @classmethod
@@ -119,12 +121,30 @@ class PostgresStore:
         return self._dispatcher.release_due(now=now, limit=limit)
 
     def erase_settled(self, *, now: int, limit: int = 100) -> int:
-        """Erase users whose delete has settled, in at most `limit` families; return how many deletes were looked at."""
+        """Erase users whose delete has settled, `limit` deletes a call; return how many were looked at.
+
+        One who cannot be erased is passed over, and met again when all behind have been looked at.
+
+        Raises:
+            Unavailable: see above; at once, unless it is one user who is held up.
+            Exception: why somebody was passed over; the others of this call are erased.
+        """
         horizon = edge(now - self._settling)
-        users = self._transactions.run(lambda cursor, heads: settled_users(cursor, horizon=horizon, limit=limit))
-        for user in users:
-            self._erase(user, horizon, now)
-        return len(users)
+        after, passed_over = self._looked_at, None
+        page = self._transactions.run(
+            lambda cursor, heads: settled_users(cursor, after=after, horizon=horizon, limit=limit)
+        )
+        for user in dict.fromkeys(user for user, _ in page):
+            try:
+                self._erase(user, horizon, now)
+            except Exception as error:  # whatever it is, the others are not to wait for it
+                if isinstance(error, Unavailable) and not isinstance(error, HeldUp):
+                    raise
+                passed_over = error
+        self._looked_at = page[-1][1] if len(page) == limit else edge(0)
+        if passed_over:
+            raise passed_over
+        return len(page)
 
     def erase_at_once(self, user_id: str, *, now: int) -> dict[str, int]:
         """Erase a deleted user without waiting for its delete to settle; return how many rows of each table.

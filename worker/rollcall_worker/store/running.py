@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from psycopg import Cursor
 
-from rollcall_shared.errors import Unavailable
 from rollcall_worker.retrying import (
     ATTEMPTS,
     Fault,
+    HeldUp,
     Hindrance,
     fault_of,
     is_lock_timeout,
@@ -47,8 +47,8 @@ class Transactions:
         """Do `work` in a transaction of its own. It is given the families that an earlier attempt found in its way.
 
         Raises:
-            Unavailable: the infrastructure's fault, see `retrying`; or other transactions were in the way again and
-                again.
+            Unavailable: the infrastructure's fault, see `retrying`.
+            HeldUp: the same, but other work may succeed: it took too long, or other transactions were in the way.
             Exception: the work's own fault; running it again would end the same.
         """
         heads: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ class Transactions:
                         raise unavailable(error) from error
                     case Fault.JOBS:
                         raise
-        raise Unavailable(f"{ATTEMPTS} attempts met other transactions in their way")
+        raise HeldUp(f"{ATTEMPTS} attempts met other transactions in their way")
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -1,8 +1,9 @@
 -- name: settled
--- Users whose delete has settled, the longest first; whoever holds one of them is passed over until later.
-SELECT ended
+-- Users whose delete has settled, the longest first, from a stamp on.
+SELECT ended, stamp
 FROM rollcall.endings
 WHERE heir IS NULL
+    AND stamp > %(after)s
     AND stamp < %(horizon)s
 ORDER BY stamp
 LIMIT %(limit)s;
