@@ -27,6 +27,7 @@ CLAIMING: Final = ("tests/transport/test_claiming.py",)
 GIVING_BACK: Final = ("tests/transport/test_giving_back.py",)
 LETTERS: Final = ("tests/transport/test_dead_letters.py",)
 ERASING: Final = ("tests/store/test_who_cannot_be_erased.py",)
+HELD_UP: Final = ("tests/store/test_held_up.py",)
 LEASES: Final = ("tests/transport/test_leases.py",)
 FORGETTING: Final = ("tests/store/test_forgetting.py",)
 LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
@@ -473,5 +474,54 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
         "self._looked_at = page[-1][1] if page else after",
         ERASING,
+    ),
+    Defect(
+        "a deferred job that is held up makes the others late",
+        "worker/rollcall_worker/store/releasing.py",
+        "return sum(self.release_due(now=now, limit=1) for _ in taken)",
+        "raise",
+        HELD_UP,
+    ),
+    Defect(
+        "a deferred job that is held up is taken again and again",
+        "worker/rollcall_worker/store/releasing.py",
+        "limit=limit, but=list(self._held_up))",
+        "limit=limit, but=[])",
+        HELD_UP,
+    ),
+    Defect(
+        "deferred jobs wait for one as long as a statement may take",
+        "worker/rollcall_worker/store/releasing.py",
+        "self._statement = min(statement, HURRIED_STATEMENT)",
+        "self._statement = statement",
+        HELD_UP,
+    ),
+    Defect(
+        "a deferred job is given up for a lock",
+        "worker/rollcall_worker/store/releasing.py",
+        "except TookTooLong as error:",
+        "except HeldUp as error:",
+        HELD_UP,
+    ),
+    Defect(
+        "an outage counts against a deferred job",
+        "worker/rollcall_worker/store/releasing.py",
+        "except TookTooLong as error:",
+        "except Unavailable as error:",
+        HELD_UP,
+    ),
+    Defect(
+        "a deferred job that always takes too long is tried for ever",
+        "worker/rollcall_worker/store/releasing.py",
+        "if is_hopeless(times, self._max_tries):",
+        "if False:",
+        HELD_UP,
+    ),
+    Defect(
+        "a held-up job that another dispatcher tries is forgotten",
+        "worker/rollcall_worker/store/releasing.py",
+        "for id_ in set(ids) - set(there):",
+        "for id_ in ids:",
+        HELD_UP,
     ),
 )

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres, arrive
@@ -106,3 +107,18 @@ def test_the_duties_leave_nothing_that_is_due(on_postgres: OnPostgres) -> None:
     assert on_postgres.deferred() == []
     assert set(on_postgres.ledger()) == {"later"}
     assert on_postgres.dead() == []
+
+
+def test_the_duties_release_a_job_that_was_held_up_when_nothing_is_in_its_way(on_postgres: OnPostgres) -> None:
+    on_postgres.reset()
+    arrive(on_postgres, encode(identify("a", at=1)), now=NOW)
+    later = identify("a", at=2, job="later").model_copy(update={"occurred_at": NOW, "deferred": True})
+    arrive(on_postgres, encode(later), now=NOW - 1_000_000_000)
+    release, release_held_up, *_ = duties(on_postgres.store)
+
+    with psycopg.connect(on_postgres.url) as other:
+        other.execute("SELECT 1 FROM rollcall.users FOR UPDATE")
+        release.work(NOW)
+    release_held_up.work(NOW)
+
+    assert on_postgres.ledger()["later"][0] == "applied"

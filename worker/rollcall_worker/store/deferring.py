@@ -8,6 +8,7 @@ cancels a job meets its row lock, and is either before the release or too late.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from psycopg import Cursor
@@ -29,10 +30,27 @@ class Due:
     arrival: Arrival
 
 
-def take_due(cursor: Cursor, *, now: int, limit: int) -> list[Due]:
-    """Lock some jobs that are due, the longest due first, and that nobody else has locked."""
-    cursor.execute(_JOBS["take_due"], {"now": now, "limit": limit})
+def take_due(cursor: Cursor, *, now: int, limit: int, but: list[str]) -> list[Due]:
+    """Lock some jobs that are due, the longest due first, and that nobody else has locked; none of `but`."""
+    cursor.execute(_JOBS["take_due"], {"now": now, "limit": limit, "but": but})
     return [Due(id_, Arrival.of(body)) for id_, body in cursor]
+
+
+def take_one(cursor: Cursor, id_: str) -> list[Due]:
+    """Lock this job, which was due, unless it is gone or somebody else has locked it."""
+    cursor.execute(_JOBS["take_one"], {"id": id_})
+    return [Due(id_, Arrival.of(body)) for (body,) in cursor]
+
+
+def still_deferred(cursor: Cursor, ids: list[str]) -> list[str]:
+    """Those of the jobs that were neither released nor cancelled, the longest due first."""
+    cursor.execute(_JOBS["still_deferred"], {"ids": ids})
+    return [id_ for (id_,) in cursor]
+
+
+def hurry(cursor: Cursor, *, lock: timedelta, statement: timedelta) -> None:
+    """Let the rest of the transaction wait no longer than this for a lock, and for a statement."""
+    cursor.execute(_JOBS["hurry"], {"lock": _milliseconds(lock), "statement": _milliseconds(statement)})
 
 
 def release(cursor: Cursor, taken: list[Due], *, now: int) -> list[Job]:
@@ -60,3 +78,7 @@ def give_up(cursor: Cursor, due: Due, code: str, reason: str, *, now: int) -> No
     cursor.execute(_JOBS["give_up"], {"ids": [due.id]})
     if cursor.fetchall():
         bury(cursor, [{**letter(due.arrival, code, reason), "id": due.id}], now)
+
+
+def _milliseconds(time: timedelta) -> str:
+    return str(time // timedelta(milliseconds=1))

@@ -51,6 +51,7 @@ class PostgresStore:
         erasure_key: str = "rollcall",
         lock_timeout: timedelta = timedelta(seconds=5),
         statement_timeout: timedelta = timedelta(seconds=30),
+        max_deliveries: int = 5,
         hindered: Callable[[Hindrance], None] = lambda by: None,
     ) -> None:
         """Prepare to keep users in the database, whose schema `rollcall migrate` has made; connects when first needed.
@@ -71,7 +72,13 @@ class PostgresStore:
         self._erasure_key = erasure_key
         self._looked_at = edge(0)
         """How far erasure has come; it begins again when it has come to the end."""
-        self._dispatcher = Dispatcher(self._transactions, self._keep)
+        self._dispatcher = Dispatcher(
+            self._transactions,
+            self._keep,
+            lock=lock_timeout,
+            statement=statement_timeout,
+            max_tries=max_deliveries,
+        )
 
     @classmethod
     def from_settings(
@@ -92,6 +99,7 @@ class PostgresStore:
             erasure_key=settings.erasure_key,
             lock_timeout=settings.lock_timeout,
             statement_timeout=settings.statement_timeout,
+            max_deliveries=settings.max_deliveries,
             hindered=hindered,
         )
 
@@ -116,9 +124,16 @@ class PostgresStore:
     def release_due(self, *, now: int, limit: int = 100) -> int:
         """Apply deferred jobs that are due, once each however many dispatchers there are; return how many.
 
-        One that cannot be kept is found by halving, and dies alone.
+        One that cannot be kept dies alone. One that something is in the way of is left to `release_held_up`.
         """
         return self._dispatcher.release_due(now=now, limit=limit)
+
+    def release_held_up(self, *, now: int) -> int:
+        """Apply deferred jobs that `release_due` found held up, each by itself; return how many.
+
+        One that took too long by itself `max_deliveries` times becomes a dead letter, `too_slow`.
+        """
+        return self._dispatcher.release_held_up(now=now)
 
     def erase_settled(self, *, now: int, limit: int = 100) -> int:
         """Erase users whose delete has settled, `limit` deletes a call; return how many were looked at.

@@ -57,13 +57,32 @@ FROM json_to_recordset(%(jobs)s::json) AS n (id text, due bigint, body text)
 ON CONFLICT DO NOTHING;
 
 -- name: take_due
--- Take deferred jobs that are due, passing over those that another dispatcher holds.
+-- Take deferred jobs that are due, passing over those that another dispatcher holds, or that are held up.
 SELECT id, body
 FROM rollcall.deferred
 WHERE due_at <= rollcall.instant(%(now)s)
+    AND id <> ALL(%(but)s::text[])
 ORDER BY due_at, id
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED;
+
+-- name: take_one
+-- Take a deferred job, unless another dispatcher holds it.
+SELECT body
+FROM rollcall.deferred
+WHERE id = %(id)s
+FOR UPDATE SKIP LOCKED;
+
+-- name: still_deferred
+-- Which of these jobs are still deferred, the longest due first.
+SELECT id
+FROM rollcall.deferred
+WHERE id = ANY(%(ids)s)
+ORDER BY due_at, id;
+
+-- name: hurry
+-- Bound what the rest of the transaction waits for.
+SELECT set_config('lock_timeout', %(lock)s, true), set_config('statement_timeout', %(statement)s, true);
 
 -- name: release
 -- These deferred jobs are decided now; locks in id order.
