@@ -524,4 +524,11 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "for id_ in ids:",
         HELD_UP,
     ),
+    Defect(
+        "deferred jobs are late by the longest pause when Postgres is back",
+        "worker/rollcall_worker/upkeep.py",
+        "stopped.wait(pause(failures, longest=duty.longest_pause))",
+        "stopped.wait(pause(failures))",
+        ("tests/store/test_upkeep.py",),
+    ),
 )

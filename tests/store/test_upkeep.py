@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -13,7 +14,9 @@ from tests.support.subjects import OnPostgres, arrive
 
 from rollcall_shared.codec import encode
 from rollcall_shared.errors import Unavailable
-from rollcall_worker.upkeep import Duty, duties, run
+from rollcall_worker.store import PostgresStore
+from rollcall_worker.upkeep import Duty, duties, run, see_to
+from rollcall_worker.watching import Watching
 
 PATIENCE = 20.0
 
@@ -74,7 +77,7 @@ def test_a_long_duty_does_not_keep_the_others_waiting() -> None:
 def test_a_duty_that_failed_is_tried_again_and_the_log_quotes_nobody(
     error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rollcall_worker.upkeep.pause", lambda failures: 0.001)
+    monkeypatch.setattr("rollcall_worker.upkeep.pause", lambda failures, longest: 0.001)
     again = threading.Event()
     first = iter([error])
 
@@ -92,6 +95,27 @@ def test_a_duty_that_failed_is_tried_again_and_the_log_quotes_nobody(
     (record,) = caplog.records
     assert "frail" in record.getMessage()
     assert "ann@" not in caplog.text
+
+
+def test_however_long_postgres_was_away_what_is_due_waits_a_few_seconds_when_it_is_back() -> None:
+    waits: list[float] = []
+
+    class Stopped(threading.Event):
+        """Lets no time pass, and is set at the twentieth wait."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            if len(waits) == 20:
+                self.set()
+            return self.is_set()
+
+    away = PostgresStore("postgresql://nobody@127.0.0.1:1/none")
+    release, *_ = duties(away)
+
+    see_to(release, Stopped(), time.time, Watching())
+
+    assert max(waits) <= 5
+    assert waits[-1] > waits[0]
 
 
 def test_the_duties_leave_nothing_that_is_due(on_postgres: OnPostgres) -> None:

@@ -21,7 +21,7 @@ from rollcall_shared.health.beating import Beating
 from rollcall_shared.logs import begin_logging
 from rollcall_shared.serving import serve_metrics
 from rollcall_shared.settings import Settings
-from rollcall_worker.retrying import pause
+from rollcall_worker.retrying import LONGEST_PAUSE_SECONDS, pause
 from rollcall_worker.store import PostgresStore
 from rollcall_worker.watching import Watching
 
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 BATCH: Final = 100
 FORGET: Final = 1_000
 """Outcomes forgotten in one transaction: about 10 ms."""
+LATE_SECONDS: Final = 5.0
+"""How late a deferred job may be when what was in its way is gone, such as an outage of Postgres."""
 RELEASE_SECONDS: Final = 300.0
 """For a hundred deferred jobs: a tenth of a second when nothing is in their way, 2 s each when all are held up."""
 
@@ -46,6 +48,8 @@ class Duty:
     work: Callable[[int], bool]
     longest: float | None = None
     """Seconds after which one turn of it hangs; None: it may take its time."""
+    longest_pause: float = LONGEST_PAUSE_SECONDS
+    """Seconds until it is tried again, at most, when it failed."""
 
 
 def duties(store: PostgresStore) -> list[Duty]:
@@ -69,8 +73,9 @@ def duties(store: PostgresStore) -> list[Duty]:
             1,
             lambda now: store.release_due(now=now, limit=BATCH) == BATCH,
             longest=RELEASE_SECONDS,
+            longest_pause=LATE_SECONDS,
         ),
-        Duty("release jobs that were held up", 5, release_held_up),
+        Duty("release jobs that were held up", LATE_SECONDS, release_held_up, longest_pause=LATE_SECONDS),
         Duty("erase deleted users", 60, lambda now: store.erase_settled(now=now, limit=BATCH) == BATCH),
         Duty("erase history left behind", 3600, erase_left_behind),
         Duty("compact sightings", 3600, compact),
@@ -107,7 +112,7 @@ def see_to(duty: Duty, stopped: threading.Event, clock: Callable[[], float], wat
             more = duty.work(int(clock() * 1_000_000))
         except Exception as error:
             watching.failed(duty.name, error)
-            stopped.wait(pause(failures))
+            stopped.wait(pause(failures, longest=duty.longest_pause))
             failures += 1
         else:
             watching.done(duty.name)
