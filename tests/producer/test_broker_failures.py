@@ -129,6 +129,21 @@ def test_many_threads_do_not_wait_for_each_other_on_a_frozen_broker(own_servers:
         assert all(send.result().job_id for send in sends)
 
 
+def test_closing_in_one_thread_costs_no_other_its_job(rc: Rollcall, broker_url: str) -> None:
+    def send(thread: int) -> list[str]:
+        return [rc.users.delete("u1", job_id=f"{thread}-{number}").id for number in range(200)]
+
+    with redis.Redis.from_url(broker_url) as client, ThreadPoolExecutor(4) as threads:
+        client.flushdb()
+        sending = [threads.submit(send, thread) for thread in range(4)]
+        while not all(each.done() for each in sending):
+            rc.close()
+
+        sent = {id_ for each in sending for id_ in each.result()}
+        assert len(sent) == 800
+        assert client.llen("live") >= 800
+
+
 def test_a_forked_child_sends_over_connections_of_its_own(rc: Rollcall, broker_url: str) -> None:
     with redis.Redis.from_url(broker_url) as client:
         rc.users.delete("u1")
