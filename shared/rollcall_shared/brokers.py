@@ -6,8 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from rollcall_shared.errors import NotConfigured
+
+_UNREADABLE: Final = (
+    "the broker's URL cannot be used; it must be like redis://:password@127.0.0.1:6379/0, without blanks, with the "
+    "number of a database, and in the password %2F in place of a slash, %23 of #, %3F of ?"
+)
 
 
 def for_kombu(url: str) -> tuple[str, dict[str, str]]:
@@ -15,12 +22,30 @@ def for_kombu(url: str) -> tuple[str, dict[str, str]]:
 
     `sentinel://10.0.0.1:26379/0;sentinel://10.0.0.2:26379/0?master_name=main`: of which master the sentinels are asked
     is an option to kombu. It may stand at any of them.
+
+    Raises:
+        NotConfigured: it is none that can be read. What it holds is not told, for there may be a password in it.
     """
+    for server in url.split(";"):
+        _check(server)
     if not is_sentinel(url):
         return url, {}
     parts = [server.partition("?") for server in url.split(";")]
     said = dict(parse_qsl("&".join(query for _, _, query in parts)))
     return ";".join(plain for plain, _, _ in parts), {name: said[name] for name in ("master_name",) if name in said}
+
+
+def _check(url: str) -> None:
+    """Refuse what kombu would read otherwise than it was meant, or refuse in the words of the URL, password and all."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise NotConfigured(_UNREADABLE) from None
+    where = parts.path.strip("/")
+    is_file = "socket" in parts.scheme
+    if url != url.strip() or not parts.scheme or parts.fragment or not (is_file or not where or where.isdigit()):
+        raise NotConfigured(_UNREADABLE)
 
 
 def is_sentinel(url: str) -> bool:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,28 @@ def test_a_replica_that_was_the_master_is_left_for_the_host_that_is_now(
 def test_a_sentinel_that_is_not_told_whom_to_find_is_refused_at_the_start() -> None:
     with pytest.raises(NotConfigured, match="master_name"):
         Rollcall(broker_url="sentinel://127.0.0.1:26379/0")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        " redis://:S3cret@127.0.0.1:1/0",
+        "redis://:S3cret@127.0.0.1:1/0\n",
+        "redis://:S3cret@127.0.0.1:1/app",
+        "redis://:S3cret/S3cret@127.0.0.1:1/0",
+        "redis://:p@ss/S3cret#S3cret@127.0.0.1:1/0",
+        "redis://:S3cret#@127.0.0.1:1/0",
+        "redis://:S3cret@127.0.0.1:port/0",
+        "redis://127.0.0.1:1/0;redis://:S3cret@127.0.0.1:1/x",
+        ":S3cret@127.0.0.1:1/0",
+        "sentinel://:S3cret@127.0.0.1:1/x?master_name=m",
+    ],
+)
+def test_a_url_with_a_mistake_is_refused_at_the_start_and_its_password_not_told(url: str) -> None:
+    with pytest.raises(NotConfigured, match="URL cannot be used") as refused:
+        Rollcall(broker_url=url)
+
+    assert "S3cret" not in "".join(traceback.format_exception(refused.value))
 
 
 @pytest.mark.parametrize(
