@@ -371,6 +371,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         LETTERS,
     ),
     Defect(
+        "a job that met the time limit is acknowledged",
+        "worker/rollcall_worker/app.py",
+        "task_acks_on_timeout=False",
+        "task_acks_on_timeout=True",
+        ("tests/bounds/test_time_limit.py",),
+    ),
+    Defect(
         "a job sent twice is one message to acknowledge",
         f"{SENDING}/message.py",
         "str(uuid.uuid4())",

@@ -14,7 +14,8 @@ these states:
     claimed -> done        acknowledge: with the next claim, or at once when there is nothing to claim
     claimed -> waiting     give back: the worker ends, or its queue is cancelled; at the head of the queue, in order
                            restore: the lease has ended; counted, and marked as redelivered
-                           requeue: refused for others to try (a child of a prefork pool died); counted, at the end
+                           requeue: refused for others to try (a child of a prefork pool died, or was ended for its
+                           time); counted, at the end
     waiting -> a letter    claim: the item is no message
     claimed -> a letter    what cannot be read, is refused for good, or was delivered for nothing for the fifth time
 
