@@ -28,6 +28,7 @@ GIVING_BACK: Final = ("tests/transport/test_giving_back.py",)
 LETTERS: Final = ("tests/transport/test_dead_letters.py",)
 ERASING: Final = ("tests/store/test_who_cannot_be_erased.py",)
 HELD_UP: Final = ("tests/store/test_held_up.py",)
+PUTTING_OFF: Final = ("tests/transport/test_putting_off.py",)
 LEASES: Final = ("tests/transport/test_leases.py",)
 FORGETTING: Final = ("tests/store/test_forgetting.py",)
 LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
@@ -352,9 +353,30 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "transport: what is refused for others to try is not counted",
         f"{TRANSPORT}/scripts/requeue.lua",
-        "counted = true, ",
+        "counted = ARGV[2] == '1', ",
         "",
         LETTERS,
+    ),
+    Defect(
+        "transport: a message is put off for ever",
+        f"{TRANSPORT}/channel.py",
+        "        self.qos.let_go_of_due()\n",
+        "",
+        PUTTING_OFF,
+    ),
+    Defect(
+        "transport: an outage counts against the messages that wait for its end",
+        f"{TRANSPORT}/channel.py",
+        "counted=False",
+        "counted=True",
+        PUTTING_OFF,
+    ),
+    Defect(
+        "a job that can be neither applied nor sent again counts as one that ends its workers",
+        "worker/rollcall_worker/tasks.py",
+        "from rollcall_worker.putting_off import REQUEST",
+        'REQUEST = "rollcall_worker.showing:Request"',
+        ("tests/bounds/test_both_away.py",),
     ),
     Defect(
         "transport: a worker that stops counts against its messages",

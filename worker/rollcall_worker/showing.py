@@ -4,11 +4,9 @@ and when one could not be applied.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from celery.worker.request import Request as StockRequest
-
-REQUEST: Final = f"{__name__}:Request"
 
 
 class DeadLetter(Exception):

@@ -16,6 +16,8 @@ these states:
                            restore: the lease has ended; counted, and marked as redelivered
                            requeue: refused for others to try (a child of a prefork pool died, or was ended for its
                            time); counted, at the end
+                           put off: this is no time for it, Postgres being away and Redis full; 5 seconds later, at the
+                           end, and not counted
     waiting -> a letter    claim: the item is no message
     claimed -> a letter    what cannot be read, is refused for good, or was delivered for nothing for the fifth time
 

@@ -95,13 +95,16 @@ class Channel(Limits, stock.Channel):  # type: ignore[misc]  # kombu ships no ty
 
     def has_work(self) -> bool:
         """Tell whether `work` would do something now."""
-        return bool(self._intake.claims or (self._holding.acks and self._line)) or self._may_claim()
+        return (
+            bool(self._intake.claims or (self._holding.acks and self._line) or self.qos.has_due()) or self._may_claim()
+        )
 
     def work(self) -> bool:
         """Send acknowledgements, claim and deliver; tell whether anything was delivered.
 
         Does a little at a time: there may be more work when it returns.
         """
+        self.qos.let_go_of_due()
         if not self._intake.claims:
             if self._may_claim():
                 queues = self._intake.in_turn(list(self._receivers))
@@ -189,6 +192,10 @@ class Channel(Limits, stock.Channel):  # type: ignore[misc]  # kombu ships no ty
         """Hold these for `longest_hold` from now: they do not hang, they wait for somebody else. From any thread."""
         self._holding.keep(tags)
 
+    def put_off(self, tag: str) -> None:
+        """The message is for others to try, in a while, and nobody died of it. From any thread."""
+        self.qos.put_off(tag)
+
     # What became of messages: called by QoS
 
     def acknowledge(self, tag: str) -> None:
@@ -200,9 +207,13 @@ class Channel(Limits, stock.Channel):  # type: ignore[misc]  # kombu ships no ty
         if self.closed:
             return
         if requeue:
-            self._holding.requeue(tag)
+            self._holding.requeue(tag, counted=True)
         else:
             self._holding.bury(tag, "refused")
+
+    def let_go(self, tag: str) -> None:
+        """The message was put off, and is for others to try now."""
+        self._holding.requeue(tag, counted=False)
 
     def give_back(self) -> None:
         """Give back all that is held: what is delivered and not done, and behind it, unseen, what is not delivered."""

@@ -73,9 +73,9 @@ class Holding:
         """Hold these for `longest_hold` from now: they do not hang, they wait."""
         self._leases.keep(tags)
 
-    def requeue(self, tag: str) -> None:
+    def requeue(self, tag: str, *, counted: bool) -> None:
         """Let others try."""
-        self._settle([tag], lambda line: self._unacked.requeue(line, [tag]))
+        self._settle([tag], lambda line: self._unacked.requeue(line, [tag], counted=counted))
 
     def bury(self, tag: str, code: str) -> None:
         """Give a message up."""

@@ -120,9 +120,9 @@ class Unacked:
         """Put messages back, the first of them to be claimed next. `seen`: somebody may have begun with them."""
         line.run(_GIVE_BACK, self._keys, [self._settings, int(seen), *reversed(tags)])
 
-    def requeue(self, line: Line, tags: Sequence[str]) -> None:
-        """Put messages behind all others, and count it."""
-        line.run(_REQUEUE, self._keys, [self._settings, *tags])
+    def requeue(self, line: Line, tags: Sequence[str], *, counted: bool) -> None:
+        """Put messages behind all others. `counted`: they may have ended those who had them."""
+        line.run(_REQUEUE, self._keys, [self._settings, int(counted), *tags])
 
     def bury(self, line: Line, tags: Sequence[str], code: str) -> None:
         """Make dead letters of messages; `code` says why."""

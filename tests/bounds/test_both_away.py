@@ -1,0 +1,54 @@
+"""Postgres is away, and Redis full: what waits in workers' hands can be sent nowhere, and dies of neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import redis
+from tests.acceptance.conftest import Workers, until
+from tests.conftest import migrate
+
+from rollcall import Rollcall
+from rollcall.local import Servers
+
+TRIES = 2
+"""More than a message has here that counts them."""
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
+    own_servers: Servers, tmp_path: Path, pool: str
+) -> None:
+    migrate(own_servers.database_url)
+    workers = Workers(own_servers.database_url, own_servers.broker_url, tmp_path)
+    with (
+        Rollcall(database_url=own_servers.database_url, broker_url=own_servers.broker_url) as rc,
+        redis.Redis.from_url(own_servers.broker_url) as broker,
+    ):
+        try:
+            workers.start(pool=pool, threads=2, ROLLCALL_BATCH="1", ROLLCALL_MAX_DELIVERIES="1")
+            own_servers.postgres.stop()
+            jobs = [rc.users.identify(f"{pool}-{number}", {}) for number in range(3)]
+            broker.lpush("live", no_message := f"no message of {pool}")
+            broker.config_set("maxmemory-policy", "noeviction")
+            broker.config_set("maxmemory", 1)
+            for tried in (*(job.id for job in jobs), "rollcall.bury["):
+                until(lambda tried=tried: _times_received(workers, tried) > TRIES, what="trying")  # type: ignore[misc]
+
+            broker.config_set("maxmemory", 0)
+            own_servers.postgres.start()
+
+            assert [job.wait(30).state for job in jobs] == ["applied"] * len(jobs)
+            until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue")
+        finally:
+            workers.stop()
+            broker.config_set("maxmemory", 0)
+            own_servers.postgres.start()
+        letters = {rc.jobs.show(letter.id).body: letter.code for letter in rc.jobs.dead().items}
+        assert letters.pop(no_message) == "malformed"
+        assert set(letters.values()) <= {"malformed"}
+
+
+def _times_received(workers: Workers, name: str) -> int:
+    return sum(name in line and line.endswith("received") for line in workers.log().splitlines())
