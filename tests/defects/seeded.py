@@ -28,6 +28,7 @@ GIVING_BACK: Final = ("tests/transport/test_giving_back.py",)
 LETTERS: Final = ("tests/transport/test_dead_letters.py",)
 ERASING: Final = ("tests/store/test_who_cannot_be_erased.py",)
 HELD_UP: Final = ("tests/store/test_held_up.py",)
+GIVING_BACK_LATE: Final = ("tests/transport/test_giving_back_late.py",)
 PUTTING_OFF: Final = ("tests/transport/test_putting_off.py",)
 LEASES: Final = ("tests/transport/test_leases.py",)
 FORGETTING: Final = ("tests/store/test_forgetting.py",)
@@ -358,6 +359,27 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         LETTERS,
     ),
     Defect(
+        "transport: what could not be given back is left to the end of its lease",
+        f"{TRANSPORT}/givebacks.py",
+        "            self._waiting.append(GiveBack(tags, seen, held_at))",
+        "            pass",
+        GIVING_BACK_LATE,
+    ),
+    Defect(
+        "transport: what is given back late is taken from who has it now",
+        f"{TRANSPORT}/scripts/give_back.lua",
+        "  return since and tonumber(since) > held_at",
+        "  return false",
+        GIVING_BACK_LATE,
+    ),
+    Defect(
+        "transport: what is done by now is given back late all the same",
+        f"{TRANSPORT}/holding.py",
+        "                self.send_acks(line)  # what is done by now is not to go back\n",
+        "",
+        GIVING_BACK_LATE,
+    ),
+    Defect(
         "transport: a message is put off for ever",
         f"{TRANSPORT}/channel.py",
         "        self.qos.let_go_of_due()\n",
@@ -388,7 +410,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "transport: a message that may end its worker is given company",
         f"{TRANSPORT}/scripts/claim.lua",
-        "    if not alone or #taken > 1 then return false end\n",
+        "    if not alone or #taken > 2 then return false end\n",
         "",
         LETTERS,
     ),

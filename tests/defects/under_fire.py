@@ -125,8 +125,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "transport: a worker that is told to stop drops what it holds",
         f"{TRANSPORT}/scripts/give_back.lua",
-        "  if put_back(ARGV[n], {marked = ARGV[2] == '1'}) then returned = returned + 1 end\n",
-        "  forget(ARGV[n])\n",
+        "put_back(ARGV[n], {marked = ARGV[2] == '1'}) then returned = returned + 1 end\n",
+        "forget(ARGV[n]) then end\n",
         chaos=STOPPING,
     ),
     Defect(

@@ -45,7 +45,7 @@ def test_a_message_that_is_done_is_not_brought_back_by_a_renewal(client: redis.R
     consumer.messages[0].ack()
     consumer.turn()
 
-    assert consumer.channel._holding._renewal._renew([tag]) == [tag]
+    assert consumer.channel._holding._renewal._renew([tag]).gone == [tag]
     assert client.zcard("unacked_index") == 0
 
 
@@ -63,8 +63,8 @@ def test_nothing_is_renewed_for_messages_that_are_done(client: redis.Redis, cons
 
 def test_a_message_that_is_claimed_again_is_weighed_once() -> None:
     leases = Leases(longest_hold=1)
-    leases.add({"one": 100, "two": 20})
-    leases.add({"one": 110})
+    leases.add({"one": 100, "two": 20}, at=1.0)
+    leases.add({"one": 110}, at=2.0)
     assert leases.bytes == 130
 
     leases.drop(["one", "two", "three"])

@@ -25,8 +25,9 @@ What a crash leaves. A worker that is killed leaves what it had claimed; its lea
 look every 5 seconds, puts it back: within 30 + 5 seconds. Killed before the claim it had nothing, killed after the
 acknowledgement it owes nothing, killed between its commit and the acknowledgement it leaves a job that is done, which
 is done again: messages are delivered at least once, and jobs may be applied any number of times. A worker that is cut
-off gives back what it can on another connection and keeps acknowledgements for the next. Redis itself keeps what its
-own settings say (`appendonly`).
+off gives back what it can on another connection; acknowledgements, and what it could not give back, it keeps for the
+next, so that a Redis that crashes counts against no message. Redis itself keeps what its own settings say
+(`appendonly`).
 
 The lease is 30 seconds, renewed every 10: short enough that nobody waits for long, and long enough for two renewals to
 fail, for a Redis that does not answer for 5 seconds (`socket_timeout`), for the failover of a Sentinel. A thread renews

@@ -230,7 +230,7 @@ class Channel(Limits, stock.Channel):  # type: ignore[misc]  # kombu ships no ty
     # Connections
 
     def close(self) -> None:
-        """Give back what is held, and end. What Redis cannot be told now comes back when the leases end."""
+        """Give back what is held, and end. What Redis cannot be told now the next channel of this process tells it."""
         self._in_poll = None  # kombu would wait for news
         if not self.closed:
             self._holding.end()
@@ -238,7 +238,9 @@ class Channel(Limits, stock.Channel):  # type: ignore[misc]  # kombu ships no ty
                 self._holding.send_last_acks()
                 self.give_back()
             except (*self.connection_errors, ResponseError) as error:
-                logger.warning("%s: what was claimed comes back when its lease ends", type(error).__name__)
+                logger.warning("%s: what was claimed goes back with the next connection", type(error).__name__)
+                self._holding.give_back_later(self._intake.take_back(), seen=False)
+                self._holding.give_back_later(self.qos.forget_unfinished(), seen=True)
         super().close()
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:

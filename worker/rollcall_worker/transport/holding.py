@@ -9,9 +9,10 @@ from typing import Any, Final
 from redis.connection import ConnectionPool
 
 from rollcall_worker.transport.acks import Acks, acks_of
+from rollcall_worker.transport.givebacks import GiveBacks, give_backs_of
 from rollcall_worker.transport.leases import Leases, Renew, Renewal
 from rollcall_worker.transport.line import Line
-from rollcall_worker.transport.unacked import Claim, Left, Names, Unacked
+from rollcall_worker.transport.unacked import Claim, Left, Names, Renewed, Unacked
 
 logger = logging.getLogger(__name__)
 
@@ -26,24 +27,35 @@ class Holding:
     """
 
     def __init__(
-        self, unacked: Unacked, acks: Acks, pool: ConnectionPool, *, lease: float, longest_hold: float
+        self,
+        unacked: Unacked,
+        acks: Acks,
+        give_backs: GiveBacks,
+        pool: ConnectionPool,
+        *,
+        lease: float,
+        longest_hold: float,
     ) -> None:
         self._unacked = unacked
         self._pool = pool
         self._leases = Leases(longest_hold)
         self._renewal = Renewal(self._leases, _renewing(unacked, pool), lease)
+        self._give_backs = give_backs
         self.acks = acks
 
     def claim(self, line: Line, queues: Sequence[str], *, room: int, alone: bool) -> tuple[Left, list[Claim]]:
-        """Send acknowledgements and claim, in one step. See `Unacked.claim`."""
+        """Send acknowledgements and claim, in one step. See `Unacked.claim`. What a channel before this one could not
+        give back goes first.
+        """
+        self._give_back_late(line)
         acks = self.acks.take()
         try:
-            left, claims = self._unacked.claim(line, queues, room=room, alone=alone, acks=acks)
+            left, at, claims = self._unacked.claim(line, queues, room=room, alone=alone, acks=acks)
         except BaseException:
             self.acks.unsent(acks)
             raise
         self._leases.drop(acks)
-        self._leases.add({claim.tag: len(claim.raw) for claim in claims})
+        self._leases.add({claim.tag: len(claim.raw) for claim in claims}, at=at)
         if claims:
             self._renewal.start()
         return left, claims
@@ -82,13 +94,31 @@ class Holding:
         self._settle([tag], lambda line: self._unacked.bury(line, [tag], code))
 
     def give_back(self, tags: Sequence[str], *, seen: bool) -> None:
-        """See `Unacked.give_back`."""
-        self._settle(tags, lambda line: self._unacked.give_back(line, tags, seen=seen))
+        """See `Unacked.give_back`. If Redis cannot be told now, the next channel tells it."""
+        try:
+            self._settle(tags, lambda line: self._unacked.give_back(line, tags, seen=seen))
+        except BaseException:
+            self.give_back_later(tags, seen=seen)
+            raise
+
+    def give_back_later(self, tags: Sequence[str], *, seen: bool) -> None:
+        """The same, by the next channel of this process."""
+        self._give_backs.add(tags, seen=seen, held_at=self._leases.held_at)
+
+    def _give_back_late(self, line: Line) -> None:
+        while late := self._give_backs.take():
+            try:
+                self.send_acks(line)  # what is done by now is not to go back
+                self._unacked.give_back(line, late.tags, seen=late.seen, held_at=late.held_at)
+            except BaseException:
+                self._give_backs.unsent(late)
+                raise
 
     def restore(self) -> None:
         """Put back what workers held that are gone."""
         total = 0
         with Line.of(self._pool) as line:
+            self._give_back_late(line)  # our own hold none that came to nothing
             while restored := self._unacked.restore(line, RESTORED_AT_ONCE):
                 total += restored
         if total:
@@ -127,14 +157,16 @@ def holding_of(channel: Any) -> Holding:
         dead_task=channel.dead_task,
     )
     broker = channel.connection.client
-    acks = acks_of((broker.hostname, broker.port, broker.virtual_host, names.key(names.unacked)))
-    return Holding(unacked, acks, channel.pool, lease=channel.lease, longest_hold=channel.longest_hold)
+    key = (broker.hostname, broker.port, broker.virtual_host, names.key(names.unacked))
+    return Holding(
+        unacked, acks_of(key), give_backs_of(key), channel.pool, lease=channel.lease, longest_hold=channel.longest_hold
+    )
 
 
 def _renewing(unacked: Unacked, pool: ConnectionPool) -> Renew:
     """What the thread does that renews leases. It must not know the channel, which it would keep from ending."""
 
-    def renew(tags: Sequence[str]) -> Sequence[str]:
+    def renew(tags: Sequence[str]) -> Renewed:
         with Line.of(pool) as line:
             return unacked.renew(line, tags)
 

@@ -15,13 +15,15 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
+from rollcall_worker.transport.unacked import Renewed
+
 logger = logging.getLogger(__name__)
 
 RENEWALS: Final = 3
 """Renewals in the time of a lease: two may fail before it ends."""
 
-Renew = Callable[[Sequence[str]], Sequence[str]]
-"""Renews the leases of these tags, on a connection that no other thread uses; returns those that are held no longer."""
+Renew = Callable[[Sequence[str]], Renewed]
+"""Renews the leases of these tags, on a connection that no other thread uses."""
 
 
 class Leases:
@@ -34,14 +36,23 @@ class Leases:
         self._lock = threading.Lock()
         self.bytes = 0
         """Of all messages together."""
+        self.held_at = 0.0
+        """When Redis last said, by its own clock, that these are ours."""
 
-    def add(self, sizes: Mapping[str, int]) -> None:
-        """Hold these tags from now; by each stands how many bytes its message has."""
+    def add(self, sizes: Mapping[str, int], *, at: float) -> None:
+        """Hold these tags from now, which is `at` for Redis; by each stands how many bytes its message has."""
         now = monotonic()
         with self._lock:
+            self.held_at = max(self.held_at, at)
             for tag, size in sizes.items():  # one may be held already, if its lease had ended
                 self.bytes += size - self._sizes.get(tag, 0)
                 self._since[tag], self._sizes[tag] = now, size
+
+    def renewed(self, answer: Renewed) -> None:
+        """Redis said so."""
+        self.drop(answer.gone)
+        with self._lock:
+            self.held_at = max(self.held_at, answer.at)
 
     def keep(self, tags: Iterable[str]) -> None:
         """Count the time of those of these that are held from now again."""
@@ -85,6 +96,7 @@ class Renewal:
         while not self._stopped.wait(self._pause):
             tags = self._leases.to_renew()
             try:
-                self._leases.drop(self._renew(tags) if tags else ())
+                if tags:
+                    self._leases.renewed(self._renew(tags))
             except (RedisError, OSError) as error:
                 logger.warning("leases of %d messages were not renewed (%s)", len(tags), type(error).__name__)

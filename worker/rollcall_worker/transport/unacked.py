@@ -35,6 +35,13 @@ class Left(StrEnum):
     """Nothing is claimed beside a suspect: it was taken alone, or left where it is."""
 
 
+class Renewed(NamedTuple):
+    """Since when leases run, by Redis' clock, and the tags that are held no longer."""
+
+    at: float
+    gone: list[str]
+
+
 class Claim(NamedTuple):
     """A message that is ours until its lease ends. `tag` names it in Redis."""
 
@@ -98,27 +105,30 @@ class Unacked:
 
     def claim(
         self, line: Line, queues: Sequence[str], *, room: int, alone: bool, acks: Sequence[str]
-    ) -> tuple[Left, list[Claim]]:
+    ) -> tuple[Left, float, list[Claim]]:
         """Acknowledge, then claim up to `room` messages, of each queue its share, urgent ones first; fewer if they are
-        large.
+        large. Between what was left and the messages stands since when their leases run, by Redis' clock.
 
         alone: nothing else is held, so a suspect may be taken.
         """
         lists = [self._names.list_of(queue, step) for step in self._names.steps for queue in queues]
         arguments: list[str | int] = [self._settings, room, int(alone), len(queues), *queues, *acks]
-        left, *taken = line.run(_CLAIM, [*self._keys, *lists], arguments)
+        left, at, *taken = line.run(_CLAIM, [*self._keys, *lists], arguments)
         claims = [
             Claim(queues[number - 1], tag.decode(), raw)
             for number, tag, raw in zip(taken[::3], taken[1::3], taken[2::3], strict=True)
         ]
-        return Left(left.decode()), claims
+        return Left(left.decode()), float(at), claims
 
     def acknowledge(self, line: Line, tags: Sequence[str]) -> None:
         line.run(_ACKNOWLEDGE, self._keys, [self._settings, *tags])
 
-    def give_back(self, line: Line, tags: Sequence[str], *, seen: bool) -> None:
-        """Put messages back, the first of them to be claimed next. `seen`: somebody may have begun with them."""
-        line.run(_GIVE_BACK, self._keys, [self._settings, int(seen), *reversed(tags)])
+    def give_back(self, line: Line, tags: Sequence[str], *, seen: bool, held_at: float | None = None) -> None:
+        """Put messages back, the first of them to be claimed next. `seen`: somebody may have begun with them.
+
+        held_at: when they were last known to be ours, by Redis' clock; what others claimed since is left to them.
+        """
+        line.run(_GIVE_BACK, self._keys, [self._settings, int(seen), held_at or "", *reversed(tags)])
 
     def requeue(self, line: Line, tags: Sequence[str], *, counted: bool) -> None:
         """Put messages behind all others. `counted`: they may have ended those who had them."""
@@ -128,9 +138,10 @@ class Unacked:
         """Make dead letters of messages; `code` says why."""
         line.run(_BURY, self._keys, [self._settings, code, *tags])
 
-    def renew(self, line: Line, tags: Sequence[str]) -> list[str]:
-        """Renew leases; return the tags that are held no longer."""
-        return [tag.decode() for tag in line.run(_RENEW, self._keys, [self._settings, *tags])]
+    def renew(self, line: Line, tags: Sequence[str]) -> Renewed:
+        """Renew leases."""
+        at, *gone = line.run(_RENEW, self._keys, [self._settings, *tags])
+        return Renewed(float(at), [tag.decode() for tag in gone])
 
     def restore(self, line: Line, limit: int) -> int:
         """Put back at most `limit` messages whose lease has ended, fewer if they are large; return how many it were."""

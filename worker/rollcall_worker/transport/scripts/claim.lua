@@ -2,7 +2,7 @@
 --
 -- KEYS from 5: the lists of the queues, most urgent priority first. ARGV: settings, how many messages at most,
 -- 1 if the caller holds none, how many queues, their names, the tags to acknowledge.
--- Returns the state the queues were left in, then for each message the number of its queue, its tag and the message.
+-- Returns the state the queues were left in, the time from which the leases run, then for each message the number of its queue, its tag and the message.
 local room, alone, width = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
 local names, acks = {}, {}
 for n = 5, 4 + width do names[#names + 1] = ARGV[n] end
@@ -17,7 +17,7 @@ end
 
 local now = score(seconds())
 local counted = redis.call('EXISTS', deliveries) == 1
-local taken, bytes = {'more'}, 0
+local taken, bytes = {'more', now}, 0
 
 -- The message in a list item; nothing if it is none that kombu could deliver.
 local function message_in(raw)
@@ -37,7 +37,7 @@ local function take(queue, raw)
   end
   local tag = tostring(message.properties.delivery_tag)
   if counted and tonumber(redis.call('HGET', deliveries, tag) or 0) >= settings.suspect then
-    if not alone or #taken > 1 then return false end
+    if not alone or #taken > 2 then return false end
     taken[1] = 'suspect'
   end
   -- Two messages under one tag, from a sender of another make: the second must not take the place of the first.
