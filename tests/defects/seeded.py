@@ -296,6 +296,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         CLAIMING,
     ),
     Defect(
+        "transport: two messages under one tag change their names as they change hands",
+        f"{TRANSPORT}/scripts/claim.lua",
+        "  if #tag == UUID_LENGTH then return tag end\n",
+        "  if #tag > 0 then return tag end\n",
+        CLAIMING,
+    ),
+    Defect(
         "transport: a claim takes as many as it may, however large they are",
         f"{TRANSPORT}/scripts/claim.lua",
         " or bytes >= settings.claim_bytes",

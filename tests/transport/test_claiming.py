@@ -10,6 +10,7 @@ import pytest
 import redis
 from tests.transport.consumers import Consumer, job_of
 from tests.transport.harness import envelope, until
+from tests.transport.test_giving_back import expire, waiting
 
 from rollcall_worker.transport import stock
 
@@ -221,10 +222,10 @@ def test_urgent_messages_of_all_queues_come_first(client: redis.Redis, consume: 
 def test_a_second_message_under_one_tag_does_not_take_the_place_of_the_first(
     client: redis.Redis, consume: Consume
 ) -> None:
-    client.lpush("first", envelope("one", delivery_tag="7"), envelope("two", delivery_tag=7))
+    client.lpush("first", *(envelope("twice", delivery_tag=tag) for tag in ("7", 7)))
     consumer = consume()
 
-    assert consumer.take(2) == ["one", "two"]
+    assert consumer.take(2) == ["twice", "twice"]
     assert client.hlen("unacked") == 2
     consumer.messages[0].ack()
     consumer.turn()
@@ -232,6 +233,25 @@ def test_a_second_message_under_one_tag_does_not_take_the_place_of_the_first(
     consumer.messages[1].ack()
     consumer.turn()
     assert client.hlen("unacked") == client.zcard("unacked_index") == 0
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_of_two_messages_under_one_tag_the_one_that_is_said_to_be_done_is_done_however_late(
+    client: redis.Redis, consume: Consume, done: int
+) -> None:
+    client.lpush("first", *(envelope(number, delivery_tag="7") for number in range(2)))
+    late = consume()
+    late.take(2)
+    expire(client)
+    consume("second").channel.restore()
+    another = consume()
+    assert sorted(map(str, another.take(2))) == ["0", "1"]
+
+    late.messages[done].ack()
+    late.channel._holding.send_last_acks()
+    another.close()
+
+    assert waiting(client) == [1 - done]
 
 
 def test_a_script_that_redis_has_forgotten_is_sent_again(client: redis.Redis, consume: Consume) -> None:

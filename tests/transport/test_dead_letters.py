@@ -14,6 +14,7 @@ from tests.transport.harness import envelope
 from tests.transport.test_giving_back import expire, waiting
 
 Consume = Callable[..., Consumer]
+SUSPECT = "00000000-0000-4000-8000-000000000000"
 NO_MESSAGES = [
     b"",
     b"not json",
@@ -147,8 +148,8 @@ def test_an_acknowledged_message_leaves_no_count(client: redis.Redis, consume: C
 
 
 def test_a_suspect_is_delivered_alone_so_that_it_takes_nobody_along(client: redis.Redis, consume: Consume) -> None:
-    client.hset("unacked_deliveries", "s", "2")
-    client.lpush("first", envelope(0), envelope("suspect", delivery_tag="s"), envelope(1), envelope(2))
+    client.hset("unacked_deliveries", SUSPECT, "2")
+    client.lpush("first", envelope(0), envelope("suspect", delivery_tag=SUSPECT), envelope(1), envelope(2))
     consumer = consume()
 
     assert consumer.take_what_there_is() == [0]
@@ -162,15 +163,15 @@ def test_a_worker_that_never_is_idle_takes_a_suspect_all_the_same_in_the_end(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rollcall_worker.transport.intake.PATIENCE_SECONDS", 0)
-    client.hset("unacked_deliveries", "s", "2")
-    client.lpush("first", envelope(0), envelope("suspect", delivery_tag="s"), envelope(1))
+    client.hset("unacked_deliveries", SUSPECT, "2")
+    client.lpush("first", envelope(0), envelope("suspect", delivery_tag=SUSPECT), envelope(1))
 
     assert consume().take(3) == [0, "suspect", 1]
 
 
 def test_a_lost_suspect_goes_behind_the_others(client: redis.Redis, consume: Consume) -> None:
-    client.hset("unacked_deliveries", "s", "1")
-    client.lpush("first", envelope("suspect", delivery_tag="s"), envelope(1))
+    client.hset("unacked_deliveries", SUSPECT, "1")
+    client.lpush("first", envelope("suspect", delivery_tag=SUSPECT), envelope(1))
     lost = consume(prefetch=1)
     lost.take(1)
     lost.vanish()

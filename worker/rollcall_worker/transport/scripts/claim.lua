@@ -18,6 +18,7 @@ end
 local now = score(seconds())
 local counted = redis.call('EXISTS', deliveries) == 1
 local taken, bytes = {'more', now}, 0
+local UUID_LENGTH = 36
 
 -- The message in a list item; nothing if it is none that kombu could deliver.
 local function message_in(raw)
@@ -28,6 +29,15 @@ local function message_in(raw)
   return has_tag and type(properties.delivery_info) == 'table' and message or nil
 end
 
+-- The name of a message in `unacked`, by which it is acknowledged: its tag. Those of kombu are UUIDs; one of another make
+-- may be another message's too, and acknowledgements may come late, when the lease has ended and others hold both. So
+-- it is told apart by its body, which stays as it is whoever claims it, and not by who came first.
+local function name_of(message, raw)
+  local tag, body = tostring(message.properties.delivery_tag), message.body
+  if #tag == UUID_LENGTH then return tag end
+  return tag .. '#' .. redis.sha1hex(type(body) == 'string' and body or raw)
+end
+
 -- Take one message: true if it was, false if it is to be left for a worker that holds nothing else.
 local function take(queue, raw)
   local message = message_in(raw)
@@ -35,15 +45,15 @@ local function take(queue, raw)
     raw = letter('malformed', names[queue], raw)
     message = message_in(raw)
   end
-  local tag = tostring(message.properties.delivery_tag)
-  if counted and tonumber(redis.call('HGET', deliveries, tag) or 0) >= settings.suspect then
+  local name = name_of(message, raw)
+  if counted and tonumber(redis.call('HGET', deliveries, name) or 0) >= settings.suspect then
     if not alone or #taken > 2 then return false end
     taken[1] = 'suspect'
   end
-  -- Two messages under one tag, from a sender of another make: the second must not take the place of the first.
-  local own, number = tag, 1
+  -- The same message sent twice: the second must not take the place of the first.
+  local own, number = name, 1
   while redis.call('HSETNX', unacked, own, entry_of(raw, names[queue])) == 0 do
-    own, number = tag .. '#' .. number, number + 1
+    own, number = name .. '#' .. number, number + 1
   end
   redis.call('ZADD', index, now, own)
   room, bytes = room - 1, bytes + #raw
