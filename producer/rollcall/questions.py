@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from rollcall_shared.attributes import ATTRIBUTES, RESERVED
 from rollcall_shared.errors import InvalidJob, Problem
 from rollcall_shared.fields import UserId
-from rollcall_shared.jsonvalues import text_problem, value_problem
+from rollcall_shared.jsonvalues import printable, text_problem, value_problem
 from rollcall_shared.problems import problems_of
 from rollcall_shared.stamps import JOB_ID
 
@@ -75,7 +75,8 @@ def _filter_problem(name: object, value: object) -> Problem | None:
     if name in RESERVED:
         return Problem(f"where.{name}", "is neither an attribute nor a property")
     if problem := value_problem(value, f"where.{name}"):
-        return Problem(*problem)
+        path, reason = problem
+        return Problem(printable(path), reason)
     if name in ATTRIBUTES and not isinstance(value, str | None):
         return Problem(f"where.{name}", "must be text or None")
     return None

@@ -15,6 +15,8 @@ from rollcall_shared.limits import NESTING, NUMBER_BITS
 _COMMON: Final = 1 << 63
 """Numbers below are told to be small enough without counting their bits."""
 _CONTAINERS: Final = (dict, list, tuple)
+_WRITTEN_OUT: Final = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0))} | {0: "\\0"}
+"""Control characters: a terminal obeys them instead of showing them, and a line break ends the line of a log."""
 
 
 def text_problem(text: str) -> str | None:
@@ -99,8 +101,8 @@ def copied(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """The text with what cannot be stored or shown written out, for names that are quoted back to people."""
-    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+    """The text with control characters and what cannot be stored written out, for what is shown to people."""
+    return text.translate(_WRITTEN_OUT).encode(errors="backslashreplace").decode()
 
 
 def _are_good_keys(container: dict[Any, Any]) -> bool:

@@ -42,6 +42,7 @@ BAD_TRAITS: list[tuple[Any, str, str]] = [
     ({"score": float("inf")}, "score", "finite"),
     ({"big": 1 << 2000}, "big", "too large"),
     ({"deep": nested(33)}, "deep", "deeper than 32"),
+    ({"a\x1bb": 1 << 2000}, r"a\x1bb", "too large"),
     ({7: "seven"}, "traits", "key that is not text"),
     ({"address": {7: "seven"}}, "address", "key that is not text"),
     ({"address": {"lines": ["a", {"b": "\0"}]}}, "address.lines[1].b", "NUL"),

@@ -13,7 +13,7 @@ from tests.support.examples import examples
 from tests.support.wild import values
 
 from rollcall_shared.codec import decode, encode
-from rollcall_shared.jsonvalues import is_storable, value_problem
+from rollcall_shared.jsonvalues import is_storable, printable, value_problem
 from rollcall_shared.limits import NESTING, NUMBER_BITS
 
 
@@ -130,3 +130,7 @@ def test_an_enum_that_is_text_or_a_number_is_written_as_its_value() -> None:
 
     assert '"plan":"pro","size":3' in encode(job)
     assert decode(encode(job)) == job
+
+
+def test_names_are_quoted_back_without_control_characters() -> None:
+    assert printable("a\0\t\n\x1b[2J\x7f\x9b\ud800é 🎈") == r"a\0\t\n\x1b[2J\x7f\x9b\ud800é 🎈"

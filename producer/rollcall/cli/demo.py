@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from rollcall.cli.options import AsJson
-from rollcall.cli.output import err, fail, out, print_json, say
+from rollcall.cli.output import err, fail, out, print_json, say, shown
 from rollcall.cli.stopping import Stopped, stopping_on_signals
 from rollcall.cli.teaching import taught
 from rollcall.cli.up import print_urls, urls_of
@@ -123,14 +122,12 @@ def _show(report: Report, stack: LocalStack, as_json: bool, urls: dict[str, str]
         table.add_row(name, value)
     console.print(table)
     if report.missing:
-        shown = ", ".join(report.missing[:5])
-        err.print(
-            f"[bold red]{len(report.missing)} jobs were never applied[/], such as {escape(shown)}", soft_wrap=True
-        )
+        some = shown(", ".join(report.missing[:5]))
+        err.print(f"[bold red]{len(report.missing)} jobs were never applied[/], such as {some}", soft_wrap=True)
     if report.difference:
         err.print("[bold red]The first difference[/] (reference != Postgres):", soft_wrap=True)
         for line in (report.difference.what, "the jobs of that user, by their stamps:", *report.difference.jobs):
-            err.print(escape(line), soft_wrap=True, highlight=False)
+            err.print(shown(line), soft_wrap=True, highlight=False)
     if as_json:
         print_json(
             {

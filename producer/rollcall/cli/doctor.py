@@ -6,10 +6,9 @@ import importlib.util
 from typing import Final
 
 import typer
-from rich.markup import escape
 
 from rollcall.cli.options import AsJson
-from rollcall.cli.output import out, print_json
+from rollcall.cli.output import out, print_json, shown
 from rollcall.cli.teaching import taught
 from rollcall_shared.errors import NotConfigured
 from rollcall_shared.settings import Settings
@@ -44,7 +43,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _show(level: str, name: str, said: str, advice: str) -> None:
-    line = f"[{_COLOURS[level]}]{level:<8}[/] {name:<15} {escape(said)}"
+    line = f"[{_COLOURS[level]}]{level:<8}[/] {name:<15} {shown(said)}"
     out.print(line, highlight=False, soft_wrap=True)
     if advice:
-        out.print(f"{'':<24} [dim]{escape(advice)}[/]", highlight=False, soft_wrap=True)
+        out.print(f"{'':<24} [dim]{shown(advice)}[/]", highlight=False, soft_wrap=True)

@@ -7,12 +7,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from rollcall.cli.opening import opened
 from rollcall.cli.options import After, AsJson, Limit, UserId
-from rollcall.cli.output import cell, err, out, print_json
+from rollcall.cli.output import cell, err, out, print_json, say_more, shown
 from rollcall.cli.teaching import taught
 
 if TYPE_CHECKING:
@@ -59,9 +58,8 @@ def feed(
     counts = f"{found.total} messages, {found.unseen} unseen, {found.unread} unread"
     out.print(counts, highlight=False, soft_wrap=True)
     if found.merged_into is not None:
-        err.print(f"{escape(user_id)} was merged into {escape(found.merged_into)}, whose feed it is", soft_wrap=True)
-    if found.after is not None:
-        err.print(f"[dim]more: --after {escape(found.after)}[/]", soft_wrap=True)
+        err.print(f"{shown(user_id)} was merged into {shown(found.merged_into)}, whose feed it is", soft_wrap=True)
+    say_more(found.after)
 
 
 def _as_dict(item: Message) -> dict[str, object]:

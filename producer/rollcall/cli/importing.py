@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from rollcall.cli.opening import opened
 from rollcall.cli.options import AsJson
-from rollcall.cli.output import complain, counted, err, print_json, say
+from rollcall.cli.output import complain, counted, err, print_json, say, shown
 from rollcall.cli.progress import bar
 from rollcall.cli.teaching import taught
 from rollcall.importing import (
@@ -28,6 +27,7 @@ from rollcall.importing import (
     import_users,
 )
 from rollcall_shared.errors import NotSent
+from rollcall_shared.jsonvalues import printable
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import moment
 
@@ -219,7 +219,7 @@ def _say_refused(refusals: Refusals, written: Path | None) -> None:
         "line", "field", "reason", title=f"{counted(refusals.records, 'record')} refused", title_justify="left"
     )
     for refusal in refusals.first:
-        table.add_row(str(refusal.line), escape(refusal.field), escape(refusal.reason))
+        table.add_row(str(refusal.line), shown(refusal.field), shown(refusal.reason))
     err.print(table)
     if written is not None:
         say(f"all of them are in {written}")
@@ -255,7 +255,7 @@ def _report(end: Import, undone: int, seconds: float, as_json: bool) -> None:
 
 def _print_counts(what: str, counts: Mapping[str, int]) -> None:
     if counts:
-        print(f"{what}: {', '.join(f'{name} {count:,}' for name, count in sorted(counts.items()))}")
+        print(f"{what}: {', '.join(f'{printable(name)} {count:,}' for name, count in sorted(counts.items()))}")
 
 
 def _reason(error: Exception) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from rollcall.cli.opening import opened
 from rollcall.cli.options import After, AsJson, Limit
-from rollcall.cli.output import cell, complain, err, out, pairs, print_json, print_table, waiting
+from rollcall.cli.output import cell, complain, out, pairs, print_json, print_table, say_more, waiting
 from rollcall.cli.teaching import taught
 from rollcall.errors import NotDecided
+from rollcall_shared.jsonvalues import printable
 
 if TYPE_CHECKING:
     from rollcall import DeadLetter, JobStatus
@@ -74,7 +74,7 @@ def deferred(limit: Limit = 50, after: After = None, as_json: AsJson = False) ->
     for job in page.items:
         table.add_row(*map(cell, (job.id, job.kind, job.due_at)))
     print_table(table, "no deferred jobs")
-    _say_more(page.after)
+    say_more(page.after)
 
 
 @taught("rollcall jobs cancel welcome-ann", exits={1: "it is too late for that, or there is no such job"})
@@ -108,7 +108,7 @@ def dead(limit: Limit = 50, after: After = None, as_json: AsJson = False) -> Non
     for letter in page.items:
         table.add_row(*map(cell, (letter.id, letter.kind, letter.code, letter.reason, letter.died_at)))
     print_table(table, "no dead letters")
-    _say_more(page.after)
+    say_more(page.after)
 
 
 @taught(
@@ -124,8 +124,9 @@ def show(job_id: JobId, key: Key = None, as_json: AsJson = False) -> None:
         print_json(asdict(letter))
         return
     out.print(pairs("Dead letter", _head(letter)))
-    # as it is: to be piped into a file, corrected, and given to `replay --body`
-    print(letter.body)
+    # as it is: to be piped into a file, corrected, and given to `replay --body`; but a terminal is to show it only
+    lines = (letter.body or "").split("\n")
+    print(*(map(printable, lines) if out.is_terminal else lines), sep="\n")
 
 
 @taught(
@@ -191,8 +192,3 @@ def _finish(status: JobStatus, as_json: bool, *, is_late: bool = False) -> None:
 
 def _head(letter: DeadLetter) -> dict[str, object]:
     return {name: value for name, value in asdict(letter).items() if name != "body"}
-
-
-def _say_more(after: str | None) -> None:
-    if after is not None:
-        err.print(f"[dim]more: --after {escape(after)}[/]", soft_wrap=True)

@@ -1,10 +1,16 @@
-"""What the commands print: results to stdout, everything else to stderr."""
+r"""What the commands print: results to stdout, everything else to stderr.
+
+What others have told is shown with its control characters written out, as `\x1b`: a terminal would obey them. Programs
+ask for JSON, which holds every value as it is.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +22,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from rollcall_shared.errors import InvalidJob, NotConfigured, RollcallError
+from rollcall_shared.jsonvalues import printable
 
 _PIPED_WIDTH: Final = 10_000
 """Of a table that no terminal shows: a program that reads it line by line wants rows whole."""
+
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH)
 err = Console(stderr=True)
@@ -53,14 +62,14 @@ def finish_json() -> None:
 def complain(line: str) -> None:
     """Say in one line what went wrong."""
     _Said.complaint = line
-    err.print(f"[bold red]rollcall:[/] {escape(line)}", soft_wrap=True, highlight=False)
+    err.print(f"[bold red]rollcall:[/] {shown(line)}", soft_wrap=True, highlight=False)
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Say what is waited for, on a terminal and until the block ends."""
     if err.is_terminal:
-        with err.status(f"[dim]{escape(what)}[/]"):
+        with err.status(f"[dim]{shown(what)}[/]"):
             yield
     else:
         yield
@@ -68,13 +77,13 @@ def waiting(what: str) -> Iterator[None]:
 
 def say(line: str) -> None:
     """Tell what is going on."""
-    err.print(f"[dim]{escape(line)}[/]", soft_wrap=True, highlight=False)
+    err.print(f"[dim]{shown(line)}[/]", soft_wrap=True, highlight=False)
 
 
 def print_json(value: object) -> None:
     """Print a value as one line of JSON; dataclasses and times included."""
     _Said.has_json = True
-    print(json.dumps(value, default=_plain, ensure_ascii=False), flush=True)
+    print(_CONTROLS.sub(_as_json, json.dumps(value, default=_plain, ensure_ascii=False)), flush=True)
 
 
 def print_table(table: Table, nothing: str) -> None:
@@ -85,13 +94,19 @@ def print_table(table: Table, nothing: str) -> None:
         out.print(nothing, highlight=False)
 
 
+def say_more(after: str | None) -> None:
+    """Say how to go on with the next page, if there is one."""
+    if after is not None:
+        err.print(f"[dim]more: --after {escape(_as_word(after))}[/]", soft_wrap=True, highlight=False)
+
+
 def pairs(title: str, rows: Mapping[str, object]) -> Table:
     """A table of names and values."""
-    table = Table(title=escape(title), title_justify="left", show_header=False)
+    table = Table(title=shown(title), title_justify="left", show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(escape(name), cell(value))
+        table.add_row(shown(name), cell(value))
     return table
 
 
@@ -108,7 +123,25 @@ def cell(value: object) -> str:
         return "[dim]-[/]"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
-    return escape(value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False))
+    return shown(value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def shown(text: str) -> str:
+    """A text as it is shown: neither markup nor control characters in it do anything."""
+    return escape(printable(text))
+
+
+def _as_json(control: re.Match[str]) -> str:
+    """JSON demands it only below U+0020."""
+    return f"\\u{ord(control[0]):04x}"
+
+
+def _as_word(text: str) -> str:
+    """The text as one word of a shell's line, so that it can be pasted."""
+    if not _CONTROLS.search(text):
+        return shlex.quote(text)
+    quoted = text.replace("\\", r"\\").replace("'", r"\'")
+    return f"$'{_CONTROLS.sub(_as_json, quoted)}'"
 
 
 def _plain(value: object) -> Any:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from rollcall.cli.output import cell, counted, out
+from rollcall.cli.output import cell, counted, out, shown
 
 if TYPE_CHECKING:
     from rollcall import MergePreview
@@ -33,7 +32,7 @@ def print_line(line: str) -> None:
 
 
 def _effect(preview: MergePreview) -> str:
-    primary, secondary = escape(preview.primary_id), escape(preview.secondary_id)
+    primary, secondary = shown(preview.primary_id), shown(preview.secondary_id)
     match preview.effect:
         case "merge":
             return f"{secondary} becomes part of {primary}, and its id stands for {primary} from then on."
@@ -44,15 +43,15 @@ def _effect(preview: MergePreview) -> str:
 
 
 def _afterwards(preview: MergePreview) -> Table:
-    table = Table("", "value", "from", title=f"{escape(preview.primary_id)} afterwards", title_justify="left")
+    table = Table("", "value", "from", title=f"{shown(preview.primary_id)} afterwards", title_justify="left")
     table.columns[1].overflow = "fold"
     taken = {(item.section, *item.path) for item in preview.taken}
     everything = {"attributes": preview.attributes, "properties": preview.properties}
     mixed = {whole[:end] for whole in taken for end in range(len(whole))}
     for path, value in _leaves(everything, (), mixed):
         is_taken = path in taken
-        origin = f"[green]{escape(preview.secondary_id)}[/]" if is_taken else escape(preview.primary_id)
-        table.add_row(escape(_name(path)), cell(value), origin)
+        origin = f"[green]{shown(preview.secondary_id)}[/]" if is_taken else shown(preview.primary_id)
+        table.add_row(shown(_name(path)), cell(value), origin)
     return table
 
 
@@ -67,18 +66,18 @@ def _leaves(value: dict[str, Any] | Any, path: Path, mixed: set[Path]) -> Iterat
 
 
 def _given_up(preview: MergePreview) -> Table:
-    kept, lost = f"kept, of {escape(preview.primary_id)}", f"lost, of {escape(preview.secondary_id)}"
+    kept, lost = f"kept, of {shown(preview.primary_id)}", f"lost, of {shown(preview.secondary_id)}"
     table = Table("", kept, lost, title="Where both have a value", title_justify="left")
     for clash in preview.conflicts:
-        table.add_row(escape(_name((clash.section, *clash.path))), cell(clash.kept), cell(clash.lost))
+        table.add_row(shown(_name((clash.section, *clash.path))), cell(clash.kept), cell(clash.lost))
     return table
 
 
 def _also(preview: MergePreview) -> Iterator[str]:
     if preview.preference_sets_added:
-        yield f"Preference sets added: {escape(', '.join(preview.preference_sets_added))}"
+        yield f"Preference sets added: {shown(', '.join(preview.preference_sets_added))}"
     if preview.channels_added:
-        yield f"Channels added: {escape(', '.join(preview.channels_added))}"
+        yield f"Channels added: {shown(', '.join(preview.channels_added))}"
     moved = f"{counted(preview.messages, 'message')} and {counted(preview.activities, 'activity')}"
     yield f"History that moves: {moved}."
 

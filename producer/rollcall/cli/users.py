@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from rollcall.cli import previews
 from rollcall.cli.opening import opened
 from rollcall.cli.options import After, AsJson, Limit, UserId, Wait
-from rollcall.cli.output import cell, complain, err, out, pairs, print_json, print_table, say, waiting
+from rollcall.cli.output import cell, complain, out, pairs, print_json, print_table, say, say_more, waiting
 from rollcall.cli.teaching import taught
 from rollcall.errors import NotDecided, UserNotFound
 from rollcall_shared.attributes import ATTRIBUTES
@@ -77,8 +76,7 @@ def list_users(
     for user in page.items:
         table.add_row(*map(cell, (user.id, user.name, user.email, user.properties, user.updated_at)))
     print_table(table, "no users")
-    if page.after is not None:
-        err.print(f"[dim]more: --after {escape(page.after)}[/]", soft_wrap=True)
+    say_more(page.after)
 
 
 @taught(
