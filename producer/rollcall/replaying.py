@@ -31,11 +31,20 @@ def _text(letter: DeadLetter, body: str | Mapping[str, Any] | None) -> str:
     if body is None:
         return letter.body or ""
     if isinstance(body, str):
-        return body
+        return _versioned(body)
     try:
         return json.dumps({"v": VERSION, **body})
     except (TypeError, ValueError):
         raise InvalidJob([Problem("body", "must be a job as JSON")]) from None
+
+
+def _versioned(text: str) -> str:
+    """The text with the version that people leave out, as in a mapping; what is no object is left to the codec."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return json.dumps({"v": VERSION, **body}) if isinstance(body, dict) and "v" not in body else text
 
 
 def _job(text: str) -> Job:

@@ -93,7 +93,10 @@ def _job(payload: dict[str, Any], text: object) -> Job:
         "job_id": job_id if isinstance(job_id, str) and JOB_ID.fullmatch(job_id) else None,
         "kind": printable(kind[:MAX_KIND]) if isinstance(kind, str) else None,
     }
-    if (version := payload.get("v")) != VERSION or isinstance(version, bool):
+    if "v" not in payload:
+        # not `malformed`: a later version may well say elsewhere which it is
+        raise Undecodable("unknown_version", "the job does not say its version, as `v`", **known)
+    if (version := payload["v"]) != VERSION or isinstance(version, bool):
         raise Undecodable("unknown_version", "the job's version is not known here", **known)
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:

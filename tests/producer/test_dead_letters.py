@@ -102,10 +102,13 @@ def test_several_letters_of_one_id_are_told_apart_by_their_keys(applied: Applied
     assert dead(applied) == []
 
 
-def test_a_letter_is_replayed_with_its_body_corrected_and_counts_as_of_when_it_happened(applied: Applied) -> None:
+@pytest.mark.parametrize("body", [GOOD, json.dumps(GOOD), json.dumps({"v": VERSION, **GOOD})], ids=type)
+def test_a_letter_is_replayed_with_its_body_corrected_and_counts_as_of_when_it_happened(
+    applied: Applied, body: str | dict[str, Any]
+) -> None:
     applied.arrive(BAD)
 
-    with replaying(applied, "it", body=GOOD) as replay:
+    with replaying(applied, "it", body=body) as replay:
         assert dead(applied) == [("it", "invalid")]
         applied.now()
 
@@ -185,6 +188,8 @@ def test_a_message_without_an_id_is_replayed_under_the_id_of_its_correction(appl
     [
         ({}, "body: is no job that can be applied.*e-mail"),
         ({"body": "{"}, "body: is no job that can be applied.*not JSON"),
+        ({"body": "[]"}, "body: is no job that can be applied.*not an object"),
+        ({"body": json.dumps({**GOOD, "v": 2})}, "body: is no job that can be applied.*version is not known"),
         ({"body": {**GOOD, "kind": "remove"}}, "body: is no job that can be applied.*kind"),
         ({"body": {**GOOD, "user": object()}}, "body: must be a job as JSON"),
         ({"body": {**GOOD, "kind": "bulk_identify", "users": [{"id": ""}]}}, "body"),

@@ -124,6 +124,17 @@ def test_another_version_is_unknown_and_the_job_is_named(version: object) -> Non
     assert (found.value.code, found.value.job_id, found.value.kind) == ("unknown_version", "it", "delete")
 
 
+def test_a_job_without_a_version_is_said_to_have_none() -> None:
+    payload = json.loads(encode(delete("a", at=1, job="it")))
+    del payload["v"]
+
+    with pytest.raises(Undecodable) as found:
+        decode(json.dumps(payload))
+
+    assert (found.value.code, found.value.reason) == ("unknown_version", "the job does not say its version, as `v`")
+    assert (found.value.job_id, found.value.kind) == ("it", "delete")
+
+
 @pytest.mark.parametrize("kind", [None, "", "remove", "Delete", 1, ["delete"], {"delete": 1}])
 def test_another_kind_is_unknown(kind: object) -> None:
     payload = json.loads(encode(delete("a", at=1))) | {"kind": kind}
