@@ -45,8 +45,9 @@ def _is_instant(text: str) -> bool:
     if not _INSTANT.fullmatch(text):
         return False
     try:
-        datetime.fromisoformat(text.upper())
-    except ValueError:
+        # near the first and the last year an offset leads to where no such time is, for whoever reads it
+        datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
         return False
     return True
 
@@ -61,8 +62,12 @@ def _time_zones() -> frozenset[str]:
 
 
 def rfc3339(moment: datetime) -> str:
-    """An aware datetime as RFC 3339 text in UTC."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """An aware datetime as RFC 3339 text in UTC; where that has no such time, as text that no attribute takes."""
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        return moment.isoformat()
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 _CHECKS: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
@@ -83,7 +88,7 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "phone_number": "must be a phone number in E.164 form, such as +14155550100",
         "locale": "must be a locale, such as en-GB",
         "timezone": "must be an IANA time zone, such as Europe/Berlin",
-        "created_at": "must be an RFC 3339 time with its offset, such as 2026-01-31T09:30:00Z",
+        "created_at": "must be an RFC 3339 time with its offset, such as 2026-01-31T09:30:00Z, in years 1 to 9999 UTC",
     }
 )
 ATTRIBUTES: Final = frozenset(_CHECKS)

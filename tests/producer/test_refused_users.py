@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -32,6 +32,8 @@ BAD_TRAITS: list[tuple[Any, str, str]] = [
     ({"created_at": "2026-02-30T00:00:00Z"}, "created_at", "RFC 3339"),
     ({"created_at": "2026-02-20T00:00:00"}, "created_at", "RFC 3339"),
     ({"created_at": datetime(2026, 1, 1)}, "created_at", "time zone"),  # noqa: DTZ001
+    ({"created_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))}, "created_at", "years 1 to 9999"),
+    ({"created_at": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5)))}, "created_at", "years 1 to 9999"),
     ({"updated_at": "2026-01-01T00:00:00Z"}, "updated_at", "reserved"),
     ({"id": "u2"}, "id", "is not the user's id"),
     ({"plan": "a\0b"}, "plan", "NUL"),

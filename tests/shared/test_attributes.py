@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from tests.support.builders import identify
 from tests.support.wild import GOOD_ATTRIBUTES
 
 from rollcall_shared.attributes import ATTRIBUTES, RESERVED, attribute_problem
+from rollcall_shared.codec import decode, encode
+from rollcall_shared.errors import Undecodable
 from rollcall_shared.jobs import Telling
 from rollcall_shared.problems import problems_of
 
@@ -25,6 +28,8 @@ BAD: dict[str, list[object]] = {
         "2026-13-01T00:00:00Z",
         "2026-02-30T00:00:00Z",
         "2026-01-31T09:30:00+5",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:00:00-05:00",
         "2026-01-31T09:30:00Z\n",
         1767225600,
     ],
@@ -55,6 +60,16 @@ def test_a_bad_attribute_is_refused_by_name(name: str, value: object) -> None:
         Telling(id="a", traits={name: value})
 
     assert [problem.field for problem in problems_of(found.value)] == [name]
+
+
+def test_a_created_at_that_utc_has_no_time_for_makes_a_dead_letter() -> None:
+    text = encode(identify("a", at=1, created_at="2026-01-01T00:00:00Z"))
+    text = text.replace("2026-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00")
+
+    with pytest.raises(Undecodable, match="created_at: must be an RFC 3339 time") as found:
+        decode(text)
+
+    assert found.value.code == "invalid"
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))

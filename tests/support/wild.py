@@ -38,7 +38,7 @@ GOOD_ATTRIBUTES: Final[dict[str, list[str]]] = {
     "phone_number": ["+14155550100"],
     "locale": ["en", "en-GB", "zh_Hant_TW"],
     "timezone": ["Europe/Berlin", "UTC"],
-    "created_at": ["2026-01-31T09:30:00Z", "2026-01-31t09:30:00.123456+05:30"],
+    "created_at": ["2026-01-31T09:30:00Z", "2026-01-31t09:30:00.123456+05:30", "0001-01-01T00:00:00Z"],
 }
 _attributes: Final = st.fixed_dictionaries(
     {}, optional={name: st.none() | st.sampled_from(good) for name, good in GOOD_ATTRIBUTES.items()}
