@@ -75,7 +75,10 @@ class TestOutbox:
             (MARKED,),
         )
 
-        assert self.look(url).level is Level.WARNING
+        found = self.look(url)
+
+        assert found.level is Level.WARNING
+        assert found.advice.startswith("Is a relay running")
 
 
 class TestVersions:

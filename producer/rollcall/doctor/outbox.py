@@ -49,6 +49,7 @@ def _judge(connection: psycopg.Connection) -> Finding:
         advice = "Is a relay running (`rollcall relay`)? Its log says what keeps it."
         return found("outbox", f"{said}, the first should have been sent {span(late)} ago", advice)
     if (open_for or 0) > VERY_LATE_SECONDS:
-        advice = "They were sent: look at the workers and the queues."
+        # without a relay nobody settles what the workers have decided, and these rows look the same
+        advice = "Is a relay running (`rollcall relay`)? If so they were sent: look at the workers and the queues."
         return warning("outbox", f"{said}, the first since {span(open_for)}", advice)
     return ok("outbox", said)
