@@ -19,6 +19,8 @@ OURS: Final = "rollcall"
 STOCK: Final = "stock"
 MOST: Final = 1e8
 """No setting is larger: as days they still make a time that Python can hold."""
+LAST_PORT: Final = 65_535
+"""Of TCP."""
 
 TEXT: Final = "text"
 JSON: Final = "json"
@@ -98,10 +100,10 @@ class Settings:
             ),
             outbox_url=env.get("ROLLCALL_OUTBOX_URL") or None,
             resend=timedelta(seconds=_number(env, "ROLLCALL_RESEND_SECONDS", default.resend.total_seconds())),
-            batch=int(_number(env, "ROLLCALL_BATCH", default.batch)),
+            batch=int(_number(env, "ROLLCALL_BATCH", default.batch, least=1)),
             health_file=env.get("ROLLCALL_HEALTH_FILE") or None,
             log_format=_one_of(env, "ROLLCALL_LOG_FORMAT", (TEXT, JSON)),
-            metrics_port=int(_number(env, "ROLLCALL_METRICS_PORT", default.metrics_port)),
+            metrics_port=int(_number(env, "ROLLCALL_METRICS_PORT", default.metrics_port, most=LAST_PORT)),
             metrics_address=env.get("ROLLCALL_METRICS_ADDRESS") or default.metrics_address,
             transport=_one_of(env, "ROLLCALL_TRANSPORT", (OURS, STOCK)),
             max_deliveries=int(_number(env, "ROLLCALL_MAX_DELIVERIES", default.max_deliveries)),
@@ -142,7 +144,7 @@ class Settings:
         return self.database_url
 
 
-def _number(env: Mapping[str, str], name: str, default: float, *, least: int = 0) -> float:
+def _number(env: Mapping[str, str], name: str, default: float, *, least: int = 0, most: float = MOST) -> float:
     text = env.get(name)
     if not text:
         return default
@@ -150,8 +152,8 @@ def _number(env: Mapping[str, str], name: str, default: float, *, least: int = 0
         number = float(text)
     except ValueError:
         number = math.nan
-    if not least <= number <= MOST:
-        raise NotConfigured(f"{name} must be a number from {least} to {MOST:,.0f}")
+    if not least <= number <= most:
+        raise NotConfigured(f"{name} must be a number from {least} to {most:,.0f}")
     return number
 
 

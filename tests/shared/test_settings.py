@@ -24,5 +24,18 @@ def test_what_is_no_number_that_can_be_used_is_refused_by_name(name: str, text: 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_other_number_is_taken(name: str) -> None:
-    assert Settings.from_env({name: "100000000"}) != Settings()
+    assert Settings.from_env({name: "65535"}) != Settings()
     assert Settings.from_env({name: ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "bounds"),
+    [
+        ("ROLLCALL_METRICS_PORT", "65536", "from 0 to 65,535"),
+        ("ROLLCALL_BATCH", "0", "from 1 to 100,000,000"),
+        ("ROLLCALL_BULK_USERS", "100000001", "from 1 to 100,000,000"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_refused_with_them(name: str, text: str, bounds: str) -> None:
+    with pytest.raises(NotConfigured, match=f"^{name} must be a number {bounds}$"):
+        Settings.from_env({name: text})

@@ -121,7 +121,17 @@ def make_app(settings: Settings) -> RollcallCelery:
     return app
 
 
-app: Final = make_app(Settings.from_env())
+def _app_from_env() -> RollcallCelery:
+    """Celery looks for the application in several places, and shows whatever is raised there as a traceback; of a
+    setting that cannot be used its commands are to say one line.
+    """
+    try:
+        return make_app(Settings.from_env())
+    except NotConfigured as error:
+        sys.exit(f"rollcall: {error}")
+
+
+app: Final = _app_from_env()
 
 
 def need_settings(**_: Any) -> None:

@@ -1,0 +1,31 @@
+"""A worker that cannot start says why in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+URLS = {"ROLLCALL_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLCALL_DATABASE_URL": "postgresql://127.0.0.1:1/app"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"ROLLCALL_BROKER_URL": ""}, "ROLLCALL_BROKER_URL is not set, such as redis://127.0.0.1:6379/0"),
+        ({"ROLLCALL_TRANSPORT": "bad"}, "ROLLCALL_TRANSPORT must be rollcall or stock"),
+        ({"ROLLCALL_BATCH": "0"}, "ROLLCALL_BATCH must be a number from 1 to 100,000,000"),
+        ({"ROLLCALL_METRICS_PORT": "70000"}, "ROLLCALL_METRICS_PORT must be a number from 0 to 65,535"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_one_line(settings: dict[str, str], line: str) -> None:
+    worker = [sys.executable, "-m", "celery", "-A", "rollcall_worker.app", "worker", "-Q", "live", "--pool", "solo"]
+
+    done = subprocess.run(
+        worker, env=os.environ | URLS | settings, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"rollcall: {line}\n"
