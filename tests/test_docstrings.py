@@ -181,7 +181,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "Jobs.drop": Call(lambda rc: rc.jobs.drop("a-letter"), lambda rc: rc.jobs.drop("")),
     "Job.status": Call(lambda rc: sent_by(rc).status(), None),
-    "Job.wait": Call(lambda rc: sent_by(rc).wait(timeout=0), None),
+    "Job.wait": Call(lambda rc: sent_by(rc).wait(timeout=0), lambda rc: sent_by(rc).wait(timeout=float("nan"))),
 }
 
 

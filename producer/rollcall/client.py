@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from threading import TIMEOUT_MAX
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from rollcall.messages import Messages
 from rollcall.sending import Sender, send_text
 from rollcall.users import Users
 from rollcall.workflows import Workflows
+from rollcall_shared.errors import NotConfigured
 from rollcall_shared.limits import HARD_BULK_USERS, Limits
 from rollcall_shared.settings import Settings
 
@@ -60,13 +62,15 @@ class Rollcall:
         clock: tells the time in microseconds since 1970, for tests.
 
         Raises:
-            NotConfigured: the broker's URL cannot be used. That of the database is looked at by the first read.
+            NotConfigured: the broker's URL cannot be used, or a limit or a time is none. The database's URL is looked
+                at by the first read.
         """
+        _check(limits, history=history, read_timeout=read_timeout)
         default = Settings()
         settings = Settings(
             broker_url=broker_url,
             database_url=database_url,
-            limits=limits or default.limits,
+            limits=default.limits if limits is None else limits,
             history=default.history if history is None else history,
             read_timeout=default.read_timeout if read_timeout is None else read_timeout,
         )
@@ -210,8 +214,9 @@ class BufferedRollcall(Rollcall):
         most = min(desk.limits.bulk_users, HARD_BULK_USERS)
         if not 1 <= max_users <= most:
             raise ValueError(f"max_users must be 1 to {most}, the users that a bulk job may have")
-        if max_waiting < 1 or max_seconds < 0 or block_seconds < 0:
-            raise ValueError("max_waiting must be at least 1, and no time negative")
+        # each so that NaN does not pass
+        if not max_waiting >= 1 or not all(0 <= span <= TIMEOUT_MAX for span in (max_seconds, block_seconds)):
+            raise ValueError("max_waiting must be at least 1, and each time a number of seconds that is not negative")
         self._buffer = Buffer(
             partial(send_text, desk.sender()),
             max_users=max_users,
@@ -228,6 +233,15 @@ class BufferedRollcall(Rollcall):
             NotSent: it did not take it; all is kept and will be tried again.
         """
         self._buffer.flush()
+
+
+def _check(limits: object, **spans: object) -> None:
+    """Refuse at once what only the first call would fail with."""
+    if not isinstance(limits, Limits | None):
+        raise NotConfigured("limits must be a rollcall.Limits")
+    for name, span in spans.items():
+        if span is not None and not (isinstance(span, timedelta) and span >= timedelta(0)):
+            raise NotConfigured(f"{name} must be a timedelta, not a negative one")
 
 
 def _direct(broker_url: str | None) -> Sender | None:

@@ -71,7 +71,13 @@ class Desk:
 
         Raises:
             InvalidJob: with everything that is wrong.
+            TypeError: there is no such option.
         """
+        if unknown := options.keys() - Options.__annotations__:
+            # kinds of jobs are named as the calls that make them
+            call = model.model_fields["kind"].default
+            hint = "; traits go into the mapping" if model is jobs.Identify else ""
+            raise TypeError(f"{call}() got an unexpected keyword argument {min(unknown)!r}{hint}")
         place = placed(found, self._clock(), self.limits.future, **options)
         job = build(model, found, renames=renames or {}, **place, **fields)
         if problems := oversize(job, self.limits):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rollcall.answers import DeadLetter, DeferredJob, JobStatus, Page
 from rollcall.errors import LetterNotFound, NotDecided
 from rollcall.places import place_of
-from rollcall.questions import checked_job_id, checked_page
+from rollcall.questions import checked_job_id, checked_page, checked_timeout
 from rollcall.reading.seam import Reader
 from rollcall.replaying import replayed
 from rollcall.sending.seam import Sender
@@ -59,7 +59,7 @@ class Jobs:
             NotDecided: (a TimeoutError) the time is over; the job is not lost.
             InvalidJob, NotConfigured, Unavailable: see `Jobs`.
         """
-        return _wait(lambda: self.get(job_id), lambda status: status.is_final, timeout)
+        return _wait(lambda: self.get(job_id), lambda status: status.is_final, checked_timeout(timeout))
 
     def deferred(self, *, limit: int = 50, after: str | None = None) -> Page[DeferredJob]:
         """Read a page of the deferred jobs, in the order in which they are due.
@@ -86,7 +86,7 @@ class Jobs:
         Raises:
             InvalidJob, NotConfigured, Unavailable: see `Jobs`.
         """
-        job_id = checked_job_id(job_id)
+        job_id, timeout = checked_job_id(job_id), checked_timeout(timeout)
 
         def attempt() -> JobStatus:
             self._reader().cancel(job_id)
@@ -155,12 +155,13 @@ class Jobs:
 
         Raises:
             LetterNotFound: there is none.
-            InvalidJob: it would only die again, or several letters bear this id; nothing was sent.
+            InvalidJob: it would only die again, or as every call; nothing was sent.
             NotConfigured: there is no broker URL, or as every call.
             NotSent: the broker may not have it; the letter is still there.
             NotDecided: (a TimeoutError) the time is over; the letter is still there.
             Unavailable: the database does not answer; replaying it again is safe.
         """
+        timeout = checked_timeout(timeout)
         letter = self.show(letter_id, key=key)
         job = Job(self, sent := replayed(letter, job_id=job_id, body=body))
         before = job.status()
@@ -230,10 +231,11 @@ class Job:
         timeout: in seconds; with 0 it asks once.
 
         Raises:
+            InvalidJob: the timeout is no number of seconds.
             NotDecided: (a TimeoutError) the time is over; the job is not lost.
             NotConfigured, Unavailable: see `Jobs`.
         """
-        return _wait(self.status, lambda status: status.is_final, timeout)
+        return _wait(self.status, lambda status: status.is_final, checked_timeout(timeout))
 
     def __repr__(self) -> str:
         return f"<Job {self._kind} {self._id}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -32,6 +33,13 @@ def checked_job_id(job_id: object) -> str:
     if isinstance(job_id, str) and JOB_ID.fullmatch(job_id):
         return job_id
     raise InvalidJob([Problem("job_id", "must be text of 1 to 128 of the characters A-Z a-z 0-9 . _ : -")])
+
+
+def checked_timeout(timeout: object) -> float:
+    """The seconds to wait, or `InvalidJob`: they would never be over, or are no number."""
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and -math.inf <= timeout <= math.inf:
+        return timeout
+    raise InvalidJob([Problem("timeout", "must be a number of seconds")])
 
 
 def checked_page(limit: object, after: object) -> None:

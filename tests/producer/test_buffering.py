@@ -142,6 +142,24 @@ def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(sender: Slow) -> 
         Rollcall(sender=sender, limits=Limits(bulk_users=20_000)).buffered(max_users=10_001)
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "reason"),
+    [
+        ("max_users", 0, "max_users must be 1 to 100"),
+        ("max_users", float("nan"), "max_users must be 1 to 100"),
+        ("max_waiting", 0, "max_waiting must be at least 1"),
+        ("max_waiting", float("nan"), "max_waiting must be at least 1"),
+        ("max_seconds", -1, "each time a number of seconds"),
+        ("max_seconds", float("nan"), "each time a number of seconds"),
+        ("max_seconds", float("inf"), "each time a number of seconds"),
+        ("block_seconds", float("nan"), "each time a number of seconds"),
+    ],
+)
+def test_numbers_out_of_their_bounds_are_refused(sender: Slow, name: str, number: float, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Rollcall(sender=sender).buffered(**{name: number})  # type: ignore[arg-type]
+
+
 def test_a_buffer_is_full_of_large_users_sooner(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
     rc = buffered(block_seconds=0.05)
     sender.open.clear()

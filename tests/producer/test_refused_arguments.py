@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.producer.refusing import NOW, Call, only_problem_of, problems_of
 
-from rollcall import Limits
+from rollcall import Limits, NotConfigured, Rollcall
 from rollcall.testing import recording
 
 SMALL = Limits(bulk_users=3, recipients=2, properties_bytes=20)
@@ -62,6 +62,11 @@ WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
     (lambda rc: rc.users.list(where={"plan": float("nan")}), "where.plan", "finite"),
     (lambda rc: rc.users.list(where={7: "x"}), "where", "key"),  # type: ignore[dict-item]
     (lambda rc: rc.jobs.get("no such id"), "job_id", "128"),
+    (lambda rc: rc.jobs.wait("it", timeout=float("nan")), "timeout", "number of seconds"),
+    (lambda rc: rc.jobs.wait("it", timeout="5"), "timeout", "number of seconds"),  # type: ignore[arg-type]
+    (lambda rc: rc.jobs.wait("it", timeout=None), "timeout", "number of seconds"),  # type: ignore[arg-type]
+    (lambda rc: rc.jobs.cancel("it", timeout=True), "timeout", "number of seconds"),
+    (lambda rc: rc.jobs.replay("it", timeout=float("nan")), "timeout", "number of seconds"),
 ]
 
 
@@ -71,6 +76,42 @@ def test_a_wrong_argument_is_refused_by_its_name(call: Call, field: str, reason:
 
     assert named == field
     assert reason in why
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda rc: rc.users.identify("u1", email="ann@example.com"), "identify"),
+        (lambda rc: rc.users.bulk_delete(["u1"], email=None), "bulk_delete"),
+        (lambda rc: rc.users.merge("u1", "u2", email=1), "merge"),
+        (lambda rc: rc.users.unset_channel_data("u1", "apns", email=1), "unset_channel_data"),
+        (lambda rc: rc.workflows.trigger("w", ["u1"], email=1), "trigger"),
+    ],
+)
+def test_an_option_that_is_none_is_refused_in_the_name_of_the_call(call: Call, name: str) -> None:
+    rc = recording()
+
+    with pytest.raises(
+        TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'email'(; traits go into the mapping)?$"
+    ):
+        call(rc)
+
+    assert rc.sent == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"read_timeout": 5}, "read_timeout must be a timedelta"),
+        ({"read_timeout": timedelta(seconds=-1)}, "read_timeout must be a timedelta"),
+        ({"history": 30}, "history must be a timedelta"),
+        ({"limits": 5}, "limits must be a rollcall.Limits"),
+        ({"limits": 0}, "limits must be a rollcall.Limits"),
+    ],
+)
+def test_what_only_the_first_call_would_fail_with_is_refused_at_once(arguments: dict[str, Any], reason: str) -> None:
+    with pytest.raises(NotConfigured, match=reason):
+        Rollcall(**arguments)
 
 
 @pytest.mark.parametrize("job_id", ["", "x" * 129, "a b", "ü", "a/b", "a!b", "a\n", 7, b"a"])

@@ -20,6 +20,18 @@ def nested(levels: int) -> object:
     return value
 
 
+class Array:
+    """Compares as an array does: item by item."""
+
+    def __eq__(self, other: object) -> Any:
+        return self
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value of an array is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 BAD_TRAITS: list[tuple[Any, str, str]] = [
     ({"email": "no address"}, "email", "e-mail"),
     ({"email": 7}, "email", "must be text"),
@@ -36,6 +48,7 @@ BAD_TRAITS: list[tuple[Any, str, str]] = [
     ({"created_at": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5)))}, "created_at", "years 1 to 9999"),
     ({"updated_at": "2026-01-01T00:00:00Z"}, "updated_at", "reserved"),
     ({"id": "u2"}, "id", "is not the user's id"),
+    ({"id": Array()}, "id", "is not the user's id"),
     ({"plan": "a\0b"}, "plan", "NUL"),
     ({"plan": "\ud800"}, "plan", "surrogate"),
     ({"a\0b": 1}, "traits", "NUL"),
