@@ -52,7 +52,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         traits: flat. Attributes are `email`, `name`, `avatar` (a URL), `phone_number` (E.164: `+41315550100`),
             `locale` (`de-CH`), `timezone` (IANA), `created_at` (RFC 3339 text or an aware datetime). `preferences` (by
             set id) and `channel_data` (by channel id) are set as the calls of those names would. Any other key is a
-            property, of any JSON value, all of them at most 256 KiB as JSON (see `Limits`). None is a value and
+            property, of any JSON value, those of one job at most 256 KiB as JSON (see `Limits`). None is a value and
             overwrites. `id` and `updated_at` are no properties.
 
         Raises:

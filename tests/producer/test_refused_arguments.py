@@ -164,6 +164,15 @@ def test_properties_at_the_limit_are_accepted_and_attributes_do_not_count() -> N
     assert len(rc.sent) == 1
 
 
+def test_the_properties_of_several_jobs_are_not_added_up_as_that_would_hang_on_their_order() -> None:
+    rc = recording(limits=SMALL)
+
+    for name in ("a", "b"):
+        rc.users.identify("u1", {name: "x" * 12})
+
+    assert len(rc.sent) == 2
+
+
 def test_the_size_of_inline_users_is_held_to_the_limit_too() -> None:
     big: Mapping[str, object] = {"id": "u2", "a": "x" * 20}
 
