@@ -15,6 +15,11 @@ URLS = {"ROLLCALL_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLCALL_DATABASE_URL":
     ("settings", "line"),
     [
         ({"ROLLCALL_BROKER_URL": ""}, "ROLLCALL_BROKER_URL is not set, such as redis://127.0.0.1:6379/0"),
+        (
+            {"ROLLCALL_BROKER_URL": " redis://:S3cret@127.0.0.1:1/0"},
+            "the broker's URL cannot be used; it must be like redis://:password@127.0.0.1:6379/0, without blanks, with "
+            "the number of a database, and in the password %2F in place of a slash, %23 of #, %3F of ?",
+        ),
         ({"ROLLCALL_TRANSPORT": "bad"}, "ROLLCALL_TRANSPORT must be rollcall or stock"),
         ({"ROLLCALL_BATCH": "0"}, "ROLLCALL_BATCH must be a number from 1 to 100,000,000"),
         ({"ROLLCALL_METRICS_PORT": "70000"}, "ROLLCALL_METRICS_PORT must be a number from 0 to 65,535"),
