@@ -98,7 +98,7 @@ def test_cancel_says_whether_it_was_in_time(store: PostgresStore) -> None:
 
     assert (in_time.exit_code, in_time.stdout) == (0, "cancelled; job it\n")
     assert (too_late.exit_code, too_late.stderr) == (1, "rollcall: not cancelled; job done is applied\n")
-    assert json.loads(run("cancel", "it", "--json").stdout) == {"id": "it", "cancelled": False, "state": "cancelled"}
+    assert json.loads(run("cancel", "it", "--json").stdout) == {"id": "it", "cancelled": True, "state": "cancelled"}
 
 
 def test_dead_lists_letters_without_their_bodies_and_show_has_them(store: PostgresStore) -> None:
