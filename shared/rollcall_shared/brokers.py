@@ -27,7 +27,8 @@ def for_kombu(url: str) -> tuple[str, dict[str, str]]:
         NotConfigured: it is none that can be read. What it holds is not told, for there may be a password in it.
     """
     for server in url.split(";"):
-        _check(server)
+        if server.partition("?")[0]:  # behind a last semicolon there is none
+            _check(server)
     if not is_sentinel(url):
         return url, {}
     parts = [server.partition("?") for server in url.split(";")]
