@@ -1,9 +1,13 @@
-"""For `celery -A tests.support.hurried`: Rollcall's workers, whose tasks are ended after a second."""
+"""For `celery -A tests.support.hurried`: Rollcall's workers, whose tasks are ended after a second, and whose processes
+have a second to take one.
+"""
 
 from __future__ import annotations
 
 from rollcall_worker.app import app
+from rollcall_worker.batching import untaken
 
 __all__ = ["app"]
 
 app.conf.task_time_limit = 1
+untaken.TAKEN_WITHIN_SECONDS = 1.0  # type: ignore[misc]

@@ -23,6 +23,7 @@ from rollcall_shared.routing import TASK_PREFIX
 from rollcall_worker.batching.events import GroupedEvents
 from rollcall_worker.batching.executing import Ended, Jobs, execute
 from rollcall_worker.batching.gathering import Gatherer, Waiting
+from rollcall_worker.batching.untaken import Untaken
 from rollcall_worker.showing import DeadLetter
 
 logger = get_logger(__name__)
@@ -43,6 +44,11 @@ class Batches:
         self._due = False
         self._news: deque[Callable[[], None]] = deque()
         self._events = _grouped_events(consumer)
+        self._untaken = Untaken(
+            consumer.pool,
+            later=lambda seconds, call: consumer.timer.call_after(seconds, call),
+            is_over=lambda: consumer.restart_count != self._generation,
+        )
         self._line = Gatherer(
             slots=consumer.pool.num_processes,
             most_jobs=most_jobs,
@@ -98,19 +104,26 @@ class Batches:
             self._consumer.pool.apply_async,
             execute,
             (self._task.name, batch_id := uuid(), _together(jobs), self._consumer.hostname),
-            accept_callback=lambda pid, when: self._tell(partial(_accepted, jobs, pid, when)),
+            accept_callback=lambda pid, when: self._tell(partial(self._accepted, batch_id, jobs, pid, when)),
             callback=lambda ended: self._tell(partial(self._ended, batch_id, jobs, ended)),
             error_callback=lambda *_: self._tell(partial(self._ended, batch_id, jobs, None)),
             soft_timeout=self._task.soft_time_limit,
             timeout=self._task.time_limit,
             correlation_id=batch_id,
         )
+        self._untaken.submitted(batch_id)
         if self._consumer.pool.uses_semaphore:
             self._consumer.controller._quick_acquire(apply)
         else:
             apply()
 
+    def _accepted(self, batch_id: str, jobs: Sequence[Waiting], pid: int, when: float) -> None:
+        self._untaken.taken(batch_id)
+        for job in jobs:
+            job.request.on_accepted(pid, when)
+
     def _ended(self, batch_id: str, jobs: list[Waiting], ended: object) -> None:
+        self._untaken.taken(batch_id)
         self._line.ended()
         if not isinstance(ended, Ended):
             self._failed(batch_id, jobs)
@@ -186,11 +199,6 @@ class Batches:
 
 def _together(jobs: Sequence[Waiting]) -> Jobs:
     return Jobs([job.message for job in jobs], [job.sent for job in jobs])
-
-
-def _accepted(jobs: Sequence[Waiting], pid: int, when: float) -> None:
-    for job in jobs:
-        job.request.on_accepted(pid, when)
 
 
 def _waits_again(request: Any) -> None:
