@@ -50,7 +50,11 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 def piped(line: str) -> subprocess.CompletedProcess[str]:
     """Run a line of bash in which `R` is rollcall."""
     command = f"R() {{ {sys.executable} -c 'from rollcall.cli import main; main()' \"$@\"; }}; {line}"
-    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    # of many an image, and of few users
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 @pytest.mark.parametrize(

@@ -118,11 +118,19 @@ def run() -> None:
             sys.exit(fail(error))
         finally:
             finish_json()
-    except BrokenPipeError:
-        # Who read our output has gone. Python would complain about it once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if sys.stdout is not None:  # it is where it was closed
+                sys.stdout.flush()  # while we can say what is wrong: at exit Python would, in its own way
+    except BrokenPipeError:  # who read our output has gone
+        _drop_output()
         sys.exit(1)
     except OSError as error:
+        _drop_output()
         where = f"{error.filename}: " if error.filename else ""
         complain(f"{where}{error.strerror or error}")
         sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Python would complain about it once more when it flushes at exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
