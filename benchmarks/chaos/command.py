@@ -104,6 +104,7 @@ def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> Run:
             return run(stage, crew, lambda begin: plan(begin=begin), watching, within=arguments.within)
         finally:
             crew.stop()
+            stage.keep_logs()
 
 
 class _Watching:

@@ -115,6 +115,11 @@ class Stage:
                 "outbox": _count(application, "rollcall_outbox"),
             }
 
+    def keep_logs(self) -> None:
+        """Copy what the servers wrote to the other logs: it ends with them, and may say what became of a job."""
+        for server in (self.servers.postgres, self.servers.valkey):
+            shutil.copy(server.log, self.folder)
+
     def stop(self) -> None:
         """Stop all of it. Idempotent."""
         self._undo.close()
