@@ -156,6 +156,12 @@ class Stream:
     def _run(self) -> None:
         some = max(1, self._rate // 100)
         while not self._stopped.wait(0.01):
-            with suppress(redis.ConnectionError):  # the test may have cut it: the same again
+            self._send(some)
+
+    def _send(self, some: int) -> None:
+        # the test may have cut it, and all of it may have arrived: the same again, also when the test is over
+        while True:
+            with suppress(redis.ConnectionError):
                 self._field.send(*range(self.sent, self.sent + some))
                 self.sent += some
+                return
