@@ -70,7 +70,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 7: receipts are asked for before the users are held",
         f"{STORE}/postgres.py",
-        "            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
+        "            held = write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
         "            if named := late(facts, horizon=edge(now - self._settling // CAUTION)):\n",
         "            named = late(facts, horizon=horizon)\n"
         "            facts += restored(cursor, named, key=self._erasure_key)\n"
@@ -114,8 +114,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 11: a late trigger does not wait for the erasure of its recipients",
         f"{STORE}/postgres.py",
-        "                hold_families_of(cursor, named)",
-        "                pass",
+        "                    hold_families_of(cursor, others)",
+        "                    pass",
         LATE_JOBS,
     ),
     Defect(
@@ -515,7 +515,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "whoever cannot be erased keeps the others waiting",
         "worker/rollcall_worker/store/postgres.py",
-        "if isinstance(error, Unavailable) and not isinstance(error, HeldUp):",
+        "if is_outage(error):",
         "if isinstance(error, Unavailable):",
         ERASING,
     ),
@@ -557,15 +557,15 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "a deferred job is given up for a lock",
         "worker/rollcall_worker/store/releasing.py",
-        "except TookTooLong as error:",
-        "except HeldUp as error:",
+        "if isinstance(error, TookTooLong):",
+        "if isinstance(error, HeldUp):",
         HELD_UP,
     ),
     Defect(
         "an outage counts against a deferred job",
         "worker/rollcall_worker/store/releasing.py",
-        "except TookTooLong as error:",
-        "except Unavailable as error:",
+        "if is_outage(error) or not taken:",
+        "if not taken:",
         HELD_UP,
     ),
     Defect(

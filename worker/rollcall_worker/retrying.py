@@ -111,6 +111,11 @@ def unavailable(error: BaseException) -> Unavailable:
             return Unavailable(told(error))
 
 
+def is_outage(error: BaseException) -> bool:
+    """Whether the database is not there: other work would fare no better."""
+    return isinstance(error, Unavailable) and not isinstance(error, HeldUp)
+
+
 def is_hopeless(times: int, most: int) -> bool:
     """Whether a job is to be given up whose statements took too long so many times; `most` 0: never."""
     return 0 < most <= times

@@ -14,7 +14,7 @@ from rollcall_shared.jobs import Job
 from rollcall_shared.settings import Settings
 from rollcall_shared.stamps import Stamp, edge
 from rollcall_worker.fold import pieces_of
-from rollcall_worker.retrying import HeldUp, Hindrance, why_dead
+from rollcall_worker.retrying import Hindrance, is_outage, why_dead
 from rollcall_worker.store.arrivals import Arrival, Outcome
 from rollcall_worker.store.compacting import BEGINNING, Place, compact_sightings
 from rollcall_worker.store.erasing import erase, erase_left_behind, settled_users
@@ -153,7 +153,7 @@ class PostgresStore:
             try:
                 self._erase(user, horizon, now)
             except Exception as error:  # whatever it is, the others are not to wait for it
-                if isinstance(error, Unavailable) and not isinstance(error, HeldUp):
+                if is_outage(error):
                     raise
                 passed_over = error
         self._looked_at = page[-1][1] if len(page) == limit else edge(0)
@@ -232,10 +232,11 @@ class PostgresStore:
         facts = [fact for job in jobs for fact in pieces_of(job)]
         if facts:
             horizon = edge(now - self._settling)
-            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)
+            held = write(cursor, facts, history=self._history, horizon=horizon, heads=heads)
             if named := late(facts, horizon=edge(now - self._settling // CAUTION)):
                 # only now that they are held: whatever erased one of them meanwhile has left its receipt
-                hold_families_of(cursor, named)  # whom only a trigger's rows name
+                if others := named.keys() - held:  # whom only a trigger's rows name
+                    hold_families_of(cursor, others)
                 erased = restored(cursor, named, key=self._erasure_key)
                 write(cursor, erased, history=self._history, horizon=horizon, heads=heads)
             tell_skipped(cursor, jobs)

@@ -16,7 +16,7 @@ from psycopg import Cursor
 
 from rollcall_shared.errors import Unavailable
 from rollcall_shared.jobs import Job
-from rollcall_worker.retrying import HeldUp, TookTooLong, is_hopeless, why_dead
+from rollcall_worker.retrying import HeldUp, TookTooLong, is_hopeless, is_outage, why_dead
 from rollcall_worker.store.deferring import Due, give_up, hurry, release, still_deferred, take_due, take_one
 from rollcall_worker.store.running import Transactions
 
@@ -100,21 +100,15 @@ class Dispatcher:
         taken: list[Due] = []
         try:
             return self._release(lambda cursor: take_one(cursor, id_), taken, now)
-        except TookTooLong as error:
-            if not taken:
-                raise
-            self._held_up[id_] = times = self._held_up.get(id_, 0) + 1
-            if is_hopeless(times, self._max_tries):
-                self._give_up(taken[0], "too_slow", f"{error}, {times} times by itself", now)
-        except HeldUp:
-            if not taken:
-                raise
-        except Unavailable:
-            raise
         except Exception as error:
-            if not taken:
+            if is_outage(error) or not taken:
                 raise
-            self._give_up(taken[0], *why_dead(error), now)
+            if isinstance(error, TookTooLong):
+                self._held_up[id_] = times = self._held_up.get(id_, 0) + 1
+                if is_hopeless(times, self._max_tries):
+                    self._give_up(taken[0], "too_slow", f"{error}, {times} times by itself", now)
+            elif not isinstance(error, HeldUp):
+                self._give_up(taken[0], *why_dead(error), now)
         return 0
 
     def _take_due(self, cursor: Cursor, now: int, limit: int) -> list[Due]:

@@ -32,8 +32,8 @@ class FamiliesNotHeld(Exception):
 
 def write(
     cursor: Cursor, facts: Iterable[Fact | Identified], *, history: int, horizon: Stamp, heads: frozenset[str]
-) -> None:
-    """Keep the facts (the newest of each slot), and show what they change.
+) -> set[str]:
+    """Keep the facts (the newest of each slot), and show what they change; return the users who are held now.
 
     `history` is how much of it a merge carries over, in microseconds; no delete stamped before `horizon` is expected
     any more; `heads` are the families that an earlier attempt found in its way. Raises `FamiliesNotHeld` when there
@@ -50,6 +50,7 @@ def write(
     _insert(cursor, _ENDINGS["end"], endings=lines.endings)
     if lines.users and (families or lines.ended):
         refold(cursor, families, lines.ended, history=history)
+    return set(lines.ids)
 
 
 def hold(cursor: Cursor, heads: Collection[str]) -> set[str]:
