@@ -15,8 +15,9 @@ from rollcall_shared.limits import NESTING, NUMBER_BITS
 _COMMON: Final = 1 << 63
 """Numbers below are told to be small enough without counting their bits."""
 _CONTAINERS: Final = (dict, list, tuple)
-_WRITTEN_OUT: Final = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0))} | {0: "\\0"}
+CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0))
 """Control characters: a terminal obeys them instead of showing them, and a line break ends the line of a log."""
+_WRITTEN_OUT: Final = {code: repr(chr(code))[1:-1] for code in CONTROLS} | {0: "\\0"}
 
 
 def text_problem(text: str) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 from psycopg import errors
 from tests.acceptance.conftest import Workers
 from tests.support.builders import NOW, identify
+from tests.support.dawdling import dawdle_over
 
 from rollcall import Rollcall
 from rollcall_shared.codec import encode
@@ -19,16 +20,6 @@ from rollcall_worker.retrying import TookTooLong, is_hopeless, unavailable
 from rollcall_worker.store import Arrival, PostgresStore
 
 TRIES = 2
-SLOW = """
-CREATE FUNCTION rollcall.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_sleep(20);
-    RETURN NEW;
-END
-$$;
-CREATE TRIGGER dawdle BEFORE INSERT ON rollcall.users
-FOR EACH ROW WHEN (NEW.id = 'slow') EXECUTE FUNCTION rollcall.dawdle();
-"""
 
 
 @pytest.fixture
@@ -36,7 +27,7 @@ def slow_url(new_database: Callable[[], str]) -> str:
     """A database in which nobody can be told of the user `slow` in time."""
     url = new_database()
     with psycopg.connect(url) as connection:
-        connection.execute(SLOW)
+        connection.execute(dawdle_over("slow").encode())
     return url
 
 

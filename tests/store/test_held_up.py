@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import errors
 from tests.support.builders import NOW, day, identify
+from tests.support.dawdling import dawdle_over
 from tests.support.subjects import OnPostgres, arrive
 
 from rollcall_shared.codec import encode
@@ -21,16 +22,6 @@ from rollcall_worker.store import PostgresStore
 
 TRIES: Final = 2
 NAMES: Final = ("u0", "u1", "u2", "u3")
-DAWDLE: Final = """
-CREATE FUNCTION rollcall.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_sleep(20);
-    RETURN NEW;
-END
-$$;
-CREATE TRIGGER dawdle BEFORE INSERT ON rollcall.users
-FOR EACH ROW WHEN (NEW.id = 'u1') EXECUTE FUNCTION rollcall.dawdle();
-"""
 
 
 @pytest.fixture
@@ -98,7 +89,7 @@ def test_a_job_that_always_takes_too_long_makes_no_other_late_and_dies_after_som
     new_database: Callable[[], str],
 ) -> None:
     due = OnPostgres(new_database())
-    due.connection.execute(DAWDLE)
+    due.connection.execute(dawdle_over("u1").encode())
     defer(due)
     store = PostgresStore(due.url, statement_timeout=timedelta(milliseconds=300), max_deliveries=TRIES)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,12 +21,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from rollcall_shared.errors import InvalidJob, NotConfigured, RollcallError
-from rollcall_shared.jsonvalues import printable
+from rollcall_shared.jsonvalues import CONTROLS, printable
 
 _PIPED_WIDTH: Final = 10_000
 """Of a table that no terminal shows: a program that reads it line by line wants rows whole."""
 
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_IN_JSON: Final = {code: f"\\u{code:04x}" for code in CONTROLS}
+"""JSON demands it only below U+0020."""
 
 out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH)
 err = Console(stderr=True)
@@ -83,7 +83,7 @@ def say(line: str) -> None:
 def print_json(value: object) -> None:
     """Print a value as one line of JSON; dataclasses and times included."""
     _Said.has_json = True
-    print(_CONTROLS.sub(_as_json, json.dumps(value, default=_plain, ensure_ascii=False)), flush=True)
+    print(json.dumps(value, default=_plain, ensure_ascii=False).translate(_IN_JSON), flush=True)
 
 
 def print_table(table: Table, nothing: str) -> None:
@@ -131,17 +131,12 @@ def shown(text: str) -> str:
     return escape(printable(text))
 
 
-def _as_json(control: re.Match[str]) -> str:
-    """JSON demands it only below U+0020."""
-    return f"\\u{ord(control[0]):04x}"
-
-
 def _as_word(text: str) -> str:
     """The text as one word of a shell's line, so that it can be pasted."""
-    if not _CONTROLS.search(text):
+    if text.translate(_IN_JSON) == text:
         return shlex.quote(text)
     quoted = text.replace("\\", r"\\").replace("'", r"\'")
-    return f"$'{_CONTROLS.sub(_as_json, quoted)}'"
+    return f"$'{quoted.translate(_IN_JSON)}'"
 
 
 def _plain(value: object) -> Any:
