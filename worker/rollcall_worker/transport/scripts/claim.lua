@@ -2,7 +2,8 @@
 --
 -- KEYS from 5: the lists of the queues, most urgent priority first. ARGV: settings, how many messages at most,
 -- 1 if the caller holds none, how many queues, their names, the tags to acknowledge.
--- Returns the state the queues were left in, the time from which the leases run, then for each message the number of its queue, its tag and the message.
+-- Returns the state the queues were left in, the time from which the leases run, then for each message the number of its
+-- queue, its tag and the message.
 local room, alone, width = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
 local names, acks = {}, {}
 for n = 5, 4 + width do names[#names + 1] = ARGV[n] end

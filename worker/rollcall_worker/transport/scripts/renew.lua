@@ -1,5 +1,5 @@
--- Renew the leases of these messages. ARGV: settings, tags. Returns the time from which they run now, then the tags that are
--- claimed no longer: acknowledged this moment, or put back because their lease had ended.
+-- Renew the leases of these messages. ARGV: settings, tags. Returns the time from which they run now, then the tags that
+-- are claimed no longer: acknowledged this moment, or put back because their lease had ended.
 local now = score(seconds())
 local answer = {now}
 for n = 2, #ARGV do
