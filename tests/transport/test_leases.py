@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import redis
 from tests.transport.consumers import Consumer
@@ -22,6 +23,30 @@ def renewals() -> list[threading.Thread]:
 def score(client: redis.Redis) -> float:
     (tag,) = client.hkeys("unacked")
     return float(client.zscore("unacked_index", tag) or 0)
+
+
+class Interrupted(dict[str, int]):
+    """Sizes in the midst of whose reading a signal comes, whose handler gives something back."""
+
+    def __init__(self, leases: Leases) -> None:
+        super().__init__(new=1)
+        self._leases = leases
+
+    def items(self) -> Any:
+        self._leases.drop(["old"])
+        return super().items()
+
+
+def test_a_signal_may_give_back_while_the_loop_notes_what_it_has_claimed() -> None:
+    leases = Leases(longest_hold=60)
+    leases.add({"old": 2}, at=1.0)
+
+    claiming = threading.Thread(target=lambda: leases.add(Interrupted(leases), at=2.0), daemon=True)
+    claiming.start()
+    claiming.join(10)
+
+    assert not claiming.is_alive()
+    assert (leases.to_renew(), leases.bytes) == (["new"], 1)
 
 
 def test_leases_are_renewed_while_the_consumer_does_something_else(client: redis.Redis, consume: Consume) -> None:

@@ -33,7 +33,8 @@ class Leases:
         self._longest_hold = longest_hold
         self._since: dict[str, float] = {}
         self._sizes: dict[str, int] = {}
-        self._lock = threading.Lock()
+        # Celery cancels queues from the handler of a signal, which may interrupt the loop's thread while it is in here
+        self._lock = threading.RLock()
         self.bytes = 0
         """Of all messages together."""
         self.held_at = 0.0
