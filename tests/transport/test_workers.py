@@ -49,7 +49,7 @@ def test_a_worker_told_to_stop_at_once_gives_back_what_it_has_no_time_for(
     if finished:
         until(lambda: "Initiating Soft Shutdown" in field.log(), what="hearing it")
         field.redis.set("go", 1)
-    assert worker.wait(20) == 0
+    assert worker.wait(20) == 0, field.log()
 
     done = field.done()
     waiting = [job_of(item) for item in reversed(field.redis.lrange("first", 0, -1))]

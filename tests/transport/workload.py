@@ -48,6 +48,7 @@ def make_app(broker: str, **options: Any) -> Workload:
         task_queues=[_queue(name) for name in QUEUES],
         task_default_queue=QUEUES[0],
         task_create_missing_queues=False,
+        worker_consumer="rollcall_worker.interrupting:Consumer",
         worker_prefetch_multiplier=10,
         worker_lost_wait=0.5,
         worker_disable_rate_limits=True,

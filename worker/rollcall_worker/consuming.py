@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from celery.utils.log import get_logger
-from celery.worker.consumer import Consumer as StockConsumer
 from kombu.exceptions import ContentDisallowed
 from kombu.message import Message
 from kombu.utils.uuid import uuid
@@ -20,6 +19,7 @@ from kombu.utils.uuid import uuid
 from rollcall_shared.jsonvalues import printable
 from rollcall_shared.routing import TASK_PREFIX, TASKS
 from rollcall_shared.stamps import JOB_ID
+from rollcall_worker import interrupting
 
 CONSUMER: Final = f"{__name__}:Consumer"
 BURY_TASK: Final = f"{TASK_PREFIX}bury"
@@ -37,7 +37,7 @@ _ARGUMENTS: Final = ("[", "('", '("', "(b", "([", "({", "(<")
 logger = get_logger(__name__)
 
 
-class Consumer(StockConsumer):  # type: ignore[misc]  # Celery ships no types
+class Consumer(interrupting.Consumer):
     """Celery's consumer, to which no message is a stranger. Knows the tasks of `TASKS` and none of Celery's own."""
 
     def update_strategies(self) -> None:
