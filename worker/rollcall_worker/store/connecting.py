@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
@@ -43,12 +44,15 @@ class Connections:
         self._local = threading.local()
 
     def get(self) -> psycopg.Connection:
-        """This thread's connection, a new one if the last was lost.
+        """This thread's connection, in no transaction; a new one if the last was lost.
 
         Raises:
             psycopg.OperationalError: the server cannot be reached.
         """
         connection: psycopg.Connection | None = getattr(self._local, "connection", None)
+        # in a transaction that was left open the next would be a part of it, and not committed by its own end
+        if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
+            connection.close()
         if connection is None or connection.closed:
             connection = self._connect()
             connection.execute(_POINT_LOOKUPS)

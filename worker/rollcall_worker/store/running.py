@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TypeVar
 
+import psycopg
 from psycopg import Cursor
+from psycopg.pq import TransactionStatus
 
 from rollcall_worker.retrying import (
     ATTEMPTS,
@@ -82,3 +84,13 @@ class Transactions:
         connection = self._connections.get()
         with connection.transaction(), connection.cursor() as cursor:
             yield cursor
+            # where something failed unnoticed, Postgres answers COMMIT by rolling back, and that is no error
+            if connection.info.transaction_status is not TransactionStatus.INTRANS:
+                raise NotCommittable
+
+
+class NotCommittable(psycopg.OperationalError):
+    """Something failed in the transaction, and nobody said so: its jobs must not be acknowledged."""
+
+    def __init__(self) -> None:
+        super().__init__("the transaction has failed")

@@ -1,0 +1,62 @@
+"""What a transaction promises: when it has ended well, Postgres has committed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+
+import psycopg
+import pytest
+from psycopg import Cursor
+
+from rollcall_shared.errors import Unavailable
+from rollcall_worker.store.connecting import Connections
+from rollcall_worker.store.running import Transactions
+
+_FIVE = timedelta(seconds=5)
+
+
+@pytest.fixture
+def transactions(database_url: str) -> Iterator[Transactions]:
+    transactions = Transactions(database_url, lock=_FIVE, statement=_FIVE)
+    yield transactions
+    transactions.close()
+
+
+def test_a_failure_that_the_work_does_not_notice_is_not_taken_for_a_commit(transactions: Transactions) -> None:
+    def work(cursor: Cursor, heads: frozenset[str]) -> str:
+        with suppress(psycopg.Error):
+            cursor.execute("SELECT 1/0")
+        return "done"
+
+    with pytest.raises(Unavailable):
+        transactions.run(work)
+    assert transactions.run(lambda cursor, heads: "done") == "done"
+
+
+def test_a_transaction_that_somebody_left_open_swallows_no_other(database_url: str) -> None:
+    connections = Connections(database_url, lock=_FIVE, statement=_FIVE)
+    left_open = connections.get()
+    left_open.execute("BEGIN")
+
+    connection = connections.get()
+
+    assert left_open.closed
+    assert connection.execute("SELECT now() = statement_timestamp()").fetchone() == (True,)
+    connections.close()
+
+
+def test_each_thread_has_a_connection_of_its_own(database_url: str) -> None:
+    connections = Connections(database_url, lock=_FIVE, statement=_FIVE)
+    of_others: list[psycopg.Connection] = []
+    thread = threading.Thread(target=lambda: of_others.append(connections.get()))
+    thread.start()
+    thread.join()
+
+    assert of_others
+    assert connections.get() is connections.get()
+    assert connections.get() is not of_others[0]
+    of_others[0].close()
+    connections.close()
