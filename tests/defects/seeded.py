@@ -403,9 +403,16 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "a job that can be neither applied nor sent again counts as one that ends its workers",
         "worker/rollcall_worker/tasks.py",
-        "from rollcall_worker.putting_off import REQUEST",
+        "from rollcall_worker.failing import REQUEST",
         'REQUEST = "rollcall_worker.showing:Request"',
         ("tests/bounds/test_both_away.py",),
+    ),
+    Defect(
+        "a job that meets a mistake in the code is acknowledged",
+        "worker/rollcall_worker/app.py",
+        "        task_acks_on_failure=False,\n",
+        "",
+        ("tests/bounds/test_mistakes.py",),
     ),
     Defect(
         "transport: a worker that stops counts against its messages",

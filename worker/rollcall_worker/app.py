@@ -76,8 +76,9 @@ def make_app(settings: Settings) -> RollcallCelery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_time_limit=TIME_LIMIT_SECONDS,
-        # what is ended for its time is not done either; Celery would acknowledge it
+        # what is ended for its time is not done either, nor is what failed: see `failing`
         task_acks_on_timeout=False,
+        task_acks_on_failure=False,
         task_queues=[_queue(name) for name in QUEUES],
         task_default_queue=LIVE,
         task_create_missing_queues=False,

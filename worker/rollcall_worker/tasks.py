@@ -20,8 +20,8 @@ from rollcall_shared.settings import Settings
 from rollcall_worker.app import app
 from rollcall_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
 from rollcall_worker.consuming import BURY_TASK
+from rollcall_worker.failing import REQUEST
 from rollcall_worker.letters import job_in
-from rollcall_worker.putting_off import REQUEST
 from rollcall_worker.retrying import Hindrance, TookTooLong, is_hopeless, pause
 from rollcall_worker.showing import DeadLetter
 from rollcall_worker.store import Arrival, Outcome, PostgresStore, State, Store
@@ -105,7 +105,7 @@ def _retry(task: Task[Any, Any], error: Unavailable, too_long: int) -> Any:
     try:
         return task.retry(exc=error, countdown=pause(task.request.retries), headers=headers, throw=False)
     except Reject:
-        # the successor could not be sent: Celery would now drop the job; `putting_off` has it tried again
+        # the successor could not be sent: Celery would now drop the job; `failing` has it tried again
         return Reject(error, requeue=True)
 
 
