@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +26,8 @@ from rollcall_shared.routing import QUEUES
 _APPLICATION: Final = "app"
 UNACKED: Final = "unacked"
 """The hash in which both transports keep what workers hold."""
+_APPEND_ONLY: Final = "appendonly*"
+"""The folder in which Valkey keeps its append-only file."""
 _NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
 
 
@@ -97,9 +100,9 @@ class Stage:
         return redis.Redis.from_url(self.servers.broker_url, socket_timeout=5)
 
     def forget_jobs(self) -> None:
-        """Take away what the Valkey that was killed has kept."""
-        for path in self.servers.valkey.home.glob("appendonly*"):
-            shutil.rmtree(path)
+        """Take away what the Valkey that was killed has kept; it stays with the logs."""
+        for path in self.servers.valkey.home.glob(_APPEND_ONLY):
+            shutil.move(path, self.folder / f"{path.name}-{time.time_ns()}")
 
     def backlog(self) -> dict[str, int]:
         """How much is not done yet, by where it is.
@@ -116,9 +119,13 @@ class Stage:
             }
 
     def keep_logs(self) -> None:
-        """Copy what the servers wrote to the other logs: it ends with them, and may say what became of a job."""
+        """Copy what the servers wrote to the other logs, for it ends with them. The append-only file tells of each
+        message when it came, who took it, and when it was acknowledged.
+        """
         for server in (self.servers.postgres, self.servers.valkey):
             shutil.copy(server.log, self.folder)
+        for path in self.servers.valkey.home.glob(_APPEND_ONLY):
+            shutil.copytree(path, self.folder / path.name)
 
     def stop(self) -> None:
         """Stop all of it. Idempotent."""

@@ -32,6 +32,7 @@ def test_a_short_run_under_fire_ends_equal(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
     assert "database system is ready" in (tmp_path / "logs" / "postgres.log").read_text()
+    assert b"LPUSH" in b"".join(file.read_bytes() for file in (tmp_path / "logs").glob("appendonly*/*.incr.aof"))
     assert found.pop("deliveries") > found["jobs"] > 350
     faults = found.pop("faults")
     assert sum(faults.values()) > 8
