@@ -36,6 +36,11 @@ def test_a_failure_that_the_work_does_not_notice_is_not_taken_for_a_commit(trans
     assert transactions.run(lambda cursor, heads: "done") == "done"
 
 
+def test_a_connection_that_broke_unnoticed_has_not_committed(transactions: Transactions) -> None:
+    with pytest.raises(Unavailable):
+        transactions.run(lambda cursor, heads: cursor.connection.close())
+
+
 def test_a_transaction_that_somebody_left_open_swallows_no_other(database_url: str) -> None:
     connections = Connections(database_url, lock=_FIVE, statement=_FIVE)
     left_open = connections.get()

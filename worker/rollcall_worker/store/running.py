@@ -84,13 +84,14 @@ class Transactions:
         connection = self._connections.get()
         with connection.transaction(), connection.cursor() as cursor:
             yield cursor
-            # where something failed unnoticed, Postgres answers COMMIT by rolling back, and that is no error
+            # Where something failed unnoticed, Postgres answers COMMIT by rolling back, and that is no error; where the
+            # connection broke unnoticed, psycopg does not even ask.
             if connection.info.transaction_status is not TransactionStatus.INTRANS:
                 raise NotCommittable
 
 
 class NotCommittable(psycopg.OperationalError):
-    """Something failed in the transaction, and nobody said so: its jobs must not be acknowledged."""
+    """The transaction has failed, and nobody said so: its jobs must not be acknowledged."""
 
     def __init__(self) -> None:
         super().__init__("the transaction has failed")
