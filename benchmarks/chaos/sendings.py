@@ -55,7 +55,7 @@ class Journal:
     """What the broker, or the outbox, has confirmed; a line a delivery."""
 
     def __init__(self, file: Path) -> None:
-        self._lines = file.open("a", encoding="utf-8", buffering=1)
+        self._lines = file.open("w", encoding="utf-8", buffering=1)
 
     def confirmed(self, job: Job) -> None:
         """The job is there."""

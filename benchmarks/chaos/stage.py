@@ -19,15 +19,16 @@ import redis
 from benchmarks.chaos.kinds import STATEMENT_SECONDS
 from benchmarks.chaos.proxy import Network, Proxy
 
-from rollcall.local import Servers
+from rollcall.local import Servers, torn
 from rollcall.outbox import create_table
 from rollcall_shared.routing import QUEUES
+from rollcall_worker.transport.limits import Limits
 
 _APPLICATION: Final = "app"
 UNACKED: Final = "unacked"
 """The hash in which both transports keep what workers hold."""
-_APPEND_ONLY: Final = "appendonly*"
-"""The folder in which Valkey keeps its append-only file."""
+KEPT_LETTERS: Final = Limits.dead_key
+"""The list of dead letters that no worker could keep."""
 _NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
 
 
@@ -101,8 +102,8 @@ class Stage:
 
     def forget_jobs(self) -> None:
         """Take away what the Valkey that was killed has kept; it stays with the logs."""
-        for path in self.servers.valkey.home.glob(_APPEND_ONLY):
-            shutil.move(path, self.folder / f"{path.name}-{time.time_ns()}")
+        if (kept := self.servers.valkey.home / torn.FOLDER).exists():
+            shutil.move(kept, self.folder / f"{kept.name}-{time.time_ns()}")
 
     def backlog(self) -> dict[str, int]:
         """How much is not done yet, by where it is.
@@ -114,6 +115,7 @@ class Stage:
             return {
                 **{queue: _int(client.llen(queue)) for queue in QUEUES},
                 UNACKED: _int(client.hlen(UNACKED)),
+                KEPT_LETTERS: _int(client.llen(KEPT_LETTERS)),
                 "deferred": _count(connection, "rollcall.deferred"),
                 "outbox": _count(application, "rollcall_outbox"),
             }
@@ -124,8 +126,8 @@ class Stage:
         """
         for server in (self.servers.postgres, self.servers.valkey):
             shutil.copy(server.log, self.folder)
-        for path in self.servers.valkey.home.glob(_APPEND_ONLY):
-            shutil.copytree(path, self.folder / path.name)
+        if (kept := self.servers.valkey.home / torn.FOLDER).exists():
+            shutil.copytree(kept, self.folder / kept.name)
 
     def stop(self) -> None:
         """Stop all of it. Idempotent."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import redis
-from benchmarks.chaos.stage import UNACKED
+from benchmarks.chaos.stage import KEPT_LETTERS, UNACKED
 
 from rollcall_shared.codec import decode
 from rollcall_shared.errors import Undecodable
@@ -18,9 +18,9 @@ from rollcall_worker.letters import job_in
 
 
 def waiting_in_redis(client: redis.Redis) -> Counter[str]:
-    """By the ids of jobs, how many messages wait in a queue or were claimed by a worker."""
+    """By the ids of jobs, how many messages wait in a queue, were claimed by a worker, or are kept for a person."""
     look: Any = client.pipeline(transaction=True)
-    for queue in QUEUES:
+    for queue in (*QUEUES, KEPT_LETTERS):
         look.lrange(queue, 0, -1)
     look.hvals(UNACKED)
     *queues, claimed = look.execute()

@@ -16,14 +16,15 @@ from rollcall_shared.routing import BULK, LIVE
 
 
 def test_jobs_in_queues_and_in_the_hands_of_workers_are_counted(broker_url: str) -> None:
-    one, two = (encode(identify(id_, at=1, job=id_)) for id_ in ("one", "two"))
+    one, two, three = (encode(identify(id_, at=1, job=id_)) for id_ in ("one", "two", "three"))
     with redis.Redis.from_url(broker_url) as client:
         client.lpush(LIVE, envelope(one), envelope(two), envelope(one), envelope("no job"), b"no message")
         client.lpush(BULK, envelope(one))
+        client.lpush("dead_letters", envelope(three))
         with Consumer(broker_url, (LIVE,), prefetch=2) as worker:
             assert worker.take(2) == [one, two]
 
-            assert waiting_in_redis(client) == {"one": 3, "two": 1}
+            assert waiting_in_redis(client) == {"one": 3, "two": 1, "three": 1}
 
 
 def test_jobs_in_the_outbox_are_found(database_url: str) -> None:

@@ -14,6 +14,7 @@ from rollcall.local.binaries import valkey_for
 from rollcall.local.folders import OwnedFolder
 from rollcall.local.ports import LOOPBACK
 from rollcall.local.server import Server
+from rollcall.local.torn import mend
 
 AppendFsync = Literal["everysec", "always"]
 
@@ -36,16 +37,26 @@ class ValkeyServer(Server):
         self, folder: OwnedFolder, account: Account | None, program: Path, *, append_fsync: AppendFsync | None
     ) -> None:
         super().__init__(folder, account)
+        self._found = program
         self._program = valkey_for(account, program, folder.path / "valkey-programs")
         self._append_fsync = append_fsync
+        self._was_killed = False
         self._config = self.home / "valkey.conf"
 
     @property
     def url(self) -> str:
         return f"redis://:{self._endpoint.password}@{LOOPBACK}:{self.port}/0"
 
+    def kill(self) -> None:
+        """End by SIGKILL. Idempotent."""
+        super().kill()
+        self._was_killed = True
+
     def _prepare(self) -> None:
         self._make_home()
+        if self._was_killed:
+            mend(self.home, self._found)
+            self._was_killed = False
 
     def _launch(self) -> subprocess.Popen[bytes]:
         # A file and not arguments: everybody on the machine can read those, and the password is among them.

@@ -1,0 +1,50 @@
+"""A server that was killed in the midst of a transaction keeps what it confirms from then on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import redis
+
+from rollcall.local import Servers, torn
+
+REDIS = shutil.which("redis-server")
+_MISSING = pytest.mark.skip("redis-server is not on the PATH (Debian: apt-get install redis-server)")
+HALF = b"*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nRPOP\r\n$4\r\nlive\r\n*4\r\n$4\r\nHSET\r\n$7\r\nuna"
+"""As it was written when the server was killed."""
+
+
+@pytest.mark.parametrize(
+    "program", [None, pytest.param(REDIS and Path(REDIS), marks=() if REDIS else _MISSING)], ids=["valkey", "redis"]
+)
+def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(program: Path | None) -> None:
+    with (
+        Servers(
+            database_url="postgresql://not-needed", append_only=True, append_fsync="always", valkey_program=program
+        ) as servers,
+        redis.Redis.from_url(servers.broker_url) as client,
+    ):
+        server = servers.valkey
+        client.lpush("live", "before")
+        server.kill()
+        (file,) = (server.home / torn.FOLDER).glob("*.incr.aof")
+        with file.open("ab") as end:
+            end.write(HALF)
+        server.start()
+        client.lpush("live", "after")
+        assert client.lrange("live", 0, -1) == [b"after", b"before"]
+
+        server.kill()
+        server.start()
+
+        assert client.lrange("live", 0, -1) == [b"after", b"before"]
+
+
+def test_a_program_that_has_no_checker_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / torn.FOLDER).mkdir()
+    (tmp_path / torn.FOLDER / "appendonly.aof.manifest").write_text("no manifest")
+
+    torn.mend(tmp_path, tmp_path / "valkey-server")
+    torn.mend(tmp_path, tmp_path / "a-program-of-another-name")
