@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -21,9 +22,10 @@ from tests.acceptance.conftest import until
 from tests.deploy.composing import OURS, ROOT
 from tests.deploy.processes import LASTING
 from tests.deploy.running import Composition
+from tests.support.torn import HALF, REDIS_NEEDED
 
 from rollcall import Rollcall
-from rollcall.local import Servers
+from rollcall.local import Servers, processes
 from rollcall.local.binaries import find_postgres, find_valkey
 from rollcall.local.ports import LOOPBACK, free_port
 
@@ -87,6 +89,30 @@ def start_redis(composition: Composition, port: int) -> None:
     composition.start("redis", [*shell, script], PATH=path)
     with redis.Redis(port=port, password=PASSWORD) as client:
         until(partial(answers, client), what="Redis answering")
+
+
+@REDIS_NEEDED
+def test_a_redis_that_was_killed_in_a_transaction_keeps_what_it_confirms_from_then_on(tmp_path: Path) -> None:
+    places = {"redis:6379": f"{LOOPBACK}:{(port := free_port())}"}
+    composition = Composition(tmp_path, GIVEN, places)
+    *shell, script = composition.service("redis")["command"]
+    script = script.replace("redis-server -", f"redis-server - --bind {LOOPBACK} --port {port} --appendfsync always", 1)
+    try:
+        with redis.Redis(port=port, password=PASSWORD) as client:
+            for name in ("before", "after", "last"):
+                composition.start("redis", [*shell, script])
+                until(partial(answers, client), what="Redis answering")
+                client.lpush("live", name)
+                processes.kill(composition.running["redis"])
+                (file,) = (composition.folder("redis") / "appendonlydir").glob("*.incr.aof")
+                with file.open("ab") as end:
+                    end.write(HALF)
+
+            composition.start("redis", [*shell, script])
+            until(partial(answers, client), what="Redis answering")
+            assert client.lrange("live", 0, -1) == [b"last", b"after", b"before"]
+    finally:
+        composition.end()
 
 
 def answers(client: redis.Redis) -> bool:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import redis
+from tests.support.torn import HALF, REDIS, REDIS_NEEDED
 
 from rollcall.local import Servers, torn
 
-REDIS = shutil.which("redis-server")
-_MISSING = pytest.mark.skip("redis-server is not on the PATH (Debian: apt-get install redis-server)")
-HALF = b"*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nRPOP\r\n$4\r\nlive\r\n*4\r\n$4\r\nHSET\r\n$7\r\nuna"
-"""As it was written when the server was killed."""
-
 
 @pytest.mark.parametrize(
-    "program", [None, pytest.param(REDIS and Path(REDIS), marks=() if REDIS else _MISSING)], ids=["valkey", "redis"]
+    "program", [None, pytest.param(Path(REDIS or ""), marks=REDIS_NEEDED)], ids=["valkey", "redis"]
 )
 def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(program: Path | None) -> None:
     with (
