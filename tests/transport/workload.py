@@ -68,10 +68,11 @@ def make_app(broker: str, **options: Any) -> Workload:
         }
         | options,
     )
-    app.task(_note, name="note")
-    app.task(_linger, name="linger")
-    app.task(_die, name="die")
-    app.task(_bury, name="rollcall.bury")
+    # not shared with the process's other applications: Rollcall's own has a task of that last name
+    app.task(_note, name="note", shared=False)
+    app.task(_linger, name="linger", shared=False)
+    app.task(_die, name="die", shared=False)
+    app.task(_bury, name="rollcall.bury", shared=False)
     return app
 
 
