@@ -22,7 +22,8 @@ from tests.acceptance.conftest import until
 from tests.deploy.composing import OURS, ROOT
 from tests.deploy.processes import LASTING
 from tests.deploy.running import Composition
-from tests.support.torn import HALF, REDIS_NEEDED
+from tests.support.redis_server import REDIS_NEEDED
+from tests.support.torn import HALF
 
 from rollcall import Rollcall
 from rollcall.local import Servers, processes

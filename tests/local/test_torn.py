@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.support.torn import HALF, REDIS, REDIS_NEEDED
+from tests.support.redis_server import REDIS, REDIS_NEEDED
+from tests.support.torn import HALF
 
 from rollcall.local import Servers, torn
 

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rollcall_shared.errors import Undecodable
-from rollcall_worker import tasks
-from rollcall_worker.store import Arrival, Outcome
-
-_store = tasks.store
+from tests.support.stumbling import stumble_over
 
 
-class MistakenStore:
-    """The store, but for those jobs."""
-
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
-        for arrival in arrivals:
-            if not isinstance(arrival.job, Undecodable) and arrival.job.id.startswith("mistake"):
-                raise RuntimeError("nobody thought of this")
-        return _store().apply(arrivals, now=now)
+def _mistake() -> None:
+    raise RuntimeError("nobody thought of this")
 
 
-tasks.store = MistakenStore  # type: ignore[assignment]
+stumble_over("mistake", _mistake)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Any
 
 import pytest
 import redis
+from tests.support.redis_server import REDIS, REDIS_NEEDED
 from tests.transport.consumers import Consumer
 from tests.transport.harness import Field
 
 from rollcall.local import Servers
 
-REDIS = shutil.which("redis-server")
-_MISSING = pytest.mark.skip("redis-server is not on the PATH (Debian: apt-get install redis-server)")
-MAKES: list[Any] = ["valkey", pytest.param("redis", marks=() if REDIS else _MISSING)]
+MAKES: list[Any] = ["valkey", pytest.param("redis", marks=REDIS_NEEDED)]
 
 
 @pytest.fixture(scope="session")

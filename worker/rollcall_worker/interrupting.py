@@ -35,10 +35,10 @@ class Consumer(StockConsumer):  # type: ignore[misc]  # Celery ships no types
         super().__init__(*args, **kwargs)
         is_ours = threading.current_thread() is threading.main_thread()  # to handle signals
         if self.hub is not None and is_ours and not isinstance(self.pool, SoloPool):
-            self.loop = partial(_turn, self.hub, self.loop)
+            self.loop = partial(_uninterrupted, self.hub, self.loop)
 
 
-def _turn(hub: Any, loop: Callable[..., object], *arguments: object) -> None:
+def _uninterrupted(hub: Any, loop: Callable[..., object], *arguments: object) -> None:
     with answering_between_turns(hub):
         loop(*arguments)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from celery import signals
+from celery.concurrency.solo import TaskPool as SoloPool
 from celery.utils.imports import symbol_by_name
 from celery.worker import state
 from celery.worker.request import create_request_cls
@@ -103,7 +104,7 @@ def _batches(consumer: Any, most_jobs: int) -> Batches:
     """One line for all tasks of a consumer, for the time of one connection."""
     batches = _current.get(consumer)
     if batches is None or batches.generation != consumer.restart_count:
-        linger = 0.0 if consumer.pool.__class__.__module__ != "celery.concurrency.solo" else _SOLO_LINGER_SECONDS
+        linger = _SOLO_LINGER_SECONDS if isinstance(consumer.pool, SoloPool) else 0.0
         batches = Batches(consumer, BATCH_TASK, most_jobs=most_jobs, linger=linger)
         _current[consumer] = batches
     return batches
