@@ -32,9 +32,9 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 
-from rollcall import Rollcall
-from rollcall.local import Servers, processes
-from rollcall.local.workers import answering
+from rollbook import Rollbook
+from rollbook.local import Servers, processes
+from rollbook.local.workers import answering
 
 BATCH: Final = 200
 ONE_BY_ONE_JOBS: Final = 800
@@ -42,7 +42,7 @@ ONE_BY_ONE_JOBS: Final = 800
 BATCH_JOBS: Final = 4_000
 IDLE_JOBS: Final = 50
 _START: Final = (
-    "import sys; from rollcall_worker.app import app; app.conf.worker_send_task_events = sys.argv[1] == 'events';"
+    "import sys; from rollbook_worker.app import app; app.conf.worker_send_task_events = sys.argv[1] == 'events';"
     "app.worker_main(sys.argv[2:])"
 )
 _numbers = count()
@@ -86,10 +86,10 @@ class Worker:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "ROLLCALL_BROKER_URL": self.broker_url,
-            "ROLLCALL_DATABASE_URL": self.database_url,
-            "ROLLCALL_BATCH": str(self.way.batch),
-            "ROLLCALL_TRANSPORT": self.way.transport,
+            "ROLLBOOK_BROKER_URL": self.broker_url,
+            "ROLLBOOK_DATABASE_URL": self.database_url,
+            "ROLLBOOK_BATCH": str(self.way.batch),
+            "ROLLBOOK_TRANSPORT": self.way.transport,
         }
 
     def rate(self, messages: list[bytes]) -> float:
@@ -104,15 +104,15 @@ class Worker:
     def idle_milliseconds(self) -> list[float]:
         """From sending until it is readable, job by job, to a worker that does nothing else."""
         taken = []
-        read = "SELECT 1 FROM rollcall.jobs WHERE id = %s"
+        read = "SELECT 1 FROM rollbook.jobs WHERE id = %s"
         with (
-            Rollcall(broker_url=self.broker_url) as rc,
+            Rollbook(broker_url=self.broker_url) as rb,
             psycopg.connect(self.database_url, autocommit=True) as connection,
         ):
             for _ in range(IDLE_JOBS):
                 id_, traits = new_user()
                 begin = time.perf_counter()
-                job = rc.users.identify(id_, traits)
+                job = rb.users.identify(id_, traits)
                 while connection.execute(read, (job.id,)).fetchone() is None:
                     time.sleep(0.0005)
                 taken.append(1_000 * (time.perf_counter() - begin))
@@ -192,9 +192,9 @@ def _workers(ways: list[Way], servers: Servers) -> Iterator[list[Worker]]:
 
 def new_messages(broker_url: str, number: int) -> list[bytes]:
     """As many messages as a backend would have sent."""
-    with Rollcall(broker_url=broker_url) as rc, redis.Redis.from_url(broker_url) as broker:
+    with Rollbook(broker_url=broker_url) as rb, redis.Redis.from_url(broker_url) as broker:
         for _ in range(number):
-            rc.users.identify(*new_user())
+            rb.users.identify(*new_user())
         messages = broker.lrange("live", 0, -1)
         broker.delete("live")
     return list(messages)
@@ -221,8 +221,8 @@ def _new_database(server_url: str, name: str) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
-    environment = os.environ | {"ROLLCALL_DATABASE_URL": url}
-    subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True, capture_output=True)
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": url}
+    subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True, capture_output=True)
     return url
 
 

@@ -23,12 +23,12 @@ from typing import Final, get_args
 import psutil
 from benchmarks.bench.ground import Ground
 from benchmarks.bench.people import crowd
-from benchmarks.bench.sides.ours import RollcallBulk, RollcallSide
+from benchmarks.bench.sides.ours import RollbookBulk, RollbookSide
 from rich.console import Console
 from rich.table import Table
 
-from rollcall.local import Servers, processes
-from rollcall.local.valkey import AppendFsync
+from rollbook.local import Servers, processes
+from rollbook.local.valkey import AppendFsync
 
 KNOWN: Final = 10_000
 """Users in the table at the beginning."""
@@ -37,7 +37,7 @@ _WITHIN_SECONDS: Final = 120.0
 _HELD: Final = "unacked"
 _SENDING: Final = "valkey to send, us a user"
 _WAKING: Final = "and to wake idle workers"
-_SIDES: Final = {side.queue: side for side in (RollcallSide, RollcallBulk)}
+_SIDES: Final = {side.queue: side for side in (RollbookSide, RollbookBulk)}
 
 Figures = dict[str, float]
 
@@ -78,7 +78,7 @@ def _measure(servers: Servers, ground: Ground, queue: str, workers: int, users: 
     return {name: statistics.median(each[name] for each in taken) for name in taken[0]}
 
 
-def _send(servers: Servers, side: RollcallSide, users: int) -> float:
+def _send(servers: Servers, side: RollbookSide, users: int) -> float:
     """Send to where nobody listens; return Valkey's microseconds a user. Idle workers look at their own queue all the
     same, as Valkey tells them by the name of the list alone.
     """
@@ -88,7 +88,7 @@ def _send(servers: Servers, side: RollcallSide, users: int) -> float:
 
 
 @contextmanager
-def _asleep(side: RollcallSide) -> Iterator[None]:
+def _asleep(side: RollbookSide) -> Iterator[None]:
     """Have the workers hear of nothing meanwhile."""
     workers = [psutil.Process(process.pid) for process in side.processes.values()]
     for worker in workers:
@@ -100,7 +100,7 @@ def _asleep(side: RollcallSide) -> Iterator[None]:
             worker.resume()
 
 
-def _drain(servers: Servers, side: RollcallSide, users: int) -> Figures:
+def _drain(servers: Servers, side: RollbookSide, users: int) -> Figures:
     """Have the workers apply what was sent."""
     parts = {
         "workers": [process.pid for process in side.processes.values()],
@@ -124,7 +124,7 @@ def _drain(servers: Servers, side: RollcallSide, users: int) -> Figures:
     }
 
 
-def _is_done(side: RollcallSide) -> bool:
+def _is_done(side: RollbookSide) -> bool:
     waiting, held = side.client.llen(side.queue), side.client.hlen(_HELD)
     return (waiting, held) == (0, 0)
 
@@ -141,11 +141,11 @@ def _processor_seconds(pids: Sequence[int]) -> float:
     return total
 
 
-def _connections(side: RollcallSide) -> int:
+def _connections(side: RollbookSide) -> int:
     """How many connections to Postgres the workers hold."""
     (number,) = side.connection.execute(
         "SELECT count(*) FROM pg_stat_activity"
-        " WHERE application_name = 'rollcall-worker' AND datname = current_database()"
+        " WHERE application_name = 'rollbook-worker' AND datname = current_database()"
     ).fetchone() or (0,)
     return int(number)
 

@@ -25,13 +25,13 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import Cursor
 
-from rollcall.local import Servers
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Undecodable
-from rollcall_shared.jobs import Identify, Telling
-from rollcall_shared.stamps import new_job_id
-from rollcall_worker.store import Arrival, Outcome, PostgresStore
-from rollcall_worker.store.arrivals import State
+from rollbook.local import Servers
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Undecodable
+from rollbook_shared.jobs import Identify, Telling
+from rollbook_shared.stamps import new_job_id
+from rollbook_worker.store import Arrival, Outcome, PostgresStore
+from rollbook_worker.store.arrivals import State
 
 BATCHES = {1: 300, 100: 30}
 """Jobs in a batch to batches in a round."""
@@ -50,10 +50,10 @@ class WithoutLedger(PostgresStore):
 WAYS: dict[str, tuple[type[PostgresStore], str]] = {
     "without ledger": (WithoutLedger, ""),
     "ledger": (PostgresStore, ""),
-    "ledger, no index by age": (PostgresStore, "DROP INDEX rollcall.jobs_decided_at"),
+    "ledger, no index by age": (PostgresStore, "DROP INDEX rollbook.jobs_decided_at"),
     "ledger, BRIN by age": (
         PostgresStore,
-        "DROP INDEX rollcall.jobs_decided_at; CREATE INDEX by_age ON rollcall.jobs USING brin (decided_at)",
+        "DROP INDEX rollbook.jobs_decided_at; CREATE INDEX by_age ON rollbook.jobs USING brin (decided_at)",
     ),
 }
 FLOOR = "without ledger"
@@ -122,8 +122,8 @@ def _database(server_url: str, number: int, change: str) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
-    environment = os.environ | {"ROLLCALL_DATABASE_URL": url}
-    subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True, capture_output=True)
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": url}
+    subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True, capture_output=True)
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in filter(None, change.split("; ")):
             connection.execute(statement.encode())

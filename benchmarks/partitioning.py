@@ -2,7 +2,7 @@
 
     python -m benchmarks.partitioning [--users 1000000] [--partitions 16] [--rounds 5] [--threads 2] [--json]
 
-Rollcall does not partition its tables. Here `users` and the ledger of jobs are made anew, each in so many partitions by
+Rollbook does not partition its tables. Here `users` and the ledger of jobs are made anew, each in so many partitions by
 the hash of the id, which needs no change to the store: its statements name the same tables. Both sides apply the same
 transactions on one durable Postgres that is started here, in turns; shown are medians of the rounds.
 
@@ -22,15 +22,15 @@ from collections.abc import Callable
 from typing import Final
 
 import psycopg
-from benchmarks.store_sides import Rollcall
+from benchmarks.store_sides import Rollbook
 from benchmarks.store_workloads import WORKLOADS, Batch, batches, user_id
 from rich.console import Console
 from rich.table import Table
 
-from rollcall.local import Servers
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Merge
-from rollcall_shared.stamps import new_job_id
+from rollbook.local import Servers
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Merge
+from rollbook_shared.stamps import new_job_id
 
 TRANSACTION_USERS: Final = 200
 """As many as a worker puts into one."""
@@ -39,22 +39,22 @@ MERGES: Final = 100
 """In one transaction each ten."""
 
 _VIEWS: Final = """
-SELECT format('CREATE VIEW rollcall.%I AS %s', relname, pg_get_viewdef(oid))
+SELECT format('CREATE VIEW rollbook.%I AS %s', relname, pg_get_viewdef(oid))
 FROM pg_class
-WHERE relnamespace = 'rollcall'::regnamespace AND relkind = 'v'
+WHERE relnamespace = 'rollbook'::regnamespace AND relkind = 'v'
 ORDER BY oid
 """
 _PARTITION: Final = """
-ALTER TABLE rollcall.{table} RENAME TO {table}_plain;
-CREATE TABLE rollcall.{table} (LIKE rollcall.{table}_plain INCLUDING ALL) PARTITION BY HASH (id);
+ALTER TABLE rollbook.{table} RENAME TO {table}_plain;
+CREATE TABLE rollbook.{table} (LIKE rollbook.{table}_plain INCLUDING ALL) PARTITION BY HASH (id);
 """
 _PIECE: Final = """
-CREATE TABLE rollcall.{table}_{number} PARTITION OF rollcall.{table}
+CREATE TABLE rollbook.{table}_{number} PARTITION OF rollbook.{table}
 FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number}) WITH ({parameters})
 """
 _MOVE: Final = """
-INSERT INTO rollcall.{table} SELECT * FROM rollcall.{table}_plain;
-DROP TABLE rollcall.{table}_plain CASCADE;
+INSERT INTO rollbook.{table} SELECT * FROM rollbook.{table}_plain;
+DROP TABLE rollbook.{table}_plain CASCADE;
 """
 _PARAMETERS: Final = {"users": "fillfactor = 80", "jobs": "fillfactor = 100"}
 
@@ -69,8 +69,8 @@ def main() -> None:
     given = parser.parse_args()
     with Servers(durable=True) as servers:
         sides = {
-            "plain": Rollcall(servers.database_url, given.threads, "plain"),
-            "partitioned": Rollcall(servers.database_url, given.threads, "partitioned"),
+            "plain": Rollbook(servers.database_url, given.threads, "plain"),
+            "partitioned": Rollbook(servers.database_url, given.threads, "partitioned"),
         }
         partition(sides["partitioned"].url, given.partitions)
         for side in sides.values():
@@ -107,7 +107,7 @@ def partition(url: str, partitions: int) -> None:
             connection.execute(statement.encode())
 
 
-def _rates(sides: dict[str, Rollcall], rounds: int, make: Callable[[], list[Batch]]) -> dict[str, float]:
+def _rates(sides: dict[str, Rollbook], rounds: int, make: Callable[[], list[Batch]]) -> dict[str, float]:
     """Users a second of each side: the median of the rounds, the first of which only warms up."""
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
@@ -140,7 +140,7 @@ def _across(url: str) -> float:
     with psycopg.connect(url) as connection:
         (share,) = connection.execute(
             "SELECT avg((partitions > 1)::integer) FROM ("
-            "SELECT count(DISTINCT tableoid) AS partitions FROM rollcall.users WHERE family IS NOT NULL GROUP BY family"
+            "SELECT count(DISTINCT tableoid) AS partitions FROM rollbook.users WHERE family IS NOT NULL GROUP BY family"
             ") AS families"
         ).fetchone() or (0,)
         return float(share)
@@ -149,8 +149,8 @@ def _across(url: str) -> float:
 def _longest_vacuum(url: str) -> float:
     """Seconds to read and freeze every page of the largest piece of `users`, as a vacuum against wraparound does."""
     with psycopg.connect(url, autocommit=True) as connection:
-        leaves = connection.execute("SELECT relid::text FROM pg_partition_tree('rollcall.users') WHERE isleaf")
-        pieces = [name for (name,) in leaves] or ["rollcall.users"]
+        leaves = connection.execute("SELECT relid::text FROM pg_partition_tree('rollbook.users') WHERE isleaf")
+        pieces = [name for (name,) in leaves] or ["rollbook.users"]
         return max(_vacuum(connection, piece) for piece in pieces)
 
 

@@ -1,4 +1,4 @@
-"""What it costs an application to tell Rollcall: users a second by each way of sending, next to stock Celery's `delay`.
+"""What it costs an application to tell Rollbook: users a second by each way of sending, next to stock Celery's `delay`.
 
     python benchmarks/sending.py [--quick] [--rounds 9] [--append-fsync everysec|always] [--json]
 
@@ -8,7 +8,7 @@ time, so that whatever else the machine does falls on all alike. Shown are the m
 the ratios within a round. Buffered is timed from the first call until Redis has everything.
 
 `enqueue_vs_delay` is `users.identify` over `task.delay(user_id, traits)` of an application's own, in jobs a second;
-`buffered_vs_delay` the same of `rc.buffered()`.
+`buffered_vs_delay` the same of `rb.buffered()`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ import psycopg
 import redis
 from celery import Celery
 
-from rollcall import Rollcall
-from rollcall.local import Servers
-from rollcall.local.valkey import AppendFsync
-from rollcall.outbox.table import create_table
+from rollbook import Rollbook
+from rollbook.local import Servers
+from rollbook.local.valkey import AppendFsync
+from rollbook.outbox.table import create_table
 
 BULK: Final = 100
 YARDSTICK: Final = "celery: task.delay"
@@ -88,7 +88,7 @@ def ways_to(servers: Servers) -> Iterator[list[Way]]:
     """Every way, connected and warm."""
     with ExitStack() as to_close:
         client = to_close.enter_context(redis.Redis.from_url(servers.broker_url))
-        rc = to_close.enter_context(Rollcall(broker_url=servers.broker_url))
+        rb = to_close.enter_context(Rollbook(broker_url=servers.broker_url))
         connection = to_close.enter_context(psycopg.connect(servers.database_url, autocommit=True))
         create_table(lambda statement: connection.execute(statement.encode()))
         task = _stock_task(servers.broker_url)
@@ -99,20 +99,20 @@ def ways_to(servers: Servers) -> Iterator[list[Way]]:
 
         def identify(users: list[User]) -> None:
             for user in users:
-                rc.users.identify(user["id"], user["traits"])
+                rb.users.identify(user["id"], user["traits"])
 
         def buffered(users: list[User]) -> None:
-            with rc.buffered() as gathering:
+            with rb.buffered() as gathering:
                 for user in users:
                     gathering.users.identify(user["id"], user["traits"])
 
         def bulk(users: list[User]) -> None:
             for first in range(0, len(users), BULK):
-                rc.users.bulk_identify({"id": user["id"], **user["traits"]} for user in users[first : first + BULK])
+                rb.users.bulk_identify({"id": user["id"], **user["traits"]} for user in users[first : first + BULK])
 
         def outbox(users: list[User]) -> None:
             with connection.transaction():
-                within = rc.outbox(connection)
+                within = rb.outbox(connection)
                 for user in users:
                     within.users.identify(user["id"], user["traits"])
 

@@ -25,12 +25,12 @@ from benchmarks.store_workloads import Batch, jobs_of, traits_of
 from rich.console import Console
 from rich.table import Table
 
-from rollcall import Rollcall
-from rollcall.local import Servers
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Mark, Trigger
-from rollcall_shared.rowids import message_id
-from rollcall_shared.stamps import new_job_id
+from rollbook import Rollbook
+from rollbook.local import Servers
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Mark, Trigger
+from rollbook_shared.rowids import message_id
+from rollbook_shared.stamps import new_job_id
 
 TOGETHER: Final = 200
 """Jobs in one transaction."""
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=10_000_000, help="users of the product (10,000,000)")
     parser.add_argument("--messages-a-person", type=int, default=50, help="messages of each, one a trigger (50)")
     parser.add_argument("--jobs-a-second", type=int, default=100, help="jobs a second, on average over a day (100)")
-    parser.add_argument("--outcome-days", type=float, default=7, help="ROLLCALL_OUTCOME_DAYS (7)")
+    parser.add_argument("--outcome-days", type=float, default=7, help="ROLLBOOK_OUTCOME_DAYS (7)")
     parser.add_argument("--waiting-minutes", type=float, default=60, help="for how long Postgres may be away (60)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     given = parser.parse_args()
@@ -101,7 +101,7 @@ def needs(
 
 
 def _in_postgres(server_url: str, rows: int) -> dict[str, Room]:
-    side = store_sides.Rollcall(server_url, 1, "sizes")
+    side = store_sides.Rollbook(server_url, 1, "sizes")
     ids = [str(uuid4()) for _ in range(rows)]
     with psycopg.connect(side.url, autocommit=True) as connection:
 
@@ -162,14 +162,14 @@ def _batched(messages: list[str]) -> list[Batch]:
 def _room(connection: psycopg.Connection, tables: Iterable[str]) -> Room:
     found = connection.execute(
         "SELECT sum(pg_table_size(oid)), sum(pg_indexes_size(oid)) FROM pg_class"
-        " WHERE relnamespace = 'rollcall'::regnamespace AND relname = ANY(%s)",
+        " WHERE relnamespace = 'rollbook'::regnamespace AND relname = ANY(%s)",
         [list(tables)],
     ).fetchone() or (0, 0)
     return Room(*map(float, found))
 
 
 def _in_redis(broker_url: str, rows: int) -> dict[str, Room]:
-    with redis.Redis.from_url(broker_url) as client, Rollcall(broker_url=broker_url) as rc:
+    with redis.Redis.from_url(broker_url) as client, Rollbook(broker_url=broker_url) as rb:
 
         def grown(send: Callable[[], object], number: int) -> Room:
             before = client.info("memory")["used_memory"]
@@ -180,13 +180,13 @@ def _in_redis(broker_url: str, rows: int) -> dict[str, Room]:
 
         def send_each() -> None:
             for person in people:
-                rc.users.identify(person["id"], {key: value for key, value in person.items() if key != "id"})
+                rb.users.identify(person["id"], {key: value for key, value in person.items() if key != "id"})
 
         def send_together() -> None:
             for start in range(0, rows, BULK):
-                rc.users.bulk_identify(people[start : start + BULK])
+                rb.users.bulk_identify(people[start : start + BULK])
 
-        rc.users.identify("first", {})  # connects
+        rb.users.identify("first", {})  # connects
         return {
             "Redis: a waiting job": grown(send_each, rows),
             f"Redis: a user in a job of {BULK}": grown(send_together, rows),

@@ -19,13 +19,13 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Final
 
-from benchmarks.store_sides import Floor, Rollcall, Side, Took
+from benchmarks.store_sides import Floor, Rollbook, Side, Took
 from benchmarks.store_workloads import WORKLOADS, batches
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rollcall.local import Servers
+from rollbook.local import Servers
 
 USERS_A_ROUND: Final = 5_000
 QUICK_USERS_A_ROUND: Final = 1_000
@@ -71,7 +71,7 @@ def main() -> None:
     ]
     rounds = given.rounds or (3 if given.quick else 7)
     with Servers(durable=True) as servers, _progress(sum(map(len, cells)) * rounds) as progress:
-        sides = Floor(servers.database_url, given.threads), Rollcall(servers.database_url, given.threads)
+        sides = Floor(servers.database_url, given.threads), Rollbook(servers.database_url, given.threads)
         figures = dict(_measure(*sides, known, cells, rounds, given.quick, progress))
         for side in sides:
             side.close()
@@ -85,38 +85,38 @@ def main() -> None:
 
 def _measure(
     floor: Floor,
-    rollcall: Rollcall,
+    rollbook: Rollbook,
     known: list[int],
     cells: list[list[Cell]],
     rounds: int,
     quick: bool,
     progress: Progress,
 ) -> Iterator[tuple[Cell, Figures]]:
-    rollcall.merge_pairs()
+    rollbook.merge_pairs()
     step = progress.add_task("loading")
     for (before, users), these in zip(pairwise([0, *known]), cells, strict=True):
         progress.update(step, description=f"loading {users:,} users")
         floor.load(before, users)
-        rollcall.load(before, users)
+        rollbook.load(before, users)
         for cell in these:
             progress.update(step, description=f"{cell.workload}, {users:,} known")
             times = max(1, (QUICK_USERS_A_ROUND if quick else USERS_A_ROUND) // cell.users)
             taken: list[tuple[Took, Took]] = []
             for round_ in range(rounds + 1):
-                took = _round(floor, rollcall, cell, times)
+                took = _round(floor, rollbook, cell, times)
                 if round_:  # the first warms up
                     taken.append(took)
                     progress.advance(step)
             yield cell, _figures(taken, times * cell.users)
 
 
-def _round(floor: Floor, rollcall: Rollcall, cell: Cell, times: int) -> tuple[Took, Took]:
+def _round(floor: Floor, rollbook: Rollbook, cell: Cell, times: int) -> tuple[Took, Took]:
     batch = batches(
         WORKLOADS[cell.workload], known=cell.known, users_a_job=cell.users_a_job, users=cell.users, times=times
     )
-    sides: dict[str, Side] = {"floor": floor, "rollcall": rollcall}
+    sides: dict[str, Side] = {"floor": floor, "rollbook": rollbook}
     took = {name: sides[name].run(batch) for name in random.sample(list(sides), 2)}
-    return took["floor"], took["rollcall"]
+    return took["floor"], took["rollbook"]
 
 
 def _figures(taken: list[tuple[Took, Took]], users: int) -> Figures:
@@ -136,7 +136,7 @@ def _table(figures: dict[Cell, Figures]) -> Table:
     table = Table(title="the store against bare upserts (users/s, WAL bytes a user)")
     for heading in ("workload", "known", "a job", "a transaction"):
         table.add_column(heading)
-    for heading in ("floor/s", "rollcall/s", "ratio", "applying", "floor B", "B", "B ratio"):
+    for heading in ("floor/s", "rollbook/s", "ratio", "applying", "floor B", "B", "B ratio"):
         table.add_column(heading, justify="right")
     for cell, found in figures.items():
         table.add_row(

@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 import psycopg
 from benchmarks.store_workloads import DAY, PAIRS, Batch, pair, traits_of, user_id
 
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Merge
-from rollcall_shared.stamps import new_job_id, stamp
-from rollcall_worker.collecting import collect_rarely
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Merge
+from rollbook_shared.stamps import new_job_id, stamp
+from rollbook_worker.collecting import collect_rarely
+from rollbook_worker.store import Arrival, PostgresStore
 
 _LOADED_AT_ONCE: Final = 10_000
 
@@ -80,21 +80,21 @@ class Floor:
         self._local.connection.execute(self._UPSERT, (json.dumps(lines),))
 
 
-class Rollcall:
+class Rollbook:
     """The store, from message text to commit."""
 
-    def __init__(self, server_url: str, threads: int, database: str = "rollcall") -> None:
+    def __init__(self, server_url: str, threads: int, database: str = "rollbook") -> None:
         self.url = url = _database(server_url, database)
         self._threads = ThreadPoolExecutor(threads)
-        environment = os.environ | {"ROLLCALL_DATABASE_URL": url}
-        subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
+        environment = os.environ | {"ROLLBOOK_DATABASE_URL": url}
+        subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True)
         collect_rarely()
         self.store = PostgresStore(url)
         self._connection = psycopg.connect(url, autocommit=True)
 
     def load(self, first: int, last: int) -> None:
         at = stamp(time.time_ns() // 1_000 - DAY, "loaded")
-        copy = "COPY rollcall.users (id, data, since, first, last, stamps, seen) FROM STDIN"
+        copy = "COPY rollbook.users (id, data, since, first, last, stamps, seen) FROM STDIN"
 
         def stored(number: int, version: int) -> dict[str, Any]:
             traits = traits_of(number, version)

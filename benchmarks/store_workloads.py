@@ -1,4 +1,4 @@
-"""What the benchmark of the store lets happen: users, told in messages for Rollcall and as rows for the floor."""
+"""What the benchmark of the store lets happen: users, told in messages for Rollbook and as rows for the floor."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import BulkIdentify, Identify, Job, Telling
-from rollcall_shared.stamps import new_job_id
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import BulkIdentify, Identify, Job, Telling
+from rollbook_shared.stamps import new_job_id
 
 Row = tuple[str, dict[str, Any]]
 Pick = Callable[[int, int, int], Iterator[Row]]
@@ -26,7 +26,7 @@ _new: Final = count()
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One transaction: as it reaches Rollcall, and as the floor is given it."""
+    """One transaction: as it reaches Rollbook, and as the floor is given it."""
 
     messages: list[str]
     rows: list[Row]

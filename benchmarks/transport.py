@@ -29,9 +29,9 @@ import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from rollcall.local import Servers, processes
-from rollcall.local.workers import answering
-from rollcall_worker.transport import Connection
+from rollbook.local import Servers, processes
+from rollbook.local.workers import answering
+from rollbook_worker.transport import Connection
 
 QUEUES: Final = ("one", "two", "three", "four")
 POOLS: Final = {"threads": 4, "solo": 1}

@@ -5,7 +5,7 @@
 After a checkpoint the first change of a page puts all of it into the WAL. The same users, picked by chance, are told
 all ten keys anew three times a round: at once after a checkpoint, then again, then again. An update that finds room on
 its row's page is *HOT*: it writes no index, and its old version is cleared away without vacuum. How much room a page
-keeps for that is the table's fillfactor; Rollcall's is 80. Shown are medians of the rounds.
+keeps for that is the table's fillfactor; Rollbook's is 80. Shown are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from itertools import count
 from typing import Final
 
 import psycopg
-from benchmarks.store_sides import Rollcall
+from benchmarks.store_sides import Rollbook
 from benchmarks.store_workloads import Batch, jobs_of, traits_of, user_id
 from rich.console import Console
 from rich.table import Table
 
-from rollcall.local import Servers
-from rollcall_shared.codec import encode
+from rollbook.local import Servers
+from rollbook_shared.codec import encode
 
 TOLD: Final = 4_000
 """Users that are told anew."""
@@ -47,17 +47,17 @@ def main() -> None:
     found: dict[str, Figures] = {}
     with Servers(durable=True) as servers:
         for fillfactor in given.fillfactors.split(","):
-            side = Rollcall(servers.database_url, 1, f"fillfactor_{fillfactor}")
+            side = Rollbook(servers.database_url, 1, f"fillfactor_{fillfactor}")
             found[fillfactor] = _measure(side, int(fillfactor), given.users, given.rounds)
             side.close()
     print(json.dumps(found)) if given.json else _show(found)
 
 
-def _measure(side: Rollcall, fillfactor: int, users: int, rounds: int) -> Figures:
+def _measure(side: Rollbook, fillfactor: int, users: int, rounds: int) -> Figures:
     with psycopg.connect(side.url, autocommit=True) as connection:
-        connection.execute(f"ALTER TABLE rollcall.users SET (fillfactor = {fillfactor})".encode())
+        connection.execute(f"ALTER TABLE rollbook.users SET (fillfactor = {fillfactor})".encode())
         side.load(0, users)
-        bytes_a_user = _number(connection, "SELECT pg_table_size('rollcall.users')") / users
+        bytes_a_user = _number(connection, "SELECT pg_table_size('rollbook.users')") / users
         wal: dict[str, list[float]] = {when: [] for when in _TIMES}
         for _ in range(rounds):
             told = random.sample(range(users), TOLD)
@@ -82,7 +82,7 @@ def _telling(numbers: list[int]) -> list[Batch]:
 def _hot(connection: psycopg.Connection) -> float:
     return _number(
         connection,
-        "SELECT n_tup_hot_upd::float / n_tup_upd FROM pg_stat_all_tables WHERE relid = 'rollcall.users'::regclass",
+        "SELECT n_tup_hot_upd::float / n_tup_upd FROM pg_stat_all_tables WHERE relid = 'rollbook.users'::regclass",
     )
 
 

@@ -1,6 +1,6 @@
-"""Sign-up with Django in one file: Rollcall is told once the account is committed, by `transaction.on_commit`.
+"""Sign-up with Django in one file: Rollbook is told once the account is committed, by `transaction.on_commit`.
 
-With ROLLCALL_BROKER_URL and ROLLCALL_DATABASE_URL set:
+With ROLLBOOK_BROKER_URL and ROLLBOOK_DATABASE_URL set:
 
     python django_signup.py migrate
     python django_signup.py runserver
@@ -42,10 +42,10 @@ from django.http import HttpRequest, JsonResponse  # noqa: E402
 from django.urls import path  # noqa: E402
 from django.views.decorators.http import require_POST  # noqa: E402
 
-from rollcall import Rollcall, UserNotFound  # noqa: E402
-from rollcall.django import on_commit  # noqa: E402
+from rollbook import Rollbook, UserNotFound  # noqa: E402
+from rollbook.django import on_commit  # noqa: E402
 
-rc = Rollcall.from_env()
+rb = Rollbook.from_env()
 
 
 def sign_up(request: HttpRequest) -> JsonResponse:
@@ -53,7 +53,7 @@ def sign_up(request: HttpRequest) -> JsonResponse:
     try:
         with transaction.atomic():
             user = User.objects.create_user(form["email"], form["email"], first_name=form["name"])
-            told = on_commit(rc)
+            told = on_commit(rb)
             told.users.identify(str(user.pk), {"email": user.email, "name": form["name"], "plan": "free"})
             told.workflows.trigger("welcome", recipients=[str(user.pk)])
     except IntegrityError:
@@ -63,7 +63,7 @@ def sign_up(request: HttpRequest) -> JsonResponse:
 
 def show(request: HttpRequest, user_id: str) -> JsonResponse:
     try:
-        user = rc.users.get(user_id)
+        user = rb.users.get(user_id)
     except UserNotFound:
         return JsonResponse({}, status=404)
     return JsonResponse({"id": user.id, "email": user.email, "name": user.name, "properties": dict(user.properties)})

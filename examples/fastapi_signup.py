@@ -1,9 +1,9 @@
-"""Sign-up with FastAPI and SQLAlchemy: the account and what Rollcall is told of it are one transaction.
+"""Sign-up with FastAPI and SQLAlchemy: the account and what Rollbook is told of it are one transaction.
 
-Run it with an application database of its own, and the relay beside it, with the two URLs of Rollcall set:
+Run it with an application database of its own, and the relay beside it, with the two URLs of Rollbook set:
 
     DATABASE_URL=postgresql+psycopg://...  uvicorn fastapi_signup:app
-    ROLLCALL_OUTBOX_URL=postgresql://...   rollcall relay
+    ROLLBOOK_OUTBOX_URL=postgresql://...   rollbook relay
 
     curl localhost:8000/sign-up --json '{"email": "ann@example.com", "name": "Ann", "guest_id": "guest_9"}'
 
@@ -21,11 +21,11 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from rollcall import Rollcall, User, UserNotFound
-from rollcall.outbox import create_table
+from rollbook import Rollbook, User, UserNotFound
+from rollbook.outbox import create_table
 
 engine = create_engine(os.environ["DATABASE_URL"])
-rc = Rollcall.from_env()
+rb = Rollbook.from_env()
 
 
 class Base(DeclarativeBase):
@@ -51,7 +51,7 @@ async def tables(app: FastAPI) -> AsyncIterator[None]:
     with engine.begin() as connection:
         create_table(connection.exec_driver_sql)  # in a migration: create_table(op.execute)
     yield
-    rc.close()
+    rb.close()
 
 
 app = FastAPI(lifespan=tables)
@@ -63,13 +63,13 @@ def sign_up(form: SignUp) -> dict[str, str]:
     try:
         with Session(engine) as session, session.begin():
             session.add(Account(id=account_id, email=form.email))
-            told = rc.outbox(session)
+            told = rb.outbox(session)
             told.users.identify(account_id, {"email": form.email, "name": form.name, "plan": "free"})
             if form.guest_id:
                 told.users.merge(account_id, from_user_id=form.guest_id)
             told.workflows.trigger("welcome", recipients=[account_id])
     except IntegrityError:
-        # rolled back as one: Rollcall never hears of an account that is not there
+        # rolled back as one: Rollbook never hears of an account that is not there
         raise HTTPException(409, "this address has an account") from None
     return {"id": account_id}
 
@@ -77,6 +77,6 @@ def sign_up(form: SignUp) -> dict[str, str]:
 @app.get("/users/{user_id}")
 def show(user_id: str) -> User:
     try:
-        return rc.users.get(user_id)
+        return rb.users.get(user_id)
     except UserNotFound:
         raise HTTPException(404) from None

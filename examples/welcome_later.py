@@ -1,6 +1,6 @@
 """A welcome three days after sign-up, and none for those who have left by then.
 
-Run it with the two URLs of Rollcall set (`rollcall up` prints them):
+Run it with the two URLs of Rollbook set (`rollbook up` prints them):
 
     python welcome_later.py sign-up ann ann@example.com
     python welcome_later.py waiting
@@ -12,21 +12,21 @@ The welcome waits in Postgres: Redis, the workers and this program may all be go
 import argparse
 from datetime import timedelta
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 LATER = timedelta(days=3)
 
 
-def sign_up(rc: Rollcall, user_id: str, email: str, later: timedelta) -> str:
+def sign_up(rb: Rollbook, user_id: str, email: str, later: timedelta) -> str:
     """Tell of the user, and start the welcome later. Keep the id that is returned with the account."""
-    rc.users.identify(user_id, {"email": email})
-    return rc.workflows.trigger("welcome", [user_id], delay=later).id
+    rb.users.identify(user_id, {"email": email})
+    return rb.workflows.trigger("welcome", [user_id], delay=later).id
 
 
-def leave(rc: Rollcall, user_id: str, welcome_id: str) -> bool:
+def leave(rb: Rollbook, user_id: str, welcome_id: str) -> bool:
     """Delete the user, and take the welcome back. Left alone, it would find nobody to welcome, and say so."""
-    in_time = rc.jobs.cancel(welcome_id)
-    rc.users.delete(user_id)
+    in_time = rb.jobs.cancel(welcome_id)
+    rb.users.delete(user_id)
     return in_time
 
 
@@ -42,14 +42,14 @@ def main() -> None:
     leaving.add_argument("welcome_id")
     commands.add_parser("waiting")
     given = parser.parse_args()
-    with Rollcall.from_env() as rc:
+    with Rollbook.from_env() as rb:
         match given.command:
             case "sign-up":
-                print(sign_up(rc, given.user_id, given.email, timedelta(seconds=given.seconds)))
+                print(sign_up(rb, given.user_id, given.email, timedelta(seconds=given.seconds)))
             case "leave":
-                print("cancelled" if leave(rc, given.user_id, given.welcome_id) else "too late")
+                print("cancelled" if leave(rb, given.user_id, given.welcome_id) else "too late")
             case "waiting":
-                for job in rc.jobs.deferred().items:
+                for job in rb.jobs.deferred().items:
                     print(f"{job.due_at:%Y-%m-%d %H:%M:%S}  {job.kind}  {job.id}")
 
 

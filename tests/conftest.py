@@ -1,7 +1,7 @@
 """Real servers for the whole suite: one Postgres and one Valkey a session, a database and a broker of its own a module.
 
-ROLLCALL_TEST_DATABASE_URL and ROLLCALL_TEST_BROKER_URL name servers to use instead. Ours can be stopped and killed by
-fault tests: those ask for `own_servers`, which nobody else uses. ROLLCALL_TEST_BROKER_PROGRAM names the program that is
+ROLLBOOK_TEST_DATABASE_URL and ROLLBOOK_TEST_BROKER_URL name servers to use instead. Ours can be stopped and killed by
+fault tests: those ask for `own_servers`, which nobody else uses. ROLLBOOK_TEST_BROKER_PROGRAM names the program that is
 started as broker for those too, such as `redis-server`.
 """
 
@@ -20,7 +20,7 @@ import redis
 from psycopg.sql import SQL, Composed, Identifier
 from tests.support.brokers import broker_program
 
-from rollcall.local import Servers
+from rollbook.local import Servers
 
 _numbers = count(1)
 # 0 is left alone in a server that is not ours.
@@ -31,8 +31,8 @@ _broker_databases = cycle(range(1, 16))
 def servers() -> Iterator[Servers]:
     """One Postgres and one Valkey for the session; not to be stopped by tests."""
     with Servers(
-        database_url=os.environ.get("ROLLCALL_TEST_DATABASE_URL"),
-        broker_url=os.environ.get("ROLLCALL_TEST_BROKER_URL"),
+        database_url=os.environ.get("ROLLBOOK_TEST_DATABASE_URL"),
+        broker_url=os.environ.get("ROLLBOOK_TEST_BROKER_URL"),
         durable=False,
         valkey_program=broker_program(),
     ) as servers:
@@ -49,7 +49,7 @@ def own_servers() -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def migrated_template(servers: Servers) -> Iterator[str]:
     """The name of a migrated database that others are copied from."""
-    name = f"rollcall_template_{os.getpid()}"
+    name = f"rollbook_template_{os.getpid()}"
     _administer(servers.database_url, SQL("CREATE DATABASE {}").format(Identifier(name)))
     try:
         migrate(_with_database(servers.database_url, name))
@@ -64,7 +64,7 @@ def new_database(servers: Servers, migrated_template: str) -> Iterator[Callable[
     names: list[str] = []
 
     def make() -> str:
-        name = f"rollcall_test_{os.getpid()}_{next(_numbers)}"
+        name = f"rollbook_test_{os.getpid()}_{next(_numbers)}"
         _administer(
             servers.database_url,
             SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(migrated_template)),
@@ -94,9 +94,9 @@ def broker_url(servers: Servers) -> str:
 
 def migrate(database_url: str) -> None:
     """Bring a database to the newest schema, as operators do."""
-    environment = os.environ | {"ROLLCALL_DATABASE_URL": database_url}
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": database_url}
     done = subprocess.run(
-        [sys.executable, "-m", "rollcall_worker.migrate"],
+        [sys.executable, "-m", "rollbook_worker.migrate"],
         env=environment,
         capture_output=True,
         text=True,

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from rollcall import Rollcall
-from rollcall.activities import Activities
-from rollcall.answers import DeadLetter, JobStatus, Page
-from rollcall.errors import RollcallError, Unavailable, UserNotFound
-from rollcall.feeds import Feeds
-from rollcall.jobs import Job, Jobs
-from rollcall.messages import Messages
-from rollcall.testing import RecordingSender
-from rollcall.users import Users
-from rollcall.workflows import Workflows
+from rollbook import Rollbook
+from rollbook.activities import Activities
+from rollbook.answers import DeadLetter, JobStatus, Page
+from rollbook.errors import RollbookError, Unavailable, UserNotFound
+from rollbook.feeds import Feeds
+from rollbook.jobs import Job, Jobs
+from rollbook.messages import Messages
+from rollbook.testing import RecordingSender
+from rollbook.users import Users
+from rollbook.workflows import Workflows
 
 ROOT = Path(__file__).parent.parent
 _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
@@ -37,10 +37,10 @@ Definition = ast.ClassDef | ast.FunctionDef
 
 
 def sources() -> list[Path]:
-    producer = ROOT / "producer" / "rollcall"
+    producer = ROOT / "producer" / "rollbook"
     ours = [path for path in producer.rglob("*.py") if path.relative_to(producer).parts[0] not in _PROGRAMS]
-    shared = (ROOT / "shared" / "rollcall_shared").rglob("*.py")
-    return [*ours, *shared, *(path for name in _WORKER for path in (ROOT / "worker" / "rollcall_worker").glob(name))]
+    shared = (ROOT / "shared" / "rollbook_shared").rglob("*.py")
+    return [*ours, *shared, *(path for name in _WORKER for path in (ROOT / "worker" / "rollbook_worker").glob(name))]
 
 
 SOURCES = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sorted(sources())}
@@ -118,76 +118,76 @@ LETTER = DeadLetter(
 class Call:
     """A call of the face as it should be, and with an argument that cannot be used."""
 
-    good: Callable[[Rollcall], object]
-    bad: Callable[[Rollcall], object] | None
+    good: Callable[[Rollbook], object]
+    bad: Callable[[Rollbook], object] | None
 
 
 CALLS: Mapping[str, Call] = {
-    "Users.identify": Call(lambda rc: rc.users.identify("ann"), lambda rc: rc.users.identify("")),
+    "Users.identify": Call(lambda rb: rb.users.identify("ann"), lambda rb: rb.users.identify("")),
     "Users.bulk_identify": Call(
-        lambda rc: rc.users.bulk_identify([{"id": "ann"}]), lambda rc: rc.users.bulk_identify([])
+        lambda rb: rb.users.bulk_identify([{"id": "ann"}]), lambda rb: rb.users.bulk_identify([])
     ),
-    "Users.delete": Call(lambda rc: rc.users.delete("ann"), lambda rc: rc.users.delete("")),
-    "Users.bulk_delete": Call(lambda rc: rc.users.bulk_delete(["ann"]), lambda rc: rc.users.bulk_delete([])),
-    "Users.merge": Call(lambda rc: rc.users.merge("ann", "guest"), lambda rc: rc.users.merge("ann", "ann")),
+    "Users.delete": Call(lambda rb: rb.users.delete("ann"), lambda rb: rb.users.delete("")),
+    "Users.bulk_delete": Call(lambda rb: rb.users.bulk_delete(["ann"]), lambda rb: rb.users.bulk_delete([])),
+    "Users.merge": Call(lambda rb: rb.users.merge("ann", "guest"), lambda rb: rb.users.merge("ann", "ann")),
     "Users.merge, dry run": Call(
-        lambda rc: rc.users.merge("ann", "guest", dry_run=True), lambda rc: rc.users.merge("ann", "ann", dry_run=True)
+        lambda rb: rb.users.merge("ann", "guest", dry_run=True), lambda rb: rb.users.merge("ann", "ann", dry_run=True)
     ),
-    "Users.get": Call(lambda rc: rc.users.get("ann"), lambda rc: rc.users.get("")),
-    "Users.list": Call(lambda rc: rc.users.list(), lambda rc: rc.users.list(limit=0)),
-    "Users.all": Call(lambda rc: list(rc.users.all()), lambda rc: list(rc.users.all(where={"id": "ann"}))),
-    "Users.export": Call(lambda rc: rc.users.export("ann"), lambda rc: rc.users.export("")),
+    "Users.get": Call(lambda rb: rb.users.get("ann"), lambda rb: rb.users.get("")),
+    "Users.list": Call(lambda rb: rb.users.list(), lambda rb: rb.users.list(limit=0)),
+    "Users.all": Call(lambda rb: list(rb.users.all()), lambda rb: list(rb.users.all(where={"id": "ann"}))),
+    "Users.export": Call(lambda rb: rb.users.export("ann"), lambda rb: rb.users.export("")),
     "Users.set_preferences": Call(
-        lambda rc: rc.users.set_preferences("ann", "default", {}), lambda rc: rc.users.set_preferences("ann", "", {})
+        lambda rb: rb.users.set_preferences("ann", "default", {}), lambda rb: rb.users.set_preferences("ann", "", {})
     ),
     "Users.unset_preferences": Call(
-        lambda rc: rc.users.unset_preferences("ann", "default"), lambda rc: rc.users.unset_preferences("ann", "")
+        lambda rb: rb.users.unset_preferences("ann", "default"), lambda rb: rb.users.unset_preferences("ann", "")
     ),
     "Users.bulk_set_preferences": Call(
-        lambda rc: rc.users.bulk_set_preferences(["ann"], "default", {}),
-        lambda rc: rc.users.bulk_set_preferences([], "default", {}),
+        lambda rb: rb.users.bulk_set_preferences(["ann"], "default", {}),
+        lambda rb: rb.users.bulk_set_preferences([], "default", {}),
     ),
-    "Users.get_preferences": Call(lambda rc: rc.users.get_preferences("ann"), lambda rc: rc.users.get_preferences("")),
+    "Users.get_preferences": Call(lambda rb: rb.users.get_preferences("ann"), lambda rb: rb.users.get_preferences("")),
     "Users.list_preferences": Call(
-        lambda rc: rc.users.list_preferences("ann"), lambda rc: rc.users.list_preferences("")
+        lambda rb: rb.users.list_preferences("ann"), lambda rb: rb.users.list_preferences("")
     ),
     "Users.set_channel_data": Call(
-        lambda rc: rc.users.set_channel_data("ann", "push", {}), lambda rc: rc.users.set_channel_data("ann", "", {})
+        lambda rb: rb.users.set_channel_data("ann", "push", {}), lambda rb: rb.users.set_channel_data("ann", "", {})
     ),
     "Users.unset_channel_data": Call(
-        lambda rc: rc.users.unset_channel_data("ann", "push"), lambda rc: rc.users.unset_channel_data("ann", "")
+        lambda rb: rb.users.unset_channel_data("ann", "push"), lambda rb: rb.users.unset_channel_data("ann", "")
     ),
     "Users.get_channel_data": Call(
-        lambda rc: rc.users.get_channel_data("ann", "push"), lambda rc: rc.users.get_channel_data("", "push")
+        lambda rb: rb.users.get_channel_data("ann", "push"), lambda rb: rb.users.get_channel_data("", "push")
     ),
     "Workflows.trigger": Call(
-        lambda rc: rc.workflows.trigger("welcome", ["ann"]), lambda rc: rc.workflows.trigger("welcome", [])
+        lambda rb: rb.workflows.trigger("welcome", ["ann"]), lambda rb: rb.workflows.trigger("welcome", [])
     ),
-    "Feeds.list": Call(lambda rc: rc.feeds.list("ann"), lambda rc: rc.feeds.list("ann", after="x")),
-    "Messages.list": Call(lambda rc: rc.messages.list("ann"), lambda rc: rc.messages.list("ann", channel="")),
+    "Feeds.list": Call(lambda rb: rb.feeds.list("ann"), lambda rb: rb.feeds.list("ann", after="x")),
+    "Messages.list": Call(lambda rb: rb.messages.list("ann"), lambda rb: rb.messages.list("ann", channel="")),
     "Messages.mark": Call(
-        lambda rc: rc.messages.mark(["6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11"], "read"),
-        lambda rc: rc.messages.mark(["x"], "read"),
+        lambda rb: rb.messages.mark(["6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11"], "read"),
+        lambda rb: rb.messages.mark(["x"], "read"),
     ),
-    "Activities.list": Call(lambda rc: rc.activities.list("ann"), lambda rc: rc.activities.list("ann", after="x")),
-    "Jobs.get": Call(lambda rc: rc.jobs.get("a-job"), lambda rc: rc.jobs.get("")),
-    "Jobs.wait": Call(lambda rc: rc.jobs.wait("a-job", timeout=0), lambda rc: rc.jobs.wait("", timeout=0)),
-    "Jobs.deferred": Call(lambda rc: rc.jobs.deferred(), lambda rc: rc.jobs.deferred(after="x")),
-    "Jobs.cancel": Call(lambda rc: rc.jobs.cancel("a-job", timeout=0), lambda rc: rc.jobs.cancel("")),
-    "Jobs.dead": Call(lambda rc: rc.jobs.dead(), lambda rc: rc.jobs.dead(after="x")),
-    "Jobs.show": Call(lambda rc: rc.jobs.show("a-letter"), lambda rc: rc.jobs.show("")),
+    "Activities.list": Call(lambda rb: rb.activities.list("ann"), lambda rb: rb.activities.list("ann", after="x")),
+    "Jobs.get": Call(lambda rb: rb.jobs.get("a-job"), lambda rb: rb.jobs.get("")),
+    "Jobs.wait": Call(lambda rb: rb.jobs.wait("a-job", timeout=0), lambda rb: rb.jobs.wait("", timeout=0)),
+    "Jobs.deferred": Call(lambda rb: rb.jobs.deferred(), lambda rb: rb.jobs.deferred(after="x")),
+    "Jobs.cancel": Call(lambda rb: rb.jobs.cancel("a-job", timeout=0), lambda rb: rb.jobs.cancel("")),
+    "Jobs.dead": Call(lambda rb: rb.jobs.dead(), lambda rb: rb.jobs.dead(after="x")),
+    "Jobs.show": Call(lambda rb: rb.jobs.show("a-letter"), lambda rb: rb.jobs.show("")),
     "Jobs.replay": Call(
-        lambda rc: rc.jobs.replay("a-letter", timeout=0), lambda rc: rc.jobs.replay("a-letter", body="no job")
+        lambda rb: rb.jobs.replay("a-letter", timeout=0), lambda rb: rb.jobs.replay("a-letter", body="no job")
     ),
-    "Jobs.drop": Call(lambda rc: rc.jobs.drop("a-letter"), lambda rc: rc.jobs.drop("")),
-    "Job.status": Call(lambda rc: sent_by(rc).status(), None),
-    "Job.wait": Call(lambda rc: sent_by(rc).wait(timeout=0), lambda rc: sent_by(rc).wait(timeout=float("nan"))),
+    "Jobs.drop": Call(lambda rb: rb.jobs.drop("a-letter"), lambda rb: rb.jobs.drop("")),
+    "Job.status": Call(lambda rb: sent_by(rb).status(), None),
+    "Job.wait": Call(lambda rb: sent_by(rb).wait(timeout=0), lambda rb: sent_by(rb).wait(timeout=float("nan"))),
 }
 
 
-def sent_by(rc: Rollcall) -> Job:
-    """A job that was sent by a Rollcall, whatever has become of the broker since."""
-    return Job(rc.jobs, Rollcall(sender=RecordingSender()).users.delete("ann")._sent)
+def sent_by(rb: Rollbook) -> Job:
+    """A job that was sent by a Rollbook, whatever has become of the broker since."""
+    return Job(rb.jobs, Rollbook(sender=RecordingSender()).users.delete("ann")._sent)
 
 
 class Answers:
@@ -224,27 +224,27 @@ class Answers:
 
 
 @pytest.fixture
-def situations(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Callable[[], Rollcall]]:
+def situations(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Callable[[], Rollbook]]:
     """Every way in which the world may be against a call that is as it should be."""
 
-    def rollcall(reader: Answers, *, broker_is_down: bool = False) -> Rollcall:
+    def rollbook(reader: Answers, *, broker_is_down: bool = False) -> Rollbook:
         sender = RecordingSender()
         sender.is_down = broker_is_down
-        monkeypatch.setattr("rollcall.desk.open_reader", lambda *_: reader)
-        return Rollcall(sender=sender, database_url="postgresql://of-the-test")
+        monkeypatch.setattr("rollbook.desk.open_reader", lambda *_: reader)
+        return Rollbook(sender=sender, database_url="postgresql://of-the-test")
 
     return {
-        "nothing is set": Rollcall,
-        "no server answers": lambda: rollcall(Answers(failure=Unavailable("away")), broker_is_down=True),
-        "Redis is down": lambda: rollcall(Answers(LETTER), broker_is_down=True),
-        "nothing is known": lambda: rollcall(Answers()),
-        "one job has died": lambda: rollcall(Answers(LETTER)),
+        "nothing is set": Rollbook,
+        "no server answers": lambda: rollbook(Answers(failure=Unavailable("away")), broker_is_down=True),
+        "Redis is down": lambda: rollbook(Answers(LETTER), broker_is_down=True),
+        "nothing is known": lambda: rollbook(Answers()),
+        "one job has died": lambda: rollbook(Answers(LETTER)),
     }
 
 
 @pytest.mark.parametrize("method", sorted({name.partition(",")[0] for name in CALLS}))
 def test_every_call_names_the_errors_that_it_raises_and_no_others(
-    method: str, situations: Mapping[str, Callable[[], Rollcall]]
+    method: str, situations: Mapping[str, Callable[[], Rollbook]]
 ) -> None:
     calls = [call for name, call in CALLS.items() if name.partition(",")[0] == method]
     good = {raised(call.good, made()) for made in situations.values() for call in calls}
@@ -254,10 +254,10 @@ def test_every_call_names_the_errors_that_it_raises_and_no_others(
     assert named(documented(method)) == (good | bad) - {None}
 
 
-def raised(call: Callable[[Rollcall], object], rc: Rollcall) -> str | None:
+def raised(call: Callable[[Rollbook], object], rb: Rollbook) -> str | None:
     try:
-        call(rc)
-    except RollcallError as error:
+        call(rb)
+    except RollbookError as error:
         return type(error).__name__
     return None
 

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from rollcall_shared.settings import Settings
+from rollbook_shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 LOCKS = [ROOT / folder / "requirements.lock" for folder in ("", "deploy", "benchmarks")]

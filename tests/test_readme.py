@@ -17,8 +17,8 @@ from tests.acceptance.conftest import Workers
 from tests.test_house import known_variables, unknown_options
 from typer.testing import CliRunner
 
-from rollcall.cli.app import app
-from rollcall_shared.settings import Settings
+from rollbook.cli.app import app
+from rollbook_shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -29,7 +29,7 @@ WORDS = (
 MOST_LINES = 400
 MOST_BYTES = 15_000
 """Of a picture that is drawn by hand."""
-_ANOTHER_CHOICE = {"ROLLCALL_TRANSPORT": "stock", "ROLLCALL_LOG_FORMAT": "json"}
+_ANOTHER_CHOICE = {"ROLLBOOK_TRANSPORT": "stock", "ROLLBOOK_LOG_FORMAT": "json"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 _PLACE = re.compile(r"\]\(([^):]*)#([^)]+)\)")
@@ -75,8 +75,8 @@ def test_its_python_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     workers.start()
-    monkeypatch.setenv("ROLLCALL_DATABASE_URL", database_url)
-    monkeypatch.setenv("ROLLCALL_BROKER_URL", broker_url)
+    monkeypatch.setenv("ROLLBOOK_DATABASE_URL", database_url)
+    monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE accounts (id text PRIMARY KEY)")
     names: dict[str, Any] = {"your_database_url": database_url.replace("postgresql:", "postgresql+psycopg:", 1)}
@@ -85,14 +85,14 @@ def test_its_python_runs(
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
 
-    names["rc"].close()
+    names["rb"].close()
     assert capsys.readouterr().out.splitlines() == promised_output()
     with psycopg.connect(database_url) as connection:
-        assert connection.execute("SELECT kind FROM rollcall_outbox").fetchall() == [("identify",)]
+        assert connection.execute("SELECT kind FROM rollbook_outbox").fetchall() == [("identify",)]
 
 
 def make_outbox(database_url: str) -> None:
-    from rollcall.outbox import create_table
+    from rollbook.outbox import create_table
 
     with psycopg.connect(database_url) as connection:
         create_table(lambda statement: connection.execute(statement.encode()))
@@ -111,11 +111,11 @@ def test_each_command_exists(command: str) -> None:
     match program:
         case "./run":
             assert is_run_command(arguments), command
-        case "rollcall":
-            assert_rollcall_command(arguments)
+        case "rollbook":
+            assert_rollbook_command(arguments)
         case "export":
             (variable,) = arguments
-            assert variable.partition("=")[0] in known_variables() | {"ROLLCALL_EXAMPLES"}
+            assert variable.partition("=")[0] in known_variables() | {"ROLLBOOK_EXAMPLES"}
         case "python":
             assert arguments[0] == "-m"
             assert importlib.util.find_spec(arguments[1])
@@ -129,11 +129,11 @@ def is_run_command(arguments: list[str]) -> bool:
         return not rest
     if name == "pytest":
         return all((ROOT / path).exists() for path in rest)
-    assert_rollcall_command(arguments)
+    assert_rollbook_command(arguments)
     return True
 
 
-def assert_rollcall_command(arguments: list[str]) -> None:
+def assert_rollbook_command(arguments: list[str]) -> None:
     """The command and its options are known; asked for help, it does nothing."""
     asked = CliRunner().invoke(app, [*arguments, "--help"])
 
@@ -141,7 +141,7 @@ def assert_rollcall_command(arguments: list[str]) -> None:
 
 
 def test_the_process_table_names_what_exists() -> None:
-    lines = [line for row in table("process") for line in re.findall(r"`((?:celery|python|rollcall) [^`]*)`", row[1])]
+    lines = [line for row in table("process") for line in re.findall(r"`((?:celery|python|rollbook) [^`]*)`", row[1])]
 
     for line in lines:
         program, *arguments = shlex.split(line)
@@ -152,7 +152,7 @@ def test_the_process_table_names_what_exists() -> None:
             case "python":
                 assert importlib.util.find_spec(arguments[1])
             case _:
-                assert_rollcall_command(arguments)
+                assert_rollbook_command(arguments)
     assert len(lines) >= 5
 
 
@@ -160,7 +160,7 @@ def test_the_settings_are_those_that_the_code_reads() -> None:
     variables = [row[0].strip("`") for row in table("variable")]
 
     assert len(variables) == len(set(variables))
-    assert set(variables) == {name for name in known_variables() if name.startswith("ROLLCALL_")}
+    assert set(variables) == {name for name in known_variables() if name.startswith("ROLLBOOK_")}
 
 
 def test_the_defaults_are_those_of_the_code() -> None:
@@ -218,7 +218,7 @@ def test_the_path_is_drawn_with_nothing_from_elsewhere() -> None:
     assert picture.stat().st_size < MOST_BYTES
     assert {node.tag.partition("}")[2] for node in drawn.iter()} & {"image", "use", "script", "foreignObject"} == set()
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|@import|@font-face|url\((?!#)", picture.read_text())
-    rooms = re.findall(r"\w+/rollcall\w*", "".join(drawn.getroot().itertext()))
+    rooms = re.findall(r"\w+/rollbook\w*", "".join(drawn.getroot().itertext()))
     assert len(rooms) == 3
     assert [room for room in rooms if not (ROOT / room).is_dir()] == []
 

@@ -26,7 +26,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
     """Read the command line; ends the program with a message when it cannot be used."""
     parser = argparse.ArgumentParser(
         prog="./run bench",
-        description="Measure Rollcall beside what users would write instead. Starts its own servers; two cores and "
+        description="Measure Rollbook beside what users would write instead. Starts its own servers; two cores and "
         "nothing else to do are what it wants. The full run takes a quarter of an hour, --quick less than a minute.",
     )
     parser.add_argument("--quick", action="store_true", help="smaller and fewer: under a minute, and rougher")

@@ -13,20 +13,20 @@ from benchmarks.bench.figures import Figure
 from benchmarks.bench.ground import Ground
 from benchmarks.bench.scale import Scale
 from benchmarks.bench.sides import Side
-from benchmarks.bench.sides.ours import RollcallBulk, RollcallSide
+from benchmarks.bench.sides.ours import RollbookBulk, RollbookSide
 from benchmarks.bench.sides.peers import Dramatiq, Taskiq
 from benchmarks.bench.sides.stock_celery import StockCelery
 
-OURS: Final = "rollcall"
-LARGE: Final = "rollcall_large"
-BULK: Final = "rollcall_bulk"
+OURS: Final = "rollbook"
+LARGE: Final = "rollbook_large"
+BULK: Final = "rollbook_bulk"
 ORM: Final = ("celery_orm_2", "celery_orm_8")
 UPSERT: Final = ("celery_upsert_2", "celery_upsert_8")
 
 LABELS: Final = {
-    OURS: "Rollcall, one identify a job (2 workers)",
-    LARGE: "Rollcall, the same with the large table",
-    BULK: "Rollcall, bulk jobs of 100 (1 worker)",
+    OURS: "Rollbook, one identify a job (2 workers)",
+    LARGE: "Rollbook, the same with the large table",
+    BULK: "Rollbook, bulk jobs of 100 (1 worker)",
     "celery_orm_2": "stock Celery, ORM, 2 processes",
     "celery_orm_8": "stock Celery, ORM, 8 processes",
     "celery_upsert_2": "stock Celery, upsert, 2 processes",
@@ -34,10 +34,10 @@ LABELS: Final = {
     "dramatiq": "dramatiq, upsert, 2 processes of 8 threads",
     "taskiq": "taskiq, upsert, 2 asynchronous processes",
     "floor": "psycopg, batches of 1,000, no queue",
-    "events_on": "Rollcall, Celery's events on",
-    "events_off": "Rollcall, Celery's events off",
-    "users_small": "Rollcall, the small table",
-    "users_large": "Rollcall, the large table",
+    "events_on": "Rollbook, Celery's events on",
+    "events_off": "Rollbook, Celery's events off",
+    "users_small": "Rollbook, the small table",
+    "users_large": "Rollbook, the large table",
     "identify": "users.identify",
     "buffered": "users.identify, buffered",
     "delay": "task.delay, stock Celery",
@@ -82,9 +82,9 @@ class Bench:
     def side(self, name: str) -> Side:
         return self._sides[name]
 
-    def ours(self, name: str = OURS) -> RollcallSide:
+    def ours(self, name: str = OURS) -> RollbookSide:
         side = self._sides[name]
-        assert isinstance(side, RollcallSide)
+        assert isinstance(side, RollbookSide)
         return side
 
     def stock(self, name: str) -> StockCelery:
@@ -125,9 +125,9 @@ class Bench:
 
 
 _MAKERS: Final[dict[str, Callable[..., Side]]] = {
-    OURS: RollcallSide,
-    LARGE: RollcallSide,
-    BULK: RollcallBulk,
+    OURS: RollbookSide,
+    LARGE: RollbookSide,
+    BULK: RollbookBulk,
     "celery_orm_2": partial(StockCelery, task="orm", processes=2),
     "celery_orm_8": partial(StockCelery, task="orm", processes=8),
     "celery_upsert_2": partial(StockCelery, task="upsert", processes=2),

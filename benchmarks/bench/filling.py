@@ -13,9 +13,9 @@ DAYS: Final = 20
 """How far back a history reaches: less than the 30 days that a merge carries over."""
 
 _COPY_USER: Final = """
-INSERT INTO rollcall.users
+INSERT INTO rollbook.users
 SELECT copy.*
-FROM rollcall.users AS original
+FROM rollbook.users AS original
 CROSS JOIN generate_series(1, %(count)s - 1) AS number
 CROSS JOIN LATERAL jsonb_populate_record(
     original,
@@ -25,9 +25,9 @@ WHERE original.id = %(id)s
 """
 # A stamp is its time in 14 hexadecimal digits, the job's id, which begins with the time too, and a place.
 _COPY_ROW: Final = """
-INSERT INTO rollcall.{table}
+INSERT INTO rollbook.{table}
 SELECT copy.*
-FROM rollcall.{table} AS original
+FROM rollbook.{table} AS original
 CROSS JOIN generate_series(1, %(count)s - 1) AS number
 CROSS JOIN LATERAL (
     SELECT lpad(
@@ -50,7 +50,7 @@ _TABLES: Final = {"triggers": "'{}'::jsonb", "activities": _NEW_ID, "messages": 
 def copy_user(connection: psycopg.Connection[Any], user_id: str, count: int) -> None:
     """Copy a user under the ids that end in 00000001 and so on, until there are `count` with itself."""
     connection.execute(_COPY_USER, {"id": user_id, "count": count})
-    connection.execute("VACUUM ANALYZE rollcall.users")
+    connection.execute("VACUUM ANALYZE rollbook.users")
 
 
 def copy_trigger(connection: psycopg.Connection[Any], job_id: str, count: int) -> None:
@@ -64,4 +64,4 @@ def copy_trigger(connection: psycopg.Connection[Any], job_id: str, count: int) -
 def settle(connection: psycopg.Connection[Any]) -> None:
     """What autovacuum would do a minute later."""
     for table in _TABLES:
-        connection.execute(f"VACUUM ANALYZE rollcall.{table}".encode())
+        connection.execute(f"VACUUM ANALYZE rollbook.{table}".encode())

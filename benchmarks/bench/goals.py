@@ -65,7 +65,7 @@ GOALS: Final = {
         Goal(
             key="buffered_vs_delay",
             at_least=20,
-            meaning="the same with `rc.buffered()`, until Redis has all, over `task.delay`",
+            meaning="the same with `rb.buffered()`, until Redis has all, over `task.delay`",
         ),
         Goal(
             key="merge_1m_vs_1k",

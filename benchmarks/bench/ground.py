@@ -18,7 +18,7 @@ import psycopg
 import redis
 from psycopg.sql import SQL, Identifier
 
-from rollcall.local import Servers, processes
+from rollbook.local import Servers, processes
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _LOG_TAIL: Final = 2_000
@@ -42,7 +42,7 @@ class Ground:
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             self._servers = self._given or undo.enter_context(Servers(durable=True, append_only=True))
-            self.folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="rollcall-bench-")))
+            self.folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="rollbook-bench-")))
             self._connection = undo.enter_context(psycopg.connect(self._servers.database_url, autocommit=True))
             self._to_undo = undo.pop_all()
         return self
@@ -91,7 +91,7 @@ class Ground:
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Start a process that ends, at the latest, with the ground. Its output goes to its log."""
         # Settings of the application that the caller works on would override ours.
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("CELERY_", "ROLLCALL_"))}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("CELERY_", "ROLLBOOK_"))}
         process = processes.spawn(command, log=self.log(name), env={**inherited, **environment}, cwd=ROOT)
         self._to_undo.callback(processes.kill, process)
         return process

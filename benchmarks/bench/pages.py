@@ -97,6 +97,6 @@ def _verdict(against: str, said: str) -> str:
 def _caption(results: Results) -> str:
     machine = results.machine
     return (
-        f"Rollcall and its yardsticks on {machine['cores']} cores, medians of rounds"
+        f"Rollbook and its yardsticks on {machine['cores']} cores, medians of rounds"
         " (line: lowest to highest); logarithmic"
     )

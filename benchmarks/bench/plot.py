@@ -13,7 +13,7 @@ from benchmarks.bench.words import number
 
 _GROUPS: Final = {
     "users applied a second, one a job": (
-        "rollcall",
+        "rollbook",
         "taskiq",
         "dramatiq",
         "celery_upsert_8",
@@ -21,10 +21,10 @@ _GROUPS: Final = {
         "celery_orm_8",
         "celery_orm_2",
     ),
-    "users applied a second, in bulk": ("rollcall_bulk", "floor"),
+    "users applied a second, in bulk": ("rollbook_bulk", "floor"),
     "calls a second of one sending process": ("buffered", "identify", "delay", "lpush"),
 }
-_OURS: Final = {"rollcall", "rollcall_bulk", "buffered", "identify"}
+_OURS: Final = {"rollbook", "rollbook_bulk", "buffered", "identify"}
 _WIDTH: Final = 860
 _LEFT: Final = 330
 _RIGHT: Final = 70

@@ -1,4 +1,4 @@
-"""Rollcall under fire: `./run chaos`.
+"""Rollbook under fire: `./run chaos`.
 
 `plan` says from one seed what will happen: the jobs (`jobs`), who sends which of them when and how often
 (`deliveries`), and what goes wrong meanwhile (`schedule`). `run` lets it happen: on a `stage` of real servers behind

@@ -18,14 +18,14 @@ _BYTES: Final = 3_000
 """A cut comes within so many bytes, and a kill too: in the middle of a job, of an answer, or before it."""
 _OF_VALKEY: Final = 0.7
 _WRITTEN: Final = ("jobs", "users", "sightings", "choices", "endings", "spans", "triggers", "activities", "messages")
-_OUTBOX: Final = "rollcall_outbox"
+_OUTBOX: Final = "rollbook_outbox"
 _KICK: Final = """
 SELECT pg_terminate_backend(pid)
 FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND random() < %s
 """
 _FULL: Final = """
-CREATE OR REPLACE FUNCTION rollcall_chaos_full() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION rollbook_chaos_full() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
 END $$
@@ -137,18 +137,18 @@ def _crash_postgres(struck: Struck, fault: Fault) -> Undo:
 
 
 def _full_disk(struck: Struck, fault: Fault) -> Undo:
-    tables = (*(f"rollcall.{table}" for table in _WRITTEN), _OUTBOX)
+    tables = (*(f"rollbook.{table}" for table in _WRITTEN), _OUTBOX)
     table = tables[int(fault.choice * len(tables))]
     with struck.stage.connect(application=table == _OUTBOX) as connection:
         connection.execute(_FULL)
         connection.execute(
-            f"CREATE TRIGGER rollcall_chaos_full BEFORE INSERT OR UPDATE ON {table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION rollcall_chaos_full()"
+            f"CREATE TRIGGER rollbook_chaos_full BEFORE INSERT OR UPDATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION rollbook_chaos_full()"
         )
 
     def make_room() -> None:
         with struck.stage.connect(application=table == _OUTBOX) as connection:
-            connection.execute("DROP FUNCTION rollcall_chaos_full CASCADE")
+            connection.execute("DROP FUNCTION rollbook_chaos_full CASCADE")
 
     return make_room
 
@@ -158,7 +158,7 @@ def _lock_table(struck: Struck, fault: Fault) -> Undo:
     holder = struck.stage.connect()
     holder.autocommit = False
     with suppress(psycopg.errors.LockNotAvailable):
-        holder.execute(f"LOCK TABLE rollcall.{table} IN EXCLUSIVE MODE")
+        holder.execute(f"LOCK TABLE rollbook.{table} IN EXCLUSIVE MODE")
     return holder.close
 
 

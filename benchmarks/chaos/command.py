@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from rollcall.cli.stopping import Stopped, Stopping, stopping_on_signals
-from rollcall.local import ServerFailed
+from rollbook.cli.stopping import Stopped, Stopping, stopping_on_signals
+from rollbook.local import ServerFailed
 
 _err = Console(stderr=True)
 
@@ -55,7 +55,7 @@ def main(given: Sequence[str] | None = None) -> int:
 def _once(arguments: Arguments, series: Series, stopping: Stopping) -> None:
     """Run one seed, and keep what was written meanwhile unless all is well."""
     if arguments.logs is None:
-        folder = Path(tempfile.mkdtemp(prefix="rollcall-chaos-"))
+        folder = Path(tempfile.mkdtemp(prefix="rollbook-chaos-"))
     else:
         folder = arguments.logs / str(arguments.seed) if arguments.seeds else arguments.logs
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> Run:
         every=arguments.every,
     )
     with Stage(folder, arguments.broker) as stage, _watching(arguments.jobs, stopping) as watching:
-        transport = {} if arguments.transport == OWN else {"ROLLCALL_TRANSPORT": arguments.transport}
+        transport = {} if arguments.transport == OWN else {"ROLLBOOK_TRANSPORT": arguments.transport}
         crew = Crew(lambda name: stage.environment(name) | transport, stage.servers.broker_url, folder)
         try:
             return run(stage, crew, lambda begin: plan(begin=begin), watching, within=arguments.within)

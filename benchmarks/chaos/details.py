@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import psycopg
 
-from rollcall_shared.jobs import Job, Telling, Trigger
-from rollcall_shared.rowids import activity_id, message_id
-from rollcall_shared.stamps import moment
+from rollbook_shared.jobs import Job, Telling, Trigger
+from rollbook_shared.rowids import activity_id, message_id
+from rollbook_shared.stamps import moment
 
 _DETAILS: Final = """
-SELECT id::text, tenant, data, occurred_at FROM rollcall.owned_messages
+SELECT id::text, tenant, data, occurred_at FROM rollbook.owned_messages
 UNION ALL
-SELECT id::text, tenant, data, occurred_at FROM rollcall.owned_activities
+SELECT id::text, tenant, data, occurred_at FROM rollbook.owned_activities
 """
 
 Details = Mapping[str, Mapping[str, Any]]

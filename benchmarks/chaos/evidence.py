@@ -14,17 +14,17 @@ from benchmarks.chaos.sendings import read_journal
 from benchmarks.chaos.stage import Stage
 from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
 
-from rollcall.demo.compare import read_world
-from rollcall.demo.world import World
-from rollcall.reading.database import Database
-from rollcall_shared.jobs import BulkIdentify, Identify, Job, Telling
+from rollbook.demo.compare import read_world
+from rollbook.demo.world import World
+from rollbook.reading.database import Database
+from rollbook_shared.jobs import BulkIdentify, Identify, Job, Telling
 
 _REPEATED: Final = """
-SELECT job_id FROM rollcall.activities GROUP BY job_id, recipient HAVING count(*) > 1
+SELECT job_id FROM rollbook.activities GROUP BY job_id, recipient HAVING count(*) > 1
 UNION
-SELECT job_id FROM rollcall.messages GROUP BY job_id, recipient, channel HAVING count(*) > 1
+SELECT job_id FROM rollbook.messages GROUP BY job_id, recipient, channel HAVING count(*) > 1
 """
-_MARKS: Final = "SELECT id::text, seen, read, archived FROM rollcall.owned_messages WHERE seen + read + archived > 0"
+_MARKS: Final = "SELECT id::text, seen, read, archived FROM rollbook.owned_messages WHERE seen + read + archived > 0"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +78,8 @@ def gather(stage: Stage, plan: Plan, journals: Iterable[Path]) -> Evidence:
             if "outbox" not in journal.name:
                 to_redis[job.id] += 1
     with stage.connect() as connection:
-        ledger = connection.execute("SELECT id, state, duplicates FROM rollcall.jobs").fetchall()
-        dead = connection.execute("SELECT id, code FROM rollcall.dead_letters").fetchall()
+        ledger = connection.execute("SELECT id, state, duplicates FROM rollbook.jobs").fetchall()
+        dead = connection.execute("SELECT id, code FROM rollbook.dead_letters").fetchall()
         repeated = connection.execute(_REPEATED).fetchall()
         marked = connection.execute(_MARKS).fetchall()
         details = read_details(connection)

@@ -12,9 +12,9 @@ from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
-from rollcall.demo.traits import full_traits, preference_set, push_tokens, some_traits
-from rollcall_shared.jobs import MODELS, Job
-from rollcall_shared.rowids import message_id
+from rollbook.demo.traits import full_traits, preference_set, push_tokens, some_traits
+from rollbook_shared.jobs import MODELS, Job
+from rollbook_shared.rowids import message_id
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 SPAN: Final = timedelta(days=45) // _MICROSECOND

@@ -19,11 +19,11 @@ from typing import Final
 import psycopg
 from benchmarks.chaos.sendings import Journal, Sending, Way, read_sendings
 
-from rollcall import Rollcall
-from rollcall.demo.playing import flat, play
-from rollcall.sending.direct import DirectSender
-from rollcall_shared.errors import Unavailable
-from rollcall_shared.jobs import Identify, Job
+from rollbook import Rollbook
+from rollbook.demo.playing import flat, play
+from rollbook.sending.direct import DirectSender
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs import Identify, Job
 
 logger = logging.getLogger("producer")
 
@@ -63,8 +63,8 @@ def send_directly(sendings: Iterator[Sending], journal: Journal, broker_url: str
     watch = _Watch()
     sender = _Journalling(DirectSender(broker_url), journal)
     with (
-        Rollcall(sender=sender, clock=watch) as rollcall,
-        rollcall.buffered(max_users=20, max_seconds=0.3) as buffered,
+        Rollbook(sender=sender, clock=watch) as rollbook,
+        rollbook.buffered(max_users=20, max_seconds=0.3) as buffered,
     ):
         for sending in sendings:
             watch.reads = sending.job.occurred_at
@@ -72,7 +72,7 @@ def send_directly(sendings: Iterator[Sending], journal: Journal, broker_url: str
                 case Way.GATHERED:
                     _until_sent(lambda job=sending.job: _tell(buffered, job))  # type: ignore[misc]
                 case way:
-                    _until_sent(lambda job=sending.job, way=way: play(rollcall, job, stamped=way is Way.STAMPED))  # type: ignore[misc]
+                    _until_sent(lambda job=sending.job, way=way: play(rollbook, job, stamped=way is Way.STAMPED))  # type: ignore[misc]
         _until_sent(buffered.flush)
 
 
@@ -95,7 +95,7 @@ class _Application:
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._rollcall = Rollcall()
+        self._rollbook = Rollbook()
         self._connection: psycopg.Connection | None = None
 
     def write(self, jobs: Sequence[Job], *, roll_back: bool = False) -> None:
@@ -109,7 +109,7 @@ class _Application:
         try:
             with self._connection.transaction():
                 for job in jobs:
-                    play(self._rollcall.outbox(self._connection), job)
+                    play(self._rollbook.outbox(self._connection), job)
                 if roll_back:
                     raise psycopg.Rollback
         except psycopg.Rollback:
@@ -124,10 +124,10 @@ class _Application:
             self._connection.close()
 
 
-def _tell(rollcall: Rollcall, job: Job) -> None:
+def _tell(rollbook: Rollbook, job: Job) -> None:
     assert isinstance(job, Identify)
     told = flat(job.user)
-    rollcall.users.identify(told.pop("id"), told)
+    rollbook.users.identify(told.pop("id"), told)
 
 
 def _until_sent(send: Callable[[], object]) -> None:
@@ -153,9 +153,9 @@ def main() -> None:
     due = _at_their_times(read_sendings(Path(sendings)), float(begin))
     confirmed = Journal(Path(journal))
     if way == "outbox":
-        write_to_outbox(due, confirmed, os.environ["ROLLCALL_OUTBOX_URL"])
+        write_to_outbox(due, confirmed, os.environ["ROLLBOOK_OUTBOX_URL"])
     else:
-        send_directly(due, confirmed, os.environ["ROLLCALL_BROKER_URL"])
+        send_directly(due, confirmed, os.environ["ROLLBOOK_BROKER_URL"])
     confirmed.close()
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from rollcall.local.ports import LOOPBACK, free_port
+from rollbook.local.ports import LOOPBACK, free_port
 
 _READ: Final = 64 * 1024
 

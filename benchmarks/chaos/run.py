@@ -23,8 +23,8 @@ from benchmarks.chaos.schedule import Fault
 from benchmarks.chaos.sendings import write_sendings
 from benchmarks.chaos.stage import Stage
 
-from rollcall.local import processes
-from rollcall.local.children import last_lines
+from rollbook.local import processes
+from rollbook.local.children import last_lines
 
 _QUIET_LOOKS: Final = 8
 """So often in a row nothing must be left: a message that a worker has just taken is nowhere for a moment."""
@@ -165,7 +165,7 @@ class _Stagehand:
     def _decided(self) -> int:
         try:
             with self.stage.connect() as connection:
-                (number,) = connection.execute("SELECT count(*) FROM rollcall.jobs").fetchone() or (0,)
+                (number,) = connection.execute("SELECT count(*) FROM rollbook.jobs").fetchone() or (0,)
                 return int(number)
         except psycopg.Error:
             return 0

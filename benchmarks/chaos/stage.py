@@ -19,10 +19,10 @@ import redis
 from benchmarks.chaos.kinds import STATEMENT_SECONDS
 from benchmarks.chaos.proxy import Network, Proxy
 
-from rollcall.local import Servers, torn
-from rollcall.outbox import create_table
-from rollcall_shared.routing import QUEUES
-from rollcall_worker.transport.limits import Limits
+from rollbook.local import Servers, torn
+from rollbook.outbox import create_table
+from rollbook_shared.routing import QUEUES
+from rollbook_worker.transport.limits import Limits
 
 _APPLICATION: Final = "app"
 UNACKED: Final = "unacked"
@@ -53,8 +53,8 @@ class Stage:
         self._undo.enter_context(self.servers)
         database_url = self.servers.database_url
         subprocess.run(
-            [sys.executable, "-m", "rollcall_worker.migrate"],
-            env=os.environ | {"ROLLCALL_DATABASE_URL": database_url},
+            [sys.executable, "-m", "rollbook_worker.migrate"],
+            env=os.environ | {"ROLLBOOK_DATABASE_URL": database_url},
             stdout=subprocess.DEVNULL,
             check=True,
         )
@@ -68,7 +68,7 @@ class Stage:
 
     @property
     def database_url(self) -> str:
-        """Rollcall's database, past the proxy."""
+        """Rollbook's database, past the proxy."""
         return self.servers.database_url
 
     @property
@@ -78,17 +78,17 @@ class Stage:
 
     def environment(self, name: str) -> dict[str, str]:
         """What the process of this name needs to find the stage, by ways of its own."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "ROLLCALL_"))}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "ROLLBOOK_"))}
         postgres, valkey = self.to_postgres[name], self.to_valkey[name]
         return {
             **inherited,
-            "ROLLCALL_DATABASE_URL": _through(postgres, self.database_url),
-            "ROLLCALL_OUTBOX_URL": _through(postgres, self.application_url),
-            "ROLLCALL_BROKER_URL": _through(valkey, self.servers.broker_url),
-            "ROLLCALL_RESEND_SECONDS": "3",
-            "ROLLCALL_STATEMENT_SECONDS": str(STATEMENT_SECONDS),
+            "ROLLBOOK_DATABASE_URL": _through(postgres, self.database_url),
+            "ROLLBOOK_OUTBOX_URL": _through(postgres, self.application_url),
+            "ROLLBOOK_BROKER_URL": _through(valkey, self.servers.broker_url),
+            "ROLLBOOK_RESEND_SECONDS": "3",
+            "ROLLBOOK_STATEMENT_SECONDS": str(STATEMENT_SECONDS),
             # nothing settles: what comes too late for an erasure is another matter (see the README on erasure)
-            "ROLLCALL_SETTLING_HOURS": str(10 * 365 * 24),
+            "ROLLBOOK_SETTLING_HOURS": str(10 * 365 * 24),
         }
 
     def connect(self, *, application: bool = False) -> psycopg.Connection:
@@ -116,8 +116,8 @@ class Stage:
                 **{queue: _int(client.llen(queue)) for queue in QUEUES},
                 UNACKED: _int(client.hlen(UNACKED)),
                 KEPT_LETTERS: _int(client.llen(KEPT_LETTERS)),
-                "deferred": _count(connection, "rollcall.deferred"),
-                "outbox": _count(application, "rollcall_outbox"),
+                "deferred": _count(connection, "rollbook.deferred"),
+                "outbox": _count(application, "rollbook_outbox"),
             }
 
     def keep_logs(self) -> None:

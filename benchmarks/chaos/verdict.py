@@ -9,10 +9,10 @@ from typing import Any, Final
 from benchmarks.chaos.details import Details, details_after
 from benchmarks.chaos.evidence import Evidence
 
-from rollcall.demo.differing import Difference, smallest_difference
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import World
-from rollcall_shared.jobs import BulkDelete, Delete, Job, Mark, Merge
+from rollbook.demo.differing import Difference, smallest_difference
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import World
+from rollbook_shared.jobs import BulkDelete, Delete, Job, Mark, Merge
 
 _MARKS: Final = {
     "seen": ("seen", True),

@@ -11,10 +11,10 @@ import psycopg
 import redis
 from benchmarks.chaos.stage import KEPT_LETTERS, UNACKED
 
-from rollcall_shared.codec import decode
-from rollcall_shared.errors import Undecodable
-from rollcall_shared.routing import QUEUES
-from rollcall_worker.letters import job_in
+from rollbook_shared.codec import decode
+from rollbook_shared.errors import Undecodable
+from rollbook_shared.routing import QUEUES
+from rollbook_worker.letters import job_in
 
 
 def waiting_in_redis(client: redis.Redis) -> Counter[str]:
@@ -31,7 +31,7 @@ def waiting_in_redis(client: redis.Redis) -> Counter[str]:
 
 def waiting_in_outbox(application: psycopg.Connection) -> frozenset[str]:
     """The ids of the jobs of which the relay does not know yet that they are decided."""
-    return frozenset(id_ for (id_,) in application.execute("SELECT id FROM rollcall_outbox"))
+    return frozenset(id_ for (id_,) in application.execute("SELECT id FROM rollbook_outbox"))
 
 
 def _ids(jobs: Iterable[str]) -> Iterator[str]:

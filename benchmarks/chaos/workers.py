@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.chaos.kinds import LEASE_SECONDS, STOCK_SECONDS
 
-from rollcall_worker.app import app
+from rollbook_worker.app import app
 
 app.conf.broker_transport_options = app.conf.broker_transport_options | {
     "lease": LEASE_SECONDS,

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from tests.support.brokers import broker_program
 
-from rollcall import Rollcall
-from rollcall.local import Servers, processes
-from rollcall.local.workers import answering
+from rollbook import Rollbook
+from rollbook.local import Servers, processes
+from rollbook.local.workers import answering
 
 READY_WITHIN_SECONDS = 60.0
 
@@ -33,7 +33,7 @@ class Workers:
 
     def __init__(self, database_url: str, broker_url: str, logs: Path) -> None:
         self.logs = logs
-        self._environment = os.environ | {"ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_BROKER_URL": broker_url}
+        self._environment = os.environ | {"ROLLBOOK_DATABASE_URL": database_url, "ROLLBOOK_BROKER_URL": broker_url}
         self._broker_url = broker_url
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -53,7 +53,7 @@ class Workers:
         pool: str = "threads",
         threads: int = 4,
         loglevel: str = "INFO",
-        app: str = "rollcall_worker.app",
+        app: str = "rollbook_worker.app",
         **settings: str,
     ) -> subprocess.Popen[bytes]:
         """Start a worker on both queues; `more` stands on its command line."""
@@ -67,7 +67,7 @@ class Workers:
         )
 
     def start_upkeep(self, **settings: str) -> subprocess.Popen[bytes]:
-        return self._spawn("upkeep", "-m", "rollcall_worker.upkeep", **settings)
+        return self._spawn("upkeep", "-m", "rollbook_worker.upkeep", **settings)
 
     def log(self, name: str = "worker") -> str:
         return (self.logs / f"{name}.log").read_text()
@@ -92,9 +92,9 @@ def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Work
 
 
 @pytest.fixture
-def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
-    with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
-        yield rc
+def rb(database_url: str, broker_url: str) -> Iterator[Rollbook]:
+    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+        yield rb
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +107,8 @@ def durable_servers() -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def durable_database_url(durable_servers: Servers) -> str:
-    environment = os.environ | {"ROLLCALL_DATABASE_URL": durable_servers.database_url}
-    subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": durable_servers.database_url}
+    subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True)
     return durable_servers.database_url
 
 
@@ -120,6 +120,6 @@ def durable_workers(durable_servers: Servers, durable_database_url: str, tmp_pat
 
 
 @pytest.fixture
-def durable_rc(durable_servers: Servers, durable_database_url: str) -> Iterator[Rollcall]:
-    with Rollcall(database_url=durable_database_url, broker_url=durable_servers.broker_url) as rc:
-        yield rc
+def durable_rc(durable_servers: Servers, durable_database_url: str) -> Iterator[Rollbook]:
+    with Rollbook(database_url=durable_database_url, broker_url=durable_servers.broker_url) as rb:
+        yield rb

@@ -10,31 +10,31 @@ import psycopg
 import pytest
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import Job, Rollcall
-from rollcall.local import Servers, processes
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Identify, Telling
-from rollcall_shared.stamps import microseconds
+from rollbook import Job, Rollbook
+from rollbook.local import Servers, processes
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Identify, Telling
+from rollbook_shared.stamps import microseconds
 
 JOBS = 400
 
 
 def decided(database_url: str) -> int:
     with psycopg.connect(database_url) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM rollcall.jobs").fetchone() or (0,)
+        (count,) = connection.execute("SELECT count(*) FROM rollbook.jobs").fetchone() or (0,)
         return int(count)
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_worker_killed_at_work_costs_nothing_that_is_sent_again(
-    rc: Rollcall, workers: Workers, database_url: str, pool: str
+    rb: Rollbook, workers: Workers, database_url: str, pool: str
 ) -> None:
     before = decided(database_url)
     at = datetime.now(UTC) - timedelta(minutes=1)
 
     def send(number: int) -> Job:
         # one user told 400 times: what is applied twice or out of order would show
-        return rc.users.identify("hot", {"n": number}, job_id=f"{pool}-{number:03}", occurred_at=at)
+        return rb.users.identify("hot", {"n": number}, job_id=f"{pool}-{number:03}", occurred_at=at)
 
     first = workers.start(f"{pool}-1", pool=pool, threads=2)
     jobs = [send(number) for number in range(JOBS)]
@@ -48,16 +48,16 @@ def test_a_worker_killed_at_work_costs_nothing_that_is_sent_again(
             send(number)
 
     until(lambda: decided(database_url) == before + JOBS, what="all jobs")
-    assert rc.users.get("hot").properties == {"n": JOBS - 1}
+    assert rb.users.get("hot").properties == {"n": JOBS - 1}
 
 
 def test_a_worker_told_to_stop_finishes_in_time_and_leaves_the_rest_to_another(
-    rc: Rollcall, workers: Workers, database_url: str
+    rb: Rollbook, workers: Workers, database_url: str
 ) -> None:
     before = decided(database_url)
     first = workers.start("first", threads=2)
     for number in range(JOBS):
-        rc.users.identify("warm-stop", {"n": number})
+        rb.users.identify("warm-stop", {"n": number})
     until(lambda: decided(database_url) > before, what="the first job")
 
     status = processes.stop(first, grace=15, by=signal.SIGTERM)
@@ -68,7 +68,7 @@ def test_a_worker_told_to_stop_finishes_in_time_and_leaves_the_rest_to_another(
 
 
 def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
-    durable_rc: Rollcall, durable_workers: Workers, durable_servers: Servers, durable_database_url: str
+    durable_rc: Rollbook, durable_workers: Workers, durable_servers: Servers, durable_database_url: str
 ) -> None:
     worker = durable_workers.start(threads=2)
     jobs = [durable_rc.users.identify("steady", {"n": number}) for number in range(200)]
@@ -87,20 +87,20 @@ def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
 
 
 def test_rule_26_a_job_stamped_in_the_future_waits_for_its_time(
-    rc: Rollcall, workers: Workers, database_url: str, broker_url: str
+    rb: Rollbook, workers: Workers, database_url: str, broker_url: str
 ) -> None:
     from celery import Celery
 
-    workers.start("strict", ROLLCALL_FUTURE_SECONDS="0")
+    workers.start("strict", ROLLBOOK_FUTURE_SECONDS="0")
     due = datetime.now(UTC) + timedelta(seconds=3)
     job = Identify(id="early", occurred_at=microseconds(due), user=Telling(id="early-bird", traits={}))
 
     Celery(broker=broker_url).send_task(
-        "rollcall.identify", args=[encode(job)], task_id=job.id, queue="live", ignore_result=True
+        "rollbook.identify", args=[encode(job)], task_id=job.id, queue="live", ignore_result=True
     )
 
-    until(lambda: rc.jobs.get("early").state == "deferred", what="deferring")
+    until(lambda: rb.jobs.get("early").state == "deferred", what="deferring")
     workers.start_upkeep()
-    until(lambda: rc.jobs.get("early").state == "applied", what="applying")
+    until(lambda: rb.jobs.get("early").state == "applied", what="applying")
     assert datetime.now(UTC) >= due
-    assert rc.users.get("early-bird").updated_at == due
+    assert rb.users.get("early-bird").updated_at == due

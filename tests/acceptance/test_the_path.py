@@ -12,7 +12,7 @@ import pytest
 import redis
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import InvalidJob, Rollcall, UserNotFound
+from rollbook import InvalidJob, Rollbook, UserNotFound
 
 
 @pytest.fixture(scope="module")
@@ -27,84 +27,84 @@ def shared_workers(database_url: str, broker_url: str, tmp_path_factory: pytest.
 pytestmark = pytest.mark.usefixtures("shared_workers")
 
 
-def test_a_user_that_was_identified_is_read_back(rc: Rollcall) -> None:
-    job = rc.users.identify("path-ann", {"email": "ann@example.com", "plan": "pro", "__type__": "kept"})
+def test_a_user_that_was_identified_is_read_back(rb: Rollbook) -> None:
+    job = rb.users.identify("path-ann", {"email": "ann@example.com", "plan": "pro", "__type__": "kept"})
 
     assert job.wait(timeout=20).state == "applied"
-    ann = rc.users.get("path-ann")
+    ann = rb.users.get("path-ann")
     assert (ann.email, ann.properties) == ("ann@example.com", {"plan": "pro", "__type__": "kept"})
 
 
-def test_an_import_of_many_is_listed_in_the_order_of_ids(rc: Rollcall) -> None:
-    job = rc.users.bulk_identify([{"id": f"bulk-{number:02}", "wave": 7} for number in reversed(range(100))])
+def test_an_import_of_many_is_listed_in_the_order_of_ids(rb: Rollbook) -> None:
+    job = rb.users.bulk_identify([{"id": f"bulk-{number:02}", "wave": 7} for number in reversed(range(100))])
 
     job.wait(timeout=20)
 
-    page = rc.users.list(limit=60, where={"wave": 7})
-    rest = rc.users.list(limit=60, after=page.after, where={"wave": 7})
+    page = rb.users.list(limit=60, where={"wave": 7})
+    rest = rb.users.list(limit=60, after=page.after, where={"wave": 7})
     assert [user.id for user in [*page.items, *rest.items]] == [f"bulk-{number:02}" for number in range(100)]
 
 
-def test_a_guest_who_signs_up_is_merged_with_what_it_was_sent(rc: Rollcall, database_url: str) -> None:
-    rc.users.identify("guest-1", {"source": "invite", "address": {"city": "Lima"}}).wait(20)
-    sent = rc.workflows.trigger("invited", ["guest-1"], actor={"id": "host-1", "name": "Host"})
+def test_a_guest_who_signs_up_is_merged_with_what_it_was_sent(rb: Rollbook, database_url: str) -> None:
+    rb.users.identify("guest-1", {"source": "invite", "address": {"city": "Lima"}}).wait(20)
+    sent = rb.workflows.trigger("invited", ["guest-1"], actor={"id": "host-1", "name": "Host"})
     sent.wait(20)
-    rc.users.identify("member-1", {"address": {"zip": "15001"}}).wait(20)
+    rb.users.identify("member-1", {"address": {"zip": "15001"}}).wait(20)
 
-    rc.users.merge("member-1", from_user_id="guest-1").wait(20)
+    rb.users.merge("member-1", from_user_id="guest-1").wait(20)
 
-    member = rc.users.get("member-1")
+    member = rb.users.get("member-1")
     assert member.properties == {"source": "invite", "address": {"city": "Lima", "zip": "15001"}}
     with pytest.raises(UserNotFound) as gone:
-        rc.users.get("guest-1")
+        rb.users.get("guest-1")
     assert gone.value.merged_into == "member-1"
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
-            "SELECT owner, actor FROM rollcall.owned_messages WHERE job_id = %s", (sent.id,)
+            "SELECT owner, actor FROM rollbook.owned_messages WHERE job_id = %s", (sent.id,)
         ).fetchall()
     assert rows == [("member-1", "host-1")]
 
 
-def test_the_same_job_sent_many_times_changes_nothing_after_the_first(rc: Rollcall) -> None:
+def test_the_same_job_sent_many_times_changes_nothing_after_the_first(rb: Rollbook) -> None:
     at = datetime.now(UTC) - timedelta(minutes=1)
     for _ in range(5):
-        job = rc.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
+        job = rb.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
     job.wait(20)
-    rc.users.identify("once", {"n": 2}).wait(20)
+    rb.users.identify("once", {"n": 2}).wait(20)
 
-    rc.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
+    rb.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
 
-    until(lambda: rc.jobs.get("once-1").duplicates == 5, what="counting five duplicates")
-    assert rc.users.get("once").properties == {"n": 2}
+    until(lambda: rb.jobs.get("once-1").duplicates == 5, what="counting five duplicates")
+    assert rb.users.get("once").properties == {"n": 2}
 
 
-def test_bad_input_is_refused_before_it_is_sent(rc: Rollcall, broker_url: str) -> None:
+def test_bad_input_is_refused_before_it_is_sent(rb: Rollbook, broker_url: str) -> None:
     with pytest.raises(InvalidJob, match=r"users\[1\]\.email"):
-        rc.users.bulk_identify([{"id": "fine"}, {"id": "bad", "email": "nonsense"}])
+        rb.users.bulk_identify([{"id": "fine"}, {"id": "bad", "email": "nonsense"}])
 
     with redis.Redis.from_url(broker_url) as broker:
         assert broker.llen("bulk") == 0
     with pytest.raises(UserNotFound):
-        rc.users.get("fine")
+        rb.users.get("fine")
 
 
-def test_a_deleted_user_is_gone_and_its_id_starts_afresh(rc: Rollcall) -> None:
-    rc.users.identify("reborn", {"old": True}).wait(20)
-    rc.users.delete("reborn").wait(20)
+def test_a_deleted_user_is_gone_and_its_id_starts_afresh(rb: Rollbook) -> None:
+    rb.users.identify("reborn", {"old": True}).wait(20)
+    rb.users.delete("reborn").wait(20)
     with pytest.raises(UserNotFound):
-        rc.users.get("reborn")
+        rb.users.get("reborn")
 
-    rc.users.identify("reborn", {"new": True}).wait(20)
+    rb.users.identify("reborn", {"new": True}).wait(20)
 
-    assert rc.users.get("reborn").properties == {"new": True}
+    assert rb.users.get("reborn").properties == {"new": True}
 
 
-def test_sent_to_readable_takes_no_longer_than_people_notice(rc: Rollcall) -> None:
+def test_sent_to_readable_takes_no_longer_than_people_notice(rb: Rollbook) -> None:
     """Not a benchmark: it fails when waiting somewhere takes the place of being told."""
-    rc.users.identify("warm", {}).wait(20)
+    rb.users.identify("warm", {}).wait(20)
     started = time.monotonic()
 
     for number in range(20):
-        rc.users.identify("warm", {"n": number}).wait(20)
+        rb.users.identify("warm", {"n": number}).wait(20)
 
     assert time.monotonic() - started < 20

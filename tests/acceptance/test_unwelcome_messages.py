@@ -12,12 +12,12 @@ import redis
 from celery import Celery
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import Rollcall
-from rollcall_shared.routing import LIVE, TASKS
+from rollbook import Rollbook
+from rollbook_shared.routing import LIVE, TASKS
 
 
 def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters(
-    rc: Rollcall, workers: Workers, broker_url: str, database_url: str
+    rb: Rollbook, workers: Workers, broker_url: str, database_url: str
 ) -> None:
     sender = Celery(broker=broker_url)
     jobs: list[Any] = ["not json", "{}", '{"v": 9, "kind": "identify"}', '{"v": 1, "kind": "fly", "id": "f"}', 7, None]
@@ -28,17 +28,17 @@ def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters
     sender.send_task(TASKS["delete"], args=[], kwargs={"surprise": 1}, queue=LIVE, ignore_result=True)
     sender.send_task("somebody.elses", args=[1], queue=LIVE, ignore_result=True)
     _push_pickled(broker_url)
-    good = [rc.users.identify(f"good-{number}", {}) for number in range(5)]
+    good = [rb.users.identify(f"good-{number}", {}) for number in range(5)]
 
     worker = workers.start()
 
     for job in good:
         assert job.wait(20).state == "applied"
     with psycopg.connect(database_url, autocommit=True) as connection:
-        codes = "SELECT code, count(*) FROM rollcall.dead_letters GROUP BY code"
+        codes = "SELECT code, count(*) FROM rollbook.dead_letters GROUP BY code"
         expected = {"malformed": 7, "unknown_version": 2, "unknown_kind": 1, "invalid": 1}
         until(lambda: dict(connection.execute(codes).fetchall()) == expected, what="burying the broken jobs")
-    assert rc.jobs.get("bad-1").state == "dead"
+    assert rb.jobs.get("bad-1").state == "dead"
     assert worker.poll() is None
     until(lambda: _length(broker_url) == 0, what="emptying the queue")
 

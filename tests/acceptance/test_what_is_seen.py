@@ -9,13 +9,13 @@ from celery import Celery
 from celery.events import EventReceiver
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import Rollcall
-from rollcall_shared.summaries import alias
+from rollbook import Rollbook
+from rollbook_shared.summaries import alias
 
 MARKED = "marked-4711"
 
 
-def test_events_and_logs_tell_of_jobs_without_personal_data(rc: Rollcall, workers: Workers, broker_url: str) -> None:
+def test_events_and_logs_tell_of_jobs_without_personal_data(rb: Rollbook, workers: Workers, broker_url: str) -> None:
     workers.start()
     events: list[dict[str, Any]] = []
     listening = threading.Event()
@@ -35,11 +35,11 @@ def test_events_and_logs_tell_of_jobs_without_personal_data(rc: Rollcall, worker
     assert listening.wait(10)
 
     user = f"{MARKED}@example.com"
-    rc.users.identify(user, {"email": user, "name": MARKED, "plan": MARKED}, job_id="job-seen").wait(20)
-    rc.users.set_preferences(user, "default", {"workflows": {MARKED: False}}).wait(20)
-    rc.workflows.trigger("hello", [user, {"id": f"{MARKED}-2", "name": MARKED}], data={"note": MARKED}).wait(20)
-    rc.users.merge(user, from_user_id=f"{MARKED}-2").wait(20)
-    rc.users.delete(user).wait(20)
+    rb.users.identify(user, {"email": user, "name": MARKED, "plan": MARKED}, job_id="job-seen").wait(20)
+    rb.users.set_preferences(user, "default", {"workflows": {MARKED: False}}).wait(20)
+    rb.workflows.trigger("hello", [user, {"id": f"{MARKED}-2", "name": MARKED}], data={"note": MARKED}).wait(20)
+    rb.users.merge(user, from_user_id=f"{MARKED}-2").wait(20)
+    rb.users.delete(user).wait(20)
 
     until(lambda: sum(event["type"] == "task-succeeded" for event in events) >= 5, what="five successes")
     done.set()
@@ -47,7 +47,7 @@ def test_events_and_logs_tell_of_jobs_without_personal_data(rc: Rollcall, worker
     assert MARKED not in repr(events)
     assert MARKED not in workers.log()
     (received,) = [event for event in events if event["type"] == "task-received" and event["uuid"] == "job-seen"]
-    assert received["name"] == "rollcall.identify"
+    assert received["name"] == "rollbook.identify"
     assert alias(user) in received["args"]
     assert "plan" in received["args"]
     assert any(event.get("result") == "'applied'" for event in events)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tests.bad_input.corpus import AT, Bad
 
-from rollcall_shared.routing import LIVE, TASKS
+from rollbook_shared.routing import LIVE, TASKS
 
 MARKED: Final = "marked-0815"
 """Stands in every message, and must never be seen in a log."""
@@ -159,9 +159,9 @@ def _weapon() -> bytes:
 _FOREIGN: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("somebody else's task", "somebody.elses", {"task": "somebody.elses"}),
     ("a task of Celery's own", "celery.map", {"task": "celery.map"}),
-    ("the task of batches", "not text", {"task": "rollcall.batch", "arguments": [[7, MARKED], {}, {}]}),
-    ("the task of burials", "not text", {"task": "rollcall.bury", "arguments": [[7, MARKED], {}, {}]}),
-    ("a task of a newer version", "kind", {"task": "rollcall.fly", "arguments": [[_newer()], {}, {}]}),
+    ("the task of batches", "not text", {"task": "rollbook.batch", "arguments": [[7, MARKED], {}, {}]}),
+    ("the task of burials", "not text", {"task": "rollbook.bury", "arguments": [[7, MARKED], {}, {}]}),
+    ("a task of a newer version", "kind", {"task": "rollbook.fly", "arguments": [[_newer()], {}, {}]}),
     ("a task that is a number", "names no task", {"task": 7}),
     ("a task that is a list", "names no task", {"task": [MARKED]}),
     ("a task that is an object", "names no task", {"task": {"a": MARKED}}),

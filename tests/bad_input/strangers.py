@@ -27,7 +27,7 @@ _KINDS: Final[list[object]] = [
     "fly",
     "job",
     "__class__",
-    "rollcall.identify",
+    "rollbook.identify",
     "' OR 1=1 --",
     "x" * 10_000,
     "删除",
@@ -66,7 +66,7 @@ _NO_JOBS: Final[list[str]] = [
     "\u2028",
     "%00",
     "${jndi:ldap://x}",
-    "'; DROP TABLE rollcall.users; --",
+    "'; DROP TABLE rollbook.users; --",
 ]
 _NO_TEXTS: Final[list[Any]] = [
     None,

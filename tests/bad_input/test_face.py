@@ -17,10 +17,10 @@ from tests.bad_input.values import ABSENT, REFUSED, Raw
 from tests.support.examples import examples
 from tests.support.wild import junk
 
-from rollcall import InvalidJob, Limits
-from rollcall.testing import RecordingRollcall, recording
-from rollcall_shared.codec import MAX_TEXT, decode, encode
-from rollcall_worker.store import Arrival
+from rollbook import InvalidJob, Limits
+from rollbook.testing import RecordingRollbook, recording
+from rollbook_shared.codec import MAX_TEXT, decode, encode
+from rollbook_worker.store import Arrival
 
 
 class Colour(enum.Enum):
@@ -63,42 +63,42 @@ NO_JSON: Final[dict[str, object]] = {
     "a key of a tuple": {(1, 2): 1},
 }
 
-Call = Callable[[RecordingRollcall, Any], object]
+Call = Callable[[RecordingRollbook, Any], object]
 CALLS: Final[list[tuple[str, str, str, Call]]] = [
-    ("identify", "user_id", "id", lambda rc, bad: rc.users.identify(bad)),
-    ("bulk_identify", "user_id", "users[1].id", lambda rc, bad: rc.users.bulk_identify([{"id": "u"}, {"id": bad}])),
-    ("delete", "user_id", "user_id", lambda rc, bad: rc.users.delete(bad)),
-    ("bulk_delete", "user_id", "user_ids[1]", lambda rc, bad: rc.users.bulk_delete(["u", bad])),
-    ("merge into", "user_id", "user_id", lambda rc, bad: rc.users.merge(bad, "v")),
-    ("merge of", "user_id", "from_user_id", lambda rc, bad: rc.users.merge("u", bad)),
-    ("set_preferences", "user_id", "user_id", lambda rc, bad: rc.users.set_preferences(bad, "default", {})),
-    ("set_channel_data", "user_id", "user_id", lambda rc, bad: rc.users.set_channel_data(bad, "apns", {})),
-    ("inline recipient", "user_id", "recipients[0].id", lambda rc, bad: rc.workflows.trigger("w", [{"id": bad}])),
-    ("inline actor", "user_id", "actor.id", lambda rc, bad: rc.workflows.trigger("w", ["u"], actor={"id": bad})),
-    ("recipient", "recipient", "recipients[0]", lambda rc, bad: rc.workflows.trigger("w", [bad])),
-    ("set id", "key", "set_id", lambda rc, bad: rc.users.set_preferences("u", bad, {})),
-    ("channel id", "key", "channel_id", lambda rc, bad: rc.users.set_channel_data("u", bad, {})),
-    ("workflow", "key", "workflow", lambda rc, bad: rc.workflows.trigger(bad, ["u"])),
-    ("tenant", "tenant", "tenant", lambda rc, bad: rc.workflows.trigger("w", ["u"], tenant=bad)),
-    ("channel", "listed key", "channels[0]", lambda rc, bad: rc.workflows.trigger("w", ["u"], channels=[bad])),
-    ("category", "listed key", "categories[0]", lambda rc, bad: rc.workflows.trigger("w", ["u"], categories=[bad])),
-    ("job id", "job_id", "job_id", lambda rc, bad: rc.users.delete("u", job_id=bad)),
-    ("property", "value", "plan", lambda rc, bad: rc.users.identify("u", {"plan": bad})),
+    ("identify", "user_id", "id", lambda rb, bad: rb.users.identify(bad)),
+    ("bulk_identify", "user_id", "users[1].id", lambda rb, bad: rb.users.bulk_identify([{"id": "u"}, {"id": bad}])),
+    ("delete", "user_id", "user_id", lambda rb, bad: rb.users.delete(bad)),
+    ("bulk_delete", "user_id", "user_ids[1]", lambda rb, bad: rb.users.bulk_delete(["u", bad])),
+    ("merge into", "user_id", "user_id", lambda rb, bad: rb.users.merge(bad, "v")),
+    ("merge of", "user_id", "from_user_id", lambda rb, bad: rb.users.merge("u", bad)),
+    ("set_preferences", "user_id", "user_id", lambda rb, bad: rb.users.set_preferences(bad, "default", {})),
+    ("set_channel_data", "user_id", "user_id", lambda rb, bad: rb.users.set_channel_data(bad, "apns", {})),
+    ("inline recipient", "user_id", "recipients[0].id", lambda rb, bad: rb.workflows.trigger("w", [{"id": bad}])),
+    ("inline actor", "user_id", "actor.id", lambda rb, bad: rb.workflows.trigger("w", ["u"], actor={"id": bad})),
+    ("recipient", "recipient", "recipients[0]", lambda rb, bad: rb.workflows.trigger("w", [bad])),
+    ("set id", "key", "set_id", lambda rb, bad: rb.users.set_preferences("u", bad, {})),
+    ("channel id", "key", "channel_id", lambda rb, bad: rb.users.set_channel_data("u", bad, {})),
+    ("workflow", "key", "workflow", lambda rb, bad: rb.workflows.trigger(bad, ["u"])),
+    ("tenant", "tenant", "tenant", lambda rb, bad: rb.workflows.trigger("w", ["u"], tenant=bad)),
+    ("channel", "listed key", "channels[0]", lambda rb, bad: rb.workflows.trigger("w", ["u"], channels=[bad])),
+    ("category", "listed key", "categories[0]", lambda rb, bad: rb.workflows.trigger("w", ["u"], categories=[bad])),
+    ("job id", "job_id", "job_id", lambda rb, bad: rb.users.delete("u", job_id=bad)),
+    ("property", "value", "plan", lambda rb, bad: rb.users.identify("u", {"plan": bad})),
     (
         "property in bulk",
         "value",
         "users[0].plan",
-        lambda rc, bad: rc.users.bulk_identify([{"id": "u", "plan": bad}]),
+        lambda rb, bad: rb.users.bulk_identify([{"id": "u", "plan": bad}]),
     ),
-    ("settings", "settings", "settings", lambda rc, bad: rc.users.set_preferences("u", "default", bad)),
-    ("data of a channel", "value", "data", lambda rc, bad: rc.users.set_channel_data("u", "apns", {"tokens": bad})),
-    ("data of a trigger", "value", "data", lambda rc, bad: rc.workflows.trigger("w", ["u"], data={"n": bad})),
-    ("flag", "flag", "keep_opt_outs", lambda rc, bad: rc.users.merge("u", "v", keep_opt_outs=bad)),
+    ("settings", "settings", "settings", lambda rb, bad: rb.users.set_preferences("u", "default", bad)),
+    ("data of a channel", "value", "data", lambda rb, bad: rb.users.set_channel_data("u", "apns", {"tokens": bad})),
+    ("data of a trigger", "value", "data", lambda rb, bad: rb.workflows.trigger("w", ["u"], data={"n": bad})),
+    ("flag", "flag", "keep_opt_outs", lambda rb, bad: rb.users.merge("u", "v", keep_opt_outs=bad)),
     *(
-        (name, "attribute", name, lambda rc, bad, name=name: rc.users.identify("u", {name: bad}))
+        (name, "attribute", name, lambda rb, bad, name=name: rb.users.identify("u", {name: bad}))
         for name in ("email", "phone_number", "avatar", "locale", "timezone", "created_at")
     ),
-    ("name", "name", "name", lambda rc, bad: rc.users.identify("u", {"name": bad})),
+    ("name", "name", "name", lambda rb, bad: rb.users.identify("u", {"name": bad})),
 ]
 """What is called, the sort of the value, the field that must be named."""
 
@@ -132,12 +132,12 @@ def test_there_are_hundreds_of_cases() -> None:
 def test_a_bad_value_is_refused_by_its_field_and_nothing_is_sent(sort: str, field: str, call: Call) -> None:
     wrong = {}
     for name, value in refused_by(sort).items():
-        rc = recording()
+        rb = recording()
         try:
-            call(rc, value)
+            call(rb, value)
             wrong[name] = "not refused"
         except InvalidJob as error:
-            if not any(problem.field.startswith(field) and problem.reason for problem in error.problems) or rc.sent:
+            if not any(problem.field.startswith(field) and problem.reason for problem in error.problems) or rb.sent:
                 wrong[name] = str(error)
 
     assert wrong == {}
@@ -146,29 +146,29 @@ def test_a_bad_value_is_refused_by_its_field_and_nothing_is_sent(sort: str, fiel
 @pytest.mark.parametrize(
     ("field", "call"),
     [
-        ("settings", lambda rc, big: rc.users.set_preferences("u", "default", {"workflows": {big: True}})),
-        ("settings", lambda rc, big: rc.users.bulk_set_preferences(["u"], "default", {"workflows": {big: True}})),
-        ("data", lambda rc, big: rc.users.set_channel_data("u", "apns", {"tokens": [big]})),
-        ("data", lambda rc, big: rc.workflows.trigger("w", ["u"], data={"note": big})),
-        ("name", lambda rc, big: rc.users.identify("u", {"name": big, "locale": "en"})),
-        ("email", lambda rc, big: rc.users.identify("u", {"name": "x", "email": f"{big}@example.com"})),
-        ("avatar", lambda rc, big: rc.users.identify("u", {"avatar": f"data:image/png;base64,{big}"})),
-        ("preferences", lambda rc, big: rc.users.identify("u", {"preferences": {"d": {"workflows": {big: True}}}})),
-        ("channel_data", lambda rc, big: rc.users.identify("u", {"channel_data": {"apns": {"tokens": [big]}}})),
-        ("users[1].channel_data", lambda rc, big: rc.users.bulk_identify([{"id": "u"}, {"id": "v", **_reached(big)}])),
-        ("recipients[0].name", lambda rc, big: rc.workflows.trigger("w", [{"id": "u", "name": big}])),
-        ("actor.properties", lambda rc, big: rc.workflows.trigger("w", ["u"], actor={"id": "u", "p": big})),
+        ("settings", lambda rb, big: rb.users.set_preferences("u", "default", {"workflows": {big: True}})),
+        ("settings", lambda rb, big: rb.users.bulk_set_preferences(["u"], "default", {"workflows": {big: True}})),
+        ("data", lambda rb, big: rb.users.set_channel_data("u", "apns", {"tokens": [big]})),
+        ("data", lambda rb, big: rb.workflows.trigger("w", ["u"], data={"note": big})),
+        ("name", lambda rb, big: rb.users.identify("u", {"name": big, "locale": "en"})),
+        ("email", lambda rb, big: rb.users.identify("u", {"name": "x", "email": f"{big}@example.com"})),
+        ("avatar", lambda rb, big: rb.users.identify("u", {"avatar": f"data:image/png;base64,{big}"})),
+        ("preferences", lambda rb, big: rb.users.identify("u", {"preferences": {"d": {"workflows": {big: True}}}})),
+        ("channel_data", lambda rb, big: rb.users.identify("u", {"channel_data": {"apns": {"tokens": [big]}}})),
+        ("users[1].channel_data", lambda rb, big: rb.users.bulk_identify([{"id": "u"}, {"id": "v", **_reached(big)}])),
+        ("recipients[0].name", lambda rb, big: rb.workflows.trigger("w", [{"id": "u", "name": big}])),
+        ("actor.properties", lambda rb, big: rb.workflows.trigger("w", ["u"], actor={"id": "u", "p": big})),
     ],
 )
 def test_what_is_larger_than_256_kib_is_refused_by_its_field(field: str, call: Call) -> None:
     for big in ("x" * (256 * 1024), "ü" * (128 * 1024)):
-        rc = recording()
+        rb = recording()
 
         with pytest.raises(InvalidJob, match="262144 bytes") as refused:
-            call(rc, big)
+            call(rb, big)
 
         assert [problem.field for problem in refused.value.problems] == [field]
-        assert rc.sent == []
+        assert rb.sent == []
 
 
 def _reached(token: str) -> dict[str, Any]:
@@ -178,18 +178,18 @@ def _reached(token: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda rc, text: rc.users.set_preferences("u", "default", {"workflows": {text: True}}),
-        lambda rc, text: rc.users.set_channel_data("u", "apns", {"tokens": [text]}),
-        lambda rc, text: rc.workflows.trigger("w", ["u"], data={"note": text}),
-        lambda rc, text: rc.users.identify("u", {"name": text, "notes": text, "avatar": None}),
+        lambda rb, text: rb.users.set_preferences("u", "default", {"workflows": {text: True}}),
+        lambda rb, text: rb.users.set_channel_data("u", "apns", {"tokens": [text]}),
+        lambda rb, text: rb.workflows.trigger("w", ["u"], data={"note": text}),
+        lambda rb, text: rb.users.identify("u", {"name": text, "notes": text, "avatar": None}),
     ],
 )
 def test_what_is_a_little_smaller_is_sent(call: Call) -> None:
-    rc = recording()
+    rb = recording()
 
-    call(rc, "x" * (255 * 1024))
+    call(rb, "x" * (255 * 1024))
 
-    assert len(rc.sent) == 1
+    assert len(rb.sent) == 1
 
 
 def test_a_smaller_limit_holds() -> None:
@@ -198,16 +198,16 @@ def test_a_smaller_limit_holds() -> None:
 
 
 def test_users_that_are_too_many_bytes_together_are_refused_where_workers_would_bury_the_job() -> None:
-    rc = recording()
+    rb = recording()
     large = "x" * (250 * 1024)
     people: list[Any] = [{"id": f"u{number}", "notes": large} for number in range(MAX_TEXT // len(large) + 1)]
 
     with pytest.raises(InvalidJob, match="recipients: must be at most 64 MiB"):
-        rc.workflows.trigger("w", people)
+        rb.workflows.trigger("w", people)
 
-    assert rc.sent == []
-    rc.workflows.trigger("w", people[:-10])
-    assert len(rc.sent) == 1
+    assert rb.sent == []
+    rb.workflows.trigger("w", people[:-10])
+    assert len(rb.sent) == 1
 
 
 ANY: Final[st.SearchStrategy[Any]] = st.one_of(
@@ -220,20 +220,20 @@ OPTIONS: Final = st.fixed_dictionaries(
     {}, optional={"job_id": ANY, "occurred_at": ANY, "run_at": ANY, "delay": ANY}
 ) | st.just(dict[str, Any]())
 JUNK_CALLS: Final[list[Callable[..., object]]] = [
-    lambda rc, a, b, c, options: rc.users.identify(a, b, **options),
-    lambda rc, a, b, c, options: rc.users.bulk_identify([b, c, {"id": a}], **options),
-    lambda rc, a, b, c, options: rc.users.bulk_identify(a, **options),
-    lambda rc, a, b, c, options: rc.users.delete(a, **options),
-    lambda rc, a, b, c, options: rc.users.bulk_delete(b, **options),
-    lambda rc, a, b, c, options: rc.users.merge(a, b, keep_opt_outs=c, **options),
-    lambda rc, a, b, c, options: rc.users.set_preferences(a, b, c, **options),
-    lambda rc, a, b, c, options: rc.users.unset_preferences(a, b, **options),
-    lambda rc, a, b, c, options: rc.users.bulk_set_preferences(a, b, c, **options),
-    lambda rc, a, b, c, options: rc.users.set_channel_data(a, b, c, **options),
-    lambda rc, a, b, c, options: rc.users.unset_channel_data(a, b, **options),
-    lambda rc, a, b, c, options: rc.workflows.trigger(a, [b, c], actor=c, data=b, tenant=a, **options),
-    lambda rc, a, b, c, options: rc.workflows.trigger("w", b, channels=a, categories=c, **options),
-    lambda rc, a, b, c, options: rc.messages.mark(a, b, **options),
+    lambda rb, a, b, c, options: rb.users.identify(a, b, **options),
+    lambda rb, a, b, c, options: rb.users.bulk_identify([b, c, {"id": a}], **options),
+    lambda rb, a, b, c, options: rb.users.bulk_identify(a, **options),
+    lambda rb, a, b, c, options: rb.users.delete(a, **options),
+    lambda rb, a, b, c, options: rb.users.bulk_delete(b, **options),
+    lambda rb, a, b, c, options: rb.users.merge(a, b, keep_opt_outs=c, **options),
+    lambda rb, a, b, c, options: rb.users.set_preferences(a, b, c, **options),
+    lambda rb, a, b, c, options: rb.users.unset_preferences(a, b, **options),
+    lambda rb, a, b, c, options: rb.users.bulk_set_preferences(a, b, c, **options),
+    lambda rb, a, b, c, options: rb.users.set_channel_data(a, b, c, **options),
+    lambda rb, a, b, c, options: rb.users.unset_channel_data(a, b, **options),
+    lambda rb, a, b, c, options: rb.workflows.trigger(a, [b, c], actor=c, data=b, tenant=a, **options),
+    lambda rb, a, b, c, options: rb.workflows.trigger("w", b, channels=a, categories=c, **options),
+    lambda rb, a, b, c, options: rb.messages.mark(a, b, **options),
 ]
 
 
@@ -242,14 +242,14 @@ JUNK_CALLS: Final[list[Callable[..., object]]] = [
 def test_junk_is_refused_with_a_reason_or_sent_as_a_job_that_can_be_kept(
     call: Callable[..., object], a: Any, b: Any, c: Any, options: dict[str, Any]
 ) -> None:
-    rc = recording()
+    rb = recording()
 
-    if reasons := _reasons(lambda: call(rc, a, b, c, options)):
-        assert rc.sent == []
+    if reasons := _reasons(lambda: call(rb, a, b, c, options)):
+        assert rb.sent == []
         assert all(reasons)
         "".join(reasons).encode()
     else:
-        (job,) = rc.sent
+        (job,) = rb.sent
         text = encode(job)
         assert decode(text) == job
         assert Arrival.of(text).job == job

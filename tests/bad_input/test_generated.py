@@ -11,9 +11,9 @@ from tests.support.examples import examples
 from tests.support.subjects import OnPostgres
 from tests.support.wild import messages
 
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Undecodable
-from rollcall_worker.store import Arrival, State
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Undecodable
+from rollbook_worker.store import Arrival, State
 
 BATCH = 40
 

@@ -8,8 +8,8 @@ import pytest
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall_shared.codec import MAX_TEXT, encode
-from rollcall_worker.store import State
+from rollbook_shared.codec import MAX_TEXT, encode
+from rollbook_worker.store import State
 
 MEGA = 1_000_000
 
@@ -33,7 +33,7 @@ def test_a_message_of_100_mb_becomes_a_letter_of_one_and_its_neighbour_is_applie
     large, good = arrive(subject, make(), encode(identify("good", at=1)), now=NOW)
 
     assert (large.state, large.code, good.state) == (State.DEAD, "malformed", State.APPLIED)
-    letters = subject.connection.execute("SELECT reason, length(body) FROM rollcall.dead_letters").fetchall()
+    letters = subject.connection.execute("SELECT reason, length(body) FROM rollbook.dead_letters").fetchall()
     ((reason, kept),) = letters
     assert "its first" in reason
     assert kept < 5 * MEGA
@@ -46,4 +46,4 @@ def test_a_letter_of_the_size_that_a_face_lets_through_is_kept_whole(subject: On
     (outcome,) = arrive(subject, text, now=NOW)
 
     assert outcome.code == "unknown_kind"
-    assert subject.connection.execute("SELECT length(body) FROM rollcall.dead_letters").fetchone() == (len(text),)
+    assert subject.connection.execute("SELECT length(body) FROM rollbook.dead_letters").fetchone() == (len(text),)

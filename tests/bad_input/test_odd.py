@@ -12,9 +12,9 @@ from tests.bad_input.values import REFUSED, Raw
 from tests.support.builders import DAY, NOW, delete, identify, merge
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_worker.store import State
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_worker.store import State
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café-Ö-각") for form in ("NFC", "NFD"))
 ODD_IDS = [
@@ -33,7 +33,7 @@ ODD_IDS = [
     "null",
     "0",
     "-1",
-    "'; DROP TABLE rollcall.users; --",
+    "'; DROP TABLE rollbook.users; --",
     "%s",
     "{}",
     "\\u0000",

@@ -8,8 +8,8 @@ from tests.bad_input.corpus import Bad, corpus
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres
 
-from rollcall_shared.codec import encode
-from rollcall_worker.store import Arrival, State
+from rollbook_shared.codec import encode
+from rollbook_worker.store import Arrival, State
 
 BATCH = 50
 
@@ -38,7 +38,7 @@ def test_each_becomes_a_dead_letter_that_says_why_and_every_neighbour_is_applied
         assert said == {case.name: (State.DEAD, case.code) for case in cases}
         found |= {arrival.digest.hex(): (case, arrival.text) for case, arrival in zip(cases, batch[::2], strict=True)}
 
-    letters = subject.connection.execute("SELECT encode(digest, 'hex'), code, reason, body FROM rollcall.dead_letters")
+    letters = subject.connection.execute("SELECT encode(digest, 'hex'), code, reason, body FROM rollbook.dead_letters")
     kept = {digest: (code, reason, body) for digest, code, reason, body in letters}
     assert kept.keys() == found.keys()
     for digest, (case, text) in found.items():

@@ -12,9 +12,9 @@ from tests.bad_input.corpus import Bad, corpus
 from tests.bad_input.envelopes import MARKED, Envelope, foreign, good, job, unreadable
 from tests.support.builders import identify
 
-from rollcall import Rollcall
-from rollcall_shared.codec import encode
-from rollcall_shared.routing import LIVE
+from rollbook import Rollbook
+from rollbook_shared.codec import encode
+from rollbook_shared.routing import LIVE
 
 EVERY = 5
 """Of the corpus every fifth case; the store alone is given all of them."""
@@ -27,20 +27,20 @@ def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
     first = 0 if pool == "threads" else EVERY // 2
     bad = [*foreign(), *(job(case, number) for number, case in enumerate(_sendable()[first::EVERY]))]
     with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
-        connection.execute("DELETE FROM rollcall.dead_letters")
+        connection.execute("DELETE FROM rollbook.dead_letters")
         for number, envelope in enumerate(bad):
             broker.lpush(LIVE, envelope.item)
             broker.lpush(LIVE, good(encode(identify(f"{pool}-{number}", at=1, plus=number)), 2_000_000 + number))
         workers = Workers(database_url, broker_url, tmp_path)
         try:
             worker = workers.start(pool, pool=pool, threads=2)
-            applied = "SELECT count(*) FROM rollcall.users WHERE starts_with(id, %s)"
+            applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, %s)"
             until(lambda: connection.execute(applied, [f"{pool}-"]).fetchone() == (len(bad),), what="the good jobs")
             until(lambda: _waiting(broker) == 0, what="an empty queue")
 
-            letters = connection.execute("SELECT reason, body FROM rollcall.dead_letters").fetchall()
-            with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
-                assert rc.users.identify(f"{pool}-after").wait(20).state == "applied"
+            letters = connection.execute("SELECT reason, body FROM rollbook.dead_letters").fetchall()
+            with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+                assert rb.users.identify(f"{pool}-after").wait(20).state == "applied"
             assert worker.poll() is None
         finally:
             workers.stop()
@@ -58,21 +58,21 @@ def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
         broker.flushdb()
-        connection.execute("DELETE FROM rollcall.dead_letters")
+        connection.execute("DELETE FROM rollbook.dead_letters")
         for number, item in enumerate(unreadable()):
             broker.lpush(LIVE, item)
             broker.lpush(LIVE, good(encode(identify(f"beside-{pool}-{number}", at=1)), 4_000_000 + number))
         workers = Workers(database_url, broker_url, tmp_path)
         try:
             worker = workers.start(pool, pool=pool, threads=2)
-            applied = "SELECT count(*) FROM rollcall.users WHERE starts_with(id, %s)"
+            applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, %s)"
             expected = (len(unreadable()),)
             until(lambda: connection.execute(applied, [f"beside-{pool}-"]).fetchone() == expected, what="the good jobs")
             until(lambda: _waiting(broker) == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()
-        kept = {*broker.lrange("dead_letters", 0, -1), *connection.execute("SELECT body FROM rollcall.dead_letters")}
+        kept = {*broker.lrange("dead_letters", 0, -1), *connection.execute("SELECT body FROM rollbook.dead_letters")}
     assert len(kept) == len(unreadable())
     assert MARKED not in workers.log(pool)
 
@@ -82,20 +82,20 @@ def test_messages_of_100_mb_are_buried_and_hold_up_nobody(database_url: str, bro
     large = encode(identify("large", at=1)).replace('"large"', f'"{"x" * 100_000_000}"')
     with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
         broker.flushdb()
-        connection.execute("DELETE FROM rollcall.dead_letters")
+        connection.execute("DELETE FROM rollbook.dead_letters")
         for number, item in enumerate((good(large, 5_000_000), b"\xff" * 100_000_000)):
             broker.lpush(LIVE, item)
             broker.lpush(LIVE, good(encode(identify(f"beside-large-{number}", at=1)), 6_000_000 + number))
         workers = Workers(database_url, broker_url, tmp_path)
         try:
             worker = workers.spawn(threads=2)  # not `start`: while it claims a large one, Redis answers nobody
-            applied = "SELECT count(*) FROM rollcall.users WHERE starts_with(id, 'beside-large-')"
+            applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, 'beside-large-')"
             until(lambda: connection.execute(applied).fetchone() == (2,), what="the good jobs")
             until(lambda: _waiting(broker) == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()
-        letters = connection.execute("SELECT code, reason, length(body) FROM rollcall.dead_letters").fetchall()
+        letters = connection.execute("SELECT code, reason, length(body) FROM rollbook.dead_letters").fetchall()
     assert [code for code, _, _ in letters] == ["malformed", "malformed"]
     assert all("only its first" in reason and size < 5_000_000 for _, reason, size in letters)
 

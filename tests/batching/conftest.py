@@ -21,10 +21,10 @@ from celery.events import EventReceiver
 from celery.events.state import State
 from tests.acceptance.conftest import until
 
-from rollcall import Job, Rollcall
-from rollcall.local import processes
-from rollcall.local.workers import answering
-from rollcall_shared.codec import decode
+from rollbook import Job, Rollbook
+from rollbook.local import processes
+from rollbook.local.workers import answering
+from rollbook_shared.codec import decode
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,15 +38,15 @@ class Site:
         self.logs = logs
         self.broker = redis.Redis.from_url(broker_url)
         self.broker.flushdb()
-        self.rc = Rollcall(broker_url=broker_url, database_url=database_url)
+        self.rb = Rollbook(broker_url=broker_url, database_url=database_url)
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(
-        self, name: str, *, pool: str = "threads", app: str = "rollcall_worker.app", ready: bool = True, **settings: str
+        self, name: str, *, pool: str = "threads", app: str = "rollbook_worker.app", ready: bool = True, **settings: str
     ) -> subprocess.Popen[bytes]:
         """Start a worker, by default wait until it answers."""
         host = f"{name}@batching"
-        environment = {"ROLLCALL_BROKER_URL": self.broker_url, "ROLLCALL_DATABASE_URL": self.database_url}
+        environment = {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
         worker = processes.spawn(
             [
                 *(sys.executable, "-m", "celery", "-A", app, "worker", "--queues", "live,bulk", "--hostname", host),
@@ -63,18 +63,18 @@ class Site:
 
     def send(self, name: str, number: int) -> list[Job]:
         """Tell of as many users, each by a job of its own."""
-        return [self.rc.users.identify(f"{name}-{n}", {"n": n}, job_id=f"{name}-{n}") for n in range(number)]
+        return [self.rb.users.identify(f"{name}-{n}", {"n": n}, job_id=f"{name}-{n}") for n in range(number)]
 
     def decided(self, name: str) -> set[str]:
         """The ids of the jobs of this name that are in the database."""
         with psycopg.connect(self.database_url) as connection:
-            rows = connection.execute("SELECT id FROM rollcall.jobs WHERE id LIKE %s", (f"{name}-%",))
+            rows = connection.execute("SELECT id FROM rollbook.jobs WHERE id LIKE %s", (f"{name}-%",))
             return {id_ for (id_,) in rows}
 
     def transactions(self, name: str) -> int:
         """How many transactions the jobs of this name took."""
         with psycopg.connect(self.database_url) as connection:
-            counted = "SELECT count(DISTINCT xmin::text) FROM rollcall.jobs WHERE id LIKE %s"
+            counted = "SELECT count(DISTINCT xmin::text) FROM rollbook.jobs WHERE id LIKE %s"
             (number,) = connection.execute(counted, (f"{name}-%",)).fetchone() or (0,)
             return int(number)
 
@@ -103,7 +103,7 @@ class Site:
     def close(self) -> None:
         for process in self._running:
             processes.stop(process, by=signal.SIGKILL)
-        self.rc.close()
+        self.rb.close()
         self.broker.close()
 
 

@@ -6,10 +6,10 @@ import os
 import signal
 from collections.abc import Sequence
 
-from rollcall_shared.settings import Settings
-from rollcall_worker import tasks
-from rollcall_worker.app import app
-from rollcall_worker.store import Arrival, Outcome, PostgresStore
+from rollbook_shared.settings import Settings
+from rollbook_worker import tasks
+from rollbook_worker.app import app
+from rollbook_worker.store import Arrival, Outcome, PostgresStore
 
 __all__ = ["app"]
 

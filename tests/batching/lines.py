@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rollcall_worker.batching.gathering import Gatherer, Waiting
+from rollbook_worker.batching.gathering import Gatherer, Waiting
 
 
 class Line:

@@ -14,12 +14,12 @@ from celery.bootsteps import CLOSE, RUN
 from celery.worker import state
 from kombu.transport.virtual.base import Message
 
-from rollcall_worker.app import app
-from rollcall_worker.batching import Ended
-from rollcall_worker.batching.strategy import gathering
-from rollcall_worker.showing import DeadLetter
+from rollbook_worker.app import app
+from rollbook_worker.batching import Ended
+from rollbook_worker.batching.strategy import gathering
+from rollbook_worker.showing import DeadLetter
 
-IDENTIFY = "rollcall.identify"
+IDENTIFY = "rollbook.identify"
 _numbers = count()
 
 app.loader.import_default_modules()

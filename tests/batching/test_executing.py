@@ -10,14 +10,14 @@ from celery import signals
 from tests.support.builders import day, identify
 from tests.support.memory import MemoryStore
 
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Unavailable
-from rollcall_shared.jobs import BulkDelete
-from rollcall_worker import tasks
-from rollcall_worker.app import app
-from rollcall_worker.batching import BATCH_TASK, Ended, Jobs
-from rollcall_worker.batching.executing import execute
-from rollcall_worker.store import Arrival, Outcome
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs import BulkDelete
+from rollbook_worker import tasks
+from rollbook_worker.app import app
+from rollbook_worker.batching import BATCH_TASK, Ended, Jobs
+from rollbook_worker.batching.executing import execute
+from rollbook_worker.store import Arrival, Outcome
 
 SECRET = "ann@example.com"
 

@@ -10,9 +10,9 @@ import pytest
 from celery.worker import state
 from tests.batching.standins import IDENTIFY, Stage
 
-from rollcall_worker.app import app
-from rollcall_worker.batching.strategy import gathering
-from rollcall_worker.showing import DeadLetter
+from rollbook_worker.app import app
+from rollbook_worker.batching.strategy import gathering
+from rollbook_worker.showing import DeadLetter
 
 
 @pytest.fixture(autouse=True)
@@ -243,7 +243,7 @@ def test_a_job_that_was_terminated_is_not_said_to_have_succeeded(stage: Stage) -
 
 
 def test_a_batch_of_one_is_celerys_own_strategy(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.conf, "rollcall_batch", 1)
+    monkeypatch.setitem(app.conf, "rollbook_batch", 1)
 
     handle = gathering(app.tasks[IDENTIFY], app, stage.consumer)
 

@@ -13,7 +13,7 @@ from tests.acceptance.conftest import until
 from tests.batching.conftest import Site, Watching
 from tests.conftest import migrate
 
-from rollcall.local import Servers, processes
+from rollbook.local import Servers, processes
 
 PROMPTLY_SECONDS = 8.0
 """For a worker to stop, on a machine that runs other tests too. Kubernetes gives 30."""
@@ -32,7 +32,7 @@ def test_waiting_jobs_share_transactions_and_flower_sees_each_by_itself(
     assert site.transactions(pool) < 30
     until(lambda: Counter(task.state for task in watching.tasks(pool).values())["SUCCESS"] == 300, what="300 successes")
     seen = watching.tasks(pool)
-    assert {(task.name, task.result) for task in seen.values()} == {("rollcall.identify", "'applied'")}
+    assert {(task.name, task.result) for task in seen.values()} == {("rollbook.identify", "'applied'")}
     assert {tuple(watching.types[id_]) for id_ in seen} == {("task-received", "task-started", "task-succeeded")}
     assert all(task.received <= task.started <= task.succeeded for task in seen.values())
     assert processes.stop(worker, grace=PROMPTLY_SECONDS, by=signal.SIGTERM) == 0
@@ -40,8 +40,8 @@ def test_waiting_jobs_share_transactions_and_flower_sees_each_by_itself(
 
 def test_a_job_that_raises_and_one_that_kills_its_process_harm_no_other(site: Site, watching: Watching) -> None:
     site.send("before", 50)
-    site.rc.users.identify("raises", {}, job_id="fault-raises")
-    site.rc.users.identify("kills", {}, job_id="fault-kills")
+    site.rb.users.identify("raises", {}, job_id="fault-raises")
+    site.rb.users.identify("kills", {}, job_id="fault-kills")
     site.send("after", 50)
 
     worker = site.start("worker", pool="prefork", app="tests.batching.faulty", ready=False)
@@ -56,14 +56,14 @@ def test_a_job_that_raises_and_one_that_kills_its_process_harm_no_other(site: Si
 
 
 @pytest.mark.parametrize(
-    ("pool", "transport"), [("threads", "rollcall"), ("threads", "stock"), ("prefork", "rollcall")]
+    ("pool", "transport"), [("threads", "rollbook"), ("threads", "stock"), ("prefork", "rollbook")]
 )
 def test_a_busy_worker_that_is_told_to_stop_does_so_soon_and_no_job_is_lost_or_left_half_done(
     site: Site, pool: str, transport: str
 ) -> None:
     name = f"stop-{pool}-{transport}"
     sent = {job.id for job in site.send(name, 1_500)}
-    worker = site.start("worker", pool=pool, ready=False, ROLLCALL_TRANSPORT=transport, ROLLCALL_BATCH="20")
+    worker = site.start("worker", pool=pool, ready=False, ROLLBOOK_TRANSPORT=transport, ROLLBOOK_BATCH="20")
     until(lambda: len(site.decided(name)) >= 100, what="the first jobs")
 
     status = processes.stop(worker, grace=PROMPTLY_SECONDS, by=signal.SIGTERM)

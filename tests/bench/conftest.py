@@ -25,6 +25,6 @@ def results() -> Results:
         )
         for key in GOALS
     ]
-    rates = {"rollcall": [900.0, 1_000.0], "celery_orm_8": [90.0, 110.0], "floor": [50_000.0], "delay": [1_500.0]}
+    rates = {"rollbook": [900.0, 1_000.0], "celery_orm_8": [90.0, 110.0], "floor": [50_000.0], "delay": [1_500.0]}
     machine: dict[str, str | int] = {"cpu": "A & B", "cores": 2, "kernel": "Linux 6"}
     return Results(scale=QUICK, figures=figures, rates=rates, machine=machine, day="2026-11-24")

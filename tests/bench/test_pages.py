@@ -24,7 +24,7 @@ def test_the_json_has_every_key_at_its_top_and_all_about_it_below(results: Resul
     assert told["details"]["single_vs_stock_orm"]["met"] is False
     assert told["details"]["single_vs_stock_orm"]["size"] == {"users_known": 10}
     assert (told["run"], told["day"], told["machine"]["cores"]) == ("quick", "2026-11-24", 2)
-    assert told["rates"]["rollcall"] == {"median": 950, "lowest": 900, "highest": 1_000, "rounds": [900, 1_000]}
+    assert told["rates"]["rollbook"] == {"median": 950, "lowest": 900, "highest": 1_000, "rounds": [900, 1_000]}
     assert "\n" not in results.to_json()
 
 
@@ -44,7 +44,7 @@ def test_the_plot_is_xml_with_a_bar_for_each_rate_and_no_link_to_elsewhere(resul
 
 
 def test_a_longer_bar_is_a_higher_rate(results: Results) -> None:
-    root = ElementTree.fromstring(draw({"rollcall": [1_000.0], "celery_orm_8": [100.0]}, "two"))
+    root = ElementTree.fromstring(draw({"rollbook": [1_000.0], "celery_orm_8": [100.0]}, "two"))
 
     widths = {rect.get("class"): float(rect.get("width", 0)) for rect in root.iter(f"{SVG}rect") if rect.get("x")}
     assert widths["ours"] > widths["theirs"]

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from tests.conftest import migrate
 
-from rollcall.local import Servers
-from rollcall_worker.store import PostgresStore
+from rollbook.local import Servers
+from rollbook_worker.store import PostgresStore
 
 SHORT = timedelta(milliseconds=300)
 

@@ -9,8 +9,8 @@ import redis
 from tests.acceptance.conftest import Workers, until
 from tests.conftest import migrate
 
-from rollcall import Rollcall
-from rollcall.local import Servers
+from rollbook import Rollbook
+from rollbook.local import Servers
 
 TRIES = 2
 """More than a message has here that counts them."""
@@ -23,17 +23,17 @@ def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
     migrate(own_servers.database_url)
     workers = Workers(own_servers.database_url, own_servers.broker_url, tmp_path)
     with (
-        Rollcall(database_url=own_servers.database_url, broker_url=own_servers.broker_url) as rc,
+        Rollbook(database_url=own_servers.database_url, broker_url=own_servers.broker_url) as rb,
         redis.Redis.from_url(own_servers.broker_url) as broker,
     ):
         try:
-            workers.start(pool=pool, threads=2, ROLLCALL_BATCH="1", ROLLCALL_MAX_DELIVERIES="1")
+            workers.start(pool=pool, threads=2, ROLLBOOK_BATCH="1", ROLLBOOK_MAX_DELIVERIES="1")
             own_servers.postgres.stop()
-            jobs = [rc.users.identify(f"{pool}-{number}", {}) for number in range(3)]
+            jobs = [rb.users.identify(f"{pool}-{number}", {}) for number in range(3)]
             broker.lpush("live", no_message := f"no message of {pool}")
             broker.config_set("maxmemory-policy", "noeviction")
             broker.config_set("maxmemory", 1)
-            for tried in (*(job.id for job in jobs), "rollcall.bury["):
+            for tried in (*(job.id for job in jobs), "rollbook.bury["):
                 until(lambda tried=tried: _times_received(workers, tried) > TRIES, what="trying")  # type: ignore[misc]
 
             broker.config_set("maxmemory", 0)
@@ -45,7 +45,7 @@ def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
             workers.stop()
             broker.config_set("maxmemory", 0)
             own_servers.postgres.start()
-        letters = {rc.jobs.show(letter.id).body: letter.code for letter in rc.jobs.dead().items}
+        letters = {rb.jobs.show(letter.id).body: letter.code for letter in rb.jobs.dead().items}
         assert letters.pop(no_message) == "malformed"
         assert set(letters.values()) <= {"malformed"}
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 INCLUDED = ("--include", "tests.support.deadly")
 
@@ -19,30 +19,30 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter_and_the_others_are_a
 ) -> None:
     workers = Workers(database_url, broker_url, tmp_path)
     with (
-        Rollcall(database_url=database_url, broker_url=broker_url) as rc,
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
         redis.Redis.from_url(broker_url) as broker,
     ):
-        before = [rc.users.identify(f"before-{number}") for number in range(20)]
-        deadly = rc.users.identify("mia", {"plan": "pro"}, job_id="deadly-1")
-        after = [rc.users.identify(f"after-{number}") for number in range(20)]
+        before = [rb.users.identify(f"before-{number}") for number in range(20)]
+        deadly = rb.users.identify("mia", {"plan": "pro"}, job_id="deadly-1")
+        after = [rb.users.identify(f"after-{number}") for number in range(20)]
         try:
-            worker = workers.spawn("prefork", *INCLUDED, pool="prefork", threads=2, ROLLCALL_MAX_DELIVERIES="2")
+            worker = workers.spawn("prefork", *INCLUDED, pool="prefork", threads=2, ROLLBOOK_MAX_DELIVERIES="2")
 
             assert {job.wait(60).state for job in (*before, *after)} == {"applied"}
             status = deadly.wait(60)
             assert (status.state, status.code) == ("dead", "kills_worker")
-            assert rc.users.identify("later").wait(30).state == "applied"
+            assert rb.users.identify("later").wait(30).state == "applied"
             until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()
-        letter = rc.jobs.show("deadly-1")
+        letter = rb.jobs.show("deadly-1")
         assert letter.kind == "identify"
         assert "mia" in (letter.body or "")
 
         healthy = workers.start("healthy")
         try:
-            assert rc.jobs.replay("deadly-1", timeout=30).state == "applied"
+            assert rb.jobs.replay("deadly-1", timeout=30).state == "applied"
             assert healthy.poll() is None
         finally:
             workers.stop()

@@ -8,7 +8,7 @@ import pytest
 import redis
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 
 @pytest.mark.parametrize("batch", ["1", "200"])
@@ -17,14 +17,14 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
 ) -> None:
     workers = Workers(database_url, broker_url, tmp_path)
     with (
-        Rollcall(database_url=database_url, broker_url=broker_url) as rc,
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
         redis.Redis.from_url(broker_url) as broker,
     ):
-        before = [rc.users.identify(f"before-{number}") for number in range(20)]
-        met = rc.users.identify("mia", {"plan": "pro"}, job_id=f"mistake-{batch}")
-        after = [rc.users.identify(f"after-{number}") for number in range(20)]
+        before = [rb.users.identify(f"before-{number}") for number in range(20)]
+        met = rb.users.identify("mia", {"plan": "pro"}, job_id=f"mistake-{batch}")
+        after = [rb.users.identify(f"after-{number}") for number in range(20)]
         try:
-            worker = workers.spawn("mistaken", "--include", "tests.support.mistaken", ROLLCALL_BATCH=batch)
+            worker = workers.spawn("mistaken", "--include", "tests.support.mistaken", ROLLBOOK_BATCH=batch)
 
             assert {job.wait(30).state for job in (*before, *after)} == {"applied"}
             status = met.wait(30)
@@ -36,7 +36,7 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
 
         mended = workers.start("mended")
         try:
-            assert rc.jobs.replay(f"mistake-{batch}", timeout=30).state == "applied"
+            assert rb.jobs.replay(f"mistake-{batch}", timeout=30).state == "applied"
             assert mended.poll() is None
         finally:
             workers.stop()

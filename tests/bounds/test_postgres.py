@@ -14,13 +14,13 @@ from tests.bounds.conftest import SHORT, frozen
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres
 
-from rollcall import Rollcall, Unavailable
-from rollcall.local import Servers
-from rollcall.outbox.rows import Rows
-from rollcall.reading.database import Database
-from rollcall_shared.codec import encode
-from rollcall_shared.patience import NoAnswer, connection_options, patient
-from rollcall_worker.store import Arrival, PostgresStore, State
+from rollbook import Rollbook, Unavailable
+from rollbook.local import Servers
+from rollbook.outbox.rows import Rows
+from rollbook.reading.database import Database
+from rollbook_shared.codec import encode
+from rollbook_shared.patience import NoAnswer, connection_options, patient
+from rollbook_worker.store import Arrival, PostgresStore, State
 
 LONG = 4.0
 """Seconds; much more than every bound here, much less than for ever."""
@@ -43,7 +43,7 @@ def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone
     job = [Arrival.of(encode(identify("ann", at=2, job="second", plan="pro")))]
 
     with (
-        locked("SELECT 1 FROM rollcall.users WHERE id = 'ann' FOR UPDATE"),
+        locked("SELECT 1 FROM rollbook.users WHERE id = 'ann' FOR UPDATE"),
         in_time(SHORT.total_seconds()),
         pytest.raises(Unavailable, match="holds a lock for too long"),
     ):
@@ -55,7 +55,7 @@ def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone
 def test_upkeep_waits_for_locks_no_longer(database_url: str, locked: Locked, impatient: Impatient) -> None:
     store = impatient(database_url)
 
-    with locked("LOCK TABLE rollcall.deferred"), in_time(), pytest.raises(Unavailable, match="lock"):
+    with locked("LOCK TABLE rollbook.deferred"), in_time(), pytest.raises(Unavailable, match="lock"):
         store.release_due(now=NOW)
 
 
@@ -63,7 +63,7 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_url: st
     patient_with_locks = PostgresStore(database_url, lock_timeout=SHORT * 100, statement_timeout=SHORT)
 
     with (
-        locked("LOCK TABLE rollcall.users"),
+        locked("LOCK TABLE rollbook.users"),
         in_time(SHORT.total_seconds()),
         pytest.raises(Unavailable, match="too long over a statement"),
     ):
@@ -72,12 +72,12 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_url: st
 
 def test_a_question_that_takes_too_long_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
     with (
-        Rollcall(database_url=database_url, read_timeout=SHORT) as rc,
-        locked("LOCK TABLE rollcall.users"),
+        Rollbook(database_url=database_url, read_timeout=SHORT) as rb,
+        locked("LOCK TABLE rollbook.users"),
         in_time(SHORT.total_seconds()),
         pytest.raises(Unavailable),
     ):
-        rc.users.get("ann")
+        rb.users.get("ann")
 
 
 def test_a_frozen_server_holds_no_worker_and_serves_it_again_when_it_wakes(
@@ -98,20 +98,20 @@ def test_a_frozen_server_holds_no_reader_and_serves_it_again_when_it_wakes(
     own_servers: Servers, own_database_url: str
 ) -> None:
     url = f"{own_database_url}?connect_timeout=2"  # the pool tries once more
-    with Rollcall(database_url=url, read_timeout=SHORT) as rc:
-        assert rc.jobs.get("warm").state == "queued"
+    with Rollbook(database_url=url, read_timeout=SHORT) as rb:
+        assert rb.jobs.get("warm").state == "queued"
 
         with frozen(own_servers.postgres.pid), in_time(), pytest.raises(Unavailable, match="did not answer"):
-            rc.jobs.get("any")
+            rb.jobs.get("any")
 
-        assert rc.jobs.get("any").state == "queued"
+        assert rb.jobs.get("any").state == "queued"
 
 
 def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_database_url: str) -> None:
     url = f"{own_database_url}?connect_timeout=2"  # the least that libpq knows
     tries: list[Callable[[], object]] = [
         lambda: PostgresStore(url).forget_outcomes(now=NOW),
-        lambda: Rollcall(database_url=url).jobs.get("any"),
+        lambda: Rollbook(database_url=url).jobs.get("any"),
         lambda: Rows(url).count(),
     ]
 

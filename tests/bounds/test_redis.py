@@ -11,12 +11,12 @@ import pytest
 import redis
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import NotSent, Rollcall
-from rollcall.local import Servers
-from rollcall.outbox import create_table
-from rollcall.outbox.relay import Relay
-from rollcall_shared.errors import Unavailable
-from rollcall_shared.settings import Settings
+from rollbook import NotSent, Rollbook
+from rollbook.local import Servers
+from rollbook.outbox import create_table
+from rollbook.outbox.relay import Relay
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.settings import Settings
 
 FILL = {"filling": "x" * 20_000}
 
@@ -34,12 +34,12 @@ def broker(own_servers: Servers) -> Iterator[redis.Redis]:
 
 
 def test_a_full_redis_says_so_to_producers_and_nothing_is_half_sent(own_servers: Servers, broker: redis.Redis) -> None:
-    with Rollcall(broker_url=own_servers.broker_url) as rc:
-        sent = _fill(rc)
+    with Rollbook(broker_url=own_servers.broker_url) as rb:
+        sent = _fill(rb)
         everybody = [{"id": f"u{number}", **FILL} for number in range(100)]
 
         with pytest.raises(NotSent, match="memory limit") as failure:
-            rc.users.bulk_identify(everybody, job_id="bulk-1")
+            rb.users.bulk_identify(everybody, job_id="bulk-1")
 
         assert failure.value.job_id == "bulk-1"
         assert "xxx" not in str(failure.value)
@@ -52,19 +52,19 @@ def test_the_outbox_holds_what_a_full_redis_does_not_take(
     settings = Settings(broker_url=own_servers.broker_url, database_url=database_url)
     relay = Relay.from_settings(settings)
     with (
-        Rollcall(broker_url=own_servers.broker_url, database_url=database_url) as rc,
+        Rollbook(broker_url=own_servers.broker_url, database_url=database_url) as rb,
         psycopg.connect(database_url) as application,
     ):
         create_table(application.execute)
-        filled = _fill(rc)
+        filled = _fill(rb)
         for number in range(200):
-            rc.outbox(application).users.identify(f"u{number}", FILL)
+            rb.outbox(application).users.identify(f"u{number}", FILL)
         application.commit()
 
         with pytest.raises(Unavailable, match="memory limit"):
             relay.send()
 
-        unsent = "SELECT count(*) FROM rollcall_outbox WHERE sent_at IS NULL"
+        unsent = "SELECT count(*) FROM rollbook_outbox WHERE sent_at IS NULL"
         assert application.execute(unsent).fetchone() == (200,)
         application.commit()
         broker.config_set("maxmemory", 0)
@@ -79,24 +79,24 @@ def test_workers_take_jobs_out_of_a_full_redis_and_then_it_takes_jobs_again(
     own_servers: Servers, broker: redis.Redis, database_url: str, tmp_path: Path
 ) -> None:
     workers = Workers(database_url, own_servers.broker_url, tmp_path)
-    with Rollcall(broker_url=own_servers.broker_url, database_url=database_url) as rc:
-        _fill(rc)
+    with Rollbook(broker_url=own_servers.broker_url, database_url=database_url) as rb:
+        _fill(rb)
         try:
             # not `start`: to ask a worker whether it is there needs memory in Redis too
             worker = workers.spawn("worker", threads=2)
             until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue")
 
-            assert rc.users.identify("after", FILL).wait(20).state == "applied"
+            assert rb.users.identify("after", FILL).wait(20).state == "applied"
             assert worker.poll() is None
         finally:
             workers.stop()
 
 
-def _fill(rc: Rollcall) -> int:
+def _fill(rb: Rollbook) -> int:
     """Send until no more is taken; return how many were."""
     for number in range(1_000):
         try:
-            rc.users.identify(f"full-{os.getpid()}-{number}", FILL)
+            rb.users.identify(f"full-{os.getpid()}-{number}", FILL)
         except NotSent:
             return number
     raise AssertionError("Redis took everything")

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-import rollcall_worker
-from rollcall_shared.patience import NoAnswer
-from rollcall_worker.retrying import Fault, fault_of, pause, told
+import rollbook_worker
+from rollbook_shared.patience import NoAnswer
+from rollbook_worker.retrying import Fault, fault_of, pause, told
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_failure_is_told_without_the_servers_own_words() -> None:
 
 
 def test_the_store_itself_looks_at_nothing_that_postgres_reports() -> None:
-    store = Path(rollcall_worker.__file__).parent / "store"
+    store = Path(rollbook_worker.__file__).parent / "store"
 
     assert [path.name for path in store.rglob("*.py") if "errors" in _taken_from_psycopg(path)] == []
 

@@ -12,12 +12,12 @@ from tests.acceptance.conftest import Workers
 from tests.support.builders import NOW, identify
 from tests.support.dawdling import dawdle_over
 
-from rollcall import Rollcall
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Unavailable
-from rollcall_shared.patience import NoAnswer
-from rollcall_worker.retrying import TookTooLong, is_hopeless, unavailable
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook import Rollbook
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.patience import NoAnswer
+from rollbook_worker.retrying import TookTooLong, is_hopeless, unavailable
+from rollbook_worker.store import Arrival, PostgresStore
 
 TRIES = 2
 
@@ -36,11 +36,11 @@ def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_doe
     slow_url: str, broker_url: str, tmp_path: Path, batch: str
 ) -> None:
     workers = Workers(slow_url, broker_url, tmp_path)
-    with Rollcall(database_url=slow_url, broker_url=broker_url) as rc:
-        slow, *others = [rc.users.identify(user_id, {}) for user_id in ("slow", "ann", "bo")]
+    with Rollbook(database_url=slow_url, broker_url=broker_url) as rb:
+        slow, *others = [rb.users.identify(user_id, {}) for user_id in ("slow", "ann", "bo")]
         try:
             workers.start(
-                threads=2, ROLLCALL_STATEMENT_SECONDS="0.3", ROLLCALL_MAX_DELIVERIES=str(TRIES), ROLLCALL_BATCH=batch
+                threads=2, ROLLBOOK_STATEMENT_SECONDS="0.3", ROLLBOOK_MAX_DELIVERIES=str(TRIES), ROLLBOOK_BATCH=batch
             )
 
             assert {job.wait(30).state for job in others} == {"applied"}
@@ -48,7 +48,7 @@ def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_doe
         finally:
             workers.stop()
         assert (status.state, status.code) == ("dead", "too_slow")
-        letter = rc.jobs.show(slow.id)
+        letter = rb.jobs.show(slow.id)
         assert (letter.kind, letter.reason) == (
             "identify",
             f"the database took too long over a statement, {TRIES} times by itself",

@@ -9,7 +9,7 @@ from pathlib import Path
 import redis
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 
 def test_a_job_that_met_the_time_limit_is_applied_once_it_can_be(
@@ -17,15 +17,15 @@ def test_a_job_that_met_the_time_limit_is_applied_once_it_can_be(
 ) -> None:
     workers = Workers(database_url, broker_url, tmp_path)
     with (
-        Rollcall(database_url=database_url, broker_url=broker_url) as rc,
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
         redis.Redis.from_url(broker_url) as broker,
     ):
         try:
-            workers.spawn(pool="prefork", threads=1, app="tests.support.hurried", ROLLCALL_LOCK_SECONDS="30")
-            assert rc.users.identify("bo").wait(30).state == "applied"
+            workers.spawn(pool="prefork", threads=1, app="tests.support.hurried", ROLLBOOK_LOCK_SECONDS="30")
+            assert rb.users.identify("bo").wait(30).state == "applied"
 
-            with locked("LOCK TABLE rollcall.users IN EXCLUSIVE MODE"):
-                slow = rc.users.identify("ann", {"plan": "pro"})
+            with locked("LOCK TABLE rollbook.users IN EXCLUSIVE MODE"):
+                slow = rb.users.identify("ann", {"plan": "pro"})
                 until(lambda: "Hard time limit" in workers.log(), what="ending it")
 
             assert slow.wait(30).state == "applied"

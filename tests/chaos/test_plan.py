@@ -14,11 +14,11 @@ from benchmarks.chaos.kinds import KINDS
 from benchmarks.chaos.plan import GATHERING, SKEWED, WITH_OUTBOXES, Plan, make_plan
 from benchmarks.chaos.sendings import Way
 
-from rollcall import Rollcall
-from rollcall.demo.playing import play
-from rollcall_shared.codec import digest, encode
-from rollcall_shared.jobs import KINDS as JOB_KINDS
-from rollcall_shared.jobs import Job, Merge
+from rollbook import Rollbook
+from rollbook.demo.playing import play
+from rollbook_shared.codec import digest, encode
+from rollbook_shared.jobs import KINDS as JOB_KINDS
+from rollbook_shared.jobs import Job, Merge
 
 BEGIN = 1_795_000_000_000_000
 
@@ -146,10 +146,10 @@ class _Keeping:
 def test_the_face_sends_every_job_as_it_is_planned() -> None:
     jobs = plan(jobs=600).jobs
     sender = _Keeping()
-    rollcall = Rollcall(sender=sender, clock=lambda: BEGIN)
+    rollbook = Rollbook(sender=sender, clock=lambda: BEGIN)
 
     for job in jobs:
-        play(rollcall, job)
+        play(rollbook, job)
 
     assert [(job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in sender.kept] == [
         (job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in jobs

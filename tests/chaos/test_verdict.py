@@ -13,9 +13,9 @@ from benchmarks.chaos.evidence import Decision, Evidence
 from benchmarks.chaos.verdict import judge, marks_after
 from tests.support.builders import delete, identify, mark, merge, trigger, user
 
-from rollcall.demo.oracle import oracle
-from rollcall_shared.jobs import Job
-from rollcall_shared.rowids import activity_id, message_id
+from rollbook.demo.oracle import oracle
+from rollbook_shared.jobs import Job
+from rollbook_shared.rowids import activity_id, message_id
 
 MESSAGE = message_id("hello", "ann", "in_app")
 JOBS: tuple[Job, ...] = (

@@ -9,10 +9,10 @@ from tests.support.builders import identify
 from tests.transport.consumers import Consumer
 from tests.transport.harness import envelope
 
-from rollcall import Rollcall
-from rollcall.outbox import create_table
-from rollcall_shared.codec import encode
-from rollcall_shared.routing import BULK, LIVE
+from rollbook import Rollbook
+from rollbook.outbox import create_table
+from rollbook_shared.codec import encode
+from rollbook_shared.routing import BULK, LIVE
 
 
 def test_jobs_in_queues_and_in_the_hands_of_workers_are_counted(broker_url: str) -> None:
@@ -30,6 +30,6 @@ def test_jobs_in_queues_and_in_the_hands_of_workers_are_counted(broker_url: str)
 def test_jobs_in_the_outbox_are_found(database_url: str) -> None:
     with psycopg.connect(database_url) as application:
         create_table(application.execute)
-        Rollcall().outbox(application).users.identify("ann", {}, job_id="kept")
+        Rollbook().outbox(application).users.identify("ann", {}, job_id="kept")
 
         assert waiting_in_outbox(application) == {"kept"}

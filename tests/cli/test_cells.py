@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.importing.cells import cell_value
+from rollbook.importing.cells import cell_value
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from rollcall.cli.app import app
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import RollcallError
-from rollcall_shared.jobs import Identify, Job, Merge, Telling
-from rollcall_shared.stamps import microseconds
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook.cli.app import app
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import RollbookError
+from rollbook_shared.jobs import Identify, Job, Merge, Telling
+from rollbook_shared.stamps import microseconds
+from rollbook_worker.store import Arrival, PostgresStore
 
 _AT = microseconds(datetime(2026, 3, 1, tzinfo=UTC))
 
@@ -49,11 +49,11 @@ def filled(database_url: str) -> str:
 
 @pytest.fixture
 def run(filled: str, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command of rollcall against the servers."""
+    """Run a command of rollbook against the servers."""
     with redis.Redis.from_url(broker_url) as client:
         client.flushdb()
-    monkeypatch.setenv("ROLLCALL_DATABASE_URL", filled)
-    monkeypatch.setenv("ROLLCALL_BROKER_URL", broker_url)
+    monkeypatch.setenv("ROLLBOOK_DATABASE_URL", filled)
+    monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
 
     def run(*arguments: str | Path) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -85,7 +85,7 @@ def test_get_of_nobody_exits_with_1(run: Run) -> None:
     shown = run("users", "get", "nobody")
 
     assert (shown.exit_code, shown.stdout) == (1, "")
-    assert shown.stderr == "rollcall: user nobody not found\n"
+    assert shown.stderr == "rollbook: user nobody not found\n"
 
 
 def test_get_of_a_merged_away_user_names_who_it_is_now(run: Run) -> None:
@@ -221,11 +221,11 @@ def test_a_file_of_another_product_is_recognised(run: Run, tmp_path: Path, line:
 
 
 def test_a_row_of_a_table_that_is_piped_is_one_line(filled: str) -> None:
-    command = [sys.executable, "-c", "from rollcall.cli import main; main()", "users", "list", "--where", "plan=pro"]
+    command = [sys.executable, "-c", "from rollbook.cli import main; main()", "users", "list", "--where", "plan=pro"]
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
 
     shown = subprocess.run(
-        command, env=environment | {"ROLLCALL_DATABASE_URL": filled}, capture_output=True, text=True, check=True
+        command, env=environment | {"ROLLBOOK_DATABASE_URL": filled}, capture_output=True, text=True, check=True
     )
 
     (row,) = [line for line in shown.stdout.splitlines() if "ann@example.com" in line]
@@ -251,7 +251,7 @@ def test_an_import_that_the_broker_does_not_take_says_how_to_go_on(
     file = tmp_path / "users.jsonl"
     file.write_text('{"id": "u1"}\n')
     with monkeypatch.context() as away:
-        away.setenv("ROLLCALL_BROKER_URL", "redis://127.0.0.1:1/0")
+        away.setenv("ROLLBOOK_BROKER_URL", "redis://127.0.0.1:1/0")
         broken = run("import", file)
 
     done = run("import", file)
@@ -288,7 +288,7 @@ def test_a_file_that_changed_since_the_interruption_is_imported_only_anew(
     file = tmp_path / "users.jsonl"
     file.write_text('{"id": "u1"}\n')
     with monkeypatch.context() as away:
-        away.setenv("ROLLCALL_BROKER_URL", "redis://127.0.0.1:1/0")
+        away.setenv("ROLLBOOK_BROKER_URL", "redis://127.0.0.1:1/0")
         run("import", file)
     file.write_text('{"id": "u2"}\n')
 
@@ -300,17 +300,17 @@ def test_a_file_that_changed_since_the_interruption_is_imported_only_anew(
 
 
 def test_without_urls_the_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ROLLCALL_DATABASE_URL", raising=False)
+    monkeypatch.delenv("ROLLBOOK_DATABASE_URL", raising=False)
 
     shown = subprocess.run(
-        [sys.executable, "-c", "from rollcall.cli import main; main()", "users", "get", "ann"],
+        [sys.executable, "-c", "from rollbook.cli import main; main()", "users", "get", "ann"],
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert shown.returncode == 2
-    assert shown.stderr.startswith("rollcall: ROLLCALL_DATABASE_URL is not set")
+    assert shown.stderr.startswith("rollbook: ROLLBOOK_DATABASE_URL is not set")
     assert len(shown.stderr.splitlines()) == 1
 
 
@@ -318,23 +318,23 @@ def test_migrate_prints_the_sql() -> None:
     done = CliRunner().invoke(app, ["migrate", "--print"])
 
     assert done.exit_code == 0
-    assert "CREATE TABLE rollcall.users" in done.stdout
+    assert "CREATE TABLE rollbook.users" in done.stdout
 
 
 def test_without_the_extra_one_line_names_it() -> None:
-    without = "import sys; sys.modules['typer'] = None; from rollcall.cli import main; main()"
+    without = "import sys; sys.modules['typer'] = None; from rollbook.cli import main; main()"
 
     shown = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
 
     assert shown.returncode == 1
-    assert shown.stderr == "rollcall: the commands need the extra `cli`: pip install 'rollcall[cli]'\n"
+    assert shown.stderr == "rollbook: the commands need the extra `cli`: pip install 'rollbook[cli]'\n"
 
 
 def test_errors_are_told_apart_from_wrong_usage() -> None:
-    from rollcall.cli.output import fail
-    from rollcall_shared.errors import NotConfigured, Unavailable
+    from rollbook.cli.output import fail
+    from rollbook_shared.errors import NotConfigured, Unavailable
 
-    errors: list[RollcallError] = [Unavailable("x"), NotConfigured("x")]
+    errors: list[RollbookError] = [Unavailable("x"), NotConfigured("x")]
 
     assert [fail(error) for error in errors] == [1, 2]
 

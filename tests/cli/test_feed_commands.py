@@ -1,4 +1,4 @@
-"""What `rollcall feed`, `rollcall users merge --dry-run` and `users export` show to a person, and to a program."""
+"""What `rollbook feed`, `rollbook users merge --dry-run` and `users export` show to a person, and to a program."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from tests.support.builders import DAY, DAY_0, identify, mark, merge, set_preferences, trigger
 from typer.testing import CliRunner, Result
 
-from rollcall.cli.app import app
-from rollcall.cli.output import out
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_shared.rowids import message_id
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook.cli.app import app
+from rollbook.cli.output import out
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_shared.rowids import message_id
+from rollbook_worker.store import Arrival, PostgresStore
 
 RECENTLY: Final = (time.time_ns() // 1_000 - DAY_0) // DAY - 2
 """A day that is no longer ago than the history that a merge carries over."""
@@ -47,8 +47,8 @@ def filled(database_url: str) -> str:
 
 @pytest.fixture
 def run(filled: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("ROLLCALL_DATABASE_URL", filled)
-    monkeypatch.setenv("ROLLCALL_BROKER_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("ROLLBOOK_DATABASE_URL", filled)
+    monkeypatch.setenv("ROLLBOOK_BROKER_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(out, "width", 200)
 
     def run(*arguments: str) -> Result:

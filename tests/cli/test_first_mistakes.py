@@ -11,14 +11,14 @@ import pytest
 NOBODY_LISTENS = "127.0.0.1:1"
 REDIS = f"redis://:secret@{NOBODY_LISTENS}/0"
 POSTGRES = f"postgresql://app:secret@{NOBODY_LISTENS}/app"
-WORKER = ("-m", "celery", "-A", "rollcall_worker.app", "worker", "-Q", "live", "--pool", "threads")
-MIGRATE = ("-m", "rollcall_worker.migrate")
-COMMAND = ("-c", "from rollcall.cli import main; main()")
+WORKER = ("-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "live", "--pool", "threads")
+MIGRATE = ("-m", "rollbook_worker.migrate")
+COMMAND = ("-c", "from rollbook.cli import main; main()")
 
 
 def error_of(*arguments: str, **settings: str) -> str:
     """The last line of what a command that must fail says."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
     done = subprocess.run(
         [sys.executable, *arguments], env=inherited | settings, capture_output=True, text=True, timeout=60, check=False
     )
@@ -30,31 +30,31 @@ def error_of(*arguments: str, **settings: str) -> str:
 
 @pytest.mark.parametrize(
     ("settings", "missing"),
-    [({}, "ROLLCALL_BROKER_URL"), ({"ROLLCALL_BROKER_URL": REDIS}, "ROLLCALL_DATABASE_URL")],
+    [({}, "ROLLBOOK_BROKER_URL"), ({"ROLLBOOK_BROKER_URL": REDIS}, "ROLLBOOK_DATABASE_URL")],
 )
 def test_a_worker_that_lacks_a_url_does_not_start(settings: dict[str, str], missing: str) -> None:
-    assert error_of(*WORKER, **settings).startswith(f"rollcall: {missing} is not set")
+    assert error_of(*WORKER, **settings).startswith(f"rollbook: {missing} is not set")
 
 
 @pytest.mark.parametrize("url", ["localhost", "mysql://app@localhost/app"])
 def test_a_url_of_no_postgres_cannot_be_migrated(url: str) -> None:
-    assert "must be like postgresql://" in error_of(*MIGRATE, ROLLCALL_DATABASE_URL=url)
+    assert "must be like postgresql://" in error_of(*MIGRATE, ROLLBOOK_DATABASE_URL=url)
 
 
 def test_a_postgres_that_is_not_there_is_named() -> None:
-    error = error_of(*MIGRATE, ROLLCALL_DATABASE_URL=POSTGRES)
+    error = error_of(*MIGRATE, ROLLBOOK_DATABASE_URL=POSTGRES)
 
     assert 'could not be migrated: connection failed: connection to server at "127.0.0.1", port 1' in error
 
 
 def test_a_postgres_that_cannot_be_read_is_named() -> None:
-    error = error_of(*COMMAND, "users", "get", "ann", ROLLCALL_DATABASE_URL=POSTGRES)
+    error = error_of(*COMMAND, "users", "get", "ann", ROLLBOOK_DATABASE_URL=POSTGRES)
 
     assert 'could not be reached or did not answer: connection failed: connection to server at "127.0.0.1"' in error
 
 
 def test_a_redis_that_is_not_there_is_named() -> None:
-    error = error_of(*COMMAND, "users", "delete", "ann", ROLLCALL_BROKER_URL=REDIS)
+    error = error_of(*COMMAND, "users", "delete", "ann", ROLLBOOK_BROKER_URL=REDIS)
 
     assert "may not have been sent (Error" in error
     assert f"connecting to {NOBODY_LISTENS}" in error

@@ -14,7 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rollcall.cli.app import app
+from rollbook.cli.app import app
 
 _ROOT = typer.main.get_command(app)
 _WITHOUT_JSON = {"migrate", "relay", "outbox create"}
@@ -58,7 +58,7 @@ def test_help_shows_examples_and_exit_codes(name: str) -> None:
 def test_what_the_examples_type_is_right(name: str) -> None:
     lines = examples_in(help_of(*name.split()))
 
-    typed = [line[line.index("rollcall ") :] for line in lines if "rollcall " in line]
+    typed = [line[line.index("rollbook ") :] for line in lines if "rollbook " in line]
     assert typed
     for line in typed:
         words = shlex.split(re.split(r" [|>]", line)[0])[1:]
@@ -88,7 +88,7 @@ def test_without_a_command_the_help_is_shown() -> None:
 
 def test_help_waits_for_nothing_that_only_commands_need() -> None:
     program = (
-        "import json, sys, rollcall.cli.app;"
+        "import json, sys, rollbook.cli.app;"
         "print(json.dumps([name for name in ('celery', 'kombu', 'pydantic', 'sqlalchemy', 'psycopg', 'redis')"
         " if name in sys.modules]))"
     )

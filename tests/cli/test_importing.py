@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.importing import STARTED, Interrupted, run_import
 
-from rollcall.importing import (
+from rollbook.importing import (
     Format,
     Import,
     Options,
@@ -19,8 +19,8 @@ from rollcall.importing import (
     StateFile,
     fingerprint,
 )
-from rollcall.testing import RecordingRollcall, recording
-from rollcall_shared.jobs import BulkIdentify, Job, Telling
+from rollbook.testing import RecordingRollbook, recording
+from rollbook_shared.jobs import BulkIdentify, Job, Telling
 
 _JSONL = Options(format=Format.JSONL)
 
@@ -36,9 +36,9 @@ def write(path: Path, users: int) -> Path:
 
 
 def run(
-    rollcall: RecordingRollcall, file: Path, refusals: Refusals | None = None, stop_after: int | None = None
+    rollbook: RecordingRollbook, file: Path, refusals: Refusals | None = None, stop_after: int | None = None
 ) -> Import:
-    return run_import(rollcall, file, _JSONL, refusals, stop_after)
+    return run_import(rollbook, file, _JSONL, refusals, stop_after)
 
 
 def told(jobs: Sequence[Job]) -> list[str]:
@@ -46,13 +46,13 @@ def told(jobs: Sequence[Job]) -> list[str]:
 
 
 def test_every_good_user_is_sent_once_in_chunks_stamped_with_the_start(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
 
-    end = run(rollcall, write(tmp_path / "users.jsonl", 23))
+    end = run(rollbook, write(tmp_path / "users.jsonl", 23))
 
-    assert told(rollcall.sent) == [f"u{number}" for number in range(23)]
-    assert {job.occurred_at for job in rollcall.sent} == {STARTED}
-    assert len({job.id for job in rollcall.sent}) == len(rollcall.sent) == end.jobs
+    assert told(rollbook.sent) == [f"u{number}" for number in range(23)]
+    assert {job.occurred_at for job in rollbook.sent} == {STARTED}
+    assert len({job.id for job in rollbook.sent}) == len(rollbook.sent) == end.jobs
     assert (end.users, end.refused) == (23, 7)
 
 
@@ -87,20 +87,20 @@ def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends
 def test_a_stretch_that_is_sent_twice_is_the_same_jobs_again(tmp_path: Path) -> None:
     file = write(tmp_path / "users.jsonl", 23)
     keep = StateFile(file)
-    rollcall = recording()
+    rollbook = recording()
     with pytest.raises(Interrupted):
-        run(rollcall, file, stop_after=1)
+        run(rollbook, file, stop_after=1)
     older = keep.load()
     with pytest.raises(Interrupted):
-        run(rollcall, file, stop_after=2)
+        run(rollbook, file, stop_after=2)
     assert older is not None
 
     keep.save(older)  # killed before the state was kept
-    run(rollcall, file)
+    run(rollbook, file)
 
     jobs: dict[str, Job] = {}
-    assert all(jobs.setdefault(job.id, job) == job for job in rollcall.sent)
-    assert len(jobs) < len(rollcall.sent)
+    assert all(jobs.setdefault(job.id, job) == job for job in rollbook.sent)
+    assert len(jobs) < len(rollbook.sent)
     assert told([*jobs.values()]) == [f"u{number}" for number in range(23)]
 
 
@@ -139,12 +139,12 @@ def test_two_files_of_one_name_do_not_share_a_state(tmp_path: Path) -> None:
 def test_a_file_of_nothing_but_refused_lines_is_read_in_bounded_steps(tmp_path: Path) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text("nonsense\n" * 1_000)
-    rollcall = recording()
+    rollbook = recording()
 
-    end = run(rollcall, file)
+    end = run(rollbook, file)
 
     assert end.refused == 1_000
-    assert end.jobs == len(rollcall.sent) == 0
+    assert end.jobs == len(rollbook.sent) == 0
 
 
 @pytest.mark.parametrize("name", ["refused.csv", "refused.jsonl"])

@@ -14,13 +14,13 @@ import pytest
 from tests.support.importing import STARTED, Interrupted, Stopping, run_import
 from tests.support.memory import MemoryStore
 
-from rollcall.demo.world import World
-from rollcall.importing import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
-from rollcall.testing import BulkIdentify, RecordingRollcall, recording
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Identify, Job, Telling
-from rollcall_shared.stamps import Stamp, microseconds, occurred_at_of
-from rollcall_worker.store import Arrival
+from rollbook.demo.world import World
+from rollbook.importing import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollbook.testing import BulkIdentify, RecordingRollbook, recording
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Identify, Job, Telling
+from rollbook_shared.stamps import Stamp, microseconds, occurred_at_of
+from rollbook_worker.store import Arrival
 
 Write = Callable[[Path], Options]
 
@@ -92,9 +92,9 @@ def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends
 def test_an_interruption_within_a_page_goes_on_within_it(tmp_path: Path) -> None:
     file = tmp_path / "file"
     options = write_knock(file)
-    rollcall = recording()
+    rollbook = recording()
     with suppress(Interrupted):
-        run_import(rollcall, file, options, stop_after=2)
+        run_import(rollbook, file, options, stop_after=2)
 
     kept = StateFile(file).load()
 
@@ -162,9 +162,9 @@ def test_with_another_time_given_it_is_another_import(tmp_path: Path) -> None:
     assert len(prints) == 3
 
 
-def imported(file: Path, options: Options, started: int) -> RecordingRollcall:
-    rollcall = recording()
+def imported(file: Path, options: Options, started: int) -> RecordingRollbook:
+    rollbook = recording()
     state = Import(fingerprint=fingerprint(file, options), started=started, chunk_users=5)
-    import_users(Stopping(rollcall, None), file, options, state, keep=StateFile(file), refusals=Refusals())
-    assert rollcall.sent.of(BulkIdentify)
-    return rollcall
+    import_users(Stopping(rollbook, None), file, options, state, keep=StateFile(file), refusals=Refusals())
+    assert rollbook.sent.of(BulkIdentify)
+    return rollbook

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollcall.importing.instants import instant
+from rollbook.importing.instants import instant
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 USERS = 40_000
-ROLLCALL = (sys.executable, "-c", "from rollcall.cli import main; main()")
+ROLLBOOK = (sys.executable, "-c", "from rollbook.cli import main; main()")
 DEADLINE_SECONDS = 60
 
 
@@ -25,7 +25,7 @@ DEADLINE_SECONDS = 60
 def environment(broker_url: str) -> dict[str, str]:
     with redis.Redis.from_url(broker_url) as client:
         client.flushdb()
-    return os.environ | {"ROLLCALL_BROKER_URL": broker_url}
+    return os.environ | {"ROLLBOOK_BROKER_URL": broker_url}
 
 
 def interrupt_under_way(process: subprocess.Popen[str], state: Path) -> None:
@@ -51,13 +51,13 @@ def sent_ids(broker_url: str) -> list[str]:
 def test_an_interrupted_import_goes_on(environment: dict[str, str], broker_url: str, tmp_path: Path) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text("".join(f'{{"id": "u{number}"}}\n' for number in range(USERS)))
-    command = [*ROLLCALL, "import", str(file), "--json"]
+    command = [*ROLLBOOK, "import", str(file), "--json"]
     process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    interrupt_under_way(process, tmp_path / "users.jsonl.rollcall-import.json")
+    interrupt_under_way(process, tmp_path / "users.jsonl.rollbook-import.json")
     out, err = process.communicate(timeout=DEADLINE_SECONDS)
 
     assert process.returncode == 130
-    assert err == "rollcall: interrupted; run the same command again to go on\n"
+    assert err == "rollbook: interrupted; run the same command again to go on\n"
     assert json.loads(out) == {"error": "interrupted; run the same command again to go on"}
     assert 0 < len(sent_ids(broker_url)) < USERS
 
@@ -84,7 +84,7 @@ def test_on_a_terminal_an_import_shows_how_far_it_is(environment: dict[str, str]
 
     reader = threading.Thread(target=read)
     reader.start()
-    command = [*ROLLCALL, "import", str(file)]
+    command = [*ROLLBOOK, "import", str(file)]
     done = subprocess.run(
         command, env=environment | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""`rollcall jobs`: what the commands print, and how they exit."""
+"""`rollbook jobs`: what the commands print, and how they exit."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from rollcall.cli.app import app
-from rollcall.errors import LetterNotFound, NotDecided
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import InvalidJob
-from rollcall_shared.jobs import Delete
-from rollcall_shared.stamps import microseconds
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook.cli.app import app
+from rollbook.errors import LetterNotFound, NotDecided
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import InvalidJob
+from rollbook_shared.jobs import Delete
+from rollbook_shared.stamps import microseconds
+from rollbook_worker.store import Arrival, PostgresStore
 
 NOW: Final = microseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
 DAY: Final = timedelta(days=1) // timedelta(microseconds=1)
@@ -28,8 +28,8 @@ Run = Callable[..., Result]
 @pytest.fixture
 def store(new_database: Callable[[], str], broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresStore]:
     url = new_database()
-    monkeypatch.setenv("ROLLCALL_DATABASE_URL", url)
-    monkeypatch.setenv("ROLLCALL_BROKER_URL", broker_url)
+    monkeypatch.setenv("ROLLBOOK_DATABASE_URL", url)
+    monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
     with redis.Redis.from_url(broker_url) as client:
         client.flushdb()
     store = PostgresStore(url)
@@ -97,7 +97,7 @@ def test_cancel_says_whether_it_was_in_time(store: PostgresStore) -> None:
     in_time, too_late = run("cancel", "it"), run("cancel", "done")
 
     assert (in_time.exit_code, in_time.stdout) == (0, "cancelled; job it\n")
-    assert (too_late.exit_code, too_late.stderr) == (1, "rollcall: not cancelled; job done is applied\n")
+    assert (too_late.exit_code, too_late.stderr) == (1, "rollbook: not cancelled; job done is applied\n")
     assert json.loads(run("cancel", "it", "--json").stdout) == {"id": "it", "cancelled": True, "state": "cancelled"}
 
 
@@ -119,7 +119,7 @@ def test_drop_forgets_a_letter_once(store: PostgresStore) -> None:
     first, second = run("drop", "it"), run("drop", "it")
 
     assert (first.exit_code, first.stdout) == (0, "dropped; dead letter it\n")
-    assert (second.exit_code, second.stderr) == (1, "rollcall: no dead letter bears the id it\n")
+    assert (second.exit_code, second.stderr) == (1, "rollbook: no dead letter bears the id it\n")
     assert isinstance(run("show", "it").exception, LetterNotFound)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tests.support.importing import STARTED, run_import
 
-from rollcall.importing import Format, Options, Refusal, Refusals
-from rollcall.testing import BulkIdentify, RecordingRollcall, Telling, recording
-from rollcall_shared.stamps import microseconds, moment
+from rollbook.importing import Format, Options, Refusal, Refusals
+from rollbook.testing import BulkIdentify, RecordingRollbook, Telling, recording
+from rollbook_shared.stamps import microseconds, moment
 
 KNOCK = Options(format=Format.KNOCK)
 APNS = "97c5837d-c65c-4d54-aa39-080eeb81c69d"
@@ -34,35 +34,35 @@ ANN = {
 
 
 @pytest.fixture
-def rollcall() -> RecordingRollcall:
+def rollbook() -> RecordingRollbook:
     return recording()
 
 
-def imported(rollcall: RecordingRollcall, tmp_path: Path, *documents: Any, refusals: Refusals | None = None) -> Any:
+def imported(rollbook: RecordingRollbook, tmp_path: Path, *documents: Any, refusals: Refusals | None = None) -> Any:
     file = tmp_path / "knock.json"
     file.write_text("".join(json.dumps(document, indent=2) + "\n" for document in documents))
-    return run_import(rollcall, file, KNOCK, refusals)
+    return run_import(rollbook, file, KNOCK, refusals)
 
 
-def told(rollcall: RecordingRollcall) -> list[Telling]:
-    return [user for job in rollcall.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
+def told(rollbook: RecordingRollbook) -> list[Telling]:
+    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
 
 
 def refused(tmp_path: Path, *documents: Any) -> list[Refusal]:
-    refusals, rollcall = Refusals(), recording()
-    end = imported(rollcall, tmp_path, *documents, refusals=refusals)
-    assert not rollcall.sent
+    refusals, rollbook = Refusals(), recording()
+    end = imported(rollbook, tmp_path, *documents, refusals=refusals)
+    assert not rollbook.sent
     assert end.refused == refusals.records > 0
     return refusals.first
 
 
-def test_a_page_tells_of_users_as_they_were_when_they_were_updated(rollcall: RecordingRollcall, tmp_path: Path) -> None:
+def test_a_page_tells_of_users_as_they_were_when_they_were_updated(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     page = {"entries": [ANN, {**ANN, "id": "bo", "updated_at": "2026-03-02T10:00:00Z"}], "page_info": {"after": None}}
 
-    imported(rollcall, tmp_path, page)
+    imported(rollbook, tmp_path, page)
 
-    (job,) = rollcall.sent.of(BulkIdentify)
-    ann, bo = told(rollcall)
+    (job,) = rollbook.sent.of(BulkIdentify)
+    ann, bo = told(rollbook)
     assert (ann.id, bo.id) == ("ann", "bo")
     assert ann.traits == {
         "name": "Ann",
@@ -77,25 +77,25 @@ def test_a_page_tells_of_users_as_they_were_when_they_were_updated(rollcall: Rec
 
 
 def test_a_body_of_bulk_identify_was_so_when_the_import_was_started(
-    rollcall: RecordingRollcall, tmp_path: Path
+    rollbook: RecordingRollbook, tmp_path: Path
 ) -> None:
-    imported(rollcall, tmp_path, {"users": [{"id": "ann", "email": None, "plan": "pro"}, {"id": "bo"}]})
+    imported(rollbook, tmp_path, {"users": [{"id": "ann", "email": None, "plan": "pro"}, {"id": "bo"}]})
 
-    (job,) = rollcall.sent.of(BulkIdentify)
+    (job,) = rollbook.sent.of(BulkIdentify)
     assert (job.occurred_at, job.moments) == (STARTED, ())
-    assert [(user.id, user.traits) for user in told(rollcall)] == [("ann", {"email": None, "plan": "pro"}), ("bo", {})]
+    assert [(user.id, user.traits) for user in told(rollbook)] == [("ann", {"email": None, "plan": "pro"}), ("bo", {})]
 
 
-def test_what_has_a_time_and_what_has_none_go_together(rollcall: RecordingRollcall, tmp_path: Path) -> None:
-    imported(rollcall, tmp_path, ANN, {"id": "bo"})
+def test_what_has_a_time_and_what_has_none_go_together(rollbook: RecordingRollbook, tmp_path: Path) -> None:
+    imported(rollbook, tmp_path, ANN, {"id": "bo"})
 
-    (job,) = rollcall.sent.of(BulkIdentify)
+    (job,) = rollbook.sent.of(BulkIdentify)
     assert job.moments == (microseconds(datetime(2026, 3, 1, 10, tzinfo=UTC)), STARTED)
     assert job.occurred_at == STARTED
 
 
 @pytest.mark.parametrize("layout", ["list", "list of pages", "one a line"])
-def test_users_come_in_any_layout(rollcall: RecordingRollcall, tmp_path: Path, layout: str) -> None:
+def test_users_come_in_any_layout(rollbook: RecordingRollbook, tmp_path: Path, layout: str) -> None:
     users = [{"id": f"u{number}"} for number in range(7)]
     documents: dict[str, list[Any]] = {
         "list": [users],
@@ -103,12 +103,12 @@ def test_users_come_in_any_layout(rollcall: RecordingRollcall, tmp_path: Path, l
         "one a line": users,
     }
 
-    imported(rollcall, tmp_path, *documents[layout])
+    imported(rollbook, tmp_path, *documents[layout])
 
-    assert [user.id for user in told(rollcall)] == [user["id"] for user in users]
+    assert [user.id for user in told(rollbook)] == [user["id"] for user in users]
 
 
-def test_preferences_and_channel_data_within_a_user_are_kept(rollcall: RecordingRollcall, tmp_path: Path) -> None:
+def test_preferences_and_channel_data_within_a_user_are_kept(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     user = {
         "id": "ann",
         "preferences": {
@@ -123,9 +123,9 @@ def test_preferences_and_channel_data_within_a_user_are_kept(rollcall: Recording
         "channel_data": {APNS: {"tokens": ["t1"]}},
     }
 
-    imported(rollcall, tmp_path, user)
+    imported(rollbook, tmp_path, user)
 
-    (ann,) = told(rollcall)
+    (ann,) = told(rollbook)
     assert ann.preferences == {
         "default": {
             "categories": {"marketing": False, "ops": {"channel_types": {"email": False}}},
@@ -136,7 +136,7 @@ def test_preferences_and_channel_data_within_a_user_are_kept(rollcall: Recording
     assert ann.channel_data == {APNS: {"tokens": ["t1"]}}
 
 
-def test_answers_gathered_for_a_user_are_taken_as_they_are(rollcall: RecordingRollcall, tmp_path: Path) -> None:
+def test_answers_gathered_for_a_user_are_taken_as_they_are(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     slack = {"connections": [{"channel_id": "C1"}], "token": {"access_token": "x"}}
     user = {
         "id": "ann",
@@ -147,20 +147,20 @@ def test_answers_gathered_for_a_user_are_taken_as_they_are(rollcall: RecordingRo
         ],
     }
 
-    imported(rollcall, tmp_path, user)
+    imported(rollbook, tmp_path, user)
 
-    (ann,) = told(rollcall)
+    (ann,) = told(rollbook)
     assert ann.preferences == {"default": {"channel_types": {"sms": False}}}
     assert ann.channel_data == {APNS: {"tokens": ["t1"]}, "slack": slack}
 
 
-def test_bulk_preferences_are_each_users(rollcall: RecordingRollcall, tmp_path: Path) -> None:
+def test_bulk_preferences_are_each_users(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     body = {"preferences": {"id": "acme", "categories": {"ads": False}}, "user_ids": ["ann", "bo"]}
     without_id = {"preferences": {"categories": {"ads": True}}, "user_ids": ["cy"]}
 
-    imported(rollcall, tmp_path, body, without_id)
+    imported(rollbook, tmp_path, body, without_id)
 
-    assert [(user.id, user.preferences) for user in told(rollcall)] == [
+    assert [(user.id, user.preferences) for user in told(rollbook)] == [
         ("ann", {"acme": {"categories": {"ads": False}}}),
         ("bo", {"acme": {"categories": {"ads": False}}}),
         ("cy", {"default": {"categories": {"ads": True}}}),
@@ -194,12 +194,12 @@ def test_what_may_hold_a_message_back_is_refused_and_not_left_out(
     assert (refusal.line, refusal.field) == (1, f"entries[0].preferences.default.{field}")
 
 
-def test_what_only_lets_messages_through_is_left_out_and_counted(rollcall: RecordingRollcall, tmp_path: Path) -> None:
+def test_what_only_lets_messages_through_is_left_out_and_counted(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     settings = {"categories": {"ads": False}, "channels": {APNS: True}, "commercial_subscribed": True}
 
-    end = imported(rollcall, tmp_path, {"id": "ann", "preferences": {"default": settings}})
+    end = imported(rollbook, tmp_path, {"id": "ann", "preferences": {"default": settings}})
 
-    (ann,) = told(rollcall)
+    (ann,) = told(rollbook)
     assert ann.preferences == {"default": {"categories": {"ads": False}}}
     assert end.left_out == {"channels": 1, "commercial_subscribed": 1}
 
@@ -235,22 +235,22 @@ def test_what_cannot_be_read_is_refused_with_field_and_reason(
     assert refusal.reason.startswith(reason)
 
 
-def test_a_bad_user_of_a_page_costs_no_other(rollcall: RecordingRollcall, tmp_path: Path) -> None:
+def test_a_bad_user_of_a_page_costs_no_other(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     refusals = Refusals()
 
-    end = imported(rollcall, tmp_path, {"entries": [{"id": "a/b"}, ANN, {"id": "c#d"}]}, refusals=refusals)
+    end = imported(rollbook, tmp_path, {"entries": [{"id": "a/b"}, ANN, {"id": "c#d"}]}, refusals=refusals)
 
-    assert [user.id for user in told(rollcall)] == ["ann"]
+    assert [user.id for user in told(rollbook)] == ["ann"]
     assert [refusal.field for refusal in refusals.first] == ["entries[0].id", "entries[2].id"]
     assert (end.users, end.refused) == (1, 2)
 
 
-def test_objects_are_no_users(rollcall: RecordingRollcall, tmp_path: Path) -> None:
+def test_objects_are_no_users(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     objects = [{"__typename": "Object", "id": "p1", "collection": "projects"}, {"id": "p2", "collection": "projects"}]
 
-    end = imported(rollcall, tmp_path, objects)
+    end = imported(rollbook, tmp_path, objects)
 
-    assert not rollcall.sent
+    assert not rollbook.sent
     assert (end.skipped, end.refused) == ({"objects": 2}, 0)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.support.importing import run_import
 
-from rollcall.importing import Format, Import, Options, Refusal, Refusals
-from rollcall.testing import BulkIdentify, Merge, RecordingRollcall, Telling, recording
-from rollcall_shared.stamps import moment
+from rollbook.importing import Format, Import, Options, Refusal, Refusals
+from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, Telling, recording
+from rollbook_shared.stamps import moment
 
 SEGMENT = Options(format=Format.SEGMENT)
 WITH_VISITORS = Options(format=Format.SEGMENT, anonymous=True)
@@ -23,7 +23,7 @@ def identify(user_id: Any = "ann", /, **fields: Any) -> dict[str, Any]:
 
 
 def imported(
-    rollcall: RecordingRollcall,
+    rollbook: RecordingRollbook,
     tmp_path: Path,
     *calls: Any,
     options: Options = SEGMENT,
@@ -31,40 +31,40 @@ def imported(
 ) -> Import:
     file = tmp_path / "log.jsonl"
     file.write_text("".join(json.dumps(call) + "\n" for call in calls))
-    return run_import(rollcall, file, options, refusals)
+    return run_import(rollbook, file, options, refusals)
 
 
-def told(rollcall: RecordingRollcall) -> list[Telling]:
-    return [user for job in rollcall.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
+def told(rollbook: RecordingRollbook) -> list[Telling]:
+    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
 
 
 def traits_of(tmp_path: Path, call: dict[str, Any]) -> dict[str, Any]:
-    rollcall = recording()
-    imported(rollcall, tmp_path, call)
-    (user,) = told(rollcall)
+    rollbook = recording()
+    imported(rollbook, tmp_path, call)
+    (user,) = told(rollbook)
     return user.traits
 
 
-def merges(rollcall: RecordingRollcall) -> list[tuple[str, str]]:
-    return [(job.primary_id, job.secondary_id) for job in rollcall.sent.of(Merge)]
+def merges(rollbook: RecordingRollbook) -> list[tuple[str, str]]:
+    return [(job.primary_id, job.secondary_id) for job in rollbook.sent.of(Merge)]
 
 
 def refused(tmp_path: Path, call: Any, options: Options = SEGMENT) -> Refusal:
-    refusals, rollcall = Refusals(), recording()
-    imported(rollcall, tmp_path, call, options=options, refusals=refusals)
-    assert not rollcall.sent
+    refusals, rollbook = Refusals(), recording()
+    imported(rollbook, tmp_path, call, options=options, refusals=refusals)
+    assert not rollbook.sent
     (refusal,) = refusals.first
     return refusal
 
 
 def test_an_identify_happened_at_its_timestamp(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
     other = "2015-02-24T00:00:00Z"
 
-    imported(rollcall, tmp_path, identify(traits={"plan": "pro"}), identify("bo", timestamp=other))
+    imported(rollbook, tmp_path, identify(traits={"plan": "pro"}), identify("bo", timestamp=other))
 
-    (job,) = rollcall.sent.of(BulkIdentify)
-    assert [user.id for user in told(rollcall)] == ["ann", "bo"]
+    (job,) = rollbook.sent.of(BulkIdentify)
+    assert [user.id for user in told(rollbook)] == ["ann", "bo"]
     assert [moment(at).isoformat() for at in job.moments] == [
         "2015-02-23T22:28:55.111000+00:00",
         "2015-02-24T00:00:00+00:00",
@@ -81,11 +81,11 @@ def test_an_identify_happened_at_its_timestamp(tmp_path: Path) -> None:
     ],
 )
 def test_the_best_time_that_is_known_counts(tmp_path: Path, times: dict[str, str]) -> None:
-    rollcall = recording()
+    rollbook = recording()
 
-    imported(rollcall, tmp_path, identify(**{"timestamp": None, **times}))
+    imported(rollbook, tmp_path, identify(**{"timestamp": None, **times}))
 
-    (job,) = rollcall.sent.of(BulkIdentify)
+    (job,) = rollbook.sent.of(BulkIdentify)
     assert moment(job.moments[0]).isoformat() == "2015-02-23T22:28:55.111000+00:00"
 
 
@@ -152,14 +152,14 @@ def test_traits_in_the_context_count_only_where_there_are_no_others(tmp_path: Pa
 
 
 def test_what_has_no_place_is_left_out_and_counted(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
     reserved = {"id": 7, "updated_at": AT, "preferences": {"ads": False}, "channel_data": {}, "plan": "pro"}
 
     end = imported(
-        rollcall, tmp_path, identify(traits=reserved, context={"timezone": "GMT+1"}), identify(traits={"id": 1})
+        rollbook, tmp_path, identify(traits=reserved, context={"timezone": "GMT+1"}), identify(traits={"id": 1})
     )
 
-    assert [user.traits for user in told(rollcall)] == [{"plan": "pro"}, {}]
+    assert [user.traits for user in told(rollbook)] == [{"plan": "pro"}, {}]
     assert end.left_out == {
         "traits.id": 2,
         "traits.updated_at": 1,
@@ -170,33 +170,33 @@ def test_what_has_no_place_is_left_out_and_counted(tmp_path: Path) -> None:
 
 
 def test_numbers_as_ids_are_text(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
 
-    imported(rollcall, tmp_path, identify(42, traits={"id": 42}), {**identify(7), "type": "alias", "previousId": 6})
+    imported(rollbook, tmp_path, identify(42, traits={"id": 42}), {**identify(7), "type": "alias", "previousId": 6})
 
-    assert [user.id for user in told(rollcall)] == ["42"]
-    assert merges(rollcall) == [("7", "6")]
+    assert [user.id for user in told(rollbook)] == ["42"]
+    assert merges(rollbook) == [("7", "6")]
 
 
 def test_an_alias_is_a_merge_at_its_timestamp(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
 
-    end = imported(rollcall, tmp_path, {"type": "alias", "userId": "ann", "previousId": "guest", "timestamp": AT})
+    end = imported(rollbook, tmp_path, {"type": "alias", "userId": "ann", "previousId": "guest", "timestamp": AT})
 
-    (job,) = rollcall.sent.of(Merge)
+    (job,) = rollbook.sent.of(Merge)
     assert (job.primary_id, job.secondary_id) == ("ann", "guest")
     assert moment(job.occurred_at).isoformat() == "2015-02-23T22:28:55.111000+00:00"
     assert (end.users, end.merges, end.jobs) == (0, 1, 1)
 
 
 def test_calls_that_tell_of_no_user_are_counted_by_their_type(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
     others = [{"type": kind, "userId": "ann"} for kind in ("track", "track", "page", "screen", "group")]
     itself = {"type": "alias", "userId": "ann", "previousId": "ann", "timestamp": AT}
 
-    end = imported(rollcall, tmp_path, *others, identify(None, anonymousId="a1"), itself)
+    end = imported(rollbook, tmp_path, *others, identify(None, anonymousId="a1"), itself)
 
-    assert not rollcall.sent
+    assert not rollbook.sent
     assert end.refused == 0
     assert end.skipped == {
         "track": 2,
@@ -211,32 +211,32 @@ def test_calls_that_tell_of_no_user_are_counted_by_their_type(tmp_path: Path) ->
 def test_visitors_are_users_where_that_is_wanted_and_become_part_of_the_user_they_are_named_with(
     tmp_path: Path,
 ) -> None:
-    rollcall = recording()
+    rollbook = recording()
     both = identify("ann", anonymousId="a1")
 
-    imported(rollcall, tmp_path, identify(None, anonymousId="a1"), both, both, identify("bo"), options=WITH_VISITORS)
+    imported(rollbook, tmp_path, identify(None, anonymousId="a1"), both, both, identify("bo"), options=WITH_VISITORS)
 
-    assert [user.id for user in told(rollcall)] == ["a1", "ann", "ann", "bo"]
-    assert merges(rollcall) == [("ann", "a1")]
+    assert [user.id for user in told(rollbook)] == ["a1", "ann", "ann", "bo"]
+    assert merges(rollbook) == [("ann", "a1")]
 
 
 def test_without_that_a_visitor_named_with_a_user_is_nobody(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
 
-    imported(rollcall, tmp_path, identify("ann", anonymousId="a1"))
+    imported(rollbook, tmp_path, identify("ann", anonymousId="a1"))
 
-    assert merges(rollcall) == []
+    assert merges(rollbook) == []
 
 
 @pytest.mark.parametrize(
     "document", [[identify("ann"), identify("bo")], {"batch": [identify("ann"), identify("bo")], "sentAt": AT}]
 )
 def test_lists_and_batches_hold_calls(tmp_path: Path, document: Any) -> None:
-    rollcall = recording()
+    rollbook = recording()
 
-    imported(rollcall, tmp_path, document)
+    imported(rollbook, tmp_path, document)
 
-    assert [user.id for user in told(rollcall)] == ["ann", "bo"]
+    assert [user.id for user in told(rollbook)] == ["ann", "bo"]
 
 
 @pytest.mark.parametrize(
@@ -283,20 +283,20 @@ def test_a_visitor_with_a_bad_id_is_refused_under_its_own_field(tmp_path: Path) 
 
 
 def test_a_time_given_for_the_file_counts_for_calls_without_one(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
     options = Options(format=Format.SEGMENT, occurred_at=moment(1_700_000_000_000_000))
 
-    imported(rollcall, tmp_path, identify(timestamp=None), identify("bo"), options=options)
+    imported(rollbook, tmp_path, identify(timestamp=None), identify("bo"), options=options)
 
-    (job,) = rollcall.sent.of(BulkIdentify)
+    (job,) = rollbook.sent.of(BulkIdentify)
     assert job.moments[0] == 1_700_000_000_000_000
     assert moment(job.moments[1]).year == 2015
 
 
 def test_a_log_of_which_little_is_ours_is_sent_in_full_jobs(tmp_path: Path) -> None:
-    rollcall = recording()
+    rollbook = recording()
     track = {"type": "track", "userId": "ann"}
 
-    imported(rollcall, tmp_path, *(call for number in range(10) for call in (*[track] * 15, identify(f"u{number}"))))
+    imported(rollbook, tmp_path, *(call for number in range(10) for call in (*[track] * 15, identify(f"u{number}"))))
 
-    assert [len(job.users) for job in rollcall.sent.of(BulkIdentify)] == [5, 5]
+    assert [len(job.users) for job in rollbook.sent.of(BulkIdentify)] == [5, 5]

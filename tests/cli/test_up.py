@@ -1,4 +1,4 @@
-"""`rollcall up`: ready when it says so, gone when it ends, however it ends."""
+"""`rollbook up`: ready when it says so, gone when it ends, however it ends."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from tests.support.started import Started, started
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 pytestmark = pytest.mark.slow
 
-_URLS = ("ROLLCALL_BROKER_URL", "ROLLCALL_DATABASE_URL")
+_URLS = ("ROLLBOOK_BROKER_URL", "ROLLBOOK_DATABASE_URL")
 
 
 def urls(command: Started) -> dict[str, str]:
@@ -32,13 +32,13 @@ def running() -> Iterator[Started]:
 def test_a_second_terminal_can_identify_read_back_and_merge_and_sees_flower(running: Started) -> None:
     found = urls(running)
 
-    with Rollcall(broker_url=found["ROLLCALL_BROKER_URL"], database_url=found["ROLLCALL_DATABASE_URL"]) as rollcall:
-        rollcall.users.identify("guest", {"plan": "pro"})
-        rollcall.users.bulk_identify([{"id": "ann", "email": "ann@example.com"}])
-        rollcall.users.merge("ann", "guest").wait(20)
-        job = rollcall.users.identify("ann", {"seats": 2})
+    with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
+        rollbook.users.identify("guest", {"plan": "pro"})
+        rollbook.users.bulk_identify([{"id": "ann", "email": "ann@example.com"}])
+        rollbook.users.merge("ann", "guest").wait(20)
+        job = rollbook.users.identify("ann", {"seats": 2})
         assert job.wait(20).state == "applied"
-        assert rollcall.users.get("ann").properties["seats"] == 2
+        assert rollbook.users.get("ann").properties["seats"] == 2
     with urllib.request.urlopen(f"{found['FLOWER_URL']}/workers", timeout=10) as page:
         assert page.status == 200
 
@@ -83,10 +83,10 @@ def keep_one_user(data_dir: Path, *, write: bool) -> dict[str, str]:
             found: dict[str, str] = json.loads(command.wait_for("{"))
         else:
             found = {name: command.wait_for(f"{name}=").removeprefix(f"{name}=") for name in _URLS}
-        with Rollcall(broker_url=found["ROLLCALL_BROKER_URL"], database_url=found["ROLLCALL_DATABASE_URL"]) as rollcall:
+        with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
             if write:
-                rollcall.users.identify("ann", {"plan": "pro"}).wait(20)
-            assert rollcall.users.get("ann").properties == {"plan": "pro"}
+                rollbook.users.identify("ann", {"plan": "pro"}).wait(20)
+            assert rollbook.users.get("ann").properties == {"plan": "pro"}
         command.process.send_signal(signal.SIGTERM)
         assert command.wait() == 0
     return found

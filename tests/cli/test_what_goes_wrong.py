@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rollcall.cli import main
+from rollbook.cli import main
 
 AWAY = "127.0.0.1:1"
 POSTGRES, REDIS = f"postgresql://app:secret@{AWAY}/app", f"redis://:secret@{AWAY}/0"
@@ -31,13 +31,13 @@ Typed = Callable[..., Done]
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
     """Type a command, with these settings and no others."""
-    for name in [name for name in os.environ if name.startswith("ROLLCALL_")]:
+    for name in [name for name in os.environ if name.startswith("ROLLBOOK_")]:
         monkeypatch.delenv(name)
 
     def typed(*words: str, **settings: str) -> Done:
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["rollcall", *words])
+        monkeypatch.setattr(sys, "argv", ["rollbook", *words])
         with pytest.raises(SystemExit) as ended:
             main()
         code = ended.value.code
@@ -48,8 +48,8 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 def piped(line: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of bash in which `R` is rollcall."""
-    command = f"R() {{ {sys.executable} -c 'from rollcall.cli import main; main()' \"$@\"; }}; {line}"
+    """Run a line of bash in which `R` is rollbook."""
+    command = f"R() {{ {sys.executable} -c 'from rollbook.cli import main; main()' \"$@\"; }}; {line}"
     # of many an image, and of few users
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
@@ -60,18 +60,18 @@ def piped(line: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "settings", "code", "error"),
     [
-        ("users get ann", {"ROLLCALL_DATABASE_URL": POSTGRES}, 1, "the database could not be reached"),
-        ("users get ann", {"ROLLCALL_DATABASE_URL": "nonsense"}, 2, "the database's URL cannot be used"),
-        ("users get ann", {"ROLLCALL_DATABASE_URL": f"{POSTGRES}?no=such"}, 2, "the database's URL cannot be used"),
-        ("users get a/b", {"ROLLCALL_DATABASE_URL": POSTGRES}, 2, "user_id: must not contain / or #"),
-        ("users get ann", {"ROLLCALL_BULK_USERS": "many"}, 2, "ROLLCALL_BULK_USERS must be a number from 1 to"),
-        ("users get ann", {"ROLLCALL_BULK_USERS": "inf"}, 2, "ROLLCALL_BULK_USERS must be a number from 1 to"),
-        ("users get ann", {"ROLLCALL_HISTORY_DAYS": "-1"}, 2, "ROLLCALL_HISTORY_DAYS must be a number from 0 to"),
-        ("users delete ann", {"ROLLCALL_BROKER_URL": REDIS}, 1, "may not have been sent"),
-        ("users delete ann", {"ROLLCALL_BROKER_URL": "http://x"}, 2, "the broker's URL is not one of Redis"),
-        ("erase a/b --now", {"ROLLCALL_DATABASE_URL": POSTGRES}, 2, "user_id: must not contain / or #"),
-        ("erase ann --now", {"ROLLCALL_DATABASE_URL": f"{POSTGRES}?no=such"}, 2, "the database's URL cannot be used"),
-        ("erase ann --now", {"ROLLCALL_DATABASE_URL": POSTGRES}, 1, "the database is not available"),
+        ("users get ann", {"ROLLBOOK_DATABASE_URL": POSTGRES}, 1, "the database could not be reached"),
+        ("users get ann", {"ROLLBOOK_DATABASE_URL": "nonsense"}, 2, "the database's URL cannot be used"),
+        ("users get ann", {"ROLLBOOK_DATABASE_URL": f"{POSTGRES}?no=such"}, 2, "the database's URL cannot be used"),
+        ("users get a/b", {"ROLLBOOK_DATABASE_URL": POSTGRES}, 2, "user_id: must not contain / or #"),
+        ("users get ann", {"ROLLBOOK_BULK_USERS": "many"}, 2, "ROLLBOOK_BULK_USERS must be a number from 1 to"),
+        ("users get ann", {"ROLLBOOK_BULK_USERS": "inf"}, 2, "ROLLBOOK_BULK_USERS must be a number from 1 to"),
+        ("users get ann", {"ROLLBOOK_HISTORY_DAYS": "-1"}, 2, "ROLLBOOK_HISTORY_DAYS must be a number from 0 to"),
+        ("users delete ann", {"ROLLBOOK_BROKER_URL": REDIS}, 1, "may not have been sent"),
+        ("users delete ann", {"ROLLBOOK_BROKER_URL": "http://x"}, 2, "the broker's URL is not one of Redis"),
+        ("erase a/b --now", {"ROLLBOOK_DATABASE_URL": POSTGRES}, 2, "user_id: must not contain / or #"),
+        ("erase ann --now", {"ROLLBOOK_DATABASE_URL": f"{POSTGRES}?no=such"}, 2, "the database's URL cannot be used"),
+        ("erase ann --now", {"ROLLBOOK_DATABASE_URL": POSTGRES}, 1, "the database is not available"),
     ],
 )
 def test_an_error_is_one_line_and_one_json_object(
@@ -81,14 +81,14 @@ def test_an_error_is_one_line_and_one_json_object(
 
     assert done.code == code
     (line,) = done.err.splitlines()
-    assert line.startswith("rollcall: ")
+    assert line.startswith("rollbook: ")
     assert error in line
-    assert json.loads(done.out) == {"error": line.removeprefix("rollcall: ")}
+    assert json.loads(done.out) == {"error": line.removeprefix("rollbook: ")}
     assert "secret" not in line
 
 
 def test_a_url_of_no_postgres_is_wrong_usage_of_migrate_too(typed: Typed) -> None:
-    assert typed("migrate", ROLLCALL_DATABASE_URL="nonsense").code == 2
+    assert typed("migrate", ROLLBOOK_DATABASE_URL="nonsense").code == 2
 
 
 @pytest.mark.parametrize("line", ["R migrate --print | head -1", "R outbox create --print | head -1"])
@@ -103,7 +103,7 @@ def test_a_reader_that_has_enough_is_no_error(line: str) -> None:
 def test_a_full_disk_is_one_line() -> None:
     done = piped("R outbox create --print > /dev/full")
 
-    assert (done.returncode, done.stderr) == (1, "rollcall: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "rollbook: No space left on device\n")
 
 
 def test_what_is_closed_is_not_written_to() -> None:
@@ -117,7 +117,7 @@ def test_the_demo_without_its_extras_names_them(typed: Typed, monkeypatch: pytes
 
     done = typed("demo")
 
-    assert (done.code, done.err) == (2, "rollcall: the demo needs everything: pip install 'rollcall[all]'\n")
+    assert (done.code, done.err) == (2, "rollbook: the demo needs everything: pip install 'rollbook[all]'\n")
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_a_file_that_cannot_be_imported_is_one_line(
     file.write_bytes(content)
     options = arguments.format(folder=tmp_path, file=file).split()
 
-    done = typed("import", str(file), *options, "--json", ROLLCALL_BROKER_URL=REDIS)
+    done = typed("import", str(file), *options, "--json", ROLLBOOK_BROKER_URL=REDIS)
 
     assert done.code == 2
     (line,) = done.err.splitlines()
     assert error in line
-    assert json.loads(done.out) == {"error": line.removeprefix("rollcall: ")}
+    assert json.loads(done.out) == {"error": line.removeprefix("rollbook: ")}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_wrong_usage_says_what_is_wrong(typed: Typed, tmp_path: Path, arguments:
     latin.write_bytes(b'{"name": "\xe9"}')
     words = [part.format(folder=tmp_path, file=file, latin=latin) for part in arguments]
 
-    done = typed(*words, ROLLCALL_BROKER_URL=REDIS, ROLLCALL_DATABASE_URL=POSTGRES, COLUMNS="250")
+    done = typed(*words, ROLLBOOK_BROKER_URL=REDIS, ROLLBOOK_DATABASE_URL=POSTGRES, COLUMNS="250")
 
     assert done.code == 2
     assert error in " ".join(done.err.split())

@@ -33,7 +33,7 @@ def chromium() -> str | None:
 def browser() -> Iterator[Browser]:
     """A Chromium with a profile of its own, which goes with it."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # as root it starts only without
-    with tempfile.TemporaryDirectory(prefix="rollcall-chromium-") as home, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory(prefix="rollbook-chromium-") as home, sync_playwright() as playwright:
         environment = {**os.environ, "HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home}
         browser = playwright.chromium.launch(
             executable_path=Path(chromium() or "chromium"), args=[*_QUIET, *sandbox], env={**environment}

@@ -1,4 +1,4 @@
-"""All that `rollcall up` starts, watched in a browser."""
+"""All that `rollbook up` starts, watched in a browser."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page
 from tests.dashboard.browser import Tasks, browser, chromium
 from tests.dashboard.playing import PUT_OFF_SECONDS
 
-from rollcall import Rollcall
-from rollcall.local.stack import LocalStack
+from rollbook import Rollbook
+from rollbook.local.stack import LocalStack
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +24,15 @@ def chromium_browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def stack(chromium_browser: Browser, database_url: str, broker_url: str) -> Iterator[LocalStack]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROLLCALL_LOCK_SECONDS", str(PUT_OFF_SECONDS))
+        patch.setenv("ROLLBOOK_LOCK_SECONDS", str(PUT_OFF_SECONDS))
         with LocalStack(database_url=database_url, broker_url=broker_url) as stack:
             yield stack
 
 
 @pytest.fixture(scope="module")
-def rc(stack: LocalStack) -> Iterator[Rollcall]:
-    with Rollcall(database_url=stack.database_url, broker_url=stack.broker_url) as rc:
-        yield rc
+def rb(stack: LocalStack) -> Iterator[Rollbook]:
+    with Rollbook(database_url=stack.database_url, broker_url=stack.broker_url) as rb:
+        yield rb
 
 
 @pytest.fixture

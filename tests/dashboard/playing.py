@@ -9,8 +9,8 @@ import psycopg
 from celery import Celery
 from tests.acceptance.conftest import until
 
-from rollcall import Rollcall
-from rollcall_shared.routing import LIVE, TASKS
+from rollbook import Rollbook
+from rollbook_shared.routing import LIVE, TASKS
 
 MARK: Final = "marked-4711"
 """Stands for all that is personal: nobody who looks may see it."""
@@ -21,38 +21,38 @@ PUT_OFF_SECONDS: Final = 0.2
 """How long the worker waits for a lock, for there to be a job that is tried again."""
 
 
-def play(rc: Rollcall) -> None:
+def play(rb: Rollbook) -> None:
     """Tell of people, of one in each way; return when all is decided."""
     jobs = [
-        rc.users.identify(ANN, {"email": ANN, "name": MARK, "plan": "pro", "locale": "de-CH"}, job_id="sign-up-1"),
-        rc.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="cart-1"),
-        rc.users.bulk_identify([{"id": f"{MARK}-{n}", "name": MARK} for n in range(80)], job_id="import-1"),
+        rb.users.identify(ANN, {"email": ANN, "name": MARK, "plan": "pro", "locale": "de-CH"}, job_id="sign-up-1"),
+        rb.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="cart-1"),
+        rb.users.bulk_identify([{"id": f"{MARK}-{n}", "name": MARK} for n in range(80)], job_id="import-1"),
     ]
     for job in jobs:
         job.wait(30)
-    rc.users.set_preferences(ANN, "default", {"workflows": {"news": False}}, job_id="wishes-1").wait(30)
-    rc.users.set_channel_data(ANN, "apns", {"tokens": [MARK]}, job_id="device-1").wait(30)
+    rb.users.set_preferences(ANN, "default", {"workflows": {"news": False}}, job_id="wishes-1").wait(30)
+    rb.users.set_channel_data(ANN, "apns", {"tokens": [MARK]}, job_id="device-1").wait(30)
     inline = {"id": BO, "name": MARK}
-    rc.workflows.trigger("welcome", [ANN, inline], data={"note": MARK}, job_id="welcome-1").wait(30)
-    rc.users.merge(ANN, GUEST, job_id="login-1").wait(30)
-    rc.users.delete(f"{MARK}-7", job_id="goodbye-1").wait(30)
+    rb.workflows.trigger("welcome", [ANN, inline], data={"note": MARK}, job_id="welcome-1").wait(30)
+    rb.users.merge(ANN, GUEST, job_id="login-1").wait(30)
+    rb.users.delete(f"{MARK}-7", job_id="goodbye-1").wait(30)
     # sent twice, as a webhook is
-    rc.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="again-1").wait(30)
-    rc.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="again-1")
+    rb.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="again-1").wait(30)
+    rb.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="again-1")
 
 
-def send_what_dies(rc: Rollcall, broker_url: str) -> None:
+def send_what_dies(rb: Rollbook, broker_url: str) -> None:
     """A job under an id that was used for another, one of a version to come, and a message that is no job; return
     when they are dead letters.
     """
-    before = len(rc.jobs.dead().items)
-    rc.users.identify(ANN, {"plan": MARK}, job_id="sign-up-1")
+    before = len(rb.jobs.dead().items)
+    rb.users.identify(ANN, {"plan": MARK}, job_id="sign-up-1")
     job = {"v": 9, "kind": "identify", "id": "tomorrow-1", "occurred_at": 5, "user": {"id": MARK, "traits": {}}}
     with Celery(broker=broker_url, set_as_current=False) as stranger:
         options = {"queue": LIVE, "ignore_result": True}
         stranger.send_task(TASKS["identify"], args=[json.dumps(job)], task_id="tomorrow-1", **options)
         stranger.send_task("somebody.elses", args=[MARK], **options)
-    until(lambda: len(rc.jobs.dead().items) == before + 3, what="three dead letters")
+    until(lambda: len(rb.jobs.dead().items) == before + 3, what="three dead letters")
 
 
 class Hindered:
@@ -62,7 +62,7 @@ class Hindered:
         self._connection = psycopg.connect(database_url)
 
     def __enter__(self) -> None:
-        self._connection.execute("LOCK TABLE rollcall.users IN ACCESS EXCLUSIVE MODE")
+        self._connection.execute("LOCK TABLE rollbook.users IN ACCESS EXCLUSIVE MODE")
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()

@@ -1,6 +1,6 @@
 """Make the picture of Flower that stands in the README: `python -m tests.dashboard.screenshot`.
 
-It starts all that `rollcall up` starts, tells of some people who do not exist, and photographs the page of tasks.
+It starts all that `rollbook up` starts, tells of some people who do not exist, and photographs the page of tasks.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from tests.acceptance.conftest import until
 from tests.dashboard.browser import Tasks, browser
 from tests.dashboard.playing import PUT_OFF_SECONDS, Hindered, play, send_what_dies
 
-from rollcall import Rollcall
-from rollcall.local.stack import LocalStack
+from rollbook import Rollbook
+from rollbook.local.stack import LocalStack
 
 PICTURE: Final = Path(__file__).parents[2] / "deploy" / "pictures" / "flower.png"
 _SIZE: Final = {"width": 1524, "height": 737}
@@ -23,12 +23,12 @@ _HIDDEN: Final = "footer, .page-header, .dt-footer { display: none !important }"
 
 
 def main() -> int:
-    os.environ["ROLLCALL_LOCK_SECONDS"] = str(PUT_OFF_SECONDS)
-    with LocalStack(say=print) as stack, Rollcall(database_url=stack.database_url, broker_url=stack.broker_url) as rc:
-        play(rc)
-        send_what_dies(rc, stack.broker_url)
+    os.environ["ROLLBOOK_LOCK_SECONDS"] = str(PUT_OFF_SECONDS)
+    with LocalStack(say=print) as stack, Rollbook(database_url=stack.database_url, broker_url=stack.broker_url) as rb:
+        play(rb)
+        send_what_dies(rb, stack.broker_url)
         with Hindered(stack.database_url):
-            rc.users.identify("ann", {"plan": "team", "seats": 12}, job_id="upgrade-1")
+            rb.users.identify("ann", {"plan": "team", "seats": 12}, job_id="upgrade-1")
             photograph(stack)
     print(f"{PICTURE.stat().st_size / 1024:.0f} kB: {PICTURE}")
     return 0

@@ -8,17 +8,17 @@ from tests.acceptance.conftest import until
 from tests.dashboard.browser import Row, Tasks
 from tests.dashboard.playing import ANN, GUEST, MARK, Hindered, play, send_what_dies
 
-from rollcall import Rollcall
-from rollcall.local.stack import LocalStack
-from rollcall_shared.summaries import alias
+from rollbook import Rollbook
+from rollbook.local.stack import LocalStack
+from rollbook_shared.summaries import alias
 
 GREEN, RED, YELLOW = "rgb(25, 135, 84)", "rgb(220, 53, 69)", "rgb(255, 193, 7)"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def played(rc: Rollcall, stack: LocalStack) -> None:
-    play(rc)
-    send_what_dies(rc, stack.broker_url)
+def played(rb: Rollbook, stack: LocalStack) -> None:
+    play(rb)
+    send_what_dies(rb, stack.broker_url)
 
 
 def ended(tasks: Tasks, *job_ids: str) -> dict[str, Row]:
@@ -35,13 +35,13 @@ def ended(tasks: Tasks, *job_ids: str) -> dict[str, Row]:
 
 
 SUMMARIES = {
-    "cart-1": ("rollcall.identify", f"{alias(GUEST)} {{cart}}"),
-    "import-1": ("rollcall.bulk_identify", "80 users"),
-    "wishes-1": ("rollcall.set_preferences", f"{alias(ANN)} one preference set"),
-    "device-1": ("rollcall.set_channel_data", f"{alias(ANN)} one channel"),
-    "welcome-1": ("rollcall.trigger", "workflow welcome: 2 recipients, 1 inline"),
-    "login-1": ("rollcall.merge", f"{alias(ANN)} <- {alias(GUEST)}"),
-    "goodbye-1": ("rollcall.delete", alias(f"{MARK}-7")),
+    "cart-1": ("rollbook.identify", f"{alias(GUEST)} {{cart}}"),
+    "import-1": ("rollbook.bulk_identify", "80 users"),
+    "wishes-1": ("rollbook.set_preferences", f"{alias(ANN)} one preference set"),
+    "device-1": ("rollbook.set_channel_data", f"{alias(ANN)} one channel"),
+    "welcome-1": ("rollbook.trigger", "workflow welcome: 2 recipients, 1 inline"),
+    "login-1": ("rollbook.merge", f"{alias(ANN)} <- {alias(GUEST)}"),
+    "goodbye-1": ("rollbook.delete", alias(f"{MARK}-7")),
 }
 
 
@@ -77,8 +77,8 @@ def test_dead_letters_are_red_say_why_and_can_be_looked_for(tasks: Tasks) -> Non
     failed = tasks.press("Failed")
 
     assert {row["NAME"]: row["EXCEPTION"] for row in failed.values()} == {
-        "rollcall.identify": "DeadLetter('unknown_version')",
-        "rollcall.bury": "DeadLetter('malformed')",
+        "rollbook.identify": "DeadLetter('unknown_version')",
+        "rollbook.bury": "DeadLetter('malformed')",
     }
     assert {row["STATE"] for row in failed.values()} == {"FAILURE"}
     assert {tasks.colour(id_) for id_ in failed} == {RED}
@@ -91,10 +91,10 @@ def test_a_dead_letter_under_the_id_of_a_job_that_was_applied_is_told_in_its_lin
 
 
 def test_a_job_that_is_tried_again_is_yellow_meanwhile_and_afterwards_says_how_often(
-    tasks: Tasks, rc: Rollcall, stack: LocalStack
+    tasks: Tasks, rb: Rollbook, stack: LocalStack
 ) -> None:
     with Hindered(stack.database_url):
-        job = rc.users.identify(ANN, {"plan": MARK}, job_id="hindered-1")
+        job = rb.users.identify(ANN, {"plan": MARK}, job_id="hindered-1")
         until(lambda: tasks.open().get(job.id, {}).get("STATE") == "RETRY", what="Flower seeing it wait")
         assert "another transaction holds a lock" in tasks.rows()[job.id]["EXCEPTION"]
         assert tasks.colour(job.id) == YELLOW
@@ -105,17 +105,17 @@ def test_a_job_that_is_tried_again_is_yellow_meanwhile_and_afterwards_says_how_o
     assert int(row["RETRIES"]) >= 1
 
 
-def test_jobs_that_were_applied_together_are_lines_of_their_own(tasks: Tasks, rc: Rollcall, stack: LocalStack) -> None:
+def test_jobs_that_were_applied_together_are_lines_of_their_own(tasks: Tasks, rb: Rollbook, stack: LocalStack) -> None:
     ids = [f"together-{n}" for n in range(40)]
     with Hindered(stack.database_url):
-        jobs = [rc.users.identify(f"{MARK}-{id_}", {"plan": MARK}, job_id=id_) for id_ in ids]
+        jobs = [rb.users.identify(f"{MARK}-{id_}", {"plan": MARK}, job_id=id_) for id_ in ids]
     for job in jobs:
         job.wait(30)
 
     rows = ended(tasks, *ids)
 
     assert {rows[id_]["RESULT"] for id_ in ids} == {"'applied'"}
-    assert "rollcall.batch" not in {row["NAME"] for row in rows.values()}
+    assert "rollbook.batch" not in {row["NAME"] for row in rows.values()}
 
 
 def test_a_job_is_found_by_its_id_and_has_a_page(tasks: Tasks, page: Page) -> None:
@@ -125,7 +125,7 @@ def test_a_job_is_found_by_its_id_and_has_a_page(tasks: Tasks, page: Page) -> No
     page.get_by_role("link", name="login-1").click()
 
     details = page.get_by_label("Task details").inner_text()
-    for said in ("rollcall.merge", "login-1", f"{alias(ANN)} <- {alias(GUEST)}", "SUCCESS", "applied"):
+    for said in ("rollbook.merge", "login-1", f"{alias(ANN)} <- {alias(GUEST)}", "SUCCESS", "applied"):
         assert said in details
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-FOLD: Final = "worker/rollcall_worker/fold"
-SHARED: Final = "shared/rollcall_shared"
-STORE: Final = "worker/rollcall_worker/store"
-BATCHING: Final = "worker/rollcall_worker/batching"
-TRANSPORT: Final = "worker/rollcall_worker/transport"
-SENDING: Final = "producer/rollcall/sending"
+FOLD: Final = "worker/rollbook_worker/fold"
+SHARED: Final = "shared/rollbook_shared"
+STORE: Final = "worker/rollbook_worker/store"
+BATCHING: Final = "worker/rollbook_worker/batching"
+TRANSPORT: Final = "worker/rollbook_worker/transport"
+SENDING: Final = "producer/rollbook/sending"
 RULES: Final = "tests/rules"
 MESSAGES: Final = ("tests/producer/test_celery_messages.py",)
 GATHERING: Final = ("tests/batching/test_gathering.py",)
@@ -276,14 +276,14 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "batching: one transaction, however many users the jobs name",
-        "worker/rollcall_worker/tasks.py",
+        "worker/rollbook_worker/tasks.py",
         "        if together and users > TRANSACTION_USERS:",
         "        if False:",
         EXECUTING,
     ),
     Defect(
         "batching: a store that goes away in between takes those before along",
-        "worker/rollcall_worker/tasks.py",
+        "worker/rollbook_worker/tasks.py",
         "            return Ended(said, str(error),",
         "            return Ended([], str(error),",
         EXECUTING,
@@ -402,14 +402,14 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "a job that can be neither applied nor sent again counts as one that ends its workers",
-        "worker/rollcall_worker/tasks.py",
-        "from rollcall_worker.failing import REQUEST",
-        'REQUEST = "rollcall_worker.showing:Request"',
+        "worker/rollbook_worker/tasks.py",
+        "from rollbook_worker.failing import REQUEST",
+        'REQUEST = "rollbook_worker.showing:Request"',
         ("tests/bounds/test_both_away.py",),
     ),
     Defect(
         "a job that meets a mistake in the code is acknowledged",
-        "worker/rollcall_worker/app.py",
+        "worker/rollbook_worker/app.py",
         "        task_acks_on_failure=False,\n",
         "",
         ("tests/bounds/test_mistakes.py",),
@@ -430,7 +430,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "a job that met the time limit is acknowledged",
-        "worker/rollcall_worker/app.py",
+        "worker/rollbook_worker/app.py",
         "task_acks_on_timeout=False",
         "task_acks_on_timeout=True",
         ("tests/bounds/test_time_limit.py",),
@@ -472,21 +472,21 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "users are gathered into a job that no worker takes",
-        "producer/rollcall/buffering/buffer.py",
+        "producer/rollbook/buffering/buffer.py",
         " or batch.size >= _BATCH_BYTES",
         "",
         ("tests/producer/test_buffering.py",),
     ),
     Defect(
         "a job's span begins a trace of its own",
-        "worker/rollcall_worker/tracing.py",
+        "worker/rollbook_worker/tracing.py",
         "context=caller.context,",
         "context=None,",
         FOLLOWING,
     ),
     Defect(
         "a job's span begins when it is decided",
-        "worker/rollcall_worker/tracing.py",
+        "worker/rollbook_worker/tracing.py",
         "start_time=caller.received,",
         "start_time=None,",
         FOLLOWING,
@@ -500,14 +500,14 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "a traced job is written into a table without the column",
-        "producer/rollcall/outbox/transactions.py",
+        "producer/rollbook/outbox/transactions.py",
         "self._keeps_traces = self._transaction.finds(_KEEPS_TRACES)",
         "self._keeps_traces = True",
         TRACED_OUTBOX,
     ),
     Defect(
         "the relay forgets the trace that a job was written in",
-        "producer/rollcall/outbox/rows.py",
+        "producer/rollbook/outbox/rows.py",
         "body=body, trace=trace)",
         "body=body, trace=None)",
         TRACED_OUTBOX,
@@ -521,77 +521,77 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "whoever cannot be erased keeps the others waiting",
-        "worker/rollcall_worker/store/postgres.py",
+        "worker/rollbook_worker/store/postgres.py",
         "if is_outage(error):",
         "if isinstance(error, Unavailable):",
         ERASING,
     ),
     Defect(
         "erasure begins with those it has just passed over",
-        "worker/rollcall_worker/store/postgres.py",
+        "worker/rollbook_worker/store/postgres.py",
         "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
         "self._looked_at = edge(0)",
         ERASING,
     ),
     Defect(
         "erasure, once at the end, never begins again",
-        "worker/rollcall_worker/store/postgres.py",
+        "worker/rollbook_worker/store/postgres.py",
         "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
         "self._looked_at = page[-1][1] if page else after",
         ERASING,
     ),
     Defect(
         "a deferred job that is held up makes the others late",
-        "worker/rollcall_worker/store/releasing.py",
+        "worker/rollbook_worker/store/releasing.py",
         "return sum(self.release_due(now=now, limit=1) for _ in taken)",
         "raise",
         HELD_UP,
     ),
     Defect(
         "a deferred job that is held up is taken again and again",
-        "worker/rollcall_worker/store/releasing.py",
+        "worker/rollbook_worker/store/releasing.py",
         "limit=limit, but=list(self._held_up))",
         "limit=limit, but=[])",
         HELD_UP,
     ),
     Defect(
         "deferred jobs wait for one as long as a statement may take",
-        "worker/rollcall_worker/store/releasing.py",
+        "worker/rollbook_worker/store/releasing.py",
         "self._statement = min(statement, HURRIED_STATEMENT)",
         "self._statement = statement",
         HELD_UP,
     ),
     Defect(
         "a deferred job is given up for a lock",
-        "worker/rollcall_worker/store/releasing.py",
+        "worker/rollbook_worker/store/releasing.py",
         "if isinstance(error, TookTooLong):",
         "if isinstance(error, HeldUp):",
         HELD_UP,
     ),
     Defect(
         "an outage counts against a deferred job",
-        "worker/rollcall_worker/store/releasing.py",
+        "worker/rollbook_worker/store/releasing.py",
         "if is_outage(error) or not taken:",
         "if not taken:",
         HELD_UP,
     ),
     Defect(
         "a deferred job that always takes too long is tried for ever",
-        "worker/rollcall_worker/store/releasing.py",
+        "worker/rollbook_worker/store/releasing.py",
         "if is_hopeless(times, self._max_tries):",
         "if False:",
         HELD_UP,
     ),
     Defect(
         "a held-up job that another dispatcher tries is forgotten",
-        "worker/rollcall_worker/store/releasing.py",
+        "worker/rollbook_worker/store/releasing.py",
         "for id_ in set(ids) - set(there):",
         "for id_ in ids:",
         HELD_UP,
     ),
     Defect(
         "deferred jobs are late by the longest pause when Postgres is back",
-        "worker/rollcall_worker/upkeep.py",
+        "worker/rollbook_worker/upkeep.py",
         "stopped.wait(pause(failures, longest=duty.longest_pause))",
         "stopped.wait(pause(failures))",
         ("tests/store/test_upkeep.py",),

@@ -10,9 +10,9 @@ from typing import Final
 
 from tests.defects.seeded import FOLD, Defect
 
-STORE: Final = "worker/rollcall_worker/store"
-TRANSPORT: Final = "worker/rollcall_worker/transport"
-OUTBOX: Final = "producer/rollcall/outbox"
+STORE: Final = "worker/rollbook_worker/store"
+TRANSPORT: Final = "worker/rollbook_worker/transport"
+OUTBOX: Final = "producer/rollbook/outbox"
 
 CALM: Final = ("--faults", "none", "--jobs", "800", "--minutes", "0.1")
 AT_ONCE: Final = ("--faults", "none", "--jobs", "3000", "--minutes", "0.03")
@@ -54,14 +54,14 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "store: a Postgres that is away is taken for the job's fault",
-        "worker/rollcall_worker/retrying.py",
+        "worker/rollbook_worker/retrying.py",
         "if isinstance(error, psycopg.Error) and not isinstance(error, _UNSTORABLE):",
         "if isinstance(error, ConnectionError):",
         chaos=POSTGRES_AWAY,
     ),
     Defect(
         "store: jobs that could not be applied are said to be",
-        "worker/rollcall_worker/tasks.py",
+        "worker/rollbook_worker/tasks.py",
         "            return Ended(said, str(error), too_long=isinstance(error, TookTooLong))\n",
         '            outcomes = []\n            said += ["applied"] * len(arrivals)\n',
         chaos=POSTGRES_AWAY,
@@ -96,8 +96,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "transport: Celery's own, which pops a message before it notes who has it",
-        "shared/rollcall_shared/settings.py",
-        'OURS: Final = "rollcall"',
+        "shared/rollbook_shared/settings.py",
+        'OURS: Final = "rollbook"',
         'OURS: Final = "stock"',
         chaos=KILLING_LONGER,
     ),
@@ -145,14 +145,14 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "sending: a job that Redis did not take is said to be sent",
-        "producer/rollcall/sending/direct.py",
+        "producer/rollbook/sending/direct.py",
         "            raise NotSent(job.id, _why(error)) from error\n",
         "            return\n",
         chaos=VALKEY_AWAY,
     ),
     Defect(
         "sending: a buffer forgets a batch that Redis did not take",
-        "producer/rollcall/buffering/buffer.py",
+        "producer/rollbook/buffering/buffer.py",
         "                self._send(batch.job())\n",
         "                try:\n                    self._send(batch.job())\n"
         "                except Unavailable:\n                    pass\n",

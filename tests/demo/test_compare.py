@@ -8,15 +8,15 @@ from random import Random
 import psycopg
 import pytest
 
-from rollcall.demo.compare import read_world
-from rollcall.demo.counting import count, count_users, undecided
-from rollcall.demo.differing import difference
-from rollcall.demo.life import Life, live
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import World
-from rollcall.reading.database import Database
-from rollcall_shared.codec import encode
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook.demo.compare import read_world
+from rollbook.demo.counting import count, count_users, undecided
+from rollbook.demo.differing import difference
+from rollbook.demo.life import Life, live
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import World
+from rollbook.reading.database import Database
+from rollbook_shared.codec import encode
+from rollbook_worker.store import Arrival, PostgresStore
 
 _NOW = 1_795_000_000_000_000
 
@@ -75,9 +75,9 @@ def test_jobs_that_never_came_are_named(database: Database, life: Life) -> None:
 @pytest.mark.parametrize(
     ("section", "corruption"),
     [
-        ("users", "UPDATE rollcall.users SET data = data || '{\"p.seats\": 9999}' WHERE id = %(users)s"),
-        ("messages", "DELETE FROM rollcall.messages WHERE id::text = %(messages)s"),
-        ("activities", "DELETE FROM rollcall.activities WHERE id::text = %(activities)s"),
+        ("users", "UPDATE rollbook.users SET data = data || '{\"p.seats\": 9999}' WHERE id = %(users)s"),
+        ("messages", "DELETE FROM rollbook.messages WHERE id::text = %(messages)s"),
+        ("activities", "DELETE FROM rollbook.activities WHERE id::text = %(activities)s"),
     ],
 )
 def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
@@ -85,7 +85,7 @@ def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
 ) -> None:
     with psycopg.connect(applied) as connection:
         alone = connection.execute(
-            "SELECT id FROM rollcall.current_users JOIN rollcall.users USING (id) WHERE family IS NULL LIMIT 1"
+            "SELECT id FROM rollbook.current_users JOIN rollbook.users USING (id) WHERE family IS NULL LIMIT 1"
         ).fetchone()
         assert alone is not None
         rows = {"users": alone[0], "messages": min(expected["messages"]), "activities": min(expected["activities"])}

@@ -10,10 +10,10 @@ import pytest
 from tests.support.started import started
 from typer.testing import CliRunner
 
-from rollcall.cli.app import app
-from rollcall.demo.compare import read_world
-from rollcall.demo.world import World
-from rollcall.reading.database import Database
+from rollbook.cli.app import app
+from rollbook.demo.compare import read_world
+from rollbook.demo.world import World
+from rollbook.reading.database import Database
 
 pytestmark = pytest.mark.slow
 
@@ -46,13 +46,13 @@ def test_a_corrupted_row_makes_the_demo_fail_and_say_where(monkeypatch: pytest.M
         corrupted.append(max(user for user in world["users"] if user.startswith("user_")))
         with psycopg.connect(database._engine.url.set(drivername="postgresql").render_as_string(False)) as connection:
             connection.execute(
-                "UPDATE rollcall.users SET data = data || '{\"p.seats\": 9999}', "
+                "UPDATE rollbook.users SET data = data || '{\"p.seats\": 9999}', "
                 "shown = shown || '{\"p.seats\": 9999}' WHERE id = %s",
                 (corrupted[0],),
             )
         return read_world(database)
 
-    monkeypatch.setattr("rollcall.demo.run.read_world", corrupt_and_read)
+    monkeypatch.setattr("rollbook.demo.run.read_world", corrupt_and_read)
 
     result = CliRunner().invoke(app, _SMALL)
 

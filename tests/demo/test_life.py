@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.demo.crowd import CHUNK_USERS, jobs_of, write_file
-from rollcall.demo.life import HISTORY, SPAN, Life, live
-from rollcall.demo.playing import play
-from rollcall.importing import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
-from rollcall.testing import recording
-from rollcall_shared.jobs import Identify, Merge, Trigger
+from rollbook.demo.crowd import CHUNK_USERS, jobs_of, write_file
+from rollbook.demo.life import HISTORY, SPAN, Life, live
+from rollbook.demo.playing import play
+from rollbook.importing import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollbook.testing import recording
+from rollbook_shared.jobs import Identify, Merge, Trigger
 
 _NOW = 1_795_000_000_000_000
 
@@ -62,23 +62,23 @@ def test_merged_away_ids_are_written_to_before_and_after(life: Life) -> None:
 
 
 def test_every_job_comes_out_of_the_face_as_it_was_meant(life: Life) -> None:
-    rollcall = recording(clock=lambda: _NOW)
+    rollbook = recording(clock=lambda: _NOW)
 
     for job in life.jobs:
-        play(rollcall, job)
+        play(rollbook, job)
 
-    assert rollcall.sent == list(life.jobs)
+    assert rollbook.sent == list(life.jobs)
 
 
 def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: Life, tmp_path: Path) -> None:
     file, options = tmp_path / "users.csv", Options(format=Format.CSV)
     bad_lines = write_file(file, life.imported)
     state = Import(fingerprint=fingerprint(file, options), started=_NOW, chunk_users=CHUNK_USERS)
-    rollcall = recording(clock=lambda: _NOW)
+    rollbook = recording(clock=lambda: _NOW)
 
     with Refusals() as refusals:
-        end = import_users(rollcall.users, file, options, state, keep=StateFile(file), refusals=refusals)
+        end = import_users(rollbook.users, file, options, state, keep=StateFile(file), refusals=refusals)
 
-    assert rollcall.sent == [*jobs_of(life.imported, state)]
+    assert rollbook.sent == [*jobs_of(life.imported, state)]
     assert end.users == len(life.imported)
     assert end.refused == refusals.records == bad_lines > 0

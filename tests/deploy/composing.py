@@ -37,7 +37,7 @@ def filled(value: Any, given: Mapping[str, str]) -> Any:
 
 COMPOSE: Final[dict[str, Any]] = filled(yaml.safe_load(TEXT), {})
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
-OURS: Final = {name: service for name, service in SERVICES.items() if service["image"] == "rollcall"}
+OURS: Final = {name: service for name, service in SERVICES.items() if service["image"] == "rollbook"}
 
 
 def seconds(duration: str) -> float:

@@ -22,11 +22,11 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
 IGNORE: Final = ROOT / "deploy" / "Dockerfile.dockerignore"
-HOME: Final = "/opt/rollcall"
+HOME: Final = "/opt/rollbook"
 ASKED: Final = (
-    *("celery --app=rollcall_worker.app worker --help", "celery flower --help", "rollcall --help"),
-    *("rollcall migrate --help", "rollcall relay --help", "rollcall doctor --help"),
-    *("python -m rollcall_worker.health --help", "python -m rollcall_worker.migrate --print"),
+    *("celery --app=rollbook_worker.app worker --help", "celery flower --help", "rollbook --help"),
+    *("rollbook migrate --help", "rollbook relay --help", "rollbook doctor --help"),
+    *("python -m rollbook_worker.health --help", "python -m rollbook_worker.migrate --print"),
 )
 
 
@@ -111,7 +111,7 @@ def ask(programs: Path) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="rollcall-image-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rollbook-image-") as folder:
         build(Path(folder))
         ask(Path(f"{folder}{HOME}/bin"))
         size = sum(path.stat().st_size for path in Path(f"{folder}{HOME}").rglob("*") if path.is_file())

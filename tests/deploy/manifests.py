@@ -14,7 +14,7 @@ Document = dict[str, Any]
 FOLDER: Final = ROOT / "deploy" / "kubernetes"
 BASE: Final = FOLDER / "base"
 COMPONENTS: Final = ("keda", "podmonitor", "relay")
-SETTINGS: Final = "rollcall-settings"
+SETTINGS: Final = "rollbook-settings"
 
 
 def documents(path: Path) -> list[Document]:
@@ -41,9 +41,9 @@ SECRETS: Final[Mapping[str, dict[str, str]]] = {
 
 
 def of_kind(*kinds: str) -> dict[str, Document]:
-    """The objects of these kinds by name, without the `rollcall-` before it."""
+    """The objects of these kinds by name, without the `rollbook-` before it."""
     found = [each for each in OBJECTS if each["kind"] in kinds]
-    return {each["metadata"]["name"].removeprefix("rollcall-"): each for each in found}
+    return {each["metadata"]["name"].removeprefix("rollbook-"): each for each in found}
 
 
 WORKLOADS: Final = of_kind("Deployment", "Job")

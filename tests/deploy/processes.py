@@ -1,4 +1,4 @@
-"""The processes of Rollcall and their commands, once: whatever starts them must mean the same.
+"""The processes of Rollbook and their commands, once: whatever starts them must mean the same.
 
 docker-compose.yml, the manifests for Kubernetes, the units of systemd and the README's table are held against this.
 """
@@ -12,19 +12,19 @@ from typing import Any, Final
 
 import click
 
-_WORKER: Final = "celery -A rollcall_worker.app worker --pool threads --concurrency 2 --without-gossip --without-mingle"
+_WORKER: Final = "celery -A rollbook_worker.app worker --pool threads --concurrency 2 --without-gossip --without-mingle"
 _COLUMNS: Final = "name,args,state,result,runtime,retries,exception,received,worker,uuid"
 
 PROCESSES: Final[Mapping[str, str]] = {
-    "migrate": "rollcall migrate",
+    "migrate": "rollbook migrate",
     "live": f"{_WORKER} -Q live",
     "bulk": f"{_WORKER} -Q bulk",
-    "upkeep": "python -m rollcall_worker.upkeep",
-    "relay": "rollcall relay",
+    "upkeep": "python -m rollbook_worker.upkeep",
+    "relay": "rollbook relay",
     "flower": f"celery flower --max-tasks=10000 --tasks-columns={_COLUMNS}",
 }
 LASTING: Final = tuple(name for name in PROCESSES if name != "migrate")
-HEALTHY: Final = ("python", "-m", "rollcall_worker.health")
+HEALTHY: Final = ("python", "-m", "rollbook_worker.health")
 """Asks each of them but Flower, which is asked over HTTP."""
 
 _LOCAL: Final = {"hostname", "loglevel", "address", "port"}

@@ -23,11 +23,11 @@ import yaml
 from tests.deploy.composing import TEXT, filled, seconds
 from tests.deploy.image import HOME, stages
 
-from rollcall.local import processes
-from rollcall.local.ports import LOOPBACK, free_port
+from rollbook.local import processes
+from rollbook.local.ports import LOOPBACK, free_port
 
 PROGRAMS: Final = Path(sys.executable).parent
-"""Where the virtualenv has what the image has in /opt/rollcall/bin."""
+"""Where the virtualenv has what the image has in /opt/rollbook/bin."""
 LISTENS: Final = {"flower": "5555", "metrics": "9464", "redis": "6379"}
 
 

@@ -10,16 +10,16 @@ from tests.deploy.composing import COMPOSE, OURS, ROOT, SERVICES, TEXT, seconds,
 from tests.deploy.processes import HEALTHY, LASTING
 from tests.test_house import known_variables, pins
 
-from rollcall_shared.settings import Settings
+from rollbook_shared.settings import Settings
 
 SERVERS = {"postgres", "redis", "prometheus", "grafana"}
 ONCE = {"migrate", "outbox"}
 
 
-def test_it_is_rollcall_and_its_servers() -> None:
+def test_it_is_rollbook_and_its_servers() -> None:
     assert set(SERVICES) == SERVERS | set(OURS)
     assert set(OURS) == ONCE | set(LASTING)
-    assert (ROOT / COMPOSE["x-rollcall"]["build"]["dockerfile"]).exists()
+    assert (ROOT / COMPOSE["x-rollbook"]["build"]["dockerfile"]).exists()
 
 
 def test_without_a_profile_only_what_everybody_needs_is_started() -> None:
@@ -41,7 +41,7 @@ def test_it_starts_with_nothing_set() -> None:
 
 
 def test_each_variable_has_one_default_and_is_named_at_its_top() -> None:
-    header = TEXT.partition("name: rollcall")[0]
+    header = TEXT.partition("name: rollbook")[0]
 
     assert {name: defaults for name, defaults in variables().items() if len(defaults) > 1} == {}
     assert [name for name in variables() if name not in header] == []
@@ -68,7 +68,7 @@ def test_who_is_published_and_can_ask_for_a_password_does(name: str) -> None:
 
 
 def test_no_password_is_an_argument() -> None:
-    assert [name for name, service in SERVICES.items() if "rollcall" in str(service.get("command")).split(":")] == []
+    assert [name for name, service in SERVICES.items() if "rollbook" in str(service.get("command")).split(":")] == []
     raw = re.findall(r"command:.*?\n    \w+:", TEXT, re.DOTALL)
     assert [command for command in raw if "${" in command] == []
 
@@ -111,7 +111,7 @@ def test_redis_refuses_jobs_before_the_kernel_ends_it() -> None:
 def test_each_image_but_ours_is_pinned_by_its_whole_version(name: str) -> None:
     image = SERVICES[name]["image"]
 
-    assert image == "rollcall" or re.fullmatch(r"[\w/]+:v?\d+\.\d+(\.\d+)?", image)
+    assert image == "rollbook" or re.fullmatch(r"[\w/]+:v?\d+\.\d+(\.\d+)?", image)
 
 
 def test_its_postgres_is_the_one_that_is_tested() -> None:
@@ -131,7 +131,7 @@ def test_ours_are_asked_by_a_command_that_exists_and_told_where_to_say_it(name: 
     assert tuple(OURS[name]["healthcheck"]["test"][1:]) == HEALTHY
     assert find_spec(f"{HEALTHY[-1]}.__main__")
     # a folder in memory: the rest cannot be written
-    assert OURS[name]["environment"]["ROLLCALL_HEALTH_FILE"].startswith("/tmp/")
+    assert OURS[name]["environment"]["ROLLBOOK_HEALTH_FILE"].startswith("/tmp/")
     assert OURS[name]["tmpfs"] == ["/tmp"]
 
 

@@ -15,9 +15,9 @@ from tests.deploy.manifests import kustomization as kustomization_of
 from tests.deploy.units import FOLDER as UNITS
 from tests.deploy.units import PROCESS_OF, read
 from tests.test_house import known_variables
-from tests.test_readme import assert_rollcall_command
+from tests.test_readme import assert_rollbook_command
 
-from rollcall.doctor.versions import OLDEST_POSTGRES, OLDEST_REDIS
+from rollbook.doctor.versions import OLDEST_POSTGRES, OLDEST_REDIS
 
 DEPLOY = ROOT / "deploy"
 GUIDE = (DEPLOY / "README.md").read_text()
@@ -40,16 +40,16 @@ def test_each_command_names_what_exists(command: str) -> None:
             if "exec" in rest:
                 service, *asked = rest[rest.index("exec") + 1 :]
                 assert service in SERVICES
-                assert_rollcall_command(asked[1:])
+                assert_rollbook_command(asked[1:])
         case "kubectl", _:
             assert_about_the_cluster(arguments)
         case "systemctl", [_, *units]:
             known = {name.partition("@")[0].removesuffix(".service") for name in PROCESS_OF}
-            assert {unit.partition("@")[0] for unit in units} <= known | {"rollcall.target", "rollcall-*"}
+            assert {unit.partition("@")[0] for unit in units} <= known | {"rollbook.target", "rollbook-*"}
         case "env", [*settings, _, "-m", module, "--ready"]:
             assert find_spec(f"{module}.__main__")
-            said = read("rollcall-live@.service").variables["ROLLCALL_HEALTH_FILE"]
-            assert settings == [f"ROLLCALL_HEALTH_FILE={said}"]
+            said = read("rollbook-live@.service").variables["ROLLBOOK_HEALTH_FILE"]
+            assert settings == [f"ROLLBOOK_HEALTH_FILE={said}"]
         case (("docker" | "psql" | "python3" | "pip" | "install" | "cp" | "journalctl"), _):
             pass
         case _:
@@ -67,7 +67,7 @@ def assert_about_the_cluster(arguments: list[str]) -> None:
                 assert WORKLOADS[component]["metadata"]["labels"][label] == component
     for word in arguments:
         if found := re.fullmatch(r"(deployment|job)/(.*)", word):
-            workload = WORKLOADS[found[2].removeprefix("rollcall-")]
+            workload = WORKLOADS[found[2].removeprefix("rollbook-")]
             assert (workload["kind"].lower(), workload["metadata"]["name"]) == (found[1], found[2])
 
 
@@ -102,7 +102,7 @@ def test_the_variables_of_compose_are_in_its_table() -> None:
 
 
 def test_every_setting_that_it_names_is_one() -> None:
-    named = set(re.findall(r"\bROLLCALL_[A-Z_]+", GUIDE))
+    named = set(re.findall(r"\bROLLBOOK_[A-Z_]+", GUIDE))
 
     assert named <= known_variables()
 
@@ -111,8 +111,8 @@ def test_the_ports_that_it_names_are_those_of_the_units() -> None:
     named = dict(re.findall(r"\b(94\d\d)\s+\(`?(.*?)`?\)", GUIDE))
 
     for port, name in named.items():
-        unit = f"rollcall-{name.replace('@1', '@')}.service"
-        assert read(unit).variables["ROLLCALL_METRICS_PORT"] == port
+        unit = f"rollbook-{name.replace('@1', '@')}.service"
+        assert read(unit).variables["ROLLBOOK_METRICS_PORT"] == port
     assert len(named) == 4
 
 
@@ -125,4 +125,4 @@ def test_it_stays_short_and_is_referred_to() -> None:
     assert len(GUIDE.splitlines()) < MOST_LINES
     assert "deploy/README.md" in (ROOT / "README.md").read_text()
     assert "deploy/README.md" in (ROOT / "docker-compose.yml").read_text()
-    assert (UNITS / "rollcall.target").exists()
+    assert (UNITS / "rollbook.target").exists()

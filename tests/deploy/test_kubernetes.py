@@ -34,18 +34,18 @@ from tests.deploy.manifests import (
 from tests.deploy.processes import HEALTHY, LASTING, PROCESSES, meaning
 from tests.test_house import known_variables
 
-from rollcall import Rollcall
-from rollcall_shared.routing import QUEUES
-from rollcall_shared.settings import Settings
+from rollbook import Rollbook
+from rollbook_shared.routing import QUEUES
+from rollbook_shared.settings import Settings
 
 COMPONENT = "app.kubernetes.io/component"
-NAMED = {"app.kubernetes.io/name": "rollcall"}
+NAMED = {"app.kubernetes.io/name": "rollbook"}
 NEEDED = {
-    "migrate": {"ROLLCALL_DATABASE_URL"},
+    "migrate": {"ROLLBOOK_DATABASE_URL"},
     "flower": {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"},
-    "relay": {"ROLLCALL_DATABASE_URL", "ROLLCALL_BROKER_URL", "ROLLCALL_OUTBOX_URL"},
+    "relay": {"ROLLBOOK_DATABASE_URL", "ROLLBOOK_BROKER_URL", "ROLLBOOK_OUTBOX_URL"},
     **{
-        name: {"ROLLCALL_DATABASE_URL", "ROLLCALL_BROKER_URL", "ROLLCALL_ERASURE_KEY"}
+        name: {"ROLLBOOK_DATABASE_URL", "ROLLBOOK_BROKER_URL", "ROLLBOOK_ERASURE_KEY"}
         for name in ("live", "bulk", "upkeep")
     },
 }
@@ -60,7 +60,7 @@ def test_there_is_one_for_each_process() -> None:
 @pytest.mark.parametrize("name", PROCESSES)
 def test_each_starts_what_it_is_named_for(name: str) -> None:
     assert meaning(container(name)["command"]) == meaning(PROCESSES[name])
-    assert container(name)["image"] == "rollcall"
+    assert container(name)["image"] == "rollbook"
 
 
 def test_each_file_is_part_of_something() -> None:
@@ -129,7 +129,7 @@ class TestHealth:
         (mount,) = container(name)["volumeMounts"]
         (volume,) = pod(name)["volumes"]
 
-        assert Path(variables(name)["ROLLCALL_HEALTH_FILE"]).parent == Path(mount["mountPath"])
+        assert Path(variables(name)["ROLLBOOK_HEALTH_FILE"]).parent == Path(mount["mountPath"])
         assert volume["name"] == mount["name"]
         assert volume["emptyDir"]["medium"] == "Memory"
 
@@ -183,8 +183,8 @@ class TestConfinement:
         (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
 
         ports = [(port["name"], str(port["containerPort"])) for port in container(name)["ports"]]
-        assert ports == [(endpoint["port"], variables(name)["ROLLCALL_METRICS_PORT"])]
-        assert variables(name)["ROLLCALL_METRICS_ADDRESS"] == "0.0.0.0"
+        assert ports == [(endpoint["port"], variables(name)["ROLLBOOK_METRICS_PORT"])]
+        assert variables(name)["ROLLBOOK_METRICS_ADDRESS"] == "0.0.0.0"
 
 
 class TestScaling:
@@ -198,9 +198,9 @@ class TestScaling:
     def test_the_list_that_is_measured_is_the_one_in_which_jobs_wait(
         self, broker_url: str, client: redis.Redis
     ) -> None:
-        with Rollcall(broker_url=broker_url) as rc:
-            rc.users.identify("ann", {})
-            rc.users.bulk_identify([{"id": "bo"}])
+        with Rollbook(broker_url=broker_url) as rb:
+            rb.users.identify("ann", {})
+            rb.users.bulk_identify([{"id": "bo"}])
 
         measured = {name: self.trigger(name)["metadata"]["listName"] for name in self.SCALED}
         assert {name: client.llen(key) for name, key in measured.items()} == {"live": 1, "bulk": 1}
@@ -209,7 +209,7 @@ class TestScaling:
     def test_each_queue_has_its_workers_and_one_is_always_there(self) -> None:
         assert sorted(self.SCALED) == sorted(QUEUES)
         for name, scaled in self.SCALED.items():
-            assert scaled["spec"]["scaleTargetRef"] == {"name": f"rollcall-{name}"}
+            assert scaled["spec"]["scaleTargetRef"] == {"name": f"rollbook-{name}"}
             # a list does not hold what workers have taken, so one that ends at an empty list ends with work in hand
             assert scaled["spec"]["minReplicaCount"] == 1
 
@@ -222,12 +222,12 @@ class TestScaling:
         for name in self.SCALED:
             assert self.trigger(name)["authenticationRef"] == {"name": authentication["metadata"]["name"]}
             address = f"{self.trigger(name)['metadata']['address']}/{self.trigger(name)['metadata']['databaseIndex']}"
-            assert variables(name)["ROLLCALL_BROKER_URL"].endswith(f"@{address}")
+            assert variables(name)["ROLLBOOK_BROKER_URL"].endswith(f"@{address}")
 
     def test_how_many_there_are_is_said_by_nobody_else(self) -> None:
         (patch,) = kustomization(FOLDER / "keda")["patches"]
 
-        patched = [name for name in WORKLOADS if re.fullmatch(patch["target"]["name"], f"rollcall-{name}")]
+        patched = [name for name in WORKLOADS if re.fullmatch(patch["target"]["name"], f"rollbook-{name}")]
         assert sorted(patched) == sorted(self.SCALED)
         assert yaml.safe_load(patch["patch"]) == [{"op": "remove", "path": "/spec/replicas"}]
 
@@ -259,7 +259,7 @@ class TestAsKubectlReadsThem:
         kinds = sorted([each["kind"] for each in OBJECTS] + ["ConfigMap"])
 
         assert sorted(each["kind"] for each in built["example"]) == kinds
-        assert {each["metadata"]["namespace"] for each in built["example"]} == {"rollcall"}
+        assert {each["metadata"]["namespace"] for each in built["example"]} == {"rollbook"}
 
     def test_what_the_example_says_is_done(self, built: dict[str, list[Document]]) -> None:
         example = {(each["kind"], each["metadata"]["name"]): each for each in built["example"]}
@@ -270,8 +270,8 @@ class TestAsKubectlReadsThem:
         pods = [each["spec"]["template"]["spec"] for each in built["example"] if "template" in each.get("spec", {})]
         assert {pod["containers"][0]["image"] for pod in pods} == {f"{image['newName']}:{image['newTag']}"}
         for name in QUEUES:
-            assert "replicas" not in example["Deployment", f"rollcall-{name}"]["spec"]
-            trigger = example["ScaledObject", f"rollcall-{name}"]["spec"]["triggers"][0]
+            assert "replicas" not in example["Deployment", f"rollbook-{name}"]["spec"]
+            trigger = example["ScaledObject", f"rollbook-{name}"]["spec"]["triggers"][0]
             assert trigger["metadata"]["address"] == address["value"]
 
     def test_a_change_of_the_settings_makes_new_pods(self, built: dict[str, list[Document]]) -> None:

@@ -10,9 +10,9 @@ import pytest
 from tests.support.importing import run_import
 from typer.testing import CliRunner
 
-from rollcall.cli.app import app
-from rollcall.importing import Format, Import, Options, Refusals
-from rollcall.testing import BulkIdentify, Merge, RecordingRollcall, Telling, recording
+from rollbook.cli.app import app
+from rollbook.importing import Format, Import, Options, Refusals
+from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, Telling, recording
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PAGE = (DEPLOY / "moving.md").read_text()
@@ -25,16 +25,16 @@ def blocks(language: str, under: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def imported(text: str, options: Options, folder: Path) -> tuple[RecordingRollcall, Import]:
-    file, refusals, rollcall = folder / "file", Refusals(), recording()
+def imported(text: str, options: Options, folder: Path) -> tuple[RecordingRollbook, Import]:
+    file, refusals, rollbook = folder / "file", Refusals(), recording()
     file.write_text(text)
-    end = run_import(rollcall, file, options, refusals)
+    end = run_import(rollbook, file, options, refusals)
     assert refusals.first == []
-    return rollcall, end
+    return rollbook, end
 
 
-def told(rollcall: RecordingRollcall) -> list[Telling]:
-    return [user for job in rollcall.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
+def told(rollbook: RecordingRollbook) -> list[Telling]:
+    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
 
 
 def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:
@@ -53,9 +53,9 @@ def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:
 def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
     (text,) = blocks("json", "From Segment")
 
-    rollcall, end = imported(text, Options(format=Format.SEGMENT), tmp_path)
+    rollbook, end = imported(text, Options(format=Format.SEGMENT), tmp_path)
 
-    (ann,) = told(rollcall)
+    (ann,) = told(rollbook)
     assert ann.traits == {
         "name": "Ann Lee",
         "firstName": "Ann",
@@ -66,7 +66,7 @@ def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
         "locale": "en-US",
         "timezone": "Europe/Berlin",
     }
-    assert [job.secondary_id for job in rollcall.sent.of(Merge)] == ["guest_9"]
+    assert [job.secondary_id for job in rollbook.sent.of(Merge)] == ["guest_9"]
     assert end.skipped == {"track": 1}
 
 
@@ -78,7 +78,7 @@ def test_what_it_shows_of_the_others_can_be_imported(tmp_path: Path) -> None:
     assert ann.preferences == {"default": {"workflows": {"digest": False}}}
 
 
-@pytest.mark.parametrize("line", re.findall(r"^rollcall .*$", PAGE, re.MULTILINE))
+@pytest.mark.parametrize("line", re.findall(r"^rollbook .*$", PAGE, re.MULTILINE))
 def test_its_commands_are_known(line: str) -> None:
     assert CliRunner().invoke(app, [*shlex.split(line)[1:], "--help"]).exit_code == 0
 

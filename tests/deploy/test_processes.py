@@ -1,4 +1,4 @@
-"""Whatever starts one of Rollcall's processes says the same to it: here compose, the image and the README."""
+"""Whatever starts one of Rollbook's processes says the same to it: here compose, the image and the README."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_command_that_means_another_thing_is_told_from_it(other: str) -> None:
 
 def test_a_command_that_is_written_in_another_way_is_not() -> None:
     other = (
-        "/opt/rollcall/bin/celery --app=rollcall_worker.app worker -c 2 --pool=threads --queues=live "
+        "/opt/rollbook/bin/celery --app=rollbook_worker.app worker -c 2 --pool=threads --queues=live "
         "--without-mingle --without-gossip --hostname=x@%h --loglevel=INFO"
     )
 

@@ -25,17 +25,17 @@ from tests.deploy.running import Composition
 from tests.support.redis_server import REDIS_NEEDED
 from tests.support.torn import HALF
 
-from rollcall import Rollcall
-from rollcall.local import Servers, processes
-from rollcall.local.binaries import find_postgres, find_valkey
-from rollcall.local.ports import LOOPBACK, free_port
+from rollbook import Rollbook
+from rollbook.local import Servers, processes
+from rollbook.local.binaries import find_postgres, find_valkey
+from rollbook.local.ports import LOOPBACK, free_port
 
 PASSWORD: Final = "a1b2c3"
 GIVEN: Final = {
     "POSTGRES_PASSWORD": PASSWORD,
     "REDIS_PASSWORD": PASSWORD,
     "FLOWER_BASIC_AUTH": f"reader:{PASSWORD}",
-    "ROLLCALL_ERASURE_KEY": PASSWORD,
+    "ROLLBOOK_ERASURE_KEY": PASSWORD,
 }
 FETCHED: Final[list[str]] = yaml.safe_load((ROOT / "deploy" / "metrics" / "prometheus.yml").read_text())[
     "scrape_configs"
@@ -44,7 +44,7 @@ FETCHED: Final[list[str]] = yaml.safe_load((ROOT / "deploy" / "metrics" / "prome
 
 @pytest.fixture(scope="module")
 def composition(own_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composition]:
-    """All of Rollcall's services and both servers, well: `docker compose --profile outbox up --wait`."""
+    """All of Rollbook's services and both servers, well: `docker compose --profile outbox up --wait`."""
     places = {"postgres:5432": f"{LOOPBACK}:{own_servers.postgres.port}", "redis:6379": f"{LOOPBACK}:{free_port()}"}
     composition = Composition(tmp_path_factory.mktemp("compose"), GIVEN, places)
     try:
@@ -60,12 +60,12 @@ def composition(own_servers: Servers, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def rc(composition: Composition) -> Iterator[Rollcall]:
+def rb(composition: Composition) -> Iterator[Rollbook]:
     """As an application on the same machine has it."""
     environment = composition.environment("live")
-    database_url, broker_url = environment["ROLLCALL_DATABASE_URL"], environment["ROLLCALL_BROKER_URL"]
-    with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
-        yield rc
+    database_url, broker_url = environment["ROLLBOOK_DATABASE_URL"], environment["ROLLBOOK_BROKER_URL"]
+    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+        yield rb
 
 
 def make_database(servers: Servers, composition: Composition) -> None:
@@ -132,7 +132,7 @@ def fetched(url: str, login: str = "") -> str:
 
 
 def test_redis_has_the_settings_of_its_command_and_asks_for_the_password(composition: Composition) -> None:
-    url = composition.environment("live")["ROLLCALL_BROKER_URL"]
+    url = composition.environment("live")["ROLLBOOK_BROKER_URL"]
 
     with redis.Redis.from_url(url) as client:
         said: dict[str, str] = client.config_get("appendonly", "maxmemory", "maxmemory-policy")
@@ -152,22 +152,22 @@ def test_postgres_is_well_by_its_own_question(composition: Composition, own_serv
 
 
 def test_jobs_are_applied_sent_directly_in_bulk_put_off_and_through_the_outbox(
-    composition: Composition, rc: Rollcall
+    composition: Composition, rb: Rollbook
 ) -> None:
-    direct = rc.users.identify("ann", {"plan": "pro"})
-    bulk = rc.users.bulk_identify([{"id": "bo"}, {"id": "cy"}])
-    deferred = rc.users.identify("dee", {}, delay=timedelta(seconds=1))
-    with psycopg.connect(composition.environment("relay")["ROLLCALL_DATABASE_URL"]) as connection:
-        written = rc.outbox(connection).users.identify("eve", {})
+    direct = rb.users.identify("ann", {"plan": "pro"})
+    bulk = rb.users.bulk_identify([{"id": "bo"}, {"id": "cy"}])
+    deferred = rb.users.identify("dee", {}, delay=timedelta(seconds=1))
+    with psycopg.connect(composition.environment("relay")["ROLLBOOK_DATABASE_URL"]) as connection:
+        written = rb.outbox(connection).users.identify("eve", {})
 
     assert [job.wait(30).state for job in (direct, bulk, deferred, written)] == ["applied"] * 4
 
-    assert rc.users.get("ann").properties == {"plan": "pro"}
-    assert {user.id for user in rc.users.list().items} == {"ann", "bo", "cy", "dee", "eve"}
+    assert rb.users.get("ann").properties == {"plan": "pro"}
+    assert {user.id for user in rb.users.list().items} == {"ann", "bo", "cy", "dee", "eve"}
 
 
 def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
-    composition: Composition, rc: Rollcall
+    composition: Composition, rb: Rollbook
 ) -> None:
     url = f"http://{LOOPBACK}:{composition.ports['flower']['flower']}/api/tasks"
 
@@ -175,7 +175,7 @@ def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
         shown: dict[str, dict[str, Any]] = json.loads(fetched(url, GIVEN["FLOWER_BASIC_AUTH"]))
         return shown
 
-    jobs = [rc.users.identify("ann", {}), rc.users.bulk_identify([{"id": "bo"}])]
+    jobs = [rb.users.identify("ann", {}), rb.users.bulk_identify([{"id": "bo"}])]
     until(lambda: all(tasks().get(job.id, {}).get("state") == "SUCCESS" for job in jobs), what="Flower showing both")
 
     workers = [str(tasks()[job.id]["worker"]).partition("@")[0] for job in jobs]
@@ -188,8 +188,8 @@ def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
 def test_what_prometheus_fetches_from_is_there(composition: Composition, name: str) -> None:
     port = composition.ports[name]["metrics"]
 
-    assert composition.environment(name)["ROLLCALL_METRICS_PORT"] == port
-    assert "rollcall_" in fetched(f"http://{LOOPBACK}:{port}/metrics")
+    assert composition.environment(name)["ROLLBOOK_METRICS_PORT"] == port
+    assert "rollbook_" in fetched(f"http://{LOOPBACK}:{port}/metrics")
 
 
 # the last: nothing runs afterwards

@@ -14,10 +14,10 @@ import pytest
 from tests.deploy.composing import SERVICES
 from tests.operate.test_runbook import named_services
 from tests.test_house import ROOT
-from tests.test_readme import assert_rollcall_command, headings
+from tests.test_readme import assert_rollbook_command, headings
 
-from rollcall.local.binaries import find_postgres
-from rollcall_shared.tables import metadata
+from rollbook.local.binaries import find_postgres
+from rollbook_shared.tables import metadata
 
 PAGE = (ROOT / "deploy" / "scale.md").read_text()
 MOST_LINES = 180
@@ -34,8 +34,8 @@ def test_each_command_exists(command: str) -> None:
     program, *arguments = shlex.split(command)
 
     match program:
-        case "rollcall":
-            assert_rollcall_command(arguments)
+        case "rollbook":
+            assert_rollbook_command(arguments)
         case "docker":
             assert arguments[0] == "compose"
             assert set(named_services(arguments)) <= set(SERVICES)
@@ -54,7 +54,7 @@ def test_each_measurement_can_be_made(
         assert [path for path in arguments if not (ROOT / path).exists()] == []
         return
     if program != "python":
-        assert_rollcall_command([program])
+        assert_rollbook_command([program])
         return
     _, module, *options = arguments
     assert find_spec(module)
@@ -89,7 +89,7 @@ def test_postgres_knows_the_settings_it_names(database_url: str) -> None:
 def test_the_tables_it_names_are_there() -> None:
     tables = {table.name for table in metadata.tables.values()}
 
-    assert set(re.findall(r"rollcall\.(\w+)", "\n".join(STATEMENTS))) <= tables
+    assert set(re.findall(r"rollbook\.(\w+)", "\n".join(STATEMENTS))) <= tables
 
 
 def test_each_table_of_figures_has_the_command_that_gives_it() -> None:

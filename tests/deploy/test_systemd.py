@@ -15,7 +15,7 @@ from tests.deploy.processes import LASTING, PROCESSES, meaning
 from tests.deploy.units import FOLDER, HOME, PROCESS_OF, SANDBOX, read, variables_of
 from tests.test_house import known_variables
 
-from rollcall_shared.settings import Settings
+from rollbook_shared.settings import Settings
 
 LASTING_UNITS = [name for name in PROCESS_OF if PROCESS_OF[name] in LASTING]
 TOLD_OF_HEALTH = [name for name in LASTING_UNITS if PROCESS_OF[name] != "flower"]
@@ -47,7 +47,7 @@ def test_each_that_lasts_comes_back_and_belongs_to_the_target(name: str) -> None
 
     assert unit.value("Service.Restart") == "always"
     assert unit.value("Unit.StartLimitIntervalSec") == "0"
-    assert unit.value("Unit.PartOf") == unit.value("Install.WantedBy") == "rollcall.target"
+    assert unit.value("Unit.PartOf") == unit.value("Install.WantedBy") == "rollbook.target"
 
 
 @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
@@ -62,12 +62,12 @@ def test_each_is_given_the_time_that_its_last_batch_may_take(name: str) -> None:
 def test_each_tells_of_its_health_in_a_folder_that_it_may_write(name: str) -> None:
     unit = read(name)
 
-    assert unit.variables["ROLLCALL_HEALTH_FILE"] == f"/run/{unit.value('Service.RuntimeDirectory')}/health"
+    assert unit.variables["ROLLBOOK_HEALTH_FILE"] == f"/run/{unit.value('Service.RuntimeDirectory')}/health"
 
 
 def test_no_two_on_one_machine_serve_metrics_on_the_same_port() -> None:
     instances = [(name, str(n)) for name in TOLD_OF_HEALTH for n in (range(1, 10) if "@" in name else (0,))]
-    ports = [int(read(*each).variables["ROLLCALL_METRICS_PORT"]) for each in instances]
+    ports = [int(read(*each).variables["ROLLBOOK_METRICS_PORT"]) for each in instances]
 
     assert len(set(ports)) == len(ports)
     assert all(1024 < port < 32768 for port in ports)
@@ -80,8 +80,8 @@ def test_each_is_told_what_the_same_process_is_told_elsewhere(name: str) -> None
 
     process = PROCESS_OF[name]
     sort = process if process in ("relay", "flower", "migrate") else "worker"
-    assert file == f"/etc/rollcall/{sort}.env"
-    assert variables_of(FOLDER / "etc" / f"{sort}.env").keys() == SECRETS[f"rollcall-{sort}"].keys()
+    assert file == f"/etc/rollbook/{sort}.env"
+    assert variables_of(FOLDER / "etc" / f"{sort}.env").keys() == SECRETS[f"rollbook-{sort}"].keys()
     assert set(read(name).variables) <= known_variables()
 
 
@@ -105,7 +105,7 @@ class TestAsSystemdReadsThem:
         """A folder with the units, for the programs of the virtualenv: those of the image are not there."""
         if shutil.which("systemd-analyze") is None:
             pytest.skip("systemd is not installed (Debian: apt-get install systemd)")
-        for path in FOLDER.glob("rollcall*"):
+        for path in FOLDER.glob("rollbook*"):
             copy = shutil.copytree if path.is_dir() else shutil.copy
             copy(path, tmp_path / path.name)
         for unit in tmp_path.glob("*.service"):

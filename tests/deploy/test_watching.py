@@ -24,51 +24,51 @@ Series = Mapping[str, str]
 MINUTES: Final = 100
 
 WELL: Final[Series] = {
-    'rollcall_server_up{server="redis"}': "1",
-    'rollcall_server_up{server="postgres"}': "1",
-    'rollcall_queue_oldest_seconds{queue="live"}': "1",
-    'rollcall_queue_oldest_seconds{queue="bulk"}': "600",
-    "rollcall_held_oldest_seconds": "5",
-    "rollcall_jobs_tried_again_total": "7",
-    "rollcall_lock_waits_oldest_seconds": "0",
-    "rollcall_deferred_overdue_seconds": "1",
-    "rollcall_erasures_overdue": "0",
-    "rollcall_set_aside_messages": "0",
-    "rollcall_outbox_unsent": "0",
-    "rollcall_outbox_oldest_seconds": "60",
+    'rollbook_server_up{server="redis"}': "1",
+    'rollbook_server_up{server="postgres"}': "1",
+    'rollbook_queue_oldest_seconds{queue="live"}': "1",
+    'rollbook_queue_oldest_seconds{queue="bulk"}': "600",
+    "rollbook_held_oldest_seconds": "5",
+    "rollbook_jobs_tried_again_total": "7",
+    "rollbook_lock_waits_oldest_seconds": "0",
+    "rollbook_deferred_overdue_seconds": "1",
+    "rollbook_erasures_overdue": "0",
+    "rollbook_set_aside_messages": "0",
+    "rollbook_outbox_unsent": "0",
+    "rollbook_outbox_oldest_seconds": "60",
 }
 """A number is as it stays; `+1` grows by one a minute."""
 FIRES: Final[Mapping[str, list[Series]]] = {
-    "RollcallServerAway": [{'rollcall_server_up{server="redis"}': "0"}, {'rollcall_server_up{server="postgres"}': "0"}],
-    "RollcallUpkeepMissing": [dict.fromkeys((name for name in WELL if "server_up" in name), "")],
-    "RollcallJobsWait": [{'rollcall_queue_oldest_seconds{queue="live"}': "31"}],
-    "RollcallImportsWait": [{'rollcall_queue_oldest_seconds{queue="bulk"}': "3601"}],
-    "RollcallJobsHeldTooLong": [{"rollcall_held_oldest_seconds": "301"}],
-    "RollcallJobsPutOff": [{"rollcall_jobs_tried_again_total": "+1"}],
-    "RollcallLocksHeld": [
-        {'rollcall_transactions_hindered_total{by="timeout"}': "+1"},
-        {"rollcall_lock_waits_oldest_seconds": "31"},
+    "RollbookServerAway": [{'rollbook_server_up{server="redis"}': "0"}, {'rollbook_server_up{server="postgres"}': "0"}],
+    "RollbookUpkeepMissing": [dict.fromkeys((name for name in WELL if "server_up" in name), "")],
+    "RollbookJobsWait": [{'rollbook_queue_oldest_seconds{queue="live"}': "31"}],
+    "RollbookImportsWait": [{'rollbook_queue_oldest_seconds{queue="bulk"}': "3601"}],
+    "RollbookJobsHeldTooLong": [{"rollbook_held_oldest_seconds": "301"}],
+    "RollbookJobsPutOff": [{"rollbook_jobs_tried_again_total": "+1"}],
+    "RollbookLocksHeld": [
+        {'rollbook_transactions_hindered_total{by="timeout"}': "+1"},
+        {"rollbook_lock_waits_oldest_seconds": "31"},
     ],
-    "RollcallDeferredJobsLate": [{"rollcall_deferred_overdue_seconds": "61"}],
-    "RollcallErasuresLate": [{"rollcall_erasures_overdue": "1"}],
-    "RollcallDutyFails": [{'rollcall_duty_failures_total{duty="erase deleted users"}': "+1"}],
-    "RollcallDeadLetters": [{'rollcall_dead_letters{code="failed"}': "1"}],
-    "RollcallManyJobsDie": [{'rollcall_jobs_dead_total{code="invalid"}': "+60"}],
-    "RollcallMessagesSetAside": [{"rollcall_set_aside_messages": "1"}],
-    "RollcallOutboxStandsStill": [
-        {"rollcall_outbox_unsent": "1", 'rollcall_outbox_jobs_total{event="sent"}': "9"},
+    "RollbookDeferredJobsLate": [{"rollbook_deferred_overdue_seconds": "61"}],
+    "RollbookErasuresLate": [{"rollbook_erasures_overdue": "1"}],
+    "RollbookDutyFails": [{'rollbook_duty_failures_total{duty="erase deleted users"}': "+1"}],
+    "RollbookDeadLetters": [{'rollbook_dead_letters{code="failed"}': "1"}],
+    "RollbookManyJobsDie": [{'rollbook_jobs_dead_total{code="invalid"}': "+60"}],
+    "RollbookMessagesSetAside": [{"rollbook_set_aside_messages": "1"}],
+    "RollbookOutboxStandsStill": [
+        {"rollbook_outbox_unsent": "1", 'rollbook_outbox_jobs_total{event="sent"}': "9"},
         # since this relay began it has sent nothing, so it counts nothing either
-        {"rollcall_outbox_unsent": "1"},
+        {"rollbook_outbox_unsent": "1"},
     ],
-    "RollcallOutboxUndecided": [{"rollcall_outbox_oldest_seconds": "901"}],
-    "RollcallRelayFails": [{'rollcall_outbox_failures_total{half="sending"}': "+1"}],
+    "RollbookOutboxUndecided": [{"rollbook_outbox_oldest_seconds": "901"}],
+    "RollbookRelayFails": [{'rollbook_outbox_failures_total{half="sending"}': "+1"}],
 }
 SILENT: Final[list[Series]] = [
     {},
-    {"rollcall_outbox_unsent": "5", 'rollcall_outbox_jobs_total{event="sent"}': "+10"},
-    {'rollcall_transactions_hindered_total{by="deadlock"}': "+1"},
+    {"rollbook_outbox_unsent": "5", 'rollbook_outbox_jobs_total{event="sent"}': "+10"},
+    {'rollbook_transactions_hindered_total{by="deadlock"}': "+1"},
     # nobody uses the outbox
-    {"rollcall_outbox_unsent": "", "rollcall_outbox_oldest_seconds": ""},
+    {"rollbook_outbox_unsent": "", "rollbook_outbox_oldest_seconds": ""},
 ]
 
 
@@ -97,8 +97,8 @@ def test_each_alert_fires_when_it_should_and_alone(promtool: str, tmp_path: Path
 
 
 def test_the_play_would_find_one_that_does_not(promtool: str, tmp_path: Path) -> None:
-    assert "RollcallJobsWait" in played(promtool, tmp_path, [({"RollcallJobsWait"}, {})])
-    assert "RollcallJobsWait" in played(promtool, tmp_path, [(set(), FIRES["RollcallJobsWait"][0])])
+    assert "RollbookJobsWait" in played(promtool, tmp_path, [({"RollbookJobsWait"}, {})])
+    assert "RollbookJobsWait" in played(promtool, tmp_path, [(set(), FIRES["RollbookJobsWait"][0])])
 
 
 def played(promtool: str, folder: Path, cases: list[tuple[set[str], Series]]) -> str:
@@ -136,8 +136,8 @@ def test_it_fetches_from_all_that_serve_metrics_where_they_do() -> None:
 
     assert set(found["names"]) == set(LASTING) - {"flower"}
     for name in found["names"]:
-        assert OURS[name]["environment"]["ROLLCALL_METRICS_PORT"] == str(found["port"])
-        assert OURS[name]["environment"]["ROLLCALL_METRICS_ADDRESS"] == "0.0.0.0"
+        assert OURS[name]["environment"]["ROLLBOOK_METRICS_PORT"] == str(found["port"])
+        assert OURS[name]["environment"]["ROLLBOOK_METRICS_ADDRESS"] == "0.0.0.0"
 
 
 def test_what_compose_mounts_is_where_each_looks_for_it() -> None:
@@ -156,11 +156,11 @@ def test_what_compose_mounts_is_where_each_looks_for_it() -> None:
     assert mounted["prometheus"]["/etc/prometheus/prometheus.yml"].samefile(FOLDER / "prometheus.yml")
     # Grafana reads what is in these two folders, and its dashboards where the second says
     sources, dashboards = (
-        yaml.safe_load(mounted["grafana"][f"/etc/grafana/provisioning/{what}/rollcall.yml"].read_text())
+        yaml.safe_load(mounted["grafana"][f"/etc/grafana/provisioning/{what}/rollbook.yml"].read_text())
         for what in ("datasources", "dashboards")
     )
     (provider,) = dashboards["providers"]
-    assert mounted["grafana"][f"{provider['options']['path']}/rollcall.json"].samefile(FOLDER / "dashboard.json")
+    assert mounted["grafana"][f"{provider['options']['path']}/rollbook.json"].samefile(FOLDER / "dashboard.json")
     (source,) = sources["datasources"]
     (variable,) = json.loads((FOLDER / "dashboard.json").read_text())["templating"]["list"]
     assert source["type"] == variable["query"] == "prometheus"

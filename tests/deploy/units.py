@@ -12,8 +12,8 @@ from typing import Final
 from tests.deploy.composing import ROOT
 
 FOLDER: Final = ROOT / "deploy" / "systemd"
-HOME: Final = "/opt/rollcall"
-SANDBOX: Final = "rollcall-.service.d/confined.conf"
+HOME: Final = "/opt/rollbook"
+SANDBOX: Final = "rollbook-.service.d/confined.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Unit:
 
     @property
     def command(self) -> list[str]:
-        """What it runs, of Rollcall's programs."""
+        """What it runs, of Rollbook's programs."""
         program, *arguments = shlex.split(self.value("Service.ExecStart"))
         return [program.removeprefix(f"{HOME}/bin/"), *arguments]
 
@@ -70,6 +70,6 @@ def _filled(value: str, instance: str, name: str) -> str:
 
 
 PROCESS_OF: Final = {
-    path.name: re.sub(r"^rollcall-|@?\.service$", "", path.name) for path in sorted(FOLDER.glob("*.service"))
+    path.name: re.sub(r"^rollbook-|@?\.service$", "", path.name) for path in sorted(FOLDER.glob("*.service"))
 }
-"""Each unit, and which of Rollcall's processes it is."""
+"""Each unit, and which of Rollbook's processes it is."""

@@ -1,4 +1,4 @@
-"""Examples as processes beside a real Rollcall, and a client for their HTTP."""
+"""Examples as processes beside a real Rollbook, and a client for their HTTP."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import pytest
 from tests.acceptance.conftest import Workers, until
 
-from rollcall import Rollcall
-from rollcall.local import processes
-from rollcall.local.ports import free_port
+from rollbook import Rollbook
+from rollbook.local import processes
+from rollbook.local.ports import free_port
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -60,7 +60,7 @@ class Example:
 
 
 class Running:
-    """Starts examples with what they need to find Rollcall, and stops them."""
+    """Starts examples with what they need to find Rollbook, and stops them."""
 
     def __init__(self, environment: dict[str, str], logs: Path) -> None:
         self._environment = os.environ | environment
@@ -80,7 +80,7 @@ class Running:
         return process
 
     def relay(self, outbox_url: str) -> None:
-        self.start(self._logs / "relay.log", "-m", "rollcall.outbox.relay", ROLLCALL_OUTBOX_URL=outbox_url)
+        self.start(self._logs / "relay.log", "-m", "rollbook.outbox.relay", ROLLBOOK_OUTBOX_URL=outbox_url)
 
     def stop(self) -> None:
         for process in self._processes:
@@ -89,7 +89,7 @@ class Running:
 
 @pytest.fixture
 def running(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Running]:
-    running = Running({"ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_BROKER_URL": broker_url}, tmp_path)
+    running = Running({"ROLLBOOK_DATABASE_URL": database_url, "ROLLBOOK_BROKER_URL": broker_url}, tmp_path)
     yield running
     running.stop()
 
@@ -103,6 +103,6 @@ def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Work
 
 
 @pytest.fixture
-def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
-    with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
-        yield rc
+def rb(database_url: str, broker_url: str) -> Iterator[Rollbook]:
+    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+        yield rb

@@ -1,4 +1,4 @@
-"""A sign-up over HTTP is seen in Rollcall, by way of `transaction.on_commit`."""
+"""A sign-up over HTTP is seen in Rollbook, by way of `transaction.on_commit`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_sign_up_is_a_user(running: Running, workers: Workers, tmp_path: Path)
     status, account = backend.post("/sign-up", {"email": "ann@example.com", "name": "Ann"})
 
     assert status == 201
-    until(lambda: backend.get(f"/users/{account['id']}").status == 200, what="the user in Rollcall")
+    until(lambda: backend.get(f"/users/{account['id']}").status == 200, what="the user in Rollbook")
     _, user = backend.get(f"/users/{account['id']}")
     assert user == {"id": account["id"], "email": "ann@example.com", "name": "Ann", "properties": {"plan": "free"}}
     assert backend.post("/sign-up", {"email": "ann@example.com", "name": "Eve"}).status == 409

@@ -1,4 +1,4 @@
-"""A sign-up over HTTP is seen in Rollcall, by way of the outbox, the relay and a worker."""
+"""A sign-up over HTTP is seen in Rollbook, by way of the outbox, the relay and a worker."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import psycopg
 from tests.acceptance.conftest import Workers, until
 from tests.examples.conftest import Running
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 
 def test_a_sign_up_is_a_user_with_the_guests_history(
-    running: Running, workers: Workers, rc: Rollcall, new_database: Callable[[], str]
+    running: Running, workers: Workers, rb: Rollbook, new_database: Callable[[], str]
 ) -> None:
     outbox_url = new_database()
     backend = running.backend(
@@ -20,12 +20,12 @@ def test_a_sign_up_is_a_user_with_the_guests_history(
         DATABASE_URL=outbox_url.replace("postgresql:", "postgresql+psycopg:"),
     )
     running.relay(outbox_url)
-    rc.users.identify("guest_9", {"theme": "dark"}).wait(20)
+    rb.users.identify("guest_9", {"theme": "dark"}).wait(20)
 
     status, account = backend.post("/sign-up", {"email": "ann@example.com", "name": "Ann", "guest_id": "guest_9"})
 
     assert status == 201
-    until(lambda: backend.get(f"/users/{account['id']}").status == 200, what="the user in Rollcall")
+    until(lambda: backend.get(f"/users/{account['id']}").status == 200, what="the user in Rollbook")
     until(lambda: waiting(outbox_url) == 0, what="an empty outbox")
     _, user = backend.get(f"/users/{account['id']}")
     assert (user["email"], user["name"]) == ("ann@example.com", "Ann")
@@ -38,5 +38,5 @@ def test_a_sign_up_is_a_user_with_the_guests_history(
 
 def waiting(url: str) -> int:
     with psycopg.connect(url) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM rollcall_outbox").fetchone() or (0,)
+        (count,) = connection.execute("SELECT count(*) FROM rollbook_outbox").fetchone() or (0,)
         return int(count)

@@ -12,7 +12,7 @@ import redis
 from tests.acceptance.conftest import Workers, until
 from tests.examples.conftest import EXAMPLES
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 A_FEW_SECONDS = timedelta(seconds=5)
 
@@ -21,7 +21,7 @@ def run(database_url: str, broker_url: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "welcome_later.py", *arguments],
         cwd=EXAMPLES,
-        env=os.environ | {"ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_BROKER_URL": broker_url},
+        env=os.environ | {"ROLLBOOK_DATABASE_URL": database_url, "ROLLBOOK_BROKER_URL": broker_url},
         capture_output=True,
         text=True,
         check=False,
@@ -31,14 +31,14 @@ def run(database_url: str, broker_url: str, *arguments: str) -> str:
 
 
 def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_not(
-    workers: Workers, rc: Rollcall, database_url: str, broker_url: str
+    workers: Workers, rb: Rollbook, database_url: str, broker_url: str
 ) -> None:
     ann, bo = (
         run(database_url, broker_url, "sign-up", name, f"{name}@example.com", "--seconds", "8")
         for name in ("ann", "bo")
     )
     for job in (ann, bo):
-        until(lambda job=job: rc.jobs.get(job).state == "deferred", what="deferring")  # type: ignore[misc]
+        until(lambda job=job: rb.jobs.get(job).state == "deferred", what="deferring")  # type: ignore[misc]
     assert [line.split()[-1] for line in run(database_url, broker_url, "waiting").splitlines()] == [ann, bo]
     assert run(database_url, broker_url, "leave", "bo", bo) == "cancelled"
     workers.stop()
@@ -50,13 +50,13 @@ def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_no
     until(lambda: "upkeep: started" in workers.log("upkeep"), what="upkeep")
     looking_since = datetime.now(UTC)
 
-    status = rc.jobs.wait(ann, timeout=30)
+    status = rb.jobs.wait(ann, timeout=30)
     assert status.state == "applied"
     with psycopg.connect(database_url) as connection:
-        welcomes = connection.execute("SELECT owner, occurred_at FROM rollcall.owned_messages").fetchall()
+        welcomes = connection.execute("SELECT owner, occurred_at FROM rollbook.owned_messages").fetchall()
     ((owner, due),) = welcomes
     assert owner == "ann"
     assert status.decided_at is not None
     assert timedelta() <= status.decided_at - due
     assert status.decided_at - max(due, looking_since) <= A_FEW_SECONDS
-    assert rc.jobs.get(bo).state == "cancelled"
+    assert rb.jobs.get(bo).state == "cancelled"

@@ -11,9 +11,9 @@ import pytest
 from django.conf import settings
 from psycopg.conninfo import conninfo_to_dict
 
-from rollcall import Rollcall
-from rollcall.outbox import CREATE_TABLE, create_table
-from rollcall.testing import RecordingRollcall, recording
+from rollbook import Rollbook
+from rollbook.outbox import CREATE_TABLE, create_table
+from rollbook.testing import RecordingRollbook, recording
 
 
 @pytest.fixture(scope="module")
@@ -43,58 +43,58 @@ def transaction(django_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def rc() -> RecordingRollcall:
+def rb() -> RecordingRollbook:
     return recording()
 
 
-def tell(rc: Rollcall, job_id: str) -> None:
-    from rollcall.django import on_commit
+def tell(rb: Rollbook, job_id: str) -> None:
+    from rollbook.django import on_commit
 
-    on_commit(rc).users.identify("u1", job_id=job_id)
-
-
-def told(rc: RecordingRollcall) -> list[str]:
-    return [job.id for job in rc.sent]
+    on_commit(rb).users.identify("u1", job_id=job_id)
 
 
-def test_jobs_are_sent_after_the_commit_in_their_order(rc: RecordingRollcall, transaction: Any) -> None:
+def told(rb: RecordingRollbook) -> list[str]:
+    return [job.id for job in rb.sent]
+
+
+def test_jobs_are_sent_after_the_commit_in_their_order(rb: RecordingRollbook, transaction: Any) -> None:
     with transaction.atomic():
-        tell(rc, "1")
-        tell(rc, "2")
-        assert told(rc) == []
+        tell(rb, "1")
+        tell(rb, "2")
+        assert told(rb) == []
 
-    assert told(rc) == ["1", "2"]
+    assert told(rb) == ["1", "2"]
 
 
 def test_jobs_are_dropped_with_a_rollback_and_with_that_of_their_savepoint(
-    rc: RecordingRollcall, transaction: Any
+    rb: RecordingRollbook, transaction: Any
 ) -> None:
     with transaction.atomic():
-        tell(rc, "1")
+        tell(rb, "1")
         with transaction.atomic():
-            tell(rc, "2")
+            tell(rb, "2")
             transaction.set_rollback(True)
     with transaction.atomic():
-        tell(rc, "3")
+        tell(rb, "3")
         transaction.set_rollback(True)
 
-    assert told(rc) == ["1"]
+    assert told(rb) == ["1"]
 
 
-def test_outside_of_a_transaction_they_are_sent_at_once(rc: RecordingRollcall, transaction: Any) -> None:
-    tell(rc, "1")
+def test_outside_of_a_transaction_they_are_sent_at_once(rb: RecordingRollbook, transaction: Any) -> None:
+    tell(rb, "1")
 
-    assert told(rc) == ["1"]
+    assert told(rb) == ["1"]
 
 
 def test_a_job_that_is_not_sent_is_logged_and_the_next_callbacks_run(
-    rc: RecordingRollcall, transaction: Any, caplog: pytest.LogCaptureFixture
+    rb: RecordingRollbook, transaction: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[str] = []
-    rc.sender.is_down = True
+    rb.sender.is_down = True
 
     with transaction.atomic():
-        tell(rc, "1")
+        tell(rb, "1")
         transaction.on_commit(lambda: ran.append("theirs"))
 
     assert ran == ["theirs"]
@@ -108,13 +108,13 @@ def test_the_outbox_is_written_by_djangos_transaction(transaction: Any, django_u
     with psycopg.connect(django_url) as direct:
         create_table(direct.execute)
     with transaction.atomic():
-        Rollcall().outbox(connection).users.identify("u1", {"said": "100%"}, job_id="1")
+        Rollbook().outbox(connection).users.identify("u1", {"said": "100%"}, job_id="1")
     with transaction.atomic():
-        Rollcall().outbox(connection).users.identify("u2", job_id="2")
+        Rollbook().outbox(connection).users.identify("u2", job_id="2")
         transaction.set_rollback(True)
 
     with psycopg.connect(django_url) as direct:
-        assert direct.execute("SELECT id FROM rollcall_outbox").fetchall() == [("1",)]
+        assert direct.execute("SELECT id FROM rollbook_outbox").fetchall() == [("1",)]
 
 
 def test_a_migration_of_django_makes_the_table(transaction: Any) -> None:
@@ -122,7 +122,7 @@ def test_a_migration_of_django_makes_the_table(transaction: Any) -> None:
     from django.db.migrations import RunSQL
     from django.db.migrations.state import ProjectState
 
-    from rollcall.outbox import DROP_TABLE
+    from rollbook.outbox import DROP_TABLE
 
     operation = RunSQL(list(CREATE_TABLE), list(DROP_TABLE))
     with connection.schema_editor() as editor:
@@ -130,4 +130,4 @@ def test_a_migration_of_django_makes_the_table(transaction: Any) -> None:
     with connection.schema_editor() as editor:
         operation.database_forwards("app", editor, ProjectState(), ProjectState())
 
-    assert "rollcall_outbox" in connection.introspection.table_names()
+    assert "rollbook_outbox" in connection.introspection.table_names()

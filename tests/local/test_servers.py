@@ -19,12 +19,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rollcall.local import ServerFailed, Servers
-from rollcall.local.folders import own_temporary_folder
+from rollbook.local import ServerFailed, Servers
+from rollbook.local.folders import own_temporary_folder
 
 _LAUNCHER = """
 import json, signal, sys
-from rollcall.local import Servers
+from rollbook.local import Servers
 servers = Servers(sys.argv[1] if len(sys.argv) > 1 else None, durable=False).start()
 print(json.dumps({
     "pids": [servers.postgres.pid, servers.valkey.pid],
@@ -40,7 +40,7 @@ signal.pause()
 def temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A temporary folder of the test's own, to see what is left in it."""
     # Not tmp_path: pytest's folders are closed to the account that Postgres runs as.
-    with tempfile.TemporaryDirectory(prefix="rollcall.test.") as name:
+    with tempfile.TemporaryDirectory(prefix="rollbook.test.") as name:
         folder = Path(name)
         folder.chmod(0o711)
         monkeypatch.setenv("TMPDIR", name)
@@ -115,7 +115,7 @@ def test_killing_the_parent_leaves_no_server_and_the_next_start_no_folder(tempor
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(temporary_folder: Path) -> None:
-    clone = temporary_folder / "rollcall-local-clone"
+    clone = temporary_folder / "rollbook-local-clone"
     clone.mkdir()
     (clone / "work").touch()
 
@@ -205,7 +205,7 @@ def test_an_interrupted_initdb_is_begun_anew(temporary_folder: Path) -> None:
 
 
 def test_one_data_dir_serves_one_run(temporary_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollcall.local.folders.PATIENCE", 0.0)
+    monkeypatch.setattr("rollbook.local.folders.PATIENCE", 0.0)
 
     with (
         Servers(temporary_folder / "data", durable=False),

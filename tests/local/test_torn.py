@@ -9,7 +9,7 @@ import redis
 from tests.support.redis_server import REDIS, REDIS_NEEDED
 from tests.support.torn import HALF
 
-from rollcall.local import Servers, torn
+from rollbook.local import Servers, torn
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.conftest import Workers
 
-from rollcall_worker.health.__main__ import trouble
+from rollbook_worker.health.__main__ import trouble
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def health_file(tmp_path: Path) -> Path:
 
 
 class Probe:
-    """Asks as `python -m rollcall_worker.health` does."""
+    """Asks as `python -m rollbook_worker.health` does."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,8 +40,8 @@ class Probe:
     def run(self, *options: str) -> tuple[int, str]:
         """Run the command, as a supervisor does; give its exit code and what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "rollcall_worker.health", *options],
-            env=os.environ | {"ROLLCALL_HEALTH_FILE": str(self._path)},
+            [sys.executable, "-m", "rollbook_worker.health", *options],
+            env=os.environ | {"ROLLBOOK_HEALTH_FILE": str(self._path)},
             capture_output=True,
             text=True,
             check=False,

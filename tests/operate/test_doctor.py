@@ -1,4 +1,4 @@
-"""`rollcall doctor`: versions, workers, outbox, and the command itself."""
+"""`rollbook doctor`: versions, workers, outbox, and the command itself."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.acceptance.conftest import Workers
 from tests.operate.looking import HOUR, MARKED, NO_DATABASE, NO_REDIS, named
 from typer.testing import CliRunner
 
-from rollcall.cli.app import app
-from rollcall.doctor import Finding, Level, examine
-from rollcall.doctor.outbox import examine_outbox
-from rollcall.doctor.versions import check_postgres_version, check_redis_version, check_versions
-from rollcall.doctor.workers import judge
-from rollcall.outbox import create_table
-from rollcall_shared.errors import NotConfigured
-from rollcall_shared.schema import NEWEST_MIGRATION
-from rollcall_shared.settings import Settings
-from rollcall_shared.standing import VISIBILITY_SECONDS
-from rollcall_worker import migrate as migrating
-from rollcall_worker.app import app as celery_app
+from rollbook.cli.app import app
+from rollbook.doctor import Finding, Level, examine
+from rollbook.doctor.outbox import examine_outbox
+from rollbook.doctor.versions import check_postgres_version, check_redis_version, check_versions
+from rollbook.doctor.workers import judge
+from rollbook.outbox import create_table
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.schema import NEWEST_MIGRATION
+from rollbook_shared.settings import Settings
+from rollbook_shared.standing import VISIBILITY_SECONDS
+from rollbook_worker import migrate as migrating
+from rollbook_worker.app import app as celery_app
 
 
 class TestOutbox:
@@ -59,7 +59,7 @@ class TestOutbox:
         self, url: str, connection: psycopg.Connection, late: int, level: Level
     ) -> None:
         connection.execute(
-            "INSERT INTO rollcall_outbox (id, digest, kind, body, due_at)"
+            "INSERT INTO rollbook_outbox (id, digest, kind, body, due_at)"
             " VALUES ('j', '', 'identify', %s, now() - make_interval(secs => %s))",
             (MARKED, late),
         )
@@ -70,7 +70,7 @@ class TestOutbox:
 
     def test_one_whose_jobs_nobody_decides(self, url: str, connection: psycopg.Connection) -> None:
         connection.execute(
-            "INSERT INTO rollcall_outbox (id, digest, kind, body, created_at, sent_at)"
+            "INSERT INTO rollbook_outbox (id, digest, kind, body, created_at, sent_at)"
             " VALUES ('j', '', 'identify', %s, now() - interval '1 hour', now())",
             (MARKED,),
         )
@@ -83,9 +83,9 @@ class TestOutbox:
 
 class TestVersions:
     def test_of_another_series(self) -> None:
-        found = {f.name: f.level for f in check_versions({"rollcall": "1", "celery": "5.8.0", "kombu": "5.7.1"})}
+        found = {f.name: f.level for f in check_versions({"rollbook": "1", "celery": "5.8.0", "kombu": "5.7.1"})}
 
-        assert found == {"rollcall": Level.OK, "celery": Level.PROBLEM, "kombu": Level.OK}
+        assert found == {"rollbook": Level.OK, "celery": Level.PROBLEM, "kombu": Level.OK}
 
     @pytest.mark.parametrize(("number", "level"), [(130_012, Level.PROBLEM), (140_000, Level.OK)])
     def test_of_postgres(self, number: int, level: Level) -> None:
@@ -131,8 +131,8 @@ class TestWorkers:
 def test_a_stack_that_is_well_has_no_problem(
     workers: Workers, database_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ROLLCALL_DATABASE_URL", database_url)
-    monkeypatch.setenv("ROLLCALL_BROKER_URL", broker_url)
+    monkeypatch.setenv("ROLLBOOK_DATABASE_URL", database_url)
+    monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
     before = CliRunner().invoke(app, ["doctor", "--json"])
     workers.start()
 
@@ -145,10 +145,10 @@ def test_a_stack_that_is_well_has_no_problem(
 
 
 def test_with_everything_away_it_says_so_and_shows_no_password() -> None:
-    environment = os.environ | {"ROLLCALL_DATABASE_URL": NO_DATABASE, "ROLLCALL_BROKER_URL": NO_REDIS}
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": NO_DATABASE, "ROLLBOOK_BROKER_URL": NO_REDIS}
 
     done = subprocess.run(
-        [sys.executable, "-c", "from rollcall.cli import main; main()", "doctor"],
+        [sys.executable, "-c", "from rollbook.cli import main; main()", "doctor"],
         env=environment,
         capture_output=True,
         text=True,
@@ -161,5 +161,5 @@ def test_with_everything_away_it_says_so_and_shows_no_password() -> None:
 
 
 def test_without_a_url_it_says_which_is_missing() -> None:
-    with pytest.raises(NotConfigured, match="ROLLCALL_BROKER_URL"):
+    with pytest.raises(NotConfigured, match="ROLLBOOK_BROKER_URL"):
         list(examine(Settings(database_url=NO_DATABASE)))

@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from tests.operate.looking import DAY, HOUR, MARKED, NO_DATABASE, microseconds, named
 
-from rollcall.doctor import Finding, Level
-from rollcall.doctor.postgres import examine_postgres
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Delete, Identify, Telling
-from rollcall_shared.settings import Settings
-from rollcall_shared.stamps import new_job_id
-from rollcall_worker.store import Arrival, PostgresStore
-from rollcall_worker.upkeep import duties
+from rollbook.doctor import Finding, Level
+from rollbook.doctor.postgres import examine_postgres
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Delete, Identify, Telling
+from rollbook_shared.settings import Settings
+from rollbook_shared.stamps import new_job_id
+from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.upkeep import duties
 
 
 @pytest.fixture
@@ -55,18 +55,18 @@ def test_one_that_cannot_be_reached() -> None:
     assert "refused" in found.said
 
 
-@pytest.mark.parametrize("statement", ["DROP SCHEMA rollcall CASCADE", "DELETE FROM rollcall.alembic_version"])
+@pytest.mark.parametrize("statement", ["DROP SCHEMA rollbook CASCADE", "DELETE FROM rollbook.alembic_version"])
 def test_tables_that_are_missing(url: str, connection: psycopg.Connection, statement: str) -> None:
     connection.execute(statement.encode())
 
     found = look(url, "migrations")
 
-    assert (found.level, found.advice) == (Level.PROBLEM, "Run `rollcall migrate`.")
+    assert (found.level, found.advice) == (Level.PROBLEM, "Run `rollbook migrate`.")
 
 
 @pytest.mark.parametrize(("version", "level"), [("0000", Level.PROBLEM), ("9999", Level.WARNING)])
 def test_a_schema_of_another_version(url: str, connection: psycopg.Connection, version: str, level: Level) -> None:
-    connection.execute("UPDATE rollcall.alembic_version SET version_num = %s", (version,))
+    connection.execute("UPDATE rollbook.alembic_version SET version_num = %s", (version,))
 
     found = look(url, "migrations")
 
@@ -75,7 +75,7 @@ def test_a_schema_of_another_version(url: str, connection: psycopg.Connection, v
 
 @pytest.mark.parametrize(("late", "level"), [(0, Level.OK), (30, Level.WARNING), (HOUR, Level.PROBLEM)])
 def test_deferred_jobs_that_are_overdue(url: str, connection: psycopg.Connection, late: int, level: Level) -> None:
-    insert = "INSERT INTO rollcall.deferred VALUES (%s, now() + make_interval(secs => %s), %s)"
+    insert = "INSERT INTO rollbook.deferred VALUES (%s, now() + make_interval(secs => %s), %s)"
     connection.execute(insert, ("later", DAY, MARKED))
     if late:
         connection.execute(insert, ("now", -late, MARKED))
@@ -128,14 +128,14 @@ def test_clocks_that_are_apart(url: str, ahead: float, level: Level) -> None:
 
 
 def test_a_role_that_may_read_nothing(url: str, connection: psycopg.Connection) -> None:
-    connection.execute("REVOKE ALL ON SCHEMA rollcall FROM PUBLIC")
-    connection.execute("DROP ROLE IF EXISTS rollcall_doctor_test")
-    connection.execute("CREATE ROLE rollcall_doctor_test LOGIN PASSWORD 'x'")
+    connection.execute("REVOKE ALL ON SCHEMA rollbook FROM PUBLIC")
+    connection.execute("DROP ROLE IF EXISTS rollbook_doctor_test")
+    connection.execute("CREATE ROLE rollbook_doctor_test LOGIN PASSWORD 'x'")
     try:
-        connection.execute("SET ROLE rollcall_doctor_test")
-        stranger = f"{url}?options=-c%20role%3Drollcall_doctor_test"
+        connection.execute("SET ROLE rollbook_doctor_test")
+        stranger = f"{url}?options=-c%20role%3Drollbook_doctor_test"
 
         assert look(stranger, "migrations").level is not Level.OK
     finally:
         connection.execute("RESET ROLE")
-        connection.execute("DROP ROLE rollcall_doctor_test")
+        connection.execute("DROP ROLE rollbook_doctor_test")

@@ -12,17 +12,17 @@ import redis
 from tests.acceptance.conftest import until
 from tests.operate.looking import HOUR, MARKED, NO_REDIS, named
 
-from rollcall.doctor import Finding, Level
-from rollcall.doctor.broker import examine_redis
-from rollcall.local import Servers
-from rollcall.sending.encoded import EncodedJob
-from rollcall.sending.message import Message
-from rollcall_shared.errors import NotConfigured
-from rollcall_shared.jobs import Identify, Telling
-from rollcall_shared.settings import Settings
-from rollcall_shared.stamps import new_job_id
-from rollcall_shared.standing import VISIBILITY_SECONDS
-from rollcall_shared.standing.queues import sent_at
+from rollbook.doctor import Finding, Level
+from rollbook.doctor.broker import examine_redis
+from rollbook.local import Servers
+from rollbook.sending.encoded import EncodedJob
+from rollbook.sending.message import Message
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.jobs import Identify, Telling
+from rollbook_shared.settings import Settings
+from rollbook_shared.stamps import new_job_id
+from rollbook_shared.standing import VISIBILITY_SECONDS
+from rollbook_shared.standing.queues import sent_at
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ import pytest
 from tests.acceptance.conftest import Workers, until
 from tests.operate.conftest import Probe
 
-from rollcall import Rollcall
-from rollcall.local import Servers, processes
-from rollcall_shared.errors import Unavailable
-from rollcall_shared.health.beating import Beating
-from rollcall_shared.health.file import State, write
-from rollcall_worker.health.__main__ import trouble
-from rollcall_worker.watching import Watching
+from rollbook import Rollbook
+from rollbook.local import Servers, processes
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.health.beating import Beating
+from rollbook_shared.health.file import State, write
+from rollbook_worker.health.__main__ import trouble
+from rollbook_worker.watching import Watching
 
 WAITING = "it is waiting, and takes no jobs"
 FRESH = 2.5
@@ -30,13 +30,13 @@ FRESH = 2.5
 
 
 @pytest.fixture
-def rc(database_url: str, broker_url: str) -> Iterator[Rollcall]:
-    with Rollcall(database_url=database_url, broker_url=broker_url) as rc:
-        yield rc
+def rb(database_url: str, broker_url: str) -> Iterator[Rollbook]:
+    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+        yield rb
 
 
 def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_file_along(
-    rc: Rollcall,
+    rb: Rollbook,
     workers: Workers,
     database_url: str,
     health_file: Path,
@@ -44,13 +44,13 @@ def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_
     frozen: Callable[[subprocess.Popen[bytes]], None],
 ) -> None:
     assert probe.run() == (1, "it has not started, or has ended: there is no file")
-    worker = workers.start(threads=1, ROLLCALL_HEALTH_FILE=str(health_file))
+    worker = workers.start(threads=1, ROLLBOOK_HEALTH_FILE=str(health_file))
     until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
     with psycopg.connect(database_url) as blocking:
         # the worker's only thread hangs on a lock: the loop does not
-        blocking.execute("LOCK TABLE rollcall.users IN ACCESS EXCLUSIVE MODE")
-        job = rc.users.identify("u1", {})
+        blocking.execute("LOCK TABLE rollbook.users IN ACCESS EXCLUSIVE MODE")
+        job = rb.users.identify("u1", {})
         until(lambda: waits_for_a_lock(database_url), what="the worker waiting for the lock")
         before = health_file.stat().st_mtime
         until(lambda: health_file.stat().st_mtime > before + 1, what="two signs of life at work")
@@ -80,7 +80,7 @@ def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
 ) -> None:
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", own_servers.broker_url, tmp_path)
     try:
-        workers.start(ROLLCALL_HEALTH_FILE=str(health_file))
+        workers.start(ROLLBOOK_HEALTH_FILE=str(health_file))
         until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
         own_servers.valkey.kill()
@@ -96,7 +96,7 @@ def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
 def test_upkeep_is_well_until_it_ends_and_looks_dead_when_frozen(
     workers: Workers, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
-    upkeep = workers.start_upkeep(ROLLCALL_HEALTH_FILE=str(health_file))
+    upkeep = workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
     until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
     frozen(upkeep)
@@ -111,7 +111,7 @@ def test_upkeep_is_well_until_it_ends_and_looks_dead_when_frozen(
 def test_upkeep_whose_postgres_is_away_is_alive_and_not_ready(tmp_path: Path, health_file: Path, probe: Probe) -> None:
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", "redis://unused", tmp_path)
     try:
-        workers.start_upkeep(ROLLCALL_HEALTH_FILE=str(health_file))
+        workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
 
         until(lambda: probe.trouble(ready=True) == WAITING, what="waiting")
         assert probe.trouble() is None
@@ -169,21 +169,21 @@ def test_without_the_setting_nothing_is_written_and_the_probe_says_what_is_missi
     Beating(None, lambda: State.READY).start()
 
     done = subprocess.run(
-        [sys.executable, "-m", "rollcall_worker.health"],
-        env={name: value for name, value in os.environ.items() if name != "ROLLCALL_HEALTH_FILE"},
+        [sys.executable, "-m", "rollbook_worker.health"],
+        env={name: value for name, value in os.environ.items() if name != "ROLLBOOK_HEALTH_FILE"},
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert done.returncode == 2
-    assert "ROLLCALL_HEALTH_FILE" in done.stderr
+    assert "ROLLBOOK_HEALTH_FILE" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_probe_imports_nothing_large() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "rollcall_worker.health"],
+        [sys.executable, "-X", "importtime", "-m", "rollbook_worker.health"],
         capture_output=True,
         text=True,
         check=False,

@@ -9,18 +9,18 @@ from celery import Celery
 from tests.acceptance.conftest import Workers, until
 from tests.operate.looking import MARKED
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 
 def test_jobs_in_hand_are_shown_without_what_they_hold(workers: Workers, database_url: str, broker_url: str) -> None:
     workers.start(threads=1)
     with (
-        Rollcall(database_url=database_url, broker_url=broker_url) as rc,
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
         psycopg.connect(database_url) as blocking,
         Celery(broker=broker_url, set_as_current=False) as app,
     ):
-        blocking.execute("LOCK TABLE rollcall.users IN ACCESS EXCLUSIVE MODE")
-        jobs = [rc.users.identify(f"{MARKED}-{n}", {"name": MARKED, "plan": n}) for n in range(5)]
+        blocking.execute("LOCK TABLE rollbook.users IN ACCESS EXCLUSIVE MODE")
+        jobs = [rb.users.identify(f"{MARKED}-{n}", {"name": MARKED, "plan": n}) for n in range(5)]
 
         seen: dict[str, dict[str, Any]] = {}
 

@@ -12,13 +12,13 @@ from psycopg import errors
 from tests.acceptance.conftest import until
 from tests.support.builders import day, identify
 
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Unavailable
-from rollcall_shared.standing import find_lock_waits
-from rollcall_worker.retrying import Hindrance
-from rollcall_worker.store import Arrival, PostgresStore
-from rollcall_worker.store.running import Transactions
-from rollcall_worker.store.transaction import FamiliesNotHeld
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.standing import find_lock_waits
+from rollbook_worker.retrying import Hindrance
+from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store.running import Transactions
+from rollbook_worker.store.transaction import FamiliesNotHeld
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
             failures.append(error)
 
     with psycopg.connect(database_url) as other:
-        other.execute("UPDATE rollcall.users SET id = id")
+        other.execute("UPDATE rollbook.users SET id = id")
         waiting = threading.Thread(target=apply)
         waiting.start()
         until(lambda: find_lock_waits(looking).transactions == 1, what="the wait", within=10)

@@ -28,17 +28,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.acceptance.conftest import Workers, until
 from tests.operate.looking import MARKED, NO_DATABASE
 
-from rollcall import Rollcall
-from rollcall.local import processes
-from rollcall.local.ports import free_port
-from rollcall.outbox import create_table
-from rollcall_shared.errors import NotConfigured, Unavailable
-from rollcall_shared.serving import serve_metrics
-from rollcall_shared.settings import Settings
-from rollcall_worker.counting import CountedStore, Counting
-from rollcall_worker.gauges import Gauges
-from rollcall_worker.store import Arrival, Outcome, State
-from rollcall_worker.watching import Watching
+from rollbook import Rollbook
+from rollbook.local import processes
+from rollbook.local.ports import free_port
+from rollbook.outbox import create_table
+from rollbook_shared.errors import NotConfigured, Unavailable
+from rollbook_shared.serving import serve_metrics
+from rollbook_shared.settings import Settings
+from rollbook_worker.counting import CountedStore, Counting
+from rollbook_worker.gauges import Gauges
+from rollbook_worker.store import Arrival, Outcome, State
+from rollbook_worker.watching import Watching
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "metrics"
 ALERTS = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
@@ -85,25 +85,25 @@ class Stack:
         with psycopg.connect(self.database_url) as connection:
             create_table(lambda statement: connection.execute(statement.encode()))
         self.processes = {
-            "worker": self.workers.start(ROLLCALL_METRICS_PORT=str(self.ports["worker"])),
-            "upkeep": self.workers.start_upkeep(ROLLCALL_METRICS_PORT=str(self.ports["upkeep"])),
+            "worker": self.workers.start(ROLLBOOK_METRICS_PORT=str(self.ports["worker"])),
+            "upkeep": self.workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(self.ports["upkeep"])),
             "relay": self.workers._spawn(
-                "relay", "-m", "rollcall.outbox.relay", ROLLCALL_METRICS_PORT=str(self.ports["relay"])
+                "relay", "-m", "rollbook.outbox.relay", ROLLBOOK_METRICS_PORT=str(self.ports["relay"])
             ),
         }
         for name, port in self.ports.items():
             until(lambda port=port: answers(port), what=f"{name} serving")  # type: ignore[misc]
 
     def play(self) -> None:
-        with Rollcall(database_url=self.database_url, broker_url=self.broker_url) as rc:
+        with Rollbook(database_url=self.database_url, broker_url=self.broker_url) as rb:
             who = f"{MARKED}@example.com"
-            job = rc.users.identify(who, {"name": MARKED}, job_id=f"job-{MARKED}")
+            job = rb.users.identify(who, {"name": MARKED}, job_id=f"job-{MARKED}")
             job.wait(20)
-            rc.users.bulk_identify([{"id": f"{MARKED}-{n}", "name": MARKED} for n in range(5)]).wait(20)
-            rc.workflows.trigger(MARKED, [who], data={"note": MARKED}).wait(20)
-            rc.users.identify(who, {}, delay=timedelta(days=3))
+            rb.users.bulk_identify([{"id": f"{MARKED}-{n}", "name": MARKED} for n in range(5)]).wait(20)
+            rb.workflows.trigger(MARKED, [who], data={"note": MARKED}).wait(20)
+            rb.users.identify(who, {}, delay=timedelta(days=3))
             with psycopg.connect(self.database_url) as connection:
-                rc.outbox(connection).users.identify(who, {"plan": MARKED})
+                rb.outbox(connection).users.identify(who, {"plan": MARKED})
         self._send_what_is_no_job()
 
     def _send_what_is_no_job(self) -> None:
@@ -111,11 +111,11 @@ class Stack:
 
         with Celery(broker=self.broker_url, set_as_current=False) as app:
             kind = json.dumps({"v": 1, "kind": MARKED, "id": MARKED, "occurred_at": 5})
-            app.send_task("rollcall.identify", args=[kind], queue="live", ignore_result=True)
+            app.send_task("rollbook.identify", args=[kind], queue="live", ignore_result=True)
         upkeep, relay = self.ports["upkeep"], self.ports["relay"]
-        until(lambda: value(upkeep, 'rollcall_dead_letters{code="unknown_kind"}') == 1, what="a dead letter")
-        until(lambda: value(upkeep, "rollcall_deferred_jobs") == 1, what="a deferred job")
-        until(lambda: value(relay, 'rollcall_outbox_jobs_total{event="decided"}') == 1, what="relaying")
+        until(lambda: value(upkeep, 'rollbook_dead_letters{code="unknown_kind"}') == 1, what="a dead letter")
+        until(lambda: value(upkeep, "rollbook_deferred_jobs") == 1, what="a deferred job")
+        until(lambda: value(relay, 'rollbook_outbox_jobs_total{event="decided"}') == 1, what="relaying")
 
 
 @pytest.fixture(scope="module")
@@ -146,42 +146,42 @@ def exported(stack: Stack) -> Series:
 def test_a_worker_counts_its_jobs_by_kind_and_outcome(stack: Stack) -> None:
     port = stack.ports["worker"]
 
-    assert value(port, 'rollcall_jobs_total{kind="bulk_identify",outcome="applied"}') == 1
-    assert value(port, 'rollcall_jobs_total{kind="identify",outcome="deferred"}') == 1
-    assert value(port, 'rollcall_jobs_total{kind="unknown",outcome="dead"}') == 1
-    assert value(port, 'rollcall_jobs_dead_total{code="unknown_kind"}') == 1
-    assert (value(port, "rollcall_batch_jobs_sum") or 0) >= 6
-    assert (value(port, "rollcall_apply_seconds_count") or 0) >= 4
-    assert (value(port, "rollcall_apply_seconds_sum") or 0) > 0
+    assert value(port, 'rollbook_jobs_total{kind="bulk_identify",outcome="applied"}') == 1
+    assert value(port, 'rollbook_jobs_total{kind="identify",outcome="deferred"}') == 1
+    assert value(port, 'rollbook_jobs_total{kind="unknown",outcome="dead"}') == 1
+    assert value(port, 'rollbook_jobs_dead_total{code="unknown_kind"}') == 1
+    assert (value(port, "rollbook_batch_jobs_sum") or 0) >= 6
+    assert (value(port, "rollbook_apply_seconds_count") or 0) >= 4
+    assert (value(port, "rollbook_apply_seconds_sum") or 0) > 0
 
 
 def test_upkeep_tells_what_waits_in_queues_and_for_locks(new_database: Any, servers: Any, tmp_path: Path) -> None:
     database_url, port = new_database(), free_port()
     broker_url = urlsplit(servers.broker_url)._replace(path="/0").geturl()
     workers = Workers(database_url, broker_url, tmp_path)
-    workers.start_upkeep(ROLLCALL_METRICS_PORT=str(port))
+    workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(port))
     try:
-        with Rollcall(broker_url=broker_url) as rc, redis.Redis.from_url(broker_url) as broker:
+        with Rollbook(broker_url=broker_url) as rb, redis.Redis.from_url(broker_url) as broker:
             broker.flushdb()
-            rc.users.identify("ann")
-            rc.users.bulk_identify([{"id": "bo"}])
-            rc.users.bulk_identify([{"id": "cy"}])
+            rb.users.identify("ann")
+            rb.users.bulk_identify([{"id": "bo"}])
+            rb.users.bulk_identify([{"id": "cy"}])
             until(lambda: answers(port), what="serving")
-            until(lambda: value(port, 'rollcall_queue_jobs{queue="live"}') == 1, what="telling of queues")
-            assert value(port, 'rollcall_queue_jobs{queue="bulk"}') == 2
+            until(lambda: value(port, 'rollbook_queue_jobs{queue="live"}') == 1, what="telling of queues")
+            assert value(port, 'rollbook_queue_jobs{queue="bulk"}') == 2
             # messages say when they were sent in whole seconds
-            until(lambda: (value(port, 'rollcall_queue_oldest_seconds{queue="live"}') or 0) > 0, what="growing old")
+            until(lambda: (value(port, 'rollbook_queue_oldest_seconds{queue="live"}') or 0) > 0, what="growing old")
             broker.flushdb()
-        assert value(port, "rollcall_lock_waits") == 0
+        assert value(port, "rollbook_lock_waits") == 0
         with psycopg.connect(database_url) as holder, psycopg.connect(database_url) as waiter:
-            holder.execute("LOCK TABLE rollcall.users")
-            waiting = threading.Thread(target=waiter.execute, args=["SELECT FROM rollcall.users"])
+            holder.execute("LOCK TABLE rollbook.users")
+            waiting = threading.Thread(target=waiter.execute, args=["SELECT FROM rollbook.users"])
             waiting.start()
-            until(lambda: value(port, "rollcall_lock_waits") == 1, what="a transaction waiting")
-            assert (value(port, "rollcall_lock_waits_oldest_seconds") or 0) > 0
+            until(lambda: value(port, "rollbook_lock_waits") == 1, what="a transaction waiting")
+            assert (value(port, "rollbook_lock_waits_oldest_seconds") or 0) > 0
             holder.rollback()
             waiting.join(10)
-        until(lambda: value(port, "rollcall_lock_waits") == 0, what="nobody waiting")
+        until(lambda: value(port, "rollbook_lock_waits") == 0, what="nobody waiting")
     finally:
         workers.stop()
 
@@ -205,7 +205,7 @@ def test_they_are_served_on_the_loopback_interface_only(stack: Stack) -> None:
 def test_what_is_shown_and_alerted_on_is_exported(name: str, exported: Series) -> None:
     expression = EXPRESSIONS[name]
 
-    asked = re.findall(r"\b(rollcall_\w+)(?:\{([^}]*)\})?", expression)
+    asked = re.findall(r"\b(rollbook_\w+)(?:\{([^}]*)\})?", expression)
     assert asked
     for metric, matchers in asked:
         assert metric in exported
@@ -218,7 +218,7 @@ def test_what_is_shown_and_alerted_on_is_exported(name: str, exported: Series) -
 
 def test_all_that_is_exported_is_shown_somewhere(exported: Series) -> None:
     text = " ".join(EXPRESSIONS.values())
-    families = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in exported if name.startswith("rollcall_")}
+    families = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in exported if name.startswith("rollbook_")}
 
     assert [family for family in sorted(families) if family not in text] == []
 
@@ -234,11 +234,11 @@ def test_each_alert_says_what_to_do_in_the_runbook() -> None:
 
 
 def test_without_the_setting_nothing_is_served_and_nothing_imported() -> None:
-    code = "import sys, rollcall_worker.app as a; a.need_settings(); print('prometheus_client' in sys.modules)"
-    environment = {name: value for name, value in os.environ.items() if name != "ROLLCALL_METRICS_PORT"}
+    code = "import sys, rollbook_worker.app as a; a.need_settings(); print('prometheus_client' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "ROLLBOOK_METRICS_PORT"}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=environment | {"ROLLCALL_BROKER_URL": "redis://x", "ROLLCALL_DATABASE_URL": NO_DATABASE},
+        env=environment | {"ROLLBOOK_BROKER_URL": "redis://x", "ROLLBOOK_DATABASE_URL": NO_DATABASE},
         capture_output=True,
         text=True,
         check=True,
@@ -250,7 +250,7 @@ def test_without_the_setting_nothing_is_served_and_nothing_imported() -> None:
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
 
-    with pytest.raises(NotConfigured, match=r"rollcall\[metrics\]"):
+    with pytest.raises(NotConfigured, match=r"rollbook\[metrics\]"):
         serve_metrics(Settings(metrics_port=1))
 
 
@@ -264,9 +264,9 @@ def test_servers_that_are_away_are_told_as_such() -> None:
     registry = CollectorRegistry()
     registry.register(Gauges(Settings(database_url=NO_DATABASE)))
 
-    assert registry.get_sample_value("rollcall_server_up", {"server": "postgres"}) == 0
-    assert registry.get_sample_value("rollcall_server_up", {"server": "redis"}) == 0
-    assert registry.get_sample_value("rollcall_deferred_jobs") is None
+    assert registry.get_sample_value("rollbook_server_up", {"server": "postgres"}) == 0
+    assert registry.get_sample_value("rollbook_server_up", {"server": "redis"}) == 0
+    assert registry.get_sample_value("rollbook_deferred_jobs") is None
 
 
 class Away:
@@ -292,9 +292,9 @@ def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:
         CountedStore(Away(), counting).apply(arrivals, now=1)
     CountedStore(Here(), counting).apply(arrivals, now=1)
 
-    assert registry.get_sample_value("rollcall_jobs_tried_again_total") == 2
-    assert registry.get_sample_value("rollcall_batch_jobs_sum") == 2
-    assert registry.get_sample_value("rollcall_jobs_total", {"kind": "identify", "outcome": "applied"}) == 2
+    assert registry.get_sample_value("rollbook_jobs_tried_again_total") == 2
+    assert registry.get_sample_value("rollbook_batch_jobs_sum") == 2
+    assert registry.get_sample_value("rollbook_jobs_total", {"kind": "identify", "outcome": "applied"}) == 2
 
 
 def test_duties_that_fail_are_counted() -> None:
@@ -306,25 +306,25 @@ def test_duties_that_fail_are_counted() -> None:
     watching.begun("frail", None)
     watching.done("frail")
 
-    assert registry.get_sample_value("rollcall_duty_failures_total", {"duty": "frail"}) == 1
-    assert registry.get_sample_value("rollcall_duty_seconds_count", {"duty": "frail"}) == 1
+    assert registry.get_sample_value("rollbook_duty_failures_total", {"duty": "frail"}) == 1
+    assert registry.get_sample_value("rollbook_duty_seconds_count", {"duty": "frail"}) == 1
 
 
 def test_a_relay_that_fails_says_so(stack: Stack, tmp_path: Path) -> None:
     port = free_port()
     relay = processes.spawn(
-        [sys.executable, "-m", "rollcall.outbox.relay"],
+        [sys.executable, "-m", "rollbook.outbox.relay"],
         log=tmp_path / "log",
         env=os.environ
         | {
-            "ROLLCALL_OUTBOX_URL": NO_DATABASE,
-            "ROLLCALL_DATABASE_URL": NO_DATABASE,
-            "ROLLCALL_BROKER_URL": stack.broker_url,
-            "ROLLCALL_METRICS_PORT": str(port),
+            "ROLLBOOK_OUTBOX_URL": NO_DATABASE,
+            "ROLLBOOK_DATABASE_URL": NO_DATABASE,
+            "ROLLBOOK_BROKER_URL": stack.broker_url,
+            "ROLLBOOK_METRICS_PORT": str(port),
         },
     )
     try:
         until(lambda: answers(port), what="serving")
-        until(lambda: (value(port, 'rollcall_outbox_failures_total{half="sending"}') or 0) > 0, what="failing")
+        until(lambda: (value(port, 'rollbook_outbox_failures_total{half="sending"}') or 0) > 0, what="failing")
     finally:
         processes.stop(relay, by=signal.SIGTERM)

@@ -17,11 +17,11 @@ import pytest
 from tests.acceptance.conftest import until
 from tests.operate.conftest import Probe
 
-from rollcall import Rollcall
-from rollcall.local import processes
-from rollcall.outbox import create_table
-from rollcall.outbox.relay import HANGS_SECONDS, Relay, Turns
-from rollcall_shared.health.file import State
+from rollbook import Rollbook
+from rollbook.local import processes
+from rollbook.outbox import create_table
+from rollbook.outbox.relay import HANGS_SECONDS, Relay, Turns
+from rollbook_shared.health.file import State
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -35,11 +35,11 @@ def start(database_url: str, broker_url: str, health_file: Path, tmp_path: Path)
 
     def start(broker: str = broker_url) -> subprocess.Popen[bytes]:
         given = {
-            "ROLLCALL_DATABASE_URL": database_url,
-            "ROLLCALL_BROKER_URL": broker,
-            "ROLLCALL_HEALTH_FILE": str(health_file),
+            "ROLLBOOK_DATABASE_URL": database_url,
+            "ROLLBOOK_BROKER_URL": broker,
+            "ROLLBOOK_HEALTH_FILE": str(health_file),
         }
-        command = [sys.executable, "-c", "from rollcall.cli import main; main()", "relay"]
+        command = [sys.executable, "-c", "from rollbook.cli import main; main()", "relay"]
         started.append(processes.spawn(command, log=tmp_path / "relay.log", env=os.environ | given))
         return started[-1]
 
@@ -66,7 +66,7 @@ def test_a_relay_is_well_looks_dead_when_frozen_and_takes_its_file_along(
 
 def test_a_relay_whose_redis_is_away_is_alive_and_not_ready(start: Start, database_url: str, probe: Probe) -> None:
     with psycopg.connect(database_url) as connection:
-        Rollcall().outbox(connection).users.identify("ann", {})
+        Rollbook().outbox(connection).users.identify("ann", {})
     start(broker="redis://127.0.0.1:1/0")
 
     until(lambda: probe.trouble(ready=True) == "it is waiting, and takes no jobs", what="waiting")

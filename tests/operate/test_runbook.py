@@ -15,10 +15,10 @@ import pytest
 import redis
 from tests.deploy.composing import SERVICES
 from tests.test_house import ROOT, unknown_options
-from tests.test_readme import assert_rollcall_command
+from tests.test_readme import assert_rollbook_command
 
-from rollcall.local.binaries import find_postgres
-from rollcall.outbox import create_table
+from rollbook.local.binaries import find_postgres
+from rollbook.outbox import create_table
 
 RUNBOOK = (ROOT / "deploy" / "runbook.md").read_text()
 COMMANDS = [
@@ -37,8 +37,8 @@ def test_each_command_exists(command: str) -> None:
     program, *arguments = shlex.split(command)
 
     match program:
-        case "rollcall":
-            assert_rollcall_command(arguments)
+        case "rollbook":
+            assert_rollbook_command(arguments)
         case "python":
             assert find_spec(f"{arguments[1]}.__main__")
         case "celery":
@@ -49,7 +49,7 @@ def test_each_command_exists(command: str) -> None:
         case "psql" | "pg_dump" | "pg_restore":
             assert (find_postgres() / program).exists()
         case "redis-cli":
-            assert arguments[:2] == ["-u", "$ROLLCALL_BROKER_URL"]
+            assert arguments[:2] == ["-u", "$ROLLBOOK_BROKER_URL"]
         case "kill":
             assert arguments[1:] == ["WORKER_PID"]
         case _:
@@ -57,7 +57,7 @@ def test_each_command_exists(command: str) -> None:
 
 
 def assert_celery_command(arguments: list[str]) -> None:
-    assert arguments[:2] == ["-A", "rollcall_worker.app"]
+    assert arguments[:2] == ["-A", "rollbook_worker.app"]
     options = [argument for argument in arguments[3:] if argument.startswith("-")]
     assert unknown_options(arguments[2], options) == []
 
@@ -75,10 +75,10 @@ def test_its_statements_run(new_database: Callable[[], str]) -> None:
         for statement in STATEMENTS:
             connection.execute(statement.encode())
             if "RENAME" in statement:
-                connection.execute("CREATE SCHEMA rollcall")
-                connection.execute("CREATE TABLE rollcall.endings (LIKE rollcall_broken.endings)")
+                connection.execute("CREATE SCHEMA rollbook")
+                connection.execute("CREATE TABLE rollbook.endings (LIKE rollbook_broken.endings)")
 
-        assert connection.execute("SELECT to_regnamespace('rollcall_broken')").fetchone() == (None,)
+        assert connection.execute("SELECT to_regnamespace('rollbook_broken')").fetchone() == (None,)
     assert len(STATEMENTS) >= 8
 
 
@@ -103,7 +103,7 @@ def test_where_it_refers_to_a_section_there_is_one() -> None:
 
 
 def test_every_code_of_a_dead_letter_is_in_its_table() -> None:
-    from rollcall_shared.tables import dead_letters
+    from rollbook_shared.tables import dead_letters
 
     comment = dead_letters.c.code.comment
     assert comment is not None
@@ -111,7 +111,7 @@ def test_every_code_of_a_dead_letter_is_in_its_table() -> None:
 
 
 def test_the_doctor_names_it_where_it_is() -> None:
-    source = Path(find_spec("rollcall.doctor").origin or "").parent / "broker.py"  # type: ignore[union-attr]
+    source = Path(find_spec("rollbook.doctor").origin or "").parent / "broker.py"  # type: ignore[union-attr]
 
     assert "deploy/runbook.md" in source.read_text()
     assert os.path.exists(ROOT / "deploy" / "runbook.md")

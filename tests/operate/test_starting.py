@@ -8,29 +8,29 @@ import sys
 
 import pytest
 
-URLS = {"ROLLCALL_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLCALL_DATABASE_URL": "postgresql://127.0.0.1:1/app"}
+URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL": "postgresql://127.0.0.1:1/app"}
 
 
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"ROLLCALL_BROKER_URL": ""}, "ROLLCALL_BROKER_URL is not set, such as redis://127.0.0.1:6379/0"),
+        ({"ROLLBOOK_BROKER_URL": ""}, "ROLLBOOK_BROKER_URL is not set, such as redis://127.0.0.1:6379/0"),
         (
-            {"ROLLCALL_BROKER_URL": " redis://:S3cret@127.0.0.1:1/0"},
+            {"ROLLBOOK_BROKER_URL": " redis://:S3cret@127.0.0.1:1/0"},
             "the broker's URL cannot be used; it must be like redis://:password@127.0.0.1:6379/0, without blanks, with "
             "the number of a database, and in the password %2F in place of a slash, %23 of #, %3F of ?",
         ),
-        ({"ROLLCALL_TRANSPORT": "bad"}, "ROLLCALL_TRANSPORT must be rollcall or stock"),
-        ({"ROLLCALL_BATCH": "0"}, "ROLLCALL_BATCH must be a number from 1 to 100,000,000"),
-        ({"ROLLCALL_METRICS_PORT": "70000"}, "ROLLCALL_METRICS_PORT must be a number from 0 to 65,535"),
+        ({"ROLLBOOK_TRANSPORT": "bad"}, "ROLLBOOK_TRANSPORT must be rollbook or stock"),
+        ({"ROLLBOOK_BATCH": "0"}, "ROLLBOOK_BATCH must be a number from 1 to 100,000,000"),
+        ({"ROLLBOOK_METRICS_PORT": "70000"}, "ROLLBOOK_METRICS_PORT must be a number from 0 to 65,535"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_one_line(settings: dict[str, str], line: str) -> None:
-    worker = [sys.executable, "-m", "celery", "-A", "rollcall_worker.app", "worker", "-Q", "live", "--pool", "solo"]
+    worker = [sys.executable, "-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "live", "--pool", "solo"]
 
     done = subprocess.run(
         worker, env=os.environ | URLS | settings, capture_output=True, text=True, check=False, timeout=60
     )
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"rollcall: {line}\n"
+    assert done.stderr == f"rollbook: {line}\n"

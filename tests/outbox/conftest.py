@@ -1,4 +1,4 @@
-"""Outboxes in databases of applications' own, beside a Rollcall of the test's own."""
+"""Outboxes in databases of applications' own, beside a Rollbook of the test's own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from rollcall import Rollcall
-from rollcall.outbox.relay import Relay
-from rollcall.outbox.rows import Rows
-from rollcall.reading.decisions import Decisions
-from rollcall.sending.direct import DirectSender
+from rollbook import Rollbook
+from rollbook.outbox.relay import Relay
+from rollbook.outbox.rows import Rows
+from rollbook.reading.decisions import Decisions
+from rollbook.sending.direct import DirectSender
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def backend(backend_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def rc(database_url: str) -> Iterator[Rollcall]:
+def rb(database_url: str) -> Iterator[Rollbook]:
     """As a web process has it: it reads, and has no broker."""
-    with Rollcall(database_url=database_url) as rc:
-        yield rc
+    with Rollbook(database_url=database_url) as rb:
+        yield rb
 
 
 MakeRelay = Callable[..., Relay]

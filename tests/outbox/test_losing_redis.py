@@ -16,9 +16,9 @@ import redis
 from tests.acceptance.conftest import Workers, until
 from tests.support.brokers import broker_program
 
-from rollcall import Rollcall
-from rollcall.local import Servers, processes
-from rollcall.outbox import create_table
+from rollbook import Rollbook
+from rollbook.local import Servers, processes
+from rollbook.outbox import create_table
 
 JOBS = 600
 LATE = 50
@@ -27,8 +27,8 @@ LATE = 50
 @pytest.fixture(scope="module")
 def forgetful_servers() -> Iterator[Servers]:
     with Servers(durable=False, append_only=False, valkey_program=broker_program()) as servers:
-        environment = os.environ | {"ROLLCALL_DATABASE_URL": servers.database_url}
-        subprocess.run([sys.executable, "-m", "rollcall_worker.migrate"], env=environment, check=True)
+        environment = os.environ | {"ROLLBOOK_DATABASE_URL": servers.database_url}
+        subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True)
         with psycopg.connect(servers.database_url) as connection:
             create_table(connection.execute)
         yield servers
@@ -43,11 +43,11 @@ def workers(forgetful_servers: Servers, tmp_path: Path) -> Iterator[Workers]:
 
 def start_relay(servers: Servers, log: Path) -> subprocess.Popen[bytes]:
     given = {
-        "ROLLCALL_DATABASE_URL": servers.database_url,
-        "ROLLCALL_BROKER_URL": servers.broker_url,
-        "ROLLCALL_RESEND_SECONDS": "2",
+        "ROLLBOOK_DATABASE_URL": servers.database_url,
+        "ROLLBOOK_BROKER_URL": servers.broker_url,
+        "ROLLBOOK_RESEND_SECONDS": "2",
     }
-    return processes.spawn([sys.executable, "-m", "rollcall.outbox.relay"], log=log, env=os.environ | given)
+    return processes.spawn([sys.executable, "-m", "rollbook.outbox.relay"], log=log, env=os.environ | given)
 
 
 def count(servers: Servers, table: str) -> int:
@@ -63,10 +63,10 @@ def queued(servers: Servers) -> int:
 
 
 def tell(servers: Servers, numbers: range) -> None:
-    rc = Rollcall()
+    rb = Rollbook()
     with psycopg.connect(servers.database_url) as connection:
         for number in numbers:
-            rc.outbox(connection).users.identify(f"ann-{number}@example.com", {"n": number})
+            rb.outbox(connection).users.identify(f"ann-{number}@example.com", {"n": number})
             connection.commit()
 
 
@@ -80,7 +80,7 @@ def test_killing_a_redis_that_keeps_nothing_loses_nothing(
     relay = start_relay(servers, log)
     try:
         tell(servers, range(50))
-        until(lambda: count(servers, "rollcall.jobs") > 20, what="the first jobs")
+        until(lambda: count(servers, "rollbook.jobs") > 20, what="the first jobs")
         os.kill(worker.pid, signal.SIGSTOP)
         tell(servers, range(50, JOBS))
         until(lambda: queued(servers) >= 400, what="jobs in Redis")
@@ -89,13 +89,13 @@ def test_killing_a_redis_that_keeps_nothing_loses_nothing(
         tell(servers, range(JOBS, JOBS + LATE))
         os.kill(worker.pid, signal.SIGCONT)
         until(lambda: "sending" in log.read_text(), what="the relay noticing")
-        assert count(servers, "rollcall_outbox") >= JOBS + LATE - 50
+        assert count(servers, "rollbook_outbox") >= JOBS + LATE - 50
         servers.valkey.start()
 
-        until(lambda: count(servers, "rollcall_outbox") == 0, within=90, what="every job decided")
-        assert count(servers, "rollcall.jobs") == JOBS + LATE
-        with Rollcall(database_url=servers.database_url) as rc:
-            assert sorted(user.properties["n"] for user in rc.users.all()) == list(range(JOBS + LATE))
+        until(lambda: count(servers, "rollbook_outbox") == 0, within=90, what="every job decided")
+        assert count(servers, "rollbook.jobs") == JOBS + LATE
+        with Rollbook(database_url=servers.database_url) as rb:
+            assert sorted(user.properties["n"] for user in rb.users.all()) == list(range(JOBS + LATE))
     finally:
         status = processes.stop(relay, by=signal.SIGTERM)
 
@@ -109,10 +109,10 @@ def test_killing_a_redis_that_keeps_nothing_loses_nothing(
 def test_a_relay_without_its_servers_waits_for_them_and_stops_when_told(tmp_path: Path) -> None:
     log = tmp_path / "relay.log"
     nowhere = {
-        "ROLLCALL_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
-        "ROLLCALL_BROKER_URL": "redis://127.0.0.1:1/0",
+        "ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0",
     }
-    relay = processes.spawn([sys.executable, "-m", "rollcall.outbox.relay"], log=log, env=os.environ | nowhere)
+    relay = processes.spawn([sys.executable, "-m", "rollbook.outbox.relay"], log=log, env=os.environ | nowhere)
     try:
         until(lambda: log.exists() and log.read_text().count("trying again") >= 2, what="both halves failing")
     finally:
@@ -123,11 +123,11 @@ def test_a_relay_without_its_servers_waits_for_them_and_stops_when_told(tmp_path
 
 
 def test_a_relay_that_is_not_configured_says_what_is_missing(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
 
     done = subprocess.run(
-        [sys.executable, "-m", "rollcall.outbox.relay"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "rollbook.outbox.relay"], env=environment, capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 2
-    assert "ROLLCALL_DATABASE_URL is not set" in done.stderr
+    assert "ROLLBOOK_DATABASE_URL is not set" in done.stderr

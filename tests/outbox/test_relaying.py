@@ -1,4 +1,4 @@
-"""What the relay does with each row, half by half: sending, and settling against what Rollcall has decided."""
+"""What the relay does with each row, half by half: sending, and settling against what Rollbook has decided."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 import redis
 from tests.outbox.conftest import MakeRelay
 
-from rollcall import NotConfigured, Rollcall, Unavailable
-from rollcall.outbox import rows
-from rollcall.outbox.relay import Relay, Turns
-from rollcall.outbox.rows import Rows
-from rollcall_shared.summaries import alias
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook import NotConfigured, Rollbook, Unavailable
+from rollbook.outbox import rows
+from rollbook.outbox.relay import Relay, Turns
+from rollbook.outbox.rows import Rows
+from rollbook_shared.summaries import alias
+from rollbook_worker.store import Arrival, PostgresStore
 
 
 class Broker:
@@ -63,39 +63,39 @@ def broker(broker_url: str, database_url: str) -> Iterator[Broker]:
 def pass_time(backend: psycopg.Connection, seconds: float) -> None:
     """Let all that is in the outbox have happened so much earlier."""
     for column in ("created_at", "due_at", "sent_at"):
-        backend.execute(f"UPDATE rollcall_outbox SET {column} = {column} - make_interval(secs => %s)", [seconds])
+        backend.execute(f"UPDATE rollbook_outbox SET {column} = {column} - make_interval(secs => %s)", [seconds])
     backend.commit()
 
 
 def waiting(backend: psycopg.Connection) -> int:
-    (count,) = backend.execute("SELECT count(*) FROM rollcall_outbox").fetchone() or (0,)
+    (count,) = backend.execute("SELECT count(*) FROM rollbook_outbox").fetchone() or (0,)
     backend.commit()
     return int(count)
 
 
-def tell(rc: Rollcall, backend: psycopg.Connection, *user_ids: str, **options: Any) -> list[str]:
-    jobs = [rc.outbox(backend).users.identify(user_id, {"plan": "pro"}, **options).id for user_id in user_ids]
+def tell(rb: Rollbook, backend: psycopg.Connection, *user_ids: str, **options: Any) -> list[str]:
+    jobs = [rb.outbox(backend).users.identify(user_id, {"plan": "pro"}, **options).id for user_id in user_ids]
     backend.commit()
     return jobs
 
 
 def test_a_committed_job_is_sent_as_if_sent_directly(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
-    (job_id,) = tell(rc, backend, "u1")
+    (job_id,) = tell(rb, backend, "u1")
 
     assert make_relay().send() == 1
 
     (message,) = broker.messages()
-    assert message["headers"]["task"] == "rollcall.identify"
+    assert message["headers"]["task"] == "rollbook.identify"
     assert message["headers"]["id"] == message["properties"]["correlation_id"] == job_id
     assert message["headers"]["argsrepr"] == f"{alias('u1')} {{plan}}"
 
 
 def test_an_uncommitted_job_is_not_sent(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
-    rc.outbox(backend).users.identify("u1")
+    rb.outbox(backend).users.identify("u1")
 
     assert make_relay().send() == 0
 
@@ -103,10 +103,10 @@ def test_an_uncommitted_job_is_not_sent(
 
 
 def test_a_job_is_sent_once_and_its_row_kept_until_it_is_applied(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay()
-    ids = tell(rc, backend, "u1", "u2", "u3")
+    ids = tell(rb, backend, "u1", "u2", "u3")
 
     assert (relay.send(), relay.send()) == (3, 0)
     pass_time(backend, 5)
@@ -120,10 +120,10 @@ def test_a_job_is_sent_once_and_its_row_kept_until_it_is_applied(
 
 
 def test_a_job_that_redis_lost_is_sent_again_after_the_resend_time(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay(resend=60)
-    ids = tell(rc, backend, "u1")
+    ids = tell(rb, backend, "u1")
     relay.send()
     broker.lose()
 
@@ -138,10 +138,10 @@ def test_a_job_that_redis_lost_is_sent_again_after_the_resend_time(
 
 
 def test_each_time_in_vain_doubles_the_wait(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay(resend=60)
-    tell(rc, backend, "u1")
+    tell(rb, backend, "u1")
     waits = []
     for _ in range(9):
         relay.send()
@@ -156,10 +156,10 @@ def test_each_time_in_vain_doubles_the_wait(
 
 
 def test_a_job_that_is_already_decided_is_not_sent_again_however_late_it_is_looked_at(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay()
-    tell(rc, backend, "u1")
+    tell(rb, backend, "u1")
     relay.send()
     broker.apply_all()
 
@@ -175,7 +175,7 @@ def test_a_row_that_is_no_job_known_here_travels_and_ends_as_a_dead_letter(
     backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, body: str
 ) -> None:
     relay = make_relay()
-    backend.execute("INSERT INTO rollcall_outbox (id, digest, kind, body) VALUES ('odd', 'x', 'identify', %s)", [body])
+    backend.execute("INSERT INTO rollbook_outbox (id, digest, kind, body) VALUES ('odd', 'x', 'identify', %s)", [body])
     backend.commit()
 
     relay.send()
@@ -189,13 +189,13 @@ def test_a_row_that_is_no_job_known_here_travels_and_ends_as_a_dead_letter(
 
 
 def test_a_second_job_under_one_id_is_kept_until_it_is_a_dead_letter(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay()
-    tell(rc, backend, "u1", job_id="twice")
+    tell(rb, backend, "u1", job_id="twice")
     relay.send()
     broker.apply_all()
-    rc.outbox(backend).users.identify("u1", {"plan": "other"}, job_id="twice")
+    rb.outbox(backend).users.identify("u1", {"plan": "other"}, job_id="twice")
     backend.commit()
 
     relay.send()
@@ -213,11 +213,11 @@ def test_a_second_job_under_one_id_is_kept_until_it_is_a_dead_letter(
     "earlier", ['{"v": 99, "id": "new", "kind": "identify"}', '{"v": 1, "id": "bad", "kind": "identify", "user": 7}']
 )
 def test_a_letter_of_another_job_decides_nothing(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, earlier: str
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, earlier: str
 ) -> None:
     broker.apply([earlier])
     relay = make_relay(resend=60)
-    tell(rc, backend, "u1", job_id=json.loads(earlier)["id"])
+    tell(rb, backend, "u1", job_id=json.loads(earlier)["id"])
     relay.send()
     broker.lose()
 
@@ -229,13 +229,13 @@ def test_a_letter_of_another_job_decides_nothing(
     pass_time(backend, 5)
     relay.settle()
     assert waiting(backend) == 0
-    assert rc.users.get("u1").properties == {"plan": "pro"}
+    assert rb.users.get("u1").properties == {"plan": "pro"}
 
 
 def test_a_database_that_has_become_a_standby_is_waited_for(
-    rc: Rollcall, backend: psycopg.Connection, backend_url: str, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, backend_url: str, make_relay: MakeRelay, broker: Broker
 ) -> None:
-    tell(rc, backend, "u1")
+    tell(rb, backend, "u1")
     name = backend.info.dbname
     backend.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     backend.commit()
@@ -265,10 +265,10 @@ def test_a_role_that_may_not_read_the_outbox_is_told_so(
     backend.commit()
 
 
-def test_a_deferred_job_is_rollcalls_to_keep(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+def test_a_deferred_job_is_rollbooks_to_keep(
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
-    ahead = Rollcall(clock=lambda: time.time_ns() // 1_000 + 3_600_000_000)
+    ahead = Rollbook(clock=lambda: time.time_ns() // 1_000 + 3_600_000_000)
     ahead.outbox(backend).users.identify("later")
     backend.commit()
     relay = make_relay()
@@ -282,9 +282,9 @@ def test_a_deferred_job_is_rollcalls_to_keep(
 
 
 def test_two_relays_do_not_send_the_same_job(
-    rc: Rollcall, backend: psycopg.Connection, backend_url: str, make_relay: MakeRelay, broker: Broker
+    rb: Rollbook, backend: psycopg.Connection, backend_url: str, make_relay: MakeRelay, broker: Broker
 ) -> None:
-    ids = tell(rc, backend, *(f"u{number}" for number in range(50)))
+    ids = tell(rb, backend, *(f"u{number}" for number in range(50)))
     other = make_relay()
 
     with rows.Rows(backend_url).transaction() as cursor:
@@ -295,16 +295,16 @@ def test_two_relays_do_not_send_the_same_job(
 
 
 def test_a_crash_between_publishing_and_commit_sends_again(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (job_id,) = tell(rc, backend, "u1")
+    (job_id,) = tell(rb, backend, "u1")
     relay = make_relay()
 
     def crash(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("rollcall.outbox.relay.mark_sent", crash)
+        patched.setattr("rollbook.outbox.relay.mark_sent", crash)
         with pytest.raises(KeyboardInterrupt):
             relay.send()
 
@@ -313,31 +313,31 @@ def test_a_crash_between_publishing_and_commit_sends_again(
 
 
 def test_many_large_jobs_are_taken_in_portions(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "BATCH_BYTES", 1_000)
     for number in range(4):
-        rc.outbox(backend).users.identify(f"u{number}", {"text": "x" * 600})
+        rb.outbox(backend).users.identify(f"u{number}", {"text": "x" * 600})
     backend.commit()
     relay = make_relay()
 
     assert [relay.send() for _ in range(3)] == [2, 2, 0]
 
 
-def test_without_redis_jobs_stay_unsent(rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay) -> None:
-    tell(rc, backend, "u1")
+def test_without_redis_jobs_stay_unsent(rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay) -> None:
+    tell(rb, backend, "u1")
 
     with pytest.raises(Unavailable, match="broker"):
         make_relay(broker="redis://127.0.0.1:1/0").send()
 
-    assert backend.execute("SELECT sent_at, attempts FROM rollcall_outbox").fetchone() == (None, 0)
+    assert backend.execute("SELECT sent_at, attempts FROM rollbook_outbox").fetchone() == (None, 0)
 
 
-def test_without_rollcalls_database_new_jobs_are_sent_and_no_row_is_lost(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
+def test_without_rollbooks_database_new_jobs_are_sent_and_no_row_is_lost(
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay(database="postgresql://nobody@127.0.0.1:1/none")
-    ids = tell(rc, backend, "u1")
+    ids = tell(rb, backend, "u1")
 
     relay.send()
     pass_time(backend, 5)
@@ -348,7 +348,7 @@ def test_without_rollcalls_database_new_jobs_are_sent_and_no_row_is_lost(
 
 
 def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
-    rc: Rollcall, backend: psycopg.Connection, make_relay: MakeRelay, caplog: pytest.LogCaptureFixture
+    rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     relay = make_relay()
@@ -369,12 +369,12 @@ def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
 
         def __init__(self) -> None: ...
 
-    tell(rc, backend, "ann@example.com")
+    tell(rb, backend, "ann@example.com")
     loop = threading.Thread(target=Turns(Fails()).run, args=(stopped,))
     loop.start()
     assert sent.wait(20)
     stopped.set()
     loop.join(10)
 
-    said = [record.getMessage() for record in caplog.records if record.name == "rollcall.outbox.relay"]
+    said = [record.getMessage() for record in caplog.records if record.name == "rollbook.outbox.relay"]
     assert said == ["relay: sending: the broker is away; trying again", "relay: sending works again"]

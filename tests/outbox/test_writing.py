@@ -12,16 +12,16 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
-from rollcall import InvalidJob, NotConfigured, Rollcall
-from rollcall.outbox import OutboxSender, create_table, drop_table
-from rollcall_shared.codec import decode
-from rollcall_shared.jobs import Identify, Trigger
+from rollbook import InvalidJob, NotConfigured, Rollbook
+from rollbook.outbox import OutboxSender, create_table, drop_table
+from rollbook_shared.codec import decode
+from rollbook_shared.jobs import Identify, Trigger
 
 
 def kept(url: str) -> list[tuple[str, str]]:
     """Id and kind of the jobs that other transactions see."""
     with psycopg.connect(url) as connection:
-        return connection.execute("SELECT id, kind FROM rollcall_outbox ORDER BY id").fetchall()
+        return connection.execute("SELECT id, kind FROM rollbook_outbox ORDER BY id").fetchall()
 
 
 class Application:
@@ -69,17 +69,17 @@ def application(request: pytest.FixtureRequest, backend_url: str) -> Iterator[Ap
 
 
 def test_a_job_is_there_with_the_commit_and_not_before(
-    rc: Rollcall, application: Application, backend_url: str
+    rb: Rollbook, application: Application, backend_url: str
 ) -> None:
-    job = rc.outbox(application.transaction).users.identify("u1", {"plan": "pro"}, job_id="j1")
+    job = rb.outbox(application.transaction).users.identify("u1", {"plan": "pro"}, job_id="j1")
 
     assert kept(backend_url) == []
     application.commit()
     assert kept(backend_url) == [(job.id, "identify")] == [("j1", "identify")]
 
 
-def test_a_job_is_gone_with_the_rollback(rc: Rollcall, application: Application, backend_url: str) -> None:
-    rc.outbox(application.transaction).users.identify("u1")
+def test_a_job_is_gone_with_the_rollback(rb: Rollbook, application: Application, backend_url: str) -> None:
+    rb.outbox(application.transaction).users.identify("u1")
 
     application.rollback()
 
@@ -87,8 +87,8 @@ def test_a_job_is_gone_with_the_rollback(rc: Rollcall, application: Application,
     assert kept(backend_url) == []
 
 
-def test_every_call_of_the_face_works_through_it(rc: Rollcall, application: Application, backend_url: str) -> None:
-    within = rc.outbox(application.transaction)
+def test_every_call_of_the_face_works_through_it(rb: Rollbook, application: Application, backend_url: str) -> None:
+    within = rb.outbox(application.transaction)
 
     within.users.bulk_identify([{"id": "u1"}, {"id": "u2"}], job_id="1")
     within.users.merge("u1", "u2", job_id="2")
@@ -101,9 +101,9 @@ def test_every_call_of_the_face_works_through_it(rc: Rollcall, application: Appl
 
 
 def test_the_same_job_again_is_one_row_and_another_under_its_id_is_kept_for_the_workers_to_refuse(
-    rc: Rollcall, application: Application, backend_url: str
+    rb: Rollbook, application: Application, backend_url: str
 ) -> None:
-    within = rc.outbox(application.transaction)
+    within = rb.outbox(application.transaction)
 
     within.users.identify("u1", {"plan": "pro"}, job_id="j1")
     within.users.identify("u1", {"plan": "pro"}, job_id="j1")
@@ -114,9 +114,9 @@ def test_the_same_job_again_is_one_row_and_another_under_its_id_is_kept_for_the_
 
 
 def test_what_is_wrong_is_refused_before_the_transaction_is_touched(
-    rc: Rollcall, application: Application, backend_url: str
+    rb: Rollbook, application: Application, backend_url: str
 ) -> None:
-    within = rc.outbox(application.transaction)
+    within = rb.outbox(application.transaction)
     within.users.identify("u1", job_id="j1")
 
     with pytest.raises(InvalidJob):
@@ -127,42 +127,42 @@ def test_what_is_wrong_is_refused_before_the_transaction_is_touched(
 
 
 def test_a_row_holds_the_job_as_told_also_what_percent_and_colon_mean_to_drivers(
-    rc: Rollcall, application: Application, backend_url: str
+    rb: Rollbook, application: Application, backend_url: str
 ) -> None:
-    rc.outbox(application.transaction).users.identify("u1", {"said": "100% :id %(id)s \\ \u0001 \U0001f600"})
-    rc.outbox(application.transaction).workflows.trigger("hello", ["u1"])
+    rb.outbox(application.transaction).users.identify("u1", {"said": "100% :id %(id)s \\ \u0001 \U0001f600"})
+    rb.outbox(application.transaction).workflows.trigger("hello", ["u1"])
     application.commit()
 
     with psycopg.connect(backend_url) as connection:
-        jobs = [decode(body) for (body,) in connection.execute("SELECT body FROM rollcall_outbox ORDER BY id")]
+        jobs = [decode(body) for (body,) in connection.execute("SELECT body FROM rollbook_outbox ORDER BY id")]
     assert [type(job) for job in jobs] == [Identify, Trigger]
     assert isinstance(jobs[0], Identify)
     assert jobs[0].user.traits == {"said": "100% :id %(id)s \\ \u0001 \U0001f600"}
 
 
 def test_a_missing_table_is_told_with_the_way_to_make_it(
-    rc: Rollcall, application: Application, backend: psycopg.Connection
+    rb: Rollbook, application: Application, backend: psycopg.Connection
 ) -> None:
     drop_table(backend.execute)
     backend.commit()
 
-    with pytest.raises(NotConfigured, match="rollcall outbox create"):
-        rc.outbox(application.transaction).users.identify("u1")
+    with pytest.raises(NotConfigured, match="rollbook outbox create"):
+        rb.outbox(application.transaction).users.identify("u1")
 
 
-def test_an_error_of_the_database_does_not_quote_the_person(rc: Rollcall, backend_url: str) -> None:
+def test_an_error_of_the_database_does_not_quote_the_person(rb: Rollbook, backend_url: str) -> None:
     application = with_session(backend_url)
-    application.transaction.execute(text("ALTER TABLE rollcall_outbox RENAME COLUMN body TO elsewhere"))
+    application.transaction.execute(text("ALTER TABLE rollbook_outbox RENAME COLUMN body TO elsewhere"))
 
     with pytest.raises(ProgrammingError) as failure:
-        rc.outbox(application.transaction).users.identify("u1", {"email": "ann@example.com"})
+        rb.outbox(application.transaction).users.identify("u1", {"email": "ann@example.com"})
 
     application.close()
     assert "ann@example.com" not in str(failure.value)
 
 
-def test_making_the_table_again_keeps_its_jobs(rc: Rollcall, backend: psycopg.Connection, backend_url: str) -> None:
-    rc.outbox(backend).users.identify("u1", job_id="j1")
+def test_making_the_table_again_keeps_its_jobs(rb: Rollbook, backend: psycopg.Connection, backend_url: str) -> None:
+    rb.outbox(backend).users.identify("u1", job_id="j1")
 
     create_table(backend.execute)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rollcall import Rollcall
-from rollcall.testing import RecordingSender, Sent
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_shared.stamps import microseconds
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook import Rollbook
+from rollbook.testing import RecordingSender, Sent
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_shared.stamps import microseconds
+from rollbook_worker.store import Arrival, PostgresStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ class Applied:
         self.database_url = database_url
         self._sender = RecordingSender()
         self._store = PostgresStore(database_url)
-        self.rc = Rollcall(database_url=database_url, sender=self._sender, clock=lambda: microseconds(NOW))
+        self.rb = Rollbook(database_url=database_url, sender=self._sender, clock=lambda: microseconds(NOW))
 
     def now(self) -> None:
         """Apply what was sent since the last time."""

@@ -11,5 +11,5 @@ from tests.producer.applied import Applied
 @pytest.fixture
 def applied(new_database: Callable[[], str]) -> Iterator[Applied]:
     applied = Applied(new_database())
-    with applied.rc:
+    with applied.rb:
         yield applied

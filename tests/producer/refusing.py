@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rollcall import InvalidJob, Limits
-from rollcall.testing import RecordingRollcall, recording
-from rollcall_shared.stamps import microseconds
+from rollbook import InvalidJob, Limits
+from rollbook.testing import RecordingRollbook, recording
+from rollbook_shared.stamps import microseconds
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
-Call = Callable[[RecordingRollcall], object]
+Call = Callable[[RecordingRollbook], object]
 
 
 def problems_of(call: Call, limits: Limits | None = None) -> list[tuple[str, str, int | None]]:
-    rc = recording(clock=lambda: microseconds(NOW), limits=limits)
+    rb = recording(clock=lambda: microseconds(NOW), limits=limits)
     with pytest.raises(InvalidJob) as refused:
-        call(rc)
-    assert rc.sent == []
+        call(rb)
+    assert rb.sent == []
     return [(problem.field, problem.reason, problem.index) for problem in refused.value.problems]
 
 

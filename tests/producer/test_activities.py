@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollcall import Activity, InvalidJob, Page, Rollcall
+from rollbook import Activity, InvalidJob, Page, Rollbook
 
 HOUR = timedelta(hours=1)
 
 
 def told(applied: Applied) -> None:
     """`ann` and a guest did things for `bo` and `cy`, and `bo` for `ann`."""
-    rc = applied.rc
+    rb = applied.rb
     for id_ in ("ann", "bo", "cy", "guest"):
-        rc.users.identify(id_, {"name": id_.title()}, occurred_at=NOW - timedelta(days=60))
-    rc.workflows.trigger("old", ["bo"], actor="guest", occurred_at=NOW - timedelta(days=31))
-    rc.workflows.trigger("first", ["bo", "cy"], actor="ann", data={"n": 1}, tenant="t", occurred_at=NOW - 4 * HOUR)
-    rc.workflows.trigger("second", ["bo"], actor="guest", occurred_at=NOW - 3 * HOUR)
-    rc.workflows.trigger("back", ["ann"], actor="bo", occurred_at=NOW - 2 * HOUR)
+        rb.users.identify(id_, {"name": id_.title()}, occurred_at=NOW - timedelta(days=60))
+    rb.workflows.trigger("old", ["bo"], actor="guest", occurred_at=NOW - timedelta(days=31))
+    rb.workflows.trigger("first", ["bo", "cy"], actor="ann", data={"n": 1}, tenant="t", occurred_at=NOW - 4 * HOUR)
+    rb.workflows.trigger("second", ["bo"], actor="guest", occurred_at=NOW - 3 * HOUR)
+    rb.workflows.trigger("back", ["ann"], actor="bo", occurred_at=NOW - 2 * HOUR)
     applied.now()
 
 
@@ -32,7 +32,7 @@ def lines(page: Page[Activity]) -> list[tuple[str, str, str | None]]:
 def test_an_activity_tells_what_was_triggered_for_a_user(applied: Applied) -> None:
     told(applied)
 
-    page = applied.rc.activities.list("cy")
+    page = applied.rb.activities.list("cy")
 
     (item,) = page.items
     assert (item.workflow, item.data, item.tenant) == ("first", {"n": 1}, "t")
@@ -44,50 +44,50 @@ def test_an_activity_tells_what_was_triggered_for_a_user(applied: Applied) -> No
 def test_an_actor_has_one_activity_for_each_recipient(applied: Applied) -> None:
     told(applied)
 
-    page = applied.rc.activities.list("ann", role="actor")
+    page = applied.rb.activities.list("ann", role="actor")
 
     assert sorted(lines(page)) == [("first", "bo", "ann"), ("first", "cy", "ann")]
 
 
 def test_rule_14_activities_of_thirty_days_come_along_in_both_roles(applied: Applied) -> None:
     told(applied)
-    applied.rc.users.merge("cy", "ann", occurred_at=NOW - HOUR)
-    applied.rc.users.merge("cy", "guest", occurred_at=NOW - HOUR)
+    applied.rb.users.merge("cy", "ann", occurred_at=NOW - HOUR)
+    applied.rb.users.merge("cy", "guest", occurred_at=NOW - HOUR)
     applied.now()
 
-    assert lines(applied.rc.activities.list("cy")) == [("back", "cy", "bo"), ("first", "cy", "cy")]
-    caused = lines(applied.rc.activities.list("cy", role="actor"))
+    assert lines(applied.rb.activities.list("cy")) == [("back", "cy", "bo"), ("first", "cy", "cy")]
+    caused = lines(applied.rb.activities.list("cy", role="actor"))
     assert caused[0] == ("second", "bo", "cy")
     assert sorted(caused[1:]) == [("first", "bo", "cy"), ("first", "cy", "cy")]
-    assert applied.rc.activities.list("ann").items == ()
+    assert applied.rb.activities.list("ann").items == ()
 
 
 def test_rule_9_the_recipient_of_what_a_deleted_user_caused_sees_the_marker(applied: Applied) -> None:
     told(applied)
-    applied.rc.users.delete("ann", occurred_at=NOW - HOUR)
+    applied.rb.users.delete("ann", occurred_at=NOW - HOUR)
     applied.now()
 
-    (item,) = applied.rc.activities.list("cy").items
+    (item,) = applied.rb.activities.list("cy").items
     assert item.actor is not None
     assert item.actor.as_dict() == {"id": None, "missing": True}
-    assert applied.rc.activities.list("ann", role="actor").items == ()
+    assert applied.rb.activities.list("ann", role="actor").items == ()
 
 
 def test_what_was_caused_for_somebody_who_is_nobody_now_is_not_listed(applied: Applied) -> None:
     told(applied)
-    applied.rc.users.delete("cy", occurred_at=NOW - HOUR)
+    applied.rb.users.delete("cy", occurred_at=NOW - HOUR)
     applied.now()
 
-    assert lines(applied.rc.activities.list("ann", role="actor")) == [("first", "bo", "ann")]
+    assert lines(applied.rb.activities.list("ann", role="actor")) == [("first", "bo", "ann")]
 
 
 def test_rule_19_an_activity_is_there_whatever_is_wanted(applied: Applied) -> None:
-    applied.rc.users.set_preferences("ann", "default", {"workflows": {"w": False}}, occurred_at=NOW - 2 * HOUR)
-    applied.rc.workflows.trigger("w", ["ann"], occurred_at=NOW - HOUR)
+    applied.rb.users.set_preferences("ann", "default", {"workflows": {"w": False}}, occurred_at=NOW - 2 * HOUR)
+    applied.rb.workflows.trigger("w", ["ann"], occurred_at=NOW - HOUR)
     applied.now()
 
-    assert lines(applied.rc.activities.list("ann")) == [("w", "ann", None)]
-    assert applied.rc.messages.list("ann").items == ()
+    assert lines(applied.rb.activities.list("ann")) == [("w", "ann", None)]
+    assert applied.rb.messages.list("ann").items == ()
 
 
 @pytest.mark.parametrize("role", ["recipient", "actor"])
@@ -95,23 +95,23 @@ def test_pages_of_activities_hold_each_once(applied: Applied, role: Any) -> None
     everybody = [{"id": f"u{number}"} for number in range(5)]
     for number in range(2):
         at = NOW - (number + 1) * HOUR
-        applied.rc.workflows.trigger("w", [*everybody, {"id": "ann"}], actor={"id": "ann"}, occurred_at=at)
+        applied.rb.workflows.trigger("w", [*everybody, {"id": "ann"}], actor={"id": "ann"}, occurred_at=at)
     applied.now()
 
-    pages = [applied.rc.activities.list("ann", role=role, limit=1)]
+    pages = [applied.rb.activities.list("ann", role=role, limit=1)]
     while (after := pages[-1].after) is not None:
-        pages.append(applied.rc.activities.list("ann", role=role, limit=1, after=after))
+        pages.append(applied.rb.activities.list("ann", role=role, limit=1, after=after))
 
     seen = [item.id for page in pages for item in page.items]
     assert len(seen) == len(set(seen)) == (2 if role == "recipient" else 12)
-    assert seen == [item.id for item in applied.rc.activities.list("ann", role=role).items]
+    assert seen == [item.id for item in applied.rb.activities.list("ann", role=role).items]
 
 
 def test_nobody_has_no_activities(applied: Applied) -> None:
-    assert applied.rc.activities.list("nobody") == Page(items=(), after=None)
-    assert applied.rc.activities.list("nobody", role="actor") == Page(items=(), after=None)
+    assert applied.rb.activities.list("nobody") == Page(items=(), after=None)
+    assert applied.rb.activities.list("nobody", role="actor") == Page(items=(), after=None)
 
 
 def test_a_role_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidJob, match="role"):
-        Rollcall(database_url="postgresql://nobody@127.0.0.1:1/none").activities.list("ann", role="owner")  # type: ignore[arg-type]
+        Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none").activities.list("ann", role="owner")  # type: ignore[arg-type]

@@ -13,17 +13,17 @@ from contextlib import contextmanager
 import pytest
 import redis
 
-from rollcall import NotSent, Rollcall
-from rollcall.local import Servers
+from rollbook import NotSent, Rollbook
+from rollbook.local import Servers
 
 SECONDS = 7.0
 """Longer than every bound together, on a machine that has other things to do."""
 
 
 @pytest.fixture
-def rc(broker_url: str) -> Iterator[Rollcall]:
-    with Rollcall(broker_url=broker_url) as rc:
-        yield rc
+def rb(broker_url: str) -> Iterator[Rollbook]:
+    with Rollbook(broker_url=broker_url) as rb:
+        yield rb
 
 
 @contextmanager
@@ -46,48 +46,48 @@ def not_sent_in_time(send: Callable[[], object]) -> NotSent:
 
 
 def test_an_absent_broker_gives_not_sent_with_the_jobs_id() -> None:
-    with Rollcall(broker_url="redis://127.0.0.1:1/0") as rc:
-        failure = not_sent_in_time(lambda: rc.users.delete("u1", job_id="j1"))
+    with Rollbook(broker_url="redis://127.0.0.1:1/0") as rb:
+        failure = not_sent_in_time(lambda: rb.users.delete("u1", job_id="j1"))
 
     assert failure.job_id == "j1"
     assert "j1" in str(failure)
 
 
 def test_the_id_of_a_failed_job_is_told_even_if_the_caller_gave_none() -> None:
-    with Rollcall(broker_url="redis://127.0.0.1:1/0") as rc:
-        assert not_sent_in_time(lambda: rc.users.delete("u1")).job_id
+    with Rollbook(broker_url="redis://127.0.0.1:1/0") as rb:
+        assert not_sent_in_time(lambda: rb.users.delete("u1")).job_id
 
 
-def test_a_job_is_taken_by_a_real_server(rc: Rollcall, broker_url: str) -> None:
-    rc.users.delete("u1")
+def test_a_job_is_taken_by_a_real_server(rb: Rollbook, broker_url: str) -> None:
+    rb.users.delete("u1")
 
     with redis.Redis.from_url(broker_url) as client:
         assert client.llen("live") == 1
 
 
-def test_a_connection_that_was_cut_is_replaced_unnoticed(rc: Rollcall, broker_url: str) -> None:
-    rc.users.delete("u1")
+def test_a_connection_that_was_cut_is_replaced_unnoticed(rb: Rollbook, broker_url: str) -> None:
+    rb.users.delete("u1")
     with redis.Redis.from_url(broker_url) as client:
         mine = client.client_id()
         for other in client.client_list():
             if int(other["id"]) != mine:
                 client.client_kill_filter(_id=other["id"])
 
-        rc.users.delete("u2")
+        rb.users.delete("u2")
 
 
 def test_an_answer_that_was_not_waited_for_is_no_answer_to_the_next_job(
-    rc: Rollcall, broker_url: str, monkeypatch: pytest.MonkeyPatch
+    rb: Rollbook, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rc.users.delete("u1")
+    rb.users.delete("u1")
     with monkeypatch.context() as patch:
         patch.setattr(redis.connection.Connection, "read_response", _interrupted)
         with pytest.raises(KeyboardInterrupt):
-            rc.users.delete("u2")
+            rb.users.delete("u2")
 
     with redis.Redis.from_url(broker_url) as client:
         before = client.llen("live")
-        rc.users.delete("u3")
+        rb.users.delete("u3")
         assert client.llen("live") == before + 1
         mine = client.client_id()
         others = [other for other in client.client_list() if int(other["id"]) != mine and other["cmd"] == "lpush"]
@@ -98,10 +98,10 @@ def _interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_threads_in_turn_use_one_connection_again(rc: Rollcall, broker_url: str) -> None:
+def test_threads_in_turn_use_one_connection_again(rb: Rollbook, broker_url: str) -> None:
     for _ in range(20):
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(rc.users.delete, "u1").result()
+            thread.submit(rb.users.delete, "u1").result()
 
     with redis.Redis.from_url(broker_url) as client:
         assert sum(other["cmd"] == "lpush" for other in client.client_list()) == 1
@@ -109,51 +109,51 @@ def test_threads_in_turn_use_one_connection_again(rc: Rollcall, broker_url: str)
 
 @pytest.mark.slow
 def test_a_frozen_broker_gives_not_sent_and_is_used_again_when_it_wakes(own_servers: Servers) -> None:
-    with Rollcall(broker_url=own_servers.broker_url) as rc:
-        rc.users.delete("warm")
+    with Rollbook(broker_url=own_servers.broker_url) as rb:
+        rb.users.delete("warm")
         with frozen(own_servers.broker_url):
-            not_sent_in_time(lambda: rc.users.delete("u1"))
+            not_sent_in_time(lambda: rb.users.delete("u1"))
 
-        rc.users.delete("u2")
+        rb.users.delete("u2")
 
 
 @pytest.mark.slow
 def test_many_threads_do_not_wait_for_each_other_on_a_frozen_broker(own_servers: Servers) -> None:
     with (
-        Rollcall(broker_url=own_servers.broker_url) as rc,
+        Rollbook(broker_url=own_servers.broker_url) as rb,
         frozen(own_servers.broker_url),
         ThreadPoolExecutor(50) as threads,
     ):
-        sends = [threads.submit(not_sent_in_time, lambda: rc.users.delete("u1")) for _ in range(50)]
+        sends = [threads.submit(not_sent_in_time, lambda: rb.users.delete("u1")) for _ in range(50)]
 
         assert all(send.result().job_id for send in sends)
 
 
-def test_closing_in_one_thread_costs_no_other_its_job(rc: Rollcall, broker_url: str) -> None:
+def test_closing_in_one_thread_costs_no_other_its_job(rb: Rollbook, broker_url: str) -> None:
     def send(thread: int) -> list[str]:
-        return [rc.users.delete("u1", job_id=f"{thread}-{number}").id for number in range(200)]
+        return [rb.users.delete("u1", job_id=f"{thread}-{number}").id for number in range(200)]
 
     with redis.Redis.from_url(broker_url) as client, ThreadPoolExecutor(4) as threads:
         client.flushdb()
         sending = [threads.submit(send, thread) for thread in range(4)]
         while not all(each.done() for each in sending):
-            rc.close()
+            rb.close()
 
         sent = {id_ for each in sending for id_ in each.result()}
         assert len(sent) == 800
         assert client.llen("live") >= 800
 
 
-def test_a_forked_child_sends_over_connections_of_its_own(rc: Rollcall, broker_url: str) -> None:
+def test_a_forked_child_sends_over_connections_of_its_own(rb: Rollbook, broker_url: str) -> None:
     with redis.Redis.from_url(broker_url) as client:
-        rc.users.delete("u1")
+        rb.users.delete("u1")
         before = client.llen("live")
         fork = multiprocessing.get_context("fork")
-        children = [fork.Process(target=_send_many, args=(rc,)) for _ in range(2)]
+        children = [fork.Process(target=_send_many, args=(rb,)) for _ in range(2)]
 
         for child in children:
             child.start()
-        _send_many(rc)
+        _send_many(rb)
         for child in children:
             child.join()
 
@@ -161,6 +161,6 @@ def test_a_forked_child_sends_over_connections_of_its_own(rc: Rollcall, broker_u
         assert client.llen("live") == before + 3 * 50
 
 
-def _send_many(rc: Rollcall) -> None:
+def _send_many(rb: Rollbook) -> None:
     for number in range(50):
-        rc.users.delete(f"u{number}")
+        rb.users.delete(f"u{number}")

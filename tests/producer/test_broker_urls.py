@@ -16,8 +16,8 @@ import pytest
 import redis
 from tests.support.brokers import broker_program
 
-from rollcall import NotConfigured, NotSent, Rollcall
-from rollcall.local.ports import free_port
+from rollbook import NotConfigured, NotSent, Rollbook
+from rollbook.local.ports import free_port
 
 NOBODY = "redis://127.0.0.1:1/0"
 READY_SECONDS = 20
@@ -56,34 +56,34 @@ def waiting(client: redis.Redis) -> Any:
 
 
 def test_the_number_of_the_database_and_the_password_are_those_of_the_url(broker_url: str) -> None:
-    with Rollcall(broker_url=broker_url) as rc, redis.Redis.from_url(broker_url) as client:
+    with Rollbook(broker_url=broker_url) as rb, redis.Redis.from_url(broker_url) as client:
         client.flushdb()
-        rc.users.delete("u1")
+        rb.users.delete("u1")
 
         assert waiting(client) == 1
     parts = urlsplit(broker_url)
     without_password = parts._replace(netloc=f"{parts.hostname}:{parts.port}").geturl()
-    with Rollcall(broker_url=without_password) as rc, pytest.raises(NotSent, match="uthentication"):
-        rc.users.delete("u1")
+    with Rollbook(broker_url=without_password) as rb, pytest.raises(NotSent, match="uthentication"):
+        rb.users.delete("u1")
 
 
 def test_of_several_hosts_one_that_is_there_takes_the_jobs(broker_url: str) -> None:
-    with Rollcall(broker_url=f"{NOBODY};{broker_url}") as rc, redis.Redis.from_url(broker_url) as client:
+    with Rollbook(broker_url=f"{NOBODY};{broker_url}") as rb, redis.Redis.from_url(broker_url) as client:
         client.flushdb()
-        rc.users.delete("u1")
-        rc.users.delete("u2")
+        rb.users.delete("u1")
+        rb.users.delete("u2")
 
         assert waiting(client) == 2
 
 
 def test_a_unix_socket_is_a_way_to_redis(started: Start) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="rollcall-"))  # that of the test may be longer than a socket's name may be
+    folder = Path(tempfile.mkdtemp(prefix="rollbook-"))  # that of the test may be longer than a socket's name may be
     path = folder / "valkey.sock"
     try:
         with redis.Redis(unix_socket_path=str(path)) as client:
             started(client, "--port", "0", "--unixsocket", path)
-            with Rollcall(broker_url=f"redis+socket://{path}") as rc:
-                rc.users.delete("u1")
+            with Rollbook(broker_url=f"redis+socket://{path}") as rb:
+                rb.users.delete("u1")
 
             assert waiting(client) == 1
     finally:
@@ -102,14 +102,14 @@ def test_sentinel_is_asked_for_the_master_and_again_when_it_moves(started: Start
         )
         started(watcher, config, "--sentinel")
         urls = f"sentinel://127.0.0.1:1;sentinel://127.0.0.1:{ports[2]}/0?master_name=main"
-        with Rollcall(broker_url=urls) as rc:
-            rc.users.delete("u1")
+        with Rollbook(broker_url=urls) as rb:
+            rb.users.delete("u1")
             assert waiting(first) == 1
 
             watcher.sentinel_remove("main")
             watcher.sentinel_monitor("main", "127.0.0.1", ports[1], 1)
             master.kill()
-            rc.users.delete("u2")
+            rb.users.delete("u2")
             assert waiting(second) == 1
 
 
@@ -121,17 +121,17 @@ def test_a_replica_that_was_the_master_is_left_for_the_host_that_is_now(
     with first, second:
         for client, port in ((first, ports[0]), (second, ports[1])):
             started(client, "--port", str(port), "--bind", "127.0.0.1", "--save", "")
-        with Rollcall(broker_url=f"redis://127.0.0.1:{ports[0]}/0;redis://127.0.0.1:{ports[1]}/0") as rc:
-            rc.users.delete("u1")
+        with Rollbook(broker_url=f"redis://127.0.0.1:{ports[0]}/0;redis://127.0.0.1:{ports[1]}/0") as rb:
+            rb.users.delete("u1")
             first.replicaof("127.0.0.1", str(ports[1]))
-            rc.users.delete("u2")
+            rb.users.delete("u2")
 
         assert waiting(second) == 1
 
 
 def test_a_sentinel_that_is_not_told_whom_to_find_is_refused_at_the_start() -> None:
     with pytest.raises(NotConfigured, match="master_name"):
-        Rollcall(broker_url="sentinel://127.0.0.1:26379/0")
+        Rollbook(broker_url="sentinel://127.0.0.1:26379/0")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_sentinel_that_is_not_told_whom_to_find_is_refused_at_the_start() -> N
 )
 def test_a_url_with_a_mistake_is_refused_at_the_start_and_its_password_not_told(url: str) -> None:
     with pytest.raises(NotConfigured, match="URL cannot be used") as refused:
-        Rollcall(broker_url=url)
+        Rollbook(broker_url=url)
 
     assert "S3cret" not in "".join(traceback.format_exception(refused.value))
 
@@ -161,6 +161,6 @@ def test_a_url_with_a_mistake_is_refused_at_the_start_and_its_password_not_told(
 )
 def test_what_cannot_be_reached_is_not_sent_over_any_kind_of_url(url: str) -> None:
     begin = time.monotonic()
-    with Rollcall(broker_url=url) as rc, pytest.raises(NotSent):
-        rc.users.delete("u1")
+    with Rollbook(broker_url=url) as rb, pytest.raises(NotSent):
+        rb.users.delete("u1")
     assert time.monotonic() - begin < REFUSED_SECONDS

@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 from tests.support.strategies import properties, user_ids
 from tests.support.worlds import world_of
 
-from rollcall import InvalidJob, Limits, NotSent, Rollcall
-from rollcall.buffering import BufferFull
-from rollcall.client import BufferedRollcall
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import World
-from rollcall.testing import RecordingRollcall, RecordingSender, recording
-from rollcall_shared.codec import decode, encode
-from rollcall_shared.jobs import BulkIdentify, Delete, Identify, Job, Trigger
-from rollcall_shared.stamps import Stamp, moment, occurred_at_of
-from rollcall_worker.fold import facts_of, join
+from rollbook import InvalidJob, Limits, NotSent, Rollbook
+from rollbook.buffering import BufferFull
+from rollbook.client import BufferedRollbook
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import World
+from rollbook.testing import RecordingRollbook, RecordingSender, recording
+from rollbook_shared.codec import decode, encode
+from rollbook_shared.jobs import BulkIdentify, Delete, Identify, Job, Trigger
+from rollbook_shared.stamps import Stamp, moment, occurred_at_of
+from rollbook_worker.fold import facts_of, join
 
 NEVER = 3_600.0
 MEBIBYTE = 1024 * 1024
@@ -54,36 +54,36 @@ def sender() -> Slow:
 
 
 @pytest.fixture
-def buffered(sender: Slow) -> Iterator[Callable[..., BufferedRollcall]]:
-    made: list[BufferedRollcall] = []
+def buffered(sender: Slow) -> Iterator[Callable[..., BufferedRollbook]]:
+    made: list[BufferedRollbook] = []
 
-    def make(**options: Any) -> BufferedRollcall:
-        made.append(Rollcall(sender=sender).buffered(**{"max_seconds": NEVER, **options}))
+    def make(**options: Any) -> BufferedRollbook:
+        made.append(Rollbook(sender=sender).buffered(**{"max_seconds": NEVER, **options}))
         return made[-1]
 
     yield make
     sender.is_down = False
     sender.open.set()
-    for rc in made:
-        rc.close()
+    for rb in made:
+        rb.close()
 
 
 def users_of(sender: Slow) -> list[list[str]]:
     return [[user.id for user in job.users if not hasattr(user, "reason")] for job in sender.sent.of(BulkIdentify)]
 
 
-def test_as_many_as_a_job_takes_are_sent_together(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
-    rc = buffered(max_users=3)
+def test_as_many_as_a_job_takes_are_sent_together(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+    rb = buffered(max_users=3)
     for number in range(5):
-        rc.users.identify(f"u{number}", {"n": number})
+        rb.users.identify(f"u{number}", {"n": number})
     assert sender.arrived.wait(20)
 
     assert users_of(sender) == [["u0", "u1", "u2"]]
-    rc.flush()
+    rb.flush()
     assert users_of(sender) == [["u0", "u1", "u2"], ["u3", "u4"]]
 
 
-def test_a_few_are_sent_when_their_time_has_come(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
+def test_a_few_are_sent_when_their_time_has_come(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     buffered(max_seconds=0.05).users.identify("u1")
 
     assert sender.arrived.wait(20)
@@ -91,13 +91,13 @@ def test_a_few_are_sent_when_their_time_has_come(sender: Slow, buffered: Callabl
 
 
 def test_each_keeps_its_moment_and_one_user_told_twice_its_order(
-    sender: Slow, buffered: Callable[..., BufferedRollcall]
+    sender: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
-    rc = buffered()
+    rb = buffered()
     before = time.time_ns() // 1_000
-    rc.users.identify("u1", {"plan": "free"})
-    rc.users.identify("u1", {"plan": "pro"})
-    rc.flush()
+    rb.users.identify("u1", {"plan": "free"})
+    rb.users.identify("u1", {"plan": "pro"})
+    rb.flush()
 
     (job,) = sender.sent.of(BulkIdentify)
     assert users_of(sender) == [["u1", "u1"]]
@@ -106,40 +106,40 @@ def test_each_keeps_its_moment_and_one_user_told_twice_its_order(
 
 
 def test_what_has_an_id_or_a_time_of_its_own_is_sent_at_once(
-    sender: Slow, buffered: Callable[..., BufferedRollcall]
+    sender: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
-    rc = buffered()
-    rc.users.identify("u1")
-    rc.users.identify("u1", job_id="mine")
-    rc.users.identify("u1", occurred_at=moment(1))
-    rc.users.identify("u1", delay=60)
-    rc.users.delete("u2")
-    rc.workflows.trigger("hello", ["u1"])
+    rb = buffered()
+    rb.users.identify("u1")
+    rb.users.identify("u1", job_id="mine")
+    rb.users.identify("u1", occurred_at=moment(1))
+    rb.users.identify("u1", delay=60)
+    rb.users.delete("u2")
+    rb.workflows.trigger("hello", ["u1"])
 
     assert [type(job) for job in sender.sent] == [Identify, Identify, Identify, Delete, Trigger]
 
 
-def test_what_is_wrong_is_refused_when_told(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
-    rc = buffered()
+def test_what_is_wrong_is_refused_when_told(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+    rb = buffered()
     with pytest.raises(InvalidJob):
-        rc.users.identify("u1", {"email": 1})
-    rc.flush()
+        rb.users.identify("u1", {"email": 1})
+    rb.flush()
 
     assert sender.sent == []
 
 
 def test_large_users_are_gathered_into_jobs_that_a_worker_takes(sender: Slow) -> None:
     limits = Limits(bulk_users=10_000)
-    with Rollcall(sender=sender, limits=limits).buffered(max_users=10_000, max_seconds=NEVER) as rc:
+    with Rollbook(sender=sender, limits=limits).buffered(max_users=10_000, max_seconds=NEVER) as rb:
         for number in range(10):
-            rc.users.identify(f"u{number}", {"text": "x" * 250_000})
+            rb.users.identify(f"u{number}", {"text": "x" * 250_000})
 
     assert [len(ids) for ids in users_of(sender)] == [5, 5]
 
 
 def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(sender: Slow) -> None:
     with pytest.raises(ValueError, match="1 to 10000"):
-        Rollcall(sender=sender, limits=Limits(bulk_users=20_000)).buffered(max_users=10_001)
+        Rollbook(sender=sender, limits=Limits(bulk_users=20_000)).buffered(max_users=10_001)
 
 
 @pytest.mark.parametrize(
@@ -157,91 +157,91 @@ def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(sender: Slow) -> 
 )
 def test_numbers_out_of_their_bounds_are_refused(sender: Slow, name: str, number: float, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        Rollcall(sender=sender).buffered(**{name: number})  # type: ignore[arg-type]
+        Rollbook(sender=sender).buffered(**{name: number})  # type: ignore[arg-type]
 
 
-def test_a_buffer_is_full_of_large_users_sooner(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
-    rc = buffered(block_seconds=0.05)
+def test_a_buffer_is_full_of_large_users_sooner(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+    rb = buffered(block_seconds=0.05)
     sender.open.clear()
 
     for number in range(269):
-        rc.users.identify(f"u{number}", {"text": "x" * 250_000})
+        rb.users.identify(f"u{number}", {"text": "x" * 250_000})
 
     with pytest.raises(BufferFull):
-        rc.users.identify("u269")
+        rb.users.identify("u269")
     sender.open.set()
-    rc.flush()
-    rc.users.identify("u269")
+    rb.flush()
+    rb.users.identify("u269")
 
 
 def test_what_the_caller_does_with_its_mapping_later_is_no_part_of_the_job(
-    sender: Slow, buffered: Callable[..., BufferedRollcall]
+    sender: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
-    rc = buffered()
+    rb = buffered()
     traits = {"tags": ["a"]}
-    rc.users.identify("u1", traits)
+    rb.users.identify("u1", traits)
     traits["tags"].append("b")
-    rc.flush()
+    rb.flush()
 
     (job,) = sender.sent.of(BulkIdentify)
     assert oracle([job])["users"]["u1"]["properties"] == {"tags": ["a"]}
 
 
 def test_a_full_buffer_waits_for_the_broker_and_then_refuses(
-    sender: Slow, buffered: Callable[..., BufferedRollcall]
+    sender: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
-    rc = buffered(max_users=1, max_waiting=2, block_seconds=0.05)
+    rb = buffered(max_users=1, max_waiting=2, block_seconds=0.05)
     sender.open.clear()
-    rc.users.identify("u0")
-    rc.users.identify("u1")
+    rb.users.identify("u0")
+    rb.users.identify("u1")
 
     with pytest.raises(BufferFull) as full:
-        rc.users.identify("ann@example.com")
+        rb.users.identify("ann@example.com")
     assert full.value.waiting == 2
     assert "ann" not in str(full.value)
 
     sender.open.set()
-    rc.flush()
+    rb.flush()
     assert users_of(sender) == [["u0"], ["u1"]]
 
 
 def test_a_caller_that_waits_goes_on_when_there_is_room(
-    sender: Slow, buffered: Callable[..., BufferedRollcall]
+    sender: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
-    rc = buffered(max_users=1, max_waiting=1, block_seconds=20)
+    rb = buffered(max_users=1, max_waiting=1, block_seconds=20)
     sender.open.clear()
-    rc.users.identify("u0")
-    waits = threading.Thread(target=rc.users.identify, args=("u1",))
+    rb.users.identify("u0")
+    waits = threading.Thread(target=rb.users.identify, args=("u1",))
     waits.start()
     sender.open.set()
     waits.join(20)
-    rc.flush()
+    rb.flush()
 
     assert users_of(sender) == [["u0"], ["u1"]]
 
 
 def test_an_outage_is_reported_by_flush_and_close_and_loses_nothing(
-    sender: Slow, buffered: Callable[..., BufferedRollcall]
+    sender: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
-    rc = buffered()
+    rb = buffered()
     sender.is_down = True
-    job = rc.users.identify("u1")
-    for report in (rc.flush, rc.close):
+    job = rb.users.identify("u1")
+    for report in (rb.flush, rb.close):
         with pytest.raises(NotSent) as failure:
             report()
         assert failure.value.job_id == job.id
 
     sender.is_down = False
-    rc.close()
+    rb.close()
     assert [job.id for job in sender.sent] == [job.id]
 
 
 def test_the_thread_tries_again_by_itself(
-    sender: Slow, buffered: Callable[..., BufferedRollcall], caplog: pytest.LogCaptureFixture
+    sender: Slow, buffered: Callable[..., BufferedRollbook], caplog: pytest.LogCaptureFixture
 ) -> None:
-    rc = buffered(max_users=1)
+    rb = buffered(max_users=1)
     sender.is_down = True
-    rc.users.identify("ann@example.com")
+    rb.users.identify("ann@example.com")
     deadline = time.monotonic() + 20
     while not caplog.records and time.monotonic() < deadline:
         sender.arrived.wait(0.01)
@@ -252,27 +252,27 @@ def test_the_thread_tries_again_by_itself(
     assert "ann" not in caplog.text
 
 
-def test_it_may_be_used_again_after_a_close(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
-    rc = buffered(max_users=1)
-    rc.close()
-    rc.users.identify("u1")
+def test_it_may_be_used_again_after_a_close(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+    rb = buffered(max_users=1)
+    rb.close()
+    rb.users.identify("u1")
 
     assert sender.arrived.wait(20)
 
 
-def test_threads_may_share_one(sender: Slow, buffered: Callable[..., BufferedRollcall]) -> None:
-    rc = buffered(max_users=7)
+def test_threads_may_share_one(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+    rb = buffered(max_users=7)
 
     def tell(first: int) -> None:
         for number in range(first, first + 100):
-            rc.users.identify(f"u{number}")
+            rb.users.identify(f"u{number}")
 
     threads = [threading.Thread(target=tell, args=(first,)) for first in range(0, 800, 100)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    rc.flush()
+    rb.flush()
 
     assert sorted(id_ for ids in users_of(sender) for id_ in ids) == sorted(f"u{number}" for number in range(800))
     assert all(len(ids) <= 7 for ids in users_of(sender))
@@ -280,7 +280,7 @@ def test_threads_may_share_one(sender: Slow, buffered: Callable[..., BufferedRol
 
 @pytest.mark.parametrize("options", [{"max_users": 0}, {"max_users": 101}, {"max_waiting": 0}, {"max_seconds": -1}])
 def test_settings_that_cannot_work_are_refused(
-    buffered: Callable[..., BufferedRollcall], options: dict[str, Any]
+    buffered: Callable[..., BufferedRollbook], options: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError):
         buffered(**options)
@@ -288,7 +288,7 @@ def test_settings_that_cannot_work_are_refused(
 
 def test_a_forked_child_begins_empty_and_leaves_the_parents_to_the_parent(broker_url: str) -> None:
     context = multiprocessing.get_context("fork")
-    with Rollcall(broker_url=broker_url) as rc, rc.buffered(max_seconds=NEVER) as gathering:
+    with Rollbook(broker_url=broker_url) as rb, rb.buffered(max_seconds=NEVER) as gathering:
         gathering.users.identify("parents")
         child = context.Process(target=_tell_in_child, args=(gathering,))
         child.start()
@@ -300,15 +300,15 @@ def test_a_forked_child_begins_empty_and_leaves_the_parents_to_the_parent(broker
         assert client.llen("bulk") == 2
 
 
-def _tell_in_child(rc: BufferedRollcall) -> None:
-    rc.users.identify("childs")
-    rc.close()
+def _tell_in_child(rb: BufferedRollbook) -> None:
+    rb.users.identify("childs")
+    rb.close()
 
 
 AT_EXIT = """
-import sys, rollcall
-rc = rollcall.Rollcall(broker_url=sys.argv[1]).buffered(max_seconds=3600)
-rc.users.identify("ann@example.com")
+import sys, rollbook
+rb = rollbook.Rollbook(broker_url=sys.argv[1]).buffered(max_seconds=3600)
+rb.users.identify("ann@example.com")
 """
 
 
@@ -347,23 +347,23 @@ _calls: st.SearchStrategy[list[Call]] = st.lists(
 )
 
 
-def play(rc: Rollcall, calls: list[Call], tick: Callable[[], int]) -> None:
+def play(rb: Rollbook, calls: list[Call], tick: Callable[[], int]) -> None:
     for kind, what in calls:
         number = tick()
         match kind:
             case "identify":
-                rc.users.identify(*what)
+                rb.users.identify(*what)
             case "told_of_before":
                 user_id, traits, at = what
-                rc.users.identify(user_id, traits, occurred_at=moment(at), job_id=f"b{number}")
+                rb.users.identify(user_id, traits, occurred_at=moment(at), job_id=f"b{number}")
             case "delete":
-                rc.users.delete(what)
+                rb.users.delete(what)
             case "merge":
-                rc.users.merge(what[0], from_user_id=what[1])
+                rb.users.merge(what[0], from_user_id=what[1])
             case "trigger":
-                rc.workflows.trigger("hello", [what], job_id=f"t{number}")
-            case "flush" if isinstance(rc, BufferedRollcall):
-                rc.flush()
+                rb.workflows.trigger("hello", [what], job_id=f"t{number}")
+            case "flush" if isinstance(rb, BufferedRollbook):
+                rb.flush()
 
 
 class Ticking:
@@ -381,13 +381,13 @@ class Ticking:
 
 def played(calls: list[Call], max_users: int | None) -> list[Job]:
     clock = Ticking()
-    rc: RecordingRollcall = recording(clock=lambda: clock.now)
+    rb: RecordingRollbook = recording(clock=lambda: clock.now)
     if max_users is None:
-        play(rc, calls, clock.tick)
+        play(rb, calls, clock.tick)
     else:
-        with rc.buffered(max_users=max_users, max_seconds=NEVER) as gathering:
+        with rb.buffered(max_users=max_users, max_seconds=NEVER) as gathering:
             play(gathering, calls, clock.tick)
-    return list(rc.sent)
+    return list(rb.sent)
 
 
 def with_times(world: World) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from celery import Celery, signals
 from kombu.entity import Queue
 from tests.support.builders import bulk_identify, delete, identify, merge, trigger, user
 
-from rollcall import NotSent, Rollcall
-from rollcall.sending.direct import DirectSender
-from rollcall.sending.encoded import EncodedJob
-from rollcall.sending.message import Message
-from rollcall_shared.codec import decode
-from rollcall_shared.jobs import Job
-from rollcall_shared.routing import QUEUES
+from rollbook import NotSent, Rollbook
+from rollbook.sending.direct import DirectSender
+from rollbook.sending.encoded import EncodedJob
+from rollbook.sending.message import Message
+from rollbook_shared.codec import decode
+from rollbook_shared.jobs import Job
+from rollbook_shared.routing import QUEUES
 
 ODD = 'é \u2028 "quoted" back\\slash \U0001f600 \x7f </script>'
 JOBS = [
@@ -59,7 +59,7 @@ def sender(broker_url: str) -> Iterator[DirectSender]:
 
 def sent_by_celery(celery: Any, job: EncodedJob, queue: str) -> None:
     celery.send_task(
-        f"rollcall.{job.kind}",
+        f"rollbook.{job.kind}",
         args=[job.body],
         task_id=job.id,
         queue=queue,
@@ -108,7 +108,7 @@ def test_a_consumer_of_kombu_reads_the_job(job: Job, client: redis.Redis, celery
 def test_gathered_users_are_the_same_message_as_the_bulk_job_of_them(
     client: redis.Redis, sender: DirectSender, broker_url: str
 ) -> None:
-    with Rollcall(broker_url=broker_url) as rc, rc.buffered() as gathering:
+    with Rollbook(broker_url=broker_url) as rb, rb.buffered() as gathering:
         job = gathering.users.identify("u1", {"name": ODD})
         gathering.users.identify("u2")
     (gathered,) = cast("list[bytes]", client.lrange("bulk", 0, -1))
@@ -172,14 +172,14 @@ def test_tracers_may_add_headers_as_with_any_task(client: redis.Redis, broker_ur
     with (
         watched(signals.before_task_publish) as before,
         watched(signals.after_task_publish) as after,
-        Rollcall(broker_url=broker_url) as rc,
+        Rollbook(broker_url=broker_url) as rb,
     ):
-        job = rc.users.delete("u1")
+        job = rb.users.delete("u1")
 
     (item,) = cast("list[bytes]", client.lrange("live", 0, -1))
     assert opened(item)["headers"]["traceparent"] == "00-abc-def-01"
     for (told,), keys in ((before, {"body", "properties", "declare"}), (after, {"body"})):
-        assert told["sender"] == "rollcall.delete"
+        assert told["sender"] == "rollbook.delete"
         assert (told["exchange"], told["routing_key"]) == ("", "live")
         assert told["headers"]["id"] == job.id
         assert keys <= told.keys()
@@ -188,9 +188,9 @@ def test_tracers_may_add_headers_as_with_any_task(client: redis.Redis, broker_ur
 def test_nobody_is_told_that_a_job_was_sent_which_was_not() -> None:
     with (
         watched(signals.after_task_publish) as after,
-        Rollcall(broker_url="redis://127.0.0.1:1/0") as rc,
+        Rollbook(broker_url="redis://127.0.0.1:1/0") as rb,
         pytest.raises(NotSent),
     ):
-        rc.users.delete("u1")
+        rb.users.delete("u1")
 
     assert after == []

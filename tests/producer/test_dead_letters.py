@@ -13,9 +13,9 @@ from typing import Any, Final
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollcall import InvalidJob, JobStatus, LetterNotFound, NotDecided, NotSent
-from rollcall_shared.codec import VERSION
-from rollcall_shared.stamps import microseconds
+from rollbook import InvalidJob, JobStatus, LetterNotFound, NotDecided, NotSent
+from rollbook_shared.codec import VERSION
+from rollbook_shared.stamps import microseconds
 
 AT: Final = microseconds(NOW - timedelta(days=1))
 
@@ -30,14 +30,14 @@ GOOD: Final = {"id": "it", "kind": "identify", "occurred_at": AT, "user": {"id":
 
 
 def dead(applied: Applied) -> list[tuple[str, str]]:
-    return [(letter.id, letter.code) for letter in applied.rc.jobs.dead().items]
+    return [(letter.id, letter.code) for letter in applied.rb.jobs.dead().items]
 
 
 @contextmanager
 def replaying(applied: Applied, *args: Any, **options: Any) -> Iterator[Future[JobStatus]]:
     """A replay under way, whose job has been sent."""
     with ThreadPoolExecutor(1) as other:
-        future = other.submit(applied.rc.jobs.replay, *args, timeout=20, **options)
+        future = other.submit(applied.rb.jobs.replay, *args, timeout=20, **options)
         while not applied.sent and not future.done():
             threading.Event().wait(0.005)
         yield future
@@ -46,7 +46,7 @@ def replaying(applied: Applied, *args: Any, **options: Any) -> Iterator[Future[J
 def test_dead_letters_are_listed_with_their_reasons_and_without_their_bodies(applied: Applied) -> None:
     applied.arrive(BAD)
 
-    (letter,) = applied.rc.jobs.dead().items
+    (letter,) = applied.rb.jobs.dead().items
 
     assert (letter.id, letter.kind, letter.code, letter.died_at) == ("it", "identify", "invalid", NOW)
     assert "e-mail" in letter.reason
@@ -58,7 +58,7 @@ def test_dead_letters_are_listed_page_by_page(applied: Applied) -> None:
 
     pages, after = [], None
     while True:
-        page = applied.rc.jobs.dead(limit=2, after=after)
+        page = applied.rb.jobs.dead(limit=2, after=after)
         pages.append([letter.id for letter in page.items])
         if (after := page.after) is None:
             break
@@ -69,36 +69,36 @@ def test_dead_letters_are_listed_page_by_page(applied: Applied) -> None:
 def test_a_dead_letter_is_shown_with_its_body(applied: Applied) -> None:
     applied.arrive(BAD)
 
-    assert applied.rc.jobs.show("it").body == BAD
+    assert applied.rb.jobs.show("it").body == BAD
 
 
 def test_a_letter_that_is_not_there_is_not_found(applied: Applied) -> None:
-    for call in (applied.rc.jobs.show, applied.rc.jobs.replay):
+    for call in (applied.rb.jobs.show, applied.rb.jobs.replay):
         with pytest.raises(LetterNotFound):
             call("it")
-    assert not applied.rc.jobs.drop("it")
+    assert not applied.rb.jobs.drop("it")
 
 
 def test_a_dropped_letter_is_gone(applied: Applied) -> None:
     applied.arrive(BAD, message("other", kind="remove"))
 
-    assert applied.rc.jobs.drop("it")
+    assert applied.rb.jobs.drop("it")
     assert dead(applied) == [("other", "unknown_kind")]
 
 
 def test_several_letters_of_one_id_are_told_apart_by_their_keys(applied: Applied) -> None:
     for plan in ("free", "pro", "team"):
-        applied.rc.users.identify("u1", {"plan": plan}, job_id="it")
+        applied.rb.users.identify("u1", {"plan": plan}, job_id="it")
     applied.now()
-    keys = {letter.key for letter in applied.rc.jobs.dead().items}
+    keys = {letter.key for letter in applied.rb.jobs.dead().items}
 
     with pytest.raises(InvalidJob, match="2 dead letters bear this id") as refused:
-        applied.rc.jobs.drop("it")
+        applied.rb.jobs.drop("it")
 
     assert len(keys) == 2
     assert all(key in str(refused.value) for key in keys)
-    assert applied.rc.jobs.drop("it", key=keys.pop())
-    assert applied.rc.jobs.drop("it")
+    assert applied.rb.jobs.drop("it", key=keys.pop())
+    assert applied.rb.jobs.drop("it")
     assert dead(applied) == []
 
 
@@ -114,7 +114,7 @@ def test_a_letter_is_replayed_with_its_body_corrected_and_counts_as_of_when_it_h
 
         assert replay.result(20).state == "applied"
     assert dead(applied) == []
-    user = applied.rc.users.get("u1")
+    user = applied.rb.users.get("u1")
     assert (user.properties, microseconds(user.updated_at)) == ({"plan": "pro"}, AT)
 
 
@@ -125,7 +125,7 @@ def test_a_letter_is_replayed_as_it_came_once_the_workers_can_apply_it(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr("rollcall_worker.store.postgres.pieces_of", broken)
+        patched.setattr("rollbook_worker.store.postgres.pieces_of", broken)
         applied.arrive(message())
     assert dead(applied) == [("it", "failed")]
 
@@ -142,7 +142,7 @@ def test_a_replayed_letter_that_dies_again_stays_and_the_replay_says_so(
     def broken(job: object) -> object:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rollcall_worker.store.postgres.pieces_of", broken)
+    monkeypatch.setattr("rollbook_worker.store.postgres.pieces_of", broken)
     applied.arrive(message())
 
     with replaying(applied, "it") as replay:
@@ -152,16 +152,16 @@ def test_a_replayed_letter_that_dies_again_stays_and_the_replay_says_so(
         assert replay.result(20).state == "dead"
     assert again.id == "it"
     assert dead(applied) == [("it", "failed")]
-    assert applied.rc.jobs.show("it").died_at == NOW + timedelta(seconds=1)
+    assert applied.rb.jobs.show("it").died_at == NOW + timedelta(seconds=1)
 
 
 def test_a_letter_whose_id_was_another_jobs_needs_an_id_of_its_own(applied: Applied) -> None:
     for plan in ("free", "pro"):
-        applied.rc.users.identify("u1", {"plan": plan}, job_id="it", occurred_at=NOW)
+        applied.rb.users.identify("u1", {"plan": plan}, job_id="it", occurred_at=NOW)
     applied.now()
 
     with pytest.raises(InvalidJob, match="job_id: another job stands under this id"):
-        applied.rc.jobs.replay("it")
+        applied.rb.jobs.replay("it")
 
     assert applied.sent == []
     with replaying(applied, "it", job_id="it-2") as replay:
@@ -169,7 +169,7 @@ def test_a_letter_whose_id_was_another_jobs_needs_an_id_of_its_own(applied: Appl
         status = replay.result(20)
     assert (status.id, status.state) == ("it-2", "applied")
     assert dead(applied) == []
-    assert applied.rc.users.get("u1").properties == {"plan": "pro"}
+    assert applied.rb.users.get("u1").properties == {"plan": "pro"}
 
 
 def test_a_message_without_an_id_is_replayed_under_the_id_of_its_correction(applied: Applied) -> None:
@@ -200,7 +200,7 @@ def test_what_would_only_die_again_is_not_sent(applied: Applied, options: dict[s
     applied.arrive(BAD)
 
     with pytest.raises(InvalidJob, match=reason):
-        applied.rc.jobs.replay("it", **options)
+        applied.rb.jobs.replay("it", **options)
 
     assert applied.sent == []
     assert dead(applied) == [("it", "invalid")]
@@ -210,10 +210,10 @@ def test_a_letter_stays_until_its_job_is_decided_and_can_be_replayed_again(appli
     applied.arrive(BAD)
 
     with pytest.raises(NotDecided):
-        applied.rc.jobs.replay("it", body=GOOD, timeout=0)
+        applied.rb.jobs.replay("it", body=GOOD, timeout=0)
     assert dead(applied) == [("it", "invalid")]
     applied.now()
-    status = applied.rc.jobs.replay("it", body=GOOD, timeout=0)
+    status = applied.rb.jobs.replay("it", body=GOOD, timeout=0)
 
     assert status.state == "applied"
     assert dead(applied) == []
@@ -224,25 +224,25 @@ def test_a_letter_stays_when_the_broker_does_not_take_its_job(applied: Applied) 
     applied.break_broker()
 
     with pytest.raises(NotSent):
-        applied.rc.jobs.replay("it", body=GOOD)
+        applied.rb.jobs.replay("it", body=GOOD)
 
     assert dead(applied) == [("it", "invalid")]
 
 
 def test_a_job_can_be_waited_for_by_its_id(applied: Applied) -> None:
-    applied.rc.users.identify("u1", job_id="it")
+    applied.rb.users.identify("u1", job_id="it")
     with pytest.raises(NotDecided):
-        applied.rc.jobs.wait("it", timeout=0)
+        applied.rb.jobs.wait("it", timeout=0)
     applied.now()
 
-    assert applied.rc.jobs.wait("it", timeout=0).state == "applied"
+    assert applied.rb.jobs.wait("it", timeout=0).state == "applied"
 
 
 def test_a_bulk_job_tells_its_counts_and_why_each_user_was_refused(applied: Applied) -> None:
     users = [{"id": "a"}, {"id": ""}, {"id": "b"}]
     applied.arrive(message(kind="bulk_identify", users=users).replace('"user": {"id": "u1"}, ', ""))
 
-    status = applied.rc.jobs.get("it")
+    status = applied.rb.jobs.get("it")
 
     assert (status.state, status.applied, len(status.refused)) == ("applied", 2, 1)
     refused = status.refused[0]
@@ -257,7 +257,7 @@ def test_a_bulk_job_tells_its_counts_and_why_each_user_was_refused(applied: Appl
 def test_a_bulk_job_of_which_nothing_is_good_says_why_it_was_refused(applied: Applied) -> None:
     applied.arrive(message(kind="bulk_identify", users=[{"id": ""}]).replace('"user": {"id": "u1"}, ', ""))
 
-    status = applied.rc.jobs.get("it")
+    status = applied.rb.jobs.get("it")
 
     assert (status.state, status.code, status.applied, status.is_final) == ("refused", "invalid", 0, True)
     assert status.reason

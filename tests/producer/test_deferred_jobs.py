@@ -11,14 +11,14 @@ import psycopg
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollcall import DeferredJob, InvalidJob, UserNotFound
+from rollbook import DeferredJob, InvalidJob, UserNotFound
 
 DAY: Final = timedelta(days=1)
 RACES: Final = 40
 
 
 def test_a_deferred_job_says_when_it_is_due(applied: Applied) -> None:
-    job = applied.rc.users.identify("u1", delay=3 * DAY)
+    job = applied.rb.users.identify("u1", delay=3 * DAY)
     applied.now()
 
     status = job.status()
@@ -28,11 +28,11 @@ def test_a_deferred_job_says_when_it_is_due(applied: Applied) -> None:
 
 def test_deferred_jobs_are_listed_in_the_order_in_which_they_are_due_page_by_page(applied: Applied) -> None:
     for days, id_ in [(3, "c"), (1, "b"), (2, "x"), (1, "a")]:
-        applied.rc.users.delete("u1", job_id=id_, delay=days * DAY)
+        applied.rb.users.delete("u1", job_id=id_, delay=days * DAY)
     applied.now()
 
-    first = applied.rc.jobs.deferred(limit=3)
-    second = applied.rc.jobs.deferred(limit=3, after=first.after)
+    first = applied.rb.jobs.deferred(limit=3)
+    second = applied.rb.jobs.deferred(limit=3, after=first.after)
 
     assert [job.id for job in first.items] == ["a", "b", "x"]
     assert second.items == (DeferredJob(id="c", kind="delete", due_at=NOW + 3 * DAY),)
@@ -40,76 +40,76 @@ def test_deferred_jobs_are_listed_in_the_order_in_which_they_are_due_page_by_pag
 
 
 def test_nothing_deferred_is_an_empty_page(applied: Applied) -> None:
-    page = applied.rc.jobs.deferred()
+    page = applied.rb.jobs.deferred()
 
     assert (page.items, page.after) == ((), None)
 
 
 @pytest.mark.parametrize("after", ["", "x", "\0", "0006300000000000", "00063000000000.a b"])
 def test_a_cursor_that_is_none_is_refused(applied: Applied, after: str) -> None:
-    for page in (applied.rc.jobs.deferred, applied.rc.jobs.dead):
+    for page in (applied.rb.jobs.deferred, applied.rb.jobs.dead):
         with pytest.raises(InvalidJob, match="after"):
             page(after=after)
 
 
 def test_a_cancelled_job_never_takes_effect(applied: Applied) -> None:
-    job = applied.rc.users.identify("u1", delay=DAY)
+    job = applied.rb.users.identify("u1", delay=DAY)
     applied.now()
 
-    cancelled = applied.rc.jobs.cancel(job.id)
+    cancelled = applied.rb.jobs.cancel(job.id)
 
     assert cancelled
     assert (job.wait(0).state, job.status().due_at) == ("cancelled", NOW + DAY)
     assert applied.release(NOW + 2 * DAY) == 0
-    assert applied.rc.jobs.deferred().items == ()
+    assert applied.rb.jobs.deferred().items == ()
     with pytest.raises(UserNotFound):
-        applied.rc.users.get("u1")
+        applied.rb.users.get("u1")
 
 
 def test_a_cancelled_job_that_is_delivered_again_is_not_revived(applied: Applied) -> None:
     """Redis delivers again what it does not know to be acknowledged, and an outbox what it does not know decided."""
-    applied.rc.users.identify("u1", job_id="it", delay=DAY)
+    applied.rb.users.identify("u1", job_id="it", delay=DAY)
     (message,) = applied.sent
     applied.now()
-    applied.rc.jobs.cancel("it")
+    applied.rb.jobs.cancel("it")
 
     applied.sent.append(message)
     applied.now()
 
     assert applied.release(NOW + 2 * DAY) == 0
-    assert (applied.rc.jobs.get("it").state, applied.rc.jobs.get("it").duplicates) == ("cancelled", 1)
+    assert (applied.rb.jobs.get("it").state, applied.rb.jobs.get("it").duplicates) == ("cancelled", 1)
 
 
 def test_it_is_too_late_to_cancel_what_has_taken_effect(applied: Applied) -> None:
-    job = applied.rc.users.identify("u1", delay=DAY)
+    job = applied.rb.users.identify("u1", delay=DAY)
     applied.now()
     applied.release(NOW + DAY)
 
-    assert not applied.rc.jobs.cancel(job.id)
+    assert not applied.rb.jobs.cancel(job.id)
     assert job.status().state == "applied"
 
 
 def test_what_nobody_knows_and_what_is_no_deferred_job_cannot_be_cancelled(applied: Applied) -> None:
-    applied.rc.users.identify("u1", job_id="at-once")
+    applied.rb.users.identify("u1", job_id="at-once")
     applied.now()
 
-    assert not applied.rc.jobs.cancel("never-sent", timeout=0)
-    assert not applied.rc.jobs.cancel("at-once")
+    assert not applied.rb.jobs.cancel("never-sent", timeout=0)
+    assert not applied.rb.jobs.cancel("at-once")
 
 
 def test_a_job_that_is_cancelled_already_is_cancelled(applied: Applied) -> None:
-    job = applied.rc.users.identify("u1", delay=DAY)
+    job = applied.rb.users.identify("u1", delay=DAY)
     applied.now()
 
-    assert [applied.rc.jobs.cancel(job.id) for _ in range(2)] == [True, True]
+    assert [applied.rb.jobs.cancel(job.id) for _ in range(2)] == [True, True]
 
 
 def test_a_job_still_on_its_way_is_waited_for_and_cancelled(applied: Applied) -> None:
-    job = applied.rc.users.identify("u1", delay=DAY)
+    job = applied.rb.users.identify("u1", delay=DAY)
     worker = threading.Timer(0.2, applied.now)
     worker.start()
 
-    cancelled = applied.rc.jobs.cancel(job.id, timeout=20)
+    cancelled = applied.rb.jobs.cancel(job.id, timeout=20)
 
     worker.join()
     assert cancelled
@@ -117,13 +117,13 @@ def test_a_job_still_on_its_way_is_waited_for_and_cancelled(applied: Applied) ->
 
 
 def test_whoever_cancels_waits_for_a_release_under_way_and_is_too_late(applied: Applied) -> None:
-    job = applied.rc.users.identify("u1", delay=DAY)
+    job = applied.rb.users.identify("u1", delay=DAY)
     applied.now()
 
     with ThreadPoolExecutor(1) as other, psycopg.connect(applied.database_url) as dispatcher:
-        dispatcher.execute("DELETE FROM rollcall.deferred")
-        dispatcher.execute("UPDATE rollcall.jobs SET state = 'applied'")
-        cancelling = other.submit(applied.rc.jobs.cancel, job.id)
+        dispatcher.execute("DELETE FROM rollbook.deferred")
+        dispatcher.execute("UPDATE rollbook.jobs SET state = 'applied'")
+        cancelling = other.submit(applied.rb.jobs.cancel, job.id)
         with pytest.raises(TimeoutError):
             cancelling.result(0.2)
         dispatcher.commit()
@@ -134,15 +134,15 @@ def test_whoever_cancels_waits_for_a_release_under_way_and_is_too_late(applied: 
 def test_cancelled_and_released_at_the_same_time_each_job_is_one_or_the_other(applied: Applied) -> None:
     ids = [f"j{number:02}" for number in range(RACES)]
     for number, id_ in enumerate(ids):
-        applied.rc.users.identify(f"u{number:02}", job_id=id_, delay=DAY)
+        applied.rb.users.identify(f"u{number:02}", job_id=id_, delay=DAY)
     applied.now()
 
     with ThreadPoolExecutor(2) as both:
         release = both.submit(applied.release, NOW + DAY)
-        cancelled = list(both.map(lambda id_: applied.rc.jobs.cancel(id_, timeout=0), reversed(ids)))
+        cancelled = list(both.map(lambda id_: applied.rb.jobs.cancel(id_, timeout=0), reversed(ids)))
         released = release.result(20)
 
-    states = {id_: applied.rc.jobs.get(id_).state for id_ in ids}
+    states = {id_: applied.rb.jobs.get(id_).state for id_ in ids}
     assert sum(cancelled) + released == RACES
     assert [states[id_] for id_ in reversed(ids)] == ["cancelled" if it_was else "applied" for it_was in cancelled]
-    assert len(applied.rc.users.list(limit=100).items) == released
+    assert len(applied.rb.users.list(limit=100).items) == released

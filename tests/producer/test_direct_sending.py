@@ -14,11 +14,11 @@ import fakeredis
 import pytest
 from kombu.transport.redis import Channel
 
-from rollcall import NotConfigured, Rollcall
-from rollcall_shared.codec import decode
-from rollcall_shared.jobs import Identify, Job, Telling
-from rollcall_shared.routing import BULK, LIVE
-from rollcall_shared.summaries import alias
+from rollbook import NotConfigured, Rollbook
+from rollbook_shared.codec import decode
+from rollbook_shared.jobs import Identify, Job, Telling
+from rollbook_shared.routing import BULK, LIVE
+from rollbook_shared.summaries import alias
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def redis_server(monkeypatch: pytest.MonkeyPatch) -> fakeredis.FakeRedis:
 
 
 @pytest.fixture
-def rc(redis_server: fakeredis.FakeRedis) -> Iterator[Rollcall]:
-    with Rollcall(broker_url="redis://127.0.0.1:1/0") as rc:
-        yield rc
+def rb(redis_server: fakeredis.FakeRedis) -> Iterator[Rollbook]:
+    with Rollbook(broker_url="redis://127.0.0.1:1/0") as rb:
+        yield rb
 
 
 def messages(server: fakeredis.FakeRedis, queue: str) -> list[dict[str, Any]]:
@@ -45,12 +45,12 @@ def job_in(message: dict[str, Any]) -> Job:
     return decode(text)
 
 
-def test_the_broker_has_the_job_as_a_celery_task_of_its_kind(rc: Rollcall, redis_server: fakeredis.FakeRedis) -> None:
-    job = rc.users.identify("u1", {"email": "ann@example.com", "address": {"__type__": "date"}}, job_id="j1")
+def test_the_broker_has_the_job_as_a_celery_task_of_its_kind(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+    job = rb.users.identify("u1", {"email": "ann@example.com", "address": {"__type__": "date"}}, job_id="j1")
 
     (message,) = messages(redis_server, LIVE)
     headers = message["headers"]
-    assert (headers["task"], headers["id"], headers["root_id"]) == ("rollcall.identify", "j1", "j1")
+    assert (headers["task"], headers["id"], headers["root_id"]) == ("rollbook.identify", "j1", "j1")
     assert message["properties"]["correlation_id"] == job.id == "j1"
     assert message["properties"]["delivery_info"] == {"exchange": "", "routing_key": "live"}
     assert message["content-type"] == "application/json"
@@ -62,8 +62,8 @@ def test_the_broker_has_the_job_as_a_celery_task_of_its_kind(rc: Rollcall, redis
     )
 
 
-def test_what_monitors_show_holds_no_value(rc: Rollcall, redis_server: fakeredis.FakeRedis) -> None:
-    rc.users.identify("ann@example.com", {"email": "ann@example.com", "plan": "SECRET"})
+def test_what_monitors_show_holds_no_value(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+    rb.users.identify("ann@example.com", {"email": "ann@example.com", "plan": "SECRET"})
 
     (message,) = messages(redis_server, LIVE)
     shown = json.dumps({**message, "body": ""})
@@ -76,56 +76,56 @@ def test_what_monitors_show_holds_no_value(rc: Rollcall, redis_server: fakeredis
 @pytest.mark.parametrize(
     ("call", "queue", "task"),
     [
-        (lambda rc: rc.users.bulk_identify([{"id": "u1"}]), BULK, "rollcall.bulk_identify"),
-        (lambda rc: rc.users.bulk_delete(["u1"]), BULK, "rollcall.bulk_delete"),
-        (lambda rc: rc.users.bulk_set_preferences(["u1"], "default", {}), BULK, "rollcall.bulk_set_preferences"),
-        (lambda rc: rc.users.delete("u1"), LIVE, "rollcall.delete"),
-        (lambda rc: rc.users.merge("u1", "u2"), LIVE, "rollcall.merge"),
-        (lambda rc: rc.workflows.trigger("w", ["u1"]), LIVE, "rollcall.trigger"),
+        (lambda rb: rb.users.bulk_identify([{"id": "u1"}]), BULK, "rollbook.bulk_identify"),
+        (lambda rb: rb.users.bulk_delete(["u1"]), BULK, "rollbook.bulk_delete"),
+        (lambda rb: rb.users.bulk_set_preferences(["u1"], "default", {}), BULK, "rollbook.bulk_set_preferences"),
+        (lambda rb: rb.users.delete("u1"), LIVE, "rollbook.delete"),
+        (lambda rb: rb.users.merge("u1", "u2"), LIVE, "rollbook.merge"),
+        (lambda rb: rb.workflows.trigger("w", ["u1"]), LIVE, "rollbook.trigger"),
     ],
 )
 def test_bulk_jobs_travel_apart_from_single_ones(
-    rc: Rollcall, redis_server: fakeredis.FakeRedis, call: Callable[[Rollcall], object], queue: str, task: str
+    rb: Rollbook, redis_server: fakeredis.FakeRedis, call: Callable[[Rollbook], object], queue: str, task: str
 ) -> None:
-    call(rc)
+    call(rb)
 
     (message,) = messages(redis_server, queue)
     assert message["headers"]["task"] == task
 
 
-def test_jobs_of_one_thread_arrive_in_the_order_they_were_sent(rc: Rollcall, redis_server: fakeredis.FakeRedis) -> None:
-    ids = [rc.users.delete(f"u{number}").id for number in range(20)]
+def test_jobs_of_one_thread_arrive_in_the_order_they_were_sent(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+    ids = [rb.users.delete(f"u{number}").id for number in range(20)]
 
     assert [message["headers"]["id"] for message in messages(redis_server, LIVE)] == ids
 
 
-def test_threads_may_share_one(rc: Rollcall, redis_server: fakeredis.FakeRedis) -> None:
+def test_threads_may_share_one(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     with ThreadPoolExecutor(32) as threads:
-        ids = list(threads.map(lambda number: rc.users.delete(f"u{number}").id, range(200)))
+        ids = list(threads.map(lambda number: rb.users.delete(f"u{number}").id, range(200)))
 
     assert sorted(message["headers"]["id"] for message in messages(redis_server, LIVE)) == sorted(ids)
 
 
-def test_sending_goes_on_after_a_close(rc: Rollcall, redis_server: fakeredis.FakeRedis) -> None:
-    rc.users.delete("u1")
-    rc.close()
+def test_sending_goes_on_after_a_close(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+    rb.users.delete("u1")
+    rb.close()
 
-    rc.users.delete("u2")
+    rb.users.delete("u2")
 
     assert len(messages(redis_server, LIVE)) == 2
 
 
 def test_without_a_broker_a_write_says_what_to_set() -> None:
-    rc = Rollcall.from_env({})
+    rb = Rollbook.from_env({})
 
-    with pytest.raises(NotConfigured, match="ROLLCALL_BROKER_URL"):
-        rc.users.delete("u1")
+    with pytest.raises(NotConfigured, match="ROLLBOOK_BROKER_URL"):
+        rb.users.delete("u1")
 
 
 @pytest.mark.parametrize("url", ["rediss", "amqp://127.0.0.1", "carrier-pigeon://coop", "redis://host:port/0"])
 def test_a_broker_url_that_cannot_be_used_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(NotConfigured, match="redis://"):
-        Rollcall(broker_url=url)
+        Rollbook(broker_url=url)
 
 
 NEIGHBOURS = """
@@ -135,18 +135,18 @@ from kombu.transport.redis import Channel
 from celery import Celery, _state
 server = fakeredis.FakeServer()
 Channel._create_client = lambda self, asynchronous=False: fakeredis.FakeRedis(server=server)
-import rollcall
-rc = rollcall.Rollcall(broker_url="redis://127.0.0.1:1/0")
-rc.users.delete("u1")
+import rollbook
+rb = rollbook.Rollbook(broker_url="redis://127.0.0.1:1/0")
+rb.users.delete("u1")
 assert _state.default_app is None, _state.default_app
 assert _state._tls.current_app is None
 assert pools.connections == {} and pools.get_limit() == 10
 own = Celery("own", broker="memory://")
 @own.task
 def hello(): pass
-rc.users.delete("u2")
+rb.users.delete("u2")
 assert _state.get_current_app() is own
-assert "rollcall.delete" not in own.tasks
+assert "rollbook.delete" not in own.tasks
 print(fakeredis.FakeRedis(server=server).llen("live"))
 """
 
@@ -172,7 +172,7 @@ def test_the_applications_celery_and_its_settings_stay_apart(tmp_path: Any) -> N
 def test_importing_and_recording_need_neither_celery_nor_sqlalchemy() -> None:
     script = (
         "import sys; sys.modules['celery'] = sys.modules['sqlalchemy'] = sys.modules['pytest'] = None;"
-        "import rollcall.testing; rc = rollcall.testing.recording(); rc.users.delete('u1'); print(len(rc.sent))"
+        "import rollbook.testing; rb = rollbook.testing.recording(); rb.users.delete('u1'); print(len(rb.sent))"
     )
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -182,11 +182,11 @@ def test_importing_and_recording_need_neither_celery_nor_sqlalchemy() -> None:
 
 def test_reading_without_the_extra_names_it() -> None:
     script = (
-        "import sys; sys.modules['sqlalchemy'] = None; import rollcall\n"
-        "try: rollcall.Rollcall(database_url='postgresql:///x').users.get('u1')\n"
-        "except rollcall.NotConfigured as error: print(error)"
+        "import sys; sys.modules['sqlalchemy'] = None; import rollbook\n"
+        "try: rollbook.Rollbook(database_url='postgresql:///x').users.get('u1')\n"
+        "except rollbook.NotConfigured as error: print(error)"
     )
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert "rollcall[read]" in done.stdout
+    assert "rollbook[read]" in done.stdout

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollcall.reading.statements import load
-from rollcall_shared.jobs import Identify
-from rollcall_shared.tables import metadata
+from rollbook.reading.statements import load
+from rollbook_shared.jobs import Identify
+from rollbook_shared.tables import metadata
 
 DAY = timedelta(days=1)
 
 
 def a_life(applied: Applied) -> list[str]:
     """Tell of `ann`, who was a guest before, in every way there is; return the marks that her values bear."""
-    rc, told = applied.rc, iter(range(1_000))
+    rb, told = applied.rb, iter(range(1_000))
     marks: list[str] = []
 
     def mine() -> str:
@@ -29,8 +29,8 @@ def a_life(applied: Applied) -> list[str]:
     def theirs() -> str:
         return f"OTHER{next(told):03}"
 
-    rc.users.identify("ann", {"name": mine(), "plan": mine(), "address": {"city": mine()}}, occurred_at=NOW - 50 * DAY)
-    rc.users.identify(
+    rb.users.identify("ann", {"name": mine(), "plan": mine(), "address": {"city": mine()}}, occurred_at=NOW - 50 * DAY)
+    rb.users.identify(
         "guest",
         {
             "name": mine(),
@@ -40,24 +40,24 @@ def a_life(applied: Applied) -> list[str]:
         },
         occurred_at=NOW - 50 * DAY,
     )
-    rc.users.set_preferences("ann", "default", {"categories": {mine(): True}}, occurred_at=NOW - 40 * DAY)
-    rc.users.set_preferences("ann", "default", {"categories": {mine(): False}}, occurred_at=NOW - 39 * DAY)
-    rc.users.set_channel_data("ann", "apns", {"tokens": [mine()]}, occurred_at=NOW - 39 * DAY)
-    rc.users.identify("bo", {"name": theirs()}, occurred_at=NOW - 50 * DAY)
+    rb.users.set_preferences("ann", "default", {"categories": {mine(): True}}, occurred_at=NOW - 40 * DAY)
+    rb.users.set_preferences("ann", "default", {"categories": {mine(): False}}, occurred_at=NOW - 39 * DAY)
+    rb.users.set_channel_data("ann", "apns", {"tokens": [mine()]}, occurred_at=NOW - 39 * DAY)
+    rb.users.identify("bo", {"name": theirs()}, occurred_at=NOW - 50 * DAY)
     for id_, ago in (("guest", 45), ("ann", 45), ("guest", 3), ("ann", 3)):
-        rc.workflows.trigger(mine(), [id_], actor="bo", data={"text": mine()}, occurred_at=NOW - ago * DAY)
-        rc.workflows.trigger(mine(), ["bo"], actor=id_, data={"text": mine()}, occurred_at=NOW - ago * DAY)
-    rc.workflows.trigger(theirs(), ["bo"], data={"text": theirs()}, occurred_at=NOW - DAY)
-    rc.workflows.trigger("early", ["ann", "nobody"], job_id=mine(), occurred_at=NOW - 55 * DAY)
-    rc.users.merge("ann", "guest", job_id=mine(), occurred_at=NOW - 2 * DAY)
-    rc.users.merge("ann", "later", occurred_at=NOW - 2 * DAY)
+        rb.workflows.trigger(mine(), [id_], actor="bo", data={"text": mine()}, occurred_at=NOW - ago * DAY)
+        rb.workflows.trigger(mine(), ["bo"], actor=id_, data={"text": mine()}, occurred_at=NOW - ago * DAY)
+    rb.workflows.trigger(theirs(), ["bo"], data={"text": theirs()}, occurred_at=NOW - DAY)
+    rb.workflows.trigger("early", ["ann", "nobody"], job_id=mine(), occurred_at=NOW - 55 * DAY)
+    rb.users.merge("ann", "guest", job_id=mine(), occurred_at=NOW - 2 * DAY)
+    rb.users.merge("ann", "later", occurred_at=NOW - 2 * DAY)
     applied.now()
-    item = rc.feeds.list("ann").items[0]
-    rc.messages.mark([item.id], "read", job_id=mine(), occurred_at=NOW - DAY)
-    rc.users.bulk_identify([{"id": "guest", "tier": mine()}, {"id": "bo", "tier": theirs()}], delay=3 * DAY)
-    rc.users.identify("ann", {"job": "one"}, job_id="twice", occurred_at=NOW - DAY)
+    item = rb.feeds.list("ann").items[0]
+    rb.messages.mark([item.id], "read", job_id=mine(), occurred_at=NOW - DAY)
+    rb.users.bulk_identify([{"id": "guest", "tier": mine()}, {"id": "bo", "tier": theirs()}], delay=3 * DAY)
+    rb.users.identify("ann", {"job": "one"}, job_id="twice", occurred_at=NOW - DAY)
     applied.now()
-    rc.users.bulk_identify(
+    rb.users.bulk_identify(
         [{"id": "ann", "note": mine()}, {"id": "bo", "note": theirs()}], job_id="twice", occurred_at=NOW - DAY
     )
     applied.now()
@@ -67,13 +67,13 @@ def a_life(applied: Applied) -> list[str]:
 def test_every_value_told_of_a_person_is_in_the_export(applied: Applied) -> None:
     marks = a_life(applied)
 
-    document = json.dumps(applied.rc.users.export("ann"))
+    document = json.dumps(applied.rb.users.export("ann"))
 
     assert [mark for mark in marks if mark not in document] == []
 
 
 def test_every_table_is_exported_or_says_why_not() -> None:
-    exported = set(re.findall(r"rollcall\.(\w+)", " ".join(load("exports").values())))
+    exported = set(re.findall(r"rollbook\.(\w+)", " ".join(load("exports").values())))
     copies = {"spans", "family_choices"}
     without_ids = {"receipts"}
 
@@ -83,13 +83,13 @@ def test_every_table_is_exported_or_says_why_not() -> None:
 def test_nothing_of_others_is_in_the_export(applied: Applied) -> None:
     a_life(applied)
 
-    assert "OTHER" not in json.dumps(applied.rc.users.export("ann"))
+    assert "OTHER" not in json.dumps(applied.rb.users.export("ann"))
 
 
 def test_each_part_has_its_own(applied: Applied) -> None:
     a_life(applied)
 
-    document = applied.rc.users.export("ann")
+    document = applied.rb.users.export("ann")
 
     assert (document["id"], document["ids"], document["held"]) == ("ann", ["ann", "guest", "later"], True)
     assert set(document) - {"id", "asked_for", "ids", "held", "about"} <= set(document["about"])
@@ -112,20 +112,20 @@ def test_each_part_has_its_own(applied: Applied) -> None:
 def test_a_merged_away_id_gives_the_person_it_stands_for(applied: Applied) -> None:
     a_life(applied)
 
-    document = applied.rc.users.export("guest")
+    document = applied.rb.users.export("guest")
 
     assert document.pop("asked_for") == "guest"
-    expected = applied.rc.users.export("ann")
+    expected = applied.rb.users.export("ann")
     del expected["asked_for"]
     assert document == expected
 
 
 def test_rule_11_a_deleted_person_is_still_held_until_erased(applied: Applied) -> None:
     marks = a_life(applied)
-    applied.rc.users.delete("ann", occurred_at=NOW)
+    applied.rb.users.delete("ann", occurred_at=NOW)
     applied.now()
 
-    document = applied.rc.users.export("ann")
+    document = applied.rb.users.export("ann")
 
     assert (document["profile"], document["ids"]) == (None, ["ann", "guest", "later"])
     text = json.dumps(document)
@@ -134,11 +134,11 @@ def test_rule_11_a_deleted_person_is_still_held_until_erased(applied: Applied) -
 
 def test_rule_10_who_uses_an_id_again_is_told_nothing_of_whoever_had_it(applied: Applied) -> None:
     a_life(applied)
-    applied.rc.users.delete("ann", occurred_at=NOW - timedelta(hours=2))
-    applied.rc.users.identify("ann", {"hat": "red"}, occurred_at=NOW - timedelta(hours=1))
+    applied.rb.users.delete("ann", occurred_at=NOW - timedelta(hours=2))
+    applied.rb.users.identify("ann", {"hat": "red"}, occurred_at=NOW - timedelta(hours=1))
     applied.now()
 
-    document = applied.rc.users.export("ann")
+    document = applied.rb.users.export("ann")
 
     parts = ("profile", "told", "preferences", "sightings", "messages", "activities", "caused")
     assert "ANN" not in json.dumps({name: document[name] for name in parts})
@@ -148,17 +148,17 @@ def test_rule_10_who_uses_an_id_again_is_told_nothing_of_whoever_had_it(applied:
 
 @pytest.mark.parametrize("id_", ["nobody", "x\"y\\z'"])
 def test_of_who_was_never_named_nothing_is_held(applied: Applied, id_: str) -> None:
-    document = applied.rc.users.export(id_)
+    document = applied.rb.users.export(id_)
 
     assert (document["held"], document["profile"], document["ids"]) == (False, None, [id_])
 
 
 @pytest.mark.parametrize("id_", ['q"u\\o', "ä", "\U0001f600", "50%:x"])
 def test_jobs_that_name_an_odd_id_are_found(applied: Applied, id_: str) -> None:
-    applied.rc.users.identify(id_, {"tier": 1}, delay=DAY)
+    applied.rb.users.identify(id_, {"tier": 1}, delay=DAY)
     applied.now()
 
-    document: dict[str, Any] = applied.rc.users.export(id_)
+    document: dict[str, Any] = applied.rb.users.export(id_)
 
     assert [row["job"]["user"]["id"] for row in document["deferred"]] == [id_]
     assert document["deferred"][0]["job"]["kind"] == Identify.model_fields["kind"].default

@@ -16,13 +16,13 @@ from tests.support.examples import examples
 from tests.support.strategies import job_sets, moments
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall import Feed, Rollcall
-from rollcall.demo.oracle import oracle
-from rollcall.history import FeedStatus, MessageMark
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job, Mark, Telling, Trigger
-from rollcall_shared.rowids import message_id
-from rollcall_shared.stamps import Stamp, stamp
+from rollbook import Feed, Rollbook
+from rollbook.demo.oracle import oracle
+from rollbook.history import FeedStatus, MessageMark
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job, Mark, Telling, Trigger
+from rollbook_shared.rowids import message_id
+from rollbook_shared.stamps import Stamp, stamp
 
 USERS = "abcd"
 
@@ -82,11 +82,11 @@ def expected(jobs: Sequence[Job], user_id: str, channel: str) -> list[Item]:
     return sorted(items, reverse=True)
 
 
-def pages(rc: Rollcall, user_id: str, channel: str, status: FeedStatus) -> Iterator[Feed]:
-    feed = rc.feeds.list(user_id, channel=channel, status=status, limit=2)
+def pages(rb: Rollbook, user_id: str, channel: str, status: FeedStatus) -> Iterator[Feed]:
+    feed = rb.feeds.list(user_id, channel=channel, status=status, limit=2)
     yield feed
     while feed.after is not None:
-        feed = rc.feeds.list(user_id, channel=channel, status=status, limit=2, after=feed.after)
+        feed = rb.feeds.list(user_id, channel=channel, status=status, limit=2, after=feed.after)
         yield feed
 
 
@@ -98,15 +98,15 @@ def subject(database_url: str) -> Iterator[OnPostgres]:
 
 
 @pytest.fixture(scope="module")
-def rc(database_url: str) -> Iterator[Rollcall]:
-    with Rollcall(database_url=database_url) as rc:
-        yield rc
+def rb(database_url: str) -> Iterator[Rollbook]:
+    with Rollbook(database_url=database_url) as rb:
+        yield rb
 
 
 @examples(60)
 @given(jobs=histories(), user_id=st.sampled_from(USERS), channel=st.sampled_from(["in_app", "email"]))
 def test_rule_22_every_feed_is_what_the_reference_says(
-    jobs: list[Job], user_id: str, channel: str, subject: OnPostgres, rc: Rollcall
+    jobs: list[Job], user_id: str, channel: str, subject: OnPostgres, rb: Rollbook
 ) -> None:
     subject.reset()
 
@@ -120,7 +120,7 @@ def test_rule_22_every_feed_is_what_the_reference_says(
         "archived": [item for item in every if "archived" in item.marks],
     }
     for status in get_args(FeedStatus):
-        told = list(pages(rc, user_id, channel, status))
+        told = list(pages(rb, user_id, channel, status))
         assert [
             (item.id, item.workflow, item.actor and item.actor.id, item.actor is not None and item.actor.missing)
             for page in told
@@ -137,7 +137,7 @@ def test_rule_22_every_feed_is_what_the_reference_says(
 @examples(40)
 @given(jobs=job_sets, user_id=st.sampled_from(USERS))
 def test_rules_9_and_14_activities_of_both_roles_are_what_the_reference_says(
-    jobs: list[Job], user_id: str, subject: OnPostgres, rc: Rollcall
+    jobs: list[Job], user_id: str, subject: OnPostgres, rb: Rollbook
 ) -> None:
     subject.reset()
 
@@ -145,7 +145,7 @@ def test_rules_9_and_14_activities_of_both_roles_are_what_the_reference_says(
 
     told = oracle(jobs)["activities"]
     for role, column in (("recipient", "owner"), ("actor", "actor")):
-        page = rc.activities.list(user_id, role=role)  # type: ignore[arg-type]
+        page = rb.activities.list(user_id, role=role)  # type: ignore[arg-type]
         assert {
             item.id: (item.recipient, item.actor and item.actor.id, item.actor is not None and item.actor.missing)
             for item in page.items

@@ -15,13 +15,13 @@ from sqlalchemy import TextClause
 from tests.producer.applied import NOW
 from tests.support.builders import delete, mark, merge, set_preferences, trigger, user
 
-from rollcall.cursors import TOP
-from rollcall.reading.histories import FEED, PAGE
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_shared.rowids import message_id
-from rollcall_shared.stamps import microseconds
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook.cursors import TOP
+from rollbook.reading.histories import FEED, PAGE
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_shared.rowids import message_id
+from rollbook_shared.stamps import microseconds
+from rollbook_worker.store import Arrival, PostgresStore
 
 LIMIT: Final = 21
 ANNS: Final = 2_000

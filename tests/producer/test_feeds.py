@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollcall import Actor, Feed, InvalidJob, Rollcall
+from rollbook import Actor, Feed, InvalidJob, Rollbook
 
 DAY = timedelta(days=1)
 
 
 def notify(applied: Applied, workflow: str, *recipients: Any, ago: timedelta = DAY, **told: Any) -> None:
     """Trigger a workflow some time ago."""
-    applied.rc.workflows.trigger(workflow, recipients, occurred_at=NOW - ago, **told)
+    applied.rb.workflows.trigger(workflow, recipients, occurred_at=NOW - ago, **told)
 
 
 def know(applied: Applied, *ids: str, **traits: Any) -> None:
     for id_ in ids:
-        applied.rc.users.identify(id_, traits, occurred_at=NOW - 60 * DAY)
+        applied.rb.users.identify(id_, traits, occurred_at=NOW - 60 * DAY)
 
 
 def shown(feed: Feed) -> list[str]:
@@ -41,7 +41,7 @@ def test_rule_22_an_item_tells_all_of_its_message(applied: Applied) -> None:
     notify(applied, "comment", "ann", actor="bo", data={"text": "hi", "n": [1]}, tenant="acme")
     applied.now()
 
-    (item,) = applied.rc.feeds.list("ann").items
+    (item,) = applied.rb.feeds.list("ann").items
 
     assert (item.workflow, item.data, item.tenant) == ("comment", {"text": "hi", "n": [1]}, "acme")
     assert (item.channel, item.recipient, item.occurred_at) == ("in_app", "ann", NOW - DAY)
@@ -57,49 +57,49 @@ def test_rule_22_what_happened_last_is_first_whenever_it_came(applied: Applied) 
         notify(applied, f"{hours}h", "ann", ago=timedelta(hours=hours))
         applied.now()
 
-    assert shown(applied.rc.feeds.list("ann")) == ["1h", "2h", "3h"]
+    assert shown(applied.rb.feeds.list("ann")) == ["1h", "2h", "3h"]
 
 
 def test_rule_22_an_unknown_user_has_an_empty_feed(applied: Applied) -> None:
-    assert applied.rc.feeds.list("nobody") == Feed()
+    assert applied.rb.feeds.list("nobody") == Feed()
 
 
 def test_rule_22_a_deleted_user_has_an_empty_feed(applied: Applied) -> None:
     know(applied, "ann")
     notify(applied, "w", "ann")
-    applied.rc.users.delete("ann")
+    applied.rb.users.delete("ann")
     applied.now()
 
-    assert applied.rc.feeds.list("ann") == Feed()
+    assert applied.rb.feeds.list("ann") == Feed()
 
 
 def test_rule_10_who_uses_an_id_again_does_not_see_the_messages_of_whoever_had_it(applied: Applied) -> None:
     know(applied, "ann")
     notify(applied, "old", "ann", ago=3 * DAY)
-    applied.rc.users.delete("ann", occurred_at=NOW - 2 * DAY)
-    applied.rc.users.identify("ann", occurred_at=NOW - DAY)
+    applied.rb.users.delete("ann", occurred_at=NOW - 2 * DAY)
+    applied.rb.users.identify("ann", occurred_at=NOW - DAY)
     notify(applied, "new", "ann", ago=timedelta(hours=1))
     applied.now()
 
-    assert shown(applied.rc.feeds.list("ann")) == ["new"]
+    assert shown(applied.rb.feeds.list("ann")) == ["new"]
 
 
 def test_rule_8_who_is_not_known_gets_no_message_and_one_given_inline_does(applied: Applied) -> None:
     notify(applied, "w", "stranger", {"id": "guest"})
     applied.now()
 
-    assert shown(applied.rc.feeds.list("stranger")) == []
-    assert shown(applied.rc.feeds.list("guest")) == ["w"]
+    assert shown(applied.rb.feeds.list("stranger")) == []
+    assert shown(applied.rb.feeds.list("guest")) == ["w"]
 
 
 @pytest.mark.parametrize("actor", ["deleted", "never known"])
 def test_rule_9_an_actor_who_is_nobody_is_the_missing_marker(applied: Applied, actor: str) -> None:
     know(applied, "ann", "deleted")
     notify(applied, "w", "ann", actor=actor)
-    applied.rc.users.delete("deleted")
+    applied.rb.users.delete("deleted")
     applied.now()
 
-    (item,) = applied.rc.feeds.list("ann").items
+    (item,) = applied.rb.feeds.list("ann").items
 
     assert item.actor is not None
     assert item.actor.missing
@@ -111,7 +111,7 @@ def test_rule_9_no_actor_is_not_a_missing_one(applied: Applied) -> None:
     notify(applied, "w", "ann")
     applied.now()
 
-    assert applied.rc.feeds.list("ann").items[0].actor is None
+    assert applied.rb.feeds.list("ann").items[0].actor is None
 
 
 def test_rule_14_the_history_of_thirty_days_is_in_the_feed_of_the_primary(applied: Applied) -> None:
@@ -119,10 +119,10 @@ def test_rule_14_the_history_of_thirty_days_is_in_the_feed_of_the_primary(applie
     for days in (1, 30, 31):
         notify(applied, f"guest-{days}", "guest", ago=days * DAY)
         notify(applied, f"ann-{days}", "ann", ago=days * DAY + timedelta(hours=1))
-    applied.rc.users.merge("ann", "guest", occurred_at=NOW)
+    applied.rb.users.merge("ann", "guest", occurred_at=NOW)
     applied.now()
 
-    feed = applied.rc.feeds.list("ann")
+    feed = applied.rb.feeds.list("ann")
 
     assert shown(feed) == ["guest-1", "ann-1", "guest-30", "ann-30", "ann-31"]
     assert counts(feed) == (5, 5, 5)
@@ -133,10 +133,10 @@ def test_rule_14_a_merged_away_actor_is_the_primary(applied: Applied) -> None:
     know(applied, "guest", "bo")
     notify(applied, "recent", "bo", actor="guest", ago=DAY)
     notify(applied, "old", "bo", actor="guest", ago=31 * DAY)
-    applied.rc.users.merge("ann", "guest")
+    applied.rb.users.merge("ann", "guest")
     applied.now()
 
-    actors = [item.actor and item.actor.as_dict() for item in applied.rc.feeds.list("bo").items]
+    actors = [item.actor and item.actor.as_dict() for item in applied.rb.feeds.list("bo").items]
 
     assert actors == [{"id": "ann", "name": "Ann", "avatar": None}, {"id": None, "missing": True}]
 
@@ -145,11 +145,11 @@ def test_rule_14_marks_come_along(applied: Applied) -> None:
     know(applied, "ann", "guest")
     notify(applied, "w", "guest")
     applied.now()
-    applied.rc.messages.mark(ids(applied.rc.feeds.list("guest")), "read")
-    applied.rc.users.merge("ann", "guest")
+    applied.rb.messages.mark(ids(applied.rb.feeds.list("guest")), "read")
+    applied.rb.users.merge("ann", "guest")
     applied.now()
 
-    feed = applied.rc.feeds.list("ann")
+    feed = applied.rb.feeds.list("ann")
 
     assert [item.read for item in feed.items] == [True]
     assert counts(feed) == (1, 1, 0)
@@ -158,34 +158,34 @@ def test_rule_14_marks_come_along(applied: Applied) -> None:
 def test_rule_15_the_feed_of_a_merged_away_id_is_empty_and_says_whom_it_stands_for(applied: Applied) -> None:
     know(applied, "ann", "guest")
     notify(applied, "w", "guest")
-    applied.rc.users.merge("ann", "guest")
+    applied.rb.users.merge("ann", "guest")
     applied.now()
 
-    assert applied.rc.feeds.list("guest") == Feed(merged_into="ann")
-    assert applied.rc.feeds.list("ann").merged_into is None
+    assert applied.rb.feeds.list("guest") == Feed(merged_into="ann")
+    assert applied.rb.feeds.list("ann").merged_into is None
 
 
 def test_rule_16_what_is_sent_to_a_merged_away_id_is_in_the_feed_of_the_primary(applied: Applied) -> None:
     know(applied, "ann", "guest")
-    applied.rc.users.merge("ann", "guest", occurred_at=NOW - 2 * DAY)
+    applied.rb.users.merge("ann", "guest", occurred_at=NOW - 2 * DAY)
     notify(applied, "later", "guest", ago=DAY)
     applied.now()
 
-    assert shown(applied.rc.feeds.list("ann")) == ["later"]
+    assert shown(applied.rb.feeds.list("ann")) == ["later"]
 
 
 def test_rule_19_what_the_user_did_not_want_is_neither_shown_nor_counted(applied: Applied) -> None:
     know(applied, "ann")
-    applied.rc.users.set_preferences("ann", "default", {"workflows": {"ads": False}}, occurred_at=NOW - 2 * DAY)
+    applied.rb.users.set_preferences("ann", "default", {"workflows": {"ads": False}}, occurred_at=NOW - 2 * DAY)
     notify(applied, "ads", "ann")
     notify(applied, "news", "ann")
-    applied.rc.users.set_preferences("ann", "default", {"workflows": {"news": False}})
+    applied.rb.users.set_preferences("ann", "default", {"workflows": {"news": False}})
     applied.now()
 
-    feed = applied.rc.feeds.list("ann")
+    feed = applied.rb.feeds.list("ann")
 
     assert (shown(feed), counts(feed)) == (["news"], (1, 1, 1))
-    assert [item.workflow for item in applied.rc.messages.list("ann").items] == ["news"]
+    assert [item.workflow for item in applied.rb.messages.list("ann").items] == ["news"]
 
 
 def test_rule_21_a_recipient_named_twice_has_one_message_per_channel(applied: Applied) -> None:
@@ -193,9 +193,9 @@ def test_rule_21_a_recipient_named_twice_has_one_message_per_channel(applied: Ap
     notify(applied, "w", "ann", "ann", channels=("in_app", "email", "email"))
     applied.now()
 
-    assert shown(applied.rc.feeds.list("ann")) == ["w"]
-    assert [item.channel for item in applied.rc.feeds.list("ann", channel="email").items] == ["email"]
-    assert sorted(item.channel for item in applied.rc.messages.list("ann").items) == ["email", "in_app"]
+    assert shown(applied.rb.feeds.list("ann")) == ["w"]
+    assert [item.channel for item in applied.rb.feeds.list("ann", channel="email").items] == ["email"]
+    assert sorted(item.channel for item in applied.rb.messages.list("ann").items) == ["email", "in_app"]
 
 
 def test_rule_22_pages_follow_each_other_and_nothing_that_comes_shifts_them(applied: Applied) -> None:
@@ -203,15 +203,15 @@ def test_rule_22_pages_follow_each_other_and_nothing_that_comes_shifts_them(appl
     # in one job: the messages of both ids have one stamp
     for number in range(4):
         notify(applied, f"w{number}", "ann", "guest", ago=timedelta(hours=9 - number))
-    applied.rc.users.merge("ann", "guest")
+    applied.rb.users.merge("ann", "guest")
     applied.now()
-    first = applied.rc.feeds.list("ann", limit=3)
+    first = applied.rb.feeds.list("ann", limit=3)
     notify(applied, "newer", "ann", ago=timedelta(hours=1))
     applied.now()
 
     pages = [first]
     while (after := pages[-1].after) is not None:
-        pages.append(applied.rc.feeds.list("ann", limit=3, after=after))
+        pages.append(applied.rb.feeds.list("ann", limit=3, after=after))
 
     assert [shown(page) for page in pages] == [["w3", "w3", "w2"], ["w2", "w1", "w1"], ["w0", "w0"]]
     assert len({id_ for page in pages for id_ in ids(page)}) == 8
@@ -224,8 +224,8 @@ def test_rule_22_a_page_that_is_just_full_is_the_last(applied: Applied) -> None:
     notify(applied, "b", "ann")
     applied.now()
 
-    assert applied.rc.feeds.list("ann", limit=2).after is None
-    assert applied.rc.feeds.list("ann", limit=1).after is not None
+    assert applied.rb.feeds.list("ann", limit=2).after is None
+    assert applied.rb.feeds.list("ann", limit=1).after is not None
 
 
 def test_rule_22_each_status_shows_its_own_and_the_counts_are_of_the_whole_feed(applied: Applied) -> None:
@@ -233,12 +233,12 @@ def test_rule_22_each_status_shows_its_own_and_the_counts_are_of_the_whole_feed(
     for number, name in enumerate(("new", "seen", "read", "archived")):
         notify(applied, name, "ann", ago=timedelta(hours=number + 1))
     applied.now()
-    for item in applied.rc.feeds.list("ann").items:
+    for item in applied.rb.feeds.list("ann").items:
         if item.workflow != "new":
-            applied.rc.messages.mark([item.id], item.workflow)  # type: ignore[arg-type]
+            applied.rb.messages.mark([item.id], item.workflow)  # type: ignore[arg-type]
     applied.now()
 
-    feeds = {status: applied.rc.feeds.list("ann", status=status) for status in ("all", "unseen", "unread", "archived")}
+    feeds = {status: applied.rb.feeds.list("ann", status=status) for status in ("all", "unseen", "unread", "archived")}
 
     assert {status: shown(feed) for status, feed in feeds.items()} == {
         "all": ["new", "seen", "read"],
@@ -271,7 +271,7 @@ def test_rule_22_each_status_shows_its_own_and_the_counts_are_of_the_whole_feed(
 )
 def test_rule_22_what_cannot_be_asked_is_refused_by_name(argument: str, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidJob) as refusal:
-        Rollcall(database_url="postgresql://nobody@127.0.0.1:1/none").feeds.list(**{"user_id": "ann", **asked})
+        Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none").feeds.list(**{"user_id": "ann", **asked})
 
     assert [problem.field for problem in refusal.value.problems] == [argument]
 
@@ -279,7 +279,7 @@ def test_rule_22_what_cannot_be_asked_is_refused_by_name(argument: str, asked: d
 def test_the_moment_of_an_item_is_exact(applied: Applied) -> None:
     know(applied, "ann")
     at = datetime(2026, 11, 1, 2, 30, 0, 123457, tzinfo=UTC)
-    applied.rc.workflows.trigger("w", ["ann"], occurred_at=at)
+    applied.rb.workflows.trigger("w", ["ann"], occurred_at=at)
     applied.now()
 
-    assert applied.rc.feeds.list("ann").items[0].occurred_at == at
+    assert applied.rb.feeds.list("ann").items[0].occurred_at == at

@@ -13,56 +13,56 @@ import pytest
 from psycopg.types.json import Jsonb
 from tests.producer.applied import NOW, Applied
 
-from rollcall import JobStatus, NotDecided, RefusedItem, Rollcall
-from rollcall.jobs import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
-from rollcall.testing import RecordingSender
+from rollbook import JobStatus, NotDecided, RefusedItem, Rollbook
+from rollbook.jobs import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
+from rollbook.testing import RecordingSender
 
 
 def test_a_job_that_the_workers_have_not_seen_is_queued(applied: Applied) -> None:
-    job = applied.rc.users.delete("u1", job_id="j1")
+    job = applied.rb.users.delete("u1", job_id="j1")
 
     assert job.status() == JobStatus(id="j1", kind="delete", state="queued")
-    assert applied.rc.jobs.get("j1") == JobStatus(id="j1", kind=None, state="queued")
-    assert applied.rc.jobs.get("never-sent").state == "queued"
+    assert applied.rb.jobs.get("j1") == JobStatus(id="j1", kind=None, state="queued")
+    assert applied.rb.jobs.get("never-sent").state == "queued"
 
 
 def test_an_applied_job_says_so(applied: Applied) -> None:
-    job = applied.rc.users.delete("u1", job_id="j1")
+    job = applied.rb.users.delete("u1", job_id="j1")
     applied.now()
 
     status = job.status()
 
     assert (status.id, status.kind, status.state, status.is_final) == ("j1", "delete", "applied", True)
     assert status.decided_at is not None
-    assert applied.rc.jobs.get("j1") == status
+    assert applied.rb.jobs.get("j1") == status
     assert job.wait(timeout=0) == status
 
 
 def test_duplicates_are_counted(applied: Applied) -> None:
     for _ in range(3):
-        applied.rc.users.delete("u1", job_id="j1", occurred_at=NOW)
+        applied.rb.users.delete("u1", job_id="j1", occurred_at=NOW)
         applied.now()
 
-    assert applied.rc.jobs.get("j1").duplicates == 2
+    assert applied.rb.jobs.get("j1").duplicates == 2
 
 
 def test_a_trigger_tells_whom_it_skipped(applied: Applied) -> None:
-    job = applied.rc.workflows.trigger("w", ["stranger", {"id": "u1"}])
+    job = applied.rb.workflows.trigger("w", ["stranger", {"id": "u1"}])
     applied.now()
 
     assert job.status().skipped == ("stranger",)
 
 
 def test_the_second_job_of_one_id_is_dead_and_the_first_is_not(applied: Applied) -> None:
-    first = applied.rc.users.identify("u1", {"plan": "free"}, job_id="j1")
+    first = applied.rb.users.identify("u1", {"plan": "free"}, job_id="j1")
     applied.now()
-    second = applied.rc.users.identify("u1", {"plan": "pro"}, job_id="j1")
+    second = applied.rb.users.identify("u1", {"plan": "pro"}, job_id="j1")
 
     assert second.status().state == "queued"
     applied.now()
 
     assert first.status().state == "applied"
-    assert applied.rc.jobs.get("j1").state == "applied"
+    assert applied.rb.jobs.get("j1").state == "applied"
     status = second.status()
     assert (status.state, status.code, status.kind) == ("dead", "id_reused", "identify")
     assert status.reason
@@ -70,19 +70,19 @@ def test_the_second_job_of_one_id_is_dead_and_the_first_is_not(applied: Applied)
 
 def test_a_dead_job_of_the_same_id_says_nothing_of_another_that_is_still_queued(applied: Applied) -> None:
     for plan in ("free", "pro"):
-        applied.rc.users.identify("u1", {"plan": plan}, job_id="j1")
+        applied.rb.users.identify("u1", {"plan": plan}, job_id="j1")
     applied.now()
 
-    third = applied.rc.users.identify("u1", {"plan": "team"}, job_id="j1")
+    third = applied.rb.users.identify("u1", {"plan": "team"}, job_id="j1")
 
     assert third.status().state == "queued"
 
 
 def test_the_same_job_sent_again_later_is_the_same_job(applied: Applied) -> None:
-    applied.rc.users.identify("u1", {"a": 1, "b": 2}, job_id="j1", occurred_at=NOW - timedelta(days=1))
+    applied.rb.users.identify("u1", {"a": 1, "b": 2}, job_id="j1", occurred_at=NOW - timedelta(days=1))
     applied.now()
 
-    again = applied.rc.users.identify("u1", {"b": 2, "a": 1}, job_id="j1")
+    again = applied.rb.users.identify("u1", {"b": 2, "a": 1}, job_id="j1")
 
     assert again.status().state == "applied"
 
@@ -93,35 +93,35 @@ def insert(database_url: str, sql: str, *values: Any) -> None:
 
 
 @pytest.fixture
-def rc(database_url: str) -> Iterator[Rollcall]:
-    with Rollcall(database_url=database_url, sender=RecordingSender()) as rc:
-        yield rc
+def rb(database_url: str) -> Iterator[Rollbook]:
+    with Rollbook(database_url=database_url, sender=RecordingSender()) as rb:
+        yield rb
 
 
-def test_refused_users_of_a_bulk_are_named(rc: Rollcall, database_url: str) -> None:
+def test_refused_users_of_a_bulk_are_named(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
-        "INSERT INTO rollcall.jobs (id, kind, digest, state, occurred_at, decided_at, detail)"
+        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at, detail)"
         " VALUES (%s, %s, '', 'applied', 0, now(), %s)",
         "bulk",
         "bulk_identify",
         Jsonb({"refused": [{"index": 3, "field": "users[3].email", "reason": "must be an e-mail address"}]}),
     )
 
-    assert rc.jobs.get("bulk").refused == (
+    assert rb.jobs.get("bulk").refused == (
         RefusedItem(index=3, field="users[3].email", reason="must be an e-mail address"),
     )
 
 
-def test_a_dead_job_says_why(rc: Rollcall, database_url: str) -> None:
+def test_a_dead_job_says_why(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
-        "INSERT INTO rollcall.dead_letters (id, digest, kind, code, reason, body, died_at)"
+        "INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, died_at)"
         " VALUES (%s, 'x', NULL, 'malformed', 'the job is not JSON', '', now())",
         "dead",
     )
 
-    status = rc.jobs.get("dead")
+    status = rb.jobs.get("dead")
 
     assert (status.state, status.code, status.reason, status.is_final) == (
         "dead",
@@ -131,19 +131,19 @@ def test_a_dead_job_says_why(rc: Rollcall, database_url: str) -> None:
     )
 
 
-def test_a_deferred_job_is_not_final(rc: Rollcall, database_url: str) -> None:
+def test_a_deferred_job_is_not_final(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
-        "INSERT INTO rollcall.jobs (id, kind, digest, state, occurred_at, decided_at)"
+        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at)"
         " VALUES ('later', 'delete', '', 'deferred', 0, now())",
     )
 
-    assert rc.jobs.get("later").state == "deferred"
-    assert not rc.jobs.get("later").is_final
+    assert rb.jobs.get("later").state == "deferred"
+    assert not rb.jobs.get("later").is_final
 
 
 def test_waiting_ends_when_the_job_is_applied(applied: Applied) -> None:
-    job = applied.rc.users.delete("u1")
+    job = applied.rb.users.delete("u1")
     worker = threading.Timer(0.2, applied.now)
     worker.start()
 
@@ -154,7 +154,7 @@ def test_waiting_ends_when_the_job_is_applied(applied: Applied) -> None:
 
 
 def test_waiting_in_vain_is_a_timeout_that_tells_the_state(applied: Applied) -> None:
-    job = applied.rc.users.delete("u1", job_id="j1")
+    job = applied.rb.users.delete("u1", job_id="j1")
     begin = time.monotonic()
 
     with pytest.raises(TimeoutError) as failure:
@@ -167,7 +167,7 @@ def test_waiting_in_vain_is_a_timeout_that_tells_the_state(applied: Applied) -> 
 
 def test_pauses_between_questions_grow_to_their_limit(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, pauses = fake_time(monkeypatch)
-    job = applied.rc.users.delete("u1")
+    job = applied.rb.users.delete("u1")
 
     with pytest.raises(NotDecided):
         job.wait(timeout=1)
@@ -180,6 +180,6 @@ def test_pauses_between_questions_grow_to_their_limit(applied: Applied, monkeypa
 
 def fake_time(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[], float], list[float]]:
     pauses: list[float] = []
-    monkeypatch.setattr("rollcall.jobs.time.sleep", pauses.append)
-    monkeypatch.setattr("rollcall.jobs.time.monotonic", lambda: sum(pauses))
+    monkeypatch.setattr("rollbook.jobs.time.sleep", pauses.append)
+    monkeypatch.setattr("rollbook.jobs.time.monotonic", lambda: sum(pauses))
     return lambda: sum(pauses), pauses

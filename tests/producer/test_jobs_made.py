@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from rollcall.testing import (
+from rollbook.testing import (
     BulkDelete,
     BulkIdentify,
     BulkSetPreferences,
     Delete,
     Identify,
     Merge,
-    RecordingRollcall,
+    RecordingRollbook,
     SetChannelData,
     SetPreferences,
     Telling,
@@ -25,8 +25,8 @@ from rollcall.testing import (
     UnsetPreferences,
     recording,
 )
-from rollcall_shared.jobs import KINDS, Job
-from rollcall_shared.stamps import microseconds
+from rollbook_shared.jobs import KINDS, Job
+from rollbook_shared.stamps import microseconds
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = microseconds(NOW)
@@ -35,7 +35,7 @@ PUSH = {"tokens": ["t1"]}
 
 
 @pytest.fixture
-def rc() -> RecordingRollcall:
+def rb() -> RecordingRollbook:
     return recording(clock=lambda: AT)
 
 
@@ -47,12 +47,12 @@ def telling(id_: str, **parts: Any) -> Telling:
     ("call", "expected"),
     [
         (
-            lambda rc, **o: rc.users.identify("u1", {"email": "a@b.example", "plan": None}, **o),
+            lambda rb, **o: rb.users.identify("u1", {"email": "a@b.example", "plan": None}, **o),
             Identify(id="j", occurred_at=AT, user=telling("u1", traits={"email": "a@b.example", "plan": None})),
         ),
-        (lambda rc, **o: rc.users.identify("u1", **o), Identify(id="j", occurred_at=AT, user=telling("u1"))),
+        (lambda rb, **o: rb.users.identify("u1", **o), Identify(id="j", occurred_at=AT, user=telling("u1"))),
         (
-            lambda rc, **o: rc.users.identify(
+            lambda rb, **o: rb.users.identify(
                 "u1", {"id": "u1", "preferences": {"default": MUTED}, "channel_data": {"apns": PUSH}}, **o
             ),
             Identify(
@@ -62,44 +62,44 @@ def telling(id_: str, **parts: Any) -> Telling:
             ),
         ),
         (
-            lambda rc, **o: rc.users.bulk_identify([{"id": "u1", "name": "Ann"}, {"id": "u2"}], **o),
+            lambda rb, **o: rb.users.bulk_identify([{"id": "u1", "name": "Ann"}, {"id": "u2"}], **o),
             BulkIdentify(id="j", occurred_at=AT, users=(telling("u1", traits={"name": "Ann"}), telling("u2"))),
         ),
-        (lambda rc, **o: rc.users.delete("u1", **o), Delete(id="j", occurred_at=AT, user_id="u1")),
+        (lambda rb, **o: rb.users.delete("u1", **o), Delete(id="j", occurred_at=AT, user_id="u1")),
         (
-            lambda rc, **o: rc.users.bulk_delete((f"u{n}" for n in range(2)), **o),
+            lambda rb, **o: rb.users.bulk_delete((f"u{n}" for n in range(2)), **o),
             BulkDelete(id="j", occurred_at=AT, user_ids=("u0", "u1")),
         ),
         (
-            lambda rc, **o: rc.users.merge("u1", from_user_id="guest", **o),
+            lambda rb, **o: rb.users.merge("u1", from_user_id="guest", **o),
             Merge(id="j", occurred_at=AT, primary_id="u1", secondary_id="guest"),
         ),
         (
-            lambda rc, **o: rc.users.set_preferences("u1", "default", MUTED, **o),
+            lambda rb, **o: rb.users.set_preferences("u1", "default", MUTED, **o),
             SetPreferences(
                 id="j", occurred_at=AT, user_id="u1", set_id="default", settings={"workflows": {"digest": False}}
             ),
         ),
         (
-            lambda rc, **o: rc.users.unset_preferences("u1", "default", **o),
+            lambda rb, **o: rb.users.unset_preferences("u1", "default", **o),
             UnsetPreferences(id="j", occurred_at=AT, user_id="u1", set_id="default"),
         ),
         (
-            lambda rc, **o: rc.users.bulk_set_preferences(["u1"], "acme", MUTED, **o),
+            lambda rb, **o: rb.users.bulk_set_preferences(["u1"], "acme", MUTED, **o),
             BulkSetPreferences(
                 id="j", occurred_at=AT, user_ids=("u1",), set_id="acme", settings={"workflows": {"digest": False}}
             ),
         ),
         (
-            lambda rc, **o: rc.users.set_channel_data("u1", "apns", MappingProxyType(PUSH), **o),
+            lambda rb, **o: rb.users.set_channel_data("u1", "apns", MappingProxyType(PUSH), **o),
             SetChannelData(id="j", occurred_at=AT, user_id="u1", channel_id="apns", data=PUSH),
         ),
         (
-            lambda rc, **o: rc.users.unset_channel_data("u1", "apns", **o),
+            lambda rb, **o: rb.users.unset_channel_data("u1", "apns", **o),
             UnsetChannelData(id="j", occurred_at=AT, user_id="u1", channel_id="apns"),
         ),
         (
-            lambda rc, **o: rc.workflows.trigger(
+            lambda rb, **o: rb.workflows.trigger(
                 "new-comment",
                 recipients=["u1", {"id": "u3", "name": "Cy"}],
                 actor={"id": "u2", "name": "Bo"},
@@ -120,49 +120,49 @@ def telling(id_: str, **parts: Any) -> Telling:
             ),
         ),
         (
-            lambda rc, **o: rc.workflows.trigger("hello", ["u1"], actor="u2", **o),
+            lambda rb, **o: rb.workflows.trigger("hello", ["u1"], actor="u2", **o),
             Trigger(id="j", occurred_at=AT, workflow="hello", recipients=("u1",), actor="u2"),
         ),
     ],
 )
-def test_each_call_makes_its_job(rc: RecordingRollcall, call: Callable[..., Any], expected: Job) -> None:
-    handle = call(rc, job_id="j")
+def test_each_call_makes_its_job(rb: RecordingRollbook, call: Callable[..., Any], expected: Job) -> None:
+    handle = call(rb, job_id="j")
 
-    assert rc.sent == [expected]
+    assert rb.sent == [expected]
     assert (handle.id, handle.kind) == ("j", expected.kind)
 
 
-def test_a_job_without_an_id_gets_a_fresh_one_each_time(rc: RecordingRollcall) -> None:
-    ids = {rc.users.delete("u1").id for _ in range(100)}
+def test_a_job_without_an_id_gets_a_fresh_one_each_time(rb: RecordingRollbook) -> None:
+    ids = {rb.users.delete("u1").id for _ in range(100)}
 
     assert len(ids) == 100
-    assert ids == {job.id for job in rc.sent}
+    assert ids == {job.id for job in rb.sent}
 
 
-def test_the_time_is_kept_to_the_microsecond_whatever_its_zone(rc: RecordingRollcall) -> None:
+def test_the_time_is_kept_to_the_microsecond_whatever_its_zone(rb: RecordingRollbook) -> None:
     moment = datetime(2026, 11, 23, 13, 59, 59, 123457, tzinfo=timezone(timedelta(hours=2)))
 
-    rc.users.delete("u1", occurred_at=moment)
+    rb.users.delete("u1", occurred_at=moment)
 
-    assert rc.sent[0].occurred_at == microseconds(datetime(2026, 11, 23, 11, 59, 59, 123457, tzinfo=UTC))
+    assert rb.sent[0].occurred_at == microseconds(datetime(2026, 11, 23, 11, 59, 59, 123457, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
     "moment", [NOW + timedelta(minutes=5), datetime(1970, 1, 1, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)]
 )
-def test_times_within_the_bounds_are_accepted(rc: RecordingRollcall, moment: datetime) -> None:
-    rc.users.delete("u1", occurred_at=moment)
+def test_times_within_the_bounds_are_accepted(rb: RecordingRollbook, moment: datetime) -> None:
+    rb.users.delete("u1", occurred_at=moment)
 
-    assert rc.sent[0].occurred_at == microseconds(moment)
+    assert rb.sent[0].occurred_at == microseconds(moment)
 
 
-def test_each_user_of_a_bulk_job_may_have_a_moment_of_its_own(rc: RecordingRollcall) -> None:
+def test_each_user_of_a_bulk_job_may_have_a_moment_of_its_own(rb: RecordingRollbook) -> None:
     hour = timedelta(hours=1)
 
-    rc.users.bulk_identify([{"id": "u1"}, {"id": "u2"}], moments=(NOW - hour * n for n in (1, 2)))
-    rc.users.bulk_identify([{"id": "u1"}], moments=[NOW - hour], occurred_at=NOW)
+    rb.users.bulk_identify([{"id": "u1"}, {"id": "u2"}], moments=(NOW - hour * n for n in (1, 2)))
+    rb.users.bulk_identify([{"id": "u1"}], moments=[NOW - hour], occurred_at=NOW)
 
-    first, second = rc.sent.of(BulkIdentify)
+    first, second = rb.sent.of(BulkIdentify)
     assert first.moments == (AT - 3_600_000_000, AT - 7_200_000_000)
     assert first.occurred_at == first.moments[0]
     assert (second.moments, second.occurred_at) == ((AT - 3_600_000_000,), AT)
@@ -181,48 +181,48 @@ def test_each_user_of_a_bulk_job_may_have_a_moment_of_its_own(rc: RecordingRollc
     ],
 )
 def test_rule_29_a_job_for_later_is_stamped_with_the_time_it_is_due(
-    rc: RecordingRollcall, options: dict[str, Any], due: datetime
+    rb: RecordingRollbook, options: dict[str, Any], due: datetime
 ) -> None:
-    rc.workflows.trigger("welcome", ["u1"], **options)
+    rb.workflows.trigger("welcome", ["u1"], **options)
 
-    assert (rc.sent[0].occurred_at, rc.sent[0].deferred) == (microseconds(due), True)
-
-
-def test_rule_29_every_write_can_be_deferred(rc: RecordingRollcall) -> None:
-    rc.users.identify("u1", delay=1)
-    rc.users.bulk_identify([{"id": "u1"}], delay=1)
-    rc.users.delete("u1", delay=1)
-    rc.users.bulk_delete(["u1"], delay=1)
-    rc.users.merge("u1", "guest", delay=1)
-    rc.users.set_preferences("u1", "default", MUTED, delay=1)
-    rc.users.unset_preferences("u1", "default", delay=1)
-    rc.users.bulk_set_preferences(["u1"], "default", MUTED, delay=1)
-    rc.users.set_channel_data("u1", "apns", PUSH, delay=1)
-    rc.users.unset_channel_data("u1", "apns", delay=1)
-    rc.workflows.trigger("hello", ["u1"], delay=1)
-
-    assert {job.kind for job in rc.sent} == set(KINDS) - {"mark"}
-    assert {(job.occurred_at, job.deferred) for job in rc.sent} == {(AT + 1_000_000, True)}
+    assert (rb.sent[0].occurred_at, rb.sent[0].deferred) == (microseconds(due), True)
 
 
-def test_a_datetime_as_created_at_becomes_rfc_3339(rc: RecordingRollcall) -> None:
-    rc.users.identify("u1", {"created_at": datetime(2026, 1, 31, 10, 30, tzinfo=timezone(timedelta(hours=1)))})
+def test_rule_29_every_write_can_be_deferred(rb: RecordingRollbook) -> None:
+    rb.users.identify("u1", delay=1)
+    rb.users.bulk_identify([{"id": "u1"}], delay=1)
+    rb.users.delete("u1", delay=1)
+    rb.users.bulk_delete(["u1"], delay=1)
+    rb.users.merge("u1", "guest", delay=1)
+    rb.users.set_preferences("u1", "default", MUTED, delay=1)
+    rb.users.unset_preferences("u1", "default", delay=1)
+    rb.users.bulk_set_preferences(["u1"], "default", MUTED, delay=1)
+    rb.users.set_channel_data("u1", "apns", PUSH, delay=1)
+    rb.users.unset_channel_data("u1", "apns", delay=1)
+    rb.workflows.trigger("hello", ["u1"], delay=1)
 
-    assert rc.sent.of(Identify)[0].user.traits["created_at"] == "2026-01-31T09:30:00Z"
+    assert {job.kind for job in rb.sent} == set(KINDS) - {"mark"}
+    assert {(job.occurred_at, job.deferred) for job in rb.sent} == {(AT + 1_000_000, True)}
 
 
-def test_every_kind_of_json_value_and_the_longest_names_are_accepted(rc: RecordingRollcall) -> None:
+def test_a_datetime_as_created_at_becomes_rfc_3339(rb: RecordingRollbook) -> None:
+    rb.users.identify("u1", {"created_at": datetime(2026, 1, 31, 10, 30, tzinfo=timezone(timedelta(hours=1)))})
+
+    assert rb.sent.of(Identify)[0].user.traits["created_at"] == "2026-01-31T09:30:00Z"
+
+
+def test_every_kind_of_json_value_and_the_longest_names_are_accepted(rb: RecordingRollbook) -> None:
     values = {"text": "é\n\U0001f600", "number": 1.5, "int": -(2**70), "yes": True, "none": None, "list": [{}], "": "x"}
 
-    rc.users.identify("u" * 256, values, job_id="j" * 128)
+    rb.users.identify("u" * 256, values, job_id="j" * 128)
 
-    assert rc.sent.of(Identify)[0].user.traits == values
+    assert rb.sent.of(Identify)[0].user.traits == values
 
 
-def test_the_callers_mapping_is_left_as_it_was(rc: RecordingRollcall) -> None:
+def test_the_callers_mapping_is_left_as_it_was(rb: RecordingRollbook) -> None:
     traits = {"id": "u1", "created_at": NOW, "preferences": {"default": MUTED}, "plan": "pro"}
     before = dict(traits)
 
-    rc.users.identify("u1", traits)
+    rb.users.identify("u1", traits)
 
     assert traits == before

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 import psycopg
 from tests.producer.applied import NOW, Applied
 
-from rollcall import Conflict, MergePreview, Taken
+from rollbook import Conflict, MergePreview, Taken
 
 BEFORE = NOW - timedelta(days=40)
 
 
 def tell_both(applied: Applied) -> None:
-    users = applied.rc.users
+    users = applied.rb.users
     users.identify(
         "u1",
         {
@@ -52,7 +52,7 @@ def test_a_preview_tells_all_that_would_change(applied: Applied) -> None:
     tell_both(applied)
     applied.now()
 
-    preview = applied.rc.users.merge("u1", from_user_id="guest", dry_run=True)
+    preview = applied.rb.users.merge("u1", from_user_id="guest", dry_run=True)
 
     assert preview == MergePreview(
         primary_id="u1",
@@ -98,25 +98,25 @@ def test_a_preview_tells_all_that_would_change(applied: Applied) -> None:
 def test_the_merge_does_what_its_preview_told(applied: Applied) -> None:
     tell_both(applied)
     applied.now()
-    preview = applied.rc.users.merge("u1", "guest", dry_run=True)
+    preview = applied.rb.users.merge("u1", "guest", dry_run=True)
 
-    applied.rc.users.merge("u1", "guest")
+    applied.rb.users.merge("u1", "guest")
     applied.now()
 
-    user = applied.rc.users.get("u1")
+    user = applied.rb.users.get("u1")
     assert user.properties == preview.properties
     assert (user.email, user.name) == (preview.attributes["email"], preview.attributes["name"])
-    assert {"acme", "default", "same"} == applied.rc.users.list_preferences("u1").keys()
+    assert {"acme", "default", "same"} == applied.rb.users.list_preferences("u1").keys()
 
 
 def test_only_the_history_of_thirty_days_before_the_merge_would_move(applied: Applied) -> None:
     tell_both(applied)
     for age in (timedelta(days=31), timedelta(days=30), timedelta(days=1)):
-        applied.rc.workflows.trigger("hello", ["guest", "u1"], channels=("in_app", "sms"), occurred_at=NOW - age)
+        applied.rb.workflows.trigger("hello", ["guest", "u1"], channels=("in_app", "sms"), occurred_at=NOW - age)
     applied.now()
 
     def moving(occurred_at: datetime | None = None) -> tuple[int, int]:
-        preview = applied.rc.users.merge("u1", "guest", dry_run=True, occurred_at=occurred_at)
+        preview = applied.rb.users.merge("u1", "guest", dry_run=True, occurred_at=occurred_at)
         return preview.messages, preview.activities
 
     assert moving() == (4, 2)
@@ -129,7 +129,7 @@ def test_a_preview_writes_nothing_and_sends_nothing(applied: Applied) -> None:
     applied.now()
     before = contents(applied)
 
-    applied.rc.users.merge("u1", "guest", dry_run=True)
+    applied.rb.users.merge("u1", "guest", dry_run=True)
     applied.now()
 
     assert contents(applied) == before
@@ -139,7 +139,7 @@ def contents(applied: Applied) -> list[object]:
     with psycopg.connect(applied.database_url) as connection:
         tables = ("users", "endings", "spans", "jobs", "sightings")
         return [
-            connection.execute(f"SELECT * FROM rollcall.{table} ORDER BY 1".encode()).fetchall() for table in tables
+            connection.execute(f"SELECT * FROM rollbook.{table} ORDER BY 1".encode()).fetchall() for table in tables
         ]
 
 
@@ -147,31 +147,31 @@ def test_an_unknown_secondary_would_only_be_redirected(applied: Applied) -> None
     tell_both(applied)
     applied.now()
 
-    preview = applied.rc.users.merge("u1", "nobody", dry_run=True)
+    preview = applied.rb.users.merge("u1", "nobody", dry_run=True)
 
     assert (preview.effect, preview.conflicts, preview.channels_added) == ("redirect", (), ())
-    assert preview.properties == applied.rc.users.get("u1").properties
+    assert preview.properties == applied.rb.users.get("u1").properties
 
 
 def test_an_unknown_primary_would_take_over_everything(applied: Applied) -> None:
     tell_both(applied)
     applied.now()
 
-    preview = applied.rc.users.merge("new", "guest", dry_run=True)
+    preview = applied.rb.users.merge("new", "guest", dry_run=True)
 
     assert (preview.effect, preview.conflicts, preview.channels_added) == ("merge", (), ("apns", "fcm"))
-    assert preview.properties == applied.rc.users.get("guest").properties
+    assert preview.properties == applied.rb.users.get("guest").properties
 
 
 def test_a_merged_away_primary_is_followed_and_a_merged_away_secondary_changes_nothing(applied: Applied) -> None:
     tell_both(applied)
-    applied.rc.users.identify("other", {"hat": "red"}, occurred_at=BEFORE)
-    applied.rc.users.merge("u1", "guest", occurred_at=NOW - timedelta(days=1))
+    applied.rb.users.identify("other", {"hat": "red"}, occurred_at=BEFORE)
+    applied.rb.users.merge("u1", "guest", occurred_at=NOW - timedelta(days=1))
     applied.now()
 
-    followed = applied.rc.users.merge("guest", "other", dry_run=True)
-    again = applied.rc.users.merge("other", "guest", dry_run=True)
-    itself = applied.rc.users.merge("guest", "u1", dry_run=True)
+    followed = applied.rb.users.merge("guest", "other", dry_run=True)
+    again = applied.rb.users.merge("other", "guest", dry_run=True)
+    itself = applied.rb.users.merge("guest", "u1", dry_run=True)
 
     assert (followed.primary_id, followed.effect, followed.properties["hat"]) == ("u1", "merge", "red")
     assert (again.effect, again.properties) == ("nothing", {"hat": "red"})

@@ -8,60 +8,60 @@ from uuid import UUID
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollcall import InvalidJob, Message, Page
-from rollcall.testing import recording
-from rollcall_shared.jobs import Mark
-from rollcall_shared.rowids import message_id
+from rollbook import InvalidJob, Message, Page
+from rollbook.testing import recording
+from rollbook_shared.jobs import Mark
+from rollbook_shared.rowids import message_id
 
 ID = "6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11"
 
 
 def messages(applied: Applied, *, count: int = 1, channels: tuple[str, ...] = ("in_app",)) -> list[Message]:
     """Messages of `ann`, newest first."""
-    applied.rc.users.identify("ann", occurred_at=NOW - timedelta(days=9))
+    applied.rb.users.identify("ann", occurred_at=NOW - timedelta(days=9))
     for number in range(count):
         at = NOW - timedelta(days=8, seconds=number)
-        applied.rc.workflows.trigger(f"w{number}", ["ann"], channels=channels, occurred_at=at)
+        applied.rb.workflows.trigger(f"w{number}", ["ann"], channels=channels, occurred_at=at)
     applied.now()
-    return list(applied.rc.messages.list("ann").items)
+    return list(applied.rb.messages.list("ann").items)
 
 
 def marks(applied: Applied) -> list[set[str]]:
-    items = applied.rc.messages.list("ann").items
+    items = applied.rb.messages.list("ann").items
     return [{mark for mark in ("seen", "read", "archived") if getattr(item, mark)} for item in items]
 
 
 def test_rule_22_messages_of_every_channel_are_listed_archived_or_not(applied: Applied) -> None:
     found = messages(applied, count=2, channels=("in_app", "email"))
-    applied.rc.messages.mark([found[0].id], "archived")
+    applied.rb.messages.mark([found[0].id], "archived")
     applied.now()
 
-    assert len(applied.rc.messages.list("ann").items) == 4
-    assert {item.channel for item in applied.rc.messages.list("ann", channel="email").items} == {"email"}
-    assert [item.id for item in applied.rc.messages.list("ann", status="archived").items] == [found[0].id]
-    assert len(applied.rc.messages.list("ann", status="all").items) == 3
+    assert len(applied.rb.messages.list("ann").items) == 4
+    assert {item.channel for item in applied.rb.messages.list("ann", channel="email").items} == {"email"}
+    assert [item.id for item in applied.rb.messages.list("ann", status="archived").items] == [found[0].id]
+    assert len(applied.rb.messages.list("ann", status="all").items) == 3
 
 
 def test_rule_22_pages_of_messages_hold_each_once(applied: Applied) -> None:
     found = messages(applied, count=3, channels=("in_app", "email", "sms"))
 
-    pages = [applied.rc.messages.list("ann", limit=2)]
+    pages = [applied.rb.messages.list("ann", limit=2)]
     while (after := pages[-1].after) is not None:
-        pages.append(applied.rc.messages.list("ann", limit=2, after=after))
+        pages.append(applied.rb.messages.list("ann", limit=2, after=after))
 
     assert [item.id for page in pages for item in page.items] == [item.id for item in found]
     assert len(found) == 9
 
 
 def test_rule_22_nobody_has_no_messages(applied: Applied) -> None:
-    assert applied.rc.messages.list("nobody") == Page(items=(), after=None)
+    assert applied.rb.messages.list("nobody") == Page(items=(), after=None)
 
 
 def test_rule_22_the_three_marks_are_independent_and_each_can_be_taken_away(applied: Applied) -> None:
     ids = [item.id for item in messages(applied)]
     told = []
     for hour, mark in enumerate(("read", "archived", "seen", "unread", "unarchived", "unseen")):
-        applied.rc.messages.mark(ids, mark, occurred_at=NOW - timedelta(hours=9 - hour))  # type: ignore[arg-type]
+        applied.rb.messages.mark(ids, mark, occurred_at=NOW - timedelta(hours=9 - hour))  # type: ignore[arg-type]
         applied.now()
         told.append(marks(applied)[0])
 
@@ -78,22 +78,22 @@ def test_rule_22_the_three_marks_are_independent_and_each_can_be_taken_away(appl
 def test_rule_22_of_a_mark_and_its_opposite_the_one_that_happened_last_counts(applied: Applied) -> None:
     ids = [item.id for item in messages(applied)]
 
-    applied.rc.messages.mark(ids, "unread", occurred_at=NOW - timedelta(hours=1))
+    applied.rb.messages.mark(ids, "unread", occurred_at=NOW - timedelta(hours=1))
     applied.now()
-    applied.rc.messages.mark(ids, "read", occurred_at=NOW - timedelta(hours=2))
+    applied.rb.messages.mark(ids, "read", occurred_at=NOW - timedelta(hours=2))
     applied.now()
 
     assert marks(applied) == [set()]
 
 
 def test_rule_22_a_mark_may_come_before_its_message(applied: Applied) -> None:
-    rc = applied.rc
-    rc.users.identify("ann", occurred_at=NOW - timedelta(days=2))
+    rb = applied.rb
+    rb.users.identify("ann", occurred_at=NOW - timedelta(days=2))
     applied.now()
-    job = rc.workflows.trigger("w", ["ann"], occurred_at=NOW - timedelta(days=1))
+    job = rb.workflows.trigger("w", ["ann"], occurred_at=NOW - timedelta(days=1))
     trigger = applied.take(job.id)
 
-    rc.messages.mark([message_id(job.id, "ann", "in_app")], "read")
+    rb.messages.mark([message_id(job.id, "ann", "in_app")], "read")
     applied.now()
     applied.give(trigger)
     applied.now()
@@ -104,27 +104,27 @@ def test_rule_22_a_mark_may_come_before_its_message(applied: Applied) -> None:
 def test_rule_23_marking_again_changes_nothing(applied: Applied) -> None:
     ids = [item.id for item in messages(applied)]
     for _ in range(3):
-        applied.rc.messages.mark(ids, "read", job_id="mark-1")
-    applied.rc.messages.mark(ids, "read")
+        applied.rb.messages.mark(ids, "read", job_id="mark-1")
+    applied.rb.messages.mark(ids, "read")
     applied.now()
 
     assert marks(applied) == [{"read"}]
-    assert applied.rc.jobs.get("mark-1").state == "applied"
+    assert applied.rb.jobs.get("mark-1").state == "applied"
 
 
 def test_a_mark_on_no_message_does_no_harm(applied: Applied) -> None:
-    job = applied.rc.messages.mark([ID], "seen")
+    job = applied.rb.messages.mark([ID], "seen")
     applied.now()
 
     assert job.status().state == "applied"
 
 
 def test_a_mark_is_sent_as_one_job() -> None:
-    rc = recording()
+    rb = recording()
 
-    job = rc.messages.mark((id_ for id_ in (ID, UUID(int=1))), "archived", job_id="m", occurred_at=NOW)
+    job = rb.messages.mark((id_ for id_ in (ID, UUID(int=1))), "archived", job_id="m", occurred_at=NOW)
 
-    (sent,) = rc.sent.of(Mark)
+    (sent,) = rb.sent.of(Mark)
     assert (job.kind, sent.id, sent.mark) == ("mark", "m", "archived")
     assert sent.message_ids == (UUID(ID), UUID(int=1))
 
@@ -142,10 +142,10 @@ def test_a_mark_is_sent_as_one_job() -> None:
     ],
 )
 def test_rule_22_marks_that_cannot_be_are_refused_and_nothing_is_sent(given: object, mark: object, field: str) -> None:
-    rc = recording()
+    rb = recording()
 
     with pytest.raises(InvalidJob) as refusal:
-        rc.messages.mark(given, mark)  # type: ignore[arg-type]
+        rb.messages.mark(given, mark)  # type: ignore[arg-type]
 
     assert [problem.field for problem in refusal.value.problems] == [field]
-    assert rc.sent == []
+    assert rb.sent == []

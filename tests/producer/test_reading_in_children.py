@@ -8,9 +8,9 @@ from tests.producer.applied import Applied
 
 
 def test_parent_and_children_read_at_once(applied: Applied) -> None:
-    applied.rc.users.identify("u1", {"name": "Ann"})
+    applied.rb.users.identify("u1", {"name": "Ann"})
     applied.now()
-    assert applied.rc.users.get("u1").name == "Ann"
+    assert applied.rb.users.get("u1").name == "Ann"
     fork = multiprocessing.get_context("fork")
     children = [fork.Process(target=_read_many, args=(applied,)) for _ in range(2)]
 
@@ -26,4 +26,4 @@ def test_parent_and_children_read_at_once(applied: Applied) -> None:
 
 def _read_many(applied: Applied) -> None:
     for _ in range(50):
-        assert applied.rc.users.get("u1").name == "Ann"
+        assert applied.rb.users.get("u1").name == "Ann"

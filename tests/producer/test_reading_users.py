@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollcall import NotConfigured, Rollcall, Unavailable, UserNotFound
+from rollbook import NotConfigured, Rollbook, Unavailable, UserNotFound
 
 ANN = {
     "email": "ann@example.com",
@@ -21,17 +21,17 @@ ANN = {
 
 
 def ids(applied: Applied, **where: Any) -> list[str]:
-    return [user.id for user in applied.rc.users.all(where=where)]
+    return [user.id for user in applied.rb.users.all(where=where)]
 
 
 def test_a_user_is_read_as_it_was_told(applied: Applied) -> None:
     moment = datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=timezone(timedelta(hours=3)))
-    applied.rc.users.identify(
+    applied.rb.users.identify(
         "u1", {**ANN, "created_at": "2020-01-31t09:30:00.5+02:00", "plan": "pro", "none": None}, occurred_at=moment
     )
     applied.now()
 
-    user = applied.rc.users.get("u1")
+    user = applied.rb.users.get("u1")
 
     assert {name: getattr(user, name) for name in ANN} == ANN
     assert user.id == "u1"
@@ -43,10 +43,10 @@ def test_a_user_is_read_as_it_was_told(applied: Applied) -> None:
 
 
 def test_a_user_of_whom_nothing_is_known_has_nothing(applied: Applied) -> None:
-    applied.rc.users.identify("u1")
+    applied.rb.users.identify("u1")
     applied.now()
 
-    user = applied.rc.users.get("u1")
+    user = applied.rb.users.get("u1")
 
     assert (user.email, user.name, user.created_at, user.properties) == (None, None, None, {})
     assert user.updated_at == NOW
@@ -54,30 +54,30 @@ def test_a_user_of_whom_nothing_is_known_has_nothing(applied: Applied) -> None:
 
 def test_an_unknown_user_is_not_found(applied: Applied) -> None:
     with pytest.raises(UserNotFound) as missing:
-        applied.rc.users.get("nobody")
+        applied.rb.users.get("nobody")
 
     assert (missing.value.user_id, missing.value.merged_into) == ("nobody", None)
 
 
 def test_a_deleted_user_is_neither_found_nor_listed(applied: Applied) -> None:
-    applied.rc.users.identify("u1", occurred_at=NOW - timedelta(days=1))
-    applied.rc.users.delete("u1")
+    applied.rb.users.identify("u1", occurred_at=NOW - timedelta(days=1))
+    applied.rb.users.delete("u1")
     applied.now()
 
     assert ids(applied) == []
     with pytest.raises(UserNotFound):
-        applied.rc.users.get("u1")
+        applied.rb.users.get("u1")
 
 
 def test_a_merged_away_user_is_not_found_and_names_its_heir(applied: Applied) -> None:
-    applied.rc.users.identify("u1", {"name": "Ann"}, occurred_at=NOW - timedelta(days=2))
-    applied.rc.users.identify("guest", {"email": "ann@example.com"}, occurred_at=NOW - timedelta(days=2))
-    applied.rc.users.merge("u1", "guest")
+    applied.rb.users.identify("u1", {"name": "Ann"}, occurred_at=NOW - timedelta(days=2))
+    applied.rb.users.identify("guest", {"email": "ann@example.com"}, occurred_at=NOW - timedelta(days=2))
+    applied.rb.users.merge("u1", "guest")
     applied.now()
 
     assert ids(applied) == ["u1"]
-    assert applied.rc.users.get("u1").email == "ann@example.com"
-    for read in (applied.rc.users.get, applied.rc.users.get_preferences, applied.rc.users.list_preferences):
+    assert applied.rb.users.get("u1").email == "ann@example.com"
+    for read in (applied.rb.users.get, applied.rb.users.get_preferences, applied.rb.users.list_preferences):
         with pytest.raises(UserNotFound) as missing:
             read("guest")
         assert missing.value.merged_into == "u1"
@@ -85,14 +85,14 @@ def test_a_merged_away_user_is_not_found_and_names_its_heir(applied: Applied) ->
 
 def test_pages_follow_each_other_in_byte_order_without_gap_or_overlap(applied: Applied) -> None:
     names = ["A", "Z", "a", "aa", "b-1", "b1", "z", "ä", "\U0001f600"]
-    applied.rc.users.bulk_identify({"id": name} for name in names)
+    applied.rb.users.bulk_identify({"id": name} for name in names)
     applied.now()
 
     read: list[str] = []
-    page = applied.rc.users.list(limit=2)
+    page = applied.rb.users.list(limit=2)
     pages = [page]
     while page.after is not None:
-        page = applied.rc.users.list(limit=2, after=page.after)
+        page = applied.rb.users.list(limit=2, after=page.after)
         pages.append(page)
     read = [user.id for page in pages for user in page.items]
 
@@ -101,13 +101,13 @@ def test_pages_follow_each_other_in_byte_order_without_gap_or_overlap(applied: A
 
 
 def test_a_page_that_is_just_full_is_the_last(applied: Applied) -> None:
-    applied.rc.users.bulk_identify({"id": f"u{number}"} for number in range(3))
+    applied.rb.users.bulk_identify({"id": f"u{number}"} for number in range(3))
     applied.now()
 
-    page = applied.rc.users.list(limit=3)
+    page = applied.rb.users.list(limit=3)
 
     assert (len(page.items), page.after) == (3, None)
-    assert applied.rc.users.list(after="u2").items == ()
+    assert applied.rb.users.list(after="u2").items == ()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_page_that_is_just_full_is_the_last(applied: Applied) -> None:
     ],
 )
 def test_filters_by_attribute_and_property(applied: Applied, where: dict[str, Any], expected: list[str]) -> None:
-    applied.rc.users.bulk_identify(
+    applied.rb.users.bulk_identify(
         [
             {
                 "id": "u1",
@@ -150,20 +150,20 @@ def test_filters_by_attribute_and_property(applied: Applied, where: dict[str, An
     )
     applied.now()
 
-    assert [user.id for user in applied.rc.users.list(where=where).items] == expected
+    assert [user.id for user in applied.rb.users.list(where=where).items] == expected
 
 
 def test_filters_see_what_a_merge_made(applied: Applied) -> None:
-    applied.rc.users.identify("guest", {"email": "a@b.example", "plan": "pro"}, occurred_at=NOW - timedelta(days=1))
-    applied.rc.users.identify("u1", occurred_at=NOW - timedelta(days=1))
-    applied.rc.users.merge("u1", "guest")
+    applied.rb.users.identify("guest", {"email": "a@b.example", "plan": "pro"}, occurred_at=NOW - timedelta(days=1))
+    applied.rb.users.identify("u1", occurred_at=NOW - timedelta(days=1))
+    applied.rb.users.merge("u1", "guest")
     applied.now()
 
     assert ids(applied, plan="pro", email="a@b.example") == ["u1"]
 
 
 def test_preferences_and_channel_data_are_read_as_they_were_set(applied: Applied) -> None:
-    users = applied.rc.users
+    users = applied.rb.users
     users.set_preferences("u1", "default", {"workflows": {"digest": False}}, occurred_at=NOW - timedelta(days=2))
     users.bulk_set_preferences(["u1"], "acme", {"channel_types": {"sms": False}}, occurred_at=NOW - timedelta(days=2))
     users.set_channel_data("u1", "apns", {"tokens": ["t1"]}, occurred_at=NOW - timedelta(days=2))
@@ -183,35 +183,35 @@ def test_preferences_and_channel_data_are_read_as_they_were_set(applied: Applied
 
 
 def test_an_absent_database_is_unavailable() -> None:
-    rc = Rollcall(database_url="postgresql://nobody@127.0.0.1:1/none")
+    rb = Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none")
 
     with pytest.raises(Unavailable) as failure:
-        rc.users.list(where={"email": "secret@example.com"})
+        rb.users.list(where={"email": "secret@example.com"})
 
     assert "secret" not in f"{failure.value} {failure.value.__cause__}"
 
 
 def test_without_a_database_a_read_says_what_to_set() -> None:
-    with pytest.raises(NotConfigured, match="ROLLCALL_DATABASE_URL"):
-        Rollcall.from_env({}).users.get("u1")
+    with pytest.raises(NotConfigured, match="ROLLBOOK_DATABASE_URL"):
+        Rollbook.from_env({}).users.get("u1")
 
 
 @pytest.mark.parametrize("url", ["mysql://127.0.0.1/x", "no url", "postgresql://host:port/x"])
 def test_a_database_url_that_cannot_be_used_is_refused(url: str) -> None:
     with pytest.raises(NotConfigured, match="postgresql://"):
-        Rollcall(database_url=url).users.get("u1")
+        Rollbook(database_url=url).users.get("u1")
 
 
 def test_a_database_without_tables_says_to_migrate(database_url: str) -> None:
     empty = database_url.rpartition("/")[0] + "/postgres"
 
     with pytest.raises(NotConfigured, match="migrate") as failure:
-        Rollcall(database_url=empty).users.list(where={"email": "secret@example.com"})
+        Rollbook(database_url=empty).users.list(where={"email": "secret@example.com"})
 
     assert "secret" not in f"{failure.value} {failure.value.__cause__}"
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
 def test_every_usual_scheme_of_postgres_is_accepted(database_url: str, scheme: str) -> None:
-    with Rollcall(database_url=scheme + database_url.removeprefix("postgresql")) as rc:
-        assert rc.users.list().items == ()
+    with Rollbook(database_url=scheme + database_url.removeprefix("postgresql")) as rb:
+        assert rb.users.list().items == ()

@@ -9,64 +9,64 @@ from typing import Any
 import pytest
 from tests.producer.refusing import NOW, Call, only_problem_of, problems_of
 
-from rollcall import Limits, NotConfigured, Rollcall
-from rollcall.testing import recording
+from rollbook import Limits, NotConfigured, Rollbook
+from rollbook.testing import recording
 
 SMALL = Limits(bulk_users=3, recipients=2, properties_bytes=20)
 
 WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
-    (lambda rc: rc.users.identify("u1", ["email"]), "traits", "mapping"),  # type: ignore[arg-type]
-    (lambda rc: rc.users.identify("u1", "email"), "traits", "mapping"),  # type: ignore[arg-type]
-    (lambda rc: rc.users.bulk_identify({"id": "u1"}), "users", "list of users"),  # type: ignore[dict-item]
-    (lambda rc: rc.users.bulk_identify("u1"), "users", "list of users"),  # type: ignore[arg-type]
-    (lambda rc: rc.users.bulk_identify(None), "users", "list of users"),  # type: ignore[arg-type]
-    (lambda rc: rc.users.bulk_identify(["u1"]), "users[0]", "mapping"),  # type: ignore[list-item]
-    (lambda rc: rc.users.bulk_identify([{"name": "Bo"}]), "users[0].id", "required"),
-    (lambda rc: rc.users.bulk_identify([]), "users", "1 to 100"),
-    (lambda rc: rc.users.bulk_identify({"id": f"u{n}"} for n in range(101)), "users", "1 to 100"),
-    (lambda rc: rc.users.bulk_delete("u1"), "user_ids", "list of user ids"),
-    (lambda rc: rc.users.bulk_delete(7), "user_ids", "list of user ids"),  # type: ignore[arg-type]
-    (lambda rc: rc.users.bulk_delete([]), "user_ids", "1 to 100"),
-    (lambda rc: rc.users.bulk_delete(["u1"] * 101), "user_ids", "1 to 100"),
-    (lambda rc: rc.users.bulk_set_preferences("u1", "default", {}), "user_ids", "list of user ids"),
-    (lambda rc: rc.users.merge("u1", "u1"), "from_user_id", "the primary itself"),
-    (lambda rc: rc.users.merge("u1", "u1", dry_run=True), "from_user_id", "the primary itself"),
-    (lambda rc: rc.users.set_preferences("u1", "", {}), "set_id", "empty"),
-    (lambda rc: rc.users.set_preferences("u1", "default", [1]), "settings", "object"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.identify("u1", ["email"]), "traits", "mapping"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.identify("u1", "email"), "traits", "mapping"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.bulk_identify({"id": "u1"}), "users", "list of users"),  # type: ignore[dict-item]
+    (lambda rb: rb.users.bulk_identify("u1"), "users", "list of users"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.bulk_identify(None), "users", "list of users"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.bulk_identify(["u1"]), "users[0]", "mapping"),  # type: ignore[list-item]
+    (lambda rb: rb.users.bulk_identify([{"name": "Bo"}]), "users[0].id", "required"),
+    (lambda rb: rb.users.bulk_identify([]), "users", "1 to 100"),
+    (lambda rb: rb.users.bulk_identify({"id": f"u{n}"} for n in range(101)), "users", "1 to 100"),
+    (lambda rb: rb.users.bulk_delete("u1"), "user_ids", "list of user ids"),
+    (lambda rb: rb.users.bulk_delete(7), "user_ids", "list of user ids"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.bulk_delete([]), "user_ids", "1 to 100"),
+    (lambda rb: rb.users.bulk_delete(["u1"] * 101), "user_ids", "1 to 100"),
+    (lambda rb: rb.users.bulk_set_preferences("u1", "default", {}), "user_ids", "list of user ids"),
+    (lambda rb: rb.users.merge("u1", "u1"), "from_user_id", "the primary itself"),
+    (lambda rb: rb.users.merge("u1", "u1", dry_run=True), "from_user_id", "the primary itself"),
+    (lambda rb: rb.users.set_preferences("u1", "", {}), "set_id", "empty"),
+    (lambda rb: rb.users.set_preferences("u1", "default", [1]), "settings", "object"),  # type: ignore[arg-type]
     (
-        lambda rc: rc.users.set_preferences("u1", "default", {"workflows": {"w": "yes"}}),
+        lambda rb: rb.users.set_preferences("u1", "default", {"workflows": {"w": "yes"}}),
         "settings.workflows.w",
         "bool",
     ),
-    (lambda rc: rc.users.set_channel_data("u1", "c", "t"), "data", "object"),  # type: ignore[arg-type]
-    (lambda rc: rc.users.set_channel_data("u1", "", {}), "channel_id", "empty"),
-    (lambda rc: rc.workflows.trigger("", ["u1"]), "workflow", "empty"),
-    (lambda rc: rc.workflows.trigger("w", "u1"), "recipients", "list of user ids"),
-    (lambda rc: rc.workflows.trigger("w", {"id": "u1"}), "recipients", "list of user ids"),
-    (lambda rc: rc.workflows.trigger("w", []), "recipients", "1 to 1000"),
-    (lambda rc: rc.workflows.trigger("w", ["u1"] * 1001), "recipients", "1 to 1000"),
-    (lambda rc: rc.workflows.trigger("w", ["u1"], actor=7), "actor", "string"),  # type: ignore[arg-type]
-    (lambda rc: rc.workflows.trigger("w", ["u1"], actor={"id": "u2", "email": "x"}), "actor.email", "e-mail"),
-    (lambda rc: rc.workflows.trigger("w", ["u1"], data=[1]), "data", "object"),  # type: ignore[arg-type]
-    (lambda rc: rc.workflows.trigger("w", ["u1"], data={"a": {"b": "\0"}}), "data.a.b", "NUL"),
-    (lambda rc: rc.workflows.trigger("w", ["u1"], tenant=""), "tenant", "empty"),
-    (lambda rc: rc.workflows.trigger("w", ["u1"], channels="in_app"), "channels", "list of channel names"),
-    (lambda rc: rc.workflows.trigger("w", ["u1"], channels=[]), "channels", "1 to 100"),
-    (lambda rc: rc.users.list(limit=0), "limit", "1 to 1000"),
-    (lambda rc: rc.users.list(limit=1001), "limit", "1 to 1000"),
-    (lambda rc: rc.users.list(limit=True), "limit", "1 to 1000"),
-    (lambda rc: rc.users.list(after="\0"), "after", "page"),
-    (lambda rc: rc.users.list(where=["plan"]), "where", "mapping"),  # type: ignore[arg-type]
-    (lambda rc: rc.users.list(where={"preferences": {}}), "where.preferences", "neither"),
-    (lambda rc: rc.users.list(where={"email": 7}), "where.email", "text or None"),
-    (lambda rc: rc.users.list(where={"plan": float("nan")}), "where.plan", "finite"),
-    (lambda rc: rc.users.list(where={7: "x"}), "where", "key"),  # type: ignore[dict-item]
-    (lambda rc: rc.jobs.get("no such id"), "job_id", "128"),
-    (lambda rc: rc.jobs.wait("it", timeout=float("nan")), "timeout", "number of seconds"),
-    (lambda rc: rc.jobs.wait("it", timeout="5"), "timeout", "number of seconds"),  # type: ignore[arg-type]
-    (lambda rc: rc.jobs.wait("it", timeout=None), "timeout", "number of seconds"),  # type: ignore[arg-type]
-    (lambda rc: rc.jobs.cancel("it", timeout=True), "timeout", "number of seconds"),
-    (lambda rc: rc.jobs.replay("it", timeout=float("nan")), "timeout", "number of seconds"),
+    (lambda rb: rb.users.set_channel_data("u1", "c", "t"), "data", "object"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.set_channel_data("u1", "", {}), "channel_id", "empty"),
+    (lambda rb: rb.workflows.trigger("", ["u1"]), "workflow", "empty"),
+    (lambda rb: rb.workflows.trigger("w", "u1"), "recipients", "list of user ids"),
+    (lambda rb: rb.workflows.trigger("w", {"id": "u1"}), "recipients", "list of user ids"),
+    (lambda rb: rb.workflows.trigger("w", []), "recipients", "1 to 1000"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"] * 1001), "recipients", "1 to 1000"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], actor=7), "actor", "string"),  # type: ignore[arg-type]
+    (lambda rb: rb.workflows.trigger("w", ["u1"], actor={"id": "u2", "email": "x"}), "actor.email", "e-mail"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], data=[1]), "data", "object"),  # type: ignore[arg-type]
+    (lambda rb: rb.workflows.trigger("w", ["u1"], data={"a": {"b": "\0"}}), "data.a.b", "NUL"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], tenant=""), "tenant", "empty"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], channels="in_app"), "channels", "list of channel names"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], channels=[]), "channels", "1 to 100"),
+    (lambda rb: rb.users.list(limit=0), "limit", "1 to 1000"),
+    (lambda rb: rb.users.list(limit=1001), "limit", "1 to 1000"),
+    (lambda rb: rb.users.list(limit=True), "limit", "1 to 1000"),
+    (lambda rb: rb.users.list(after="\0"), "after", "page"),
+    (lambda rb: rb.users.list(where=["plan"]), "where", "mapping"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.list(where={"preferences": {}}), "where.preferences", "neither"),
+    (lambda rb: rb.users.list(where={"email": 7}), "where.email", "text or None"),
+    (lambda rb: rb.users.list(where={"plan": float("nan")}), "where.plan", "finite"),
+    (lambda rb: rb.users.list(where={7: "x"}), "where", "key"),  # type: ignore[dict-item]
+    (lambda rb: rb.jobs.get("no such id"), "job_id", "128"),
+    (lambda rb: rb.jobs.wait("it", timeout=float("nan")), "timeout", "number of seconds"),
+    (lambda rb: rb.jobs.wait("it", timeout="5"), "timeout", "number of seconds"),  # type: ignore[arg-type]
+    (lambda rb: rb.jobs.wait("it", timeout=None), "timeout", "number of seconds"),  # type: ignore[arg-type]
+    (lambda rb: rb.jobs.cancel("it", timeout=True), "timeout", "number of seconds"),
+    (lambda rb: rb.jobs.replay("it", timeout=float("nan")), "timeout", "number of seconds"),
 ]
 
 
@@ -81,22 +81,22 @@ def test_a_wrong_argument_is_refused_by_its_name(call: Call, field: str, reason:
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda rc: rc.users.identify("u1", email="ann@example.com"), "identify"),
-        (lambda rc: rc.users.bulk_delete(["u1"], email=None), "bulk_delete"),
-        (lambda rc: rc.users.merge("u1", "u2", email=1), "merge"),
-        (lambda rc: rc.users.unset_channel_data("u1", "apns", email=1), "unset_channel_data"),
-        (lambda rc: rc.workflows.trigger("w", ["u1"], email=1), "trigger"),
+        (lambda rb: rb.users.identify("u1", email="ann@example.com"), "identify"),
+        (lambda rb: rb.users.bulk_delete(["u1"], email=None), "bulk_delete"),
+        (lambda rb: rb.users.merge("u1", "u2", email=1), "merge"),
+        (lambda rb: rb.users.unset_channel_data("u1", "apns", email=1), "unset_channel_data"),
+        (lambda rb: rb.workflows.trigger("w", ["u1"], email=1), "trigger"),
     ],
 )
 def test_an_option_that_is_none_is_refused_in_the_name_of_the_call(call: Call, name: str) -> None:
-    rc = recording()
+    rb = recording()
 
     with pytest.raises(
         TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'email'(; traits go into the mapping)?$"
     ):
-        call(rc)
+        call(rb)
 
-    assert rc.sent == []
+    assert rb.sent == []
 
 
 @pytest.mark.parametrize(
@@ -105,18 +105,18 @@ def test_an_option_that_is_none_is_refused_in_the_name_of_the_call(call: Call, n
         ({"read_timeout": 5}, "read_timeout must be a timedelta"),
         ({"read_timeout": timedelta(seconds=-1)}, "read_timeout must be a timedelta"),
         ({"history": 30}, "history must be a timedelta"),
-        ({"limits": 5}, "limits must be a rollcall.Limits"),
-        ({"limits": 0}, "limits must be a rollcall.Limits"),
+        ({"limits": 5}, "limits must be a rollbook.Limits"),
+        ({"limits": 0}, "limits must be a rollbook.Limits"),
     ],
 )
 def test_what_only_the_first_call_would_fail_with_is_refused_at_once(arguments: dict[str, Any], reason: str) -> None:
     with pytest.raises(NotConfigured, match=reason):
-        Rollcall(**arguments)
+        Rollbook(**arguments)
 
 
 @pytest.mark.parametrize("job_id", ["", "x" * 129, "a b", "ü", "a/b", "a!b", "a\n", 7, b"a"])
 def test_a_bad_job_id_is_refused(job_id: Any) -> None:
-    field, reason = only_problem_of(lambda rc: rc.users.delete("u1", job_id=job_id))
+    field, reason = only_problem_of(lambda rb: rb.users.delete("u1", job_id=job_id))
 
     assert field == "job_id"
     assert "1 to 128" in reason
@@ -136,7 +136,7 @@ def test_a_bad_job_id_is_refused(job_id: Any) -> None:
     ],
 )
 def test_a_bad_time_is_refused(occurred_at: Any, reason: str) -> None:
-    field, why = only_problem_of(lambda rc: rc.users.delete("u1", occurred_at=occurred_at))
+    field, why = only_problem_of(lambda rb: rb.users.delete("u1", occurred_at=occurred_at))
 
     assert field == "occurred_at"
     assert reason in why
@@ -145,8 +145,8 @@ def test_a_bad_time_is_refused(occurred_at: Any, reason: str) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda rc: rc.users.identify("u1", {"a": "x" * 20}),
-        lambda rc: rc.users.identify("u1", {"a": "é" * 7}),
+        lambda rb: rb.users.identify("u1", {"a": "x" * 20}),
+        lambda rb: rb.users.identify("u1", {"a": "é" * 7}),
     ],
 )
 def test_properties_over_the_limit_in_bytes_are_refused(call: Call) -> None:
@@ -157,26 +157,26 @@ def test_properties_over_the_limit_in_bytes_are_refused(call: Call) -> None:
 
 
 def test_properties_at_the_limit_are_accepted_and_attributes_do_not_count() -> None:
-    rc = recording(limits=SMALL)
+    rb = recording(limits=SMALL)
 
-    rc.users.identify("u1", {"a": "x" * 6, "b": 0, "name": "A name of more than twenty bytes"})
+    rb.users.identify("u1", {"a": "x" * 6, "b": 0, "name": "A name of more than twenty bytes"})
 
-    assert len(rc.sent) == 1
+    assert len(rb.sent) == 1
 
 
 def test_the_properties_of_several_jobs_are_not_added_up_as_that_would_hang_on_their_order() -> None:
-    rc = recording(limits=SMALL)
+    rb = recording(limits=SMALL)
 
     for name in ("a", "b"):
-        rc.users.identify("u1", {name: "x" * 12})
+        rb.users.identify("u1", {name: "x" * 12})
 
-    assert len(rc.sent) == 2
+    assert len(rb.sent) == 2
 
 
 def test_the_size_of_inline_users_is_held_to_the_limit_too() -> None:
     big: Mapping[str, object] = {"id": "u2", "a": "x" * 20}
 
-    field, _ = only_problem_of(lambda rc: rc.workflows.trigger("w", ["u1", big]), SMALL)
+    field, _ = only_problem_of(lambda rb: rb.workflows.trigger("w", ["u1", big]), SMALL)
 
     assert field == "recipients[1].properties"
 
@@ -184,10 +184,10 @@ def test_the_size_of_inline_users_is_held_to_the_limit_too() -> None:
 @pytest.mark.parametrize(
     ("call", "field"),
     [
-        (lambda rc: rc.users.bulk_identify([{"id": "a"}] * 4), "users"),
-        (lambda rc: rc.users.bulk_delete(["a"] * 4), "user_ids"),
-        (lambda rc: rc.users.bulk_set_preferences(["a"] * 4, "default", {}), "user_ids"),
-        (lambda rc: rc.workflows.trigger("w", ["a"] * 3), "recipients"),
+        (lambda rb: rb.users.bulk_identify([{"id": "a"}] * 4), "users"),
+        (lambda rb: rb.users.bulk_delete(["a"] * 4), "user_ids"),
+        (lambda rb: rb.users.bulk_set_preferences(["a"] * 4, "default", {}), "user_ids"),
+        (lambda rb: rb.workflows.trigger("w", ["a"] * 3), "recipients"),
     ],
 )
 def test_the_counts_of_the_settings_hold(call: Call, field: str) -> None:
@@ -195,11 +195,11 @@ def test_the_counts_of_the_settings_hold(call: Call, field: str) -> None:
 
 
 def test_a_raised_limit_lets_more_through() -> None:
-    rc = recording(limits=Limits(bulk_users=200))
+    rb = recording(limits=Limits(bulk_users=200))
 
-    rc.users.bulk_delete(f"u{number}" for number in range(200))
+    rb.users.bulk_delete(f"u{number}" for number in range(200))
 
-    assert len(rc.sent) == 1
+    assert len(rb.sent) == 1
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_raised_limit_lets_more_through() -> None:
     ],
 )
 def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reason: str) -> None:
-    named, why = only_problem_of(lambda rc: rc.users.delete("u1", **options))
+    named, why = only_problem_of(lambda rb: rb.users.delete("u1", **options))
 
     assert named == field
     assert reason in why
@@ -252,7 +252,7 @@ def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reaso
 def test_bad_moments_of_a_bulk_job_are_refused(moments: Any, options: dict[str, Any], found: list[Any]) -> None:
     users = [{"id": "u1"}, {"id": "u2"}]
 
-    assert problems_of(lambda rc: rc.users.bulk_identify(users, moments=moments, **options)) == found
+    assert problems_of(lambda rb: rb.users.bulk_identify(users, moments=moments, **options)) == found
 
 
 def test_an_option_that_does_not_exist_is_a_mistake_in_the_program() -> None:

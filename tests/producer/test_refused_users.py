@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.producer.refusing import NOW, only_problem_of, problems_of
 
-from rollcall import InvalidJob
-from rollcall.testing import RecordingRollcall, recording
+from rollbook import InvalidJob
+from rollbook.testing import RecordingRollbook, recording
 
 
 def nested(levels: int) -> object:
@@ -72,7 +72,7 @@ BAD_TRAITS: list[tuple[Any, str, str]] = [
 
 @pytest.mark.parametrize(("traits", "field", "reason"), BAD_TRAITS)
 def test_a_bad_trait_is_named(traits: Any, field: str, reason: str) -> None:
-    named, why = only_problem_of(lambda rc: rc.users.identify("u1", traits))
+    named, why = only_problem_of(lambda rb: rb.users.identify("u1", traits))
 
     assert named == field
     assert reason in why
@@ -82,7 +82,7 @@ def test_a_bad_trait_is_named(traits: Any, field: str, reason: str) -> None:
 def test_a_bad_trait_in_a_bulk_is_named_with_its_place(traits: Any, field: str, reason: str) -> None:
     users = [{"id": "u0"}, {"id": "u1", **traits}]
 
-    ((named, why, index),) = problems_of(lambda rc: rc.users.bulk_identify(users))
+    ((named, why, index),) = problems_of(lambda rb: rb.users.bulk_identify(users))
 
     assert named == ("users[1]" if field == "traits" else f"users[1].{field}")
     assert reason in why
@@ -90,11 +90,11 @@ def test_a_bad_trait_in_a_bulk_is_named_with_its_place(traits: Any, field: str, 
 
 
 def test_deep_nesting_within_the_limit_is_accepted() -> None:
-    rc = recording()
+    rb = recording()
 
-    rc.users.identify("u1", {"deep": nested(31)})
+    rb.users.identify("u1", {"deep": nested(31)})
 
-    assert len(rc.sent) == 1
+    assert len(rb.sent) == 1
 
 
 BAD_IDS = [
@@ -115,30 +115,30 @@ BAD_IDS = [
 @pytest.mark.parametrize(
     ("field", "call"),
     [
-        ("id", lambda rc, bad: rc.users.identify(bad)),
-        ("users[1].id", lambda rc, bad: rc.users.bulk_identify([{"id": "u1"}, {"id": bad}])),
-        ("user_id", lambda rc, bad: rc.users.delete(bad)),
-        ("user_ids[1]", lambda rc, bad: rc.users.bulk_delete(["u1", bad])),
-        ("user_id", lambda rc, bad: rc.users.merge(bad, "u2")),
-        ("from_user_id", lambda rc, bad: rc.users.merge("u1", bad)),
-        ("from_user_id", lambda rc, bad: rc.users.merge("u1", bad, dry_run=True)),
-        ("user_id", lambda rc, bad: rc.users.get(bad)),
-        ("user_id", lambda rc, bad: rc.users.list_preferences(bad)),
-        ("user_id", lambda rc, bad: rc.users.get_channel_data(bad, "apns")),
-        ("user_id", lambda rc, bad: rc.users.set_preferences(bad, "default", {})),
-        ("user_id", lambda rc, bad: rc.users.unset_preferences(bad, "default")),
-        ("user_ids[0]", lambda rc, bad: rc.users.bulk_set_preferences([bad], "default", {})),
-        ("user_id", lambda rc, bad: rc.users.set_channel_data(bad, "apns", {})),
-        ("user_id", lambda rc, bad: rc.users.unset_channel_data(bad, "apns")),
-        ("recipients[1]", lambda rc, bad: rc.workflows.trigger("w", ["u1", bad])),
-        ("recipients[1].id", lambda rc, bad: rc.workflows.trigger("w", ["u1", {"id": bad}])),
-        ("actor.id", lambda rc, bad: rc.workflows.trigger("w", ["u1"], actor={"id": bad})),
+        ("id", lambda rb, bad: rb.users.identify(bad)),
+        ("users[1].id", lambda rb, bad: rb.users.bulk_identify([{"id": "u1"}, {"id": bad}])),
+        ("user_id", lambda rb, bad: rb.users.delete(bad)),
+        ("user_ids[1]", lambda rb, bad: rb.users.bulk_delete(["u1", bad])),
+        ("user_id", lambda rb, bad: rb.users.merge(bad, "u2")),
+        ("from_user_id", lambda rb, bad: rb.users.merge("u1", bad)),
+        ("from_user_id", lambda rb, bad: rb.users.merge("u1", bad, dry_run=True)),
+        ("user_id", lambda rb, bad: rb.users.get(bad)),
+        ("user_id", lambda rb, bad: rb.users.list_preferences(bad)),
+        ("user_id", lambda rb, bad: rb.users.get_channel_data(bad, "apns")),
+        ("user_id", lambda rb, bad: rb.users.set_preferences(bad, "default", {})),
+        ("user_id", lambda rb, bad: rb.users.unset_preferences(bad, "default")),
+        ("user_ids[0]", lambda rb, bad: rb.users.bulk_set_preferences([bad], "default", {})),
+        ("user_id", lambda rb, bad: rb.users.set_channel_data(bad, "apns", {})),
+        ("user_id", lambda rb, bad: rb.users.unset_channel_data(bad, "apns")),
+        ("recipients[1]", lambda rb, bad: rb.workflows.trigger("w", ["u1", bad])),
+        ("recipients[1].id", lambda rb, bad: rb.workflows.trigger("w", ["u1", {"id": bad}])),
+        ("actor.id", lambda rb, bad: rb.workflows.trigger("w", ["u1"], actor={"id": bad})),
     ],
 )
 def test_a_bad_user_id_is_named_wherever_it_stands(
-    field: str, call: Callable[[RecordingRollcall, Any], object], user_id: Any, reason: str
+    field: str, call: Callable[[RecordingRollbook, Any], object], user_id: Any, reason: str
 ) -> None:
-    named, why = only_problem_of(lambda rc: call(rc, user_id))
+    named, why = only_problem_of(lambda rb: call(rb, user_id))
 
     assert named == field
     assert reason in why
@@ -151,7 +151,7 @@ def test_all_bad_users_of_a_bulk_are_listed_with_all_their_bad_fields() -> None:
         {"id": "", "timezone": "z"},
     ]
 
-    found = problems_of(lambda rc: rc.users.bulk_identify(users))
+    found = problems_of(lambda rb: rb.users.bulk_identify(users))
 
     assert [(field, index) for field, _, index in found] == [
         ("users[0].email", 0),
@@ -163,7 +163,7 @@ def test_all_bad_users_of_a_bulk_are_listed_with_all_their_bad_fields() -> None:
 
 def test_options_and_body_are_refused_together() -> None:
     found = problems_of(
-        lambda rc: rc.workflows.trigger(
+        lambda rb: rb.workflows.trigger(
             "",
             ["", {"id": "u2", "email": "x"}, "/"],
             job_id="?",
@@ -182,10 +182,10 @@ def test_options_and_body_are_refused_together() -> None:
 
 
 def test_no_value_shows_in_the_message() -> None:
-    rc = recording()
+    rb = recording()
 
     with pytest.raises(InvalidJob) as refused:
-        rc.users.identify("u1", {"email": "SECRET", "phone_number": "SECRET", "updated_at": "SECRET"})
+        rb.users.identify("u1", {"email": "SECRET", "phone_number": "SECRET", "updated_at": "SECRET"})
 
     assert "SECRET" not in str(refused.value)
     assert "email" in str(refused.value)

@@ -13,25 +13,25 @@ from tests.conftest import migrate
 from tests.producer.applied import Applied
 from tests.support.replicas import Primary, Replica
 
-from rollcall import NotDecided, Rollcall, UserNotFound
-from rollcall.errors import NotConfigured
-from rollcall.local.accounts import server_account
-from rollcall.local.binaries import find_postgres
-from rollcall.local.folders import own_temporary_folder
+from rollbook import NotDecided, Rollbook, UserNotFound
+from rollbook.errors import NotConfigured
+from rollbook.local.accounts import server_account
+from rollbook.local.binaries import find_postgres
+from rollbook.local.folders import own_temporary_folder
 
-READS: Final[dict[str, Callable[[Rollcall], object]]] = {
-    "get": lambda rc: rc.users.get("ann"),
-    "list": lambda rc: rc.users.list(where={"plan": "pro"}),
-    "preferences": lambda rc: rc.users.list_preferences("ann"),
-    "channel data": lambda rc: rc.users.get_channel_data("ann", "push"),
-    "export": lambda rc: rc.users.export("ann"),
-    "merge, dry run": lambda rc: rc.users.merge("ann", "guest", dry_run=True),
-    "feed": lambda rc: rc.feeds.list("ann"),
-    "messages": lambda rc: rc.messages.list("ann"),
-    "activities": lambda rc: rc.activities.list("ann"),
-    "job": lambda rc: rc.jobs.get("told"),
-    "deferred": lambda rc: rc.jobs.deferred(),
-    "dead": lambda rc: rc.jobs.dead(),
+READS: Final[dict[str, Callable[[Rollbook], object]]] = {
+    "get": lambda rb: rb.users.get("ann"),
+    "list": lambda rb: rb.users.list(where={"plan": "pro"}),
+    "preferences": lambda rb: rb.users.list_preferences("ann"),
+    "channel data": lambda rb: rb.users.get_channel_data("ann", "push"),
+    "export": lambda rb: rb.users.export("ann"),
+    "merge, dry run": lambda rb: rb.users.merge("ann", "guest", dry_run=True),
+    "feed": lambda rb: rb.feeds.list("ann"),
+    "messages": lambda rb: rb.messages.list("ann"),
+    "activities": lambda rb: rb.activities.list("ann"),
+    "job": lambda rb: rb.jobs.get("told"),
+    "deferred": lambda rb: rb.jobs.deferred(),
+    "dead": lambda rb: rb.jobs.dead(),
 }
 
 
@@ -60,55 +60,55 @@ def replica(servers_of_two: tuple[Primary, Replica]) -> Replica:
 def applied(servers_of_two: tuple[Primary, Replica]) -> Iterator[Applied]:
     """Jobs are applied to the primary."""
     applied = Applied(servers_of_two[0].url)
-    with applied.rc:
+    with applied.rb:
         yield applied
 
 
 @pytest.fixture(scope="module")
-def rc(replica: Replica) -> Iterator[Rollcall]:
+def rb(replica: Replica) -> Iterator[Rollbook]:
     """Reads from the replica."""
-    with Rollcall(database_url=replica.url) as rc:
-        yield rc
+    with Rollbook(database_url=replica.url) as rb:
+        yield rb
 
 
 def test_who_waits_for_a_job_on_a_replica_reads_there_what_it_did(
-    applied: Applied, replica: Replica, rc: Rollcall
+    applied: Applied, replica: Replica, rb: Rollbook
 ) -> None:
     replica.pause()
-    applied.rc.users.identify("ann", {"plan": "pro"}, job_id="told")
+    applied.rb.users.identify("ann", {"plan": "pro"}, job_id="told")
     applied.now()
 
     with pytest.raises(NotDecided):
-        rc.jobs.wait("told", timeout=0)
+        rb.jobs.wait("told", timeout=0)
     with pytest.raises(UserNotFound):
-        rc.users.get("ann")
+        rb.users.get("ann")
     replica.resume()
 
-    assert rc.jobs.wait("told", timeout=20).state == "applied"
-    assert rc.users.get("ann").properties == {"plan": "pro"}
+    assert rb.jobs.wait("told", timeout=20).state == "applied"
+    assert rb.users.get("ann").properties == {"plan": "pro"}
 
 
-def test_it_answers_every_question_as_the_primary_does(applied: Applied, rc: Rollcall) -> None:
-    applied.rc.users.identify("ann", {"plan": "pro"}, job_id="told")
-    applied.rc.users.identify("guest", {"cart": 1})
-    applied.rc.users.set_channel_data("ann", "push", {"tokens": ["t"]})
-    applied.rc.workflows.trigger("hello", ["ann"], actor="guest")
-    applied.rc.users.delete("guest", delay=timedelta(days=1), job_id="last")
+def test_it_answers_every_question_as_the_primary_does(applied: Applied, rb: Rollbook) -> None:
+    applied.rb.users.identify("ann", {"plan": "pro"}, job_id="told")
+    applied.rb.users.identify("guest", {"cart": 1})
+    applied.rb.users.set_channel_data("ann", "push", {"tokens": ["t"]})
+    applied.rb.workflows.trigger("hello", ["ann"], actor="guest")
+    applied.rb.users.delete("guest", delay=timedelta(days=1), job_id="last")
     applied.now()
-    until(lambda: rc.jobs.get("last").state == "deferred", what="the replica taking it in")
+    until(lambda: rb.jobs.get("last").state == "deferred", what="the replica taking it in")
 
-    answers = {name: read(rc) for name, read in READS.items()}
+    answers = {name: read(rb) for name, read in READS.items()}
 
     assert {name: str(answer) for name, answer in answers.items()} == {
-        name: str(read(applied.rc)) for name, read in READS.items()
+        name: str(read(applied.rb)) for name, read in READS.items()
     }
 
 
-def test_what_writes_says_that_it_needs_the_primary(applied: Applied, rc: Rollcall) -> None:
-    job = applied.rc.users.delete("bo", delay=timedelta(days=1), job_id="later")
+def test_what_writes_says_that_it_needs_the_primary(applied: Applied, rb: Rollbook) -> None:
+    job = applied.rb.users.delete("bo", delay=timedelta(days=1), job_id="later")
     applied.now()
-    until(lambda: rc.jobs.get(job.id).state == "deferred", what="the replica taking it in")
+    until(lambda: rb.jobs.get(job.id).state == "deferred", what="the replica taking it in")
 
     with pytest.raises(NotConfigured, match="primary"):
-        rc.jobs.cancel(job.id)
-    assert applied.rc.jobs.cancel(job.id)
+        rb.jobs.cancel(job.id)
+    assert applied.rb.jobs.cancel(job.id)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from rollcall import NotSent, Rollcall
+from rollbook import NotSent, Rollbook
 
 RATE: Final = 6_000_000
 """Bytes a second: about 50 Mbit."""
@@ -56,18 +56,18 @@ def _pump(source: socket.socket, target: socket.socket, pause: float) -> None:
 
 
 def test_a_large_job_passes_a_slow_line(broker_url: str) -> None:
-    with slow_line(broker_url) as url, Rollcall(broker_url=url) as rc, redis.Redis.from_url(broker_url) as client:
+    with slow_line(broker_url) as url, Rollbook(broker_url=url) as rb, redis.Redis.from_url(broker_url) as client:
         begin = time.monotonic()
-        rc.users.bulk_identify(LARGE)
+        rb.users.bulk_identify(LARGE)
 
         assert time.monotonic() - begin > 2, "not slow enough to show anything"
         assert client.llen("bulk") == 1
 
 
 def test_a_large_job_on_a_line_that_takes_nothing_fails_in_time(broker_url: str) -> None:
-    with slow_line(broker_url, moves=False) as url, Rollcall(broker_url=url) as rc:
+    with slow_line(broker_url, moves=False) as url, Rollbook(broker_url=url) as rb:
         begin = time.monotonic()
         with pytest.raises(NotSent):
-            rc.users.bulk_identify(LARGE)
+            rb.users.bulk_identify(LARGE)
 
         assert time.monotonic() - begin < 10

@@ -22,12 +22,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from tests.acceptance.conftest import Workers, until
 from tests.tracing.exporting import Lines
 
-from rollcall import Rollcall, RollcallError
-from rollcall.local import processes
-from rollcall.local.ports import LOOPBACK, free_port
-from rollcall.outbox import create_table
-from rollcall_shared import tracing
-from rollcall_shared.routing import LIVE, TASKS
+from rollbook import Rollbook, RollbookError
+from rollbook.local import processes
+from rollbook.local.ports import LOOPBACK, free_port
+from rollbook.outbox import create_table
+from rollbook_shared import tracing
+from rollbook_shared.routing import LIVE, TASKS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MARK: Final = "Marked-4711"
@@ -64,8 +64,8 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
     folder, database_url, broker_url = tmp_path_factory.mktemp("seen"), new_database(), f"{servers.broker_url[:-1]}0"
     environment = {
         **os.environ,
-        "ROLLCALL_DATABASE_URL": database_url,
-        "ROLLCALL_BROKER_URL": broker_url,
+        "ROLLBOOK_DATABASE_URL": database_url,
+        "ROLLBOOK_BROKER_URL": broker_url,
         "PYTHONPATH": str(ROOT),
     }
     port = free_port()
@@ -85,27 +85,27 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
             threads=2,
             loglevel="DEBUG",
             app="tests.safe.watched",
-            ROLLCALL_LOCK_SECONDS="0.2",
+            ROLLBOOK_LOCK_SECONDS="0.2",
             PYTHONPATH=str(ROOT),
             WATCHED_LOG=str(folder / "debug-json.log"),
             TRACED_SPANS=str(folder / "worker-spans.log"),
         )
-        workers.start_upkeep(ROLLCALL_LOG_FORMAT="json")
+        workers.start_upkeep(ROLLBOOK_LOG_FORMAT="json")
         with psycopg.connect(database_url) as connection:
             create_table(connection.execute)
-        relay = "import sys, tests.tracing.exporting; from rollcall.outbox.relay import main; sys.exit(main())"
-        start("relay", "-c", relay, ROLLCALL_LOG_FORMAT="json", TRACED_SPANS=str(folder / "relay-spans.log"))
-        with traced(folder / "application-spans.log"), Rollcall(database_url=database_url, broker_url=broker_url) as rc:
-            seen.texts["errors"] = "\n".join(_do_everything(rc, database_url, broker_url))
-            until(lambda: len(rc.jobs.dead().items) >= 5, what="five dead letters")
-            letter = rc.jobs.dead().items[0]
-            seen.texts["dead letters"] = repr(rc.jobs.dead()) + repr(rc.jobs.show(letter.id))
+        relay = "import sys, tests.tracing.exporting; from rollbook.outbox.relay import main; sys.exit(main())"
+        start("relay", "-c", relay, ROLLBOOK_LOG_FORMAT="json", TRACED_SPANS=str(folder / "relay-spans.log"))
+        with traced(folder / "application-spans.log"), Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+            seen.texts["errors"] = "\n".join(_do_everything(rb, database_url, broker_url))
+            until(lambda: len(rb.jobs.dead().items) >= 5, what="five dead letters")
+            letter = rb.jobs.dead().items[0]
+            seen.texts["dead letters"] = repr(rb.jobs.dead()) + repr(rb.jobs.show(letter.id))
         listings = (["dead"], ["dead", "--json"], ["deferred"], ["get", "job-1"], ["wait", "job-1"])
         for arguments in listings:
-            command = [sys.executable, "-c", "from rollcall.cli import main; main()", "jobs", *arguments]
+            command = [sys.executable, "-c", "from rollbook.cli import main; main()", "jobs", *arguments]
             said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            seen.texts[f"rollcall jobs {' '.join(arguments)}"] = said.stdout + said.stderr
-        until(lambda: "rollcall.merge" in _page(port, "/api/tasks?limit=1000"), what="Flower's view of the merge")
+            seen.texts[f"rollbook jobs {' '.join(arguments)}"] = said.stdout + said.stderr
+        until(lambda: "rollbook.merge" in _page(port, "/api/tasks?limit=1000"), what="Flower's view of the merge")
         for page in PAGES:
             seen.texts[f"Flower {page}"] = _page(port, page)
         for task in json.loads(_page(port, "/api/tasks?limit=1000")):
@@ -130,22 +130,22 @@ def traced(path: Path) -> Iterator[None]:
 
 
 def test_everything_was_done_and_seen(seen: Seen) -> None:
-    assert "rollcall.identify" in seen.texts["Flower /api/tasks?limit=1000"]
-    assert "rollcall.trigger" in seen.texts["debug.log"]
+    assert "rollbook.identify" in seen.texts["Flower /api/tasks?limit=1000"]
+    assert "rollbook.trigger" in seen.texts["debug.log"]
     assert "DEBUG" in seen.texts["debug.log"]
     assert "trying again" in seen.texts["debug.log"]
-    assert "malformed" in seen.texts["rollcall jobs dead"]
+    assert "malformed" in seen.texts["rollbook jobs dead"]
     assert {"debug.log", "upkeep.log", "relay.log", "flower.log"} <= seen.texts.keys()
     assert seen.texts["errors"].count("\n") >= 8
     assert '"event": "relay: started"' in seen.texts["relay.log"]
     assert '"level": "debug"' in seen.texts["debug-json.log"]
     assert '"job_id": "job-1"' in seen.texts["debug-json.log"]
     for place, name in (
-        ("application", "send rollcall.trigger"),
-        ("application", "create rollcall.identify"),
-        ("relay", "send rollcall.identify"),
-        ("worker", "rollcall.merge"),
-        ("worker", "rollcall.batch"),
+        ("application", "send rollbook.trigger"),
+        ("application", "create rollbook.identify"),
+        ("relay", "send rollbook.identify"),
+        ("worker", "rollbook.merge"),
+        ("worker", "rollbook.batch"),
     ):
         assert f'"name": "{name}"' in seen.texts[f"{place}-spans.log"]
 
@@ -160,54 +160,54 @@ def test_no_marked_value_is_seen_anywhere(seen: Seen) -> None:
     assert places == {}
 
 
-def _do_everything(rc: Rollcall, database_url: str, broker_url: str) -> list[str]:
+def _do_everything(rb: Rollbook, database_url: str, broker_url: str) -> list[str]:
     """Return what the errors said."""
     ann, bo, cy, dee = PEOPLE
     told = [
-        rc.users.identify(ann, VALUES, job_id="job-1"),
-        rc.users.bulk_identify([{"id": bo, **VALUES}, {"id": cy, "name": MARK}]),
-        rc.users.set_preferences(ann, "default", {"workflows": {"news": False}}),
-        rc.users.set_channel_data(ann, "apns", {"tokens": [MARK]}),
-        rc.users.bulk_set_preferences([ann, bo], MARK, {"channel_types": {"push": False}}),
-        rc.workflows.trigger("hello", [ann, {"id": dee, **VALUES}, f"{MARK}-nobody"], actor=bo, data={"note": MARK}),
-        rc.workflows.trigger("later", [ann], data={"note": MARK}, delay=timedelta(seconds=1)),
-        rc.users.merge(ann, bo),
-        rc.users.delete(cy),
-        rc.users.unset_channel_data(ann, "apns"),
+        rb.users.identify(ann, VALUES, job_id="job-1"),
+        rb.users.bulk_identify([{"id": bo, **VALUES}, {"id": cy, "name": MARK}]),
+        rb.users.set_preferences(ann, "default", {"workflows": {"news": False}}),
+        rb.users.set_channel_data(ann, "apns", {"tokens": [MARK]}),
+        rb.users.bulk_set_preferences([ann, bo], MARK, {"channel_types": {"push": False}}),
+        rb.workflows.trigger("hello", [ann, {"id": dee, **VALUES}, f"{MARK}-nobody"], actor=bo, data={"note": MARK}),
+        rb.workflows.trigger("later", [ann], data={"note": MARK}, delay=timedelta(seconds=1)),
+        rb.users.merge(ann, bo),
+        rb.users.delete(cy),
+        rb.users.unset_channel_data(ann, "apns"),
     ]
     for job in told:
         job.wait(30)
-    (message,) = rc.messages.list(dee).items
-    rc.messages.mark([message.id], "read").wait(20)
+    (message,) = rb.messages.list(dee).items
+    rb.messages.mark([message.id], "read").wait(20)
     with psycopg.connect(database_url) as connection:
-        rc.outbox(connection).users.identify(dee, VALUES, job_id="job-2")
-    rc.jobs.wait("job-2", 20)
+        rb.outbox(connection).users.identify(dee, VALUES, job_id="job-2")
+    rb.jobs.wait("job-2", 20)
     with psycopg.connect(database_url) as locker:
-        locker.execute("LOCK TABLE rollcall.users")
-        waiting = rc.users.identify(ann, VALUES)
-        with suppress(RollcallError):
+        locker.execute("LOCK TABLE rollbook.users")
+        waiting = rb.users.identify(ann, VALUES)
+        with suppress(RollbookError):
             waiting.wait(1.5)
     waiting.wait(20)
     _send_what_is_no_job(broker_url)
-    rc.users.identify(dee, {"plan": "another"}, job_id="job-1")
+    rb.users.identify(dee, {"plan": "another"}, job_id="job-1")
 
     calls = [
-        lambda: rc.users.identify(MARK * 100, {"email": MARK, "phone_number": MARK, "plan": {"a": object()}}),
-        lambda: rc.users.identify("#" + MARK, {"name": MARK + "\0"}, job_id=MARK + "/"),
-        lambda: rc.users.bulk_identify([{"id": MARK, "email": MARK}, MARK]),  # type: ignore[list-item]
-        lambda: rc.workflows.trigger("w", [MARK + "#"], data={"a": MARK + "\0"}),
-        lambda: rc.users.get(bo),
-        lambda: rc.users.get(f"{MARK}-nobody"),
-        lambda: rc.jobs.show("nothing"),
-        lambda: Rollcall(broker_url="redis://127.0.0.1:1/0").users.identify(ann, VALUES),
-        lambda: Rollcall(database_url="postgresql://x@127.0.0.1:1/x").users.get(ann),
-        lambda: rc.users.list(where={"email": 7, "plan": MARK}),
+        lambda: rb.users.identify(MARK * 100, {"email": MARK, "phone_number": MARK, "plan": {"a": object()}}),
+        lambda: rb.users.identify("#" + MARK, {"name": MARK + "\0"}, job_id=MARK + "/"),
+        lambda: rb.users.bulk_identify([{"id": MARK, "email": MARK}, MARK]),  # type: ignore[list-item]
+        lambda: rb.workflows.trigger("w", [MARK + "#"], data={"a": MARK + "\0"}),
+        lambda: rb.users.get(bo),
+        lambda: rb.users.get(f"{MARK}-nobody"),
+        lambda: rb.jobs.show("nothing"),
+        lambda: Rollbook(broker_url="redis://127.0.0.1:1/0").users.identify(ann, VALUES),
+        lambda: Rollbook(database_url="postgresql://x@127.0.0.1:1/x").users.get(ann),
+        lambda: rb.users.list(where={"email": 7, "plan": MARK}),
     ]
     return [_error(call) for call in calls]
 
 
 def _error(call: Any) -> str:
-    with pytest.raises(RollcallError) as failure:
+    with pytest.raises(RollbookError) as failure:
         call()
     return f"{failure.value} {failure.value!r}".replace("\n", " ")
 
@@ -219,7 +219,7 @@ def _send_what_is_no_job(broker_url: str) -> None:
             stranger.send_task(TASKS["identify"], args=args, queue=LIVE, ignore_result=True)
         stranger.send_task(TASKS["delete"], kwargs={"user": MARK}, queue=LIVE, ignore_result=True)
         stranger.send_task("somebody.elses", args=[MARK], queue=LIVE, ignore_result=True)
-        stranger.send_task("rollcall.fly", args=[MARK], queue=LIVE, ignore_result=True)
+        stranger.send_task("rollbook.fly", args=[MARK], queue=LIVE, ignore_result=True)
         stranger.conf.accept_content = ["pickle"]
         stranger.send_task(TASKS["identify"], args=[MARK], queue=LIVE, serializer="pickle", ignore_result=True)
 

@@ -14,15 +14,15 @@ from tests.safe.conftest import Login
 from tests.support.builders import DAY, NOW, delete, identify, merge, trigger
 from tests.support.subjects import OnPostgres
 
-from rollcall import Rollcall
-from rollcall.outbox.relay import Relay
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import NotConfigured
-from rollcall_shared.jobs import Job
-from rollcall_shared.settings import Settings
-from rollcall_shared.tables import metadata
-from rollcall_worker.store import Arrival, PostgresStore, State
-from rollcall_worker.upkeep import duties
+from rollbook import Rollbook
+from rollbook.outbox.relay import Relay
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.jobs import Job
+from rollbook_shared.settings import Settings
+from rollbook_shared.tables import metadata
+from rollbook_worker.store import Arrival, PostgresStore, State
+from rollbook_worker.upkeep import duties
 
 TABLES = sorted(table.name for table in metadata.tables.values())
 
@@ -30,24 +30,24 @@ TABLES = sorted(table.name for table in metadata.tables.values())
 def test_a_worker_and_upkeep_run_under_the_workers_role(
     login: Login, owner_url: str, broker_url: str, tmp_path: Path
 ) -> None:
-    workers = Workers(login("rollcall_worker"), broker_url, tmp_path)
-    with Rollcall(database_url=owner_url, broker_url=broker_url) as rc:
+    workers = Workers(login("rollbook_worker"), broker_url, tmp_path)
+    with Rollbook(database_url=owner_url, broker_url=broker_url) as rb:
         try:
             worker = workers.start()
             upkeep = workers.start_upkeep()
             soon = datetime.now(UTC) + timedelta(seconds=1)
             jobs = [
-                rc.users.identify("ann", {"email": "ann@example.com"}),
-                rc.users.bulk_identify([{"id": "guest"}, {"id": "bo"}]),
-                rc.users.set_preferences("ann", "default", {"workflows": {"w": False}}),
-                rc.users.set_channel_data("ann", "apns", {"tokens": ["t"]}),
-                rc.workflows.trigger("hello", ["guest", {"id": "cy"}, "nobody"], actor="bo"),
-                rc.users.merge("ann", "guest"),
-                rc.users.delete("bo"),
-                rc.users.identify("later", {}, run_at=soon),
+                rb.users.identify("ann", {"email": "ann@example.com"}),
+                rb.users.bulk_identify([{"id": "guest"}, {"id": "bo"}]),
+                rb.users.set_preferences("ann", "default", {"workflows": {"w": False}}),
+                rb.users.set_channel_data("ann", "apns", {"tokens": ["t"]}),
+                rb.workflows.trigger("hello", ["guest", {"id": "cy"}, "nobody"], actor="bo"),
+                rb.users.merge("ann", "guest"),
+                rb.users.delete("bo"),
+                rb.users.identify("later", {}, run_at=soon),
             ]
             states = [job.wait(30).state for job in jobs]
-            marked = [rc.messages.mark([message.id], "read") for message in rc.messages.list("ann").items]
+            marked = [rb.messages.mark([message.id], "read") for message in rb.messages.list("ann").items]
             states += [job.wait(20).state for job in marked]
             assert states == ["applied"] * 9
             assert worker.poll() is None
@@ -57,7 +57,7 @@ def test_a_worker_and_upkeep_run_under_the_workers_role(
 
 
 def test_every_duty_of_upkeep_is_done_under_the_workers_role(login: Login, owner_url: str) -> None:
-    store = PostgresStore(login("rollcall_worker"))
+    store = PostgresStore(login("rollbook_worker"))
     jobs: list[Job] = [
         identify("old", at=1, job="one", plan="pro"),
         identify("other", at=1, job="two"),
@@ -75,19 +75,19 @@ def test_every_duty_of_upkeep_is_done_under_the_workers_role(login: Login, owner
     assert not {"old", "other"} & set(OnPostgres(owner_url).world()["users"])
 
 
-@pytest.mark.parametrize("role", ["rollcall_worker", "rollcall_reader", "rollcall_operator", "rollcall_relay"])
+@pytest.mark.parametrize("role", ["rollbook_worker", "rollbook_reader", "rollbook_operator", "rollbook_relay"])
 @pytest.mark.parametrize(
     "statement",
     [
-        "CREATE TABLE rollcall.mine (id text)",
-        "DROP TABLE rollcall.users",
-        "ALTER TABLE rollcall.users ADD COLUMN mine text",
-        "TRUNCATE rollcall.users",
-        "DROP SCHEMA rollcall CASCADE",
+        "CREATE TABLE rollbook.mine (id text)",
+        "DROP TABLE rollbook.users",
+        "ALTER TABLE rollbook.users ADD COLUMN mine text",
+        "TRUNCATE rollbook.users",
+        "DROP SCHEMA rollbook CASCADE",
         "SELECT * FROM accounts",
         "INSERT INTO accounts VALUES ('x')",
-        "INSERT INTO rollcall_outbox (id, digest, kind, body) VALUES ('x', '', 'x', 'x')",
-        "COPY rollcall.users TO PROGRAM 'cat'",
+        "INSERT INTO rollbook_outbox (id, digest, kind, body) VALUES ('x', '', 'x', 'x')",
+        "COPY rollbook.users TO PROGRAM 'cat'",
         "CREATE ROLE mine",
     ],
 )
@@ -98,60 +98,60 @@ def test_no_role_may_change_the_schema_or_look_outside_of_it(login: Login, role:
 
 def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None:
     PostgresStore(owner_url).apply([Arrival.of(encode(identify("dee", at=1))), Arrival.of("read me")], now=NOW)
-    url = login("rollcall_reader")
-    with Rollcall(database_url=url) as rc:
-        assert rc.users.get("dee").id == "dee"
-        assert rc.users.list(where={"plan": "none"}).items == ()
-        assert rc.users.list_preferences("dee") == {}
-        assert rc.users.get_channel_data("dee", "apns") is None
-        assert rc.users.merge("dee", "stranger", dry_run=True).effect == "redirect"
-        assert rc.feeds.list("dee").items == ()
-        assert rc.messages.list("dee").items == ()
-        assert rc.activities.list("dee").items == ()
-        assert rc.jobs.get("identify:dee:1").state == "applied"
-        assert rc.jobs.deferred().items == ()
-        letter = rc.jobs.dead().items[0]
-        assert rc.jobs.get(letter.id).state == "dead"
-        for refused in (rc.jobs.cancel, rc.jobs.drop, rc.jobs.show, rc.users.export):
+    url = login("rollbook_reader")
+    with Rollbook(database_url=url) as rb:
+        assert rb.users.get("dee").id == "dee"
+        assert rb.users.list(where={"plan": "none"}).items == ()
+        assert rb.users.list_preferences("dee") == {}
+        assert rb.users.get_channel_data("dee", "apns") is None
+        assert rb.users.merge("dee", "stranger", dry_run=True).effect == "redirect"
+        assert rb.feeds.list("dee").items == ()
+        assert rb.messages.list("dee").items == ()
+        assert rb.activities.list("dee").items == ()
+        assert rb.jobs.get("identify:dee:1").state == "applied"
+        assert rb.jobs.deferred().items == ()
+        letter = rb.jobs.dead().items[0]
+        assert rb.jobs.get(letter.id).state == "dead"
+        for refused in (rb.jobs.cancel, rb.jobs.drop, rb.jobs.show, rb.users.export):
             with pytest.raises(NotConfigured, match="may not"):
                 refused(letter.id)
 
     with psycopg.connect(url, autocommit=True) as connection:
         for table in TABLES:
-            name = Identifier("rollcall", table)
+            name = Identifier("rollbook", table)
             for statement in ("DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES"):
                 with pytest.raises(InsufficientPrivilege):
                     connection.execute(SQL(statement).format(name))
         for table in ("dead_letters", "deferred"):
             with pytest.raises(InsufficientPrivilege):
-                connection.execute(SQL("SELECT body FROM {}").format(Identifier("rollcall", table)))
+                connection.execute(SQL("SELECT body FROM {}").format(Identifier("rollbook", table)))
 
 
 def test_an_operator_shows_drops_and_cancels(login: Login, owner_url: str) -> None:
     ahead = encode(identify("ed", at=1_000, job="ahead"))
     PostgresStore(owner_url).apply([Arrival.of("show me"), Arrival.of(ahead)], now=NOW)
-    with Rollcall(database_url=login("rollcall_operator")) as rc:
-        letters = [letter for letter in rc.jobs.dead().items if rc.jobs.show(letter.id).body == "show me"]
+    with Rollbook(database_url=login("rollbook_operator")) as rb:
+        letters = [letter for letter in rb.jobs.dead().items if rb.jobs.show(letter.id).body == "show me"]
 
-        assert [rc.jobs.drop(letter.id) for letter in letters] == [True]
-        assert rc.jobs.cancel("ahead")
-        assert rc.jobs.get("ahead").state == "cancelled"
-        assert rc.users.export("ed")
+        assert [rb.jobs.drop(letter.id) for letter in letters] == [True]
+        assert rb.jobs.cancel("ahead")
+        assert rb.jobs.get("ahead").state == "cancelled"
+        assert rb.users.export("ed")
 
 
 def test_a_backend_writes_into_its_outbox_and_can_do_nothing_else(login: Login) -> None:
-    with psycopg.connect(login("rollcall_outbox")) as connection:
-        rc = Rollcall()
+    with psycopg.connect(login("rollbook_outbox")) as connection:
+        rb = Rollbook()
         for _ in range(2):
-            rc.outbox(connection).users.identify("fay", {}, job_id="from-outbox")
+            rb.outbox(connection).users.identify("fay", {}, job_id="from-outbox")
         connection.commit()
 
         for statement in (
-            "SELECT id FROM rollcall_outbox",
-            "UPDATE rollcall_outbox SET body = ''",
-            "DELETE FROM rollcall_outbox",
-            "INSERT INTO rollcall_outbox (id, digest, kind, body, sent_at) VALUES ('x', '', 'x', 'x', now())",
-            "SELECT id FROM rollcall.users",
+            "SELECT id FROM rollbook_outbox",
+            "UPDATE rollbook_outbox SET body = ''",
+            "DELETE FROM rollbook_outbox",
+            "INSERT INTO rollbook_outbox (id, digest, kind, body, sent_at) VALUES ('x', '', 'x', 'x', now())",
+            "SELECT id FROM rollbook.users",
         ):
             with pytest.raises(InsufficientPrivilege), connection.transaction():
                 connection.execute(statement.encode())
@@ -159,15 +159,15 @@ def test_a_backend_writes_into_its_outbox_and_can_do_nothing_else(login: Login) 
 
 def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, broker_url: str) -> None:
     with psycopg.connect(owner_url) as connection:
-        Rollcall().outbox(connection).users.identify("gus", {}, job_id="to-relay")
-    url = login("rollcall_relay")
+        Rollbook().outbox(connection).users.identify("gus", {}, job_id="to-relay")
+    url = login("rollbook_relay")
     relay = Relay.from_settings(
         Settings(broker_url=broker_url, database_url=url, outbox_url=url, resend=timedelta(seconds=60))
     )
     assert relay.send() >= 1
     with psycopg.connect(owner_url) as connection:
-        connection.execute("UPDATE rollcall_outbox SET due_at = now()")
-        bodies = [body for (body,) in connection.execute("SELECT body FROM rollcall_outbox")]
+        connection.execute("UPDATE rollbook_outbox SET due_at = now()")
+        bodies = [body for (body,) in connection.execute("SELECT body FROM rollbook_outbox")]
     outcomes = PostgresStore(owner_url).apply(list(map(Arrival.of, bodies)), now=NOW * 2)
 
     assert relay.settle() == len(bodies)
@@ -175,17 +175,17 @@ def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, 
     relay.close()
     assert {outcome.state for outcome in outcomes} == {State.APPLIED}
     with psycopg.connect(owner_url) as connection:
-        assert connection.execute("SELECT count(*) FROM rollcall_outbox").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM rollbook_outbox").fetchone() == (0,)
 
 
 def test_what_a_later_migration_adds_is_the_workers_too(login: Login, owner_url: str) -> None:
     with psycopg.connect(owner_url, autocommit=True) as owner:
-        owner.execute("CREATE TABLE rollcall.later (id text)")
+        owner.execute("CREATE TABLE rollbook.later (id text)")
     try:
-        with psycopg.connect(login("rollcall_worker")) as worker, psycopg.connect(login("rollcall_reader")) as reader:
-            worker.execute("INSERT INTO rollcall.later VALUES ('x')")
+        with psycopg.connect(login("rollbook_worker")) as worker, psycopg.connect(login("rollbook_reader")) as reader:
+            worker.execute("INSERT INTO rollbook.later VALUES ('x')")
             worker.commit()
-            assert reader.execute("SELECT id FROM rollcall.later").fetchone() == ("x",)
+            assert reader.execute("SELECT id FROM rollbook.later").fetchone() == ("x",)
     finally:
         with psycopg.connect(owner_url, autocommit=True) as owner:
-            owner.execute("DROP TABLE rollcall.later")
+            owner.execute("DROP TABLE rollbook.later")

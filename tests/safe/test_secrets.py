@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from rollcall import Rollcall, RollcallError
-from rollcall.local import Servers
-from rollcall.local.endpoint import Endpoint
-from rollcall.local.stack import LocalStack
-from rollcall.outbox.relay import Relay
-from rollcall.outbox.rows import Rows
-from rollcall.reading.database import Database
-from rollcall.sending.direct import DirectSender
-from rollcall_shared.settings import Settings
-from rollcall_worker.app import make_app
-from rollcall_worker.store import PostgresStore
+from rollbook import Rollbook, RollbookError
+from rollbook.local import Servers
+from rollbook.local.endpoint import Endpoint
+from rollbook.local.stack import LocalStack
+from rollbook.outbox.relay import Relay
+from rollbook.outbox.rows import Rows
+from rollbook.reading.database import Database
+from rollbook.sending.direct import DirectSender
+from rollbook_shared.settings import Settings
+from rollbook_worker.app import make_app
+from rollbook_worker.store import PostgresStore
 
 SECRET = "s3cr3t-4711"
 BROKER = f"redis://:{SECRET}@127.0.0.1:1/0"
@@ -31,8 +31,8 @@ SETTINGS = Settings(broker_url=BROKER, database_url=DATABASE, outbox_url=DATABAS
     "thing",
     [
         SETTINGS,
-        Rollcall(broker_url=BROKER, database_url=DATABASE),
-        Rollcall(broker_url=BROKER, database_url=DATABASE).users,
+        Rollbook(broker_url=BROKER, database_url=DATABASE),
+        Rollbook(broker_url=BROKER, database_url=DATABASE).users,
         DirectSender(BROKER),
         Database(DATABASE),
         Rows(DATABASE),
@@ -55,21 +55,21 @@ def test_no_repr_shows_it(thing: object) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["-m", "rollcall_worker.migrate"],
-        ["-c", "from rollcall.cli import main; main()", "users", "get", "ann"],
-        ["-c", "from rollcall.cli import main; main()", "users", "delete", "ann"],
-        ["-c", "from rollcall.cli import main; main()", "jobs", "dead"],
-        ["-c", "from rollcall.cli import main; main()", "doctor"],
-        ["-m", "celery", "-A", "rollcall_worker.app", "report"],
+        ["-m", "rollbook_worker.migrate"],
+        ["-c", "from rollbook.cli import main; main()", "users", "get", "ann"],
+        ["-c", "from rollbook.cli import main; main()", "users", "delete", "ann"],
+        ["-c", "from rollbook.cli import main; main()", "jobs", "dead"],
+        ["-c", "from rollbook.cli import main; main()", "doctor"],
+        ["-m", "celery", "-A", "rollbook_worker.app", "report"],
     ],
     ids=lambda command: command[-1],
 )
 def test_no_command_says_it_when_it_cannot_connect(command: list[str], tmp_path: Path) -> None:
     environment = os.environ | {
-        "ROLLCALL_BROKER_URL": BROKER,
-        "ROLLCALL_DATABASE_URL": DATABASE,
-        "ROLLCALL_OUTBOX_URL": DATABASE,
-        "ROLLCALL_ERASURE_KEY": SECRET,
+        "ROLLBOOK_BROKER_URL": BROKER,
+        "ROLLBOOK_DATABASE_URL": DATABASE,
+        "ROLLBOOK_OUTBOX_URL": DATABASE,
+        "ROLLBOOK_ERASURE_KEY": SECRET,
     }
 
     said = subprocess.run(
@@ -88,15 +88,15 @@ def test_no_command_says_it_when_it_cannot_connect(command: list[str], tmp_path:
 
 def test_no_error_of_connecting_says_it() -> None:
     relay = Relay.from_settings(SETTINGS)
-    with Rollcall(broker_url=BROKER, database_url=DATABASE) as rc:
+    with Rollbook(broker_url=BROKER, database_url=DATABASE) as rb:
         for call in (
-            lambda: rc.users.delete("ann"),
-            lambda: rc.users.get("ann"),
+            lambda: rb.users.delete("ann"),
+            lambda: rb.users.get("ann"),
             lambda: PostgresStore(DATABASE).forget_letters(now=0),
             relay.send,
             relay.settle,
         ):
-            with pytest.raises(RollcallError) as failure:
+            with pytest.raises(RollbookError) as failure:
                 call()
             assert SECRET not in f"{failure.value} {failure.value!r} {failure.value.__cause__}"
 
@@ -104,6 +104,6 @@ def test_no_error_of_connecting_says_it() -> None:
 @pytest.mark.parametrize("url", [f"http://ann:{SECRET}@x", f"{SECRET}", f"mysql://ann:{SECRET}@h/x"])
 def test_no_complaint_about_a_url_quotes_it(url: str) -> None:
     for make in (DirectSender, Database, Rows):
-        with pytest.raises(RollcallError) as failure:
+        with pytest.raises(RollbookError) as failure:
             make(url)
         assert SECRET not in str(failure.value)

@@ -10,9 +10,9 @@ import pytest
 from tests.acceptance.conftest import Workers, until
 from tests.safe.tls import Certificate, Front, make_certificate, tls_in_front_of
 
-from rollcall import NotSent, Rollcall, Unavailable
-from rollcall.outbox.rows import Rows
-from rollcall_worker.store import PostgresStore
+from rollbook import NotSent, Rollbook, Unavailable
+from rollbook.outbox.rows import Rows
+from rollbook_worker.store import PostgresStore
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +47,12 @@ def test_jobs_go_all_the_way_through_tls(
     safe_broker_url: str, safe_database_url: str, redis_front: Front, postgres_front: Front, tmp_path: Path
 ) -> None:
     workers = Workers(safe_database_url, safe_broker_url, tmp_path)
-    with Rollcall(broker_url=safe_broker_url, database_url=safe_database_url) as rc:
+    with Rollbook(broker_url=safe_broker_url, database_url=safe_database_url) as rb:
         try:
             worker = workers.spawn(threads=2)
-            jobs = [rc.users.identify(f"u{number}", {"plan": "pro"}) for number in range(20)]
+            jobs = [rb.users.identify(f"u{number}", {"plan": "pro"}) for number in range(20)]
             assert {job.wait(60).state for job in jobs} == {"applied"}
-            assert rc.users.get("u1").properties == {"plan": "pro"}
+            assert rb.users.get("u1").properties == {"plan": "pro"}
             assert worker.poll() is None
         finally:
             workers.stop()
@@ -68,7 +68,7 @@ def test_every_way_to_postgres_takes_the_modes_of_libpq(
     url = _through(postgres_front, database_url, f"sslmode={sslmode}&sslrootcert={certificate.certificate}")
 
     assert PostgresStore(url).forget_letters(now=0) == 0
-    assert Rollcall(database_url=url).jobs.get("none").state == "queued"
+    assert Rollbook(database_url=url).jobs.get("none").state == "queued"
     with Rows(url).transaction() as cursor:
         assert cursor.connection.pgconn.ssl_in_use
 
@@ -77,13 +77,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     redis_front: Front, postgres_front: Front, broker_url: str, database_url: str
 ) -> None:
     unknown = _through(redis_front, broker_url, "ssl_cert_reqs=required", scheme="rediss")
-    with Rollcall(broker_url=unknown) as rc, pytest.raises(NotSent, match="certificate verify failed"):
-        rc.users.delete("u1")
+    with Rollbook(broker_url=unknown) as rb, pytest.raises(NotSent, match="certificate verify failed"):
+        rb.users.delete("u1")
 
     # the system's authorities do not know it
     url = _through(postgres_front, database_url, "sslmode=verify-full&sslrootcert=system")
-    with Rollcall(database_url=url) as rc, pytest.raises(Unavailable):
-        rc.jobs.get("none")
+    with Rollbook(database_url=url) as rb, pytest.raises(Unavailable):
+        rb.jobs.get("none")
     with pytest.raises(Unavailable):
         PostgresStore(url).forget_letters(now=0)
 
@@ -92,8 +92,8 @@ def test_a_server_that_wants_tls_gets_nothing_without(redis_front: Front, broker
     before = redis_front.taken
     plain = _through(redis_front, broker_url, "")
 
-    with Rollcall(broker_url=plain) as rc, pytest.raises(NotSent):
-        rc.users.identify("u1", {"email": "ann@example.com"})
+    with Rollbook(broker_url=plain) as rb, pytest.raises(NotSent):
+        rb.users.identify("u1", {"email": "ann@example.com"})
 
     until(lambda: redis_front.refused > 0, what="the refusal")
     assert redis_front.taken == before

@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance.conftest import Workers
 from tests.sentinel.sentinels import SentinelSet
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,6 @@ def workers(database_url: str, sentinels: SentinelSet, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
-def rc(database_url: str, sentinels: SentinelSet) -> Iterator[Rollcall]:
-    with Rollcall(database_url=database_url, broker_url=sentinels.url) as rc:
-        yield rc
+def rb(database_url: str, sentinels: SentinelSet) -> Iterator[Rollbook]:
+    with Rollbook(database_url=database_url, broker_url=sentinels.url) as rb:
+        yield rb

@@ -13,8 +13,8 @@ import redis
 from tests.acceptance.conftest import until
 from tests.support.brokers import broker_program
 
-from rollcall.local import processes
-from rollcall.local.ports import LOOPBACK, free_port
+from rollbook.local import processes
+from rollbook.local.ports import LOOPBACK, free_port
 
 DOWN_AFTER_SECONDS: Final = 1.0
 """How long a server is silent until a sentinel takes it for gone. Sentinel's own default is 30."""
@@ -39,7 +39,7 @@ class SentinelSet:
 
     @property
     def url(self) -> str:
-        """For ROLLCALL_BROKER_URL. The name of the master stands at the last of the sentinels."""
+        """For ROLLBOOK_BROKER_URL. The name of the master stands at the last of the sentinels."""
         hosts = ";".join(f"sentinel://{LOOPBACK}:{port}/0" for port in self._sentinels)
         return f"{hosts}?master_name={_MASTER}"
 

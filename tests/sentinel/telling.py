@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rollcall import NotSent
+from rollbook import NotSent
 
 USERS = 20
 _PAUSE_SECONDS = 0.002

@@ -18,12 +18,12 @@ from tests.operate.test_metrics import answers, value
 from tests.sentinel.sentinels import SentinelSet
 from tests.sentinel.telling import USERS, Telling
 
-from rollcall import Job, Rollcall
-from rollcall.doctor import Level, examine
-from rollcall.local import processes
-from rollcall.local.ports import free_port
-from rollcall.outbox import create_table
-from rollcall_shared.settings import Settings
+from rollbook import Job, Rollbook
+from rollbook.doctor import Level, examine
+from rollbook.local import processes
+from rollbook.local.ports import free_port
+from rollbook.outbox import create_table
+from rollbook_shared.settings import Settings
 
 BEFORE = 200
 """Jobs until the primary is killed, and again until the telling ends."""
@@ -52,7 +52,7 @@ def backend_url(new_database: Callable[[], str]) -> str:
 
 @pytest.mark.slow
 def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
-    rc: Rollcall,
+    rb: Rollbook,
     workers: Workers,
     sentinels: SentinelSet,
     database_url: str,
@@ -60,29 +60,29 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
     tmp_path: Path,
 ) -> None:
     given = {
-        "ROLLCALL_OUTBOX_URL": backend_url,
-        "ROLLCALL_DATABASE_URL": database_url,
-        "ROLLCALL_BROKER_URL": sentinels.url,
-        "ROLLCALL_RESEND_SECONDS": "2",
+        "ROLLBOOK_OUTBOX_URL": backend_url,
+        "ROLLBOOK_DATABASE_URL": database_url,
+        "ROLLBOOK_BROKER_URL": sentinels.url,
+        "ROLLBOOK_RESEND_SECONDS": "2",
     }
     at = datetime.now(UTC) - timedelta(minutes=1)
 
     def send(number: int) -> Job:
-        return rc.users.identify(
+        return rb.users.identify(
             f"direct-{number % USERS}", {"n": number}, job_id=f"direct-{number:06}", occurred_at=at
         )
 
     def write(number: int) -> None:
         with psycopg.connect(backend_url) as connection:
-            rc.outbox(connection).users.identify(f"outbox-{number % USERS}", {"n": number})
+            rb.outbox(connection).users.identify(f"outbox-{number % USERS}", {"n": number})
 
     started = [workers.start("first", threads=2), workers.start("second", threads=2)]
     relay = processes.spawn(
-        [sys.executable, "-m", "rollcall.outbox.relay"], log=tmp_path / "relay.log", env=os.environ | given
+        [sys.executable, "-m", "rollbook.outbox.relay"], log=tmp_path / "relay.log", env=os.environ | given
     )
     try:
         with Telling(send) as direct, Telling(write) as outbox:
-            until(lambda: count(database_url, "rollcall.jobs") > BEFORE, what="jobs before")
+            until(lambda: count(database_url, "rollbook.jobs") > BEFORE, what="jobs before")
             dead = sentinels.kill_primary()
             sentinels.wait_for_another_than(dead)
             sentinels.start_again(dead)
@@ -90,20 +90,20 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
             until(lambda: len(direct.confirmed) >= after + BEFORE, what="jobs confirmed by the new primary")
         until(lambda: is_quiet(sentinels), within=60, what="workers taking what the new primary has")
         for number in range(direct.told):
-            if rc.jobs.get(f"direct-{number:06}").state == "queued":
+            if rb.jobs.get(f"direct-{number:06}").state == "queued":
                 send(number)
-        until(lambda: count(backend_url, "rollcall_outbox") == 0, within=60, what="the relay's jobs decided")
+        until(lambda: count(backend_url, "rollbook_outbox") == 0, within=60, what="the relay's jobs decided")
         everything = direct.told + outbox.told
-        until(lambda: count(database_url, "rollcall.jobs") == everything, what="every job decided")
+        until(lambda: count(database_url, "rollbook.jobs") == everything, what="every job decided")
     finally:
         processes.stop(relay, by=signal.SIGTERM)
 
     assert [worker.poll() for worker in started] == [None, None]
     for name, telling in (("direct", direct), ("outbox", outbox)):
         newest = {f"{name}-{number % USERS}": number for number in range(telling.told)}
-        assert {user_id: rc.users.get(user_id).properties["n"] for user_id in newest} == newest
+        assert {user_id: rb.users.get(user_id).properties["n"] for user_id in newest} == newest
     assert not outbox.refused
-    assert count(database_url, "rollcall.dead_letters") == 0
+    assert count(database_url, "rollbook.dead_letters") == 0
     until(lambda: is_quiet(sentinels), what="nothing held")
 
     found = examine(Settings(broker_url=sentinels.url, database_url=database_url))
@@ -111,14 +111,14 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
     assert {levels[name] for name in ("redis", "role", "queue live", "held messages", "workers")} == {Level.OK}
 
     sentinels.wait_until_replica(dead)
-    assert rc.users.identify("later", {"n": 1}).wait(20).state == "applied"
+    assert rb.users.identify("later", {"n": 1}).wait(20).state == "applied"
 
 
-def test_the_metrics_tell_of_the_queues_of_the_primary(rc: Rollcall, workers: Workers) -> None:
-    rc.users.identify("waiting", {})
+def test_the_metrics_tell_of_the_queues_of_the_primary(rb: Rollbook, workers: Workers) -> None:
+    rb.users.identify("waiting", {})
     port = free_port()
 
-    workers.start_upkeep(ROLLCALL_METRICS_PORT=str(port))
+    workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(port))
 
-    until(lambda: answers(port) and value(port, 'rollcall_server_up{server="redis"}') == 1, what="an answer of Redis")
-    assert value(port, 'rollcall_queue_jobs{queue="live"}') == 1
+    until(lambda: answers(port) and value(port, 'rollbook_server_up{server="redis"}') == 1, what="an answer of Redis")
+    assert value(port, 'rollbook_queue_jobs{queue="live"}') == 1

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from tests.test_house import known_variables
 
-from rollcall_shared.errors import NotConfigured
-from rollcall_shared.settings import Settings
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.settings import Settings
 
 _TEXTS = {
-    *("ROLLCALL_BROKER_URL", "ROLLCALL_DATABASE_URL", "ROLLCALL_OUTBOX_URL", "ROLLCALL_HEALTH_FILE"),
-    *("ROLLCALL_METRICS_ADDRESS", "ROLLCALL_ERASURE_KEY", "ROLLCALL_TRANSPORT", "ROLLCALL_LOG_FORMAT"),
+    *("ROLLBOOK_BROKER_URL", "ROLLBOOK_DATABASE_URL", "ROLLBOOK_OUTBOX_URL", "ROLLBOOK_HEALTH_FILE"),
+    *("ROLLBOOK_METRICS_ADDRESS", "ROLLBOOK_ERASURE_KEY", "ROLLBOOK_TRANSPORT", "ROLLBOOK_LOG_FORMAT"),
 }
-NUMBERS = sorted(name for name in known_variables() - _TEXTS if name.startswith("ROLLCALL_"))
+NUMBERS = sorted(name for name in known_variables() - _TEXTS if name.startswith("ROLLBOOK_"))
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -31,9 +31,9 @@ def test_every_other_number_is_taken(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "bounds"),
     [
-        ("ROLLCALL_METRICS_PORT", "65536", "from 0 to 65,535"),
-        ("ROLLCALL_BATCH", "0", "from 1 to 100,000,000"),
-        ("ROLLCALL_BULK_USERS", "100000001", "from 1 to 100,000,000"),
+        ("ROLLBOOK_METRICS_PORT", "65536", "from 0 to 65,535"),
+        ("ROLLBOOK_BATCH", "0", "from 1 to 100,000,000"),
+        ("ROLLBOOK_BULK_USERS", "100000001", "from 1 to 100,000,000"),
     ],
 )
 def test_a_number_out_of_its_bounds_is_refused_with_them(name: str, text: str, bounds: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from tests.support.subjects import InMemory, OnPostgres, Subject
 
-from rollcall.local import Servers
+from rollbook.local import Servers
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 @pytest.fixture
 def own_empty_database(servers: Servers) -> Iterator[str]:
     """A database in which nothing is yet."""
-    name = f"rollcall_empty_{os.getpid()}"
+    name = f"rollbook_empty_{os.getpid()}"
     with psycopg.connect(servers.database_url, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()

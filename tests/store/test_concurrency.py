@@ -22,11 +22,11 @@ from tests.support.builders import (
 )
 from tests.support.subjects import OnPostgres
 
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import first_difference
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_worker.store import Arrival
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import first_difference
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_worker.store import Arrival
 
 WORKERS: Final = 6
 JOBS: Final = 400

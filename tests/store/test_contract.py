@@ -14,10 +14,10 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries
 from tests.support.subjects import Subject, arrive
 
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import first_difference
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import first_difference
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)

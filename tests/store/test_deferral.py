@@ -15,12 +15,12 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries, moments
 from tests.support.subjects import OnPostgres, Subject, arrive
 
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import first_difference
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_worker.fold import Fact, Identified, pieces_of
-from rollcall_worker.store import PostgresStore
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import first_difference
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_worker.fold import Fact, Identified, pieces_of
+from rollbook_worker.store import PostgresStore
 
 SECOND: Final = 1_000_000
 TOLERANCE: Final = 300 * SECOND
@@ -145,7 +145,7 @@ def test_a_dispatcher_passes_over_jobs_that_another_one_is_releasing(store: OnPo
     arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in "ab"), now=day(0))
 
     with psycopg.connect(store.url) as other:
-        other.execute("SELECT 1 FROM rollcall.deferred WHERE id = 'a' FOR UPDATE")
+        other.execute("SELECT 1 FROM rollbook.deferred WHERE id = 'a' FOR UPDATE")
         released = store.release_due(now=NOW)
 
     assert (released, store.deferred(), ids(store)) == (1, ["a"], {"b"})
@@ -154,8 +154,8 @@ def test_a_dispatcher_passes_over_jobs_that_another_one_is_releasing(store: OnPo
 def test_what_a_dispatcher_had_taken_when_it_died_is_released_by_another(store: OnPostgres) -> None:
     arrive(store, encode(later(identify("a", at=1))), now=day(0))
     with psycopg.connect(store.url) as dying:
-        dying.execute("SELECT 1 FROM rollcall.deferred FOR UPDATE")
-        dying.execute("DELETE FROM rollcall.deferred")
+        dying.execute("SELECT 1 FROM rollbook.deferred FOR UPDATE")
+        dying.execute("DELETE FROM rollbook.deferred")
         dying.rollback()
 
     assert store.release_due(now=NOW) == 1
@@ -164,7 +164,7 @@ def test_what_a_dispatcher_had_taken_when_it_died_is_released_by_another(store: 
 
 def test_a_kept_text_that_is_no_job_here_dies_and_does_not_block_the_others(store: OnPostgres) -> None:
     arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in "abc"), now=day(0))
-    store.connection.execute("UPDATE rollcall.deferred SET body = '{\"v\":2}' WHERE id = 'a'")
+    store.connection.execute("UPDATE rollbook.deferred SET body = '{\"v\":2}' WHERE id = 'a'")
 
     released = store.release_due(now=NOW)
 
@@ -183,7 +183,7 @@ def cursed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise psycopg.DataError("a value of Ann's")
         return pieces_of(job)
 
-    monkeypatch.setattr("rollcall_worker.store.postgres.pieces_of", facts)
+    monkeypatch.setattr("rollbook_worker.store.postgres.pieces_of", facts)
     return ids
 
 

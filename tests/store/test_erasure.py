@@ -12,11 +12,11 @@ from tests.support.remains import everything, tables_with
 from tests.support.strategies import job_sets, moments
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import first_difference
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_worker.erase import erase as erase_user
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import first_difference
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_worker.erase import erase as erase_user
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_rule_11_a_receipt_remains_that_counts_what_was_erased(store: OnPostgres
     receipts: list[dict[str, Any]] = [
         erased
         for (erased,) in store.connection.execute(
-            "SELECT erased FROM rollcall.receipts ORDER BY erased ->> 'sightings'"
+            "SELECT erased FROM rollbook.receipts ORDER BY erased ->> 'sightings'"
         )
     ]
     assert sorted((r["users"], r["messages"], r["activities"]) for r in receipts) == [(1, 1, 1), (1, 1, 1)]
@@ -112,7 +112,7 @@ def test_rule_10_an_erased_id_used_again_inherits_nothing_and_is_an_ordinary_use
     ann = store.world()["users"]["ann"]
     assert (ann["attributes"], ann["properties"]) == ({"name": "New Ann"}, {})
     assert tables_with(store, "marked-") == []
-    family = store.connection.execute("SELECT family FROM rollcall.users WHERE id = 'ann'").fetchone()
+    family = store.connection.execute("SELECT family FROM rollbook.users WHERE id = 'ann'").fetchone()
     assert family == (None,)
 
 
@@ -239,7 +239,7 @@ def test_jobs_delivered_again_after_everything_was_erased_change_nothing(
     erase(on_postgres, now=day(300))
 
     # a year later even the ledger has forgotten them
-    on_postgres.connection.execute("DELETE FROM rollcall.jobs")
+    on_postgres.connection.execute("DELETE FROM rollbook.jobs")
     deletes_only_known_by_receipts = [job for job in jobs if job.kind in ("identify", "bulk_identify", "trigger")]
     before = on_postgres.world()
     apply(on_postgres, *deletes_only_known_by_receipts, now=day(600))

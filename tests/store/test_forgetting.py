@@ -14,12 +14,12 @@ from tests.support.strategies import job_sets
 from tests.support.subjects import OnPostgres, arrive
 from tests.support.waiting import begin_while
 
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import first_difference
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_shared.settings import Settings
-from rollcall_worker.store import PostgresStore
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import first_difference
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_shared.settings import Settings
+from rollbook_worker.store import PostgresStore
 
 MALFORMED: Final = "{"
 
@@ -60,8 +60,8 @@ def test_the_age_of_a_deferred_job_counts_from_when_it_took_effect(store: OnPost
 
 def test_that_a_job_is_deferred_or_was_cancelled_is_never_forgotten(store: OnPostgres) -> None:
     arrive(store, *(encode(later(identify(id_, at=299, job=id_))) for id_ in ("waits", "cancelled")), now=day(0))
-    store.connection.execute("DELETE FROM rollcall.deferred WHERE id = 'cancelled'")
-    store.connection.execute("UPDATE rollcall.jobs SET state = 'cancelled' WHERE id = 'cancelled'")
+    store.connection.execute("DELETE FROM rollbook.deferred WHERE id = 'cancelled'")
+    store.connection.execute("UPDATE rollbook.jobs SET state = 'cancelled' WHERE id = 'cancelled'")
 
     assert store.store.forget_outcomes(now=day(10_000)) == 0
     assert set(store.ledger()) == {"waits", "cancelled"}
@@ -85,7 +85,7 @@ def test_a_dead_letter_that_came_again_is_kept_from_then_on(store: OnPostgres) -
 
 def test_the_settings_say_how_long(store: OnPostgres) -> None:
     settings = Settings.from_env(
-        {"ROLLCALL_DATABASE_URL": store.url, "ROLLCALL_OUTCOME_DAYS": "0.5", "ROLLCALL_DEAD_LETTER_DAYS": "2"}
+        {"ROLLBOOK_DATABASE_URL": store.url, "ROLLBOOK_OUTCOME_DAYS": "0.5", "ROLLBOOK_DEAD_LETTER_DAYS": "2"}
     )
     brief = PostgresStore.from_settings(settings)
     arrive(store, encode(identify("a", at=0)), MALFORMED, now=day(0))
@@ -100,7 +100,7 @@ def test_forgetting_waits_for_nobody(store: OnPostgres) -> None:
     arrive(store, *(encode(identify("a", at=0, job=id_)) for id_ in ("held", "free")), now=day(0))
 
     with store.connection.transaction():
-        store.connection.execute("SELECT 1 FROM rollcall.jobs WHERE id = 'held' FOR UPDATE")
+        store.connection.execute("SELECT 1 FROM rollbook.jobs WHERE id = 'held' FOR UPDATE")
         assert store.store.forget_outcomes(now=NOW) == 1
 
     assert set(store.ledger()) == {"held"}
@@ -112,8 +112,8 @@ def test_a_job_whose_id_is_forgotten_while_it_is_admitted_is_applied(store: OnPo
 
     begin_while(
         store,
-        "INSERT INTO rollcall.jobs (id, kind, digest, state, occurred_at, decided_at)"
-        " SELECT 'later-in-order', kind, digest, state, occurred_at, decided_at FROM rollcall.jobs",
+        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at)"
+        " SELECT 'later-in-order', kind, digest, state, occurred_at, decided_at FROM rollbook.jobs",
         lambda: arrive(store, *map(encode, jobs), now=day(30)),  # has met the old job, and waits for the next
         lambda: store.store.forget_outcomes(now=day(30)),
     )
@@ -137,7 +137,7 @@ def test_a_chunk_is_found_by_its_age_and_not_by_looking_at_all(store: OnPostgres
         for other in ("seqscan", "bitmapscan"):  # which are cheaper for the few rows of a test
             store.connection.execute(f"SET LOCAL enable_{other} = off".encode())
         plan = store.connection.execute(
-            f"EXPLAIN SELECT id FROM rollcall.{table} WHERE {conditions[table]} ORDER BY {column} LIMIT 1000".encode()
+            f"EXPLAIN SELECT id FROM rollbook.{table} WHERE {conditions[table]} ORDER BY {column} LIMIT 1000".encode()
         ).fetchall()
 
     assert index in str(plan)

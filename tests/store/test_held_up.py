@@ -14,11 +14,11 @@ from tests.support.builders import NOW, day, identify
 from tests.support.dawdling import dawdle_over
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Unavailable
-from rollcall_worker.fold import Fact, Identified, pieces_of
-from rollcall_worker.retrying import HeldUp
-from rollcall_worker.store import PostgresStore
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Unavailable
+from rollbook_worker.fold import Fact, Identified, pieces_of
+from rollbook_worker.retrying import HeldUp
+from rollbook_worker.store import PostgresStore
 
 TRIES: Final = 2
 NAMES: Final = ("u0", "u1", "u2", "u3")
@@ -49,7 +49,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exception]:
             raise failures[job.user.id]
         return pieces_of(job)
 
-    monkeypatch.setattr("rollcall_worker.store.postgres.pieces_of", facts)
+    monkeypatch.setattr("rollbook_worker.store.postgres.pieces_of", facts)
     return failures
 
 
@@ -75,7 +75,7 @@ def test_a_job_whose_user_is_locked_makes_no_other_late_and_is_applied_when_the_
 ) -> None:
     arrive(due, encode(identify("u1", at=0)), now=day(0))
 
-    with locked(due.url, "SELECT 1 FROM rollcall.users WHERE id = 'u1' FOR UPDATE"):
+    with locked(due.url, "SELECT 1 FROM rollbook.users WHERE id = 'u1' FOR UPDATE"):
         assert store.release_due(now=NOW) == 3
         assert due.deferred() == ["j1"]
         assert [store.release_held_up(now=NOW) for _ in range(TRIES + 1)] == [0] * (TRIES + 1)
@@ -101,7 +101,7 @@ def test_a_job_that_always_takes_too_long_makes_no_other_late_and_dies_after_som
         assert due.dead() == []
         store.release_held_up(now=NOW)
     assert (due.deferred(), due.dead()) == ([], [("j1", "too_slow")])
-    assert due.connection.execute("SELECT reason FROM rollcall.dead_letters").fetchone() == (
+    assert due.connection.execute("SELECT reason FROM rollbook.dead_letters").fetchone() == (
         f"the database took too long over a statement, {TRIES} times by itself",
     )
     store.close()
@@ -191,7 +191,7 @@ def test_a_job_that_another_dispatcher_tries_is_left_to_it_for_now(
     store.release_due(now=NOW)
     failures.clear()
 
-    with locked(due.url, "SELECT 1 FROM rollcall.deferred WHERE id = 'j1' FOR UPDATE"):
+    with locked(due.url, "SELECT 1 FROM rollbook.deferred WHERE id = 'j1' FOR UPDATE"):
         assert store.release_held_up(now=NOW) == 0
 
     assert store.release_held_up(now=NOW) == 1
@@ -203,8 +203,8 @@ def test_what_was_cancelled_is_forgotten_and_its_id_is_not_passed_over_any_more(
     failures["u1"] = errors.QueryCanceled()
     store.release_due(now=NOW)
     failures.clear()
-    due.connection.execute("DELETE FROM rollcall.deferred")
-    due.connection.execute("DELETE FROM rollcall.jobs")
+    due.connection.execute("DELETE FROM rollbook.deferred")
+    due.connection.execute("DELETE FROM rollbook.jobs")
 
     assert store.release_held_up(now=NOW) == 0
 

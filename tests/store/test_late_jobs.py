@@ -11,9 +11,9 @@ from tests.support.remains import tables_with
 from tests.support.subjects import OnPostgres, arrive
 from tests.support.waiting import begin_while
 
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job, Trigger
-from rollcall_worker.store import PostgresStore
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job, Trigger
+from rollbook_worker.store import PostgresStore
 
 MINUTE: Final = 60_000_000
 
@@ -43,7 +43,7 @@ def test_a_job_that_waited_for_the_erasure_brings_nobody_back(store: OnPostgres)
 
     begin_while(
         store,
-        "SELECT FROM rollcall.users WHERE id = 'ann' FOR UPDATE",
+        "SELECT FROM rollbook.users WHERE id = 'ann' FOR UPDATE",
         lambda: store.store.erase_settled(now=day(14)),
         lambda: apply(store, identify("ann", at=11, name="Back"), now=day(14)),
     )
@@ -59,7 +59,7 @@ def test_a_job_that_waited_for_the_erasure_tells_nothing_of_who_has_the_id_now(s
 
     begin_while(
         store,
-        "SELECT FROM rollcall.users WHERE id = 'ann' FOR UPDATE",
+        "SELECT FROM rollbook.users WHERE id = 'ann' FOR UPDATE",
         lambda: store.store.erase_settled(now=day(13, 1)),
         lambda: apply(store, identify("ann", at=11, plan="old"), now=day(13, 1)),
     )
@@ -87,7 +87,7 @@ def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_we
     # the erasure has taken the messages when it comes to the row of the guest
     begin_while(
         store,
-        "SELECT FROM rollcall.users WHERE id = 'guest' FOR UPDATE",
+        "SELECT FROM rollbook.users WHERE id = 'guest' FOR UPDATE",
         lambda: store.store.erase_settled(now=day(14)),
         lambda: apply(store, trigger("w", ["ann"], at=11, job="late"), now=day(14)),
     )

@@ -8,9 +8,9 @@ from uuid import UUID
 from tests.support.builders import NOW, delete, mark, merge, trigger, user
 from tests.support.subjects import Subject, arrive
 
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_shared.rowids import message_id
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_shared.rowids import message_id
 
 HELLO = trigger("hello", [user("a")], at=1, job="hello")
 MESSAGE: UUID = message_id("hello", "a", "in_app")

@@ -14,9 +14,9 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from rollcall_shared.errors import Unavailable
-from rollcall_worker import migrate as migrating
-from rollcall_worker.migrations import locking, versions
+from rollbook_shared.errors import Unavailable
+from rollbook_worker import migrate as migrating
+from rollbook_worker.migrations import locking, versions
 
 BEFORE_THE_FIRST_RELEASE = {"0001", "0002"}
 """They made the schema: there was no worker of a version before."""
@@ -29,8 +29,8 @@ down_revision = "{head}"
 
 
 def upgrade() -> None:
-    op.execute("CREATE TABLE rollcall.first_of_two (n integer)")
-    op.execute("ALTER TABLE rollcall.jobs ADD COLUMN probe integer")
+    op.execute("CREATE TABLE rollbook.first_of_two (n integer)")
+    op.execute("ALTER TABLE rollbook.jobs ADD COLUMN probe integer")
 """
 
 
@@ -67,13 +67,13 @@ def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def reader(url: str) -> Iterator[psycopg.Connection]:
     """Somebody who has read the table, and does not end the transaction."""
     with psycopg.connect(url, application_name="a long report") as connection:
-        connection.execute("SELECT count(*) FROM rollcall.jobs")
+        connection.execute("SELECT count(*) FROM rollbook.jobs")
         yield connection
 
 
 def version(url: str) -> str:
     with psycopg.connect(url) as connection:
-        (found,) = connection.execute("SELECT version_num FROM rollcall.alembic_version").fetchone() or ("",)
+        (found,) = connection.execute("SELECT version_num FROM rollbook.alembic_version").fetchone() or ("",)
     return str(found)
 
 
@@ -81,7 +81,7 @@ def write(connection: psycopg.Connection, number: int) -> float:
     """Write what a worker writes; return how many seconds that took."""
     started = time.monotonic()
     connection.execute(
-        "INSERT INTO rollcall.jobs (id, kind, digest, state, occurred_at, decided_at)"
+        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at)"
         " VALUES (%s, 'identify', '', 'applied', 0, now())",
         (f"w{number}",),
     )
@@ -120,7 +120,7 @@ def test_a_migration_gives_up_in_the_end_and_leaves_nothing_half_done(url: str, 
 
     assert version(url) == HEAD
     with psycopg.connect(url) as connection:
-        assert connection.execute("SELECT to_regclass('rollcall.first_of_two')").fetchone() == (None,)
+        assert connection.execute("SELECT to_regclass('rollbook.first_of_two')").fetchone() == (None,)
     reader.rollback()
     migrating.migrate(url)
     assert version(url) == "next"
@@ -176,12 +176,12 @@ def test_later_migrations_expand_first_and_contract_a_release_later() -> None:
 @pytest.mark.parametrize(
     "migration",
     [
-        "ALTER TABLE rollcall.jobs DROP COLUMN detail",
-        "ALTER TABLE rollcall.jobs RENAME COLUMN detail TO details",
-        "ALTER TABLE rollcall.jobs ALTER COLUMN kind TYPE varchar",
-        "CREATE INDEX jobs_kind ON rollcall.jobs (kind)",
-        "UPDATE rollcall.users SET last = first",
-        "ALTER TABLE rollcall.jobs ADD CONSTRAINT positive CHECK (duplicates >= 0);",
+        "ALTER TABLE rollbook.jobs DROP COLUMN detail",
+        "ALTER TABLE rollbook.jobs RENAME COLUMN detail TO details",
+        "ALTER TABLE rollbook.jobs ALTER COLUMN kind TYPE varchar",
+        "CREATE INDEX jobs_kind ON rollbook.jobs (kind)",
+        "UPDATE rollbook.users SET last = first",
+        "ALTER TABLE rollbook.jobs ADD CONSTRAINT positive CHECK (duplicates >= 0);",
     ],
 )
 def test_what_would_lock_or_break_is_seen(migration: str) -> None:
@@ -191,10 +191,10 @@ def test_what_would_lock_or_break_is_seen(migration: str) -> None:
 @pytest.mark.parametrize(
     "migration",
     [
-        "ALTER TABLE rollcall.jobs ADD COLUMN probe integer",
-        "DROP INDEX CONCURRENTLY IF EXISTS rollcall.x;\nCREATE INDEX CONCURRENTLY x ON rollcall.jobs (kind)",
-        "ALTER TABLE rollcall.jobs ADD CONSTRAINT positive CHECK (duplicates >= 0) NOT VALID;",
-        'contracts = "detail"\n\nALTER TABLE rollcall.jobs DROP COLUMN detail',
+        "ALTER TABLE rollbook.jobs ADD COLUMN probe integer",
+        "DROP INDEX CONCURRENTLY IF EXISTS rollbook.x;\nCREATE INDEX CONCURRENTLY x ON rollbook.jobs (kind)",
+        "ALTER TABLE rollbook.jobs ADD CONSTRAINT positive CHECK (duplicates >= 0) NOT VALID;",
+        'contracts = "detail"\n\nALTER TABLE rollbook.jobs DROP COLUMN detail',
     ],
 )
 def test_what_expands_or_says_that_it_contracts_is_fine(migration: str) -> None:

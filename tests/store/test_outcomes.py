@@ -21,9 +21,9 @@ from tests.support.builders import (
 )
 from tests.support.subjects import Subject, arrive
 
-from rollcall_shared.codec import VERSION, encode
-from rollcall_shared.jobs import Job
-from rollcall_worker.store import Arrival, Outcome
+from rollbook_shared.codec import VERSION, encode
+from rollbook_shared.jobs import Job
+from rollbook_worker.store import Arrival, Outcome
 
 MINUTE = 60 * 1_000_000
 

@@ -17,9 +17,9 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import first_difference
-from rollcall_shared.codec import encode
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import first_difference
+from rollbook_shared.codec import encode
 
 PARTITIONS = 4
 
@@ -73,6 +73,6 @@ def test_partitioning_keeps_what_is_there(new_database: Callable[[], str]) -> No
 def families_across(subject: OnPostgres) -> int:
     row = subject.connection.execute(
         "SELECT count(*) FROM"
-        " (SELECT FROM rollcall.users GROUP BY family HAVING count(DISTINCT tableoid) > 1 AND family IS NOT NULL) AS f"
+        " (SELECT FROM rollbook.users GROUP BY family HAVING count(DISTINCT tableoid) > 1 AND family IS NOT NULL) AS f"
     ).fetchone()
     return int(row[0]) if row else 0

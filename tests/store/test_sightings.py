@@ -15,11 +15,11 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries, job_sets, moments
 from tests.support.subjects import OnPostgres
 
-from rollcall.demo.oracle import oracle
-from rollcall.demo.world import first_difference
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_worker.store import Arrival, PostgresStore, transaction
+from rollbook.demo.oracle import oracle
+from rollbook.demo.world import first_difference
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_worker.store import Arrival, PostgresStore, transaction
 
 NEVER: Final = timedelta(days=1_000)
 """Until a delete of the tests has settled."""
@@ -60,12 +60,12 @@ def arrive(store: PostgresStore, *jobs: Job) -> None:
 
 
 def listed(subject: OnPostgres) -> list[str]:
-    rows = subject.connection.execute("SELECT seen FROM rollcall.users").fetchall()
+    rows = subject.connection.execute("SELECT seen FROM rollbook.users").fetchall()
     return [stamp for (seen,) in rows for stamp in seen.split()]
 
 
 def moved(subject: OnPostgres) -> list[str]:
-    rows = subject.connection.execute("SELECT seen FROM rollcall.sightings").fetchall()
+    rows = subject.connection.execute("SELECT seen FROM rollbook.sightings").fetchall()
     return [stamp for (seen,) in rows for stamp in seen.split()]
 
 
@@ -197,6 +197,6 @@ def test_a_telling_delivered_again_is_not_listed_again(subject: OnPostgres) -> N
     for _ in range(3):
         arrive(subject.store, *jobs)
         arrive(subject.store, *reversed(jobs))
-        subject.connection.execute("DELETE FROM rollcall.jobs")
+        subject.connection.execute("DELETE FROM rollbook.jobs")
 
     assert len(set(listed(subject))) == 1

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import Cursor
 
-from rollcall_shared.errors import Unavailable
-from rollcall_worker.store.connecting import Connections
-from rollcall_worker.store.running import Transactions
+from rollbook_shared.errors import Unavailable
+from rollbook_worker.store.connecting import Connections
+from rollbook_worker.store.running import Transactions
 
 _FIVE = timedelta(seconds=5)
 

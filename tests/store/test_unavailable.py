@@ -10,9 +10,9 @@ from psycopg.sql import SQL, Identifier
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Unavailable
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Unavailable
+from rollbook_worker.store import Arrival, PostgresStore
 
 JOB = [Arrival.of(encode(identify("a", at=1)))]
 
@@ -56,7 +56,7 @@ def test_a_server_that_only_reads_for_now_as_after_a_failover_is_unavailable(sub
 
 
 def test_a_database_that_is_not_migrated_yet_is_unavailable(subject: OnPostgres) -> None:
-    subject.connection.execute("DROP SCHEMA rollcall CASCADE")
+    subject.connection.execute("DROP SCHEMA rollbook CASCADE")
 
     with pytest.raises(Unavailable):
         subject.store.apply(JOB, now=NOW)

@@ -12,11 +12,11 @@ import pytest
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Unavailable
-from rollcall_worker.store import PostgresStore
-from rollcall_worker.upkeep import Duty, duties, run, see_to
-from rollcall_worker.watching import Watching
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Unavailable
+from rollbook_worker.store import PostgresStore
+from rollbook_worker.upkeep import Duty, duties, run, see_to
+from rollbook_worker.watching import Watching
 
 PATIENCE = 20.0
 
@@ -77,7 +77,7 @@ def test_a_long_duty_does_not_keep_the_others_waiting() -> None:
 def test_a_duty_that_failed_is_tried_again_and_the_log_quotes_nobody(
     error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rollcall_worker.upkeep.pause", lambda failures, longest: 0.001)
+    monkeypatch.setattr("rollbook_worker.upkeep.pause", lambda failures, longest: 0.001)
     again = threading.Event()
     first = iter([error])
 
@@ -141,7 +141,7 @@ def test_the_duties_release_a_job_that_was_held_up_when_nothing_is_in_its_way(on
     release, release_held_up, *_ = duties(on_postgres.store)
 
     with psycopg.connect(on_postgres.url) as other:
-        other.execute("SELECT 1 FROM rollcall.users FOR UPDATE")
+        other.execute("SELECT 1 FROM rollbook.users FOR UPDATE")
         release.work(NOW)
     release_held_up.work(NOW)
 

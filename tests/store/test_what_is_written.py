@@ -11,9 +11,9 @@ import pytest
 from tests.support.builders import NOW, bulk_identify, delete, identify, merge, user
 from tests.support.subjects import OnPostgres
 
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_worker.store import Arrival
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_worker.store import Arrival
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def changes(subject: OnPostgres, table: str) -> dict[str, int]:
     columns = {"inserted": "n_tup_ins", "updated": "n_tup_upd", "in place": "n_tup_hot_upd", "deleted": "n_tup_del"}
     row = subject.connection.execute(
         f"SELECT {', '.join(columns.values())} FROM pg_stat_user_tables"
-        f" WHERE schemaname = 'rollcall' AND relname = '{table}'".encode()
+        f" WHERE schemaname = 'rollbook' AND relname = '{table}'".encode()
     ).fetchone()
     assert row is not None
     return dict(zip(columns, row, strict=True))

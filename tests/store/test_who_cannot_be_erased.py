@@ -13,11 +13,11 @@ from psycopg import errors
 from tests.support.builders import day, delete, identify
 from tests.support.subjects import OnPostgres, arrive
 
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Unavailable
-from rollcall_worker.retrying import HeldUp
-from rollcall_worker.store import PostgresStore
-from rollcall_worker.store.erasing import erase
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Unavailable
+from rollbook_worker.retrying import HeldUp
+from rollbook_worker.store import PostgresStore
+from rollbook_worker.store.erasing import erase
 
 NAMES = ("u0", "u1", "u2")
 SETTLED = day(9)
@@ -53,7 +53,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Exception], list[
                 raise failure
             return erase(cursor, user, **how)
 
-        monkeypatch.setattr("rollcall_worker.store.postgres.erase", erase_or_fail)
+        monkeypatch.setattr("rollbook_worker.store.postgres.erase", erase_or_fail)
         return tried
 
     return fail
@@ -63,12 +63,12 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Exception], list[
 def locked(url: str, *names: str) -> Iterator[None]:
     """Another transaction that holds the rows of these users."""
     with psycopg.connect(url) as other:
-        other.execute("SELECT 1 FROM rollcall.users WHERE id = ANY(%s) FOR UPDATE", [list(names)])
+        other.execute("SELECT 1 FROM rollbook.users WHERE id = ANY(%s) FOR UPDATE", [list(names)])
         yield
 
 
 def left(store: OnPostgres) -> list[str]:
-    return [row[0] for row in store.connection.execute("SELECT id FROM rollcall.users ORDER BY id")]
+    return [row[0] for row in store.connection.execute("SELECT id FROM rollbook.users ORDER BY id")]
 
 
 def test_whoever_is_locked_keeps_no_other_waiting_and_is_erased_later(

@@ -10,10 +10,10 @@ import pytest
 from tests.support.builders import identify, merge, trigger
 from tests.support.subjects import OnPostgres
 
-from rollcall.demo.oracle import oracle
-from rollcall_shared.codec import encode
-from rollcall_shared.jobs import Job
-from rollcall_worker.store import Arrival, PostgresStore
+from rollbook.demo.oracle import oracle
+from rollbook_shared.codec import encode
+from rollbook_shared.jobs import Job
+from rollbook_worker.store import Arrival, PostgresStore
 
 
 @pytest.fixture

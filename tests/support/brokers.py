@@ -1,4 +1,4 @@
-"""Which program the tests start as their broker: Valkey, or what ROLLCALL_TEST_BROKER_PROGRAM names."""
+"""Which program the tests start as their broker: Valkey, or what ROLLBOOK_TEST_BROKER_PROGRAM names."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import shutil
 from pathlib import Path
 
-from rollcall.local.binaries import find_valkey
+from rollbook.local.binaries import find_valkey
 
 
 def broker_program() -> Path:
     """Find it. With `redis-server` all that the tests do to a broker is done to a Redis."""
-    if not (named := os.environ.get("ROLLCALL_TEST_BROKER_PROGRAM")):
+    if not (named := os.environ.get("ROLLBOOK_TEST_BROKER_PROGRAM")):
         return find_valkey()
     if not (found := shutil.which(named)):
-        raise FileNotFoundError(f"ROLLCALL_TEST_BROKER_PROGRAM: there is no {named}")
+        raise FileNotFoundError(f"ROLLBOOK_TEST_BROKER_PROGRAM: there is no {named}")
     return Path(found)

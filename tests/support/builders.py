@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from rollcall_shared.jobs import (
+from rollbook_shared.jobs import (
     BulkDelete,
     BulkIdentify,
     BulkSetPreferences,
@@ -25,7 +25,7 @@ from rollcall_shared.jobs import (
     UnsetChannelData,
     UnsetPreferences,
 )
-from rollcall_shared.stamps import microseconds
+from rollbook_shared.stamps import microseconds
 
 DAY: Final = 86_400_000_000
 DAY_0: Final = microseconds(datetime(2026, 1, 1, tzinfo=UTC))

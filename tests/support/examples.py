@@ -1,4 +1,4 @@
-"""How many examples the laws are tried with: few by default, and with ROLLCALL_EXAMPLES=10 ten times as many."""
+"""How many examples the laws are tried with: few by default, and with ROLLBOOK_EXAMPLES=10 ten times as many."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from hypothesis import HealthCheck, settings
 
-_FACTOR: Final = float(os.environ.get("ROLLCALL_EXAMPLES", "1"))
+_FACTOR: Final = float(os.environ.get("ROLLBOOK_EXAMPLES", "1"))
 
 
 def examples(count: int) -> settings:

@@ -1,11 +1,11 @@
-"""For `celery -A tests.support.hurried`: Rollcall's workers, whose tasks are ended after a second, and whose processes
+"""For `celery -A tests.support.hurried`: Rollbook's workers, whose tasks are ended after a second, and whose processes
 have a second to take one.
 """
 
 from __future__ import annotations
 
-from rollcall_worker.app import app
-from rollcall_worker.batching import untaken
+from rollbook_worker.app import app
+from rollbook_worker.batching import untaken
 
 __all__ = ["app"]
 

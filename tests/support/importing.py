@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rollcall.importing import Import, Options, Refusals, StateFile, fingerprint, import_users
-from rollcall.testing import RecordingRollcall
+from rollbook.importing import Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollbook.testing import RecordingRollbook
 
 STARTED = 1_795_000_000_000_000
 
@@ -18,10 +18,10 @@ class Interrupted(Exception):
 
 
 class Stopping:
-    """Sends to `rollcall` until `after` jobs are sent."""
+    """Sends to `rollbook` until `after` jobs are sent."""
 
-    def __init__(self, rollcall: RecordingRollcall, after: int | None) -> None:
-        self._rollcall = rollcall
+    def __init__(self, rollbook: RecordingRollbook, after: int | None) -> None:
+        self._rollbook = rollbook
         self._left = after
 
     def bulk_identify(
@@ -33,13 +33,13 @@ class Stopping:
         occurred_at: datetime,
     ) -> object:
         self._check()
-        sent = self._rollcall.users.bulk_identify(users, moments=moments, job_id=job_id, occurred_at=occurred_at)
+        sent = self._rollbook.users.bulk_identify(users, moments=moments, job_id=job_id, occurred_at=occurred_at)
         self._count()
         return sent
 
     def merge(self, user_id: str, from_user_id: str, *, job_id: str, occurred_at: datetime) -> object:
         self._check()
-        sent = self._rollcall.users.merge(user_id, from_user_id, job_id=job_id, occurred_at=occurred_at)
+        sent = self._rollbook.users.merge(user_id, from_user_id, job_id=job_id, occurred_at=occurred_at)
         self._count()
         return sent
 
@@ -53,7 +53,7 @@ class Stopping:
 
 
 def run_import(
-    rollcall: RecordingRollcall,
+    rollbook: RecordingRollbook,
     file: Path,
     options: Options,
     refusals: Refusals | None = None,
@@ -62,5 +62,5 @@ def run_import(
     """Import the file in chunks of five users, from where it was interrupted before; stop after some jobs."""
     keep = StateFile(file)
     state = keep.load() or Import(fingerprint=fingerprint(file, options), started=STARTED, chunk_users=5)
-    sink = Stopping(rollcall, stop_after)
+    sink = Stopping(rollbook, stop_after)
     return import_users(sink, file, options, state, keep=keep, refusals=refusals or Refusals())

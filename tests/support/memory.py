@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from tests.support.worlds import HISTORY, world_of
 
-from rollcall.demo.world import World
-from rollcall_shared.errors import Problem, Undecodable
-from rollcall_shared.jobs import BulkDelete, BulkIdentify, BulkSetPreferences, Job
-from rollcall_worker.fold import Activity, Kept, facts_of, join, live
-from rollcall_worker.store import Arrival, Outcome
-from rollcall_worker.store.arrivals import State
+from rollbook.demo.world import World
+from rollbook_shared.errors import Problem, Undecodable
+from rollbook_shared.jobs import BulkDelete, BulkIdentify, BulkSetPreferences, Job
+from rollbook_worker.fold import Activity, Kept, facts_of, join, live
+from rollbook_worker.store import Arrival, Outcome
+from rollbook_worker.store.arrivals import State
 
 FUTURE: Final = timedelta(minutes=5)
 _MICROSECOND: Final = timedelta(microseconds=1)

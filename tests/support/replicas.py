@@ -7,10 +7,10 @@ from typing import Final
 
 import psycopg
 
-from rollcall.local import processes
-from rollcall.local.accounts import Account
-from rollcall.local.folders import OwnedFolder
-from rollcall.local.postgres import PostgresServer
+from rollbook.local import processes
+from rollbook.local.accounts import Account
+from rollbook.local.folders import OwnedFolder
+from rollbook.local.postgres import PostgresServer
 
 _TO_BE_FOLLOWED: Final = ("-c", "wal_level=replica", "-c", "max_wal_senders=4")
 

@@ -1,4 +1,4 @@
-"""A `rollcall` command as a process, told apart from all others on the machine with everything that it starts."""
+"""A `rollbook` command as a process, told apart from all others on the machine with everything that it starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import psutil
 
 _PATIENCE: Final = 90.0
 _GONE_WITHIN: Final = 20.0
-_MARK: Final = "ROLLCALL_TEST_MARK"
+_MARK: Final = "ROLLBOOK_TEST_MARK"
 
 
 class Started:
@@ -82,14 +82,14 @@ class Started:
 
 @contextmanager
 def started(*arguments: str | Path) -> Iterator[Started]:
-    """Run `rollcall ARGUMENTS`; at the end, kill whatever is left of it."""
+    """Run `rollbook ARGUMENTS`; at the end, kill whatever is left of it."""
     mark = uuid.uuid4().hex
-    with tempfile.TemporaryDirectory(prefix="rc") as name:
+    with tempfile.TemporaryDirectory(prefix="rb") as name:
         folder = Path(name)
         folder.chmod(0o711)  # the servers run as another account when we are root
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
         process = subprocess.Popen(
-            [sys.executable, "-c", "from rollcall.cli import main; main()", *arguments],
+            [sys.executable, "-c", "from rollbook.cli import main; main()", *arguments],
             env={**environment, "TMPDIR": str(folder), _MARK: mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rollcall_shared.errors import Undecodable
-from rollcall_worker import tasks
-from rollcall_worker.store import Arrival, Outcome
+from rollbook_shared.errors import Undecodable
+from rollbook_worker import tasks
+from rollbook_worker.store import Arrival, Outcome
 
 _store = tasks.store
 

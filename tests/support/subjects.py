@@ -9,10 +9,10 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from tests.support.memory import MemoryStore
 
-from rollcall.demo.world import Activity, World
-from rollcall_shared.tables import SCHEMA, metadata
-from rollcall_worker.fold import Marked
-from rollcall_worker.store import Arrival, Outcome, PostgresStore, Store
+from rollbook.demo.world import Activity, World
+from rollbook_shared.tables import SCHEMA, metadata
+from rollbook_worker.fold import Marked
+from rollbook_worker.store import Arrival, Outcome, PostgresStore, Store
 
 
 class Subject(Protocol):

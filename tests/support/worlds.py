@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from rollcall.demo.world import Activity as ActivityShown
-from rollcall.demo.world import Message as MessageShown
-from rollcall.demo.world import User, World
-from rollcall_shared.permission import allowed
-from rollcall_shared.sections import profile_of
-from rollcall_worker.fold import Activity, Fact, Live, Message, Person, Triggered, live
+from rollbook.demo.world import Activity as ActivityShown
+from rollbook.demo.world import Message as MessageShown
+from rollbook.demo.world import User, World
+from rollbook_shared.permission import allowed
+from rollbook_shared.sections import profile_of
+from rollbook_worker.fold import Activity, Fact, Live, Message, Person, Triggered, live
 
 HISTORY: Final = timedelta(days=30)
 

@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Tracer
 from tests.acceptance.conftest import Workers
 
-from rollcall import Rollcall
-from rollcall_shared import tracing
+from rollbook import Rollbook
+from rollbook_shared import tracing
 
 
 class Recorded:
@@ -89,15 +89,15 @@ def client(broker_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def rc(broker_url: str, database_url: str) -> Iterator[Rollcall]:
-    with Rollcall(broker_url=broker_url, database_url=database_url) as rc:
-        yield rc
+def rb(broker_url: str, database_url: str) -> Iterator[Rollbook]:
+    with Rollbook(broker_url=broker_url, database_url=database_url) as rb:
+        yield rb
 
 
 @pytest.fixture
 def backend_url(new_database: Any) -> str:
     """The application's database, with an empty outbox."""
-    from rollcall.outbox import create_table
+    from rollbook.outbox import create_table
 
     url = cast("str", new_database())
     with psycopg.connect(url) as connection:

@@ -14,15 +14,15 @@ from tests.support.builders import identify
 from tests.support.memory import MemoryStore
 from tests.tracing.conftest import Recorded
 
-from rollcall_shared.codec import encode
-from rollcall_shared.errors import Unavailable
-from rollcall_worker import tasks
-from rollcall_worker.app import app
-from rollcall_worker.batching import BATCH_TASK, Ended, Jobs, Sent
-from rollcall_worker.batching.executing import execute
-from rollcall_worker.retrying import Hindrance
-from rollcall_worker.store import Arrival, Outcome
-from rollcall_worker.tracing import TracedStore, hindered
+from rollbook_shared.codec import encode
+from rollbook_shared.errors import Unavailable
+from rollbook_worker import tasks
+from rollbook_worker.app import app
+from rollbook_worker.batching import BATCH_TASK, Ended, Jobs, Sent
+from rollbook_worker.batching.executing import execute
+from rollbook_worker.retrying import Hindrance
+from rollbook_worker.store import Arrival, Outcome
+from rollbook_worker.tracing import TracedStore, hindered
 
 SECRET = "ann@example.com"
 SENT = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 6)]
@@ -75,16 +75,16 @@ def context(span: ReadableSpan) -> SpanContext:
 def test_a_batch_is_a_span_linked_to_where_its_jobs_were_sent_with_the_transaction_in_it(recorded: Recorded) -> None:
     run(job(1), job(2), job(3), sent=[SENT[0], None, SENT[2]])
 
-    (batch,), (transaction,) = recorded.named("rollcall.batch"), recorded.named("rollcall.apply")
+    (batch,), (transaction,) = recorded.named("rollbook.batch"), recorded.named("rollbook.apply")
     assert batch.kind is SpanKind.CONSUMER
     assert batch.parent is None
     assert [link.context.span_id for link in batch.links] == [1, 3]
     assert attributes(batch)["messaging.batch.message_count"] == 3
-    assert attributes(batch)["rollcall.batch_id"] == "batch-1"
+    assert attributes(batch)["rollbook.batch_id"] == "batch-1"
     assert transaction.kind is SpanKind.CLIENT
     assert transaction.parent == context(batch)
     assert attributes(transaction)["db.system.name"] == "postgresql"
-    assert attributes(transaction)["rollcall.jobs"] == 3
+    assert attributes(transaction)["rollbook.jobs"] == 3
 
 
 @pytest.mark.usefixtures("store")
@@ -95,8 +95,8 @@ def test_a_job_whose_sender_is_traced_is_a_span_of_that_trace_from_its_receipt_t
 
     run(job(1), job(2), sent=[SENT[0], None], received=received)
 
-    (span,), (batch,) = recorded.named("rollcall.identify"), recorded.named("rollcall.batch")
-    (transaction,) = recorded.named("rollcall.apply")
+    (span,), (batch,) = recorded.named("rollbook.identify"), recorded.named("rollbook.batch")
+    (transaction,) = recorded.named("rollbook.apply")
     assert span.kind is SpanKind.CONSUMER
     assert (context(span).trace_id, span.parent and span.parent.span_id) == (1, 1)
     assert [link.context for link in span.links] == [context(batch)]
@@ -106,7 +106,7 @@ def test_a_job_whose_sender_is_traced_is_a_span_of_that_trace_from_its_receipt_t
         "messaging.operation.name": "process",
         "messaging.operation.type": "process",
         "messaging.message.id": "job-1",
-        "rollcall.outcome": "applied",
+        "rollbook.outcome": "applied",
     }
     assert span.start_time == received
     assert span.end_time is not None
@@ -121,11 +121,11 @@ def test_each_span_says_how_its_job_ended_and_dead_ones_are_errors(recorded: Rec
     run(job(1), job(1), later, SECRET, job(1, plan=SECRET), sent=SENT)
 
     spans = sorted((span for span in recorded.all() if context(span).trace_id < 10), key=lambda s: context(s).trace_id)
-    ends = [attributes(span)["rollcall.outcome"] for span in spans]
+    ends = [attributes(span)["rollbook.outcome"] for span in spans]
     assert ends == ["applied", "duplicate", "deferred", "dead", "dead"]
     assert [span.status.status_code for span in spans] == [StatusCode.UNSET] * 3 + [StatusCode.ERROR] * 2
     assert [attributes(span)["error.type"] for span in spans[3:]] == ["malformed", "id_reused"]
-    assert [span.name for span in spans] == ["rollcall.identify"] * 3 + ["rollcall.unknown", "rollcall.identify"]
+    assert [span.name for span in spans] == ["rollbook.identify"] * 3 + ["rollbook.unknown", "rollbook.identify"]
     assert SECRET not in "".join(span.to_json() for span in recorded.all())
 
 
@@ -135,18 +135,18 @@ def test_when_the_store_is_not_available_the_batch_failed_and_jobs_have_their_sp
     store.errors = [Unavailable("the database is not available")]
 
     run(job(1), sent=SENT[:1], received=7)
-    assert recorded.named("rollcall.identify") == []
+    assert recorded.named("rollbook.identify") == []
     run(job(1), sent=SENT[:1], received=7)
 
-    failed, good = recorded.named("rollcall.batch")
+    failed, good = recorded.named("rollbook.batch")
     assert (failed.status.status_code, failed.status.description) == (
         StatusCode.ERROR,
         "the database is not available",
     )
     assert attributes(failed)["error.type"] == "Unavailable"
-    assert recorded.named("rollcall.apply")[0].status.status_code is StatusCode.ERROR
+    assert recorded.named("rollbook.apply")[0].status.status_code is StatusCode.ERROR
     assert good.status.status_code is StatusCode.UNSET
-    (span,) = recorded.named("rollcall.identify")
+    (span,) = recorded.named("rollbook.identify")
     assert span.start_time == 7
 
 
@@ -155,7 +155,7 @@ def test_a_mistake_in_the_code_is_told_without_its_words(recorded: Recorded, sto
 
     assert run(job(1), sent=SENT[:1]) is None
 
-    (batch,) = recorded.named("rollcall.batch")
+    (batch,) = recorded.named("rollbook.batch")
     assert attributes(batch)["error.type"] == "RuntimeError"
     assert SECRET not in "".join(span.to_json() for span in recorded.all())
 
@@ -165,9 +165,9 @@ def test_what_is_in_a_transaction_s_way_is_an_event_of_its_span(recorded: Record
 
     run(job(1))
 
-    (transaction,) = recorded.named("rollcall.apply")
+    (transaction,) = recorded.named("rollbook.apply")
     assert [(event.name, dict(event.attributes or {})) for event in transaction.events] == [
-        ("hindered", {"rollcall.by": "deadlock"})
+        ("hindered", {"rollbook.by": "deadlock"})
     ]
 
 
@@ -176,7 +176,7 @@ def test_where_another_tracer_has_a_span_for_the_task_that_one_is_told_and_there
     recorded: Recorded,
 ) -> None:
     """OpenTelemetry's instrumentation of Celery begins it before the task runs, and ends it afterwards."""
-    theirs = recorded.tracer.start_span("run/rollcall.batch")
+    theirs = recorded.tracer.start_span("run/rollbook.batch")
     entered = use_span(theirs, end_on_exit=True)
 
     def begin(**_: Any) -> None:
@@ -195,11 +195,11 @@ def test_where_another_tracer_has_a_span_for_the_task_that_one_is_told_and_there
         signals.task_postrun.disconnect(end)
         app.tasks[BATCH_TASK].__trace__ = None
 
-    assert recorded.named("rollcall.batch") == []
-    (batch,) = recorded.named("run/rollcall.batch")
+    assert recorded.named("rollbook.batch") == []
+    (batch,) = recorded.named("run/rollbook.batch")
     assert [link.context.span_id for link in batch.links] == [1]
     assert attributes(batch)["messaging.batch.message_count"] == 1
-    (transaction,) = recorded.named("rollcall.apply")
+    (transaction,) = recorded.named("rollbook.apply")
     assert transaction.parent == context(batch)
 
 
@@ -218,5 +218,5 @@ def test_a_job_of_a_trace_that_nobody_records_or_of_none_has_no_span(recorded: R
 
     assert ended is not None
     assert ended.said == ["applied"]
-    assert len(recorded.named("rollcall.batch")) == 1
-    assert recorded.named("rollcall.identify") == []
+    assert len(recorded.named("rollbook.batch")) == 1
+    assert recorded.named("rollbook.identify") == []

@@ -15,11 +15,11 @@ from tests.test_house import known_variables, unknown_options
 from tests.tracing.conftest import Recorded
 from tests.tracing.test_following import SENT, job, run
 
-from rollcall import Rollcall
-from rollcall_shared.logs import FIELDS
-from rollcall_worker import tasks
-from rollcall_worker.retrying import Hindrance
-from rollcall_worker.tracing import TracedStore, hindered
+from rollbook import Rollbook
+from rollbook_shared.logs import FIELDS
+from rollbook_worker import tasks
+from rollbook_worker.retrying import Hindrance
+from rollbook_worker.tracing import TracedStore, hindered
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "deploy" / "observing.md").read_text()
@@ -36,17 +36,17 @@ def named(heading: str) -> set[str]:
 def test_its_tables_name_all_that_spans_hold_and_nothing_else(
     recorded: Recorded,
     client: redis.Redis,
-    rc: Rollcall,
+    rb: Rollbook,
     backend_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with psycopg.connect(backend_url) as own:
-        rc.outbox(own).users.identify("ann")
-    rc.users.identify("ann")
+        rb.outbox(own).users.identify("ann")
+    rb.users.identify("ann")
     traced = TracedStore(MemoryStore())
     monkeypatch.setattr(tasks, "store", lambda: traced)
     run(job(1), job(1, plan="another"), sent=SENT[:2])
-    with recorded.tracer.start_as_current_span("rollcall.apply"):
+    with recorded.tracer.start_as_current_span("rollbook.apply"):
         hindered(Hindrance.FAMILY)
 
     spans = recorded.all()
@@ -54,7 +54,7 @@ def test_its_tables_name_all_that_spans_hold_and_nothing_else(
     of_events = {name for span in spans for event in span.events for name in event.attributes or {}}
     assert held | of_events == named("attribute")
     assert {span.name for span in spans} == {
-        name for name in re.findall(r"(?:create |send )?rollcall\.\w+", PICTURE) if name != "rollcall.kind"
+        name for name in re.findall(r"(?:create |send )?rollbook\.\w+", PICTURE) if name != "rollbook.kind"
     }
 
 
@@ -71,7 +71,7 @@ def test_its_commands_and_variables_exist() -> None:
     options = [word for word in shlex.split(worker) if word.startswith("--")]
 
     assert unknown_options("worker", options) == []
-    assert set(re.findall(r"ROLLCALL_[A-Z_]+", GUIDE)) <= known_variables()
+    assert set(re.findall(r"ROLLBOOK_[A-Z_]+", GUIDE)) <= known_variables()
 
 
 def test_its_links_lead_somewhere() -> None:

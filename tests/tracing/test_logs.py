@@ -13,12 +13,12 @@ import pytest
 from tests.acceptance.conftest import Workers, until
 from tests.tracing.conftest import Recorded, Written
 
-from rollcall import Rollcall
-from rollcall_shared.errors import NotConfigured
-from rollcall_shared.logs import begin_logging, json_formatter
-from rollcall_shared.settings import Settings
-from rollcall_worker.app import need_settings
-from rollcall_worker.logs import log_as_set
+from rollbook import Rollbook
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.logs import begin_logging, json_formatter
+from rollbook_shared.settings import Settings
+from rollbook_worker.app import need_settings
+from rollbook_worker.logs import log_as_set
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,26 +43,26 @@ def in_json(workers: Workers, written: Written) -> dict[str, str]:
     return {
         "TRACED_SPANS": str(written.path),
         "PYTHONPATH": str(ROOT),
-        "ROLLCALL_LOG_FORMAT": "json",
-        "ROLLCALL_LOCK_SECONDS": "0.2",
+        "ROLLBOOK_LOG_FORMAT": "json",
+        "ROLLBOOK_LOCK_SECONDS": "0.2",
         "PYTHONWARNINGS": "ignore",  # of Celery to root, before there is a log
     }
 
 
 def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
-    recorded: Recorded, written: Written, workers: Workers, rc: Rollcall, database_url: str, in_json: dict[str, str]
+    recorded: Recorded, written: Written, workers: Workers, rb: Rollbook, database_url: str, in_json: dict[str, str]
 ) -> None:
     workers.spawn(threads=1, app="tests.tracing.exporting", loglevel="DEBUG", **in_json)
-    rc.users.identify("ann", {"plan": "pro"}, job_id="good").wait(60)
-    rc.users.identify("ann", {"plan": "free"}, job_id="good").wait(20)
+    rb.users.identify("ann", {"plan": "pro"}, job_id="good").wait(60)
+    rb.users.identify("ann", {"plan": "free"}, job_id="good").wait(20)
     with psycopg.connect(database_url) as locker:
-        locker.execute("LOCK TABLE rollcall.users")
-        rc.users.identify("bo", {}, job_id="late")
+        locker.execute("LOCK TABLE rollbook.users")
+        rb.users.identify("bo", {}, job_id="late")
         held = saying(workers, "trying again")
 
     assert saying(workers, "ready")["logger"] == "celery.apps.worker"
     dead = saying(workers, "dead (id_reused)")
-    assert (dead["level"], dead["logger"]) == ("warning", "rollcall_worker.tasks")
+    assert (dead["level"], dead["logger"]) == ("warning", "rollbook_worker.tasks")
     assert {name: dead[name] for name in ("job_id", "kind", "outcome", "code")} == {
         "job_id": "good",
         "kind": "identify",
@@ -72,9 +72,9 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
     until(lambda: len(written.of_job("good")) == 2, what="spans")
     context = written.of_job("good")[1]["context"]
     assert (f"0x{dead['trace_id']}", f"0x{dead['span_id']}") == (context["trace_id"], context["span_id"])
-    batch = saying(workers, "Task rollcall.batch[")
+    batch = saying(workers, "Task rollbook.batch[")
     assert batch["jobs"] == 1
-    spans = {span["attributes"]["rollcall.batch_id"]: span["context"] for span in written.named("rollcall.batch")}
+    spans = {span["attributes"]["rollbook.batch_id"]: span["context"] for span in written.named("rollbook.batch")}
     assert f"0x{batch['trace_id']}" == spans[batch["batch_id"]]["trace_id"]
     assert batch["batch_id"] in batch["event"]
     assert (held["jobs"], held["batch_id"] in spans) == (1, True)
@@ -83,23 +83,23 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
 
 
 def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
-    recorded: Recorded, workers: Workers, rc: Rollcall, in_json: dict[str, str]
+    recorded: Recorded, workers: Workers, rb: Rollbook, in_json: dict[str, str]
 ) -> None:
-    workers.spawn(threads=1, app="tests.tracing.exporting", ROLLCALL_BATCH="1", **in_json)
-    rc.users.identify("cy", {}, job_id="single").wait(60)
+    workers.spawn(threads=1, app="tests.tracing.exporting", ROLLBOOK_BATCH="1", **in_json)
+    rb.users.identify("cy", {}, job_id="single").wait(60)
 
     received, succeeded = saying(workers, "single] received"), saying(workers, "single] succeeded")
 
     for line in (received, succeeded):
         assert (line["job_id"], line["kind"]) == ("single", "identify")
-    (sent,) = recorded.named("send rollcall.identify")
+    (sent,) = recorded.named("send rollbook.identify")
     assert sent.context is not None
     assert succeeded["trace_id"] == f"{sent.context.trace_id:032x}"
 
 
 def test_upkeep_and_the_relay_write_json_too(workers: Workers, backend_url: str, in_json: dict[str, str]) -> None:
     workers.start_upkeep(**in_json)
-    workers._spawn("relay", "-m", "rollcall.outbox.relay", ROLLCALL_OUTBOX_URL=backend_url, **in_json)
+    workers._spawn("relay", "-m", "rollbook.outbox.relay", ROLLBOOK_OUTBOX_URL=backend_url, **in_json)
 
     assert saying(workers, "upkeep: started", "upkeep")["level"] == "info"
     assert saying(workers, "relay: started", "relay")["logger"]
@@ -147,8 +147,8 @@ def test_the_active_span_is_named(recorded: Recorded) -> None:
 
 
 def test_text_is_the_default_and_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ROLLCALL_LOG_FORMAT", raising=False)
-    logger = logging.getLogger("rollcall.tests.text")
+    monkeypatch.delenv("ROLLBOOK_LOG_FORMAT", raising=False)
+    logger = logging.getLogger("rollbook.tests.text")
     handler = logging.StreamHandler()
     handler.setFormatter(formatter := logging.Formatter("%(message)s"))
     logger.addHandler(handler)
@@ -165,9 +165,9 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "structlog.stdlib", None)
     monkeypatch.setitem(sys.modules, "structlog.processors", None)
 
-    with pytest.raises(NotConfigured, match=r"rollcall\[logs\]"):
+    with pytest.raises(NotConfigured, match=r"rollbook\[logs\]"):
         begin_logging(Settings(log_format="json"))
     for name, value in (("DATABASE_URL", database_url), ("BROKER_URL", broker_url), ("LOG_FORMAT", "json")):
-        monkeypatch.setenv(f"ROLLCALL_{name}", value)
-    with pytest.raises(SystemExit, match=r"rollcall\[logs\]"):
+        monkeypatch.setenv(f"ROLLBOOK_{name}", value)
+    with pytest.raises(SystemExit, match=r"rollbook\[logs\]"):
         need_settings()

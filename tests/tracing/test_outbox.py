@@ -18,15 +18,15 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 from tests.tracing.conftest import Recorded, parent_of_children
 
-from rollcall import NotConfigured, Rollcall
-from rollcall.outbox import create_table, drop_table
-from rollcall.outbox.relay import Relay
-from rollcall.outbox.rows import Rows
-from rollcall.reading.decisions import Decisions
-from rollcall.sending.direct import DirectSender
-from rollcall_shared import tracing
+from rollbook import NotConfigured, Rollbook
+from rollbook.outbox import create_table, drop_table
+from rollbook.outbox.relay import Relay
+from rollbook.outbox.rows import Rows
+from rollbook.reading.decisions import Decisions
+from rollbook.sending.direct import DirectSender
+from rollbook_shared import tracing
 
-OLD_INSERT = "INSERT INTO rollcall_outbox (id, digest, kind, body) VALUES ('old', 'x', 'identify', '{}')"
+OLD_INSERT = "INSERT INTO rollbook_outbox (id, digest, kind, body) VALUES ('old', 'x', 'identify', '{}')"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def relay(backend_url: str, broker_url: str, database_url: str, client: redis.Re
 def from_before(backend_url: str) -> None:
     """The table as it was before there were traces."""
     with psycopg.connect(backend_url) as connection:
-        connection.execute("ALTER TABLE rollcall_outbox DROP COLUMN trace")
+        connection.execute("ALTER TABLE rollbook_outbox DROP COLUMN trace")
 
 
 @contextmanager
@@ -63,7 +63,7 @@ Transaction = Callable[[str], Any]
 
 def told(url: str) -> dict[str, str | None]:
     with psycopg.connect(url) as connection:
-        return dict(connection.execute("SELECT id, trace FROM rollcall_outbox").fetchall())
+        return dict(connection.execute("SELECT id, trace FROM rollbook_outbox").fetchall())
 
 
 def parents(client: redis.Redis) -> dict[str, str | None]:
@@ -73,18 +73,18 @@ def parents(client: redis.Redis) -> dict[str, str | None]:
 
 @transactions
 def test_a_row_names_the_span_of_its_writing_and_the_relay_s_span_is_its_child(
-    recorded: Recorded, rc: Rollcall, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
+    recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
 ) -> None:
     with recorded.tracer.start_as_current_span("request") as request, transaction(backend_url) as own:
-        rc.outbox(own).users.identify("ann", {"plan": "pro"}, job_id="j1")
-    (written,) = recorded.named("create rollcall.identify")
+        rb.outbox(own).users.identify("ann", {"plan": "pro"}, job_id="j1")
+    (written,) = recorded.named("create rollbook.identify")
     assert written.kind is SpanKind.PRODUCER
     assert written.parent == request.get_span_context()
     assert told(backend_url) == {"j1": parent_of_children(written)}
 
     relay.send()
 
-    (sent,) = recorded.named("send rollcall.identify")
+    (sent,) = recorded.named("send rollbook.identify")
     assert sent.parent is not None
     assert written.context is not None
     assert (sent.parent.trace_id, sent.parent.span_id) == (written.context.trace_id, written.context.span_id)
@@ -94,16 +94,16 @@ def test_a_row_names_the_span_of_its_writing_and_the_relay_s_span_is_its_child(
 def test_a_relay_that_is_not_traced_passes_the_trace_on(
     recorded: Recorded,
     monkeypatch: pytest.MonkeyPatch,
-    rc: Rollcall,
+    rb: Rollbook,
     backend_url: str,
     relay: Relay,
     client: redis.Redis,
 ) -> None:
     with psycopg.connect(backend_url) as own:
-        rc.outbox(own).users.identify("ann", job_id="j1")
+        rb.outbox(own).users.identify("ann", job_id="j1")
     monkeypatch.setattr(tracing, "_tracer", None)
     with psycopg.connect(backend_url) as own:
-        rc.outbox(own).users.identify("bo", job_id="j2")
+        rb.outbox(own).users.identify("bo", job_id="j2")
 
     assert relay.send() == 2
 
@@ -112,10 +112,10 @@ def test_a_relay_that_is_not_traced_passes_the_trace_on(
 
 
 def test_a_tracer_that_listens_to_celery_s_signals_in_the_relay_goes_on_with_the_trace(
-    recorded: Recorded, rc: Rollcall, backend_url: str, relay: Relay, client: redis.Redis
+    recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis
 ) -> None:
     with psycopg.connect(backend_url) as own:
-        rc.outbox(own).users.identify("ann", job_id="j1")
+        rb.outbox(own).users.identify("ann", job_id="j1")
 
     def theirs(headers: dict[str, Any], **_: Any) -> None:
         with recorded.tracer.start_as_current_span("theirs") as span:
@@ -127,22 +127,22 @@ def test_a_tracer_that_listens_to_celery_s_signals_in_the_relay_goes_on_with_the
     finally:
         signals.before_task_publish.disconnect(theirs)
 
-    (written,), (their,) = recorded.named("create rollcall.identify"), recorded.named("theirs")
+    (written,), (their,) = recorded.named("create rollbook.identify"), recorded.named("theirs")
     assert their.context is not None
     assert written.context is not None
     assert their.context.trace_id == written.context.trace_id
     assert parents(client) == {"j1": parent_of_children(their)}
-    assert recorded.named("send rollcall.identify") == []
+    assert recorded.named("send rollbook.identify") == []
 
 
-def test_a_row_that_is_not_written_is_a_failed_span(recorded: Recorded, rc: Rollcall, backend_url: str) -> None:
+def test_a_row_that_is_not_written_is_a_failed_span(recorded: Recorded, rb: Rollbook, backend_url: str) -> None:
     with psycopg.connect(backend_url) as own:
         drop_table(lambda statement: own.execute(statement.encode()))
         with pytest.raises(NotConfigured):
-            rc.outbox(own).users.identify("ann", {"email": "ann@example.com"})
+            rb.outbox(own).users.identify("ann", {"email": "ann@example.com"})
         own.rollback()
 
-    (span,) = recorded.named("create rollcall.identify")
+    (span,) = recorded.named("create rollbook.identify")
     assert span.status.status_code is StatusCode.ERROR
     assert "ann@example.com" not in span.to_json()
 
@@ -150,18 +150,18 @@ def test_a_row_that_is_not_written_is_a_failed_span(recorded: Recorded, rc: Roll
 @transactions
 @pytest.mark.usefixtures("from_before")
 def test_a_table_from_before_there_were_traces_serves_and_the_trace_ends_there(
-    recorded: Recorded, rc: Rollcall, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
+    recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
 ) -> None:
     with recorded.tracer.start_as_current_span("request"), transaction(backend_url) as own:
-        within = rc.outbox(own)
+        within = rb.outbox(own)
         within.users.identify("ann", job_id="j1")
         within.users.identify("bo", job_id="j2")
 
     assert relay.send() == 2
 
-    written = recorded.named("create rollcall.identify")
+    written = recorded.named("create rollbook.identify")
     assert len(written) == 2
-    sent = {parent_of_children(span) for span in recorded.named("send rollcall.identify")}
+    sent = {parent_of_children(span) for span in recorded.named("send rollbook.identify")}
     assert set(parents(client).values()) == sent
     assert not {span.context.trace_id for span in written if span.context} & {
         int(each[3:35], 16) for each in sent if each
@@ -170,33 +170,33 @@ def test_a_table_from_before_there_were_traces_serves_and_the_trace_ends_there(
 
 @pytest.mark.usefixtures("from_before")
 def test_making_the_table_again_adds_the_column_and_old_and_new_rows_stand_side_by_side(
-    recorded: Recorded, rc: Rollcall, backend_url: str, relay: Relay, client: redis.Redis
+    recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis
 ) -> None:
     with psycopg.connect(backend_url) as own:
         own.execute(OLD_INSERT)
         for _ in range(2):
             create_table(lambda statement: own.execute(statement.encode()))
         own.execute(OLD_INSERT.replace("'old'", "'older application'"))
-        rc.outbox(own).users.identify("ann", job_id="new")
+        rb.outbox(own).users.identify("ann", job_id="new")
 
     assert relay.send() == 3
 
-    (written,) = recorded.named("create rollcall.identify")
+    (written,) = recorded.named("create rollbook.identify")
     assert told(backend_url) == {"old": None, "older application": None, "new": parent_of_children(written)}
     assert parents(client).keys() == {"old", "older application", "new"}
 
 
 def test_a_role_that_may_not_write_the_column_writes_the_rest(
-    recorded: Recorded, rc: Rollcall, backend_url: str
+    recorded: Recorded, rb: Rollbook, backend_url: str
 ) -> None:
     with psycopg.connect(backend_url) as owner:
         role = f"writer_{owner.info.dbname}"
         owner.execute(f"CREATE ROLE {role}".encode())
-        owner.execute(f"GRANT INSERT (id, digest, kind, body) ON rollcall_outbox TO {role}".encode())
+        owner.execute(f"GRANT INSERT (id, digest, kind, body) ON rollbook_outbox TO {role}".encode())
     try:
         with psycopg.connect(backend_url) as own:
             own.execute(f"SET ROLE {role}".encode())
-            rc.outbox(own).users.identify("ann", job_id="j1")
+            rb.outbox(own).users.identify("ann", job_id="j1")
 
         assert told(backend_url) == {"j1": None}
     finally:

@@ -15,10 +15,10 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, T
 from tests.support.builders import identify
 from tests.tracing.conftest import Recorded, parent_of_children
 
-from rollcall import NotSent, Rollcall, Unavailable
-from rollcall.sending.direct import DirectSender
-from rollcall.sending.encoded import EncodedJob
-from rollcall_shared import tracing
+from rollbook import NotSent, Rollbook, Unavailable
+from rollbook.sending.direct import DirectSender
+from rollbook.sending.encoded import EncodedJob
+from rollbook_shared import tracing
 
 SECRET = "ann@example.com"
 
@@ -29,12 +29,12 @@ def headers(client: redis.Redis, queue: str = "live") -> list[dict[str, Any]]:
 
 
 def test_a_job_is_a_span_of_the_request_that_sends_it_and_its_message_names_it(
-    recorded: Recorded, client: redis.Redis, rc: Rollcall
+    recorded: Recorded, client: redis.Redis, rb: Rollbook
 ) -> None:
     with recorded.tracer.start_as_current_span("request") as request:
-        job = rc.users.identify("ann", {"email": SECRET})
+        job = rb.users.identify("ann", {"email": SECRET})
 
-    (span,) = recorded.named("send rollcall.identify")
+    (span,) = recorded.named("send rollbook.identify")
     (sent,) = headers(client)
     assert span.kind is SpanKind.PRODUCER
     assert span.parent == request.get_span_context()
@@ -50,7 +50,7 @@ def test_a_job_is_a_span_of_the_request_that_sends_it_and_its_message_names_it(
 
 
 def test_the_state_of_the_trace_travels_and_its_baggage_does_not(
-    recorded: Recorded, client: redis.Redis, rc: Rollcall
+    recorded: Recorded, client: redis.Redis, rb: Rollbook
 ) -> None:
     from opentelemetry import baggage
 
@@ -62,7 +62,7 @@ def test_the_state_of_the_trace_travels_and_its_baggage_does_not(
 
     token = attach(context)
     try:
-        rc.users.delete("ann")
+        rb.users.delete("ann")
     finally:
         detach(token)
 
@@ -73,10 +73,10 @@ def test_the_state_of_the_trace_travels_and_its_baggage_does_not(
 
 
 def test_a_job_that_redis_does_not_take_is_a_failed_span(recorded: Recorded) -> None:
-    with Rollcall(broker_url="redis://127.0.0.1:1/0") as rc, pytest.raises(NotSent):
-        rc.users.delete("ann")
+    with Rollbook(broker_url="redis://127.0.0.1:1/0") as rb, pytest.raises(NotSent):
+        rb.users.delete("ann")
 
-    (span,) = recorded.named("send rollcall.delete")
+    (span,) = recorded.named("send rollbook.delete")
     assert span.status.status_code is StatusCode.ERROR
     assert (span.attributes or {})["error.type"] == "ConnectionError"
     assert "127.0.0.1:1" in (span.status.description or "")
@@ -90,22 +90,22 @@ def test_jobs_sent_together_are_a_span_each_also_when_redis_is_away(
     with pytest.raises(Unavailable):
         DirectSender("redis://127.0.0.1:1/0").send_encoded(jobs)
 
-    codes = [span.status.status_code for span in recorded.named("send rollcall.identify")]
+    codes = [span.status.status_code for span in recorded.named("send rollbook.identify")]
     assert codes == [StatusCode.UNSET] * 3 + [StatusCode.ERROR] * 3
     assert len({sent["traceparent"] for sent in headers(client)}) == 3
 
 
 def test_gathered_users_are_one_span_linked_to_those_who_told_of_them(
-    recorded: Recorded, client: redis.Redis, rc: Rollcall
+    recorded: Recorded, client: redis.Redis, rb: Rollbook
 ) -> None:
-    with rc.buffered() as gathering:
+    with rb.buffered() as gathering:
         for number in range(2):
             with recorded.tracer.start_as_current_span("request"):
                 gathering.users.identify(f"u{number}")
                 gathering.users.identify(f"v{number}")
         gathering.users.identify("of nobody")
 
-    (span,) = recorded.named("send rollcall.bulk_identify")
+    (span,) = recorded.named("send rollbook.bulk_identify")
     requests = [request.context for request in recorded.named("request")]
     assert [link.context for link in span.links] == requests
     assert span.parent is None
@@ -113,14 +113,14 @@ def test_gathered_users_are_one_span_linked_to_those_who_told_of_them(
 
 
 def test_a_tracer_that_listens_to_celery_s_signals_has_the_span_and_there_is_no_second_one(
-    recorded: Recorded, client: redis.Redis, rc: Rollcall
+    recorded: Recorded, client: redis.Redis, rb: Rollbook
 ) -> None:
     def theirs(headers: dict[str, Any], **_: Any) -> None:
         headers["traceparent"] = "00-11111111111111111111111111111111-2222222222222222-01"
 
     signals.before_task_publish.connect(theirs)
     try:
-        rc.users.delete("ann")
+        rb.users.delete("ann")
     finally:
         signals.before_task_publish.disconnect(theirs)
 
@@ -135,19 +135,19 @@ def test_a_trace_is_recorded_if_its_flags_say_so(flags: str, sampled: bool) -> N
     assert tracing.is_sampled(f"00-{1:032x}-{1:016x}-{flags}") is sampled
 
 
-def test_where_nobody_traces_nothing_is_named(client: redis.Redis, rc: Rollcall) -> None:
+def test_where_nobody_traces_nothing_is_named(client: redis.Redis, rb: Rollbook) -> None:
     assert tracing.tracer() is None
 
-    rc.users.delete("ann")
+    rb.users.delete("ann")
 
     assert not {"traceparent", "tracestate"} & headers(client)[0].keys()
 
 
 def test_jobs_are_sent_where_opentelemetry_is_not_installed(broker_url: str) -> None:
     code = (
-        "import sys; sys.modules['opentelemetry'] = None; from rollcall import Rollcall;"
-        "rc = Rollcall(broker_url=sys.argv[1]); rc.users.delete('ann');"
-        "b = rc.buffered(); b.users.identify('bo'); b.close()"
+        "import sys; sys.modules['opentelemetry'] = None; from rollbook import Rollbook;"
+        "rb = Rollbook(broker_url=sys.argv[1]); rb.users.delete('ann');"
+        "b = rb.buffered(); b.users.identify('bo'); b.close()"
     )
 
     subprocess.run([sys.executable, "-c", code, broker_url], check=True)
@@ -155,13 +155,13 @@ def test_jobs_are_sent_where_opentelemetry_is_not_installed(broker_url: str) -> 
 
 def test_an_sdk_that_is_set_up_later_is_found(broker_url: str) -> None:
     code = (
-        "import sys; from rollcall import Rollcall; rc = Rollcall(broker_url=sys.argv[1]); rc.users.delete('ann');"
-        "from opentelemetry import trace; rc.users.delete('ann');"
+        "import sys; from rollbook import Rollbook; rb = Rollbook(broker_url=sys.argv[1]); rb.users.delete('ann');"
+        "from opentelemetry import trace; rb.users.delete('ann');"
         "from opentelemetry.sdk.trace import TracerProvider;"
         "from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor;"
         "provider = TracerProvider(); provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()));"
-        "trace.set_tracer_provider(provider); rc.users.delete('ann')"
+        "trace.set_tracer_provider(provider); rb.users.delete('ann')"
     )
     done = subprocess.run([sys.executable, "-c", code, broker_url], capture_output=True, text=True, check=True)
 
-    assert done.stdout.count('"name": "send rollcall.delete"') == 1
+    assert done.stdout.count('"name": "send rollbook.delete"') == 1

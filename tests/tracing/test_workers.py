@@ -11,8 +11,8 @@ from celery import Celery
 from tests.acceptance.conftest import Workers, until
 from tests.tracing.conftest import Recorded, Written
 
-from rollcall import Rollcall
-from rollcall_shared.codec import decode
+from rollbook import Rollbook
+from rollbook_shared.codec import decode
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,54 +32,54 @@ def span_id(span: Any) -> str:
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_request_s_trace_goes_from_its_call_to_the_commit(
-    recorded: Recorded, written: Written, workers: Workers, rc: Rollcall, pool: str
+    recorded: Recorded, written: Written, workers: Workers, rb: Rollbook, pool: str
 ) -> None:
     with recorded.tracer.start_as_current_span("request"):
-        jobs = [rc.users.identify(f"{pool}-{number}", {"plan": "pro"}) for number in range(3)]
+        jobs = [rb.users.identify(f"{pool}-{number}", {"plan": "pro"}) for number in range(3)]
     start(workers, written, pool)
 
     for job in jobs:
         assert job.wait(60).state == "applied"
-    until(lambda: len(written.named("rollcall.identify")) == 3, what="three spans")
-    sent = {span.attributes["messaging.message.id"]: span for span in recorded.named("send rollcall.identify")}  # type: ignore[index]
-    until(lambda: written.named("rollcall.batch"), what="the batch's span")
-    (batch,) = written.named("rollcall.batch")
-    (transaction,) = written.named("rollcall.apply")
+    until(lambda: len(written.named("rollbook.identify")) == 3, what="three spans")
+    sent = {span.attributes["messaging.message.id"]: span for span in recorded.named("send rollbook.identify")}  # type: ignore[index]
+    until(lambda: written.named("rollbook.batch"), what="the batch's span")
+    (batch,) = written.named("rollbook.batch")
+    (transaction,) = written.named("rollbook.apply")
     for job in jobs:
         (span,) = written.of_job(job.id)
         assert span["context"]["trace_id"] == trace_id(sent[job.id])
         assert span["parent_id"] == span_id(sent[job.id])
         assert [link["context"] for link in span["links"]] == [batch["context"]]
-        assert span["attributes"]["rollcall.outcome"] == "applied"
+        assert span["attributes"]["rollbook.outcome"] == "applied"
     assert {link["context"]["span_id"] for link in batch["links"]} == set(map(span_id, sent.values()))
     assert transaction["parent_id"] == batch["context"]["span_id"]
 
 
 def test_a_worker_without_batches_has_the_same_span_with_the_transaction_in_it(
-    recorded: Recorded, written: Written, workers: Workers, rc: Rollcall
+    recorded: Recorded, written: Written, workers: Workers, rb: Rollbook
 ) -> None:
-    first = rc.users.identify("cy", {"plan": "pro"}, job_id="single")
-    start(workers, written, ROLLCALL_BATCH="1")
+    first = rb.users.identify("cy", {"plan": "pro"}, job_id="single")
+    start(workers, written, ROLLBOOK_BATCH="1")
     first.wait(60)
-    again = rc.users.identify("cy", {"plan": "free"}, job_id="single")
+    again = rb.users.identify("cy", {"plan": "free"}, job_id="single")
     assert again.wait(20).state == "dead"
 
     until(lambda: len(written.of_job("single")) == 2, what="two spans")
-    sent = recorded.named("send rollcall.identify")
+    sent = recorded.named("send rollbook.identify")
     applied, dead = written.of_job("single")
     assert [span["parent_id"] for span in (applied, dead)] == list(map(span_id, sent))
-    assert [span["attributes"]["rollcall.outcome"] for span in (applied, dead)] == ["applied", "dead"]
+    assert [span["attributes"]["rollbook.outcome"] for span in (applied, dead)] == ["applied", "dead"]
     assert (dead["attributes"]["error.type"], dead["status"]["status_code"]) == ("id_reused", "ERROR")
-    assert [span["parent_id"] for span in written.named("rollcall.apply")] == [
+    assert [span["parent_id"] for span in written.named("rollbook.apply")] == [
         span["context"]["span_id"] for span in (applied, dead)
     ]
-    assert written.named("rollcall.batch") == []
+    assert written.named("rollbook.batch") == []
 
 
 def test_who_knows_nothing_of_traces_takes_the_job_as_ever(
-    recorded: Recorded, client: redis.Redis, rc: Rollcall, broker_url: str
+    recorded: Recorded, client: redis.Redis, rb: Rollbook, broker_url: str
 ) -> None:
-    job = rc.users.identify("ed", {"plan": "pro"})
+    job = rb.users.identify("ed", {"plan": "pro"})
 
     with Celery(broker=broker_url, set_as_current=False).connection_for_read() as connection:
         message = connection.SimpleQueue("live").get(timeout=5)
@@ -87,5 +87,5 @@ def test_who_knows_nothing_of_traces_takes_the_job_as_ever(
         message.ack()
 
     assert len(recorded.all()) == 1
-    assert (message.headers["task"], message.headers["id"], kwargs) == ("rollcall.identify", job.id, {})
+    assert (message.headers["task"], message.headers["id"], kwargs) == ("rollbook.identify", job.id, {})
     assert decode(text).id == job.id

@@ -20,8 +20,8 @@ import redis
 from celery import Celery
 from tests.transport.workload import DONE, QUEUES, RUNS, make_app
 
-from rollcall.local import processes
-from rollcall.local.workers import answering
+from rollbook.local import processes
+from rollbook.local.workers import answering
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 

@@ -18,17 +18,17 @@ from tests.support.brokers import broker_program
 from tests.transport.consumers import KombuConsumer
 from tests.transport.harness import ROOT, envelope, until
 
-from rollcall.local import Servers, processes
-from rollcall.local.ports import free_port
-from rollcall_shared.errors import NotConfigured
-from rollcall_shared.settings import Settings
-from rollcall_worker.app import make_app
-from rollcall_worker.transport import Connection
-from rollcall_worker.transport.transport import SentinelTransport, Transport
+from rollbook.local import Servers, processes
+from rollbook.local.ports import free_port
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.settings import Settings
+from rollbook_worker.app import make_app
+from rollbook_worker.transport import Connection
+from rollbook_worker.transport.transport import SentinelTransport, Transport
 
 
 def settings(**environment: str) -> Settings:
-    return Settings.from_env({"ROLLCALL_BROKER_URL": "redis://localhost:1/0"} | environment)
+    return Settings.from_env({"ROLLBOOK_BROKER_URL": "redis://localhost:1/0"} | environment)
 
 
 def test_workers_consume_through_ours_and_all_else_is_stock() -> None:
@@ -40,14 +40,14 @@ def test_workers_consume_through_ours_and_all_else_is_stock() -> None:
 
 
 def test_a_setting_brings_the_stock_transport_back() -> None:
-    app = make_app(settings(ROLLCALL_TRANSPORT="stock"))
+    app = make_app(settings(ROLLBOOK_TRANSPORT="stock"))
 
     assert type(app.connection_for_read().transport) is kombu_redis.Transport
 
 
 def test_a_transport_that_is_neither_is_refused() -> None:
-    with pytest.raises(NotConfigured, match="ROLLCALL_TRANSPORT must be rollcall or stock"):
-        settings(ROLLCALL_TRANSPORT="carrier pigeon")
+    with pytest.raises(NotConfigured, match="ROLLBOOK_TRANSPORT must be rollbook or stock"):
+        settings(ROLLBOOK_TRANSPORT="carrier pigeon")
 
 
 def test_ours_shows_as_redis_in_logs() -> None:
@@ -60,7 +60,7 @@ def test_the_url_s_scheme_chooses_between_redis_and_sentinel() -> None:
     assert {url: type(Connection(url).transport) for url in urls} == urls
 
 
-@pytest.mark.skipif("ROLLCALL_TEST_BROKER_PROGRAM" in os.environ, reason="another one is to be in Valkey's place")
+@pytest.mark.skipif("ROLLBOOK_TEST_BROKER_PROGRAM" in os.environ, reason="another one is to be in Valkey's place")
 def test_each_make_of_broker_is_what_it_is_called(client: redis.Redis, request: pytest.FixtureRequest) -> None:
     """Some `redis-server` is a Valkey under another name, which would prove nothing about Redis."""
     make = request.node.callspec.params["broker"]
@@ -126,11 +126,11 @@ def test_flower_shows_the_lengths_of_the_queues(broker_url: str, tmp_path: Path)
     port = free_port()
     flower = processes.spawn(
         [
-            *(sys.executable, "-m", "celery", "-A", "rollcall_worker.app", "flower"),
+            *(sys.executable, "-m", "celery", "-A", "rollbook_worker.app", "flower"),
             *("--address=127.0.0.1", f"--port={port}"),
         ],
         log=tmp_path / "flower.log",
-        env=os.environ | {"CELERY_BROKER_URL": broker_url, "ROLLCALL_BROKER_URL": broker_url},
+        env=os.environ | {"CELERY_BROKER_URL": broker_url, "ROLLBOOK_BROKER_URL": broker_url},
         cwd=ROOT,
     )
     try:

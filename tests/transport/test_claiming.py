@@ -12,7 +12,7 @@ from tests.transport.consumers import Consumer, job_of
 from tests.transport.harness import envelope, until
 from tests.transport.test_giving_back import expire, waiting
 
-from rollcall_worker.transport import stock
+from rollbook_worker.transport import stock
 
 Consume = Callable[..., Consumer]
 

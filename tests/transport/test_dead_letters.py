@@ -40,7 +40,7 @@ def letters(consumer: Consumer, count: int) -> list[list[Any]]:
     """Take so many letters: text, reason, code."""
     consumer.take(count)
     found = consumer.messages[-count:]
-    assert all(message.headers["task"] == "rollcall.bury" for message in found)
+    assert all(message.headers["task"] == "rollbook.bury" for message in found)
     return [json.loads(message.body)[0] for message in found]
 
 
@@ -54,7 +54,7 @@ def test_an_item_that_is_no_message_becomes_a_letter_and_the_next_is_delivered(
     consumer.take(2)
 
     jobs = {message.headers["task"]: json.loads(message.body)[0] for message in consumer.messages}
-    text, _, code = jobs["rollcall.bury"]
+    text, _, code = jobs["rollbook.bury"]
     assert jobs["note"] == ["good"]
     assert (text, code) == (item.decode(errors="backslashreplace"), "malformed")
     assert client.hlen("unacked") == 2
@@ -162,7 +162,7 @@ def test_a_suspect_is_delivered_alone_so_that_it_takes_nobody_along(client: redi
 def test_a_worker_that_never_is_idle_takes_a_suspect_all_the_same_in_the_end(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollcall_worker.transport.intake.PATIENCE_SECONDS", 0)
+    monkeypatch.setattr("rollbook_worker.transport.intake.PATIENCE_SECONDS", 0)
     client.hset("unacked_deliveries", SUSPECT, "2")
     client.lpush("first", envelope(0), envelope("suspect", delivery_tag=SUSPECT), envelope(1))
 

@@ -11,7 +11,7 @@ import redis
 from tests.transport.consumers import Consumer, job_of
 from tests.transport.harness import envelope
 
-from rollcall_worker.transport.line import Line
+from rollbook_worker.transport.line import Line
 
 Consume = Callable[..., Consumer]
 SOON = 0.05
@@ -185,7 +185,7 @@ def test_a_lost_stock_worker_s_messages_come_back_through_the_bindings_after_its
 
 
 def test_a_stock_worker_takes_back_what_ours_lost(broker: str, client: redis.Redis, consume: Consume) -> None:
-    from rollcall_worker.transport import stock
+    from rollbook_worker.transport import stock
 
     client.lpush("second", envelope("ours", queue="second", delivery_info={"exchange": "second", "routing_key": "x"}))
     lost = consume("first", "second")

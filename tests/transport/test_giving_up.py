@@ -1,4 +1,4 @@
-"""From the transport's letters to Rollcall's dead letters: listed with their reasons, and replayed."""
+"""From the transport's letters to Rollbook's dead letters: listed with their reasons, and replayed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.transport.consumers import Consumer
 from tests.transport.harness import envelope
 from tests.transport.test_giving_back import expire
 
-from rollcall import Rollcall
-from rollcall_shared.routing import LIVE
-from rollcall_worker.letters import job_in
+from rollbook import Rollbook
+from rollbook_shared.routing import LIVE
+from rollbook_worker.letters import job_in
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
 ) -> None:
     with (
         redis.Redis.from_url(broker_url) as client,
-        Rollcall(database_url=database_url, broker_url=broker_url) as rc,
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
     ):
         client.flushdb()
-        job = rc.users.identify("ann", {"plan": "pro"}, job_id="takes-workers-along")
+        job = rb.users.identify("ann", {"plan": "pro"}, job_id="takes-workers-along")
         with Consumer(broker_url, (LIVE,), max_deliveries=1) as lost:
             lost.take(1)
             lost.vanish()
@@ -43,17 +43,17 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
 
         workers.start()
 
-        until(lambda: len(rc.jobs.dead().items) == 2, what="two dead letters")
-        letters = {letter.code: rc.jobs.show(letter.id) for letter in rc.jobs.dead().items}
+        until(lambda: len(rb.jobs.dead().items) == 2, what="two dead letters")
+        letters = {letter.code: rb.jobs.show(letter.id) for letter in rb.jobs.dead().items}
         assert letters["malformed"].body == "\\xff is no message"
         assert (letters["kills_worker"].id, letters["kills_worker"].kind) == (job.id, "identify")
         assert job.status().state == "dead"
         assert "may end its worker" in (job.status().reason or "")
 
-        rc.jobs.replay(job.id)
+        rb.jobs.replay(job.id)
 
         until(lambda: job.status().state == "applied", what="applying")
-        assert rc.users.get("ann").properties == {"plan": "pro"}
+        assert rb.users.get("ann").properties == {"plan": "pro"}
 
 
 @pytest.mark.parametrize(

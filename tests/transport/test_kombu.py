@@ -9,7 +9,7 @@ import kombu
 import pytest
 from kombu.transport import redis as kombu_redis
 
-from rollcall_worker.transport import stock
+from rollbook_worker.transport import stock
 
 
 def test_kombu_is_of_the_minor_version_that_this_was_written_for() -> None:

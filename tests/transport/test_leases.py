@@ -10,14 +10,14 @@ import redis
 from tests.transport.consumers import Consumer
 from tests.transport.harness import envelope, until
 
-from rollcall_worker.transport.leases import Leases
+from rollbook_worker.transport.leases import Leases
 
 Consume = Callable[..., Consumer]
 LEASE = 0.3
 
 
 def renewals() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "rollcall-leases"]
+    return [thread for thread in threading.enumerate() if thread.name == "rollbook-leases"]
 
 
 def score(client: redis.Redis) -> float:

@@ -16,7 +16,7 @@ Consume = Callable[..., Consumer]
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put off for no time at all."""
-    monkeypatch.setattr("rollcall_worker.transport.qos.PUT_OFF_SECONDS", 0)
+    monkeypatch.setattr("rollbook_worker.transport.qos.PUT_OFF_SECONDS", 0)
 
 
 def put_off(consumer: Consumer, *messages: int) -> None:
@@ -72,7 +72,7 @@ def test_nor_does_a_letter_vanish(client: redis.Redis, consume: Consume) -> None
         consumer.take(1)
         put_off(consumer, number)
 
-    assert {message.headers["task"] for message in consumer.messages} == {"rollcall.bury"}
+    assert {message.headers["task"] for message in consumer.messages} == {"rollbook.bury"}
     assert not client.exists("dead_letters")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rollcall_shared.settings import Settings
-from rollcall_worker.app import make_app
+from rollbook_shared.settings import Settings
+from rollbook_worker.app import make_app
 
 
 def test_the_sentinels_are_asked_for_the_master_that_the_url_names() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.transport.consumers import job_of
 from tests.transport.harness import Field, until
 
-from rollcall.local import processes
+from rollbook.local import processes
 
 
 @pytest.mark.parametrize(("pool", "concurrency"), [("threads", 2), ("solo", 1), ("prefork", 2)])

@@ -18,7 +18,7 @@ import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from rollcall_worker.transport import Connection
+from rollbook_worker.transport import Connection
 
 QUEUES: Final = ("first", "second", "third", "fourth")
 DONE: Final = "done"
@@ -26,7 +26,7 @@ RUNS: Final = "runs"
 
 
 class Workload(Celery):  # type: ignore[misc]  # Celery ships no types
-    """Consumes as Rollcall's own application does."""
+    """Consumes as Rollbook's own application does."""
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         connection = super().connection_for_read(url, **options)
@@ -48,7 +48,7 @@ def make_app(broker: str, **options: Any) -> Workload:
         task_queues=[_queue(name) for name in QUEUES],
         task_default_queue=QUEUES[0],
         task_create_missing_queues=False,
-        worker_consumer="rollcall_worker.interrupting:Consumer",
+        worker_consumer="rollbook_worker.interrupting:Consumer",
         worker_prefetch_multiplier=10,
         worker_lost_wait=0.5,
         worker_disable_rate_limits=True,
@@ -68,11 +68,11 @@ def make_app(broker: str, **options: Any) -> Workload:
         }
         | options,
     )
-    # not shared with the process's other applications: Rollcall's own has a task of that last name
+    # not shared with the process's other applications: Rollbook's own has a task of that last name
     app.task(_note, name="note", shared=False)
     app.task(_linger, name="linger", shared=False)
     app.task(_die, name="die", shared=False)
-    app.task(_bury, name="rollcall.bury", shared=False)
+    app.task(_bury, name="rollbook.bury", shared=False)
     return app
 
 

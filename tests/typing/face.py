@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
-from rollcall import (
+from rollbook import (
     Activity,
     Actor,
     DeadLetter,
@@ -17,67 +17,67 @@ from rollcall import (
     MergePreview,
     Message,
     Page,
-    Rollcall,
+    Rollbook,
     User,
 )
-from rollcall.testing import Identify, RecordingRollcall, recording
+from rollbook.testing import Identify, RecordingRollbook, recording
 
 
-def writes(rc: Rollcall, choice: bool) -> None:
-    assert_type(rc.users.identify("u1", {"email": "ann@example.com"}, job_id="j"), Job)
-    assert_type(rc.users.bulk_identify([{"id": "u1"}]), Job)
-    assert_type(rc.users.bulk_identify({"id": name} for name in "ab"), Job)
-    assert_type(rc.users.bulk_identify([{"id": "u1"}], moments=[datetime.now(UTC)], job_id="j"), Job)
-    assert_type(rc.users.merge("u1", from_user_id="guest"), Job)
-    assert_type(rc.users.merge("u1", "guest", dry_run=False), Job)
-    assert_type(rc.users.merge("u1", "guest", dry_run=True), MergePreview)
-    assert_type(rc.users.merge("u1", "guest", dry_run=choice), Job | MergePreview)
-    assert_type(rc.workflows.trigger("w", recipients=["u1", {"id": "u2"}], actor="u3"), Job)
-    assert_type(rc.users.delete("u1", job_id="j", occurred_at=datetime.now(UTC)), Job)
-    assert_type(rc.users.delete("u1", run_at=datetime.now(UTC)), Job)
-    assert_type(rc.users.delete("u1", delay=timedelta(days=3)), Job)
-    assert_type(rc.users.delete("u1", delay=1.5), Job)
+def writes(rb: Rollbook, choice: bool) -> None:
+    assert_type(rb.users.identify("u1", {"email": "ann@example.com"}, job_id="j"), Job)
+    assert_type(rb.users.bulk_identify([{"id": "u1"}]), Job)
+    assert_type(rb.users.bulk_identify({"id": name} for name in "ab"), Job)
+    assert_type(rb.users.bulk_identify([{"id": "u1"}], moments=[datetime.now(UTC)], job_id="j"), Job)
+    assert_type(rb.users.merge("u1", from_user_id="guest"), Job)
+    assert_type(rb.users.merge("u1", "guest", dry_run=False), Job)
+    assert_type(rb.users.merge("u1", "guest", dry_run=True), MergePreview)
+    assert_type(rb.users.merge("u1", "guest", dry_run=choice), Job | MergePreview)
+    assert_type(rb.workflows.trigger("w", recipients=["u1", {"id": "u2"}], actor="u3"), Job)
+    assert_type(rb.users.delete("u1", job_id="j", occurred_at=datetime.now(UTC)), Job)
+    assert_type(rb.users.delete("u1", run_at=datetime.now(UTC)), Job)
+    assert_type(rb.users.delete("u1", delay=timedelta(days=3)), Job)
+    assert_type(rb.users.delete("u1", delay=1.5), Job)
 
 
-def reads(rc: Rollcall, job: Job) -> None:
-    user = rc.users.get("u1")
+def reads(rb: Rollbook, job: Job) -> None:
+    user = rb.users.get("u1")
     assert_type(user, User)
     assert_type(user.email, str | None)
     assert_type(user.created_at, datetime | None)
     assert_type(user.updated_at, datetime)
-    assert_type(rc.users.list(where={"plan": "pro"}), Page[User])
-    assert_type(rc.users.all(), Iterator[User])
+    assert_type(rb.users.list(where={"plan": "pro"}), Page[User])
+    assert_type(rb.users.all(), Iterator[User])
     assert_type(job.wait(timeout=1), JobStatus)
-    assert_type(rc.jobs.get("j"), JobStatus)
-    assert_type(rc.jobs.wait("j"), JobStatus)
-    assert_type(rc.jobs.deferred(), Page[DeferredJob])
-    assert_type(rc.jobs.cancel("j"), bool)
-    assert_type(rc.jobs.dead(), Page[DeadLetter])
-    assert_type(rc.jobs.show("j"), DeadLetter)
-    assert_type(rc.jobs.replay("j", job_id="k"), JobStatus)
-    assert_type(rc.jobs.drop("j"), bool)
+    assert_type(rb.jobs.get("j"), JobStatus)
+    assert_type(rb.jobs.wait("j"), JobStatus)
+    assert_type(rb.jobs.deferred(), Page[DeferredJob])
+    assert_type(rb.jobs.cancel("j"), bool)
+    assert_type(rb.jobs.dead(), Page[DeadLetter])
+    assert_type(rb.jobs.show("j"), DeadLetter)
+    assert_type(rb.jobs.replay("j", job_id="k"), JobStatus)
+    assert_type(rb.jobs.drop("j"), bool)
 
 
-def feeds(rc: Rollcall) -> None:
-    feed = rc.feeds.list("u1", status="unread", limit=5, after=None)
+def feeds(rb: Rollbook) -> None:
+    feed = rb.feeds.list("u1", status="unread", limit=5, after=None)
     assert_type(feed, Feed)
     assert_type(feed.items[0].actor, Actor | None)
-    assert_type(rc.messages.list("u1", channel="email"), Page[Message])
-    assert_type(rc.messages.mark([item.id for item in feed.items], "read", job_id="j"), Job)
-    assert_type(rc.activities.list("u1", role="actor"), Page[Activity])
-    rc.feeds.list("u1", status="new")  # type: ignore[arg-type]
-    rc.messages.mark(["m"], "clicked")  # type: ignore[arg-type]
+    assert_type(rb.messages.list("u1", channel="email"), Page[Message])
+    assert_type(rb.messages.mark([item.id for item in feed.items], "read", job_id="j"), Job)
+    assert_type(rb.activities.list("u1", role="actor"), Page[Activity])
+    rb.feeds.list("u1", status="new")  # type: ignore[arg-type]
+    rb.messages.mark(["m"], "clicked")  # type: ignore[arg-type]
 
 
 def opens() -> None:
-    with Rollcall.from_env() as rc:
-        assert_type(rc, Rollcall)
-    assert_type(recording(), RecordingRollcall)
+    with Rollbook.from_env() as rb:
+        assert_type(rb, Rollbook)
+    assert_type(recording(), RecordingRollbook)
     assert_type(recording().sent.of(Identify), list[Identify])
 
 
-def refused(rc: Rollcall) -> None:
-    rc.users.identify(7)  # type: ignore[arg-type]
-    rc.users.identify("u1", ["email"])  # type: ignore[arg-type]
-    rc.users.bulk_identify(["u1"])  # type: ignore[list-item]
-    rc.users.delete("u1", job_id=7)  # type: ignore[arg-type]
+def refused(rb: Rollbook) -> None:
+    rb.users.identify(7)  # type: ignore[arg-type]
+    rb.users.identify("u1", ["email"])  # type: ignore[arg-type]
+    rb.users.bulk_identify(["u1"])  # type: ignore[list-item]
+    rb.users.delete("u1", job_id=7)  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ class Memory:
         bench.step("memory of the workers, a last time at work")
         drain(side, crowd(bench.size_of(OURS), known=side.known))
         now, warm = side.rss_bytes(), bench.warm_rss or 1
-        row = side.connection.execute("SELECT count(*) FROM rollcall.jobs").fetchone()
+        row = side.connection.execute("SELECT count(*) FROM rollbook.jobs").fetchone()
         bench.record(
             Figure(
                 key="worker_rss_growth",

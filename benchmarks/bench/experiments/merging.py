@@ -11,7 +11,7 @@ from benchmarks.bench import filling
 from benchmarks.bench.bench import LARGE, Bench
 from benchmarks.bench.figures import Figure, median_of_ratios
 from benchmarks.bench.sides import Stalled
-from benchmarks.bench.sides.ours import RollcallSide
+from benchmarks.bench.sides.ours import RollbookSide
 
 _WITHIN: Final = 60.0
 _LOOK: Final = 0.0005
@@ -48,7 +48,7 @@ class Merging:
             bench.step(f"round {round_ + 1} of {turns}: merging")
             for name in sizes if round_ % 2 else reversed(sizes):
                 secondary, primary = f"{name}-{round_}", f"{name}-{round_ + 1}"
-                side.rc.users.identify(primary, {"name": primary}).wait(timeout=_WITHIN)
+                side.rb.users.identify(primary, {"name": primary}).wait(timeout=_WITHIN)
                 before[name].append(_feed_seconds(side, secondary, scale.reads))
                 took[name].append(_merge_seconds(side, primary, secondary))
                 after[name].append(_feed_seconds(side, primary, scale.reads))
@@ -84,31 +84,31 @@ class Merging:
         )
 
 
-def _write_history(side: RollcallSide, user_id: str, count: int) -> None:
-    side.rc.users.identify(user_id, {"name": user_id}).wait(timeout=_WITHIN)
-    job = side.rc.workflows.trigger("bench", [user_id], data={"text": "something of the usual length happened"})
+def _write_history(side: RollbookSide, user_id: str, count: int) -> None:
+    side.rb.users.identify(user_id, {"name": user_id}).wait(timeout=_WITHIN)
+    job = side.rb.workflows.trigger("bench", [user_id], data={"text": "something of the usual length happened"})
     job.wait(timeout=_WITHIN)
     filling.copy_trigger(side.connection, job.id, count)
 
 
-def _merge_seconds(side: RollcallSide, primary: str, secondary: str) -> float:
-    (newest,) = side.rc.messages.list(secondary, limit=1).items
+def _merge_seconds(side: RollbookSide, primary: str, secondary: str) -> float:
+    (newest,) = side.rb.messages.list(secondary, limit=1).items
     begin = time.perf_counter()
-    side.rc.users.merge(primary, secondary)
-    while [message.id for message in side.rc.messages.list(primary, limit=1).items] != [newest.id]:
+    side.rb.users.merge(primary, secondary)
+    while [message.id for message in side.rb.messages.list(primary, limit=1).items] != [newest.id]:
         if time.perf_counter() - begin > _WITHIN:
             raise Stalled(f"a merge did not show within {_WITHIN:.0f} s{side.last_words()}")
         time.sleep(_LOOK)
     return time.perf_counter() - begin
 
 
-def _feed_seconds(side: RollcallSide, user_id: str, reads: int) -> float:
+def _feed_seconds(side: RollbookSide, user_id: str, reads: int) -> float:
     """The median time of reading the first page with its counts."""
-    side.rc.feeds.list(user_id)  # warms the cache
+    side.rb.feeds.list(user_id)  # warms the cache
     took = []
     for _ in range(reads):
         begin = time.perf_counter()
-        if not side.rc.feeds.list(user_id).items:
+        if not side.rb.feeds.list(user_id).items:
             raise Stalled(f"the feed of {user_id} is empty")
         took.append(time.perf_counter() - begin)
     return statistics.median(took)

@@ -14,7 +14,7 @@ from benchmarks.bench.figures import Figure, median_of_ratios
 from benchmarks.bench.people import Person, crowd
 from benchmarks.bench.yardsticks import celery_upsert, lists
 
-from rollcall import Rollcall
+from rollbook import Rollbook
 
 BUFFERED_MORE: Final = 20
 """How many times more calls are buffered, for one round to be long enough."""
@@ -62,7 +62,7 @@ class _Senders:
     def __init__(self, broker_url: str, sends: int, known: int) -> None:
         self._sends = sends
         self._known = known
-        self._rc = Rollcall(broker_url=broker_url)
+        self._rc = Rollbook(broker_url=broker_url)
         self._task = celery_upsert.celery_app(broker_url).tasks[celery_upsert.TASK]
         self._client = redis.Redis.from_url(broker_url)
 

@@ -1,4 +1,4 @@
-"""Rollcall, driven as its users do: its face sends, its documented command consumes."""
+"""Rollbook, driven as its users do: its face sends, its documented command consumes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from benchmarks.bench.people import Person, known_id, traits
 from benchmarks.bench.sides.side import Side
 from celery import Celery
 
-from rollcall import Job, Rollcall
-from rollcall.local.workers import answering
+from rollbook import Job, Rollbook
+from rollbook.local.workers import answering
 
 LIVE_WORKERS: Final = 2
 """As many processes as the yardsticks have cores."""
 _SETTLED_WITHIN: Final = 60.0
 
 
-class RollcallSide(Side):
+class RollbookSide(Side):
     """The live queue: one identify a user."""
 
     queue = "live"
@@ -39,15 +39,15 @@ class RollcallSide(Side):
         self._hosts = [f"{name}-{number}@bench" for number in range(1, workers + 1)]
 
     @cached_property
-    def rc(self) -> Rollcall:
-        return Rollcall(broker_url=self.broker_url, database_url=self.database_url)
+    def rb(self) -> Rollbook:
+        return Rollbook(broker_url=self.broker_url, database_url=self.database_url)
 
     @cached_property
-    def waiting_rc(self) -> Rollcall:
-        return Rollcall(broker_url=self.waiting_url)
+    def waiting_rc(self) -> Rollbook:
+        return Rollbook(broker_url=self.waiting_url)
 
     def environment(self) -> Mapping[str, str]:
-        return {"ROLLCALL_BROKER_URL": self.broker_url, "ROLLCALL_DATABASE_URL": self.database_url}
+        return {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
 
     def make_database(self) -> str:
         return self.ground.new_database(self.name, like=migrated(self.ground))
@@ -65,7 +65,7 @@ class RollcallSide(Side):
         filling.copy_user(self.connection, known_id(0), self.known)
 
     def tell_first(self) -> Job:
-        return self.rc.users.identify(known_id(0), traits(0, 0))
+        return self.rb.users.identify(known_id(0), traits(0, 0))
 
     def stage(self, people: Sequence[Person]) -> None:
         identify = self.waiting_rc.users.identify
@@ -76,16 +76,16 @@ class RollcallSide(Side):
 
     def applied(self) -> int:
         row = self.connection.execute(
-            "SELECT count(*) FROM rollcall.jobs WHERE id >= %s AND state = 'applied'", [self._first]
+            "SELECT count(*) FROM rollbook.jobs WHERE id >= %s AND state = 'applied'", [self._first]
         ).fetchone()
         return int(row[0]) * self.users_a_job if row else 0
 
     def send(self, person: Person) -> None:
-        self.rc.users.identify(person.id, person.traits)
+        self.rb.users.identify(person.id, person.traits)
 
     def visit_of(self, user_id: str) -> int | None:
         row = self.connection.execute(
-            "SELECT (properties ->> 'visit')::integer FROM rollcall.current_users WHERE id = %s", [user_id]
+            "SELECT (properties ->> 'visit')::integer FROM rollbook.current_users WHERE id = %s", [user_id]
         ).fetchone()
         return row[0] if row else None
 
@@ -104,12 +104,12 @@ class RollcallSide(Side):
             raise RuntimeError(f"{len(told)} of {len(self._hosts)} workers took the command about events")
 
     def close(self) -> None:
-        self.rc.close()
+        self.rb.close()
         self.waiting_rc.close()
         super().close()
 
 
-class RollcallBulk(RollcallSide):
+class RollbookBulk(RollbookSide):
     """The bulk queue: a hundred users a job, by default one worker, as docker-compose.yml has it."""
 
     queue = "bulk"
@@ -119,7 +119,7 @@ class RollcallBulk(RollcallSide):
         super().__init__(ground, name, known=known, workers=workers)
 
     def tell_first(self) -> Job:
-        return self.rc.users.bulk_identify([{"id": known_id(0), **traits(0, 0)}])
+        return self.rb.users.bulk_identify([{"id": known_id(0), **traits(0, 0)}])
 
     def stage(self, people: Sequence[Person]) -> None:
         if len(people) % self.users_a_job:
@@ -133,10 +133,10 @@ class RollcallBulk(RollcallSide):
 
 @functools.cache
 def migrated(ground: Ground) -> str:
-    """The name of a database that `rollcall migrate` has prepared, to be copied."""
-    name = "rollcall_migrated"
-    environment = os.environ | {"ROLLCALL_DATABASE_URL": ground.new_database(name)}
-    command = [str(Path(sys.executable).with_name("rollcall")), "migrate"]
+    """The name of a database that `rollbook migrate` has prepared, to be copied."""
+    name = "rollbook_migrated"
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": ground.new_database(name)}
+    command = [str(Path(sys.executable).with_name("rollbook")), "migrate"]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     return name
 

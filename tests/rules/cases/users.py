@@ -7,8 +7,8 @@ from typing import Final
 from tests.support.builders import bulk_identify, day, identify, user
 from tests.support.cases import Case, case
 
-from rollcall_shared.errors import Problem
-from rollcall_shared.jobs import BulkIdentify
+from rollbook_shared.errors import Problem
+from rollbook_shared.jobs import BulkIdentify
 
 USERS: Final[tuple[Case, ...]] = (
     case(

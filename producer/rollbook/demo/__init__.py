@@ -1,0 +1,1 @@
+"""A life of jobs to try Rollbook with, and the reference that says what must come of it."""

@@ -1,0 +1,34 @@
+"""Where Alembic runs our migrations: on the connection that `migrate` hands over, or printing SQL when there is
+none.
+"""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Connection
+
+from rollbook_shared.tables import SCHEMA, metadata
+from rollbook_worker.migrations.locking import CAUTION
+
+
+def run() -> None:
+    connection: Connection | None = context.config.attributes.get("connection")
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        version_table_schema=SCHEMA,
+        include_schemas=True,
+        literal_binds=connection is None,
+        dialect_name=None if connection else "postgresql",
+        # what is done need not be done again when a later one meets a lock
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        if connection is None:
+            context.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            for setting in CAUTION:
+                context.execute(setting)
+        context.run_migrations()
+
+
+run()

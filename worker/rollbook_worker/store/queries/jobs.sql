@@ -1,0 +1,145 @@
+-- name: admit
+-- Enter jobs, in id order; those that were there already are not returned.
+INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at, detail)
+SELECT id, kind, decode(digest, 'hex'), state, occurred_at, rollbook.instant(%(now)s), detail
+FROM json_to_recordset(%(jobs)s::json) AS n (
+    id text, kind text, digest text, state text, occurred_at bigint, detail jsonb
+)
+ORDER BY id COLLATE "C"
+ON CONFLICT DO NOTHING
+RETURNING id;
+
+-- name: known
+-- What tells a duplicate from another job under the same id.
+SELECT id, digest
+FROM rollbook.jobs
+WHERE id = ANY(%(ids)s);
+
+-- name: count_duplicates
+-- Count further deliveries, locking in id order.
+UPDATE rollbook.jobs AS j
+SET duplicates = j.duplicates + n.times
+FROM (
+    SELECT job.id, again.times
+    FROM rollbook.jobs AS job
+    JOIN json_to_recordset(%(again)s::json) AS again (id text, times integer) ON again.id = job.id
+    ORDER BY job.id
+    FOR UPDATE OF job
+) AS n
+WHERE j.id = n.id;
+
+-- name: tell_skipped
+-- Say which recipients of a trigger were skipped.
+UPDATE rollbook.jobs AS j
+SET detail = coalesce(j.detail, '{}') || jsonb_build_object('skipped', n.skipped)
+FROM json_to_recordset(%(skipped)s::json) AS n (id text, skipped jsonb)
+WHERE j.id = n.id;
+
+-- name: bury
+-- Keep a job that cannot be applied as it stands, once; one that dies again says when and why it did last.
+INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, died_at)
+SELECT DISTINCT ON (id COLLATE "C", digest)
+    id, decode(digest, 'hex'), kind, code, reason, decode(body, 'hex'), rollbook.instant(%(now)s)
+FROM json_to_recordset(%(letters)s::json) AS n (
+    id text, digest text, kind text, code text, reason text, body text
+)
+ORDER BY id COLLATE "C", digest
+ON CONFLICT (id, digest) DO UPDATE
+SET code = excluded.code,
+    reason = excluded.reason,
+    died_at = excluded.died_at;
+
+-- name: defer
+-- Keep jobs stamped in the future, until then.
+INSERT INTO rollbook.deferred (id, due_at, body)
+SELECT id, rollbook.instant(due), body
+FROM json_to_recordset(%(jobs)s::json) AS n (id text, due bigint, body text)
+ON CONFLICT DO NOTHING;
+
+-- name: take_due
+-- Take deferred jobs that are due, passing over those that another dispatcher holds, or that are held up.
+SELECT id, body
+FROM rollbook.deferred
+WHERE due_at <= rollbook.instant(%(now)s)
+    AND id <> ALL(%(but)s::text[])
+ORDER BY due_at, id
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED;
+
+-- name: take_one
+-- Take a deferred job, unless another dispatcher holds it.
+SELECT body
+FROM rollbook.deferred
+WHERE id = %(id)s
+FOR UPDATE SKIP LOCKED;
+
+-- name: still_deferred
+-- Which of these jobs are still deferred, the longest due first.
+SELECT id
+FROM rollbook.deferred
+WHERE id = ANY(%(ids)s)
+ORDER BY due_at, id;
+
+-- name: hurry
+-- Bound what the rest of the transaction waits for.
+SELECT set_config('lock_timeout', %(lock)s, true), set_config('statement_timeout', %(statement)s, true);
+
+-- name: release
+-- These deferred jobs are decided now; locks in id order.
+WITH gone AS (
+    DELETE FROM rollbook.deferred
+    WHERE id = ANY(%(ids)s)
+)
+UPDATE rollbook.jobs AS j
+SET state = n.state,
+    decided_at = rollbook.instant(%(now)s)
+FROM (
+    SELECT job.id, due.state
+    FROM rollbook.jobs AS job
+    JOIN unnest(%(ids)s::text[], %(states)s::text[]) AS due (id, state) ON due.id = job.id
+    ORDER BY job.id
+    FOR UPDATE OF job
+) AS n
+WHERE j.id = n.id;
+
+-- name: give_up
+-- Take deferred jobs that cannot be applied out of the queue and the ledger; say which were still there.
+WITH gone AS (
+    DELETE FROM rollbook.deferred
+    WHERE id = ANY(%(ids)s)
+    RETURNING id
+), forgotten AS (
+    DELETE FROM rollbook.jobs
+    WHERE id IN (SELECT gone.id FROM gone)
+)
+SELECT id FROM gone;
+
+-- name: forget_outcomes
+-- Forget the oldest outcomes, but for those that nothing else says.
+WITH oldest AS MATERIALIZED (
+    SELECT id
+    FROM rollbook.jobs
+    WHERE decided_at < rollbook.instant(%(horizon)s)
+        AND state IN ('applied', 'refused')
+    ORDER BY decided_at
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM rollbook.jobs AS j
+USING oldest
+WHERE j.id = oldest.id;
+
+-- name: forget_letters
+-- Forget the oldest dead letters.
+WITH oldest AS MATERIALIZED (
+    SELECT id, digest
+    FROM rollbook.dead_letters
+    WHERE died_at < rollbook.instant(%(horizon)s)
+    ORDER BY died_at
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM rollbook.dead_letters AS letter
+USING oldest
+WHERE letter.id = oldest.id
+    AND letter.digest = oldest.digest;
