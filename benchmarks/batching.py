@@ -33,8 +33,8 @@ import psycopg
 import redis
 
 from rollbook import Rollbook
-from rollbook.local import Servers, processes
-from rollbook.local.workers import answering
+from rollbook_ops.devstack import Servers, processes
+from rollbook_ops.devstack.workers import answering
 
 BATCH: Final = 200
 ONE_BY_ONE_JOBS: Final = 800
@@ -222,7 +222,9 @@ def _new_database(server_url: str, name: str) -> str:
         connection.execute(f"CREATE DATABASE {name}".encode())
     url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": url}
-    subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "rollbook_worker.migrations"], env=environment, check=True, capture_output=True
+    )
     return url
 
 

@@ -27,8 +27,8 @@ from benchmarks.bench.sides.ours import RollbookBulk, RollbookSide
 from rich.console import Console
 from rich.table import Table
 
-from rollbook.local import Servers, processes
-from rollbook.local.valkey import AppendFsync
+from rollbook_ops.devstack import Servers, processes
+from rollbook_ops.devstack.valkey import AppendFsync
 
 KNOWN: Final = 10_000
 """Users in the table at the beginning."""

@@ -29,7 +29,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from rollbook.local.binaries import find_valkey
+from rollbook_ops.devstack.binaries import find_valkey
 
 POLICIES: Final = ("everysec", "no", "always")
 _CLIENTS: Final = 3

@@ -25,13 +25,13 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import Cursor
 
-from rollbook.local import Servers
-from rollbook_shared.codec import encode
+from rollbook_ops.devstack import Servers
+from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import Undecodable
-from rollbook_shared.jobs import Identify, Telling
-from rollbook_shared.stamps import new_job_id
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Identify, Telling
 from rollbook_worker.store import Arrival, Outcome, PostgresStore
-from rollbook_worker.store.arrivals import State
+from rollbook_worker.store.received_jobs import State
 
 BATCHES = {1: 300, 100: 30}
 """Jobs in a batch to batches in a round."""
@@ -123,7 +123,9 @@ def _database(server_url: str, number: int, change: str) -> str:
         connection.execute(f"CREATE DATABASE {name}".encode())
     url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": url}
-    subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "rollbook_worker.migrations"], env=environment, check=True, capture_output=True
+    )
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in filter(None, change.split("; ")):
             connection.execute(statement.encode())

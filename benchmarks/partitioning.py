@@ -27,10 +27,10 @@ from benchmarks.store_workloads import WORKLOADS, Batch, batches, user_id
 from rich.console import Console
 from rich.table import Table
 
-from rollbook.local import Servers
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Merge
-from rollbook_shared.stamps import new_job_id
+from rollbook_ops.devstack import Servers
+from rollbook_shared.domain.stamps import new_job_id
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Merge
 
 TRANSACTION_USERS: Final = 200
 """As many as a worker puts into one."""

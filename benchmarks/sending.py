@@ -29,9 +29,9 @@ import redis
 from celery import Celery
 
 from rollbook import Rollbook
-from rollbook.local import Servers
-from rollbook.local.valkey import AppendFsync
-from rollbook.outbox.table import create_table
+from rollbook.publishing.outbox.table import create_table
+from rollbook_ops.devstack import Servers
+from rollbook_ops.devstack.valkey import AppendFsync
 
 BULK: Final = 100
 YARDSTICK: Final = "celery: task.delay"

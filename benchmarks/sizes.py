@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from rollbook import Rollbook
-from rollbook.local import Servers
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Mark, Trigger
-from rollbook_shared.rowids import message_id
-from rollbook_shared.stamps import new_job_id
+from rollbook_ops.devstack import Servers
+from rollbook_shared.domain.deterministic_ids import message_id
+from rollbook_shared.domain.stamps import new_job_id
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Mark, Trigger
 
 TOGETHER: Final = 200
 """Jobs in one transaction."""

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 
 USERS_A_ROUND: Final = 5_000
 QUICK_USERS_A_ROUND: Final = 1_000

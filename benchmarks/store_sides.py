@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import psycopg
 from benchmarks.store_workloads import DAY, PAIRS, Batch, pair, traits_of, user_id
 
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Merge
-from rollbook_shared.stamps import new_job_id, stamp
-from rollbook_worker.collecting import collect_rarely
+from rollbook_shared.domain.stamps import new_job_id, stamp
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Merge
+from rollbook_worker.celery_ext.garbage_collection import collect_rarely
 from rollbook_worker.store import Arrival, PostgresStore
 
 _LOADED_AT_ONCE: Final = 10_000
@@ -87,7 +87,7 @@ class Rollbook:
         self.url = url = _database(server_url, database)
         self._threads = ThreadPoolExecutor(threads)
         environment = os.environ | {"ROLLBOOK_DATABASE_URL": url}
-        subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True)
+        subprocess.run([sys.executable, "-m", "rollbook_worker.migrations"], env=environment, check=True)
         collect_rarely()
         self.store = PostgresStore(url)
         self._connection = psycopg.connect(url, autocommit=True)

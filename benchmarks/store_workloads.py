@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import BulkIdentify, Identify, Job, Telling
-from rollbook_shared.stamps import new_job_id
+from rollbook_shared.domain.stamps import new_job_id
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, Telling
 
 Row = tuple[str, dict[str, Any]]
 Pick = Callable[[int, int, int], Iterator[Row]]

@@ -29,9 +29,9 @@ import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from rollbook.local import Servers, processes
-from rollbook.local.workers import answering
-from rollbook_worker.transport import Connection
+from rollbook_ops.devstack import Servers, processes
+from rollbook_ops.devstack.workers import answering
+from rollbook_worker.celery_ext.transport import Connection
 
 QUEUES: Final = ("one", "two", "three", "four")
 POOLS: Final = {"threads": 4, "solo": 1}

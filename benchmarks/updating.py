@@ -24,8 +24,8 @@ from benchmarks.store_workloads import Batch, jobs_of, traits_of, user_id
 from rich.console import Console
 from rich.table import Table
 
-from rollbook.local import Servers
-from rollbook_shared.codec import encode
+from rollbook_ops.devstack import Servers
+from rollbook_shared.jobs.codec import encode
 
 TOLD: Final = 4_000
 """Users that are told anew."""

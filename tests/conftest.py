@@ -20,7 +20,7 @@ import redis
 from psycopg.sql import SQL, Composed, Identifier
 from tests.support.brokers import broker_program
 
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 
 _numbers = count(1)
 # 0 is left alone in a server that is not ours.
@@ -96,7 +96,7 @@ def migrate(database_url: str) -> None:
     """Bring a database to the newest schema, as operators do."""
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": database_url}
     done = subprocess.run(
-        [sys.executable, "-m", "rollbook_worker.migrate"],
+        [sys.executable, "-m", "rollbook_worker.migrations"],
         env=environment,
         capture_output=True,
         text=True,

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from rollbook import Rollbook
-from rollbook.activities import Activities
-from rollbook.answers import DeadLetter, JobStatus, Page
 from rollbook.errors import RollbookError, Unavailable, UserNotFound
-from rollbook.feeds import Feeds
-from rollbook.jobs import Job, Jobs
-from rollbook.messages import Messages
+from rollbook.models.answers import DeadLetter, JobStatus, Page
+from rollbook.resources.activities import Activities
+from rollbook.resources.feeds import Feeds
+from rollbook.resources.jobs import Job, Jobs
+from rollbook.resources.messages import Messages
+from rollbook.resources.users import Users
+from rollbook.resources.workflows import Workflows
 from rollbook.testing import RecordingSender
-from rollbook.users import Users
-from rollbook.workflows import Workflows
 
 ROOT = Path(__file__).parent.parent
 _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
@@ -230,7 +230,7 @@ def situations(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Callable[[], Rol
     def rollbook(reader: Answers, *, broker_is_down: bool = False) -> Rollbook:
         sender = RecordingSender()
         sender.is_down = broker_is_down
-        monkeypatch.setattr("rollbook.desk.open_reader", lambda *_: reader)
+        monkeypatch.setattr("rollbook.context.open_reader", lambda *_: reader)
         return Rollbook(sender=sender, database_url="postgresql://of-the-test")
 
     return {

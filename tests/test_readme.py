@@ -17,7 +17,7 @@ from tests.acceptance.conftest import Workers
 from tests.test_house import known_variables, unknown_options
 from typer.testing import CliRunner
 
-from rollbook.cli.app import app
+from rollbook_ops.cli.app import app
 from rollbook_shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -92,7 +92,7 @@ def test_its_python_runs(
 
 
 def make_outbox(database_url: str) -> None:
-    from rollbook.outbox import create_table
+    from rollbook.publishing.outbox import create_table
 
     with psycopg.connect(database_url) as connection:
         create_table(lambda statement: connection.execute(statement.encode()))

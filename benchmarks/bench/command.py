@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from rollbook.cli.stopping import Stopped, Stopping, stopping_on_signals
-from rollbook.local import ServerFailed
+from rollbook_ops.cli.signals import Stopped, Stopping, stopping_on_signals
+from rollbook_ops.devstack import ServerFailed
 
 _err = Console(stderr=True)
 _WIDE: Final = 150

@@ -18,7 +18,7 @@ import psycopg
 import redis
 from psycopg.sql import SQL, Identifier
 
-from rollbook.local import Servers, processes
+from rollbook_ops.devstack import Servers, processes
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _LOG_TAIL: Final = 2_000

@@ -16,9 +16,9 @@ from typing import Final
 import psutil
 from benchmarks.chaos.kinds import PREFORKED, RELAYS, UPKEEPS, WORKERS
 
-from rollbook.local import ServerFailed, processes
-from rollbook.local.workers import answering
-from rollbook_shared.routing import BULK, LIVE
+from rollbook_ops.devstack import ServerFailed, processes
+from rollbook_ops.devstack.workers import answering
+from rollbook_shared.jobs.routing import BULK, LIVE
 
 GRACE_SECONDS: Final = 30.0
 """What Docker Compose (as we ship it) and Kubernetes (by default) give a process that is told to stop."""
@@ -63,8 +63,8 @@ class Crew:
     def start(self) -> None:
         """Start everybody, and return when the workers answer."""
         commands = {name: _worker(name) for name in WORKERS}
-        commands |= {name: [sys.executable, "-m", "rollbook_worker.upkeep"] for name in UPKEEPS}
-        commands |= {name: [sys.executable, "-m", "rollbook.outbox.relay"] for name in RELAYS}
+        commands |= {name: [sys.executable, "-m", "rollbook_worker.maintenance"] for name in UPKEEPS}
+        commands |= {name: [sys.executable, "-m", "rollbook_ops.relay"] for name in RELAYS}
         self.members.update({name: _Member(name, command) for name, command in commands.items()})
         self.tend()
         silent = {_host(name) for name in WORKERS}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.models import Job
 
 _TIMES: Final[Mapping[int, float]] = {1: 0.62, 2: 0.28, 3: 0.08, 4: 0.02}
 """How often a job is sent; 1.5 times on average."""

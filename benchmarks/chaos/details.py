@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import psycopg
 
-from rollbook_shared.jobs import Job, Telling, Trigger
-from rollbook_shared.rowids import activity_id, message_id
-from rollbook_shared.stamps import moment
+from rollbook_shared.domain.deterministic_ids import activity_id, message_id
+from rollbook_shared.domain.stamps import moment
+from rollbook_shared.jobs.models import Job, Telling, Trigger
 
 _DETAILS: Final = """
 SELECT id::text, tenant, data, occurred_at FROM rollbook.owned_messages

@@ -14,10 +14,10 @@ from benchmarks.chaos.sendings import read_journal
 from benchmarks.chaos.stage import Stage
 from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
 
-from rollbook.demo.compare import read_world
-from rollbook.demo.world import World
-from rollbook.reading.database import Database
-from rollbook_shared.jobs import BulkIdentify, Identify, Job, Telling
+from rollbook.queries.connections import Database
+from rollbook_ops.demo.postgres_world import read_world
+from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, Telling
+from rollbook_shared.reference.world import World
 
 _REPEATED: Final = """
 SELECT job_id FROM rollbook.activities GROUP BY job_id, recipient HAVING count(*) > 1

@@ -12,9 +12,9 @@ from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
-from rollbook.demo.traits import full_traits, preference_set, push_tokens, some_traits
-from rollbook_shared.jobs import MODELS, Job
-from rollbook_shared.rowids import message_id
+from rollbook_shared.domain.deterministic_ids import message_id
+from rollbook_shared.jobs.models import MODELS, Job
+from rollbook_shared.reference.traits import full_traits, preference_set, push_tokens, some_traits
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 SPAN: Final = timedelta(days=45) // _MICROSECOND

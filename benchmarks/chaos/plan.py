@@ -14,7 +14,7 @@ from benchmarks.chaos.kinds import ONLY_BEFORE, ONLY_WITH_OUTBOX
 from benchmarks.chaos.schedule import Fault, schedule
 from benchmarks.chaos.sendings import Sending, Way
 
-from rollbook_shared.jobs import Identify, Job
+from rollbook_shared.jobs.models import Identify, Job
 
 _SECOND: Final = 1_000_000
 """In microseconds."""

@@ -20,10 +20,10 @@ import psycopg
 from benchmarks.chaos.sendings import Journal, Sending, Way, read_sendings
 
 from rollbook import Rollbook
-from rollbook.demo.playing import flat, play
-from rollbook.sending.direct import DirectSender
+from rollbook.publishing.direct import DirectSender
+from rollbook_ops.demo.api_calls import flat, play
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.jobs import Identify, Job
+from rollbook_shared.jobs.models import Identify, Job
 
 logger = logging.getLogger("producer")
 

@@ -23,8 +23,8 @@ from benchmarks.chaos.schedule import Fault
 from benchmarks.chaos.sendings import write_sendings
 from benchmarks.chaos.stage import Stage
 
-from rollbook.local import processes
-from rollbook.local.children import last_lines
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.children import last_lines
 
 _QUIET_LOOKS: Final = 8
 """So often in a row nothing must be left: a message that a worker has just taken is nowhere for a moment."""

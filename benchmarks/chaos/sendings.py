@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from rollbook_shared.codec import decode, encode
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import decode, encode
+from rollbook_shared.jobs.models import Job
 
 
 class Way(StrEnum):

@@ -19,10 +19,10 @@ import redis
 from benchmarks.chaos.kinds import STATEMENT_SECONDS
 from benchmarks.chaos.proxy import Network, Proxy
 
-from rollbook.local import Servers, torn
-from rollbook.outbox import create_table
-from rollbook_shared.routing import QUEUES
-from rollbook_worker.transport.limits import Limits
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack import Servers, append_only_file
+from rollbook_shared.jobs.routing import QUEUES
+from rollbook_worker.celery_ext.transport.options import Limits
 
 _APPLICATION: Final = "app"
 UNACKED: Final = "unacked"
@@ -53,7 +53,7 @@ class Stage:
         self._undo.enter_context(self.servers)
         database_url = self.servers.database_url
         subprocess.run(
-            [sys.executable, "-m", "rollbook_worker.migrate"],
+            [sys.executable, "-m", "rollbook_worker.migrations"],
             env=os.environ | {"ROLLBOOK_DATABASE_URL": database_url},
             stdout=subprocess.DEVNULL,
             check=True,
@@ -102,7 +102,7 @@ class Stage:
 
     def forget_jobs(self) -> None:
         """Take away what the Valkey that was killed has kept; it stays with the logs."""
-        if (kept := self.servers.valkey.home / torn.FOLDER).exists():
+        if (kept := self.servers.valkey.home / append_only_file.FOLDER).exists():
             shutil.move(kept, self.folder / f"{kept.name}-{time.time_ns()}")
 
     def backlog(self) -> dict[str, int]:
@@ -126,7 +126,7 @@ class Stage:
         """
         for server in (self.servers.postgres, self.servers.valkey):
             shutil.copy(server.log, self.folder)
-        if (kept := self.servers.valkey.home / torn.FOLDER).exists():
+        if (kept := self.servers.valkey.home / append_only_file.FOLDER).exists():
             shutil.copytree(kept, self.folder / kept.name)
 
     def stop(self) -> None:

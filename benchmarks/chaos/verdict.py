@@ -9,10 +9,10 @@ from typing import Any, Final
 from benchmarks.chaos.details import Details, details_after
 from benchmarks.chaos.evidence import Evidence
 
-from rollbook.demo.differing import Difference, smallest_difference
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import World
-from rollbook_shared.jobs import BulkDelete, Delete, Job, Mark, Merge
+from rollbook_shared.jobs.models import BulkDelete, Delete, Job, Mark, Merge
+from rollbook_shared.reference.differences import Difference, smallest_difference
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import World
 
 _MARKS: Final = {
     "seen": ("seen", True),

@@ -11,10 +11,10 @@ import psycopg
 import redis
 from benchmarks.chaos.stage import KEPT_LETTERS, UNACKED
 
-from rollbook_shared.codec import decode
 from rollbook_shared.errors import Undecodable
-from rollbook_shared.routing import QUEUES
-from rollbook_worker.letters import job_in
+from rollbook_shared.jobs.codec import decode
+from rollbook_shared.jobs.routing import QUEUES
+from rollbook_worker.celery_ext.unprocessable import job_in
 
 
 def waiting_in_redis(client: redis.Redis) -> Counter[str]:

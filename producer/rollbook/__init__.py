@@ -10,17 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rollbook.answers import (
-        Conflict,
-        DeadLetter,
-        DeferredJob,
-        JobStatus,
-        MergePreview,
-        Page,
-        RefusedItem,
-        Taken,
-        User,
-    )
     from rollbook.client import Rollbook
     from rollbook.errors import (
         InvalidJob,
@@ -33,9 +22,20 @@ if TYPE_CHECKING:
         Unavailable,
         UserNotFound,
     )
-    from rollbook.history import Activity, Actor, Feed, Message
-    from rollbook.jobs import Job
-    from rollbook_shared.limits import Limits
+    from rollbook.models.answers import (
+        Conflict,
+        DeadLetter,
+        DeferredJob,
+        JobStatus,
+        MergePreview,
+        Page,
+        RefusedItem,
+        Taken,
+        User,
+    )
+    from rollbook.models.history import Activity, Actor, Feed, Message
+    from rollbook.resources.jobs import Job
+    from rollbook_shared.jobs.limits import Limits
 
 __all__ = [
     "Activity",
@@ -68,9 +68,9 @@ __all__ = [
 _HOMES: Final = {
     "rollbook.client": ("Rollbook",),
     "rollbook.jobs": ("Job",),
-    "rollbook.history": ("Activity", "Actor", "Feed", "Message"),
-    "rollbook_shared.limits": ("Limits",),
-    "rollbook.answers": (
+    "rollbook.models.history": ("Activity", "Actor", "Feed", "Message"),
+    "rollbook_shared.jobs.limits": ("Limits",),
+    "rollbook.models.answers": (
         "Conflict",
         "DeadLetter",
         "DeferredJob",

@@ -10,17 +10,18 @@ from threading import TIMEOUT_MAX
 from types import TracebackType
 from typing import Any, Self
 
-from rollbook.activities import Activities
-from rollbook.buffering import Buffer, BufferingDesk
-from rollbook.desk import Clock, Desk
-from rollbook.feeds import Feeds
-from rollbook.jobs import Jobs
-from rollbook.messages import Messages
-from rollbook.sending import Sender, send_text
-from rollbook.users import Users
-from rollbook.workflows import Workflows
+from rollbook.buffered_context import BufferingDesk
+from rollbook.context import Clock, Desk
+from rollbook.publishing import Sender, send_text
+from rollbook.publishing.buffered import Buffer
+from rollbook.resources.activities import Activities
+from rollbook.resources.feeds import Feeds
+from rollbook.resources.jobs import Jobs
+from rollbook.resources.messages import Messages
+from rollbook.resources.users import Users
+from rollbook.resources.workflows import Workflows
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.limits import HARD_BULK_USERS, Limits
+from rollbook_shared.jobs.limits import HARD_BULK_USERS, Limits
 from rollbook_shared.settings import Settings
 
 
@@ -138,7 +139,7 @@ class Rollbook:
 
         Each job becomes a row of your table `rollbook_outbox`, written by your transaction and gone with its rollback.
         After the commit the relay (`rollbook relay`) sends it, and again until a worker has decided it: nothing is
-        lost even if Redis is. Needs no broker here. The table: `rollbook outbox create`, or `rollbook.outbox`.
+        lost even if Redis is. Needs no broker here. The table: `rollbook outbox create`, or `rollbook.publishing.outbox`.
 
         A write through it raises `InvalidJob` as any other, `NotConfigured` where the table is missing, and never
         `NotSent`. Errors of the database are its own, as of any other statement, and leave the transaction as those do.
@@ -149,7 +150,7 @@ class Rollbook:
         Raises:
             TypeError: nothing can be inserted with this.
         """
-        from rollbook.outbox import OutboxSender
+        from rollbook.publishing.outbox import OutboxSender
 
         return self.through(OutboxSender(transaction))
 
@@ -158,7 +159,7 @@ class Rollbook:
     ) -> BufferedRollbook:
         """Identify from a hot path without waiting for the broker: a face that gathers identifies into bulk jobs.
 
-        Make one per process, and `close()` it at the end (a `with` does). See `rollbook.buffering` for what is
+        Make one per process, and `close()` it at the end (a `with` does). See `rollbook.publishing.buffered` for what is
         promised, and what a killed process loses.
 
         max_users: send when so many are gathered; at most `limits.bulk_users`. Fewer, where they are large.
@@ -181,7 +182,7 @@ class Rollbook:
     def through(self, sender: Sender) -> Rollbook:
         """The same face, whose jobs go to `sender`. It reads with the connections of this one, and closes none of them.
 
-        sender: whatever keeps the promises of `rollbook.sending.Sender`.
+        sender: whatever keeps the promises of `rollbook.publishing.Sender`.
         """
         other = Rollbook.__new__(Rollbook)
         other._sit_at(self._desk.through(sender))
@@ -247,7 +248,9 @@ def _check(limits: object, **spans: object) -> None:
 def _direct(broker_url: str | None) -> Sender | None:
     if not broker_url:
         return None
-    from rollbook.sending.direct import DirectSender  # Celery takes its time to import; those who only read do without
+    from rollbook.publishing.direct import (
+        DirectSender,  # Celery takes its time to import; those who only read do without
+    )
 
     return DirectSender(broker_url)
 

@@ -19,10 +19,10 @@ from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, 
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
 from rollbook.client import Rollbook
-from rollbook.committed import OnFailure, log_failure, send_committed
-from rollbook.outbox.table import TABLE
-from rollbook.sending import Sender
-from rollbook_shared.jobs import Job
+from rollbook.publishing import Sender
+from rollbook.publishing.after_commit import OnFailure, log_failure, send_committed
+from rollbook.publishing.outbox.table import TABLE
+from rollbook_shared.jobs.models import Job
 
 __all__ = ["after_commit", "outbox_table"]
 

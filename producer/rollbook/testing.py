@@ -16,10 +16,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 from rollbook.client import Rollbook
-from rollbook.desk import Clock
-from rollbook_shared.codec import decode, encode
+from rollbook.context import Clock
 from rollbook_shared.errors import NotSent, Problem
-from rollbook_shared.jobs import (
+from rollbook_shared.jobs.codec import decode, encode
+from rollbook_shared.jobs.limits import Limits
+from rollbook_shared.jobs.models import (
     BulkDelete,
     BulkIdentify,
     BulkSetPreferences,
@@ -35,7 +36,6 @@ from rollbook_shared.jobs import (
     UnsetChannelData,
     UnsetPreferences,
 )
-from rollbook_shared.limits import Limits
 
 try:
     import pytest

@@ -14,8 +14,8 @@ import pytest
 from tests.support.brokers import broker_program
 
 from rollbook import Rollbook
-from rollbook.local import Servers, processes
-from rollbook.local.workers import answering
+from rollbook_ops.devstack import Servers, processes
+from rollbook_ops.devstack.workers import answering
 
 READY_WITHIN_SECONDS = 60.0
 
@@ -67,7 +67,7 @@ class Workers:
         )
 
     def start_upkeep(self, **settings: str) -> subprocess.Popen[bytes]:
-        return self._spawn("upkeep", "-m", "rollbook_worker.upkeep", **settings)
+        return self._spawn("upkeep", "-m", "rollbook_worker.maintenance", **settings)
 
     def log(self, name: str = "worker") -> str:
         return (self.logs / f"{name}.log").read_text()
@@ -108,7 +108,7 @@ def durable_servers() -> Iterator[Servers]:
 @pytest.fixture(scope="module")
 def durable_database_url(durable_servers: Servers) -> str:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": durable_servers.database_url}
-    subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "rollbook_worker.migrations"], env=environment, check=True)
     return durable_servers.database_url
 
 

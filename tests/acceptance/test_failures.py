@@ -11,10 +11,10 @@ import pytest
 from tests.acceptance.conftest import Workers, until
 
 from rollbook import Job, Rollbook
-from rollbook.local import Servers, processes
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Identify, Telling
-from rollbook_shared.stamps import microseconds
+from rollbook_ops.devstack import Servers, processes
+from rollbook_shared.domain.stamps import microseconds
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Identify, Telling
 
 JOBS = 400
 

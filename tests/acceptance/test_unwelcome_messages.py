@@ -13,7 +13,7 @@ from celery import Celery
 from tests.acceptance.conftest import Workers, until
 
 from rollbook import Rollbook
-from rollbook_shared.routing import LIVE, TASKS
+from rollbook_shared.jobs.routing import LIVE, TASKS
 
 
 def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters(

@@ -10,7 +10,7 @@ from celery.events import EventReceiver
 from tests.acceptance.conftest import Workers, until
 
 from rollbook import Rollbook
-from rollbook_shared.summaries import alias
+from rollbook_shared.jobs.summaries import alias
 
 MARKED = "marked-4711"
 

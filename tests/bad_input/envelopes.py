@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tests.bad_input.corpus import AT, Bad
 
-from rollbook_shared.routing import LIVE, TASKS
+from rollbook_shared.jobs.routing import LIVE, TASKS
 
 MARKED: Final = "marked-0815"
 """Stands in every message, and must never be seen in a log."""

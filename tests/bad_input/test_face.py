@@ -19,7 +19,7 @@ from tests.support.wild import junk
 
 from rollbook import InvalidJob, Limits
 from rollbook.testing import RecordingRollbook, recording
-from rollbook_shared.codec import MAX_TEXT, decode, encode
+from rollbook_shared.jobs.codec import MAX_TEXT, decode, encode
 from rollbook_worker.store import Arrival
 
 

@@ -11,8 +11,8 @@ from tests.support.examples import examples
 from tests.support.subjects import OnPostgres
 from tests.support.wild import messages
 
-from rollbook_shared.codec import encode
 from rollbook_shared.errors import Undecodable
+from rollbook_shared.jobs.codec import encode
 from rollbook_worker.store import Arrival, State
 
 BATCH = 40

@@ -8,7 +8,7 @@ import pytest
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres, arrive
 
-from rollbook_shared.codec import MAX_TEXT, encode
+from rollbook_shared.jobs.codec import MAX_TEXT, encode
 from rollbook_worker.store import State
 
 MEGA = 1_000_000

@@ -12,8 +12,8 @@ from tests.bad_input.values import REFUSED, Raw
 from tests.support.builders import DAY, NOW, delete, identify, merge
 from tests.support.subjects import OnPostgres, arrive
 
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import State
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café-Ö-각") for form in ("NFC", "NFD"))

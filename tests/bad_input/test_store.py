@@ -8,7 +8,7 @@ from tests.bad_input.corpus import Bad, corpus
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres
 
-from rollbook_shared.codec import encode
+from rollbook_shared.jobs.codec import encode
 from rollbook_worker.store import Arrival, State
 
 BATCH = 50

@@ -13,8 +13,8 @@ from tests.bad_input.envelopes import MARKED, Envelope, foreign, good, job, unre
 from tests.support.builders import identify
 
 from rollbook import Rollbook
-from rollbook_shared.codec import encode
-from rollbook_shared.routing import LIVE
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.routing import LIVE
 
 EVERY = 5
 """Of the corpus every fifth case; the store alone is given all of them."""

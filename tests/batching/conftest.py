@@ -22,9 +22,9 @@ from celery.events.state import State
 from tests.acceptance.conftest import until
 
 from rollbook import Job, Rollbook
-from rollbook.local import processes
-from rollbook.local.workers import answering
-from rollbook_shared.codec import decode
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.workers import answering
+from rollbook_shared.jobs.codec import decode
 
 ROOT = Path(__file__).resolve().parents[2]
 

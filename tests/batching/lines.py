@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rollbook_worker.batching.gathering import Gatherer, Waiting
+from rollbook_worker.celery_ext.batching.scheduler import Gatherer, Waiting
 
 
 class Line:

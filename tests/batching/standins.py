@@ -15,9 +15,9 @@ from celery.worker import state
 from kombu.transport.virtual.base import Message
 
 from rollbook_worker.app import app
-from rollbook_worker.batching import Ended
-from rollbook_worker.batching.strategy import gathering
-from rollbook_worker.showing import DeadLetter
+from rollbook_worker.celery_ext.batching import Ended
+from rollbook_worker.celery_ext.batching.strategy import gathering
+from rollbook_worker.celery_ext.request import DeadLetter
 
 IDENTIFY = "rollbook.identify"
 _numbers = count()

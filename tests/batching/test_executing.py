@@ -10,13 +10,13 @@ from celery import signals
 from tests.support.builders import day, identify
 from tests.support.memory import MemoryStore
 
-from rollbook_shared.codec import encode
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.jobs import BulkDelete
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import BulkDelete
 from rollbook_worker import tasks
 from rollbook_worker.app import app
-from rollbook_worker.batching import BATCH_TASK, Ended, Jobs
-from rollbook_worker.batching.executing import execute
+from rollbook_worker.celery_ext.batching import BATCH_TASK, Ended, Jobs
+from rollbook_worker.celery_ext.batching.execution import execute
 from rollbook_worker.store import Arrival, Outcome
 
 SECRET = "ann@example.com"

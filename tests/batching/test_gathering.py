@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.batching.lines import Line
 
-from rollbook_worker.batching.gathering import LONGEST_HOLD_SECONDS, Waiting
+from rollbook_worker.celery_ext.batching.scheduler import LONGEST_HOLD_SECONDS, Waiting
 
 
 def test_an_idle_worker_waits_for_nobody() -> None:

@@ -11,8 +11,8 @@ from celery.worker import state
 from tests.batching.standins import IDENTIFY, Stage
 
 from rollbook_worker.app import app
-from rollbook_worker.batching.strategy import gathering
-from rollbook_worker.showing import DeadLetter
+from rollbook_worker.celery_ext.batching.strategy import gathering
+from rollbook_worker.celery_ext.request import DeadLetter
 
 
 @pytest.fixture(autouse=True)

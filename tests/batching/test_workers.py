@@ -13,7 +13,7 @@ from tests.acceptance.conftest import until
 from tests.batching.conftest import Site, Watching
 from tests.conftest import migrate
 
-from rollbook.local import Servers, processes
+from rollbook_ops.devstack import Servers, processes
 
 PROMPTLY_SECONDS = 8.0
 """For a worker to stop, on a machine that runs other tests too. Kubernetes gives 30."""

@@ -2,7 +2,7 @@
 
 from benchmarks.keeping import kept
 
-from rollbook.local.binaries import find_valkey
+from rollbook_ops.devstack.binaries import find_valkey
 
 
 def test_what_was_synced_before_it_was_confirmed_outlives_a_kill() -> None:

@@ -16,7 +16,7 @@ from benchmarks.bench.scale import QUICK
 from benchmarks.bench.sides.ours import documented_command
 from benchmarks.bench.yardsticks import batches, table
 
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 
 JOBS = 20
 SIDES = [OURS, BULK, ORM[0], UPSERT[0], "dramatiq", "taskiq"]

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from tests.conftest import migrate
 
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 from rollbook_worker.store import PostgresStore
 
 SHORT = timedelta(milliseconds=300)

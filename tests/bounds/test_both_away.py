@@ -10,7 +10,7 @@ from tests.acceptance.conftest import Workers, until
 from tests.conftest import migrate
 
 from rollbook import Rollbook
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 
 TRIES = 2
 """More than a message has here that counts them."""

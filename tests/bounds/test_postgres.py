@@ -15,11 +15,11 @@ from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres
 
 from rollbook import Rollbook, Unavailable
-from rollbook.local import Servers
-from rollbook.outbox.rows import Rows
-from rollbook.reading.database import Database
-from rollbook_shared.codec import encode
-from rollbook_shared.patience import NoAnswer, connection_options, patient
+from rollbook.queries.connections import Database
+from rollbook_ops.devstack import Servers
+from rollbook_ops.relay.rows import Rows
+from rollbook_shared.database.timeouts import NoAnswer, connection_options, patient
+from rollbook_shared.jobs.codec import encode
 from rollbook_worker.store import Arrival, PostgresStore, State
 
 LONG = 4.0

@@ -12,9 +12,9 @@ import redis
 from tests.acceptance.conftest import Workers, until
 
 from rollbook import NotSent, Rollbook
-from rollbook.local import Servers
-from rollbook.outbox import create_table
-from rollbook.outbox.relay import Relay
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack import Servers
+from rollbook_ops.relay.relay import Relay
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.settings import Settings
 

@@ -11,8 +11,8 @@ import pytest
 from psycopg import errors
 
 import rollbook_worker
-from rollbook_shared.patience import NoAnswer
-from rollbook_worker.retrying import Fault, fault_of, pause, told
+from rollbook_shared.database.timeouts import NoAnswer
+from rollbook_worker.store.retry import Fault, fault_of, pause, told
 
 
 @pytest.mark.parametrize(

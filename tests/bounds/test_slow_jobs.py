@@ -13,11 +13,11 @@ from tests.support.builders import NOW, identify
 from tests.support.dawdling import dawdle_over
 
 from rollbook import Rollbook
-from rollbook_shared.codec import encode
+from rollbook_shared.database.timeouts import NoAnswer
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.patience import NoAnswer
-from rollbook_worker.retrying import TookTooLong, is_hopeless, unavailable
+from rollbook_shared.jobs.codec import encode
 from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store.retry import TookTooLong, is_hopeless, unavailable
 
 TRIES = 2
 

@@ -15,10 +15,10 @@ from benchmarks.chaos.plan import GATHERING, SKEWED, WITH_OUTBOXES, Plan, make_p
 from benchmarks.chaos.sendings import Way
 
 from rollbook import Rollbook
-from rollbook.demo.playing import play
-from rollbook_shared.codec import digest, encode
-from rollbook_shared.jobs import KINDS as JOB_KINDS
-from rollbook_shared.jobs import Job, Merge
+from rollbook_ops.demo.api_calls import play
+from rollbook_shared.jobs.codec import digest, encode
+from rollbook_shared.jobs.models import KINDS as JOB_KINDS
+from rollbook_shared.jobs.models import Job, Merge
 
 BEGIN = 1_795_000_000_000_000
 

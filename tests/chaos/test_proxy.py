@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from benchmarks.chaos.proxy import Network, Proxy
 
-from rollbook.local.ports import LOOPBACK
+from rollbook_ops.devstack.ports import LOOPBACK
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from benchmarks.chaos.evidence import Decision, Evidence
 from benchmarks.chaos.verdict import judge, marks_after
 from tests.support.builders import delete, identify, mark, merge, trigger, user
 
-from rollbook.demo.oracle import oracle
-from rollbook_shared.jobs import Job
-from rollbook_shared.rowids import activity_id, message_id
+from rollbook_shared.domain.deterministic_ids import activity_id, message_id
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
 
 MESSAGE = message_id("hello", "ann", "in_app")
 JOBS: tuple[Job, ...] = (

@@ -10,9 +10,9 @@ from tests.transport.consumers import Consumer
 from tests.transport.harness import envelope
 
 from rollbook import Rollbook
-from rollbook.outbox import create_table
-from rollbook_shared.codec import encode
-from rollbook_shared.routing import BULK, LIVE
+from rollbook.publishing.outbox import create_table
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.routing import BULK, LIVE
 
 
 def test_jobs_in_queues_and_in_the_hands_of_workers_are_counted(broker_url: str) -> None:

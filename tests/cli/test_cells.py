@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rollbook.importing.cells import cell_value
+from rollbook_ops.importers.cells import cell_value
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from rollbook.cli.app import app
-from rollbook_shared.codec import encode
+from rollbook_ops.cli.app import app
+from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.errors import RollbookError
-from rollbook_shared.jobs import Identify, Job, Merge, Telling
-from rollbook_shared.stamps import microseconds
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Identify, Job, Merge, Telling
 from rollbook_worker.store import Arrival, PostgresStore
 
 _AT = microseconds(datetime(2026, 3, 1, tzinfo=UTC))
@@ -221,7 +221,15 @@ def test_a_file_of_another_product_is_recognised(run: Run, tmp_path: Path, line:
 
 
 def test_a_row_of_a_table_that_is_piped_is_one_line(filled: str) -> None:
-    command = [sys.executable, "-c", "from rollbook.cli import main; main()", "users", "list", "--where", "plan=pro"]
+    command = [
+        sys.executable,
+        "-c",
+        "from rollbook_ops.cli import main; main()",
+        "users",
+        "list",
+        "--where",
+        "plan=pro",
+    ]
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
 
     shown = subprocess.run(
@@ -303,7 +311,7 @@ def test_without_urls_the_error_names_the_variable(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("ROLLBOOK_DATABASE_URL", raising=False)
 
     shown = subprocess.run(
-        [sys.executable, "-c", "from rollbook.cli import main; main()", "users", "get", "ann"],
+        [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "users", "get", "ann"],
         capture_output=True,
         text=True,
         check=False,
@@ -322,7 +330,7 @@ def test_migrate_prints_the_sql() -> None:
 
 
 def test_without_the_extra_one_line_names_it() -> None:
-    without = "import sys; sys.modules['typer'] = None; from rollbook.cli import main; main()"
+    without = "import sys; sys.modules['typer'] = None; from rollbook_ops.cli import main; main()"
 
     shown = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
 
@@ -331,7 +339,7 @@ def test_without_the_extra_one_line_names_it() -> None:
 
 
 def test_errors_are_told_apart_from_wrong_usage() -> None:
-    from rollbook.cli.output import fail
+    from rollbook_ops.cli.output import fail
     from rollbook_shared.errors import NotConfigured, Unavailable
 
     errors: list[RollbookError] = [Unavailable("x"), NotConfigured("x")]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rollbook.cli.app import app
+from rollbook_ops.cli.app import app
 
-ROLLBOOK = (sys.executable, "-c", "import sys; sys.argv[0] = 'rollbook'; from rollbook.cli import main; main()")
+ROLLBOOK = (sys.executable, "-c", "import sys; sys.argv[0] = 'rollbook'; from rollbook_ops.cli import main; main()")
 
 
 def rollbook(*arguments: str, **environment: str) -> str:

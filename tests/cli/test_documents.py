@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rollbook.importing.documents import Document, NotImportable, read_documents
-from rollbook.importing.lines import Place
+from rollbook_ops.importers.documents import Document, NotImportable, read_documents
+from rollbook_ops.importers.lines import Place
 
 
 def read(text: str | bytes, start: Place | None = None) -> list[Document]:
@@ -104,7 +104,7 @@ def test_reading_goes_on_from_the_end_of_any_document() -> None:
 
 
 def test_a_document_that_is_too_large_to_be_read_at_once_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollbook.importing.documents.MAX_DOCUMENT", 1024 * 1024)
+    monkeypatch.setattr("rollbook_ops.importers.documents.MAX_DOCUMENT", 1024 * 1024)
     large = {"note": "x" * 700_000}
 
     for indent in (None, 2):

@@ -12,11 +12,11 @@ import pytest
 from tests.support.builders import DAY, DAY_0, identify, mark, merge, set_preferences, trigger
 from typer.testing import CliRunner, Result
 
-from rollbook.cli.app import app
-from rollbook.cli.output import out
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
-from rollbook_shared.rowids import message_id
+from rollbook_ops.cli.app import app
+from rollbook_ops.cli.output import out
+from rollbook_shared.domain.deterministic_ids import message_id
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import Arrival, PostgresStore
 
 RECENTLY: Final = (time.time_ns() // 1_000 - DAY_0) // DAY - 2

@@ -12,8 +12,8 @@ NOBODY_LISTENS = "127.0.0.1:1"
 REDIS = f"redis://:secret@{NOBODY_LISTENS}/0"
 POSTGRES = f"postgresql://app:secret@{NOBODY_LISTENS}/app"
 WORKER = ("-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "live", "--pool", "threads")
-MIGRATE = ("-m", "rollbook_worker.migrate")
-COMMAND = ("-c", "from rollbook.cli import main; main()")
+MIGRATE = ("-m", "rollbook_worker.migrations")
+COMMAND = ("-c", "from rollbook_ops.cli import main; main()")
 
 
 def error_of(*arguments: str, **settings: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rollbook.cli.app import app
+from rollbook_ops.cli.app import app
 
 _ROOT = typer.main.get_command(app)
 _WITHOUT_JSON = {"migrate", "relay", "outbox create"}
@@ -88,7 +88,7 @@ def test_without_a_command_the_help_is_shown() -> None:
 
 def test_help_waits_for_nothing_that_only_commands_need() -> None:
     program = (
-        "import json, sys, rollbook.cli.app;"
+        "import json, sys, rollbook_ops.cli.app;"
         "print(json.dumps([name for name in ('celery', 'kombu', 'pydantic', 'sqlalchemy', 'psycopg', 'redis')"
         " if name in sys.modules]))"
     )

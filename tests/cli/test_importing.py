@@ -10,17 +10,9 @@ from pathlib import Path
 import pytest
 from tests.support.importing import STARTED, Interrupted, run_import
 
-from rollbook.importing import (
-    Format,
-    Import,
-    Options,
-    Refusal,
-    Refusals,
-    StateFile,
-    fingerprint,
-)
 from rollbook.testing import RecordingRollbook, recording
-from rollbook_shared.jobs import BulkIdentify, Job, Telling
+from rollbook_ops.importers import Format, Import, Options, Refusal, Refusals, StateFile, fingerprint
+from rollbook_shared.jobs.models import BulkIdentify, Job, Telling
 
 _JSONL = Options(format=Format.JSONL)
 

@@ -14,12 +14,12 @@ import pytest
 from tests.support.importing import STARTED, Interrupted, Stopping, run_import
 from tests.support.memory import MemoryStore
 
-from rollbook.demo.world import World
-from rollbook.importing import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
 from rollbook.testing import BulkIdentify, RecordingRollbook, recording
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Identify, Job, Telling
-from rollbook_shared.stamps import Stamp, microseconds, occurred_at_of
+from rollbook_ops.importers import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollbook_shared.domain.stamps import Stamp, microseconds, occurred_at_of
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Identify, Job, Telling
+from rollbook_shared.reference.world import World
 from rollbook_worker.store import Arrival
 
 Write = Callable[[Path], Options]

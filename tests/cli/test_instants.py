@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollbook.importing.instants import instant
+from rollbook_ops.importers.timestamps import instant
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 USERS = 40_000
-ROLLBOOK = (sys.executable, "-c", "from rollbook.cli import main; main()")
+ROLLBOOK = (sys.executable, "-c", "from rollbook_ops.cli import main; main()")
 DEADLINE_SECONDS = 60
 
 

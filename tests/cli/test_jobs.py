@@ -12,12 +12,12 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from rollbook.cli.app import app
 from rollbook.errors import LetterNotFound, NotDecided
-from rollbook_shared.codec import encode
+from rollbook_ops.cli.app import app
+from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.errors import InvalidJob
-from rollbook_shared.jobs import Delete
-from rollbook_shared.stamps import microseconds
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Delete
 from rollbook_worker.store import Arrival, PostgresStore
 
 NOW: Final = microseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tests.support.importing import STARTED, run_import
 
-from rollbook.importing import Format, Options, Refusal, Refusals
 from rollbook.testing import BulkIdentify, RecordingRollbook, Telling, recording
-from rollbook_shared.stamps import microseconds, moment
+from rollbook_ops.importers import Format, Options, Refusal, Refusals
+from rollbook_shared.domain.stamps import microseconds, moment
 
 KNOCK = Options(format=Format.KNOCK)
 APNS = "97c5837d-c65c-4d54-aa39-080eeb81c69d"

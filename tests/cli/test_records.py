@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from rollbook.importing.contents import Record, Refused, Told
-from rollbook.importing.documents import NotImportable
-from rollbook.importing.lines import Place
-from rollbook.importing.records import Format, Options, read_records
+from rollbook_ops.importers.contents import Record, Refused, Told
+from rollbook_ops.importers.documents import NotImportable
+from rollbook_ops.importers.lines import Place
+from rollbook_ops.importers.records import Format, Options, read_records
 
 TABLES = (Format.CSV, Format.JSONL)
 
@@ -99,7 +99,7 @@ def test_a_bad_jsonl_line_is_refused_and_the_next_one_read(line: bytes, why: str
 
 
 def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollbook.importing.records.MAX_LINE", 20)
+    monkeypatch.setattr("rollbook_ops.importers.records.MAX_LINE", 20)
 
     bad, good = read('{"id": "' + "x" * 90 + '"}\n{"id": "u2"}\n', Format.JSONL)
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.support.importing import run_import
 
-from rollbook.importing import Format, Import, Options, Refusal, Refusals
 from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, Telling, recording
-from rollbook_shared.stamps import moment
+from rollbook_ops.importers import Format, Import, Options, Refusal, Refusals
+from rollbook_shared.domain.stamps import moment
 
 SEGMENT = Options(format=Format.SEGMENT)
 WITH_VISITORS = Options(format=Format.SEGMENT, anonymous=True)

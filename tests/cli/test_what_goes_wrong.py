@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rollbook.cli import main
+from rollbook_ops.cli import main
 
 AWAY = "127.0.0.1:1"
 POSTGRES, REDIS = f"postgresql://app:secret@{AWAY}/app", f"redis://:secret@{AWAY}/0"
@@ -49,7 +49,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 def piped(line: str) -> subprocess.CompletedProcess[str]:
     """Run a line of bash in which `R` is rollbook."""
-    command = f"R() {{ {sys.executable} -c 'from rollbook.cli import main; main()' \"$@\"; }}; {line}"
+    command = f"R() {{ {sys.executable} -c 'from rollbook_ops.cli import main; main()' \"$@\"; }}; {line}"
     # of many an image, and of few users
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from rollbook.cli.output import complain, out, pairs, print_json, say, say_more
+from rollbook_ops.cli.output import complain, out, pairs, print_json, say, say_more
 
 NASTY = "a\x1b]0;owned\x07\x9b2J\nb\tc"
 SHOWN = r"a\x1b]0;owned\x07\x9b2J\nb\tc"

@@ -10,7 +10,7 @@ from tests.dashboard.browser import Tasks, browser, chromium
 from tests.dashboard.playing import PUT_OFF_SECONDS
 
 from rollbook import Rollbook
-from rollbook.local.stack import LocalStack
+from rollbook_ops.devstack.stack import LocalStack
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from celery import Celery
 from tests.acceptance.conftest import until
 
 from rollbook import Rollbook
-from rollbook_shared.routing import LIVE, TASKS
+from rollbook_shared.jobs.routing import LIVE, TASKS
 
 MARK: Final = "marked-4711"
 """Stands for all that is personal: nobody who looks may see it."""

@@ -15,7 +15,7 @@ from tests.dashboard.browser import Tasks, browser
 from tests.dashboard.playing import PUT_OFF_SECONDS, Hindered, play, send_what_dies
 
 from rollbook import Rollbook
-from rollbook.local.stack import LocalStack
+from rollbook_ops.devstack.stack import LocalStack
 
 PICTURE: Final = Path(__file__).parents[2] / "deploy" / "pictures" / "flower.png"
 _SIZE: Final = {"width": 1524, "height": 737}

@@ -9,8 +9,8 @@ from tests.dashboard.browser import Row, Tasks
 from tests.dashboard.playing import ANN, GUEST, MARK, Hindered, play, send_what_dies
 
 from rollbook import Rollbook
-from rollbook.local.stack import LocalStack
-from rollbook_shared.summaries import alias
+from rollbook_ops.devstack.stack import LocalStack
+from rollbook_shared.jobs.summaries import alias
 
 GREEN, RED, YELLOW = "rgb(25, 135, 84)", "rgb(220, 53, 69)", "rgb(255, 193, 7)"
 

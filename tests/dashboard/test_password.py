@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Error
 from tests.acceptance.conftest import until
 from tests.dashboard.browser import Tasks
 
-from rollbook.local import processes
-from rollbook.local.ports import LOOPBACK, free_port
-from rollbook.local.stack import _is_healthy
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.ports import LOOPBACK, free_port
+from rollbook_ops.devstack.stack import _is_healthy
 
 COMPOSE: Final = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
 FLOWER: Final[dict[str, Any]] = COMPOSE["services"]["flower"]

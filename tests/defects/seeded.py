@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-FOLD: Final = "worker/rollbook_worker/fold"
+FOLD: Final = "worker/rollbook_worker/core"
 SHARED: Final = "shared/rollbook_shared"
 STORE: Final = "worker/rollbook_worker/store"
-BATCHING: Final = "worker/rollbook_worker/batching"
-TRANSPORT: Final = "worker/rollbook_worker/transport"
-SENDING: Final = "producer/rollbook/sending"
+BATCHING: Final = "worker/rollbook_worker/celery_ext/batching"
+TRANSPORT: Final = "worker/rollbook_worker/celery_ext/transport"
+SENDING: Final = "producer/rollbook/publishing"
 RULES: Final = "tests/rules"
 MESSAGES: Final = ("tests/producer/test_celery_messages.py",)
 GATHERING: Final = ("tests/batching/test_gathering.py",)
@@ -403,8 +403,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "a job that can be neither applied nor sent again counts as one that ends its workers",
         "worker/rollbook_worker/tasks.py",
-        "from rollbook_worker.failing import REQUEST",
-        'REQUEST = "rollbook_worker.showing:Request"',
+        "from rollbook_worker.celery_ext.failure_policy import REQUEST",
+        'REQUEST = "rollbook_worker.celery_ext.request:Request"',
         ("tests/bounds/test_both_away.py",),
     ),
     Defect(
@@ -472,21 +472,21 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "users are gathered into a job that no worker takes",
-        "producer/rollbook/buffering/buffer.py",
+        "producer/rollbook/publishing/buffered/buffer.py",
         " or batch.size >= _BATCH_BYTES",
         "",
         ("tests/producer/test_buffering.py",),
     ),
     Defect(
         "a job's span begins a trace of its own",
-        "worker/rollbook_worker/tracing.py",
+        "worker/rollbook_worker/observability/tracing.py",
         "context=caller.context,",
         "context=None,",
         FOLLOWING,
     ),
     Defect(
         "a job's span begins when it is decided",
-        "worker/rollbook_worker/tracing.py",
+        "worker/rollbook_worker/observability/tracing.py",
         "start_time=caller.received,",
         "start_time=None,",
         FOLLOWING,
@@ -500,14 +500,14 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "a traced job is written into a table without the column",
-        "producer/rollbook/outbox/transactions.py",
+        "producer/rollbook/publishing/outbox/transactions.py",
         "self._keeps_traces = self._transaction.finds(_KEEPS_TRACES)",
         "self._keeps_traces = True",
         TRACED_OUTBOX,
     ),
     Defect(
         "the relay forgets the trace that a job was written in",
-        "producer/rollbook/outbox/rows.py",
+        "producer/rollbook_ops/relay/rows.py",
         "body=body, trace=trace)",
         "body=body, trace=None)",
         TRACED_OUTBOX,
@@ -542,56 +542,56 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "a deferred job that is held up makes the others late",
-        "worker/rollbook_worker/store/releasing.py",
+        "worker/rollbook_worker/store/dispatcher.py",
         "return sum(self.release_due(now=now, limit=1) for _ in taken)",
         "raise",
         HELD_UP,
     ),
     Defect(
         "a deferred job that is held up is taken again and again",
-        "worker/rollbook_worker/store/releasing.py",
+        "worker/rollbook_worker/store/dispatcher.py",
         "limit=limit, but=list(self._held_up))",
         "limit=limit, but=[])",
         HELD_UP,
     ),
     Defect(
         "deferred jobs wait for one as long as a statement may take",
-        "worker/rollbook_worker/store/releasing.py",
+        "worker/rollbook_worker/store/dispatcher.py",
         "self._statement = min(statement, HURRIED_STATEMENT)",
         "self._statement = statement",
         HELD_UP,
     ),
     Defect(
         "a deferred job is given up for a lock",
-        "worker/rollbook_worker/store/releasing.py",
+        "worker/rollbook_worker/store/dispatcher.py",
         "if isinstance(error, TookTooLong):",
         "if isinstance(error, HeldUp):",
         HELD_UP,
     ),
     Defect(
         "an outage counts against a deferred job",
-        "worker/rollbook_worker/store/releasing.py",
+        "worker/rollbook_worker/store/dispatcher.py",
         "if is_outage(error) or not taken:",
         "if not taken:",
         HELD_UP,
     ),
     Defect(
         "a deferred job that always takes too long is tried for ever",
-        "worker/rollbook_worker/store/releasing.py",
+        "worker/rollbook_worker/store/dispatcher.py",
         "if is_hopeless(times, self._max_tries):",
         "if False:",
         HELD_UP,
     ),
     Defect(
         "a held-up job that another dispatcher tries is forgotten",
-        "worker/rollbook_worker/store/releasing.py",
+        "worker/rollbook_worker/store/dispatcher.py",
         "for id_ in set(ids) - set(there):",
         "for id_ in ids:",
         HELD_UP,
     ),
     Defect(
         "deferred jobs are late by the longest pause when Postgres is back",
-        "worker/rollbook_worker/upkeep.py",
+        "worker/rollbook_worker/maintenance/periodic.py",
         "stopped.wait(pause(failures, longest=duty.longest_pause))",
         "stopped.wait(pause(failures))",
         ("tests/store/test_upkeep.py",),

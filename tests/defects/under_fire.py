@@ -11,8 +11,8 @@ from typing import Final
 from tests.defects.seeded import FOLD, Defect
 
 STORE: Final = "worker/rollbook_worker/store"
-TRANSPORT: Final = "worker/rollbook_worker/transport"
-OUTBOX: Final = "producer/rollbook/outbox"
+TRANSPORT: Final = "worker/rollbook_worker/celery_ext/transport"
+OUTBOX: Final = "producer/rollbook/publishing/outbox"
 
 CALM: Final = ("--faults", "none", "--jobs", "800", "--minutes", "0.1")
 AT_ONCE: Final = ("--faults", "none", "--jobs", "3000", "--minutes", "0.03")
@@ -54,7 +54,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "store: a Postgres that is away is taken for the job's fault",
-        "worker/rollbook_worker/retrying.py",
+        "worker/rollbook_worker/store/retry.py",
         "if isinstance(error, psycopg.Error) and not isinstance(error, _UNSTORABLE):",
         "if isinstance(error, ConnectionError):",
         chaos=POSTGRES_AWAY,
@@ -145,14 +145,14 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "sending: a job that Redis did not take is said to be sent",
-        "producer/rollbook/sending/direct.py",
+        "producer/rollbook/publishing/direct.py",
         "            raise NotSent(job.id, _why(error)) from error\n",
         "            return\n",
         chaos=VALKEY_AWAY,
     ),
     Defect(
         "sending: a buffer forgets a batch that Redis did not take",
-        "producer/rollbook/buffering/buffer.py",
+        "producer/rollbook/publishing/buffered/buffer.py",
         "                self._send(batch.job())\n",
         "                try:\n                    self._send(batch.job())\n"
         "                except Unavailable:\n                    pass\n",

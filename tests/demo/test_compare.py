@@ -8,14 +8,14 @@ from random import Random
 import psycopg
 import pytest
 
-from rollbook.demo.compare import read_world
-from rollbook.demo.counting import count, count_users, undecided
-from rollbook.demo.differing import difference
-from rollbook.demo.life import Life, live
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import World
-from rollbook.reading.database import Database
-from rollbook_shared.codec import encode
+from rollbook.queries.connections import Database
+from rollbook_ops.demo.postgres_world import read_world
+from rollbook_ops.demo.progress import count, count_users, undecided
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.reference.differences import difference
+from rollbook_shared.reference.generator import Life, live
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import World
 from rollbook_worker.store import Arrival, PostgresStore
 
 _NOW = 1_795_000_000_000_000

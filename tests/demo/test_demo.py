@@ -10,10 +10,10 @@ import pytest
 from tests.support.started import started
 from typer.testing import CliRunner
 
-from rollbook.cli.app import app
-from rollbook.demo.compare import read_world
-from rollbook.demo.world import World
-from rollbook.reading.database import Database
+from rollbook.queries.connections import Database
+from rollbook_ops.cli.app import app
+from rollbook_ops.demo.postgres_world import read_world
+from rollbook_shared.reference.world import World
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def test_a_corrupted_row_makes_the_demo_fail_and_say_where(monkeypatch: pytest.M
             )
         return read_world(database)
 
-    monkeypatch.setattr("rollbook.demo.run.read_world", corrupt_and_read)
+    monkeypatch.setattr("rollbook_ops.demo.scenario.read_world", corrupt_and_read)
 
     result = CliRunner().invoke(app, _SMALL)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rollbook.demo.crowd import CHUNK_USERS, jobs_of, write_file
-from rollbook.demo.life import HISTORY, SPAN, Life, live
-from rollbook.demo.playing import play
-from rollbook.importing import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
 from rollbook.testing import recording
-from rollbook_shared.jobs import Identify, Merge, Trigger
+from rollbook_ops.demo.api_calls import play
+from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
+from rollbook_ops.importers import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollbook_shared.jobs.models import Identify, Merge, Trigger
+from rollbook_shared.reference.generator import HISTORY, SPAN, Life, live
 
 _NOW = 1_795_000_000_000_000
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from tests.support.builders import delete, identify, merge, trigger
 
-from rollbook.demo.oracle import oracle
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
 
 JOBS = 20_000
 USERS = 5_000

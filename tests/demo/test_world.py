@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests.support.builders import identify, merge, trigger
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import World, first_difference
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import World, first_difference
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ HOME: Final = "/opt/rollbook"
 ASKED: Final = (
     *("celery --app=rollbook_worker.app worker --help", "celery flower --help", "rollbook --help"),
     *("rollbook migrate --help", "rollbook relay --help", "rollbook doctor --help"),
-    *("python -m rollbook_worker.health --help", "python -m rollbook_worker.migrate --print"),
+    *("python -m rollbook_worker.health --help", "python -m rollbook_worker.migrations --print"),
 )
 
 

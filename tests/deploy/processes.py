@@ -19,7 +19,7 @@ PROCESSES: Final[Mapping[str, str]] = {
     "migrate": "rollbook migrate",
     "live": f"{_WORKER} -Q live",
     "bulk": f"{_WORKER} -Q bulk",
-    "upkeep": "python -m rollbook_worker.upkeep",
+    "upkeep": "python -m rollbook_worker.maintenance",
     "relay": "rollbook relay",
     "flower": f"celery flower --max-tasks=10000 --tasks-columns={_COLUMNS}",
 }

@@ -23,8 +23,8 @@ import yaml
 from tests.deploy.composing import TEXT, filled, seconds
 from tests.deploy.image import HOME, stages
 
-from rollbook.local import processes
-from rollbook.local.ports import LOOPBACK, free_port
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.ports import LOOPBACK, free_port
 
 PROGRAMS: Final = Path(sys.executable).parent
 """Where the virtualenv has what the image has in /opt/rollbook/bin."""

@@ -17,7 +17,7 @@ from tests.deploy.units import PROCESS_OF, read
 from tests.test_house import known_variables
 from tests.test_readme import assert_rollbook_command
 
-from rollbook.doctor.versions import OLDEST_POSTGRES, OLDEST_REDIS
+from rollbook_ops.doctor.versions import OLDEST_POSTGRES, OLDEST_REDIS
 
 DEPLOY = ROOT / "deploy"
 GUIDE = (DEPLOY / "README.md").read_text()

@@ -35,7 +35,7 @@ from tests.deploy.processes import HEALTHY, LASTING, PROCESSES, meaning
 from tests.test_house import known_variables
 
 from rollbook import Rollbook
-from rollbook_shared.routing import QUEUES
+from rollbook_shared.jobs.routing import QUEUES
 from rollbook_shared.settings import Settings
 
 COMPONENT = "app.kubernetes.io/component"

@@ -10,9 +10,9 @@ import pytest
 from tests.support.importing import run_import
 from typer.testing import CliRunner
 
-from rollbook.cli.app import app
-from rollbook.importing import Format, Import, Options, Refusals
 from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, Telling, recording
+from rollbook_ops.cli.app import app
+from rollbook_ops.importers import Format, Import, Options, Refusals
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PAGE = (DEPLOY / "moving.md").read_text()

@@ -26,9 +26,9 @@ from tests.support.redis_server import REDIS_NEEDED
 from tests.support.torn import HALF
 
 from rollbook import Rollbook
-from rollbook.local import Servers, processes
-from rollbook.local.binaries import find_postgres, find_valkey
-from rollbook.local.ports import LOOPBACK, free_port
+from rollbook_ops.devstack import Servers, processes
+from rollbook_ops.devstack.binaries import find_postgres, find_valkey
+from rollbook_ops.devstack.ports import LOOPBACK, free_port
 
 PASSWORD: Final = "a1b2c3"
 GIVEN: Final = {

@@ -16,8 +16,8 @@ from tests.operate.test_runbook import named_services
 from tests.test_house import ROOT
 from tests.test_readme import assert_rollbook_command, headings
 
-from rollbook.local.binaries import find_postgres
-from rollbook_shared.tables import metadata
+from rollbook_ops.devstack.binaries import find_postgres
+from rollbook_shared.database.tables import metadata
 
 PAGE = (ROOT / "deploy" / "scale.md").read_text()
 MOST_LINES = 180

@@ -16,8 +16,8 @@ import pytest
 from tests.acceptance.conftest import Workers, until
 
 from rollbook import Rollbook
-from rollbook.local import processes
-from rollbook.local.ports import free_port
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.ports import free_port
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -80,7 +80,7 @@ class Running:
         return process
 
     def relay(self, outbox_url: str) -> None:
-        self.start(self._logs / "relay.log", "-m", "rollbook.outbox.relay", ROLLBOOK_OUTBOX_URL=outbox_url)
+        self.start(self._logs / "relay.log", "-m", "rollbook_ops.relay", ROLLBOOK_OUTBOX_URL=outbox_url)
 
     def stop(self) -> None:
         for process in self._processes:

@@ -11,10 +11,10 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries, job_sets
 from tests.support.worlds import world_of
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import World, first_difference
-from rollbook_shared.jobs import Job
-from rollbook_worker.fold import Fact, Kept, facts_of, join
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import World, first_difference
+from rollbook_worker.core import Fact, Kept, facts_of, join
 
 
 @examples(400)

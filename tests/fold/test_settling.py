@@ -7,9 +7,9 @@ from tests.support.examples import examples
 from tests.support.strategies import job_sets, moments
 from tests.support.worlds import HISTORY, world_of
 
-from rollbook_shared.jobs import Job
-from rollbook_shared.stamps import edge
-from rollbook_worker.fold import Ended, Fact, Seen, Told, facts_of, join, settle
+from rollbook_shared.domain.stamps import edge
+from rollbook_shared.jobs.models import Job
+from rollbook_worker.core import Ended, Fact, Seen, Told, facts_of, join, settle
 
 _HISTORY = HISTORY.days * 86_400 * 1_000_000
 

@@ -13,11 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from rollbook import InvalidJob, NotConfigured, Rollbook
-from rollbook.outbox import create_table
+from rollbook.publishing.outbox import create_table
 from rollbook.sqlalchemy import after_commit, outbox_table
 from rollbook.testing import RecordingRollbook, recording
 from rollbook_shared.errors import NotSent
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.models import Job
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rollbook.local import processes
+from rollbook_ops.devstack import processes
 
 _STUBBORN = """
 import signal, time
@@ -88,7 +88,7 @@ def test_a_child_dies_with_its_killed_parent(thread: bool) -> None:
     start = "threading.Thread(target=start).start()" if thread else "start()"
     script = f"""
 import signal, threading
-from rollbook.local import processes
+from rollbook_ops.devstack import processes
 def start(): print(processes.spawn(["sleep", "600"]).pid, flush=True)
 {start}
 signal.pause()

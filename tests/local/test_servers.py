@@ -19,12 +19,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rollbook.local import ServerFailed, Servers
-from rollbook.local.folders import own_temporary_folder
+from rollbook_ops.devstack import ServerFailed, Servers
+from rollbook_ops.devstack.folders import own_temporary_folder
 
 _LAUNCHER = """
 import json, signal, sys
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 servers = Servers(sys.argv[1] if len(sys.argv) > 1 else None, durable=False).start()
 print(json.dumps({
     "pids": [servers.postgres.pid, servers.valkey.pid],
@@ -205,7 +205,7 @@ def test_an_interrupted_initdb_is_begun_anew(temporary_folder: Path) -> None:
 
 
 def test_one_data_dir_serves_one_run(temporary_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollbook.local.folders.PATIENCE", 0.0)
+    monkeypatch.setattr("rollbook_ops.devstack.folders.PATIENCE", 0.0)
 
     with (
         Servers(temporary_folder / "data", durable=False),

@@ -9,7 +9,7 @@ import redis
 from tests.support.redis_server import REDIS, REDIS_NEEDED
 from tests.support.torn import HALF
 
-from rollbook.local import Servers, torn
+from rollbook_ops.devstack import Servers, append_only_file
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(progr
         server = servers.valkey
         client.lpush("live", "before")
         server.kill()
-        (file,) = (server.home / torn.FOLDER).glob("*.incr.aof")
+        (file,) = (server.home / append_only_file.FOLDER).glob("*.incr.aof")
         with file.open("ab") as end:
             end.write(HALF)
         server.start()
@@ -39,8 +39,8 @@ def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(progr
 
 
 def test_a_program_that_has_no_checker_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / torn.FOLDER).mkdir()
-    (tmp_path / torn.FOLDER / "appendonly.aof.manifest").write_text("no manifest")
+    (tmp_path / append_only_file.FOLDER).mkdir()
+    (tmp_path / append_only_file.FOLDER / "appendonly.aof.manifest").write_text("no manifest")
 
-    torn.mend(tmp_path, tmp_path / "valkey-server")
-    torn.mend(tmp_path, tmp_path / "a-program-of-another-name")
+    append_only_file.mend(tmp_path, tmp_path / "valkey-server")
+    append_only_file.mend(tmp_path, tmp_path / "a-program-of-another-name")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from rollbook.doctor import Finding, Level
+from rollbook_ops.doctor import Finding, Level
 
 MARKED: Final = "marked-4711"
 """Stands for every password, and for every person."""

@@ -16,18 +16,18 @@ from tests.acceptance.conftest import Workers
 from tests.operate.looking import HOUR, MARKED, NO_DATABASE, NO_REDIS, named
 from typer.testing import CliRunner
 
-from rollbook.cli.app import app
-from rollbook.doctor import Finding, Level, examine
-from rollbook.doctor.outbox import examine_outbox
-from rollbook.doctor.versions import check_postgres_version, check_redis_version, check_versions
-from rollbook.doctor.workers import judge
-from rollbook.outbox import create_table
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.cli.app import app
+from rollbook_ops.doctor import Finding, Level, examine
+from rollbook_ops.doctor.outbox import examine_outbox
+from rollbook_ops.doctor.versions import check_postgres_version, check_redis_version, check_versions
+from rollbook_ops.doctor.workers import judge
+from rollbook_shared.database.schema import NEWEST_MIGRATION
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.schema import NEWEST_MIGRATION
+from rollbook_shared.observability.inspection import VISIBILITY_SECONDS
 from rollbook_shared.settings import Settings
-from rollbook_shared.standing import VISIBILITY_SECONDS
-from rollbook_worker import migrate as migrating
 from rollbook_worker.app import app as celery_app
+from rollbook_worker.migrations import runner as migrating
 
 
 class TestOutbox:
@@ -148,7 +148,7 @@ def test_with_everything_away_it_says_so_and_shows_no_password() -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": NO_DATABASE, "ROLLBOOK_BROKER_URL": NO_REDIS}
 
     done = subprocess.run(
-        [sys.executable, "-c", "from rollbook.cli import main; main()", "doctor"],
+        [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "doctor"],
         env=environment,
         capture_output=True,
         text=True,

@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from tests.operate.looking import DAY, HOUR, MARKED, NO_DATABASE, microseconds, named
 
-from rollbook.doctor import Finding, Level
-from rollbook.doctor.postgres import examine_postgres
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Delete, Identify, Telling
+from rollbook_ops.doctor import Finding, Level
+from rollbook_ops.doctor.postgres import examine_postgres
+from rollbook_shared.domain.stamps import new_job_id
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Delete, Identify, Telling
 from rollbook_shared.settings import Settings
-from rollbook_shared.stamps import new_job_id
+from rollbook_worker.maintenance.periodic import duties
 from rollbook_worker.store import Arrival, PostgresStore
-from rollbook_worker.upkeep import duties
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ import redis
 from tests.acceptance.conftest import until
 from tests.operate.looking import HOUR, MARKED, NO_REDIS, named
 
-from rollbook.doctor import Finding, Level
-from rollbook.doctor.broker import examine_redis
-from rollbook.local import Servers
-from rollbook.sending.encoded import EncodedJob
-from rollbook.sending.message import Message
+from rollbook.publishing.celery_message import Message
+from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_ops.devstack import Servers
+from rollbook_ops.doctor import Finding, Level
+from rollbook_ops.doctor.redis import examine_redis
+from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.jobs import Identify, Telling
+from rollbook_shared.jobs.models import Identify, Telling
+from rollbook_shared.observability.inspection import VISIBILITY_SECONDS
+from rollbook_shared.observability.inspection.queues import sent_at
 from rollbook_shared.settings import Settings
-from rollbook_shared.stamps import new_job_id
-from rollbook_shared.standing import VISIBILITY_SECONDS
-from rollbook_shared.standing.queues import sent_at
 
 
 @pytest.fixture(scope="module")

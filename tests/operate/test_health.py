@@ -17,12 +17,12 @@ from tests.acceptance.conftest import Workers, until
 from tests.operate.conftest import Probe
 
 from rollbook import Rollbook
-from rollbook.local import Servers, processes
+from rollbook_ops.devstack import Servers, processes
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.health.beating import Beating
-from rollbook_shared.health.file import State, write
+from rollbook_shared.observability.health_file import State, write
+from rollbook_shared.observability.heartbeat import Beating
 from rollbook_worker.health.__main__ import trouble
-from rollbook_worker.watching import Watching
+from rollbook_worker.maintenance.monitor import Watching
 
 WAITING = "it is waiting, and takes no jobs"
 FRESH = 2.5

@@ -12,13 +12,13 @@ from psycopg import errors
 from tests.acceptance.conftest import until
 from tests.support.builders import day, identify
 
-from rollbook_shared.codec import encode
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.standing import find_lock_waits
-from rollbook_worker.retrying import Hindrance
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.observability.inspection import find_lock_waits
 from rollbook_worker.store import Arrival, PostgresStore
-from rollbook_worker.store.running import Transactions
-from rollbook_worker.store.transaction import FamiliesNotHeld
+from rollbook_worker.store.fact_writer import FamiliesNotHeld
+from rollbook_worker.store.retry import Hindrance
+from rollbook_worker.store.transactions import Transactions
 
 
 @pytest.fixture

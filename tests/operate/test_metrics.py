@@ -29,16 +29,16 @@ from tests.acceptance.conftest import Workers, until
 from tests.operate.looking import MARKED, NO_DATABASE
 
 from rollbook import Rollbook
-from rollbook.local import processes
-from rollbook.local.ports import free_port
-from rollbook.outbox import create_table
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.ports import free_port
 from rollbook_shared.errors import NotConfigured, Unavailable
-from rollbook_shared.serving import serve_metrics
+from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings
-from rollbook_worker.counting import CountedStore, Counting
-from rollbook_worker.gauges import Gauges
+from rollbook_worker.maintenance.monitor import Watching
+from rollbook_worker.observability.gauges import Gauges
+from rollbook_worker.observability.metrics import CountedStore, Counting
 from rollbook_worker.store import Arrival, Outcome, State
-from rollbook_worker.watching import Watching
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "metrics"
 ALERTS = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
@@ -88,7 +88,7 @@ class Stack:
             "worker": self.workers.start(ROLLBOOK_METRICS_PORT=str(self.ports["worker"])),
             "upkeep": self.workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(self.ports["upkeep"])),
             "relay": self.workers._spawn(
-                "relay", "-m", "rollbook.outbox.relay", ROLLBOOK_METRICS_PORT=str(self.ports["relay"])
+                "relay", "-m", "rollbook_ops.relay", ROLLBOOK_METRICS_PORT=str(self.ports["relay"])
             ),
         }
         for name, port in self.ports.items():
@@ -313,7 +313,7 @@ def test_duties_that_fail_are_counted() -> None:
 def test_a_relay_that_fails_says_so(stack: Stack, tmp_path: Path) -> None:
     port = free_port()
     relay = processes.spawn(
-        [sys.executable, "-m", "rollbook.outbox.relay"],
+        [sys.executable, "-m", "rollbook_ops.relay"],
         log=tmp_path / "log",
         env=os.environ
         | {

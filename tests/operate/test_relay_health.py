@@ -18,10 +18,10 @@ from tests.acceptance.conftest import until
 from tests.operate.conftest import Probe
 
 from rollbook import Rollbook
-from rollbook.local import processes
-from rollbook.outbox import create_table
-from rollbook.outbox.relay import HANGS_SECONDS, Relay, Turns
-from rollbook_shared.health.file import State
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack import processes
+from rollbook_ops.relay.relay import HANGS_SECONDS, Relay, Turns
+from rollbook_shared.observability.health_file import State
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -39,7 +39,7 @@ def start(database_url: str, broker_url: str, health_file: Path, tmp_path: Path)
             "ROLLBOOK_BROKER_URL": broker,
             "ROLLBOOK_HEALTH_FILE": str(health_file),
         }
-        command = [sys.executable, "-c", "from rollbook.cli import main; main()", "relay"]
+        command = [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "relay"]
         started.append(processes.spawn(command, log=tmp_path / "relay.log", env=os.environ | given))
         return started[-1]
 

@@ -17,8 +17,8 @@ from tests.deploy.composing import SERVICES
 from tests.test_house import ROOT, unknown_options
 from tests.test_readme import assert_rollbook_command
 
-from rollbook.local.binaries import find_postgres
-from rollbook.outbox import create_table
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack.binaries import find_postgres
 
 RUNBOOK = (ROOT / "deploy" / "runbook.md").read_text()
 COMMANDS = [
@@ -103,7 +103,7 @@ def test_where_it_refers_to_a_section_there_is_one() -> None:
 
 
 def test_every_code_of_a_dead_letter_is_in_its_table() -> None:
-    from rollbook_shared.tables import dead_letters
+    from rollbook_shared.database.tables import dead_letters
 
     comment = dead_letters.c.code.comment
     assert comment is not None
@@ -111,7 +111,7 @@ def test_every_code_of_a_dead_letter_is_in_its_table() -> None:
 
 
 def test_the_doctor_names_it_where_it_is() -> None:
-    source = Path(find_spec("rollbook.doctor").origin or "").parent / "broker.py"  # type: ignore[union-attr]
+    source = Path(find_spec("rollbook_ops.doctor").origin or "").parent / "broker.py"  # type: ignore[union-attr]
 
     assert "deploy/runbook.md" in source.read_text()
     assert os.path.exists(ROOT / "deploy" / "runbook.md")

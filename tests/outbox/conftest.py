@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from rollbook import Rollbook
-from rollbook.outbox.relay import Relay
-from rollbook.outbox.rows import Rows
-from rollbook.reading.decisions import Decisions
-from rollbook.sending.direct import DirectSender
+from rollbook.publishing.direct import DirectSender
+from rollbook.queries.finished_jobs import Decisions
+from rollbook_ops.relay.relay import Relay
+from rollbook_ops.relay.rows import Rows
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import psycopg
 from tests.acceptance.conftest import until
 
 from rollbook import Rollbook
-from rollbook.local import processes
+from rollbook_ops.devstack import processes
 
-ROLLBOOK = [sys.executable, "-c", "from rollbook.cli import main; main()"]
+ROLLBOOK = [sys.executable, "-c", "from rollbook_ops.cli import main; main()"]
 
 
 def rollbook(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -17,8 +17,8 @@ from tests.acceptance.conftest import Workers, until
 from tests.support.brokers import broker_program
 
 from rollbook import Rollbook
-from rollbook.local import Servers, processes
-from rollbook.outbox import create_table
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack import Servers, processes
 
 JOBS = 600
 LATE = 50
@@ -28,7 +28,7 @@ LATE = 50
 def forgetful_servers() -> Iterator[Servers]:
     with Servers(durable=False, append_only=False, valkey_program=broker_program()) as servers:
         environment = os.environ | {"ROLLBOOK_DATABASE_URL": servers.database_url}
-        subprocess.run([sys.executable, "-m", "rollbook_worker.migrate"], env=environment, check=True)
+        subprocess.run([sys.executable, "-m", "rollbook_worker.migrations"], env=environment, check=True)
         with psycopg.connect(servers.database_url) as connection:
             create_table(connection.execute)
         yield servers
@@ -47,7 +47,7 @@ def start_relay(servers: Servers, log: Path) -> subprocess.Popen[bytes]:
         "ROLLBOOK_BROKER_URL": servers.broker_url,
         "ROLLBOOK_RESEND_SECONDS": "2",
     }
-    return processes.spawn([sys.executable, "-m", "rollbook.outbox.relay"], log=log, env=os.environ | given)
+    return processes.spawn([sys.executable, "-m", "rollbook_ops.relay"], log=log, env=os.environ | given)
 
 
 def count(servers: Servers, table: str) -> int:
@@ -112,7 +112,7 @@ def test_a_relay_without_its_servers_waits_for_them_and_stops_when_told(tmp_path
         "ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0",
     }
-    relay = processes.spawn([sys.executable, "-m", "rollbook.outbox.relay"], log=log, env=os.environ | nowhere)
+    relay = processes.spawn([sys.executable, "-m", "rollbook_ops.relay"], log=log, env=os.environ | nowhere)
     try:
         until(lambda: log.exists() and log.read_text().count("trying again") >= 2, what="both halves failing")
     finally:
@@ -126,7 +126,7 @@ def test_a_relay_that_is_not_configured_says_what_is_missing(tmp_path: Path) -> 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
 
     done = subprocess.run(
-        [sys.executable, "-m", "rollbook.outbox.relay"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "rollbook_ops.relay"], env=environment, capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 2

@@ -17,10 +17,10 @@ import redis
 from tests.outbox.conftest import MakeRelay
 
 from rollbook import NotConfigured, Rollbook, Unavailable
-from rollbook.outbox import rows
-from rollbook.outbox.relay import Relay, Turns
-from rollbook.outbox.rows import Rows
-from rollbook_shared.summaries import alias
+from rollbook_ops.relay import rows
+from rollbook_ops.relay.relay import Relay, Turns
+from rollbook_ops.relay.rows import Rows
+from rollbook_shared.jobs.summaries import alias
 from rollbook_worker.store import Arrival, PostgresStore
 
 
@@ -304,7 +304,7 @@ def test_a_crash_between_publishing_and_commit_sends_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("rollbook.outbox.relay.mark_sent", crash)
+        patched.setattr("rollbook_ops.relay.relay.mark_sent", crash)
         with pytest.raises(KeyboardInterrupt):
             relay.send()
 
@@ -376,5 +376,5 @@ def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
     stopped.set()
     loop.join(10)
 
-    said = [record.getMessage() for record in caplog.records if record.name == "rollbook.outbox.relay"]
+    said = [record.getMessage() for record in caplog.records if record.name == "rollbook_ops.relay.relay"]
     assert said == ["relay: sending: the broker is away; trying again", "relay: sending works again"]

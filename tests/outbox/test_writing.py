@@ -13,9 +13,9 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from rollbook import InvalidJob, NotConfigured, Rollbook
-from rollbook.outbox import OutboxSender, create_table, drop_table
-from rollbook_shared.codec import decode
-from rollbook_shared.jobs import Identify, Trigger
+from rollbook.publishing.outbox import OutboxSender, create_table, drop_table
+from rollbook_shared.jobs.codec import decode
+from rollbook_shared.jobs.models import Identify, Trigger
 
 
 def kept(url: str) -> list[tuple[str, str]]:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from rollbook import Rollbook
 from rollbook.testing import RecordingSender, Sent
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
-from rollbook_shared.stamps import microseconds
+from rollbook_shared.domain.stamps import microseconds
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import Arrival, PostgresStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

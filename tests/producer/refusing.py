@@ -9,7 +9,7 @@ import pytest
 
 from rollbook import InvalidJob, Limits
 from rollbook.testing import RecordingRollbook, recording
-from rollbook_shared.stamps import microseconds
+from rollbook_shared.domain.stamps import microseconds
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

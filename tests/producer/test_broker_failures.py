@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from rollbook import NotSent, Rollbook
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 
 SECONDS = 7.0
 """Longer than every bound together, on a machine that has other things to do."""

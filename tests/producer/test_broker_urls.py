@@ -17,7 +17,7 @@ import redis
 from tests.support.brokers import broker_program
 
 from rollbook import NotConfigured, NotSent, Rollbook
-from rollbook.local.ports import free_port
+from rollbook_ops.devstack.ports import free_port
 
 NOBODY = "redis://127.0.0.1:1/0"
 READY_SECONDS = 20

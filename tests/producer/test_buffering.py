@@ -19,15 +19,15 @@ from tests.support.strategies import properties, user_ids
 from tests.support.worlds import world_of
 
 from rollbook import InvalidJob, Limits, NotSent, Rollbook
-from rollbook.buffering import BufferFull
 from rollbook.client import BufferedRollbook
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import World
+from rollbook.publishing.buffered import BufferFull
 from rollbook.testing import RecordingRollbook, RecordingSender, recording
-from rollbook_shared.codec import decode, encode
-from rollbook_shared.jobs import BulkIdentify, Delete, Identify, Job, Trigger
-from rollbook_shared.stamps import Stamp, moment, occurred_at_of
-from rollbook_worker.fold import facts_of, join
+from rollbook_shared.domain.stamps import Stamp, moment, occurred_at_of
+from rollbook_shared.jobs.codec import decode, encode
+from rollbook_shared.jobs.models import BulkIdentify, Delete, Identify, Job, Trigger
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import World
+from rollbook_worker.core import facts_of, join
 
 NEVER = 3_600.0
 MEBIBYTE = 1024 * 1024

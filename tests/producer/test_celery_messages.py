@@ -16,12 +16,12 @@ from kombu.entity import Queue
 from tests.support.builders import bulk_identify, delete, identify, merge, trigger, user
 
 from rollbook import NotSent, Rollbook
-from rollbook.sending.direct import DirectSender
-from rollbook.sending.encoded import EncodedJob
-from rollbook.sending.message import Message
-from rollbook_shared.codec import decode
-from rollbook_shared.jobs import Job
-from rollbook_shared.routing import QUEUES
+from rollbook.publishing.celery_message import Message
+from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_shared.jobs.codec import decode
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.jobs.routing import QUEUES
 
 ODD = 'é \u2028 "quoted" back\\slash \U0001f600 \x7f </script>'
 JOBS = [

@@ -14,8 +14,8 @@ import pytest
 from tests.producer.applied import NOW, Applied
 
 from rollbook import InvalidJob, JobStatus, LetterNotFound, NotDecided, NotSent
-from rollbook_shared.codec import VERSION
-from rollbook_shared.stamps import microseconds
+from rollbook_shared.domain.stamps import microseconds
+from rollbook_shared.jobs.codec import VERSION
 
 AT: Final = microseconds(NOW - timedelta(days=1))
 

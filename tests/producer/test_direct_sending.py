@@ -15,10 +15,10 @@ import pytest
 from kombu.transport.redis import Channel
 
 from rollbook import NotConfigured, Rollbook
-from rollbook_shared.codec import decode
-from rollbook_shared.jobs import Identify, Job, Telling
-from rollbook_shared.routing import BULK, LIVE
-from rollbook_shared.summaries import alias
+from rollbook_shared.jobs.codec import decode
+from rollbook_shared.jobs.models import Identify, Job, Telling
+from rollbook_shared.jobs.routing import BULK, LIVE
+from rollbook_shared.jobs.summaries import alias
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollbook.reading.statements import load
-from rollbook_shared.jobs import Identify
-from rollbook_shared.tables import metadata
+from rollbook.queries.statements import load
+from rollbook_shared.database.tables import metadata
+from rollbook_shared.jobs.models import Identify
 
 DAY = timedelta(days=1)
 

@@ -17,12 +17,12 @@ from tests.support.strategies import job_sets, moments
 from tests.support.subjects import OnPostgres, arrive
 
 from rollbook import Feed, Rollbook
-from rollbook.demo.oracle import oracle
-from rollbook.history import FeedStatus, MessageMark
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job, Mark, Telling, Trigger
-from rollbook_shared.rowids import message_id
-from rollbook_shared.stamps import Stamp, stamp
+from rollbook.models.history import FeedStatus, MessageMark
+from rollbook_shared.domain.deterministic_ids import message_id
+from rollbook_shared.domain.stamps import Stamp, stamp
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job, Mark, Telling, Trigger
+from rollbook_shared.reference.oracle import oracle
 
 USERS = "abcd"
 

@@ -15,12 +15,12 @@ from sqlalchemy import TextClause
 from tests.producer.applied import NOW
 from tests.support.builders import delete, mark, merge, set_preferences, trigger, user
 
-from rollbook.cursors import TOP
-from rollbook.reading.histories import FEED, PAGE
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
-from rollbook_shared.rowids import message_id
-from rollbook_shared.stamps import microseconds
+from rollbook.queries.cursors import TOP
+from rollbook.queries.history import FEED, PAGE
+from rollbook_shared.domain.deterministic_ids import message_id
+from rollbook_shared.domain.stamps import microseconds
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import Arrival, PostgresStore
 
 LIMIT: Final = 21

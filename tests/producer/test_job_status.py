@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from tests.producer.applied import NOW, Applied
 
 from rollbook import JobStatus, NotDecided, RefusedItem, Rollbook
-from rollbook.jobs import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
+from rollbook.resources.jobs import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
 from rollbook.testing import RecordingSender
 
 
@@ -180,6 +180,6 @@ def test_pauses_between_questions_grow_to_their_limit(applied: Applied, monkeypa
 
 def fake_time(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[], float], list[float]]:
     pauses: list[float] = []
-    monkeypatch.setattr("rollbook.jobs.time.sleep", pauses.append)
-    monkeypatch.setattr("rollbook.jobs.time.monotonic", lambda: sum(pauses))
+    monkeypatch.setattr("rollbook.resources.jobs.time.sleep", pauses.append)
+    monkeypatch.setattr("rollbook.resources.jobs.time.monotonic", lambda: sum(pauses))
     return lambda: sum(pauses), pauses

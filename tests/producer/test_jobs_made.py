@@ -25,8 +25,8 @@ from rollbook.testing import (
     UnsetPreferences,
     recording,
 )
-from rollbook_shared.jobs import KINDS, Job
-from rollbook_shared.stamps import microseconds
+from rollbook_shared.domain.stamps import microseconds
+from rollbook_shared.jobs.models import KINDS, Job
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = microseconds(NOW)

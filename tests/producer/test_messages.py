@@ -10,8 +10,8 @@ from tests.producer.applied import NOW, Applied
 
 from rollbook import InvalidJob, Message, Page
 from rollbook.testing import recording
-from rollbook_shared.jobs import Mark
-from rollbook_shared.rowids import message_id
+from rollbook_shared.domain.deterministic_ids import message_id
+from rollbook_shared.jobs.models import Mark
 
 ID = "6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11"
 

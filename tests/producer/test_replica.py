@@ -15,9 +15,9 @@ from tests.support.replicas import Primary, Replica
 
 from rollbook import NotDecided, Rollbook, UserNotFound
 from rollbook.errors import NotConfigured
-from rollbook.local.accounts import server_account
-from rollbook.local.binaries import find_postgres
-from rollbook.local.folders import own_temporary_folder
+from rollbook_ops.devstack.accounts import server_account
+from rollbook_ops.devstack.binaries import find_postgres
+from rollbook_ops.devstack.folders import own_temporary_folder
 
 READS: Final[dict[str, Callable[[Rollbook], object]]] = {
     "get": lambda rb: rb.users.get("ann"),

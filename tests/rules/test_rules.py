@@ -8,8 +8,8 @@ from tests.support.cases import Case, seen
 from tests.support.orders import orders
 from tests.support.worlds import world_of
 
-from rollbook.demo.oracle import oracle
-from rollbook_worker.fold import Kept, facts_of, join
+from rollbook_shared.reference.oracle import oracle
+from rollbook_worker.core import Kept, facts_of, join
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
 

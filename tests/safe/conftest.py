@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier, Literal
 
-from rollbook.outbox import create_table
+from rollbook.publishing.outbox import create_table
 
 ROLES_SQL = Path(__file__).parents[2] / "deploy" / "roles.sql"
 Login = Callable[[str], str]

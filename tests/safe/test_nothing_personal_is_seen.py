@@ -23,11 +23,11 @@ from tests.acceptance.conftest import Workers, until
 from tests.tracing.exporting import Lines
 
 from rollbook import Rollbook, RollbookError
-from rollbook.local import processes
-from rollbook.local.ports import LOOPBACK, free_port
-from rollbook.outbox import create_table
-from rollbook_shared import tracing
-from rollbook_shared.routing import LIVE, TASKS
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.ports import LOOPBACK, free_port
+from rollbook_shared.jobs.routing import LIVE, TASKS
+from rollbook_shared.observability import tracing
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MARK: Final = "Marked-4711"
@@ -93,7 +93,7 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
         workers.start_upkeep(ROLLBOOK_LOG_FORMAT="json")
         with psycopg.connect(database_url) as connection:
             create_table(connection.execute)
-        relay = "import sys, tests.tracing.exporting; from rollbook.outbox.relay import main; sys.exit(main())"
+        relay = "import sys, tests.tracing.exporting; from rollbook_ops.relay.relay import main; sys.exit(main())"
         start("relay", "-c", relay, ROLLBOOK_LOG_FORMAT="json", TRACED_SPANS=str(folder / "relay-spans.log"))
         with traced(folder / "application-spans.log"), Rollbook(database_url=database_url, broker_url=broker_url) as rb:
             seen.texts["errors"] = "\n".join(_do_everything(rb, database_url, broker_url))
@@ -102,7 +102,7 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
             seen.texts["dead letters"] = repr(rb.jobs.dead()) + repr(rb.jobs.show(letter.id))
         listings = (["dead"], ["dead", "--json"], ["deferred"], ["get", "job-1"], ["wait", "job-1"])
         for arguments in listings:
-            command = [sys.executable, "-c", "from rollbook.cli import main; main()", "jobs", *arguments]
+            command = [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "jobs", *arguments]
             said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             seen.texts[f"rollbook jobs {' '.join(arguments)}"] = said.stdout + said.stderr
         until(lambda: "rollbook.merge" in _page(port, "/api/tasks?limit=1000"), what="Flower's view of the merge")

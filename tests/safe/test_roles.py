@@ -15,14 +15,14 @@ from tests.support.builders import DAY, NOW, delete, identify, merge, trigger
 from tests.support.subjects import OnPostgres
 
 from rollbook import Rollbook
-from rollbook.outbox.relay import Relay
-from rollbook_shared.codec import encode
+from rollbook_ops.relay.relay import Relay
+from rollbook_shared.database.tables import metadata
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
 from rollbook_shared.settings import Settings
-from rollbook_shared.tables import metadata
+from rollbook_worker.maintenance.periodic import duties
 from rollbook_worker.store import Arrival, PostgresStore, State
-from rollbook_worker.upkeep import duties
 
 TABLES = sorted(table.name for table in metadata.tables.values())
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from rollbook import Rollbook, RollbookError
-from rollbook.local import Servers
-from rollbook.local.endpoint import Endpoint
-from rollbook.local.stack import LocalStack
-from rollbook.outbox.relay import Relay
-from rollbook.outbox.rows import Rows
-from rollbook.reading.database import Database
-from rollbook.sending.direct import DirectSender
+from rollbook.publishing.direct import DirectSender
+from rollbook.queries.connections import Database
+from rollbook_ops.devstack import Servers
+from rollbook_ops.devstack.endpoint import Endpoint
+from rollbook_ops.devstack.stack import LocalStack
+from rollbook_ops.relay.relay import Relay
+from rollbook_ops.relay.rows import Rows
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import make_app
 from rollbook_worker.store import PostgresStore
@@ -55,11 +55,11 @@ def test_no_repr_shows_it(thing: object) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["-m", "rollbook_worker.migrate"],
-        ["-c", "from rollbook.cli import main; main()", "users", "get", "ann"],
-        ["-c", "from rollbook.cli import main; main()", "users", "delete", "ann"],
-        ["-c", "from rollbook.cli import main; main()", "jobs", "dead"],
-        ["-c", "from rollbook.cli import main; main()", "doctor"],
+        ["-m", "rollbook_worker.migrations"],
+        ["-c", "from rollbook_ops.cli import main; main()", "users", "get", "ann"],
+        ["-c", "from rollbook_ops.cli import main; main()", "users", "delete", "ann"],
+        ["-c", "from rollbook_ops.cli import main; main()", "jobs", "dead"],
+        ["-c", "from rollbook_ops.cli import main; main()", "doctor"],
         ["-m", "celery", "-A", "rollbook_worker.app", "report"],
     ],
     ids=lambda command: command[-1],

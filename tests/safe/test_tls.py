@@ -11,7 +11,7 @@ from tests.acceptance.conftest import Workers, until
 from tests.safe.tls import Certificate, Front, make_certificate, tls_in_front_of
 
 from rollbook import NotSent, Rollbook, Unavailable
-from rollbook.outbox.rows import Rows
+from rollbook_ops.relay.rows import Rows
 from rollbook_worker.store import PostgresStore
 
 

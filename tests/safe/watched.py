@@ -11,8 +11,8 @@ from typing import Any
 from celery import signals
 from tests.tracing.exporting import app
 
-from rollbook_shared.logs import json_formatter
-from rollbook_worker.logs import in_hand
+from rollbook_shared.observability.logs import json_formatter
+from rollbook_worker.observability.logs import in_hand
 
 __all__ = ["app"]
 

@@ -13,8 +13,8 @@ import redis
 from tests.acceptance.conftest import until
 from tests.support.brokers import broker_program
 
-from rollbook.local import processes
-from rollbook.local.ports import LOOPBACK, free_port
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.ports import LOOPBACK, free_port
 
 DOWN_AFTER_SECONDS: Final = 1.0
 """How long a server is silent until a sentinel takes it for gone. Sentinel's own default is 30."""

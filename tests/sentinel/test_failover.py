@@ -19,10 +19,10 @@ from tests.sentinel.sentinels import SentinelSet
 from tests.sentinel.telling import USERS, Telling
 
 from rollbook import Job, Rollbook
-from rollbook.doctor import Level, examine
-from rollbook.local import processes
-from rollbook.local.ports import free_port
-from rollbook.outbox import create_table
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.ports import free_port
+from rollbook_ops.doctor import Level, examine
 from rollbook_shared.settings import Settings
 
 BEFORE = 200
@@ -78,7 +78,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
 
     started = [workers.start("first", threads=2), workers.start("second", threads=2)]
     relay = processes.spawn(
-        [sys.executable, "-m", "rollbook.outbox.relay"], log=tmp_path / "relay.log", env=os.environ | given
+        [sys.executable, "-m", "rollbook_ops.relay"], log=tmp_path / "relay.log", env=os.environ | given
     )
     try:
         with Telling(send) as direct, Telling(write) as outbox:

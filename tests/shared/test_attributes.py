@@ -7,11 +7,11 @@ from pydantic import ValidationError
 from tests.support.builders import identify
 from tests.support.wild import GOOD_ATTRIBUTES
 
-from rollbook_shared.attributes import ATTRIBUTES, RESERVED, attribute_problem
-from rollbook_shared.codec import decode, encode
+from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem
 from rollbook_shared.errors import Undecodable
-from rollbook_shared.jobs import Telling
-from rollbook_shared.problems import problems_of
+from rollbook_shared.jobs.codec import decode, encode
+from rollbook_shared.jobs.models import Telling
+from rollbook_shared.jobs.problems import problems_of
 
 BAD: dict[str, list[object]] = {
     "email": ["", "ann", "@example.com", "ann@", "ann@x@y", "ann @example.com", 1, ["ann@example.com"]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollbook_shared.brokers import for_kombu
+from rollbook_shared.broker_url import for_kombu
 
 
 @pytest.mark.parametrize(

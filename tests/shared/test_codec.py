@@ -13,7 +13,8 @@ from tests.support.builders import delete, identify, merge, trigger
 from tests.support.examples import examples
 from tests.support.wild import any_job, jobs_of, messages
 
-from rollbook_shared.codec import (
+from rollbook_shared.errors import Problem, Undecodable
+from rollbook_shared.jobs.codec import (
     VERSION,
     decode,
     decode_with_digest,
@@ -22,8 +23,7 @@ from rollbook_shared.codec import (
     encode_bulk_identify,
     encode_user,
 )
-from rollbook_shared.errors import Problem, Undecodable
-from rollbook_shared.jobs import KINDS, MODELS, BulkIdentify, Identify, Job, Telling
+from rollbook_shared.jobs.models import KINDS, MODELS, BulkIdentify, Identify, Job, Telling
 
 
 @pytest.mark.parametrize("kind", KINDS)

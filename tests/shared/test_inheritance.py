@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.support.examples import examples
 from tests.support.strategies import nested
 
-from rollbook_shared.inheritance import Profile, deep_merge, inherit
-from rollbook_shared.sections import data_of, profile_of, trait_key
+from rollbook_shared.domain.merge import Profile, deep_merge, inherit
+from rollbook_shared.domain.sections import data_of, profile_of, trait_key
 
 _objects = st.dictionaries(st.sampled_from("pqr"), nested, max_size=3)
 _only_objects: st.SearchStrategy[Any] = st.recursive(

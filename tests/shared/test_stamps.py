@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.support.examples import examples
 
-from rollbook_shared.stamps import (
+from rollbook_shared.domain.stamps import (
     JOB_ID,
     MAX_PLACE,
     edge,

@@ -11,7 +11,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from tests.support.subjects import InMemory, OnPostgres, Subject
 
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,10 @@ from tests.support.builders import (
 )
 from tests.support.subjects import OnPostgres
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import first_difference
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import first_difference
 from rollbook_worker.store import Arrival
 
 WORKERS: Final = 6

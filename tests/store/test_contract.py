@@ -14,10 +14,10 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries
 from tests.support.subjects import Subject, arrive
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import first_difference
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import first_difference
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)

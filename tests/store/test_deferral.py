@@ -15,11 +15,11 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries, moments
 from tests.support.subjects import OnPostgres, Subject, arrive
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import first_difference
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
-from rollbook_worker.fold import Fact, Identified, pieces_of
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import first_difference
+from rollbook_worker.core import Fact, Identified, pieces_of
 from rollbook_worker.store import PostgresStore
 
 SECOND: Final = 1_000_000

@@ -12,11 +12,11 @@ from tests.support.remains import everything, tables_with
 from tests.support.strategies import job_sets, moments
 from tests.support.subjects import OnPostgres, arrive
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import first_difference
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
-from rollbook_worker.erase import erase as erase_user
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import first_difference
+from rollbook_worker.maintenance.erase import erase as erase_user
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from tests.support.strategies import job_sets
 from tests.support.subjects import OnPostgres, arrive
 from tests.support.waiting import begin_while
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import first_difference
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import first_difference
 from rollbook_shared.settings import Settings
 from rollbook_worker.store import PostgresStore
 

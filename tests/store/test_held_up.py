@@ -14,11 +14,11 @@ from tests.support.builders import NOW, day, identify
 from tests.support.dawdling import dawdle_over
 from tests.support.subjects import OnPostgres, arrive
 
-from rollbook_shared.codec import encode
 from rollbook_shared.errors import Unavailable
-from rollbook_worker.fold import Fact, Identified, pieces_of
-from rollbook_worker.retrying import HeldUp
+from rollbook_shared.jobs.codec import encode
+from rollbook_worker.core import Fact, Identified, pieces_of
 from rollbook_worker.store import PostgresStore
+from rollbook_worker.store.retry import HeldUp
 
 TRIES: Final = 2
 NAMES: Final = ("u0", "u1", "u2", "u3")

@@ -11,8 +11,8 @@ from tests.support.remains import tables_with
 from tests.support.subjects import OnPostgres, arrive
 from tests.support.waiting import begin_while
 
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job, Trigger
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job, Trigger
 from rollbook_worker.store import PostgresStore
 
 MINUTE: Final = 60_000_000

@@ -10,9 +10,9 @@ from tests.support.builders import bulk_identify, identify, user
 from tests.support.examples import examples
 from tests.support.strategies import job_sets
 
-from rollbook_shared.jobs import Identify, Job, Telling
-from rollbook_worker.fold import facts_of, join, pieces_of
-from rollbook_worker.store.lines import Lines, lines_of
+from rollbook_shared.jobs.models import Identify, Job, Telling
+from rollbook_worker.core import facts_of, join, pieces_of
+from rollbook_worker.store.rows import Lines, lines_of
 
 
 @examples(200)

@@ -8,9 +8,9 @@ from uuid import UUID
 from tests.support.builders import NOW, delete, mark, merge, trigger, user
 from tests.support.subjects import Subject, arrive
 
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
-from rollbook_shared.rowids import message_id
+from rollbook_shared.domain.deterministic_ids import message_id
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
 
 HELLO = trigger("hello", [user("a")], at=1, job="hello")
 MESSAGE: UUID = message_id("hello", "a", "in_app")

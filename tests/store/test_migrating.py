@@ -15,8 +15,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from rollbook_shared.errors import Unavailable
-from rollbook_worker import migrate as migrating
 from rollbook_worker.migrations import locking, versions
+from rollbook_worker.migrations import runner as migrating
 
 BEFORE_THE_FIRST_RELEASE = {"0001", "0002"}
 """They made the schema: there was no worker of a version before."""

@@ -21,8 +21,8 @@ from tests.support.builders import (
 )
 from tests.support.subjects import Subject, arrive
 
-from rollbook_shared.codec import VERSION, encode
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import VERSION, encode
+from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import Arrival, Outcome
 
 MINUTE = 60 * 1_000_000

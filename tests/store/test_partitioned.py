@@ -17,9 +17,9 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries
 from tests.support.subjects import OnPostgres, arrive
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import first_difference
-from rollbook_shared.codec import encode
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import first_difference
 
 PARTITIONS = 4
 

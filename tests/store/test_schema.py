@@ -13,8 +13,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from rollbook_shared.tables import SCHEMA, metadata, views
-from rollbook_worker.store.connecting import sqlalchemy_url
+from rollbook_shared.database.tables import SCHEMA, metadata, views
+from rollbook_worker.store.connections import sqlalchemy_url
 
 
 def test_the_metadata_tells_the_tables_that_the_migrations_make(database_url: str) -> None:
@@ -64,7 +64,7 @@ def test_the_metadata_tells_the_views_that_the_migrations_make(database_url: str
 
 def test_several_may_migrate_at_once_and_again(own_empty_database: str) -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": own_empty_database}
-    command = [sys.executable, "-m", "rollbook_worker.migrate"]
+    command = [sys.executable, "-m", "rollbook_worker.migrations"]
 
     with ThreadPoolExecutor(3) as runs:
         done = list(runs.map(lambda _: subprocess.run(command, env=environment, capture_output=True), range(3)))
@@ -76,7 +76,7 @@ def test_several_may_migrate_at_once_and_again(own_empty_database: str) -> None:
 
 def test_the_printed_sql_builds_the_same_schema(own_empty_database: str) -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "rollbook_worker.migrate", "--print"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "rollbook_worker.migrations", "--print"], capture_output=True, text=True, check=True
     ).stdout
 
     with psycopg.connect(own_empty_database) as connection:
@@ -93,7 +93,7 @@ def test_a_database_that_is_not_there_is_said_in_one_line() -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
 
     run = subprocess.run(
-        [sys.executable, "-m", "rollbook_worker.migrate"], env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "rollbook_worker.migrations"], env=environment, capture_output=True, text=True
     )
 
     assert run.returncode == 1

@@ -15,11 +15,11 @@ from tests.support.examples import examples
 from tests.support.strategies import Delivery, deliveries, job_sets, moments
 from tests.support.subjects import OnPostgres
 
-from rollbook.demo.oracle import oracle
-from rollbook.demo.world import first_difference
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
-from rollbook_worker.store import Arrival, PostgresStore, transaction
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import first_difference
+from rollbook_worker.store import Arrival, PostgresStore, fact_writer
 
 NEVER: Final = timedelta(days=1_000)
 """Until a delete of the tests has settled."""
@@ -30,7 +30,7 @@ room_for_lists: Final = st.sampled_from([0, 25, 50])
 @contextmanager
 def room(characters: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transaction, "SEEN_CHARACTERS", characters)
+        patch.setattr(fact_writer, "SEEN_CHARACTERS", characters)
         yield
 
 
@@ -129,7 +129,7 @@ def test_erasure_takes_lists_that_were_moved_and_leaves_what_came_after(
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
 
-@pytest.mark.parametrize("characters", [0, transaction.SEEN_CHARACTERS], ids=["moved", "listed"])
+@pytest.mark.parametrize("characters", [0, fact_writer.SEEN_CHARACTERS], ids=["moved", "listed"])
 def test_erasure_leaves_of_an_id_used_again_what_was_seen_after_the_delete(
     subject: OnPostgres, store_with: Callable[[timedelta], PostgresStore], characters: int
 ) -> None:
@@ -155,7 +155,7 @@ def test_a_list_that_is_full_moves_to_the_table_and_no_sighting_is_lost(
 ) -> None:
     for at in range(100):
         arrive(store_with(NEVER), identify("a", at=at))
-        assert sum(map(len, listed(subject))) <= transaction.SEEN_CHARACTERS
+        assert sum(map(len, listed(subject))) <= fact_writer.SEEN_CHARACTERS
 
     assert len({*listed(subject), *moved(subject)}) == 99  # and the first
 

@@ -12,8 +12,8 @@ import pytest
 from psycopg import Cursor
 
 from rollbook_shared.errors import Unavailable
-from rollbook_worker.store.connecting import Connections
-from rollbook_worker.store.running import Transactions
+from rollbook_worker.store.connections import Connections
+from rollbook_worker.store.transactions import Transactions
 
 _FIVE = timedelta(seconds=5)
 

@@ -10,8 +10,8 @@ from psycopg.sql import SQL, Identifier
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres, arrive
 
-from rollbook_shared.codec import encode
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs.codec import encode
 from rollbook_worker.store import Arrival, PostgresStore
 
 JOB = [Arrival.of(encode(identify("a", at=1)))]

@@ -12,11 +12,11 @@ import pytest
 from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres, arrive
 
-from rollbook_shared.codec import encode
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs.codec import encode
+from rollbook_worker.maintenance.monitor import Watching
+from rollbook_worker.maintenance.periodic import Duty, duties, run, see_to
 from rollbook_worker.store import PostgresStore
-from rollbook_worker.upkeep import Duty, duties, run, see_to
-from rollbook_worker.watching import Watching
 
 PATIENCE = 20.0
 
@@ -77,7 +77,7 @@ def test_a_long_duty_does_not_keep_the_others_waiting() -> None:
 def test_a_duty_that_failed_is_tried_again_and_the_log_quotes_nobody(
     error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rollbook_worker.upkeep.pause", lambda failures, longest: 0.001)
+    monkeypatch.setattr("rollbook_worker.maintenance.periodic.pause", lambda failures, longest: 0.001)
     again = threading.Event()
     first = iter([error])
 

@@ -11,8 +11,8 @@ import pytest
 from tests.support.builders import NOW, bulk_identify, delete, identify, merge, user
 from tests.support.subjects import OnPostgres
 
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import Arrival
 
 

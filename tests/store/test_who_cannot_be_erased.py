@@ -13,11 +13,11 @@ from psycopg import errors
 from tests.support.builders import day, delete, identify
 from tests.support.subjects import OnPostgres, arrive
 
-from rollbook_shared.codec import encode
 from rollbook_shared.errors import Unavailable
-from rollbook_worker.retrying import HeldUp
+from rollbook_shared.jobs.codec import encode
 from rollbook_worker.store import PostgresStore
-from rollbook_worker.store.erasing import erase
+from rollbook_worker.store.erasure import erase
+from rollbook_worker.store.retry import HeldUp
 
 NAMES = ("u0", "u1", "u2")
 SETTLED = day(9)

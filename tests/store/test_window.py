@@ -10,9 +10,9 @@ import pytest
 from tests.support.builders import identify, merge, trigger
 from tests.support.subjects import OnPostgres
 
-from rollbook.demo.oracle import oracle
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.oracle import oracle
 from rollbook_worker.store import Arrival, PostgresStore
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from rollbook.local.binaries import find_valkey
+from rollbook_ops.devstack.binaries import find_valkey
 
 
 def broker_program() -> Path:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from rollbook_shared.jobs import (
+from rollbook_shared.domain.stamps import microseconds
+from rollbook_shared.jobs.models import (
     BulkDelete,
     BulkIdentify,
     BulkSetPreferences,
@@ -25,7 +26,6 @@ from rollbook_shared.jobs import (
     UnsetChannelData,
     UnsetPreferences,
 )
-from rollbook_shared.stamps import microseconds
 
 DAY: Final = 86_400_000_000
 DAY_0: Final = microseconds(datetime(2026, 1, 1, tzinfo=UTC))

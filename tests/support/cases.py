@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict, Unpack
 
-from rollbook.demo.world import World
-from rollbook_shared.jobs import Job
-from rollbook_shared.stamps import Stamp, job_id_of
+from rollbook_shared.domain.stamps import Stamp, job_id_of
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.reference.world import World
 
 MISSING: Final = "missing"
 """Stands for an actor who is nobody now."""

@@ -5,9 +5,9 @@ have a second to take one.
 from __future__ import annotations
 
 from rollbook_worker.app import app
-from rollbook_worker.batching import untaken
+from rollbook_worker.celery_ext.batching import watchdog
 
 __all__ = ["app"]
 
 app.conf.task_time_limit = 1
-untaken.TAKEN_WITHIN_SECONDS = 1.0  # type: ignore[misc]
+watchdog.TAKEN_WITHIN_SECONDS = 1.0  # type: ignore[misc]

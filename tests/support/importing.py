@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rollbook.importing import Import, Options, Refusals, StateFile, fingerprint, import_users
 from rollbook.testing import RecordingRollbook
+from rollbook_ops.importers import Import, Options, Refusals, StateFile, fingerprint, import_users
 
 STARTED = 1_795_000_000_000_000
 

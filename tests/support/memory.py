@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from tests.support.worlds import HISTORY, world_of
 
-from rollbook.demo.world import World
 from rollbook_shared.errors import Problem, Undecodable
-from rollbook_shared.jobs import BulkDelete, BulkIdentify, BulkSetPreferences, Job
-from rollbook_worker.fold import Activity, Kept, facts_of, join, live
+from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
+from rollbook_shared.reference.world import World
+from rollbook_worker.core import Activity, Kept, facts_of, join, live
 from rollbook_worker.store import Arrival, Outcome
-from rollbook_worker.store.arrivals import State
+from rollbook_worker.store.received_jobs import State
 
 FUTURE: Final = timedelta(minutes=5)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations
 from typing import Final
 
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.models import Job
 
 ALL_UP_TO: Final = 5
 SAMPLE: Final = 120

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.subjects import OnPostgres
 
-from rollbook_shared.tables import metadata
+from rollbook_shared.database.tables import metadata
 
 
 def everything(store: OnPostgres) -> dict[str, list[str]]:

@@ -7,10 +7,10 @@ from typing import Final
 
 import psycopg
 
-from rollbook.local import processes
-from rollbook.local.accounts import Account
-from rollbook.local.folders import OwnedFolder
-from rollbook.local.postgres import PostgresServer
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.accounts import Account
+from rollbook_ops.devstack.folders import OwnedFolder
+from rollbook_ops.devstack.postgres import PostgresServer
 
 _TO_BE_FOLLOWED: Final = ("-c", "wal_level=replica", "-c", "max_wal_senders=4")
 

@@ -89,7 +89,7 @@ def started(*arguments: str | Path) -> Iterator[Started]:
         folder.chmod(0o711)  # the servers run as another account when we are root
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
         process = subprocess.Popen(
-            [sys.executable, "-c", "from rollbook.cli import main; main()", *arguments],
+            [sys.executable, "-c", "from rollbook_ops.cli import main; main()", *arguments],
             env={**environment, "TMPDIR": str(folder), _MARK: mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from tests.support.builders import day
 
-from rollbook_shared.jobs import MODELS, Job
+from rollbook_shared.jobs.models import MODELS, Job
 
 JOB_IDS: Final = tuple(f"j{number}{tail}" for tail in ("", "-", "0", ":x") for number in (5, 1, 8, 2, 9, 3))
 """Not in the order of the alphabet, and some begin with others."""

@@ -9,9 +9,9 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from tests.support.memory import MemoryStore
 
-from rollbook.demo.world import Activity, World
-from rollbook_shared.tables import SCHEMA, metadata
-from rollbook_worker.fold import Marked
+from rollbook_shared.database.tables import SCHEMA, metadata
+from rollbook_shared.reference.world import Activity, World
+from rollbook_worker.core import Marked
 from rollbook_worker.store import Arrival, Outcome, PostgresStore, Store
 
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from rollbook_shared.attributes import ATTRIBUTES, RESERVED
-from rollbook_shared.codec import encode
-from rollbook_shared.jobs import MODELS, Job
+from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import MODELS, Job
 
 storable_text: Final = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 _numbers: Final = (

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from rollbook.demo.world import Activity as ActivityShown
-from rollbook.demo.world import Message as MessageShown
-from rollbook.demo.world import User, World
-from rollbook_shared.permission import allowed
-from rollbook_shared.sections import profile_of
-from rollbook_worker.fold import Activity, Fact, Live, Message, Person, Triggered, live
+from rollbook_shared.domain.sections import profile_of
+from rollbook_shared.reference.preferences import allowed
+from rollbook_shared.reference.world import Activity as ActivityShown
+from rollbook_shared.reference.world import Message as MessageShown
+from rollbook_shared.reference.world import User, World
+from rollbook_worker.core import Activity, Fact, Live, Message, Person, Triggered, live
 
 HISTORY: Final = timedelta(days=30)
 

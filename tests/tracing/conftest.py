@@ -17,7 +17,7 @@ from opentelemetry.trace import Tracer
 from tests.acceptance.conftest import Workers
 
 from rollbook import Rollbook
-from rollbook_shared import tracing
+from rollbook_shared.observability import tracing
 
 
 class Recorded:
@@ -97,7 +97,7 @@ def rb(broker_url: str, database_url: str) -> Iterator[Rollbook]:
 @pytest.fixture
 def backend_url(new_database: Any) -> str:
     """The application's database, with an empty outbox."""
-    from rollbook.outbox import create_table
+    from rollbook.publishing.outbox import create_table
 
     url = cast("str", new_database())
     with psycopg.connect(url) as connection:

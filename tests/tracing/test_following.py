@@ -14,15 +14,15 @@ from tests.support.builders import identify
 from tests.support.memory import MemoryStore
 from tests.tracing.conftest import Recorded
 
-from rollbook_shared.codec import encode
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs.codec import encode
 from rollbook_worker import tasks
 from rollbook_worker.app import app
-from rollbook_worker.batching import BATCH_TASK, Ended, Jobs, Sent
-from rollbook_worker.batching.executing import execute
-from rollbook_worker.retrying import Hindrance
+from rollbook_worker.celery_ext.batching import BATCH_TASK, Ended, Jobs, Sent
+from rollbook_worker.celery_ext.batching.execution import execute
+from rollbook_worker.observability.tracing import TracedStore, hindered
 from rollbook_worker.store import Arrival, Outcome
-from rollbook_worker.tracing import TracedStore, hindered
+from rollbook_worker.store.retry import Hindrance
 
 SECRET = "ann@example.com"
 SENT = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 6)]

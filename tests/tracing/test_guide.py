@@ -16,10 +16,10 @@ from tests.tracing.conftest import Recorded
 from tests.tracing.test_following import SENT, job, run
 
 from rollbook import Rollbook
-from rollbook_shared.logs import FIELDS
+from rollbook_shared.observability.logs import FIELDS
 from rollbook_worker import tasks
-from rollbook_worker.retrying import Hindrance
-from rollbook_worker.tracing import TracedStore, hindered
+from rollbook_worker.observability.tracing import TracedStore, hindered
+from rollbook_worker.store.retry import Hindrance
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "deploy" / "observing.md").read_text()

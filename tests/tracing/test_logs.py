@@ -15,10 +15,10 @@ from tests.tracing.conftest import Recorded, Written
 
 from rollbook import Rollbook
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.logs import begin_logging, json_formatter
+from rollbook_shared.observability.logs import begin_logging, json_formatter
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import need_settings
-from rollbook_worker.logs import log_as_set
+from rollbook_worker.observability.logs import log_as_set
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,7 +99,7 @@ def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
 
 def test_upkeep_and_the_relay_write_json_too(workers: Workers, backend_url: str, in_json: dict[str, str]) -> None:
     workers.start_upkeep(**in_json)
-    workers._spawn("relay", "-m", "rollbook.outbox.relay", ROLLBOOK_OUTBOX_URL=backend_url, **in_json)
+    workers._spawn("relay", "-m", "rollbook_ops.relay", ROLLBOOK_OUTBOX_URL=backend_url, **in_json)
 
     assert saying(workers, "upkeep: started", "upkeep")["level"] == "info"
     assert saying(workers, "relay: started", "relay")["logger"]

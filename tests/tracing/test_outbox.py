@@ -19,12 +19,12 @@ from sqlalchemy.orm import Session
 from tests.tracing.conftest import Recorded, parent_of_children
 
 from rollbook import NotConfigured, Rollbook
-from rollbook.outbox import create_table, drop_table
-from rollbook.outbox.relay import Relay
-from rollbook.outbox.rows import Rows
-from rollbook.reading.decisions import Decisions
-from rollbook.sending.direct import DirectSender
-from rollbook_shared import tracing
+from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.outbox import create_table, drop_table
+from rollbook.queries.finished_jobs import Decisions
+from rollbook_ops.relay.relay import Relay
+from rollbook_ops.relay.rows import Rows
+from rollbook_shared.observability import tracing
 
 OLD_INSERT = "INSERT INTO rollbook_outbox (id, digest, kind, body) VALUES ('old', 'x', 'identify', '{}')"
 

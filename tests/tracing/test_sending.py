@@ -16,9 +16,9 @@ from tests.support.builders import identify
 from tests.tracing.conftest import Recorded, parent_of_children
 
 from rollbook import NotSent, Rollbook, Unavailable
-from rollbook.sending.direct import DirectSender
-from rollbook.sending.encoded import EncodedJob
-from rollbook_shared import tracing
+from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_shared.observability import tracing
 
 SECRET = "ann@example.com"
 

@@ -12,7 +12,7 @@ from tests.acceptance.conftest import Workers, until
 from tests.tracing.conftest import Recorded, Written
 
 from rollbook import Rollbook
-from rollbook_shared.codec import decode
+from rollbook_shared.jobs.codec import decode
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ from tests.support.redis_server import REDIS, REDIS_NEEDED
 from tests.transport.consumers import Consumer
 from tests.transport.harness import Field
 
-from rollbook.local import Servers
+from rollbook_ops.devstack import Servers
 
 MAKES: list[Any] = ["valkey", pytest.param("redis", marks=REDIS_NEEDED)]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from kombu import messaging
 from kombu.entity import Exchange, Queue
 
-from rollbook_worker.transport import Connection
+from rollbook_worker.celery_ext.transport import Connection
 
 PATIENCE: Final = 10.0
 KombuConsumer: Any = messaging.Consumer  # kombu has types for some of its parameters only

@@ -20,8 +20,8 @@ import redis
 from celery import Celery
 from tests.transport.workload import DONE, QUEUES, RUNS, make_app
 
-from rollbook.local import processes
-from rollbook.local.workers import answering
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.workers import answering
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 

@@ -18,13 +18,13 @@ from tests.support.brokers import broker_program
 from tests.transport.consumers import KombuConsumer
 from tests.transport.harness import ROOT, envelope, until
 
-from rollbook.local import Servers, processes
-from rollbook.local.ports import free_port
+from rollbook_ops.devstack import Servers, processes
+from rollbook_ops.devstack.ports import free_port
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import make_app
-from rollbook_worker.transport import Connection
-from rollbook_worker.transport.transport import SentinelTransport, Transport
+from rollbook_worker.celery_ext.transport import Connection
+from rollbook_worker.celery_ext.transport.transport import SentinelTransport, Transport
 
 
 def settings(**environment: str) -> Settings:

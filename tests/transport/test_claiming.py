@@ -12,7 +12,7 @@ from tests.transport.consumers import Consumer, job_of
 from tests.transport.harness import envelope, until
 from tests.transport.test_giving_back import expire, waiting
 
-from rollbook_worker.transport import stock
+from rollbook_worker.celery_ext.transport import kombu_internals
 
 Consume = Callable[..., Consumer]
 
@@ -52,10 +52,10 @@ def test_the_stock_transport_loses_it_at_the_same_place(
     def die(*_: object) -> None:
         raise SystemExit
 
-    with stock.Connection(broker) as connection:
+    with kombu_internals.Connection(broker) as connection:
         queue = connection.SimpleQueue("first")
         client.lpush("first", envelope("precious"))
-        monkeypatch.setattr(stock.QoS, "append", die)
+        monkeypatch.setattr(kombu_internals.QoS, "append", die)
         with pytest.raises(SystemExit):
             queue.get(timeout=5)
 

@@ -162,7 +162,7 @@ def test_a_suspect_is_delivered_alone_so_that_it_takes_nobody_along(client: redi
 def test_a_worker_that_never_is_idle_takes_a_suspect_all_the_same_in_the_end(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollbook_worker.transport.intake.PATIENCE_SECONDS", 0)
+    monkeypatch.setattr("rollbook_worker.celery_ext.transport.prefetch_buffer.PATIENCE_SECONDS", 0)
     client.hset("unacked_deliveries", SUSPECT, "2")
     client.lpush("first", envelope(0), envelope("suspect", delivery_tag=SUSPECT), envelope(1))
 

@@ -11,7 +11,7 @@ import redis
 from tests.transport.consumers import Consumer, job_of
 from tests.transport.harness import envelope
 
-from rollbook_worker.transport.line import Line
+from rollbook_worker.celery_ext.transport.script_connection import Line
 
 Consume = Callable[..., Consumer]
 SOON = 0.05
@@ -185,7 +185,7 @@ def test_a_lost_stock_worker_s_messages_come_back_through_the_bindings_after_its
 
 
 def test_a_stock_worker_takes_back_what_ours_lost(broker: str, client: redis.Redis, consume: Consume) -> None:
-    from rollbook_worker.transport import stock
+    from rollbook_worker.celery_ext.transport import kombu_internals
 
     client.lpush("second", envelope("ours", queue="second", delivery_info={"exchange": "second", "routing_key": "x"}))
     lost = consume("first", "second")
@@ -193,7 +193,9 @@ def test_a_stock_worker_takes_back_what_ours_lost(broker: str, client: redis.Red
     lost.vanish()
     expire(client)
 
-    with stock.Connection(broker, transport_options={"visibility_timeout": 60, "priority_steps": [0]}) as connection:
+    with kombu_internals.Connection(
+        broker, transport_options={"visibility_timeout": 60, "priority_steps": [0]}
+    ) as connection:
         connection.default_channel.qos.restore_visible(num=10)
 
     assert waiting(client, "second") == ["ours"]

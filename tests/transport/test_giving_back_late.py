@@ -12,7 +12,7 @@ from tests.transport.harness import envelope, until
 from tests.transport.test_giving_back import expire, waiting
 from tests.transport.test_leases import LEASE
 
-from rollbook_worker.transport.line import Line
+from rollbook_worker.celery_ext.transport.script_connection import Line
 
 Consume = Callable[..., Consumer]
 

@@ -13,8 +13,8 @@ from tests.transport.harness import envelope
 from tests.transport.test_giving_back import expire
 
 from rollbook import Rollbook
-from rollbook_shared.routing import LIVE
-from rollbook_worker.letters import job_in
+from rollbook_shared.jobs.routing import LIVE
+from rollbook_worker.celery_ext.unprocessable import job_in
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_without_news_messages_are_found_within_a_second(
     def refuse(*_: object) -> None:
         raise redis.ResponseError("NOPERM")
 
-    monkeypatch.setattr("rollbook_worker.transport.channel.tell", refuse)
+    monkeypatch.setattr("rollbook_worker.celery_ext.transport.channel.tell", refuse)
     consumer = consume()
     consumer.turn()
     sender = threading.Timer(0.1, lambda: client.lpush("first", envelope("unannounced")))

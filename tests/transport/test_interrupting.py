@@ -12,7 +12,7 @@ from celery.exceptions import WorkerTerminate
 from celery.worker import state
 from kombu.asynchronous import Hub
 
-from rollbook_worker.interrupting import SIGNALS, answering_between_turns
+from rollbook_worker.celery_ext.signals import SIGNALS, answering_between_turns
 
 
 class Loop:

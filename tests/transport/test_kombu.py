@@ -9,18 +9,18 @@ import kombu
 import pytest
 from kombu.transport import redis as kombu_redis
 
-from rollbook_worker.transport import stock
+from rollbook_worker.celery_ext.transport import kombu_internals
 
 
 def test_kombu_is_of_the_minor_version_that_this_was_written_for() -> None:
     assert kombu.__version__.startswith("5.7."), "read the changes of kombu/transport/redis.py, then change this"
 
 
-@pytest.mark.parametrize(("name", "signature"), stock.RELIED_ON.items())
+@pytest.mark.parametrize(("name", "signature"), kombu_internals.RELIED_ON.items())
 def test_kombu_is_called_as_it_expects(name: str, signature: str) -> None:
     owner, method = name.split(".")
 
-    found = getattr(getattr(stock, owner), method)
+    found = getattr(getattr(kombu_internals, owner), method)
 
     bare = [
         parameter.replace(annotation=inspect.Parameter.empty)
@@ -30,10 +30,10 @@ def test_kombu_is_called_as_it_expects(name: str, signature: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "attribute"), [(owner, each) for owner, attributes in stock.KEPT.items() for each in attributes]
+    ("owner", "attribute"), [(owner, each) for owner, attributes in kombu_internals.KEPT.items() for each in attributes]
 )
 def test_kombu_keeps_what_we_read_under_its_name(owner: str, attribute: str, broker_url: str) -> None:
-    with stock.Connection(broker_url) as connection:
+    with kombu_internals.Connection(broker_url) as connection:
         channel: Any = connection.channel()
         things = {"Channel": channel, "QoS": channel.qos, "MultiChannelPoller": connection.transport.cycle}
 

@@ -10,7 +10,7 @@ import redis
 from tests.transport.consumers import Consumer
 from tests.transport.harness import envelope, until
 
-from rollbook_worker.transport.leases import Leases
+from rollbook_worker.celery_ext.transport.leases import Leases
 
 Consume = Callable[..., Consumer]
 LEASE = 0.3

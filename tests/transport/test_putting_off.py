@@ -16,7 +16,7 @@ Consume = Callable[..., Consumer]
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put off for no time at all."""
-    monkeypatch.setattr("rollbook_worker.transport.qos.PUT_OFF_SECONDS", 0)
+    monkeypatch.setattr("rollbook_worker.celery_ext.transport.qos.PUT_OFF_SECONDS", 0)
 
 
 def put_off(consumer: Consumer, *messages: int) -> None:

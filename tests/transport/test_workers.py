@@ -8,7 +8,7 @@ import pytest
 from tests.transport.consumers import job_of
 from tests.transport.harness import Field, until
 
-from rollbook.local import processes
+from rollbook_ops.devstack import processes
 
 
 @pytest.mark.parametrize(("pool", "concurrency"), [("threads", 2), ("solo", 1), ("prefork", 2)])

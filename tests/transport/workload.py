@@ -18,7 +18,7 @@ import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from rollbook_worker.transport import Connection
+from rollbook_worker.celery_ext.transport import Connection
 
 QUEUES: Final = ("first", "second", "third", "fourth")
 DONE: Final = "done"
@@ -48,7 +48,7 @@ def make_app(broker: str, **options: Any) -> Workload:
         task_queues=[_queue(name) for name in QUEUES],
         task_default_queue=QUEUES[0],
         task_create_missing_queues=False,
-        worker_consumer="rollbook_worker.interrupting:Consumer",
+        worker_consumer="rollbook_worker.celery_ext.signals:Consumer",
         worker_prefetch_multiplier=10,
         worker_lost_wait=0.5,
         worker_disable_rate_limits=True,

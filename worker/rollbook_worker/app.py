@@ -13,20 +13,20 @@ from celery import Celery
 from celery.signals import after_setup_logger, after_setup_task_logger, celeryd_init, worker_init
 from kombu.entity import Exchange, Queue
 
-from rollbook_shared.brokers import for_kombu
-from rollbook_shared.codec import decode
+from rollbook_shared.broker_url import for_kombu
 from rollbook_shared.errors import NotConfigured, Undecodable
-from rollbook_shared.routing import LIVE, QUEUES, TASK_PREFIX
-from rollbook_shared.serving import serve_metrics
+from rollbook_shared.jobs.codec import decode
+from rollbook_shared.jobs.routing import LIVE, QUEUES, TASK_PREFIX
+from rollbook_shared.jobs.summaries import summary
+from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import STOCK, Settings
-from rollbook_shared.summaries import summary
-from rollbook_worker.collecting import collect_rarely
-from rollbook_worker.consuming import CONSUMER
-from rollbook_worker.health.steps import add_health
-from rollbook_worker.logs import log_as_set, need_formatter, print_no_banner
-from rollbook_worker.retrying import LONGEST_PAUSE_SECONDS
-from rollbook_worker.stopping import stop_soon
-from rollbook_worker.transport import Connection
+from rollbook_worker.celery_ext.consumer import CONSUMER
+from rollbook_worker.celery_ext.garbage_collection import collect_rarely
+from rollbook_worker.celery_ext.pool import stop_soon
+from rollbook_worker.celery_ext.transport import Connection
+from rollbook_worker.health.bootsteps import add_health
+from rollbook_worker.observability.logs import log_as_set, need_formatter, print_no_banner
+from rollbook_worker.store.retry import LONGEST_PAUSE_SECONDS
 
 TIME_LIMIT_SECONDS: Final = 60
 
@@ -145,7 +145,7 @@ def need_settings(**_: Any) -> None:
         settings.need_database_url()
         need_formatter(settings)
         if serve_metrics(settings):
-            from rollbook_worker.counting import counting
+            from rollbook_worker.observability.metrics import counting
 
             counting()
     except NotConfigured as error:

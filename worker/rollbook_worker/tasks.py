@@ -14,18 +14,18 @@ from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.jobs import BulkDelete, BulkIdentify, BulkSetPreferences, Trigger
-from rollbook_shared.routing import TASKS
+from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Trigger
+from rollbook_shared.jobs.routing import TASKS
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import app
-from rollbook_worker.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
-from rollbook_worker.consuming import BURY_TASK
-from rollbook_worker.failing import REQUEST
-from rollbook_worker.letters import job_in
-from rollbook_worker.retrying import Hindrance, TookTooLong, is_hopeless, pause
-from rollbook_worker.showing import DeadLetter
+from rollbook_worker.celery_ext.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
+from rollbook_worker.celery_ext.consumer import BURY_TASK
+from rollbook_worker.celery_ext.failure_policy import REQUEST
+from rollbook_worker.celery_ext.request import DeadLetter
+from rollbook_worker.celery_ext.unprocessable import job_in
+from rollbook_worker.observability.tracing import TracedStore, decided, following, following_one, hindered, put_off
 from rollbook_worker.store import Arrival, Outcome, PostgresStore, State, Store
-from rollbook_worker.tracing import TracedStore, decided, following, following_one, hindered, put_off
+from rollbook_worker.store.retry import Hindrance, TookTooLong, is_hopeless, pause
 
 TRANSACTION_USERS: Final = 1_000
 """How many users the jobs of one transaction may name together: it holds their locks until it ends."""
@@ -44,7 +44,7 @@ def store() -> Store:
     settings = Settings.from_env()
     if not settings.metrics_port:
         return TracedStore(PostgresStore.from_settings(settings, hindered))
-    from rollbook_worker.counting import CountedStore, counting
+    from rollbook_worker.observability.metrics import CountedStore, counting
 
     def count(by: Hindrance) -> None:
         hindered(by)

@@ -19,7 +19,7 @@ from benchmarks.bench.sides.side import Side
 from celery import Celery
 
 from rollbook import Job, Rollbook
-from rollbook.local.workers import answering
+from rollbook_ops.devstack.workers import answering
 
 LIVE_WORKERS: Final = 2
 """As many processes as the yardsticks have cores."""

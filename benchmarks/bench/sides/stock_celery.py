@@ -12,7 +12,7 @@ from benchmarks.bench.people import Person
 from benchmarks.bench.sides.plain import PlainSide
 from benchmarks.bench.yardsticks import celery_orm, celery_upsert, stock
 
-from rollbook.local.workers import answering
+from rollbook_ops.devstack.workers import answering
 
 _TASKS: Mapping[str, ModuleType] = {"orm": celery_orm, "upsert": celery_upsert}
 

@@ -8,7 +8,7 @@ from tests.support.builders import bulk_identify, day, identify, user
 from tests.support.cases import Case, case
 
 from rollbook_shared.errors import Problem
-from rollbook_shared.jobs import BulkIdentify
+from rollbook_shared.jobs.models import BulkIdentify
 
 USERS: Final[tuple[Case, ...]] = (
     case(

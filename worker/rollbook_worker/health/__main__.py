@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from rollbook_shared.health.file import State, read
+from rollbook_shared.observability.health_file import State, read
 
 
 def trouble(path: Path, *, max_age: float, ready: bool) -> str | None:

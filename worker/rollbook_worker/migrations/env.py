@@ -7,7 +7,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from rollbook_shared.tables import SCHEMA, metadata
+from rollbook_shared.database.tables import SCHEMA, metadata
 from rollbook_worker.migrations.locking import CAUTION
 
 

@@ -15,7 +15,7 @@ from psycopg import errors
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from rollbook_worker.retrying import pause
+from rollbook_worker.store.retry import pause
 
 LOCK_SECONDS: Final = 1
 """How long a statement may wait for a lock, and with it all who want the table after it."""

@@ -13,7 +13,7 @@ Jobs are admitted before any user is locked, heads before users, each in id orde
 cannot deadlock. What was read of families before locking may be out of date, so others can, and are run again.
 """
 
-from rollbook_worker.store.arrivals import Arrival, Outcome, State, Store
 from rollbook_worker.store.postgres import PostgresStore
+from rollbook_worker.store.received_jobs import Arrival, Outcome, State, Store
 
 __all__ = ["Arrival", "Outcome", "PostgresStore", "State", "Store"]

@@ -9,22 +9,22 @@ from typing import Final
 
 from psycopg import Cursor
 
+from rollbook_shared.domain.stamps import Stamp, edge
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.jobs import Job
+from rollbook_shared.jobs.models import Job
 from rollbook_shared.settings import Settings
-from rollbook_shared.stamps import Stamp, edge
-from rollbook_worker.fold import pieces_of
-from rollbook_worker.retrying import Hindrance, is_outage, why_dead
-from rollbook_worker.store.arrivals import Arrival, Outcome
-from rollbook_worker.store.compacting import BEGINNING, Place, compact_sightings
-from rollbook_worker.store.erasing import erase, erase_left_behind, settled_users
-from rollbook_worker.store.forgetting import forget_letters, forget_outcomes
-from rollbook_worker.store.ledger import admit, bury, dead, letter
-from rollbook_worker.store.receipts import CAUTION, late, restored
-from rollbook_worker.store.releasing import Dispatcher
-from rollbook_worker.store.running import Transactions
-from rollbook_worker.store.skipping import tell_skipped
-from rollbook_worker.store.transaction import hold_families_of, write
+from rollbook_worker.core import pieces_of
+from rollbook_worker.store.compaction import BEGINNING, Place, compact_sightings
+from rollbook_worker.store.dispatcher import Dispatcher
+from rollbook_worker.store.erasure import erase, erase_left_behind, settled_users
+from rollbook_worker.store.fact_writer import hold_families_of, write
+from rollbook_worker.store.inbox import admit, bury, dead, letter
+from rollbook_worker.store.received_jobs import Arrival, Outcome
+from rollbook_worker.store.retention import forget_letters, forget_outcomes
+from rollbook_worker.store.retry import Hindrance, is_outage, why_dead
+from rollbook_worker.store.skipped_recipients import tell_skipped
+from rollbook_worker.store.tombstones import CAUTION, late, restored
+from rollbook_worker.store.transactions import Transactions
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

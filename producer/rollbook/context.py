@@ -1,0 +1,140 @@
+"""What the parts of the face share: where jobs are sent, who reads, which limits hold, what time it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from rollbook.at_fork import forget_in_children
+from rollbook.commands import Options, build, moments_of, oversize, placed
+from rollbook.publishing import Sender
+from rollbook.queries import Reader, open_reader
+from rollbook.resources.jobs import Job, Jobs
+from rollbook_shared import jobs
+from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.jobs.limits import Limits
+from rollbook_shared.settings import Settings
+
+J = TypeVar("J", bound=jobs.Job)
+Clock = Callable[[], int]
+"""Tells the time in microseconds since 1970."""
+
+
+class Desk:
+    """Makes jobs of calls, hands them to the sender, and opens the reader when one is first needed."""
+
+    def __init__(self, settings: Settings, sender: Sender | None, clock: Clock) -> None:
+        self._settings = settings
+        self._sender = sender
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._reader: Reader | None = None
+        self.jobs = Jobs(self.reader, self.sender)
+        forget_in_children(self)
+
+    @property
+    def limits(self) -> Limits:
+        """What the face accepts."""
+        return self._settings.limits
+
+    def send(
+        self,
+        model: type[jobs.Job],
+        found: list[Problem],
+        options: Options,
+        renames: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Build the job and send it.
+
+        Raises:
+            InvalidJob, NotConfigured: as `make` and `sender`.
+            NotSent: the sender did not take it.
+        """
+        job = self.make(model, found, options, renames, **fields)
+        self.sender().send(job)
+        return Job(self.jobs, job)
+
+    def make(
+        self,
+        model: type[J],
+        found: list[Problem],
+        options: Options,
+        renames: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> J:
+        """Build the job, whose options are looked at here.
+
+        found: what is known to be wrong with it already; raised together with what is found here.
+        renames: from the job's fields to those of the call, for the problems.
+
+        Raises:
+            InvalidJob: with everything that is wrong.
+            TypeError: there is no such option.
+        """
+        if unknown := options.keys() - Options.__annotations__:
+            # kinds of jobs are named as the calls that make them
+            call = model.model_fields["kind"].default
+            hint = "; traits go into the mapping" if model is jobs.Identify else ""
+            raise TypeError(f"{call}() got an unexpected keyword argument {min(unknown)!r}{hint}")
+        place = placed(found, self._clock(), self.limits.future, **options)
+        job = build(model, found, renames=renames or {}, **place, **fields)
+        if problems := oversize(job, self.limits):
+            raise InvalidJob(problems)
+        return job
+
+    def moments(self, found: list[Problem], moments: Iterable[object], options: Options) -> tuple[int, ...]:
+        """When the users of a bulk job were told of, one by one; `options` gets the last of them as `occurred_at`."""
+        return moments_of(found, self._clock(), self.limits.future, moments, options)
+
+    def through(self, sender: Sender) -> Desk:
+        """A desk whose jobs go to `sender`; limits, clock and reader are this one's."""
+        return Branch(self, sender)
+
+    def sender(self) -> Sender:
+        """Where the jobs go.
+
+        Raises:
+            NotConfigured: there is no broker URL.
+        """
+        if self._sender is None:
+            self._settings.need_broker_url()
+            raise AssertionError("a broker URL always comes with a sender")
+        return self._sender
+
+    def reader(self) -> Reader:
+        """The reader of the database.
+
+        Raises:
+            NotConfigured: there is no database URL, or the extra `read` is not installed.
+        """
+        with self._lock:
+            if self._reader is None:
+                settings = self._settings
+                self._reader = open_reader(settings.need_database_url(), settings.history, settings.read_timeout)
+            return self._reader
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        if self._sender is not None:
+            self._sender.close()
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+
+    def forget_connections(self) -> None:
+        # sender and reader see to their own; a lock that another thread held at the fork is never given back
+        self._lock = threading.Lock()
+
+
+class Branch(Desk):
+    """A desk beside another one, with its reader. Closing it closes only what it sends through."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        super().__init__(desk._settings, sender, desk._clock)
+        self._desk = desk
+
+    def reader(self) -> Reader:
+        """The other desk's; raises what that does."""
+        return self._desk.reader()

@@ -1,0 +1,112 @@
+"""Sends jobs straight to the broker: when `send` returns, Redis has the job.
+
+A web request must not hang because Redis does: the bounds of `broker` together give `NotSent` within a few seconds,
+with Redis gone or frozen alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+import redis.exceptions
+
+from rollbook.publishing.celery_message import Message
+from rollbook.publishing.encoded_job import EncodedJob
+from rollbook.publishing.redis import BROKER_FAILURES, Broker
+from rollbook_shared.errors import NotSent, Unavailable
+from rollbook_shared.jobs.models import Job
+from rollbook_shared.jobs.routing import queue_of
+
+TOGETHER: Final = 500
+"""Jobs in one round trip to Redis, where many are sent at once."""
+TOGETHER_BYTES: Final = 1024 * 1024
+"""So that each round trip keeps within its time over a slow network too."""
+
+
+class DirectSender:
+    """Publishes each job as a Celery task named for its kind, with the job's id as the task's id."""
+
+    def __init__(self, broker_url: str) -> None:
+        """Prepare to send; nothing is connected before the first job.
+
+        Raises:
+            NotConfigured: this is no URL of a Redis.
+        """
+        self._broker = Broker(broker_url)
+
+    def send(self, job: Job) -> None:
+        """Publish the job.
+
+        Raises:
+            NotSent: Redis did not take the job, or its answer was lost.
+        """
+        self.send_text(EncodedJob.of(job))
+
+    def send_text(self, job: EncodedJob) -> None:
+        """Publish the job as it is.
+
+        Raises:
+            NotSent: Redis did not take the job, or its answer was lost.
+        """
+        message = Message.of(job)
+        try:
+            self._broker.push(message.queue, [message.text])
+        except BROKER_FAILURES as error:
+            message.was_not_sent(error, _why(error))
+            raise NotSent(job.id, _why(error)) from error
+        message.was_sent()
+
+    def send_encoded(self, jobs: Sequence[EncodedJob]) -> None:
+        """Publish many jobs in few round trips.
+
+        Raises:
+            Unavailable: Redis did not take all of them; sending all again is safe.
+        """
+        for queue, messages in _together(jobs):
+            try:
+                self._broker.push(queue, [message.text for message in messages])
+            except BROKER_FAILURES as error:
+                why = _why(error)
+                for message in messages:
+                    message.was_not_sent(error, why)
+                raise Unavailable(f"the broker did not take {len(jobs)} jobs ({why})") from error
+            for message in messages:
+                message.was_sent()
+
+    def close(self) -> None:
+        """Close the connections to the broker; sending again opens new ones."""
+        self._broker.close()
+
+
+def _together(jobs: Sequence[EncodedJob]) -> Iterator[tuple[str, list[Message]]]:
+    """The messages queue by queue, in their order, as many as go together."""
+    by_queue = sorted(jobs, key=lambda job: queue_of(job.kind))
+    for queue, own in groupby(by_queue, key=lambda job: queue_of(job.kind)):
+        messages: list[Message] = []
+        size = 0
+        for job in own:
+            messages.append(message := Message.of(job))
+            size += len(message.text)
+            if len(messages) == TOGETHER or size >= TOGETHER_BYTES:
+                yield queue, messages
+                messages, size = [], 0
+        if messages:
+            yield queue, messages
+
+
+def _why(error: BaseException) -> str:
+    """What was at the bottom of it, for kombu wraps what Redis said. Of connections the text, which names the host; of
+    anything else our own words or the class: what Redis says of a command may quote the job.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return "Redis is at its memory limit, and takes no more jobs until workers have taken some"
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return "this Redis is a replica, and takes no jobs"
+    if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith("MISCONF"):
+        return "Redis cannot write to its disk, and takes no jobs"
+    is_connecting = isinstance(error, (redis.exceptions.ConnectionError, OSError))
+    return (is_connecting and str(error).rstrip(".")) or type(error).__name__

@@ -1,0 +1,47 @@
+"""The seam between making jobs and getting them out of the process."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_shared.jobs.codec import decode
+from rollbook_shared.jobs.models import Job
+
+
+class Sender(Protocol):
+    """Takes jobs towards the workers. Safe to use from many threads, and in children forked later."""
+
+    def send(self, job: Job) -> None:
+        """Hand the job over. When this returns, the job is where the sender promises to keep it.
+
+        Raises:
+            NotSent: the job may not have arrived; sending it again under its id is safe.
+        """
+
+    def close(self) -> None:
+        """Let go of connections. Sending again opens them again."""
+
+
+@runtime_checkable
+class EncodedSender(Protocol):
+    """A sender that takes jobs as text, too: what has been encoded need not be read again."""
+
+    def send_text(self, job: EncodedJob) -> None:
+        """Hand the job over, as `Sender.send` does.
+
+        Raises:
+            NotSent: the job may not have arrived; sending it again under its id is safe.
+        """
+
+
+def send_text(sender: Sender, job: EncodedJob) -> None:
+    """Hand the job over to a sender of either kind.
+
+    Raises:
+        NotSent: the job may not have arrived; sending it again under its id is safe.
+    """
+    if isinstance(sender, EncodedSender):
+        sender.send_text(job)
+    else:
+        sender.send(decode(job.body))

@@ -1,0 +1,90 @@
+"""A span for each job on its way out, as OpenTelemetry's conventions for messaging have them; the message names it in
+its headers, so that the worker's span is its child.
+
+Who traces with OpenTelemetry's instrumentation of Celery has a span for each message already, made by Celery's
+signals: then there is none of these. A job of the outbox has one when it is written (`create`) and one each time that
+the relay sends it (`send`), all in the trace of the request that told it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
+from rollbook_shared.observability import tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+
+def begin_sending(job: EncodedJob, headers: dict[str, Any]) -> Span | None:
+    """Begin the span of sending this job, and name it in the headers; whoever gets it ends it.
+
+    None where nobody traces. A trace that was kept with the job travels on all the same.
+    """
+    if tracing.PARENT in headers:
+        return None
+    if (tracer := tracing.tracer()) is None:
+        if job.trace:
+            tracing.put_into(headers, job.trace)
+        return None
+    from opentelemetry.trace import Link, SpanKind
+
+    span = tracer.start_span(
+        f"send {TASK_PREFIX}{job.kind}",
+        context=tracing.context_of(job.trace) if job.trace else None,
+        kind=SpanKind.PRODUCER,
+        links=[Link(caller) for caller in job.callers],
+        attributes=_attributes("send", job.id, job.kind),
+    )
+    if trace := tracing.trace_of(span):
+        tracing.put_into(headers, trace)
+    return span
+
+
+@contextmanager
+def creating(job_id: str, kind: str) -> Iterator[str | None]:
+    """The span of writing a job down, to be sent later; gives the trace to keep with it."""
+    if (tracer := tracing.tracer()) is None:
+        yield None
+        return
+    from opentelemetry.trace import SpanKind
+
+    span = tracer.start_span(
+        f"create {TASK_PREFIX}{kind}", kind=SpanKind.PRODUCER, attributes=_attributes("create", job_id, kind)
+    )
+    try:
+        yield tracing.trace_of(span)
+    except BaseException as error:
+        tracing.mark_failed(span, error)
+        raise
+    finally:
+        span.end()
+
+
+@contextmanager
+def within(trace: str | None) -> Iterator[None]:
+    """For tracers that listen to Celery's signals: what they begin here is in the trace that the job was told in."""
+    if trace is None or tracing.tracer() is None:
+        yield
+        return
+    from opentelemetry import context
+
+    token = context.attach(tracing.context_of(trace))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def _attributes(operation: str, job_id: str, kind: str) -> dict[str, str]:
+    return {
+        "messaging.system": tracing.SYSTEM,
+        "messaging.destination.name": queue_of(kind),
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.message.id": job_id,
+    }

@@ -1,0 +1,66 @@
+"""Reads what became of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select
+
+from rollbook.models.answers import JobStatus, RefusedItem
+from rollbook_shared.database.tables import dead_letters, jobs
+from rollbook_shared.domain.stamps import moment
+
+# not the body, which may be large, and personal
+_LETTER = tuple(column for column in dead_letters.c if column.name not in ("body", "digest"))
+
+
+def find_status(
+    connection: Connection, job_id: str, *, kind: str | None = None, digests: Collection[bytes] = ()
+) -> JobStatus:
+    """What became of a job.
+
+    A decided job wins over a dead letter with its id, which is another job that came later. With `digests` (of the
+    job, and of its text, by which it is known where it could not be read) the one with that body is asked after.
+    """
+    decided = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
+    if decided is not None and (not digests or bytes(decided["digest"]) in digests):
+        return _decided(decided)
+    letters = select(*_LETTER).where(dead_letters.c.id == job_id).order_by(dead_letters.c.died_at).limit(1)
+    if digests:
+        letters = letters.where(dead_letters.c.digest.in_(digests))
+    if (dead := connection.execute(letters).mappings().first()) is not None:
+        return _dead(dead, kind)
+    return JobStatus(id=job_id, kind=kind, state="queued")
+
+
+def _decided(row: RowMapping) -> JobStatus:
+    detail: dict[str, Any] = row["detail"] or {}
+    is_refused = row["state"] == "refused"
+    return JobStatus(
+        id=row["id"],
+        kind=row["kind"],
+        state=row["state"],
+        code="invalid" if is_refused else None,
+        reason="every user in it is refused" if is_refused else None,
+        applied=detail.get("applied"),
+        refused=tuple(
+            RefusedItem(index=item.get("index"), field=item["field"], reason=item["reason"])
+            for item in detail.get("refused", ())
+        ),
+        skipped=tuple(detail.get("skipped", ())),
+        duplicates=row["duplicates"],
+        decided_at=row["decided_at"],
+        due_at=moment(row["occurred_at"]) if row["state"] in ("deferred", "cancelled") else None,
+    )
+
+
+def _dead(row: RowMapping, kind: str | None) -> JobStatus:
+    return JobStatus(
+        id=row["id"],
+        kind=row["kind"] or kind,
+        state="dead",
+        code=row["code"],
+        reason=row["reason"],
+        decided_at=row["died_at"],
+    )

@@ -1,0 +1,124 @@
+"""Previews a merge: reads both users, and says what would become of them by the rule that the workers follow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Table, func, select
+
+from rollbook.models.answers import Conflict, MergePreview, Taken
+from rollbook.queries.users import heir_of
+from rollbook_shared.database.tables import current_users, owned_activities, owned_messages
+from rollbook_shared.domain.merge import Profile, inherit
+from rollbook_shared.domain.sections import profile_of
+from rollbook_shared.domain.stamps import Stamp, edge
+from rollbook_shared.jobs.models import Merge
+
+
+def find_preview(connection: Connection, merge: Merge, history: int) -> MergePreview:
+    """What the merge would do now; `history` in microseconds. All reads must see one moment."""
+    secondary_id = merge.secondary_id
+    primary_id = heir_of(connection, merge.primary_id) or merge.primary_id
+    primary = _profile(connection, primary_id) or Profile()
+    secondary = _profile(connection, secondary_id)
+    if primary_id == secondary_id or (secondary is None and heir_of(connection, secondary_id)):
+        return _preview(merge, primary_id, "nothing", primary, Profile(), (0, 0))
+    if secondary is None:
+        return _preview(merge, primary_id, "redirect", primary, Profile(), (0, 0))
+    since = edge(merge.occurred_at - history)
+    moved = (
+        _count(connection, owned_messages, secondary_id, since),
+        _count(connection, owned_activities, secondary_id, since),
+    )
+    return _preview(merge, primary_id, "merge", primary, secondary, moved)
+
+
+def _preview(
+    merge: Merge,
+    primary_id: str,
+    effect: Literal["merge", "redirect", "nothing"],
+    primary: Profile,
+    secondary: Profile,
+    moved: tuple[int, int],
+) -> MergePreview:
+    result = inherit(primary, secondary, keep_opt_outs=merge.keep_opt_outs, unite_tokens=merge.unite_tokens)
+    return MergePreview(
+        primary_id=primary_id,
+        secondary_id=merge.secondary_id,
+        effect=effect,
+        attributes={name: value for name, value in sorted(result.attributes.items()) if value is not None},
+        properties=result.properties,
+        taken=tuple(_taken(primary, secondary)),
+        conflicts=tuple(_conflicts(primary, secondary, result)),
+        preference_sets_added=tuple(sorted(secondary.preferences.keys() - primary.preferences.keys())),
+        channels_added=tuple(sorted(secondary.channel_data.keys() - primary.channel_data.keys())),
+        messages=moved[0],
+        activities=moved[1],
+    )
+
+
+def _taken(primary: Profile, secondary: Profile) -> Iterator[Taken]:
+    for name, value in sorted(secondary.attributes.items()):
+        if value is not None and primary.attributes.get(name) is None:
+            yield Taken(section="attributes", path=(name,), value=value)
+    for path, value in _additions(primary.properties, secondary.properties, ()):
+        yield Taken(section="properties", path=path, value=value)
+
+
+def _conflicts(primary: Profile, secondary: Profile, result: Profile) -> Iterator[Conflict]:
+    for name in sorted(primary.attributes.keys() & secondary.attributes.keys()):
+        kept, lost = primary.attributes[name], secondary.attributes[name]
+        if None not in (kept, lost) and kept != lost:
+            yield Conflict(section="attributes", path=(name,), kept=kept, lost=lost)
+    for path, kept, lost in _clashes(primary.properties, secondary.properties, ()):
+        yield Conflict(section="properties", path=path, kept=kept, lost=lost)
+    for set_id in sorted(primary.preferences.keys() & secondary.preferences.keys()):
+        kept, lost = result.preferences[set_id], secondary.preferences[set_id]
+        if not _same(kept, lost):
+            yield Conflict(section="preferences", path=(set_id,), kept=kept, lost=lost)
+    for channel_id in sorted(primary.channel_data.keys() & secondary.channel_data.keys()):
+        kept, lost = result.channel_data[channel_id], secondary.channel_data[channel_id]
+        if not _same(kept, lost):
+            yield Conflict(section="channel_data", path=(channel_id,), kept=kept, lost=lost)
+
+
+def _clashes(
+    primary: Mapping[str, Any], secondary: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Where both have a value and at least one is no object: (path, the primary's, the secondary's)."""
+    for key in sorted(primary.keys() & secondary.keys()):
+        kept, lost = primary[key], secondary[key]
+        if isinstance(kept, dict) and isinstance(lost, dict):
+            yield from _clashes(kept, lost, (*path, key))
+        elif not _same(kept, lost):
+            yield (*path, key), kept, lost
+
+
+def _additions(
+    primary: Mapping[str, Any], secondary: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """What only the secondary has, at every depth: (path, value)."""
+    for key in sorted(secondary):
+        if key not in primary:
+            yield (*path, key), secondary[key]
+        elif isinstance(primary[key], dict) and isinstance(secondary[key], dict):
+            yield from _additions(primary[key], secondary[key], (*path, key))
+
+
+def _same(one: object, other: object) -> bool:
+    # as JSON: Python holds True and 1 for equal
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _profile(connection: Connection, user_id: str) -> Profile | None:
+    data: dict[str, Any] | None = connection.execute(
+        select(current_users.c.data).where(current_users.c.id == user_id)
+    ).scalar()
+    return None if data is None else profile_of(data)
+
+
+def _count(connection: Connection, view: Table, owner: str, since: Stamp) -> int:
+    query = select(func.count()).select_from(view).where(view.c.owner == owner, view.c.stamp >= since)
+    return connection.execute(query).scalar_one()

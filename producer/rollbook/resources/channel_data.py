@@ -1,0 +1,57 @@
+"""The channel data of users: what is needed to reach them on a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from rollbook.commands import Options, plain
+from rollbook.context import Desk
+from rollbook.queries.validation import checked_user_id
+from rollbook.resources.jobs import Job
+from rollbook_shared import jobs
+
+
+class ChannelDataCalls:
+    """The part of `Users` that is about channel data."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def set_channel_data(
+        self,
+        user_id: str,
+        channel_id: str,
+        data: Mapping[str, Any],
+        **options: Unpack[Options],
+    ) -> Job:
+        """Replace what is needed to reach a user on one channel; an unknown user is created.
+
+        channel_id: 1 to 256 characters of your choosing.
+        data: `{"tokens": ["f3a..."]}` for a push channel, `{"connections": [{...}]}` for a chat; any other object is
+            kept as sent. At most 256 KiB as JSON.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
+        """
+        return self._desk.send(
+            jobs.SetChannelData, [], options, user_id=user_id, channel_id=channel_id, data=plain(data)
+        )
+
+    def unset_channel_data(self, user_id: str, channel_id: str, **options: Unpack[Options]) -> Job:
+        """Take one channel's data from a user; an unknown user stays unknown.
+
+        Raises:
+            InvalidJob, NotConfigured, NotSent: see `Users`.
+        """
+        return self._desk.send(jobs.UnsetChannelData, [], options, user_id=user_id, channel_id=channel_id)
+
+    def get_channel_data(self, user_id: str, channel_id: str) -> dict[str, Any] | None:
+        """Read one channel's data of a user, as it was set; None when it has none for this channel.
+
+        Raises:
+            UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
+            InvalidJob, NotConfigured, Unavailable: see `Users`.
+        """
+        user_id = checked_user_id(user_id)
+        return self._desk.reader().channel_data(user_id).get(channel_id)

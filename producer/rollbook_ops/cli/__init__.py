@@ -1,0 +1,28 @@
+"""The command `rollbook`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_NEEDED = ("typer", "rich", "click")
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names, and exit."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    try:
+        try:
+            import rich  # noqa: F401
+            import typer  # noqa: F401
+        except ModuleNotFoundError as error:
+            if error.name not in _NEEDED:
+                raise
+            sys.exit("rollbook: the commands need the extra `cli`: pip install 'rollbook[cli]'")
+        from rollbook_ops.cli.app import run
+
+        run()
+    except KeyboardInterrupt:  # while it was being imported
+        sys.exit(130)

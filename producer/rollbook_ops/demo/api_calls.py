@@ -1,0 +1,89 @@
+"""Say a job through the public face, as an application would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rollbook import Rollbook
+from rollbook_shared.domain.stamps import moment
+from rollbook_shared.jobs.models import (
+    BulkDelete,
+    BulkIdentify,
+    BulkSetPreferences,
+    Delete,
+    Identify,
+    Job,
+    Mark,
+    Merge,
+    SetChannelData,
+    SetPreferences,
+    Telling,
+    Trigger,
+    UnsetChannelData,
+    UnsetPreferences,
+)
+
+
+def play(rollbook: Rollbook, job: Job, *, stamped: bool = True) -> None:
+    """Make the call that sends `job`; unless `stamped` it happens when the face's clock says."""
+    users = rollbook.users
+    when: dict[str, Any] = {"job_id": job.id}
+    if stamped:
+        when["run_at" if job.deferred else "occurred_at"] = moment(job.occurred_at)
+    match job:
+        case Identify(user=user):
+            told = flat(user)
+            users.identify(told.pop("id"), told, **when)
+        case BulkIdentify():
+            users.bulk_identify([flat(user) for user in job.users if isinstance(user, Telling)], **when)
+        case Delete():
+            users.delete(job.user_id, **when)
+        case BulkDelete():
+            users.bulk_delete(job.user_ids, **when)
+        case Merge():
+            choices: dict[str, Any] = {"keep_opt_outs": job.keep_opt_outs, "unite_tokens": job.unite_tokens}
+            users.merge(job.primary_id, job.secondary_id, **choices, **when)
+        case SetPreferences():
+            users.set_preferences(job.user_id, job.set_id, _plain(job.settings), **when)
+        case UnsetPreferences():
+            users.unset_preferences(job.user_id, job.set_id, **when)
+        case BulkSetPreferences():
+            users.bulk_set_preferences(job.user_ids, job.set_id, _plain(job.settings), **when)
+        case SetChannelData():
+            users.set_channel_data(job.user_id, job.channel_id, job.data, **when)
+        case UnsetChannelData():
+            users.unset_channel_data(job.user_id, job.channel_id, **when)
+        case Trigger():
+            rollbook.workflows.trigger(
+                job.workflow,
+                [_person(recipient) for recipient in job.recipients],
+                actor=None if job.actor is None else _person(job.actor),
+                data=job.data,
+                tenant=job.tenant,
+                channels=job.channels,
+                categories=job.categories,
+                **when,
+            )
+        case Mark():
+            rollbook.messages.mark(job.message_ids, job.mark, **when)
+        case _:
+            raise NotImplementedError(f"the face has no call for {job.kind}")
+
+
+def flat(user: Telling) -> dict[str, Any]:
+    """A telling as callers of the face write it."""
+    told: dict[str, Any] = {"id": user.id, **user.traits}
+    if user.preferences:
+        told["preferences"] = {set_id: _plain(settings) for set_id, settings in user.preferences.items()}
+    if user.channel_data:
+        told["channel_data"] = dict(user.channel_data)
+    return told
+
+
+def _person(who: str | Telling) -> str | dict[str, Any]:
+    return flat(who) if isinstance(who, Telling) else who
+
+
+def _plain(settings: Any) -> Mapping[str, Any]:
+    return settings if isinstance(settings, Mapping) else settings.model_dump(exclude_unset=True)

@@ -1,0 +1,43 @@
+"""Asks the workers whether they are there, and which queues they take jobs from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from celery import Celery
+
+from rollbook.publishing.redis import BROKER_FAILURES, first_host
+from rollbook_ops.doctor.findings import Finding, many, ok, problem
+from rollbook_shared.jobs.routing import QUEUES
+
+_WAIT_SECONDS: Final = 1.0
+"""How long answers are waited for; a worker that is well answers in milliseconds."""
+
+
+def check_workers(broker_url: str) -> Finding:
+    """Whether each queue has a worker that answers."""
+    url, options = first_host(broker_url)
+    with Celery(set_as_current=False, fixups=set()) as app:
+        # Not `broker_url`: an application's CELERY_BROKER_URL would override it.
+        app.conf.broker_read_url = app.conf.broker_write_url = url
+        app.conf.broker_transport_options = options
+        try:
+            replies = app.control.broadcast("active_queues", reply=True, timeout=_WAIT_SECONDS)
+        except BROKER_FAILURES as error:
+            return problem("workers", f"could not be asked ({type(error).__name__})", "Look at Redis first.")
+    return judge(replies or ())
+
+
+def judge(replies: Iterable[Mapping[str, Any]]) -> Finding:
+    """What the answers say: each maps the worker's name to its queues."""
+    takers = dict.fromkeys(QUEUES, 0)
+    for reply in replies:
+        for queues in reply.values():
+            for name in {queue["name"] for queue in queues if isinstance(queue, dict)} & takers.keys():
+                takers[name] += 1
+    said = ", ".join(f"{many(count, 'worker')} on {name}" for name, count in takers.items())
+    if deserted := [name for name, count in takers.items() if not count]:
+        commands = " and ".join(f"`celery -A rollbook_worker.app worker -Q {name}`" for name in deserted)
+        return problem("workers", f"{said} answered", f"Start {commands}; if one runs, it hangs: restart it.")
+    return ok("workers", f"{said} answered")

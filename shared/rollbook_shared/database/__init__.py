@@ -1,0 +1,1 @@
+"""What both sides know of Postgres: tables, views, and connections that time out."""

@@ -1,0 +1,25 @@
+"""The names under which jobs travel: a task for each kind, and the queue it goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from rollbook_shared.jobs.models import KINDS
+
+LIVE: Final = "live"
+"""Single writes and triggers: someone waits for them."""
+BULK: Final = "bulk"
+"""Bulk jobs and imports: a huge one never delays a sign-up."""
+QUEUES: Final = (LIVE, BULK)
+
+TASK_PREFIX: Final = "rollbook."
+
+TASKS: Final[Mapping[str, str]] = MappingProxyType({kind: TASK_PREFIX + kind for kind in KINDS})
+"""Kind to the name of the task that applies it."""
+
+
+def queue_of(kind: str) -> str:
+    """The queue that jobs of this kind travel in."""
+    return BULK if kind.startswith("bulk_") else LIVE

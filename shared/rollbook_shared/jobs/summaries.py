@@ -1,0 +1,83 @@
+"""What people see of a job in Flower, events and logs: whom it concerns as a short hash, how many, which keys; never
+a value.
+
+The application's id of a user may itself be personal (an e-mail address), so it is shown as `alias(id)`: the first 8
+hexadecimal digits of its BLAKE2 digest, which anyone who knows the id can compute and look for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, assert_never
+
+from rollbook_shared.errors import Problem
+from rollbook_shared.jobs.models import (
+    BulkDelete,
+    BulkIdentify,
+    BulkSetPreferences,
+    Delete,
+    Identify,
+    Job,
+    Mark,
+    Merge,
+    SetChannelData,
+    SetPreferences,
+    Telling,
+    Trigger,
+    UnsetChannelData,
+    UnsetPreferences,
+)
+
+MAX_KEYS: Final = 8
+"""More than these would fill Flower's column, and are counted."""
+
+
+def alias(user_id: str) -> str:
+    """A short name for a user that says nothing about the person."""
+    return "user:" + hashlib.blake2b(user_id.encode(), digest_size=4).hexdigest()
+
+
+def summary(job: Job) -> str:
+    """One line about the job without personal data."""
+    match job:
+        case Identify():
+            return f"{alias(job.user.id)} {_told(job.user)}"
+        case BulkIdentify():
+            refused = sum(isinstance(user, Problem) for user in job.users)
+            return users_summary(len(job.users), refused)
+        case Delete():
+            return alias(job.user_id)
+        case BulkDelete():
+            return f"{len(job.user_ids)} users"
+        case Merge():
+            return f"{alias(job.primary_id)} <- {alias(job.secondary_id)}"
+        case SetPreferences() | UnsetPreferences():
+            return f"{alias(job.user_id)} one preference set"
+        case BulkSetPreferences():
+            return f"{len(job.user_ids)} users, one preference set"
+        case SetChannelData() | UnsetChannelData():
+            return f"{alias(job.user_id)} one channel"
+        case Trigger():
+            inline = sum(isinstance(recipient, Telling) for recipient in job.recipients)
+            return f"workflow {job.workflow}: {len(job.recipients)} recipients" + (
+                f", {inline} inline" if inline else ""
+            )
+        case Mark():
+            return f"{len(job.message_ids)} messages {job.mark}"
+        case _:
+            assert_never(job)
+
+
+def users_summary(count: int, refused: int = 0) -> str:
+    """One line about many users told of."""
+    return f"{count} users" + (f", {refused} refused" if refused else "")
+
+
+def _told(user: Telling) -> str:
+    keys = [*user.traits]
+    if user.preferences:
+        keys.append("preferences")
+    if user.channel_data:
+        keys.append("channel_data")
+    shown = ", ".join(keys[:MAX_KEYS])
+    return f"{{{shown}, ... {len(keys)} keys}}" if len(keys) > MAX_KEYS else f"{{{shown}}}"

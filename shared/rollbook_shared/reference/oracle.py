@@ -1,0 +1,251 @@
+"""The reference: each distinct job applied once, in stamp order, to plain tables, rows moved from owner to owner.
+
+It is the rules told in the plainest way, and the yardstick for what workers do in any order. So it shares nothing with
+them beyond the jobs, their stamps and the ids of rows: not even the deep merge.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NamedTuple, assert_never
+
+from rollbook_shared.domain.attributes import ATTRIBUTES
+from rollbook_shared.domain.deterministic_ids import activity_id, message_id
+from rollbook_shared.domain.stamps import stamp
+from rollbook_shared.jobs.models import (
+    BulkDelete,
+    BulkIdentify,
+    BulkSetPreferences,
+    Delete,
+    Identify,
+    Job,
+    Mark,
+    Merge,
+    SetChannelData,
+    SetPreferences,
+    Telling,
+    Trigger,
+    UnsetChannelData,
+    UnsetPreferences,
+)
+from rollbook_shared.reference.person import Person
+from rollbook_shared.reference.world import Activity, Message, World
+
+HISTORY: Final = timedelta(days=30)
+
+
+def oracle(jobs: Iterable[Job], *, history: timedelta = HISTORY) -> World:
+    """The world after `jobs`; of several jobs with one id, the first given counts."""
+    distinct: dict[str, Job] = {}
+    for job in jobs:
+        distinct.setdefault(job.id, job)
+    tables = _Tables(history=history // timedelta(microseconds=1))
+    steps = [step for job in distinct.values() for step in _steps(job)]
+    for step in sorted(steps, key=lambda step: (step.occurred_at, step.job.id, step.place)):
+        if step.told is None:
+            _apply(tables, step.job)
+        else:
+            tables.tell(step.told, stamp(step.occurred_at, step.job.id, step.place))
+    return tables.world()
+
+
+class _Step(NamedTuple):
+    """A job, or one user of a job whose users were told of at different moments."""
+
+    occurred_at: int
+    place: int
+    job: Job
+    told: Telling | None = None
+
+
+def _steps(job: Job) -> Iterator[_Step]:
+    if isinstance(job, BulkIdentify) and job.moments:
+        for place, (told, moment) in enumerate(zip(job.users, job.moments, strict=True)):
+            if isinstance(told, Telling):
+                yield _Step(moment, place, job, told)
+    else:
+        yield _Step(job.occurred_at, 0, job)
+
+
+def _apply(tables: _Tables, job: Job) -> None:
+    match job:
+        case Identify(user=user):
+            tables.tell(user, stamp(job.occurred_at, job.id))
+        case BulkIdentify(users=users):
+            for place, told in enumerate(users):
+                if isinstance(told, Telling):  # a Problem stands for a user that was refused
+                    tables.tell(told, stamp(job.occurred_at, job.id, place))
+        case Delete(user_id=user_id):
+            tables.delete(user_id)
+        case BulkDelete(user_ids=user_ids):
+            for user_id in user_ids:
+                tables.delete(user_id)
+        case Merge():
+            tables.merge(job, stamp(job.occurred_at, job.id))
+        case SetPreferences(user_id=user_id, set_id=set_id, settings=settings):
+            tables.touch(user_id, stamp(job.occurred_at, job.id)).preferences[set_id] = settings
+        case BulkSetPreferences(user_ids=user_ids, set_id=set_id, settings=settings):
+            for place, user_id in enumerate(user_ids):
+                tables.touch(user_id, stamp(job.occurred_at, job.id, place)).preferences[set_id] = settings
+        case UnsetPreferences(user_id=user_id, set_id=set_id):
+            if tables.is_known(user_id):
+                tables.touch(user_id, stamp(job.occurred_at, job.id)).preferences.pop(set_id, None)
+        case SetChannelData(user_id=user_id, channel_id=channel_id, data=data):
+            tables.touch(user_id, stamp(job.occurred_at, job.id)).channel_data[channel_id] = data
+        case UnsetChannelData(user_id=user_id, channel_id=channel_id):
+            if tables.is_known(user_id):
+                tables.touch(user_id, stamp(job.occurred_at, job.id)).channel_data.pop(channel_id, None)
+        case Trigger():
+            _start_workflow(tables, job)
+        case Mark():
+            pass  # the world does not show marks
+        case _:
+            assert_never(job)
+
+
+def _start_workflow(tables: _Tables, job: Trigger) -> None:
+    for place, person in enumerate((job.actor, *job.recipients)):
+        if isinstance(person, Telling):
+            tables.tell(person, stamp(job.occurred_at, job.id, place))
+    actor = _id_of(job.actor) if job.actor is not None else None
+    for recipient in dict.fromkeys(map(_id_of, job.recipients)):
+        if tables.is_known(recipient):
+            tables.write(job, recipient, actor)
+
+
+def _id_of(person: str | Telling) -> str:
+    return person if isinstance(person, str) else person.id
+
+
+@dataclass(slots=True)
+class _Row:
+    """An activity, or (on a channel) a message."""
+
+    id: str
+    occurred_at: int
+    workflow: str
+    channel: str | None
+    owner: str | None
+    actor: str | None
+    names_actor: bool
+
+
+class _Tables:
+    def __init__(self, *, history: int) -> None:
+        self.history = history
+        self.users: dict[str, Person] = {}
+        self.merged_into: dict[str, str] = {}
+        self.absorbed: defaultdict[str, list[str]] = defaultdict(list)  # the other way round
+        self.rows: list[_Row] = []
+        self.owned: defaultdict[str, list[_Row]] = defaultdict(list)
+        self.acted: defaultdict[str, list[_Row]] = defaultdict(list)
+
+    def who(self, user_id: str) -> str:
+        while user_id in self.merged_into:
+            user_id = self.merged_into[user_id]
+        return user_id
+
+    def is_known(self, user_id: str) -> bool:
+        return self.who(user_id) in self.users
+
+    def touch(self, user_id: str, updated: str) -> Person:
+        user = self.users.setdefault(self.who(user_id), Person())
+        user.updated = updated
+        return user
+
+    def tell(self, telling: Telling, updated: str) -> None:
+        user = self.touch(telling.id, updated)
+        for name, value in telling.traits.items():
+            (user.attributes if name in ATTRIBUTES else user.properties)[name] = value
+        user.preferences.update(telling.preferences)
+        user.channel_data.update(telling.channel_data)
+
+    def delete(self, user_id: str) -> None:
+        if user_id in self.merged_into:
+            return
+        self.users.pop(user_id, None)
+        for freed in self._release(user_id):
+            del self.merged_into[freed]
+        for row in self.owned.pop(user_id, ()):
+            row.owner = None
+        for row in self.acted.pop(user_id, ()):
+            row.actor = None
+
+    def merge(self, job: Merge, updated: str) -> None:
+        primary, secondary = self.who(job.primary_id), job.secondary_id
+        if secondary in self.merged_into or primary == secondary:
+            return
+        if gone := self.users.pop(secondary, None):
+            self.touch(primary, updated).inherit(gone, job)
+        self.merged_into[secondary] = primary
+        self.absorbed[primary].append(secondary)
+        since = job.occurred_at - self.history
+        for row in self.owned.pop(secondary, ()):
+            row.owner = primary if row.occurred_at >= since else None
+            if row.owner is not None:
+                self.owned[primary].append(row)
+        for row in self.acted.pop(secondary, ()):
+            row.actor = primary if row.occurred_at >= since else None
+            if row.actor is not None:
+                self.acted[primary].append(row)
+
+    def write(self, job: Trigger, recipient: str, named_actor: str | None) -> None:
+        owner = self.who(recipient)
+        actor = self.who(named_actor) if named_actor is not None and self.is_known(named_actor) else None
+        activity = (None, activity_id(job.id, recipient))
+        messages = [
+            (channel, message_id(job.id, recipient, channel))
+            for channel in dict.fromkeys(job.channels)
+            if self.users[owner].wants(job, channel)
+        ]
+        for channel, row_id in (activity, *messages):
+            row = _Row(
+                str(row_id), job.occurred_at, job.workflow, channel, owner, actor, names_actor=named_actor is not None
+            )
+            self.rows.append(row)
+            self.owned[owner].append(row)
+            if actor is not None:
+                self.acted[actor].append(row)
+
+    def world(self) -> World:
+        activities: dict[str, Activity] = {}
+        messages: dict[str, Message] = {}
+        for row in self.rows:
+            if row.owner is None:
+                continue
+            activity: Activity = {
+                "owner": row.owner,
+                "actor": row.actor,
+                "missing_actor": row.names_actor and row.actor is None,
+                "workflow": row.workflow,
+            }
+            if row.channel is None:
+                activities[row.id] = activity
+            else:
+                messages[row.id] = {**activity, "channel": row.channel}
+        return {
+            "users": {
+                user_id: {
+                    "attributes": user.own_attributes(),
+                    "properties": user.properties,
+                    "preferences": user.preferences,
+                    "channel_data": user.channel_data,
+                    "updated": user.updated,
+                }
+                for user_id, user in self.users.items()
+            },
+            "merged": {user_id: self.who(user_id) for user_id in self.merged_into},
+            "messages": messages,
+            "activities": activities,
+        }
+
+    def _release(self, user_id: str) -> Iterator[str]:
+        """Every id that stands for the user, each let go of."""
+        absorbed = self.absorbed.pop(user_id, [])
+        while absorbed:
+            gone = absorbed.pop()
+            absorbed += self.absorbed.pop(gone, [])
+            yield gone

@@ -1,0 +1,1 @@
+"""Everything that bends Celery: transport, batching, consumer, request, signals, pools."""

@@ -1,0 +1,231 @@
+"""What a reader sees: a pure function of the kept facts, read in stamp order."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from rollbook_shared.domain.merge import inherit
+from rollbook_shared.domain.sections import data_of, profile_of
+from rollbook_shared.domain.stamps import Stamp, edge, occurred_at_of
+from rollbook_shared.reference.preferences import settings_for
+from rollbook_worker.core.facts import Ended, Fact, Seen, Told
+
+FOREVER: Final = Stamp("~")
+"""After every stamp."""
+
+
+@dataclass(slots=True)
+class Person:
+    """One person: flat data by stored key, and the stamp of the newest change."""
+
+    updated: Stamp
+    data: dict[str, object] = field(default_factory=dict)
+
+
+class Span(NamedTuple):
+    """From `since` to before `until`, what is addressed to a name belongs to `owner` (None: nobody).
+
+    `known` says whether it stood for somebody then, whatever became of them: only those are sent anything.
+    """
+
+    since: Stamp
+    until: Stamp
+    owner: str | None
+    known: bool
+
+
+class Choice(NamedTuple):
+    """From `since` on, until the next choice on this set, `settings` is what is wanted (None: the set is unset)."""
+
+    since: Stamp
+    set_id: str
+    settings: Any
+
+
+class _Change(NamedTuple):
+    """From `since` on, until the next change."""
+
+    since: Stamp
+    owner: str | None
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The people; what each merged-away id stands for; and, per id, who owns what was addressed to it, and when.
+
+    `deletes` are those that took effect, each with all ids that stood for the user then; a delete of a merged-away id
+    takes none.
+    """
+
+    people: Mapping[str, Person]
+    goes_to: Mapping[str, str]
+    spans: Mapping[str, tuple[Span, ...]]
+    deletes: Mapping[Stamp, tuple[str, ...]]
+    choices: Mapping[str, tuple[Choice, ...]]
+    """Per id, the preferences of whoever it stood for, as they changed."""
+
+    def wanted(self, name: str, at: Stamp, *, tenant: str | None) -> Mapping[str, Any]:
+        """The settings that apply to what is addressed to `name` at that stamp."""
+        sets = {choice.set_id: choice.settings for choice in self.choices.get(name, ()) if choice.since <= at}
+        return settings_for(sets, tenant)
+
+    def owner(self, name: str, at: Stamp) -> str | None:
+        """Who owns what was addressed to `name` at that stamp: nobody, if the name stood for no known person then,
+        or it ended since.
+        """
+        span = self._span(name, at)
+        return span.owner if span else None
+
+    def knew(self, name: str, at: Stamp) -> bool:
+        """Whether `name` stood for somebody at that stamp, whatever became of them later."""
+        span = self._span(name, at)
+        return span is not None and span.known
+
+    def _span(self, name: str, at: Stamp) -> Span | None:
+        spans = self.spans.get(name, ())
+        place = bisect(spans, at, key=lambda span: span.since)
+        return spans[place - 1] if place else None
+
+
+def live(facts: Iterable[Fact], history: int) -> Live:
+    """Read the facts in stamp order; `history` is how much of it a merge carries over, in microseconds.
+
+    Facts about triggers, activities and messages say nothing of people, and are passed over: who owns such a row is
+    asked of `Live.owner`.
+    """
+    telling = _Telling(history)
+    told = [fact for fact in facts if isinstance(fact, (Seen, Told, Ended))]
+    # of one stamp, the sighting comes first: it makes the person whom the keys are told of
+    for fact in sorted(told, key=lambda fact: (fact.stamp, not isinstance(fact, Seen))):
+        match fact:
+            case Seen():
+                telling.see(fact.user, fact.stamp)
+            case Told():
+                telling.tell(fact)
+            case Ended(heir=None):
+                telling.delete(fact)
+            case Ended():
+                telling.merge(fact)
+    return telling.finish()
+
+
+class _Telling:
+    """The people while their facts are told."""
+
+    def __init__(self, history: int) -> None:
+        self._history = history
+        self._people: dict[str, Person] = {}
+        self._goes_to: dict[str, str] = {}
+        self._names: dict[str, list[str]] = {}
+        """Person to the ids that stand for it, where those are more than its own."""
+        self._owners: dict[str, list[_Change]] = {}
+        """Id to the changes of who owns what is addressed to it."""
+        self._deletes: dict[Stamp, tuple[str, ...]] = {}
+        self._choices: dict[str, list[Choice]] = {}
+
+    def see(self, user: str, at: Stamp) -> None:
+        id_ = self._goes_to.get(user, user)
+        if person := self._people.get(id_):
+            person.updated = at
+            return
+        self._people[id_] = Person(at)
+        for name in self._names.get(id_, [id_]):
+            self._owners.setdefault(name, []).append(_Change(at, id_, True))
+
+    def tell(self, fact: Told) -> None:
+        person = self._people.get(self._goes_to.get(fact.user, fact.user))
+        if person is None:
+            return  # a key is taken away from nobody
+        person.updated = fact.stamp
+        if fact.value is None and fact.key[0] in "sc":
+            person.data.pop(fact.key, None)
+        else:
+            person.data[fact.key] = fact.value
+        if fact.key[0] == "s":
+            id_ = self._goes_to.get(fact.user, fact.user)
+            self._choose(self._names.get(id_, [id_]), fact.stamp, {fact.key[2:]: fact.value})
+
+    def delete(self, fact: Ended) -> None:
+        if fact.user in self._goes_to:
+            return  # writes follow a merged-away id, endings do not
+        gone = self._people.pop(fact.user, None)
+        names = self._names.pop(fact.user, [fact.user])
+        self._choose(names, fact.stamp, dict.fromkeys(_sets(gone)))
+        self._deletes[fact.stamp] = tuple(names)
+        for name in names:
+            self._goes_to.pop(name, None)
+            owners = self._owners.setdefault(name, [])
+            owners[:] = [change._replace(owner=None) if change.owner == fact.user else change for change in owners]
+            owners.append(_Change(fact.stamp, None, False))
+
+    def merge(self, fact: Ended) -> None:
+        assert fact.heir is not None
+        heir = self._goes_to.get(fact.heir, fact.heir)
+        if fact.user in self._goes_to or heir == fact.user:
+            return
+        gone = self._people.pop(fact.user, None)
+        names = self._names.pop(fact.user, [fact.user])
+        kept_from = edge(occurred_at_of(fact.stamp) - self._history)
+        for name in names:
+            self._owners[name] = _carried(self._owners.get(name, []), fact.user, heir, kept_from, fact.stamp)
+            self._goes_to[name] = heir
+        if gone:
+            self.see(heir, fact.stamp)
+            primary = self._people[heir]
+            before = _sets(primary)
+            primary.data = data_of(
+                inherit(
+                    profile_of(primary.data),
+                    profile_of(gone.data),
+                    keep_opt_outs=fact.keep_opt_outs,
+                    unite_tokens=fact.unite_tokens,
+                )
+            )
+            changed = {set_id: value for set_id, value in _sets(primary).items() if before.get(set_id) != value}
+            self._choose(self._names.get(heir, [heir]), fact.stamp, changed)
+        self._choose(names, fact.stamp, dict.fromkeys(_sets(gone)) | _sets(self._people.get(heir)))
+        self._names.setdefault(heir, [heir]).extend(names)
+        for name in names:
+            known = heir in self._people
+            self._owners[name].append(_Change(fact.stamp, heir if known else None, known))
+
+    def finish(self) -> Live:
+        nobody = _Change(FOREVER, None, False)
+        spans = {
+            name: tuple(
+                Span(change.since, after.since, change.owner, change.known)
+                for change, after in pairwise([*changes, nobody])
+                if change.since < after.since
+            )
+            for name, changes in self._owners.items()
+        }
+        choices = {name: tuple(choices) for name, choices in self._choices.items()}
+        return Live(self._people, self._goes_to, spans, self._deletes, choices)
+
+    def _choose(self, names: Iterable[str], at: Stamp, sets: Mapping[str, Any]) -> None:
+        for name in names if sets else ():
+            self._choices.setdefault(name, []).extend(Choice(at, *chosen) for chosen in sets.items())
+
+
+def _sets(person: Person | None) -> dict[str, Any]:
+    """The preference sets of a person."""
+    return {key[2:]: value for key, value in person.data.items() if key[0] == "s"} if person else {}
+
+
+def _carried(changes: list[_Change], gone: str, heir: str, kept_from: Stamp, until: Stamp) -> list[_Change]:
+    """What the merge at `until` leaves: what the gone owned is the heir's from `kept_from` on, and nobody's before."""
+    carried: list[_Change] = []
+    for change, after in pairwise([*changes, _Change(until, None, False)]):
+        if change.owner != gone:
+            carried.append(change)
+            continue
+        if change.since < kept_from:
+            carried.append(change._replace(owner=None))
+        if after.since > kept_from:
+            carried.append(change._replace(since=max(change.since, kept_from), owner=heir))
+    return carried

@@ -1,0 +1,1 @@
+"""Periodic maintenance: due jobs, erasure, retention."""

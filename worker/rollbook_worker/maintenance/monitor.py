@@ -1,0 +1,65 @@
+"""How the duties of upkeep go. What happens there is told to this file, which logs it, counts it, and says whether all
+is well.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.observability.health_file import State
+
+if TYPE_CHECKING:
+    from rollbook_worker.observability.metrics import Counting
+
+logger = logging.getLogger(__name__)
+
+
+class Watching:
+    """Is told when a duty's turn begins and ends. Each duty has a thread; a state is asked for from another."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic, counting: Counting | None = None) -> None:
+        self._clock = clock
+        self._counting = counting
+        self._since: dict[str, float] = {}
+        self._until: dict[str, float] = {}
+        self._failing: set[str] = set()
+
+    def begun(self, name: str, longest: float | None) -> None:
+        """A turn begins, and hangs if it takes longer than `longest` seconds (None: it may take its time)."""
+        self._since[name] = now = self._clock()
+        if longest is not None:
+            self._until[name] = now + longest
+
+    def done(self, name: str) -> None:
+        """It has ended well."""
+        self._until.pop(name, None)
+        self._failing.discard(name)
+        if self._counting:
+            self._counting.turned(name, self._clock() - self._since[name])
+
+    def failed(self, name: str, error: Exception) -> None:
+        """It came to nothing; it will be tried again."""
+        self._until.pop(name, None)
+        self._failing.add(name)
+        if self._counting:
+            self._counting.failed(name)
+        if isinstance(error, Unavailable):
+            logger.warning("upkeep: %s: %s; trying again", name, error, extra={"duty": name})
+            return
+        # where, but not what it says: that may quote personal data
+        where = "".join(traceback.format_tb(error.__traceback__))
+        logger.error(
+            "upkeep: %s failed (%s); trying again\n%s", name, type(error).__name__, where, extra={"duty": name}
+        )
+
+    def state(self) -> State | None:
+        """How upkeep is; None: it hangs."""
+        now = self._clock()
+        if any(until < now for until in list(self._until.values())):
+            return None
+        return State.WAITING if self._failing else State.READY

@@ -1,0 +1,164 @@
+"""What Rollbook does by itself, in a loop: `python -m rollbook_worker.maintenance`. Run as many as you like; they share
+the work.
+
+A plain process rather than a Celery queue with a beat: what is deferred or to be erased stands in Postgres, and must
+happen even when Redis is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rollbook_shared.errors import RollbookError
+from rollbook_shared.observability.heartbeat import Beating
+from rollbook_shared.observability.logs import begin_logging
+from rollbook_shared.observability.metrics_server import serve_metrics
+from rollbook_shared.settings import Settings
+from rollbook_worker.maintenance.monitor import Watching
+from rollbook_worker.store import PostgresStore
+from rollbook_worker.store.retry import LONGEST_PAUSE_SECONDS, pause
+
+if TYPE_CHECKING:
+    from rollbook_worker.observability.metrics import Counting
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 100
+FORGET: Final = 1_000
+"""Outcomes forgotten in one transaction: about 10 ms."""
+LATE_SECONDS: Final = 5.0
+"""How late a deferred job may be when what was in its way is gone, such as an outage of Postgres."""
+RELEASE_SECONDS: Final = 300.0
+"""For a hundred deferred jobs: a tenth of a second when nothing is in their way, 2 s each when all are held up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something to do every so many seconds; `work` is given the time, and returns whether more of it is waiting."""
+
+    name: str
+    every: float
+    work: Callable[[int], bool]
+    longest: float | None = None
+    """Seconds after which one turn of it hangs; None: it may take its time."""
+    longest_pause: float = LONGEST_PAUSE_SECONDS
+    """Seconds until it is tried again, at most, when it failed."""
+
+
+def duties(store: PostgresStore) -> list[Duty]:
+    """What there is to do."""
+
+    def release_held_up(now: int) -> bool:
+        store.release_held_up(now=now)
+        return False  # what is in their way is given time to go
+
+    def erase_left_behind(now: int) -> bool:
+        store.erase_left_behind(now=now)
+        return False  # it goes through all of them at once
+
+    def compact(now: int) -> bool:
+        store.compact(now=now)
+        return False
+
+    return [
+        Duty(
+            "release deferred jobs",
+            1,
+            lambda now: store.release_due(now=now, limit=BATCH) == BATCH,
+            longest=RELEASE_SECONDS,
+            longest_pause=LATE_SECONDS,
+        ),
+        Duty("release jobs that were held up", LATE_SECONDS, release_held_up, longest_pause=LATE_SECONDS),
+        Duty("erase deleted users", 60, lambda now: store.erase_settled(now=now, limit=BATCH) == BATCH),
+        Duty("erase history left behind", 3600, erase_left_behind),
+        Duty("compact sightings", 3600, compact),
+        Duty("forget old outcomes", 600, lambda now: store.forget_outcomes(now=now, limit=FORGET) == FORGET),
+        Duty("forget old dead letters", 600, lambda now: store.forget_letters(now=now, limit=BATCH) == BATCH),
+    ]
+
+
+def run(
+    duties: Sequence[Duty],
+    stopped: threading.Event,
+    clock: Callable[[], float] = time.time,
+    watching: Watching | None = None,
+) -> None:
+    """See to each duty in its time, until `stopped`. Each has a thread, so that no deferred job is late because a
+    long erasure is under way.
+    """
+    watching = watching or Watching()
+    threads = [
+        threading.Thread(target=see_to, args=(duty, stopped, clock, watching), name=duty.name) for duty in duties
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def see_to(duty: Duty, stopped: threading.Event, clock: Callable[[], float], watching: Watching) -> None:
+    """See to one duty, until `stopped`. Outlives a database that is away for a while, and its own mistakes."""
+    failures = 0
+    while not stopped.is_set():
+        watching.begun(duty.name, duty.longest)
+        try:
+            more = duty.work(int(clock() * 1_000_000))
+        except Exception as error:
+            watching.failed(duty.name, error)
+            stopped.wait(pause(failures, longest=duty.longest_pause))
+            failures += 1
+        else:
+            watching.done(duty.name)
+            failures = 0
+            if not more:
+                stopped.wait(duty.every)
+
+
+def _counting(settings: Settings) -> Counting | None:
+    """Serve metrics if they are wanted; the extra that makes them is not imported otherwise."""
+    if not serve_metrics(settings):
+        return None
+    from prometheus_client import REGISTRY
+
+    from rollbook_worker.observability.gauges import Gauges
+    from rollbook_worker.observability.metrics import counting
+
+    REGISTRY.register(Gauges(settings))
+    return counting()
+
+
+def main() -> int:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        settings = Settings.from_env()
+        begin_logging(settings)
+        counting = _counting(settings)
+        store = (
+            PostgresStore.from_settings(settings, counting.hindered)
+            if counting
+            else PostgresStore.from_settings(settings)
+        )
+        watching = Watching(counting=counting)
+    except RollbookError as error:
+        print(f"rollbook: {error}", file=sys.stderr)
+        return 1
+    health = Beating(settings.health_file, watching.state)
+    health.start()
+    logger.info("upkeep: started")
+    run(duties(store), stopped, watching=watching)
+    logger.info("upkeep: stopped")
+    health.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a worker reports: metrics, spans, logs, its health."""
