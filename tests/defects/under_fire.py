@@ -12,7 +12,7 @@ from tests.defects.seeded import FOLD, Defect
 
 STORE: Final = "worker/rollbook_worker/store"
 TRANSPORT: Final = "worker/rollbook_worker/celery_ext/transport"
-OUTBOX: Final = "producer/rollbook/publishing/outbox"
+OUTBOX: Final = "producer/rollbook_ops/relay"
 
 CALM: Final = ("--faults", "none", "--jobs", "800", "--minutes", "0.1")
 AT_ONCE: Final = ("--faults", "none", "--jobs", "3000", "--minutes", "0.03")
@@ -33,21 +33,21 @@ IN_TIME: Final = ("--within", "45")
 UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "fold: what a family was told is read as it came, not by its stamps",
-        f"{FOLD}/live.py",
+        f"{FOLD}/projection.py",
         "for fact in sorted(told, key=lambda fact: (fact.stamp, not isinstance(fact, Seen))):",
         "for fact in told:",
         chaos=CALM,
     ),
     Defect(
         "fold: all of the history comes along in a merge, not 30 days",
-        f"{FOLD}/live.py",
+        f"{FOLD}/projection.py",
         "since=max(change.since, kept_from), owner=heir",
         "owner=heir",
         chaos=CALM,
     ),
     Defect(
         "fold: a delete follows a merged-away id",
-        f"{FOLD}/live.py",
+        f"{FOLD}/projection.py",
         "            return  # writes follow a merged-away id, endings do not\n",
         "            fact = fact._replace(user=self._goes_to[fact.user])\n",
         chaos=CALM,
@@ -68,21 +68,21 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "store: a deferred job is released and not applied",
-        f"{STORE}/deferring.py",
+        f"{STORE}/deferred_jobs.py",
         "            jobs.append(job)\n",
         "            pass\n",
         chaos=DISPATCHING,
     ),
     Defect(
         "store: a user that joined a family meanwhile is not folded with it",
-        f"{STORE}/transaction.py",
+        f"{STORE}/fact_writer.py",
         "if lines.users and (families or lines.ended):",
         "if lines.users and lines.ended:",
         chaos=CALM,
     ),
     Defect(
         "store: of what is told at once, the value that arrives last stands",
-        f"{STORE}/lines.py",
+        f"{STORE}/rows.py",
         "elif part.key not in told or told[part.key].stamp < part.stamp:",
         "else:",
         chaos=AT_ONCE,
