@@ -1,5 +1,6 @@
 """Rollbook: one answer to who a user is, and how to reach them."""
 
+from rollbook.client import Rollbook
 from rollbook.models.answers import (
     Conflict,
     DeadLetter,
