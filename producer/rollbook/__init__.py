@@ -1,6 +1,17 @@
 """Rollbook: one answer to who a user is, and how to reach them."""
 
 from rollbook.client import Rollbook
+from rollbook.errors import (
+    InvalidJob,
+    LetterNotFound,
+    NotConfigured,
+    NotDecided,
+    NotSent,
+    Problem,
+    RollbookError,
+    Unavailable,
+    UserNotFound,
+)
 from rollbook.models.answers import (
     Conflict,
     DeadLetter,
