@@ -74,7 +74,7 @@ class Worker:
         self._broker = redis.Redis.from_url(self.broker_url)
         name = f"bench-{number}@localhost"
         events = "events" if way.events else "no"
-        options = [f"--pool={way.pool}", f"--concurrency={way.threads}", f"--hostname={name}", "--queues=live"]
+        options = [f"--pool={way.pool}", f"--concurrency={way.threads}", f"--hostname={name}", "--queues=default"]
         self.process = processes.spawn(
             [sys.executable, "-c", _START, events, "worker", *options, "--without-gossip", "--without-mingle"],
             log=logs / f"{number}.log",
@@ -95,8 +95,8 @@ class Worker:
     def rate(self, messages: list[bytes]) -> float:
         """Jobs a second, from when they are all there until the last is acknowledged."""
         begin = time.perf_counter()
-        self._broker.lpush("live", *messages)
-        while self._broker.llen("live") or self._broker.hlen("unacked"):
+        self._broker.lpush("default", *messages)
+        while self._broker.llen("default") or self._broker.hlen("unacked"):
             assert self.process.poll() is None
             time.sleep(0.005)
         return len(messages) / (time.perf_counter() - begin)
@@ -195,8 +195,8 @@ def new_messages(broker_url: str, number: int) -> list[bytes]:
     with Rollbook(broker_url=broker_url) as rb, redis.Redis.from_url(broker_url) as broker:
         for _ in range(number):
             rb.users.identify(*new_user())
-        messages = broker.lrange("live", 0, -1)
-        broker.delete("live")
+        messages = broker.lrange("default", 0, -1)
+        broker.delete("default")
     return list(messages)
 
 

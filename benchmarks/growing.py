@@ -1,9 +1,9 @@
 """What more workers bring on one machine, and whose processor time a user takes: the workers', Postgres' or Valkey's.
 
-    python -m benchmarks.growing [--queue live] [--workers 1,2,4] [--users 10000] [--rounds 3]
+    python -m benchmarks.growing [--queue default] [--workers 1,2,4] [--users 10000] [--rounds 3]
         [--append-fsync everysec|always] [--json]
 
-The users are those of `./run bench`, half of them known and half new; on the queue `live` each is a job, on `bulk` a
+The users are those of `./run bench`, half of them known and half new; on the queue `default` each is a job, on `bulk` a
 hundred are. Warm workers find all jobs waiting, and the time counts until none is waiting or held. Where `cores busy`
 comes near the number of cores, the machine is what bounds the rate; the processor time of each part says where more
 cores would be needed first. Shown are medians of the rounds.
@@ -44,7 +44,9 @@ Figures = dict[str, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growing", description=__doc__.splitlines()[0])
-    parser.add_argument("--queue", choices=sorted(_SIDES), default="live", help="live: a user a job; bulk: a hundred")
+    parser.add_argument(
+        "--queue", choices=sorted(_SIDES), default="default", help="default: a user a job; bulk: a hundred"
+    )
     parser.add_argument("--workers", default="1,2,4", help="numbers of worker processes (1,2,4)")
     parser.add_argument("--users", type=int, default=10_000, help="users of each measurement (10,000)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each number (3)")

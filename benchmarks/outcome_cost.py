@@ -29,8 +29,8 @@ from rollbook_ops.devstack import Servers
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Identify, Telling
-from rollbook_worker.store import Arrival, Outcome, PostgresStore
+from rollbook_shared.jobs.models import Identify, UserUpdate
+from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob
 from rollbook_worker.store.received_jobs import State
 
 BATCHES = {1: 300, 100: 30}
@@ -41,7 +41,7 @@ _numbers = count()
 class WithoutLedger(PostgresStore):
     """Applies every arrival, and remembers none."""
 
-    def _apply(self, cursor: Cursor, arrivals: Sequence[Arrival], now: int, heads: frozenset[str]) -> list[Outcome]:
+    def _apply(self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, heads: frozenset[str]) -> list[Outcome]:
         jobs = [arrival.job for arrival in arrivals if not isinstance(arrival.job, Undecodable)]
         self._keep(cursor, jobs, now, heads)
         return [Outcome(job_id=job.id, kind=job.kind, state=State.APPLIED) for job in jobs]
@@ -50,10 +50,10 @@ class WithoutLedger(PostgresStore):
 WAYS: dict[str, tuple[type[PostgresStore], str]] = {
     "without ledger": (WithoutLedger, ""),
     "ledger": (PostgresStore, ""),
-    "ledger, no index by age": (PostgresStore, "DROP INDEX rollbook.jobs_decided_at"),
+    "ledger, no index by age": (PostgresStore, "DROP INDEX rollbook.jobs_finished_at"),
     "ledger, BRIN by age": (
         PostgresStore,
-        "DROP INDEX rollbook.jobs_decided_at; CREATE INDEX by_age ON rollbook.jobs USING brin (decided_at)",
+        "DROP INDEX rollbook.jobs_finished_at; CREATE INDEX by_age ON rollbook.jobs USING brin (finished_at)",
     ),
 }
 FLOOR = "without ledger"
@@ -104,7 +104,7 @@ def _rate(store: PostgresStore, size: int) -> float:
     return size * len(batches) / (time.perf_counter() - begin)
 
 
-def _new_users(size: int) -> Iterator[Arrival]:
+def _new_users(size: int) -> Iterator[ReceivedJob]:
     for _ in range(size):
         now, number = time.time_ns() // 1_000, next(_numbers)
         traits: dict[str, Any] = {
@@ -113,8 +113,8 @@ def _new_users(size: int) -> Iterator[Arrival]:
             "plan": "pro",
             "seats": number,
         }
-        user = Telling(id=f"user-{number:09}", traits=traits)
-        yield Arrival.of(encode(Identify(id=new_job_id(now), occurred_at=now, user=user)))
+        user = UserUpdate(id=f"user-{number:09}", traits=traits)
+        yield ReceivedJob.of(encode(Identify(id=new_job_id(now), occurred_at=now, user=user)))
 
 
 def _database(server_url: str, number: int, change: str) -> str:

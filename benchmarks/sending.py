@@ -33,7 +33,7 @@ from rollbook.publishing.outbox.table import create_table
 from rollbook_ops.devstack import Servers
 from rollbook_ops.devstack.valkey import AppendFsync
 
-BULK: Final = 100
+BULK_QUEUE: Final = 100
 YARDSTICK: Final = "celery: task.delay"
 KEYS: Final = {"enqueue_vs_delay": "users.identify", "buffered_vs_delay": "buffered identify"}
 User = dict[str, Any]
@@ -107,8 +107,10 @@ def ways_to(servers: Servers) -> Iterator[list[Way]]:
                     gathering.users.identify(user["id"], user["traits"])
 
         def bulk(users: list[User]) -> None:
-            for first in range(0, len(users), BULK):
-                rb.users.bulk_identify({"id": user["id"], **user["traits"]} for user in users[first : first + BULK])
+            for first in range(0, len(users), BULK_QUEUE):
+                rb.users.bulk_identify(
+                    {"id": user["id"], **user["traits"]} for user in users[first : first + BULK_QUEUE]
+                )
 
         def outbox(users: list[User]) -> None:
             with connection.transaction():
@@ -118,11 +120,11 @@ def ways_to(servers: Servers) -> Iterator[list[Way]]:
 
         def push(users: list[User]) -> None:
             for _ in users:
-                client.lpush("live", message)
+                client.lpush("default", message)
 
         def push_many(users: list[User]) -> None:
             for first in range(0, len(users), 500):
-                client.lpush("live", *([message] * len(users[first : first + 500])))
+                client.lpush("default", *([message] * len(users[first : first + 500])))
 
         delay(new_users(1))
         message = client.lindex("celery", 0)

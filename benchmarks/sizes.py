@@ -34,7 +34,7 @@ from rollbook_shared.jobs.models import Mark, Trigger
 
 TOGETHER: Final = 200
 """Jobs in one transaction."""
-BULK: Final = 100
+BULK_QUEUE: Final = 100
 """Users in a bulk job."""
 PORTIONS: Final = 5
 """In which users are told again, with a vacuum after each: Postgres' own comes when a fifth of a table has changed."""
@@ -183,13 +183,13 @@ def _in_redis(broker_url: str, rows: int) -> dict[str, Room]:
                 rb.users.identify(person["id"], {key: value for key, value in person.items() if key != "id"})
 
         def send_together() -> None:
-            for start in range(0, rows, BULK):
-                rb.users.bulk_identify(people[start : start + BULK])
+            for start in range(0, rows, BULK_QUEUE):
+                rb.users.bulk_identify(people[start : start + BULK_QUEUE])
 
         rb.users.identify("first", {})  # connects
         return {
             "Redis: a waiting job": grown(send_each, rows),
-            f"Redis: a user in a job of {BULK}": grown(send_together, rows),
+            f"Redis: a user in a job of {BULK_QUEUE}": grown(send_together, rows),
         }
 
 

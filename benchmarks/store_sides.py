@@ -21,7 +21,7 @@ from rollbook_shared.domain.stamps import new_job_id, stamp
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Merge
 from rollbook_worker.celery_ext.garbage_collection import collect_rarely
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 _LOADED_AT_ONCE: Final = 10_000
 
@@ -107,7 +107,7 @@ class Rollbook:
         """Make the families that the workload `family` tells of."""
         for start in range(0, PAIRS, 100):
             merges = [_merge(*pair(number)) for number in range(start, start + 100)]
-            self.store.apply([Arrival.of(merge) for merge in merges], now=time.time_ns() // 1_000)
+            self.store.apply([ReceivedJob.of(merge) for merge in merges], now=time.time_ns() // 1_000)
 
     def run(self, batches: Sequence[Batch]) -> Took:
         gc.collect()
@@ -123,7 +123,7 @@ class Rollbook:
 
     def _apply(self, batch: Batch) -> float:
         begin = time.perf_counter()
-        arrivals = [Arrival.of(message) for message in batch.messages]
+        arrivals = [ReceivedJob.of(message) for message in batch.messages]
         decoded = time.perf_counter()
         self.store.apply(arrivals, now=time.time_ns() // 1_000)
         return decoded - begin

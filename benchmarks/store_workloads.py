@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, Telling
+from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, UserUpdate
 
 Row = tuple[str, dict[str, Any]]
 Pick = Callable[[int, int, int], Iterator[Row]]
@@ -74,7 +74,7 @@ def batches(workload: Workload, *, known: int, users_a_job: int, users: int, tim
 def jobs_of(rows: Sequence[Row], users_a_job: int, at: int) -> Iterator[Job]:
     """The jobs that tell these rows, as producers make them."""
     for start in range(0, len(rows), users_a_job):
-        users = tuple(Telling(id=id_, traits=traits) for id_, traits in rows[start : start + users_a_job])
+        users = tuple(UserUpdate(id=id_, traits=traits) for id_, traits in rows[start : start + users_a_job])
         moment = at + start
         if len(users) == 1:
             yield Identify(id=new_job_id(moment), occurred_at=moment, user=users[0])

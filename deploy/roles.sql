@@ -6,7 +6,7 @@
 --
 -- | role              | for                                                         | ROLLBOOK_...    |
 -- | ----------------- | ----------------------------------------------------------- | --------------- |
--- | rollbook_worker   | workers and upkeep                                           | DATABASE_URL    |
+-- | rollbook_worker   | workers and maintenance                                           | DATABASE_URL    |
 -- | rollbook_reader   | a backend's reads; sees no bodies of jobs                    | DATABASE_URL    |
 -- | rollbook_operator | reader, bodies, exports; drops letters, cancels deferred jobs | DATABASE_URL    |
 -- | rollbook_relay    | the relay, on the application's database and on Rollbook's   | both            |
@@ -47,12 +47,12 @@ BEGIN
     -- Not the bodies of jobs, which are about anybody.
     REVOKE SELECT ON rollbook.dead_letters, rollbook.deferred FROM rollbook_reader;
     GRANT SELECT (id, due_at) ON rollbook.deferred TO rollbook_reader;
-    GRANT SELECT (id, digest, kind, code, reason, died_at) ON rollbook.dead_letters TO rollbook_reader, rollbook_relay;
+    GRANT SELECT (id, digest, kind, code, reason, failed_at) ON rollbook.dead_letters TO rollbook_reader, rollbook_relay;
     GRANT SELECT (id, digest) ON rollbook.jobs TO rollbook_relay;
 
     GRANT SELECT, DELETE ON rollbook.dead_letters TO rollbook_operator;
     GRANT SELECT, DELETE ON rollbook.deferred TO rollbook_operator;
-    GRANT UPDATE (state, decided_at) ON rollbook.jobs TO rollbook_operator;
+    GRANT UPDATE (state, finished_at) ON rollbook.jobs TO rollbook_operator;
 END
 $$;
 

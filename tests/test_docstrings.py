@@ -22,7 +22,7 @@ from rollbook.resources.jobs import Job, Jobs
 from rollbook.resources.messages import Messages
 from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
-from rollbook.testing import RecordingSender
+from rollbook.testing import RecordingPublisher
 
 ROOT = Path(__file__).parent.parent
 _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
@@ -30,7 +30,7 @@ _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
 _WORKER = ("fold/*.py", "store/__init__.py", "store/arrivals.py", "store/postgres.py")
 _FIELDS = ("answers", "history", "errors", "limits", "settings", "stamping", "arrivals")
 """Where each field says what it holds, by a text below it or by its name in the text of its class."""
-_PROTOCOLS = ("HoldsConnections", "Sender", "EncodedSender", "Reader", "Store")
+_PROTOCOLS = ("HoldsConnections", "Publisher", "EncodedPublisher", "Reader", "Store")
 
 Tree = ast.Module | ast.ClassDef
 Definition = ast.ClassDef | ast.FunctionDef
@@ -109,7 +109,7 @@ LETTER = DeadLetter(
     kind="identify",
     code="failed",
     reason="",
-    died_at=datetime(2026, 1, 1, tzinfo=UTC),
+    failed_at=datetime(2026, 1, 1, tzinfo=UTC),
     body='{"v": 1, "id": "a-letter", "occurred_at": 0, "kind": "delete", "user_id": "ann"}',
 )
 
@@ -187,7 +187,7 @@ CALLS: Mapping[str, Call] = {
 
 def sent_by(rb: Rollbook) -> Job:
     """A job that was sent by a Rollbook, whatever has become of the broker since."""
-    return Job(rb.jobs, Rollbook(sender=RecordingSender()).users.delete("ann")._sent)
+    return Job(rb.jobs, Rollbook(publisher=RecordingPublisher()).users.delete("ann")._sent)
 
 
 class Answers:
@@ -228,10 +228,10 @@ def situations(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Callable[[], Rol
     """Every way in which the world may be against a call that is as it should be."""
 
     def rollbook(reader: Answers, *, broker_is_down: bool = False) -> Rollbook:
-        sender = RecordingSender()
-        sender.is_down = broker_is_down
+        publisher = RecordingPublisher()
+        publisher.is_down = broker_is_down
         monkeypatch.setattr("rollbook.context.open_reader", lambda *_: reader)
-        return Rollbook(sender=sender, database_url="postgresql://of-the-test")
+        return Rollbook(publisher=publisher, database_url="postgresql://of-the-test")
 
     return {
         "nothing is set": Rollbook,
@@ -250,7 +250,7 @@ def test_every_call_names_the_errors_that_it_raises_and_no_others(
     good = {raised(call.good, made()) for made in situations.values() for call in calls}
     bad = {raised(call.bad, situations["one job has died"]()) for call in calls if call.bad}
 
-    assert bad <= {"InvalidJob"}
+    assert bad <= {"InvalidRequest"}
     assert named(documented(method)) == (good | bad) - {None}
 
 

@@ -19,14 +19,14 @@ from benchmarks.bench.sides.stock_celery import StockCelery
 
 OURS: Final = "rollbook"
 LARGE: Final = "rollbook_large"
-BULK: Final = "rollbook_bulk"
+BULK_QUEUE: Final = "rollbook_bulk"
 ORM: Final = ("celery_orm_2", "celery_orm_8")
 UPSERT: Final = ("celery_upsert_2", "celery_upsert_8")
 
 LABELS: Final = {
     OURS: "Rollbook, one identify a job (2 workers)",
     LARGE: "Rollbook, the same with the large table",
-    BULK: "Rollbook, bulk jobs of 100 (1 worker)",
+    BULK_QUEUE: "Rollbook, bulk jobs of 100 (1 worker)",
     "celery_orm_2": "stock Celery, ORM, 2 processes",
     "celery_orm_8": "stock Celery, ORM, 8 processes",
     "celery_upsert_2": "stock Celery, upsert, 2 processes",
@@ -127,7 +127,7 @@ class Bench:
 _MAKERS: Final[dict[str, Callable[..., Side]]] = {
     OURS: RollbookSide,
     LARGE: RollbookSide,
-    BULK: RollbookBulk,
+    BULK_QUEUE: RollbookBulk,
     "celery_orm_2": partial(StockCelery, task="orm", processes=2),
     "celery_orm_8": partial(StockCelery, task="orm", processes=8),
     "celery_upsert_2": partial(StockCelery, task="upsert", processes=2),

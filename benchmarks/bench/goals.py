@@ -99,7 +99,7 @@ GOALS: Final = {
         Goal(
             key="worker_rss_growth",
             at_most=1.05,
-            meaning="memory of the live workers at the end of the run, over after they had warmed up",
+            meaning="memory of the default workers at the end of the run, over after they had warmed up",
         ),
         Goal(
             key="bytes_written_vs_floor",

@@ -171,7 +171,7 @@ BLOWS: Final[Mapping[str, Blow]] = {
     "kill-child": _kill_child,
     "freeze-worker": _freeze,
     "stop-worker": _stop,
-    "kill-upkeep": _kill,
+    "kill-maintenance": _kill,
     "kill-relay": _kill,
     "cut-valkey": _cut_valkey,
     "kick-valkey": _kick_valkey,

@@ -14,22 +14,26 @@ from pathlib import Path
 from typing import Final
 
 import psutil
-from benchmarks.chaos.kinds import PREFORKED, RELAYS, UPKEEPS, WORKERS
+from benchmarks.chaos.kinds import MAINTENANCE, PREFORKED, RELAYS, WORKERS
 
 from rollbook_ops.devstack import ServerFailed, processes
 from rollbook_ops.devstack.workers import answering
-from rollbook_shared.jobs.routing import BULK, LIVE
+from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
 GRACE_SECONDS: Final = 30.0
 """What Docker Compose (as we ship it) and Kubernetes (by default) give a process that is told to stop."""
 _READY_WITHIN: Final = 90.0
 _GIVES_UP: Final = "Could not start worker processes"
 """What Celery says when a process of its pool dies while it starts; starting it again is its supervisor's part."""
-_STARTED: Final = ("@chaos ready.", "upkeep: started", "relay: started")
+_STARTED: Final = ("@chaos ready.", "maintenance: started", "relay: started")
 """What each says when it has started."""
 _LINES: Final = 12
 """Of a log, to be shown."""
-_QUEUES: Final[Mapping[str, str]] = {"live": LIVE, "bulk": BULK, "mixed": f"{LIVE},{BULK}"}
+_QUEUES: Final[Mapping[str, str]] = {
+    "default": DEFAULT_QUEUE,
+    "bulk": BULK_QUEUE,
+    "mixed": f"{DEFAULT_QUEUE},{BULK_QUEUE}",
+}
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ class Crew:
     def start(self) -> None:
         """Start everybody, and return when the workers answer."""
         commands = {name: _worker(name) for name in WORKERS}
-        commands |= {name: [sys.executable, "-m", "rollbook_worker.maintenance"] for name in UPKEEPS}
+        commands |= {name: [sys.executable, "-m", "rollbook_worker.maintenance"] for name in MAINTENANCE}
         commands |= {name: [sys.executable, "-m", "rollbook_ops.relay"] for name in RELAYS}
         self.members.update({name: _Member(name, command) for name, command in commands.items()})
         self.tend()

@@ -10,7 +10,7 @@ import psycopg
 
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
 from rollbook_shared.domain.stamps import moment
-from rollbook_shared.jobs.models import Job, Telling, Trigger
+from rollbook_shared.jobs.models import Job, Trigger, UserUpdate
 
 _DETAILS: Final = """
 SELECT id::text, tenant, data, occurred_at FROM rollbook.owned_messages
@@ -42,7 +42,7 @@ def details_after(jobs: Iterable[Job]) -> Details:
 
 def _rows_of(job: Trigger) -> Iterator[str]:
     for who in job.recipients:
-        user_id = who.id if isinstance(who, Telling) else who
+        user_id = who.id if isinstance(who, UserUpdate) else who
         yield str(activity_id(job.id, user_id))
         for channel in job.channels:
             yield str(message_id(job.id, user_id, channel))

@@ -16,7 +16,7 @@ from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
 
 from rollbook.queries.connections import Database
 from rollbook_ops.demo.postgres_world import read_world
-from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, Telling
+from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, UserUpdate
 from rollbook_shared.reference.world import World
 
 _REPEATED: Final = """
@@ -113,9 +113,9 @@ def _untold(plan: Plan, jobs: Iterable[Job]) -> Iterator[str]:
     gathered = {
         (user.id, moment)
         for job in jobs
-        if isinstance(job, BulkIdentify) and job.moments
-        for user, moment in zip(job.users, job.moments, strict=True)
-        if isinstance(user, Telling)
+        if isinstance(job, BulkIdentify) and job.timestamps
+        for user, moment in zip(job.users, job.timestamps, strict=True)
+        if isinstance(user, UserUpdate)
     }
     for act in plan.acts:
         for sending in act.sendings.get(GATHERING, ()):

@@ -88,7 +88,7 @@ class _Author:
             "primary_id": primary,
             "secondary_id": secondary,
             "keep_opt_outs": self._chance.random() < 0.3,
-            "unite_tokens": self._chance.random() < 0.3,
+            "merge_tokens": self._chance.random() < 0.3,
         }
 
     def _delete(self) -> dict[str, Any]:
@@ -167,23 +167,23 @@ class _Author:
     def _telling(self, user_id: str) -> dict[str, Any]:
         chance = self._chance
         traits = full_traits(chance, user_id) if chance.random() < 0.3 else some_traits(chance)
-        telling: dict[str, Any] = {"id": user_id, "traits": traits}
+        user_update: dict[str, Any] = {"id": user_id, "traits": traits}
         match chance.randrange(8):
             case 0:
-                telling["preferences"] = {"default": preference_set(chance)}
+                user_update["preferences"] = {"default": preference_set(chance)}
             case 1:
-                telling["channel_data"] = {"apns": push_tokens(chance)}
+                user_update["channel_data"] = {"apns": push_tokens(chance)}
             case _:
                 pass
-        return telling
+        return user_update
 
     def _moment(self) -> int:
         chance = self._chance
-        moments = self._moments.setdefault(self._circle, [])
-        if moments and chance.random() < 0.4:
+        timestamps = self._moments.setdefault(self._circle, [])
+        if timestamps and chance.random() < 0.4:
             before = chance.choice((0, 0, HISTORY)) + chance.choice((-1, 0, 0, 1))
-            return max(self._now - 2 * SPAN, min(self._now, chance.choice(moments) - before))
+            return max(self._now - 2 * SPAN, min(self._now, chance.choice(timestamps) - before))
         moment = self._now - chance.randrange(SPAN)
-        if len(moments) < 6:
-            moments.append(moment)
+        if len(timestamps) < 6:
+            timestamps.append(moment)
         return moment

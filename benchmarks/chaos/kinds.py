@@ -16,9 +16,9 @@ message would come to others again and again."""
 STATEMENT_SECONDS: Final = 1.5
 """How long a statement may take; far shorter, likewise."""
 
-WORKERS: Final = ("live-1", "live-2", "bulk-1", "mixed-1")
-PREFORKED: Final = ("live-2", "mixed-1")
-UPKEEPS: Final = ("upkeep-1", "upkeep-2")
+WORKERS: Final = ("default-1", "default-2", "bulk-1", "mixed-1")
+PREFORKED: Final = ("default-2", "mixed-1")
+MAINTENANCE: Final = ("maintenance-1", "maintenance-2")
 RELAYS: Final = ("relay-1", "relay-2")
 VALKEY: Final = "valkey"
 POSTGRES: Final = "postgres"
@@ -43,7 +43,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "SIGSTOP to a worker for longer than its leases, then SIGCONT", WORKERS, (LEASE_SECONDS + 1, LEASE_SECONDS + 3)
     ),
     "stop-worker": Kind("SIGTERM to a worker: it must end within its grace, and lose nothing", WORKERS, (0.0, 0.0)),
-    "kill-upkeep": Kind("SIGKILL to a dispatcher of deferred jobs", UPKEEPS, (0.2, 1.0)),
+    "kill-maintenance": Kind("SIGKILL to a dispatcher of deferred jobs", MAINTENANCE, (0.2, 1.0)),
     "kill-relay": Kind("SIGKILL to a relay of the outbox", RELAYS, (0.2, 1.0)),
     "cut-valkey": Kind("all connections to Valkey cut, at some byte", (VALKEY,), (0.0, 0.0)),
     "kick-valkey": Kind("connections cut by Valkey (CLIENT KILL)", (VALKEY,), (0.0, 0.0)),

@@ -20,7 +20,7 @@ import psycopg
 from benchmarks.chaos.sendings import Journal, Sending, Way, read_sendings
 
 from rollbook import Rollbook
-from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.direct import DirectPublisher
 from rollbook_ops.demo.api_calls import flat, play
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import Identify, Job
@@ -36,8 +36,8 @@ BROKEN: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 class _Journalling:
     """Sends, and notes what was confirmed: for jobs that a buffer makes."""
 
-    def __init__(self, sender: DirectSender, journal: Journal) -> None:
-        self._sender = sender
+    def __init__(self, publisher: DirectPublisher, journal: Journal) -> None:
+        self._sender = publisher
         self._journal = journal
 
     def send(self, job: Job) -> None:
@@ -61,9 +61,9 @@ class _Watch:
 def send_directly(sendings: Iterator[Sending], journal: Journal, broker_url: str) -> None:
     """Send each at its time, straight to the broker."""
     watch = _Watch()
-    sender = _Journalling(DirectSender(broker_url), journal)
+    publisher = _Journalling(DirectPublisher(broker_url), journal)
     with (
-        Rollbook(sender=sender, clock=watch) as rollbook,
+        Rollbook(publisher=publisher, clock=watch) as rollbook,
         rollbook.buffered(max_users=20, max_seconds=0.3) as buffered,
     ):
         for sending in sendings:

@@ -35,7 +35,7 @@ _WAITED_FOR: Final = 15.0
 """Seconds that a fault waits for what it strikes to have started: one that holds nothing yet has nothing to lose."""
 
 
-class Watching(Protocol):
+class MaintenanceMonitor(Protocol):
     """Who is told how it goes."""
 
     def check(self) -> None:
@@ -73,7 +73,7 @@ class _Stagehand:
     stage: Stage
     crew: Crew
     plan: Plan
-    watching: Watching
+    watching: MaintenanceMonitor
     within: float
     faults: Counter[str] = field(default_factory=Counter)
     drains: list[float] = field(default_factory=list)
@@ -171,7 +171,9 @@ class _Stagehand:
             return 0
 
 
-def run(stage: Stage, crew: Crew, make_plan: Callable[[int], Plan], watching: Watching, *, within: float) -> Run:
+def run(
+    stage: Stage, crew: Crew, make_plan: Callable[[int], Plan], watching: MaintenanceMonitor, *, within: float
+) -> Run:
     """Start the crew, perform every act, and gather what came of it. `make_plan` is given the beginning; nothing may be
     left `within` seconds after the faults of each act.
     """

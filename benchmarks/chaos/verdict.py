@@ -40,7 +40,7 @@ class Verdict:
     resurrected: tuple[str, ...]
     """Users that are there and whom a delete or a merge ended."""
     undone: tuple[str, ...]
-    """Jobs that were decided, and not applied: refused, dead, or still deferred."""
+    """Jobs that were decided, and not applied: rejected, dead, or still deferred."""
     strays: tuple[str, ...]
     """Jobs that were decided and never sent."""
     difference: Difference | None
@@ -62,10 +62,10 @@ def judge(evidence: Evidence) -> Verdict:
     sent = {job.id for job in evidence.jobs}
     ledger, dead = evidence.ledger, evidence.dead
     ended = set(_ended(evidence.jobs))
-    undecided = sent - ledger.keys() - dead.keys()
-    waiting = undecided & (evidence.in_redis.keys() | evidence.in_outbox)
+    unfinished = sent - ledger.keys() - dead.keys()
+    waiting = unfinished & (evidence.in_redis.keys() | evidence.in_outbox)
     return Verdict(
-        lost=_sorted(evidence.untold | (undecided - waiting)),
+        lost=_sorted(evidence.untold | (unfinished - waiting)),
         lost_again=_sorted(
             id_
             for id_, times in evidence.to_redis.items()

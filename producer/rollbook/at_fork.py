@@ -13,21 +13,21 @@ from typing import Final, Protocol
 class HoldsConnections(Protocol):
     """Something that must not use its parent's connections."""
 
-    def forget_connections(self) -> None:
+    def drop_inherited_connections(self) -> None:
         """Drop connections and locks without a word to the servers, which still talk to the parent."""
 
 
 _holders: Final[weakref.WeakSet[HoldsConnections]] = weakref.WeakSet()
 
 
-def forget_in_children(holder: HoldsConnections) -> None:
+def reset_after_fork(holder: HoldsConnections) -> None:
     """Have `holder` forget its connections in every process forked from this one. Does not keep the holder alive."""
     _holders.add(holder)
 
 
 def _forget_all() -> None:
     for holder in list(_holders):
-        holder.forget_connections()
+        holder.drop_inherited_connections()
 
 
 if hasattr(os, "register_at_fork"):

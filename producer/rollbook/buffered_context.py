@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollbook.commands import Options
-from rollbook.context import Branch, Desk
+from rollbook.context import ClientContext, DerivedContext
 from rollbook.models.answers import JobStatus
 from rollbook.publishing.buffered.buffer import Buffer
 from rollbook.resources.jobs import Job, Jobs
 from rollbook_shared import jobs
-from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.codec import encode_user
 
 
@@ -30,11 +30,11 @@ class _GatheredJob(Job):
         return self._jobs.get(self._id)
 
 
-class BufferingDesk(Branch):
+class BufferedContext(DerivedContext):
     """A desk whose identifies go into the buffer, those without options; closing it closes the buffer."""
 
-    def __init__(self, desk: Desk, buffer: Buffer) -> None:
-        super().__init__(desk, desk.sender())
+    def __init__(self, context: ClientContext, buffer: Buffer) -> None:
+        super().__init__(context, context.publisher())
         self._buffer = buffer
 
     def send(
@@ -49,7 +49,7 @@ class BufferingDesk(Branch):
         if model is not jobs.Identify or any(value is not None for value in options.values()):
             return super().send(model, found, options, renames, **fields)
         if found:
-            raise InvalidJob(found)
+            raise InvalidRequest(found)
         return _GatheredJob(self.jobs, self._buffer.add(encode_user(fields["user"]), self._clock()))
 
     def close(self) -> None:

@@ -10,9 +10,9 @@ from threading import TIMEOUT_MAX
 from types import TracebackType
 from typing import Any, Self
 
-from rollbook.buffered_context import BufferingDesk
-from rollbook.context import Clock, Desk
-from rollbook.publishing import Sender, send_text
+from rollbook.buffered_context import BufferedContext
+from rollbook.context import ClientContext, Clock
+from rollbook.publishing import Publisher, send_text
 from rollbook.publishing.buffered import Buffer
 from rollbook.resources.activities import Activities
 from rollbook.resources.feeds import Feeds
@@ -46,7 +46,7 @@ class Rollbook:
         limits: Limits | None = None,
         history: timedelta | None = None,
         read_timeout: timedelta | None = None,
-        sender: Sender | None = None,
+        publisher: Publisher | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Prepare to talk to the broker and the database.
@@ -75,15 +75,15 @@ class Rollbook:
             history=default.history if history is None else history,
             read_timeout=default.read_timeout if read_timeout is None else read_timeout,
         )
-        self._sit_at(Desk(settings, sender or _direct(broker_url), clock or _now))
+        self._bind(ClientContext(settings, publisher or _direct(broker_url), clock or _now))
 
-    def _sit_at(self, desk: Desk) -> None:
-        self._desk = desk
-        self._users = Users(desk)
-        self._workflows = Workflows(desk)
-        self._feeds = Feeds(desk)
-        self._messages = Messages(desk)
-        self._activities = Activities(desk)
+    def _bind(self, context: ClientContext) -> None:
+        self._context = context
+        self._users = Users(context)
+        self._workflows = Workflows(context)
+        self._feeds = Feeds(context)
+        self._messages = Messages(context)
+        self._activities = Activities(context)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
@@ -132,7 +132,7 @@ class Rollbook:
     @property
     def jobs(self) -> Jobs:
         """Ask what became of jobs; list and cancel deferred ones; look at dead letters, replay and drop them."""
-        return self._desk.jobs
+        return self._context.jobs
 
     def outbox(self, transaction: Any) -> Rollbook:
         """Tell Rollbook within a transaction of your own database: `rb.outbox(session).users.identify(...)`.
@@ -141,7 +141,7 @@ class Rollbook:
         After the commit the relay (`rollbook relay`) sends it, and again until a worker has decided it: nothing is
         lost even if Redis is. Needs no broker here. The table: `rollbook outbox create`, or `rollbook.publishing.outbox`.
 
-        A write through it raises `InvalidJob` as any other, `NotConfigured` where the table is missing, and never
+        A write through it raises `InvalidRequest` as any other, `NotConfigured` where the table is missing, and never
         `NotSent`. Errors of the database are its own, as of any other statement, and leave the transaction as those do.
 
         transaction: a SQLAlchemy `Session` or `Connection`, Django's `django.db.connection`, or a DBAPI connection
@@ -150,9 +150,9 @@ class Rollbook:
         Raises:
             TypeError: nothing can be inserted with this.
         """
-        from rollbook.publishing.outbox import OutboxSender
+        from rollbook.publishing.outbox import OutboxPublisher
 
-        return self.through(OutboxSender(transaction))
+        return self.with_publisher(OutboxPublisher(transaction))
 
     def buffered(
         self, *, max_users: int = 100, max_seconds: float = 1.0, max_waiting: int = 10_000, block_seconds: float = 1.0
@@ -172,25 +172,25 @@ class Rollbook:
             ValueError: a number is out of its bounds.
         """
         return BufferedRollbook(
-            self._desk,
+            self._context,
             max_users=max_users,
             max_seconds=max_seconds,
             max_waiting=max_waiting,
             block_seconds=block_seconds,
         )
 
-    def through(self, sender: Sender) -> Rollbook:
-        """The same face, whose jobs go to `sender`. It reads with the connections of this one, and closes none of them.
+    def with_publisher(self, publisher: Publisher) -> Rollbook:
+        """The same face, whose jobs go to `publisher`. It reads with the connections of this one, and closes none of them.
 
-        sender: whatever keeps the promises of `rollbook.publishing.Sender`.
+        sender: whatever keeps the promises of `rollbook.publishing.Publisher`.
         """
         other = Rollbook.__new__(Rollbook)
-        other._sit_at(self._desk.through(sender))
+        other._bind(self._context.with_publisher(publisher))
         return other
 
     def close(self) -> None:
         """Close all connections. A later call opens them again."""
-        self._desk.close()
+        self._context.close()
 
     def __enter__(self) -> Self:
         return self
@@ -210,22 +210,22 @@ class BufferedRollbook(Rollbook):
     """
 
     def __init__(
-        self, desk: Desk, *, max_users: int, max_seconds: float, max_waiting: int, block_seconds: float
+        self, context: ClientContext, *, max_users: int, max_seconds: float, max_waiting: int, block_seconds: float
     ) -> None:
-        most = min(desk.limits.bulk_users, HARD_BULK_USERS)
+        most = min(context.limits.bulk_users, HARD_BULK_USERS)
         if not 1 <= max_users <= most:
             raise ValueError(f"max_users must be 1 to {most}, the users that a bulk job may have")
         # each so that NaN does not pass
         if not max_waiting >= 1 or not all(0 <= span <= TIMEOUT_MAX for span in (max_seconds, block_seconds)):
             raise ValueError("max_waiting must be at least 1, and each time a number of seconds that is not negative")
         self._buffer = Buffer(
-            partial(send_text, desk.sender()),
+            partial(send_text, context.publisher()),
             max_users=max_users,
             max_seconds=max_seconds,
             max_waiting=max_waiting,
             block_seconds=block_seconds,
         )
-        self._sit_at(BufferingDesk(desk, self._buffer))
+        self._bind(BufferedContext(context, self._buffer))
 
     def flush(self) -> None:
         """Return when the broker has everything that was told before.
@@ -245,14 +245,14 @@ def _check(limits: object, **spans: object) -> None:
             raise NotConfigured(f"{name} must be a timedelta, not a negative one")
 
 
-def _direct(broker_url: str | None) -> Sender | None:
+def _direct(broker_url: str | None) -> Publisher | None:
     if not broker_url:
         return None
     from rollbook.publishing.direct import (
-        DirectSender,  # Celery takes its time to import; those who only read do without
+        DirectPublisher,  # Celery takes its time to import; those who only read do without
     )
 
-    return DirectSender(broker_url)
+    return DirectPublisher(broker_url)
 
 
 def _now() -> int:

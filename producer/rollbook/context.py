@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from rollbook.at_fork import forget_in_children
-from rollbook.commands import Options, build, moments_of, oversize, placed
-from rollbook.publishing import Sender
+from rollbook.at_fork import reset_after_fork
+from rollbook.commands import Options, build_job, check_size, resolve_timestamps, resolve_timing
+from rollbook.publishing import Publisher
 from rollbook.queries import Reader, open_reader
 from rollbook.resources.jobs import Job, Jobs
 from rollbook_shared import jobs
-from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.limits import Limits
 from rollbook_shared.settings import Settings
 
@@ -21,17 +21,17 @@ Clock = Callable[[], int]
 """Tells the time in microseconds since 1970."""
 
 
-class Desk:
+class ClientContext:
     """Makes jobs of calls, hands them to the sender, and opens the reader when one is first needed."""
 
-    def __init__(self, settings: Settings, sender: Sender | None, clock: Clock) -> None:
+    def __init__(self, settings: Settings, publisher: Publisher | None, clock: Clock) -> None:
         self._settings = settings
-        self._sender = sender
+        self._sender = publisher
         self._clock = clock
         self._lock = threading.Lock()
         self._reader: Reader | None = None
-        self.jobs = Jobs(self.reader, self.sender)
-        forget_in_children(self)
+        self.jobs = Jobs(self.reader, self.publisher)
+        reset_after_fork(self)
 
     @property
     def limits(self) -> Limits:
@@ -49,11 +49,11 @@ class Desk:
         """Build the job and send it.
 
         Raises:
-            InvalidJob, NotConfigured: as `make` and `sender`.
+            InvalidRequest, NotConfigured: as `make` and `publisher`.
             NotSent: the sender did not take it.
         """
         job = self.make(model, found, options, renames, **fields)
-        self.sender().send(job)
+        self.publisher().send(job)
         return Job(self.jobs, job)
 
     def make(
@@ -70,7 +70,7 @@ class Desk:
         renames: from the job's fields to those of the call, for the problems.
 
         Raises:
-            InvalidJob: with everything that is wrong.
+            InvalidRequest: with everything that is wrong.
             TypeError: there is no such option.
         """
         if unknown := options.keys() - Options.__annotations__:
@@ -78,21 +78,21 @@ class Desk:
             call = model.model_fields["kind"].default
             hint = "; traits go into the mapping" if model is jobs.Identify else ""
             raise TypeError(f"{call}() got an unexpected keyword argument {min(unknown)!r}{hint}")
-        place = placed(found, self._clock(), self.limits.future, **options)
-        job = build(model, found, renames=renames or {}, **place, **fields)
-        if problems := oversize(job, self.limits):
-            raise InvalidJob(problems)
+        place = resolve_timing(found, self._clock(), self.limits.future, **options)
+        job = build_job(model, found, renames=renames or {}, **place, **fields)
+        if problems := check_size(job, self.limits):
+            raise InvalidRequest(problems)
         return job
 
-    def moments(self, found: list[Problem], moments: Iterable[object], options: Options) -> tuple[int, ...]:
+    def timestamps(self, found: list[Problem], timestamps: Iterable[object], options: Options) -> tuple[int, ...]:
         """When the users of a bulk job were told of, one by one; `options` gets the last of them as `occurred_at`."""
-        return moments_of(found, self._clock(), self.limits.future, moments, options)
+        return resolve_timestamps(found, self._clock(), self.limits.future, timestamps, options)
 
-    def through(self, sender: Sender) -> Desk:
-        """A desk whose jobs go to `sender`; limits, clock and reader are this one's."""
-        return Branch(self, sender)
+    def with_publisher(self, publisher: Publisher) -> ClientContext:
+        """A desk whose jobs go to `publisher`; limits, clock and reader are this one's."""
+        return DerivedContext(self, publisher)
 
-    def sender(self) -> Sender:
+    def publisher(self) -> Publisher:
         """Where the jobs go.
 
         Raises:
@@ -123,18 +123,18 @@ class Desk:
             if self._reader is not None:
                 self._reader.close()
 
-    def forget_connections(self) -> None:
+    def drop_inherited_connections(self) -> None:
         # sender and reader see to their own; a lock that another thread held at the fork is never given back
         self._lock = threading.Lock()
 
 
-class Branch(Desk):
+class DerivedContext(ClientContext):
     """A desk beside another one, with its reader. Closing it closes only what it sends through."""
 
-    def __init__(self, desk: Desk, sender: Sender) -> None:
-        super().__init__(desk._settings, sender, desk._clock)
-        self._desk = desk
+    def __init__(self, context: ClientContext, publisher: Publisher) -> None:
+        super().__init__(context._settings, publisher, context._clock)
+        self._context = context
 
     def reader(self) -> Reader:
         """The other desk's; raises what that does."""
-        return self._desk.reader()
+        return self._context.reader()

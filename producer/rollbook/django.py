@@ -20,7 +20,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from rollbook.client import Rollbook
-from rollbook.publishing import Sender
+from rollbook.publishing import Publisher
 from rollbook.publishing.after_commit import OnFailure, log_failure, send_committed
 from rollbook_shared.jobs.models import Job
 
@@ -37,12 +37,12 @@ def on_commit(rollbook: Rollbook, *, using: str | None = None, on_failure: OnFai
     Raises:
         NotConfigured: there is no broker URL.
     """
-    return rollbook.through(_OnCommit(rollbook._desk.sender(), using, on_failure))
+    return rollbook.with_publisher(_OnCommit(rollbook._context.publisher(), using, on_failure))
 
 
 class _OnCommit:
-    def __init__(self, sender: Sender, using: str | None, on_failure: OnFailure) -> None:
-        self._sender = sender
+    def __init__(self, publisher: Publisher, using: str | None, on_failure: OnFailure) -> None:
+        self._sender = publisher
         self._using = using
         self._on_failure = on_failure
 

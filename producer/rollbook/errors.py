@@ -1,11 +1,11 @@
 """What the face raises: the errors of the contract, and those that only asking after jobs knows.
 
     RollbookError
-        InvalidJob (a ValueError)       what was asked for breaks a rule; nothing was sent. Mend the call.
+        InvalidRequest (a ValueError)       what was asked for breaks a rule; nothing was sent. Mend the call.
         NotConfigured                   a URL, an extra, the tables or a right is missing. Mend the deployment.
         UserNotFound (a LookupError)    nobody has this id now
-        LetterNotFound (a LookupError)  there is no such dead letter
-        NotDecided (a TimeoutError)     the workers have not decided the job yet. Ask again.
+        DeadLetterNotFound (a LookupError)  there is no such dead letter
+        JobTimeout (a TimeoutError)     the workers have not decided the job yet. Ask again.
         Unavailable                     a server is away or busy. Try again.
             NotSent                     the broker may not have the job. Send it again under its `job_id`.
             BufferFull                  of `rb.buffered()`, in `rollbook.publishing.buffered`: the broker is behind. Tell again.
@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rollbook_shared.errors import (
-    InvalidJob,
+    InvalidRequest,
     NotConfigured,
     NotSent,
     Problem,
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from rollbook.models.answers import JobStatus
 
 __all__ = [
-    "InvalidJob",
-    "LetterNotFound",
+    "DeadLetterNotFound",
+    "InvalidRequest",
+    "JobTimeout",
     "NotConfigured",
-    "NotDecided",
     "NotSent",
     "Problem",
     "RollbookError",
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-class LetterNotFound(RollbookError, LookupError):
+class DeadLetterNotFound(RollbookError, LookupError):
     """There is no such dead letter: it was dropped, forgotten with age, or replayed; or there never was one.
 
     `letter_id` is what was asked for.
@@ -54,7 +54,7 @@ class LetterNotFound(RollbookError, LookupError):
         super().__init__(f"no dead letter bears the id {letter_id}")
 
 
-class NotDecided(RollbookError, TimeoutError):
+class JobTimeout(RollbookError, TimeoutError):
     """The workers have not decided the job in the time given. It is not lost: ask again later.
 
     `job_id` says which, `status` what was known of it last: `queued` or `deferred`.

@@ -19,7 +19,7 @@ from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, 
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
 from rollbook.client import Rollbook
-from rollbook.publishing import Sender
+from rollbook.publishing import Publisher
 from rollbook.publishing.after_commit import OnFailure, log_failure, send_committed
 from rollbook.publishing.outbox.table import TABLE
 from rollbook_shared.jobs.models import Job
@@ -44,7 +44,7 @@ def after_commit(
         NotConfigured: there is no broker URL.
     """
     own: Session = session() if isinstance(session, scoped_session) else session
-    return rollbook.through(_AfterCommit(rollbook._desk.sender(), own, on_failure))
+    return rollbook.with_publisher(_AfterCommit(rollbook._context.publisher(), own, on_failure))
 
 
 def outbox_table(metadata: MetaData) -> Table:
@@ -70,8 +70,8 @@ def outbox_table(metadata: MetaData) -> Table:
 
 
 class _AfterCommit:
-    def __init__(self, sender: Sender, session: Session, on_failure: OnFailure) -> None:
-        self._sender = sender
+    def __init__(self, publisher: Publisher, session: Session, on_failure: OnFailure) -> None:
+        self._sender = publisher
         self._session = session
         self._on_failure = on_failure
 
@@ -95,8 +95,8 @@ class _Told:
         self._jobs: dict[SessionTransaction, list[tuple[_AfterCommit, Job]]] = {}
         self._committed: set[SessionTransaction] = set()
 
-    def keep(self, transaction: SessionTransaction, through: _AfterCommit, job: Job) -> None:
-        self._jobs.setdefault(transaction, []).append((through, job))
+    def keep(self, transaction: SessionTransaction, with_publisher: _AfterCommit, job: Job) -> None:
+        self._jobs.setdefault(transaction, []).append((with_publisher, job))
 
     def commit(self, session: Session) -> None:
         # also at the release of a savepoint, which is the session's current transaction then
@@ -111,8 +111,8 @@ class _Told:
         if transaction.parent is not None:
             self._jobs.setdefault(transaction.parent, []).extend(told)
             return
-        for through, job in told:
-            through.committed(job)
+        for with_publisher, job in told:
+            with_publisher.committed(job)
 
 
 def _told(session: Session) -> _Told:

@@ -7,7 +7,7 @@
         assert job.user.traits["email"] == "ann@example.com"
 
 The fixture `rollbook_recording` comes with the installed package; `recording()` is for other test runners. A call that
-breaks a rule raises `InvalidJob` as in production, and with `rollbook_recording.sender.is_down = True` every write
+breaks a rule raises `InvalidRequest` as in production, and with `rollbook_recording.publisher.is_down = True` every write
 raises `NotSent`. The kinds of jobs are exported here, for `sent.of`.
 """
 
@@ -31,10 +31,10 @@ from rollbook_shared.jobs.models import (
     Merge,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
 )
 
 try:
@@ -52,15 +52,15 @@ __all__ = [
     "Identify",
     "Mark",
     "Merge",
+    "RecordingPublisher",
     "RecordingRollbook",
-    "RecordingSender",
     "Sent",
     "SetChannelData",
     "SetPreferences",
-    "Telling",
     "Trigger",
     "UnsetChannelData",
     "UnsetPreferences",
+    "UserUpdate",
     "recording",
 ]
 
@@ -79,7 +79,7 @@ class Sent(list[Job]):
         return [job for job in self if user_id in _named(job)]
 
 
-class RecordingSender:
+class RecordingPublisher:
     """Keeps the jobs in `sent` instead of sending them."""
 
     def __init__(self) -> None:
@@ -105,13 +105,13 @@ class RecordingRollbook(Rollbook):
     """A Rollbook that keeps its jobs. Reading raises `NotConfigured`: no workers have applied them."""
 
     def __init__(self, *, limits: Limits | None = None, clock: Clock | None = None) -> None:
-        self.sender = RecordingSender()
-        super().__init__(sender=self.sender, limits=limits, clock=clock)
+        self.publisher = RecordingPublisher()
+        super().__init__(publisher=self.publisher, limits=limits, clock=clock)
 
     @property
     def sent(self) -> Sent:
         """The jobs that were sent, oldest first; `sent.clear()` forgets them."""
-        return self.sender.sent
+        return self.publisher.sent
 
 
 def recording(*, limits: Limits | None = None, clock: Clock | None = None) -> RecordingRollbook:
@@ -135,7 +135,7 @@ def _named(job: Job) -> set[str]:
             return {job.primary_id, job.secondary_id}
         case Trigger():
             people = job.recipients if job.actor is None else (*job.recipients, job.actor)
-            return {person.id if isinstance(person, Telling) else person for person in people}
+            return {person.id if isinstance(person, UserUpdate) else person for person in people}
         case Delete() | SetPreferences() | UnsetPreferences() | SetChannelData() | UnsetChannelData():
             return {job.user_id}
         case _:

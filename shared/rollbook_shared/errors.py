@@ -1,4 +1,4 @@
-"""What can go wrong, and whose fault it is: the caller's job (`InvalidJob`), or the infrastructure (`Unavailable`).
+"""What can go wrong, and whose fault it is: the caller's job (`InvalidRequest`), or the infrastructure (`Unavailable`).
 
 Only infrastructure failures are worth a retry; a job that is invalid stays invalid. Expected results (a duplicate, a
 skipped recipient) are outcomes, not exceptions. No message holds personal data: errors name fields, places and
@@ -29,7 +29,7 @@ class RollbookError(Exception):
     """Something went wrong in Rollbook: the root of what its calls raise."""
 
 
-class InvalidJob(RollbookError, ValueError):
+class InvalidRequest(RollbookError, ValueError):
     """The job, or the question, breaks a rule; nothing was sent. `problems` holds everything that is wrong with it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -41,7 +41,7 @@ class Undecodable(RollbookError):
     """The message is not a job of a kind and version known here.
 
     `code` is one of `malformed`, `unknown_version`, `unknown_kind`, `invalid`; or of those of the transport, which has
-    given the message up: `kills_worker`, `refused`; or `too_slow`.
+    given the message up: `kills_worker`, `unexpected_error`; or `too_slow`.
     """
 
     def __init__(self, code: str, reason: str, *, job_id: str | None = None, kind: str | None = None) -> None:

@@ -51,11 +51,11 @@ class Settings:
     batch: int = 200
     """How many jobs a worker applies in one transaction at most; with 1 each is applied by itself."""
     health_file: str | None = None
-    """Where a worker, upkeep or a relay says each second that it is well; `python -m rollbook_worker.health` asks."""
+    """Where a worker, maintenance or a relay says each second that it is well; `python -m rollbook_worker.health` asks."""
     log_format: str = TEXT
-    """How a worker, upkeep or a relay logs; with `JSON` each record is a line of it."""
+    """How a worker, maintenance or a relay logs; with `JSON` each record is a line of it."""
     metrics_port: int = 0
-    """Where a worker, upkeep or a relay serves metrics for Prometheus; 0: nowhere."""
+    """Where a worker, maintenance or a relay serves metrics for Prometheus; 0: nowhere."""
     metrics_address: str = "127.0.0.1"
     """On which address it serves them."""
     transport: str = OURS

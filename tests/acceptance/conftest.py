@@ -60,14 +60,14 @@ class Workers:
         host = f"{name}@acceptance"
         return self._spawn(
             name,
-            *("-m", "celery", "-A", app, "worker", "--queues", "live,bulk", "--hostname", host),
+            *("-m", "celery", "-A", app, "worker", "--queues", "default,bulk", "--hostname", host),
             *("--pool", pool, "--concurrency", str(threads), "--loglevel", loglevel, "--events"),
             *("--without-gossip", "--without-mingle", *more),
             **settings,
         )
 
     def start_upkeep(self, **settings: str) -> subprocess.Popen[bytes]:
-        return self._spawn("upkeep", "-m", "rollbook_worker.maintenance", **settings)
+        return self._spawn("maintenance", "-m", "rollbook_worker.maintenance", **settings)
 
     def log(self, name: str = "worker") -> str:
         return (self.logs / f"{name}.log").read_text()

@@ -14,7 +14,7 @@ from rollbook import Job, Rollbook
 from rollbook_ops.devstack import Servers, processes
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Identify, Telling
+from rollbook_shared.jobs.models import Identify, UserUpdate
 
 JOBS = 400
 
@@ -93,10 +93,10 @@ def test_rule_26_a_job_stamped_in_the_future_waits_for_its_time(
 
     workers.start("strict", ROLLBOOK_FUTURE_SECONDS="0")
     due = datetime.now(UTC) + timedelta(seconds=3)
-    job = Identify(id="early", occurred_at=microseconds(due), user=Telling(id="early-bird", traits={}))
+    job = Identify(id="early", occurred_at=microseconds(due), user=UserUpdate(id="early-bird", traits={}))
 
     Celery(broker=broker_url).send_task(
-        "rollbook.identify", args=[encode(job)], task_id=job.id, queue="live", ignore_result=True
+        "rollbook.identify", args=[encode(job)], task_id=job.id, queue="default", ignore_result=True
     )
 
     until(lambda: rb.jobs.get("early").state == "deferred", what="deferring")

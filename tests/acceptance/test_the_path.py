@@ -12,7 +12,7 @@ import pytest
 import redis
 from tests.acceptance.conftest import Workers, until
 
-from rollbook import InvalidJob, Rollbook, UserNotFound
+from rollbook import InvalidRequest, Rollbook, UserNotFound
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_the_same_job_sent_many_times_changes_nothing_after_the_first(rb: Rollbo
 
 
 def test_bad_input_is_refused_before_it_is_sent(rb: Rollbook, broker_url: str) -> None:
-    with pytest.raises(InvalidJob, match=r"users\[1\]\.email"):
+    with pytest.raises(InvalidRequest, match=r"users\[1\]\.email"):
         rb.users.bulk_identify([{"id": "fine"}, {"id": "bad", "email": "nonsense"}])
 
     with redis.Redis.from_url(broker_url) as broker:

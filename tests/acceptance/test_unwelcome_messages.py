@@ -13,20 +13,20 @@ from celery import Celery
 from tests.acceptance.conftest import Workers, until
 
 from rollbook import Rollbook
-from rollbook_shared.jobs.routing import LIVE, TASKS
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
 
 
 def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters(
     rb: Rollbook, workers: Workers, broker_url: str, database_url: str
 ) -> None:
-    sender = Celery(broker=broker_url)
+    publisher = Celery(broker=broker_url)
     jobs: list[Any] = ["not json", "{}", '{"v": 9, "kind": "identify"}', '{"v": 1, "kind": "fly", "id": "f"}', 7, None]
     jobs.append('{"v": 1, "kind": "identify", "id": "bad-1", "occurred_at": 5, "user": {"id": ""}}')
     jobs.append("[" * 100_000)
     for job in jobs:
-        sender.send_task(TASKS["identify"], args=[job], queue=LIVE, ignore_result=True)
-    sender.send_task(TASKS["delete"], args=[], kwargs={"surprise": 1}, queue=LIVE, ignore_result=True)
-    sender.send_task("somebody.elses", args=[1], queue=LIVE, ignore_result=True)
+        publisher.send_task(TASKS["identify"], args=[job], queue=DEFAULT_QUEUE, ignore_result=True)
+    publisher.send_task(TASKS["delete"], args=[], kwargs={"surprise": 1}, queue=DEFAULT_QUEUE, ignore_result=True)
+    publisher.send_task("somebody.elses", args=[1], queue=DEFAULT_QUEUE, ignore_result=True)
     _push_pickled(broker_url)
     good = [rb.users.identify(f"good-{number}", {}) for number in range(5)]
 
@@ -48,7 +48,7 @@ def _push_pickled(broker_url: str) -> None:
     with redis.Redis.from_url(broker_url) as broker:
         body = b64encode(pickle.dumps(((1,), {}, {}))).decode()
         headers = {"id": "p1", "task": TASKS["identify"], "lang": "py"}
-        delivery = {"exchange": "", "routing_key": LIVE}
+        delivery = {"exchange": "", "routing_key": DEFAULT_QUEUE}
         properties = {"delivery_tag": "p1", "body_encoding": "base64", "delivery_mode": 2, "delivery_info": delivery}
         message = {
             "body": body,
@@ -57,9 +57,9 @@ def _push_pickled(broker_url: str) -> None:
             "headers": headers,
             "properties": properties | {"priority": 0},
         }
-        broker.lpush(LIVE, json.dumps(message))
+        broker.lpush(DEFAULT_QUEUE, json.dumps(message))
 
 
 def _length(broker_url: str) -> int:
     with redis.Redis.from_url(broker_url) as broker:
-        return int(broker.llen(LIVE)) + int(broker.hlen("unacked"))
+        return int(broker.llen(DEFAULT_QUEUE)) + int(broker.hlen("unacked"))

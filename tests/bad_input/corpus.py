@@ -30,7 +30,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     },
     "delete": {"user_id": "u"},
     "bulk_delete": {"user_ids": ["u", "v"]},
-    "merge": {"primary_id": "u", "secondary_id": "v", "keep_opt_outs": False, "unite_tokens": False},
+    "merge": {"primary_id": "u", "secondary_id": "v", "keep_opt_outs": False, "merge_tokens": False},
     "set_preferences": {"user_id": "u", "set_id": "default", "settings": {"categories": {"c": False}}},
     "unset_preferences": {"user_id": "u", "set_id": "default"},
     "bulk_set_preferences": {"user_ids": ["u"], "set_id": "default", "settings": {"channel_types": {"push": True}}},
@@ -47,7 +47,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     },
     "mark": {"message_ids": [MARKED], "mark": "seen"},
 }
-"""A good job of each kind but `bulk_identify`, in which users are refused one by one."""
+"""A good job of each kind but `bulk_identify`, in which users are rejected one by one."""
 
 SORTS: Final[dict[str, dict[Path, str]]] = {
     "identify": {
@@ -79,7 +79,7 @@ SORTS: Final[dict[str, dict[Path, str]]] = {
         ("primary_id",): "user_id",
         ("secondary_id",): "user_id",
         ("keep_opt_outs",): "flag",
-        ("unite_tokens",): "flag",
+        ("merge_tokens",): "flag",
     },
     "set_preferences": {("user_id",): "user_id", ("set_id",): "key", ("settings",): "settings"},
     "unset_preferences": {("user_id",): "user_id", ("set_id",): "key"},

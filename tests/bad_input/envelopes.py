@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tests.bad_input.corpus import AT, Bad
 
-from rollbook_shared.jobs.routing import LIVE, TASKS
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
 
 MARKED: Final = "marked-0815"
 """Stands in every message, and must never be seen in a log."""
@@ -128,7 +128,7 @@ def _item(
             "delivery_tag": f"tag-{number}",
             "body_encoding": "base64",
             "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": LIVE},
+            "delivery_info": {"exchange": "", "routing_key": DEFAULT_QUEUE},
             "priority": 0,
         },
     }
@@ -160,7 +160,7 @@ _FOREIGN: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("somebody else's task", "somebody.elses", {"task": "somebody.elses"}),
     ("a task of Celery's own", "celery.map", {"task": "celery.map"}),
     ("the task of batches", "not text", {"task": "rollbook.batch", "arguments": [[7, MARKED], {}, {}]}),
-    ("the task of burials", "not text", {"task": "rollbook.bury", "arguments": [[7, MARKED], {}, {}]}),
+    ("the task of burials", "not text", {"task": "rollbook.dead_letter", "arguments": [[7, MARKED], {}, {}]}),
     ("a task of a newer version", "kind", {"task": "rollbook.fly", "arguments": [[_newer()], {}, {}]}),
     ("a task that is a number", "names no task", {"task": 7}),
     ("a task that is a list", "names no task", {"task": [MARKED]}),
@@ -173,13 +173,13 @@ _FOREIGN: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("an id that is a list", "", {"more": {"id": [MARKED]}}),
     ("a time limit that is text", "", {"more": {"timelimit": MARKED}}),
     ("retries that are text", "", {"more": {"retries": MARKED}}),
-    ("pickled", "refused unopened", {"type": "application/x-python-serialize", "body": _pickled()}),
-    ("pickled, a weapon", "refused unopened", {"type": "application/x-python-serialize", "body": _weapon()}),
+    ("pickled", "rejected unopened", {"type": "application/x-python-serialize", "body": _pickled()}),
+    ("pickled, a weapon", "rejected unopened", {"type": "application/x-python-serialize", "body": _weapon()}),
     ("pickled, said to be JSON", "decoded", {"body": _pickled()}),
-    ("YAML", "refused unopened", {"type": "application/x-yaml", "body": b"- - marked-0815"}),
-    ("MessagePack", "refused unopened", {"type": "application/x-msgpack", "body": b"\x93\x91\xa1u\x80\x80"}),
+    ("YAML", "rejected unopened", {"type": "application/x-yaml", "body": b"- - marked-0815"}),
+    ("MessagePack", "rejected unopened", {"type": "application/x-msgpack", "body": b"\x93\x91\xa1u\x80\x80"}),
     ("of no type", "", {"type": ""}),
-    ("of an unknown type", "refused unopened", {"type": "text/html", "body": b"<b>marked-0815</b>"}),
+    ("of an unknown type", "rejected unopened", {"type": "text/html", "body": b"<b>marked-0815</b>"}),
     ("bytes that are no UTF-8", "decoded", {"body": b"\xff\xfe\x00marked-0815"}),
     ("of an unknown encoding", "", {"encoding": "klingon"}),
     ("compressed by nobody knows what", "decoded", {"more": {"compression": "application/x-lost"}}),

@@ -17,10 +17,10 @@ from tests.bad_input.values import ABSENT, REFUSED, Raw
 from tests.support.examples import examples
 from tests.support.wild import junk
 
-from rollbook import InvalidJob, Limits
+from rollbook import InvalidRequest, Limits
 from rollbook.testing import RecordingRollbook, recording
 from rollbook_shared.jobs.codec import MAX_TEXT, decode, encode
-from rollbook_worker.store import Arrival
+from rollbook_worker.store import ReceivedJob
 
 
 class Colour(enum.Enum):
@@ -135,8 +135,8 @@ def test_a_bad_value_is_refused_by_its_field_and_nothing_is_sent(sort: str, fiel
         rb = recording()
         try:
             call(rb, value)
-            wrong[name] = "not refused"
-        except InvalidJob as error:
+            wrong[name] = "not rejected"
+        except InvalidRequest as error:
             if not any(problem.field.startswith(field) and problem.reason for problem in error.problems) or rb.sent:
                 wrong[name] = str(error)
 
@@ -164,10 +164,10 @@ def test_what_is_larger_than_256_kib_is_refused_by_its_field(field: str, call: C
     for big in ("x" * (256 * 1024), "ü" * (128 * 1024)):
         rb = recording()
 
-        with pytest.raises(InvalidJob, match="262144 bytes") as refused:
+        with pytest.raises(InvalidRequest, match="262144 bytes") as rejected:
             call(rb, big)
 
-        assert [problem.field for problem in refused.value.problems] == [field]
+        assert [problem.field for problem in rejected.value.problems] == [field]
         assert rb.sent == []
 
 
@@ -193,7 +193,7 @@ def test_what_is_a_little_smaller_is_sent(call: Call) -> None:
 
 
 def test_a_smaller_limit_holds() -> None:
-    with pytest.raises(InvalidJob, match="data: must be at most 10 bytes"):
+    with pytest.raises(InvalidRequest, match="data: must be at most 10 bytes"):
         recording(limits=Limits(data_bytes=10)).users.set_channel_data("u", "apns", {"tokens": ["t"]})
 
 
@@ -202,7 +202,7 @@ def test_users_that_are_too_many_bytes_together_are_refused_where_workers_would_
     large = "x" * (250 * 1024)
     people: list[Any] = [{"id": f"u{number}", "notes": large} for number in range(MAX_TEXT // len(large) + 1)]
 
-    with pytest.raises(InvalidJob, match="recipients: must be at most 64 MiB"):
+    with pytest.raises(InvalidRequest, match="recipients: must be at most 64 MiB"):
         rb.workflows.trigger("w", people)
 
     assert rb.sent == []
@@ -252,7 +252,7 @@ def test_junk_is_refused_with_a_reason_or_sent_as_a_job_that_can_be_kept(
         (job,) = rb.sent
         text = encode(job)
         assert decode(text) == job
-        assert Arrival.of(text).job == job
+        assert ReceivedJob.of(text).job == job
         assert "\\u0000" not in text
         json.loads(text)["id"].encode()
 
@@ -260,6 +260,6 @@ def test_junk_is_refused_with_a_reason_or_sent_as_a_job_that_can_be_kept(
 def _reasons(call: Callable[[], object]) -> list[str]:
     try:
         call()
-    except InvalidJob as error:
+    except InvalidRequest as error:
         return [problem.reason for problem in error.problems] or [""]
     return []

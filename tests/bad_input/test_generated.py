@@ -13,7 +13,7 @@ from tests.support.wild import messages
 
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.store import Arrival, State
+from rollbook_worker.store import ReceivedJob, State
 
 BATCH = 40
 
@@ -22,7 +22,7 @@ BATCH = 40
 @given(batch=st.lists(messages, min_size=BATCH // 2, max_size=BATCH), start=st.integers(0, 1 << 40))
 def test_a_batch_of_anything_is_decided_message_by_message(subject: OnPostgres, batch: list[Any], start: int) -> None:
     good = [encode(identify(f"good {start}", at=1, plus=number, job=f"good-{start}-{number}")) for number in range(5)]
-    arrivals = list(map(Arrival.of, [*good[:2], *batch, *good[2:]]))
+    arrivals = list(map(ReceivedJob.of, [*good[:2], *batch, *good[2:]]))
 
     outcomes = subject.store.apply(arrivals, now=NOW)
 

@@ -167,9 +167,9 @@ def test_every_bad_user_of_a_bulk_is_refused_with_its_place_and_field_and_the_go
     detail = subject.ledger()["bulk"][2]
     assert detail is not None
     assert detail["applied"] == len(bad)
-    refused = [(item["index"], item["field"]) for item in detail["refused"]]
+    rejected = [(item["index"], item["field"]) for item in detail["rejected"]]
     expected = [(2 * number, f"users[{2 * number}].{field}".rstrip(".")) for number, (field, _) in enumerate(bad)]
-    wrong = [pair for pair in zip(refused, expected, strict=True) if pair[0][0] != pair[1][0] or not _within(*pair)]
+    wrong = [pair for pair in zip(rejected, expected, strict=True) if pair[0][0] != pair[1][0] or not _within(*pair)]
     assert wrong == []
 
 

@@ -9,7 +9,7 @@ from tests.support.builders import NOW, identify
 from tests.support.subjects import OnPostgres
 
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.store import Arrival, State
+from rollbook_worker.store import ReceivedJob, State
 
 BATCH = 50
 
@@ -28,7 +28,10 @@ def test_each_becomes_a_dead_letter_that_says_why_and_every_neighbour_is_applied
         batch = [
             arrival
             for number, case in enumerate(cases, start)
-            for arrival in (Arrival.of(case.message), Arrival.of(encode(identify(f"good-{number}", at=1, plus=number))))
+            for arrival in (
+                ReceivedJob.of(case.message),
+                ReceivedJob.of(encode(identify(f"good-{number}", at=1, plus=number))),
+            )
         ]
 
         outcomes = subject.store.apply(batch, now=NOW)

@@ -14,7 +14,7 @@ from tests.support.builders import identify
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.routing import LIVE
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE
 
 EVERY = 5
 """Of the corpus every fifth case; the store alone is given all of them."""
@@ -29,8 +29,10 @@ def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
     with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
         connection.execute("DELETE FROM rollbook.dead_letters")
         for number, envelope in enumerate(bad):
-            broker.lpush(LIVE, envelope.item)
-            broker.lpush(LIVE, good(encode(identify(f"{pool}-{number}", at=1, plus=number)), 2_000_000 + number))
+            broker.lpush(DEFAULT_QUEUE, envelope.item)
+            broker.lpush(
+                DEFAULT_QUEUE, good(encode(identify(f"{pool}-{number}", at=1, plus=number)), 2_000_000 + number)
+            )
         workers = Workers(database_url, broker_url, tmp_path)
         try:
             worker = workers.start(pool, pool=pool, threads=2)
@@ -60,8 +62,8 @@ def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
         broker.flushdb()
         connection.execute("DELETE FROM rollbook.dead_letters")
         for number, item in enumerate(unreadable()):
-            broker.lpush(LIVE, item)
-            broker.lpush(LIVE, good(encode(identify(f"beside-{pool}-{number}", at=1)), 4_000_000 + number))
+            broker.lpush(DEFAULT_QUEUE, item)
+            broker.lpush(DEFAULT_QUEUE, good(encode(identify(f"beside-{pool}-{number}", at=1)), 4_000_000 + number))
         workers = Workers(database_url, broker_url, tmp_path)
         try:
             worker = workers.start(pool, pool=pool, threads=2)
@@ -84,8 +86,8 @@ def test_messages_of_100_mb_are_buried_and_hold_up_nobody(database_url: str, bro
         broker.flushdb()
         connection.execute("DELETE FROM rollbook.dead_letters")
         for number, item in enumerate((good(large, 5_000_000), b"\xff" * 100_000_000)):
-            broker.lpush(LIVE, item)
-            broker.lpush(LIVE, good(encode(identify(f"beside-large-{number}", at=1)), 6_000_000 + number))
+            broker.lpush(DEFAULT_QUEUE, item)
+            broker.lpush(DEFAULT_QUEUE, good(encode(identify(f"beside-large-{number}", at=1)), 6_000_000 + number))
         workers = Workers(database_url, broker_url, tmp_path)
         try:
             worker = workers.spawn(threads=2)  # not `start`: while it claims a large one, Redis answers nobody
@@ -117,4 +119,4 @@ def _tells_of(envelope: Envelope, reason: str, body: str) -> bool:
 
 
 def _waiting(broker: redis.Redis) -> int:
-    return int(broker.llen(LIVE)) + int(broker.hlen("unacked"))
+    return int(broker.llen(DEFAULT_QUEUE)) + int(broker.hlen("unacked"))

@@ -49,7 +49,7 @@ class Site:
         environment = {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
         worker = processes.spawn(
             [
-                *(sys.executable, "-m", "celery", "-A", app, "worker", "--queues", "live,bulk", "--hostname", host),
+                *(sys.executable, "-m", "celery", "-A", app, "worker", "--queues", "default,bulk", "--hostname", host),
                 *("--pool", pool, "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
             ],
             log=self.logs / f"{name}.log",
@@ -80,14 +80,14 @@ class Site:
 
     def waiting(self) -> set[str]:
         """The ids of the jobs in the queue."""
-        bodies = [json.loads(message)["body"] for message in self.broker.lrange("live", 0, -1)]
+        bodies = [json.loads(message)["body"] for message in self.broker.lrange("default", 0, -1)]
         return {decode(json.loads(base64.b64decode(body))[0][0]).id for body in bodies}
 
     def messages(self) -> list[Any]:
         """Those that wait and those that a worker holds, at one moment: one that is being claimed is in one place."""
         look = self.broker.pipeline(transaction=True)
         look.hvals("unacked")
-        look.lrange("live", 0, -1)
+        look.lrange("default", 0, -1)
         held, waiting = look.execute()
         return [*(json.loads(entry)[0] for entry in held), *map(json.loads, waiting)]
 
@@ -95,7 +95,7 @@ class Site:
         return int(self.broker.hlen("unacked"))
 
     def is_drained(self) -> bool:
-        return not self.broker.llen("live") and not self.unacknowledged()
+        return not self.broker.llen("default") and not self.unacknowledged()
 
     def log(self, name: str) -> str:
         return (self.logs / f"{name}.log").read_text()
@@ -107,7 +107,7 @@ class Site:
         self.broker.close()
 
 
-class Watching:
+class MaintenanceMonitor:
     """What Flower knows: Celery's own receiver of events and its state of tasks."""
 
     def __init__(self, broker_url: str) -> None:
@@ -157,6 +157,6 @@ def site(broker_url: str, database_url: str, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def watching(broker_url: str) -> Iterator[Watching]:
-    with Watching(broker_url) as watching:
+def watching(broker_url: str) -> Iterator[MaintenanceMonitor]:
+    with MaintenanceMonitor(broker_url) as watching:
         yield watching

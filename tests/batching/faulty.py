@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rollbook_shared.settings import Settings
 from rollbook_worker import tasks
 from rollbook_worker.app import app
-from rollbook_worker.store import Arrival, Outcome, PostgresStore
+from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob
 
 __all__ = ["app"]
 
@@ -20,7 +20,7 @@ class FaultyStore:
     def __init__(self) -> None:
         self._store = PostgresStore.from_settings(Settings.from_env())
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         for arrival in arrivals:
             if '"raises"' in arrival.text:
                 raise RuntimeError("a bug")

@@ -127,7 +127,7 @@ class Stage:
                 "content-type": "application/json",
                 "content-encoding": "utf-8",
                 "headers": {"task": IDENTIFY, "id": id_, "argsrepr": "(...)", **headers},
-                "properties": {"delivery_tag": id_, "delivery_info": {"exchange": "", "routing_key": "live"}},
+                "properties": {"delivery_tag": id_, "delivery_info": {"exchange": "", "routing_key": "default"}},
             },
             channel=self._channel,
         )

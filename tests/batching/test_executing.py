@@ -17,7 +17,7 @@ from rollbook_worker import tasks
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BATCH_TASK, Ended, Jobs
 from rollbook_worker.celery_ext.batching.execution import execute
-from rollbook_worker.store import Arrival, Outcome
+from rollbook_worker.store import Outcome, ReceivedJob
 
 SECRET = "ann@example.com"
 
@@ -31,7 +31,7 @@ class WatchedStore(MemoryStore):
         self.error: Exception | None = None
         self.good_for = 1_000
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         if self.error and len(self.transactions) >= self.good_for:
             raise self.error
         self.transactions.append(len(arrivals))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from benchmarks.bench import peers
-from benchmarks.bench.bench import BULK, LABELS, ORM, OURS, UPSERT, Bench
+from benchmarks.bench.bench import BULK_QUEUE, LABELS, ORM, OURS, UPSERT, Bench
 from benchmarks.bench.draining import drain
 from benchmarks.bench.goals import GOALS
 from benchmarks.bench.ground import Ground
@@ -19,7 +19,7 @@ from benchmarks.bench.yardsticks import batches, table
 from rollbook_ops.devstack import Servers
 
 JOBS = 20
-SIDES = [OURS, BULK, ORM[0], UPSERT[0], "dramatiq", "taskiq"]
+SIDES = [OURS, BULK_QUEUE, ORM[0], UPSERT[0], "dramatiq", "taskiq"]
 
 FIRST_BROKER = 32
 """The numbered databases of the session's Valkey that other tests use are below."""
@@ -45,7 +45,7 @@ def test_a_side_applies_what_it_is_given(bench: Bench, name: str) -> None:
     if name in ("dramatiq", "taskiq") and name not in bench.peers:
         pytest.skip("not installed")
     side = bench.side(name)
-    people = crowd(JOBS if name != BULK else 100, known=side.known)
+    people = crowd(JOBS if name != BULK_QUEUE else 100, known=side.known)
 
     drained = drain(side, people, from_checkpoint=True)
 
@@ -93,7 +93,7 @@ def test_all_yardsticks_are_told_of_the_same_ten_traits_of_about_300_bytes() -> 
     assert sum(person.id.startswith(KNOWN) for person in people) == 50
 
 
-@pytest.mark.parametrize("queue", ["live", "bulk"])
+@pytest.mark.parametrize("queue", ["default", "bulk"])
 def test_our_workers_are_started_as_documented(queue: str) -> None:
     command = documented_command(queue)
 

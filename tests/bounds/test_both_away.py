@@ -30,17 +30,17 @@ def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
             workers.start(pool=pool, threads=2, ROLLBOOK_BATCH="1", ROLLBOOK_MAX_DELIVERIES="1")
             own_servers.postgres.stop()
             jobs = [rb.users.identify(f"{pool}-{number}", {}) for number in range(3)]
-            broker.lpush("live", no_message := f"no message of {pool}")
+            broker.lpush("default", no_message := f"no message of {pool}")
             broker.config_set("maxmemory-policy", "noeviction")
             broker.config_set("maxmemory", 1)
-            for tried in (*(job.id for job in jobs), "rollbook.bury["):
+            for tried in (*(job.id for job in jobs), "rollbook.dead_letter["):
                 until(lambda tried=tried: _times_received(workers, tried) > TRIES, what="trying")  # type: ignore[misc]
 
             broker.config_set("maxmemory", 0)
             own_servers.postgres.start()
 
             assert [job.wait(30).state for job in jobs] == ["applied"] * len(jobs)
-            until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue")
+            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
         finally:
             workers.stop()
             broker.config_set("maxmemory", 0)

@@ -28,8 +28,8 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
 
             assert {job.wait(30).state for job in (*before, *after)} == {"applied"}
             status = met.wait(30)
-            assert (status.state, status.code) == ("dead", "refused")
-            until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue")
+            assert (status.state, status.code) == ("dead", "rejected")
+            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()

@@ -18,9 +18,9 @@ from rollbook import Rollbook, Unavailable
 from rollbook.queries.connections import Database
 from rollbook_ops.devstack import Servers
 from rollbook_ops.relay.rows import Rows
-from rollbook_shared.database.timeouts import NoAnswer, connection_options, patient
+from rollbook_shared.database.timeouts import ResponseTimeout, connection_options, patient
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.store import Arrival, PostgresStore, State
+from rollbook_worker.store import PostgresStore, ReceivedJob, State
 
 LONG = 4.0
 """Seconds; much more than every bound here, much less than for ever."""
@@ -39,8 +39,8 @@ def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone
     database_url: str, locked: Locked, impatient: Impatient
 ) -> None:
     store = impatient(database_url)
-    store.apply([Arrival.of(encode(identify("ann", at=1, job="first")))], now=NOW)
-    job = [Arrival.of(encode(identify("ann", at=2, job="second", plan="pro")))]
+    store.apply([ReceivedJob.of(encode(identify("ann", at=1, job="first")))], now=NOW)
+    job = [ReceivedJob.of(encode(identify("ann", at=2, job="second", plan="pro")))]
 
     with (
         locked("SELECT 1 FROM rollbook.users WHERE id = 'ann' FOR UPDATE"),
@@ -52,7 +52,7 @@ def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone
     assert store.apply(job, now=NOW)[0].state is State.APPLIED
 
 
-def test_upkeep_waits_for_locks_no_longer(database_url: str, locked: Locked, impatient: Impatient) -> None:
+def test_maintenance_waits_for_locks_no_longer(database_url: str, locked: Locked, impatient: Impatient) -> None:
     store = impatient(database_url)
 
     with locked("LOCK TABLE rollbook.deferred"), in_time(), pytest.raises(Unavailable, match="lock"):
@@ -67,7 +67,7 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_url: st
         in_time(SHORT.total_seconds()),
         pytest.raises(Unavailable, match="too long over a statement"),
     ):
-        patient_with_locks.apply([Arrival.of(encode(identify("bo", at=1)))], now=NOW)
+        patient_with_locks.apply([ReceivedJob.of(encode(identify("bo", at=1)))], now=NOW)
 
 
 def test_a_question_that_takes_too_long_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
@@ -84,10 +84,10 @@ def test_a_frozen_server_holds_no_worker_and_serves_it_again_when_it_wakes(
     own_servers: Servers, own_database_url: str, impatient: Impatient
 ) -> None:
     store = impatient(own_database_url)
-    job = [Arrival.of(encode(identify("cy", at=1)))]
-    store.apply([Arrival.of(encode(identify("warm", at=1)))], now=NOW)
+    job = [ReceivedJob.of(encode(identify("cy", at=1)))]
+    store.apply([ReceivedJob.of(encode(identify("warm", at=1)))], now=NOW)
 
-    with frozen(own_servers.postgres.pid), in_time(), pytest.raises(Unavailable, match="NoAnswer"):
+    with frozen(own_servers.postgres.pid), in_time(), pytest.raises(Unavailable, match="ResponseTimeout"):
         store.apply(job, now=NOW)
 
     assert store.apply(job, now=NOW)[0].state in (State.APPLIED, State.DUPLICATE)
@@ -110,7 +110,7 @@ def test_a_frozen_server_holds_no_reader_and_serves_it_again_when_it_wakes(
 def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_database_url: str) -> None:
     url = f"{own_database_url}?connect_timeout=2"  # the least that libpq knows
     tries: list[Callable[[], object]] = [
-        lambda: PostgresStore(url).forget_outcomes(now=NOW),
+        lambda: PostgresStore(url).prune_jobs(now=NOW),
         lambda: Rollbook(database_url=url).jobs.get("any"),
         lambda: Rows(url).count(),
     ]
@@ -122,7 +122,7 @@ def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_dat
 
 def test_an_answer_that_does_not_come_closes_the_connection(database_url: str) -> None:
     kind = patient(SHORT)
-    with kind.connect(database_url, autocommit=True) as connection, in_time(), pytest.raises(NoAnswer):
+    with kind.connect(database_url, autocommit=True) as connection, in_time(), pytest.raises(ResponseTimeout):
         connection.execute("SET statement_timeout = 0; SELECT pg_sleep(10)")
 
     assert connection.closed

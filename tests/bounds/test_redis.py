@@ -43,7 +43,7 @@ def test_a_full_redis_says_so_to_producers_and_nothing_is_half_sent(own_servers:
 
         assert failure.value.job_id == "bulk-1"
         assert "xxx" not in str(failure.value)
-        assert (broker.llen("live"), broker.llen("bulk")) == (sent, 0)
+        assert (broker.llen("default"), broker.llen("bulk")) == (sent, 0)
 
 
 def test_the_outbox_holds_what_a_full_redis_does_not_take(
@@ -71,7 +71,7 @@ def test_the_outbox_holds_what_a_full_redis_does_not_take(
         while relay.send():
             pass
         assert application.execute(unsent).fetchone() == (0,)
-        assert broker.llen("live") >= filled + 200
+        assert broker.llen("default") >= filled + 200
     relay.close()
 
 
@@ -84,7 +84,7 @@ def test_workers_take_jobs_out_of_a_full_redis_and_then_it_takes_jobs_again(
         try:
             # not `start`: to ask a worker whether it is there needs memory in Redis too
             worker = workers.spawn("worker", threads=2)
-            until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue")
+            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
 
             assert rb.users.identify("after", FILL).wait(20).state == "applied"
             assert worker.poll() is None

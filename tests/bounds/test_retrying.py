@@ -11,7 +11,7 @@ import pytest
 from psycopg import errors
 
 import rollbook_worker
-from rollbook_shared.database.timeouts import NoAnswer
+from rollbook_shared.database.timeouts import ResponseTimeout
 from rollbook_worker.store.retry import Fault, fault_of, pause, told
 
 
@@ -31,7 +31,7 @@ from rollbook_worker.store.retry import Fault, fault_of, pause, told
         (errors.ReadOnlySqlTransaction(), Fault.INFRASTRUCTURES),
         (psycopg.OperationalError(), Fault.INFRASTRUCTURES),
         (psycopg.InterfaceError(), Fault.INFRASTRUCTURES),
-        (NoAnswer(), Fault.INFRASTRUCTURES),
+        (ResponseTimeout(), Fault.INFRASTRUCTURES),
         (errors.UntranslatableCharacter(), Fault.JOBS),
         (errors.NumericValueOutOfRange(), Fault.JOBS),
         (errors.ProgramLimitExceeded(), Fault.JOBS),

@@ -13,11 +13,11 @@ from tests.support.builders import NOW, identify
 from tests.support.dawdling import dawdle_over
 
 from rollbook import Rollbook
-from rollbook_shared.database.timeouts import NoAnswer
+from rollbook_shared.database.timeouts import ResponseTimeout
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.store import Arrival, PostgresStore
-from rollbook_worker.store.retry import TookTooLong, is_hopeless, unavailable
+from rollbook_worker.store import PostgresStore, ReceivedJob
+from rollbook_worker.store.retry import StatementTimeout, attempts_exhausted, unavailable
 
 TRIES = 2
 
@@ -57,11 +57,17 @@ def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_doe
 
 @pytest.mark.parametrize(
     "failure",
-    [psycopg.OperationalError(), NoAnswer(), errors.AdminShutdown(), errors.DiskFull(), errors.LockNotAvailable()],
+    [
+        psycopg.OperationalError(),
+        ResponseTimeout(),
+        errors.AdminShutdown(),
+        errors.DiskFull(),
+        errors.LockNotAvailable(),
+    ],
     ids=lambda failure: type(failure).__name__,
 )
 def test_what_is_not_the_job_s_own_slowness_does_not_count_against_it(failure: Exception) -> None:
-    assert not isinstance(unavailable(failure), TookTooLong)
+    assert not isinstance(unavailable(failure), StatementTimeout)
 
 
 def test_a_statement_that_postgres_ended_is_told_from_an_outage(
@@ -70,16 +76,16 @@ def test_a_statement_that_postgres_ended_is_told_from_an_outage(
     store = impatient(slow_url)
     assert isinstance(store, PostgresStore)
 
-    with pytest.raises(TookTooLong):
-        store.apply([Arrival.of(encode(identify("slow", at=1)))], now=NOW)
+    with pytest.raises(StatementTimeout):
+        store.apply([ReceivedJob.of(encode(identify("slow", at=1)))], now=NOW)
     with pytest.raises(Unavailable) as away:
         PostgresStore("postgresql://nobody@127.0.0.1:1/none").apply(
-            [Arrival.of(encode(identify("ann", at=1)))], now=NOW
+            [ReceivedJob.of(encode(identify("ann", at=1)))], now=NOW
         )
 
-    assert not isinstance(away.value, TookTooLong)
+    assert not isinstance(away.value, StatementTimeout)
 
 
 @pytest.mark.parametrize(("times", "most", "hopeless"), [(1, 2, False), (2, 2, True), (3, 2, True), (99, 0, False)])
 def test_a_job_is_given_up_after_so_many_times_and_with_0_never(times: int, most: int, hopeless: bool) -> None:
-    assert is_hopeless(times, most) is hopeless
+    assert attempts_exhausted(times, most) is hopeless

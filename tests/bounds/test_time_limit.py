@@ -29,6 +29,6 @@ def test_a_job_that_met_the_time_limit_is_applied_once_it_can_be(
                 until(lambda: "Hard time limit" in workers.log(), what="ending it")
 
             assert slow.wait(30).state == "applied"
-            until(lambda: broker.llen("live") + broker.hlen("unacked") == 0, what="an empty queue")
+            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
         finally:
             workers.stop()

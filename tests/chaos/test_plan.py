@@ -145,13 +145,13 @@ class _Keeping:
 
 def test_the_face_sends_every_job_as_it_is_planned() -> None:
     jobs = plan(jobs=600).jobs
-    sender = _Keeping()
-    rollbook = Rollbook(sender=sender, clock=lambda: BEGIN)
+    publisher = _Keeping()
+    rollbook = Rollbook(publisher=publisher, clock=lambda: BEGIN)
 
     for job in jobs:
         play(rollbook, job)
 
-    assert [(job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in sender.kept] == [
+    assert [(job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in publisher.kept] == [
         (job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in jobs
     ]
 

@@ -12,16 +12,16 @@ from tests.transport.harness import envelope
 from rollbook import Rollbook
 from rollbook.publishing.outbox import create_table
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.routing import BULK, LIVE
+from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
 
 def test_jobs_in_queues_and_in_the_hands_of_workers_are_counted(broker_url: str) -> None:
     one, two, three = (encode(identify(id_, at=1, job=id_)) for id_ in ("one", "two", "three"))
     with redis.Redis.from_url(broker_url) as client:
-        client.lpush(LIVE, envelope(one), envelope(two), envelope(one), envelope("no job"), b"no message")
-        client.lpush(BULK, envelope(one))
+        client.lpush(DEFAULT_QUEUE, envelope(one), envelope(two), envelope(one), envelope("no job"), b"no message")
+        client.lpush(BULK_QUEUE, envelope(one))
         client.lpush("dead_letters", envelope(three))
-        with Consumer(broker_url, (LIVE,), prefetch=2) as worker:
+        with Consumer(broker_url, (DEFAULT_QUEUE,), prefetch=2) as worker:
             assert worker.take(2) == [one, two]
 
             assert waiting_in_redis(client) == {"one": 3, "two": 1, "three": 1}

@@ -19,8 +19,8 @@ from rollbook_ops.cli.app import app
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.errors import RollbookError
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Identify, Job, Merge, Telling
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_shared.jobs.models import Identify, Job, Merge, UserUpdate
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 _AT = microseconds(datetime(2026, 3, 1, tzinfo=UTC))
 
@@ -32,7 +32,7 @@ def filled(database_url: str) -> str:
     """A database with two users, one of whom was a guest before."""
 
     def told(number: int, id_: str, **traits: object) -> Job:
-        return Identify(id=f"tell-{number}", occurred_at=_AT, user=Telling(id=id_, traits=traits))
+        return Identify(id=f"tell-{number}", occurred_at=_AT, user=UserUpdate(id=id_, traits=traits))
 
     jobs = [
         told(1, "ann", name="Ann [bold]", email="ann@example.com", seats=5, plan="pro"),
@@ -42,7 +42,7 @@ def filled(database_url: str) -> str:
         Merge(id="merge-1", occurred_at=_AT + 1, primary_id="ann", secondary_id="guest"),
     ]
     store = PostgresStore(database_url)
-    store.apply([Arrival.of(encode(job)) for job in jobs], now=_AT + 2)
+    store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=_AT + 2)
     store.close()
     return database_url
 
@@ -131,7 +131,7 @@ def test_merge_as_a_dry_run_shows_what_would_change_and_sends_nothing(run: Run, 
     assert shown.exit_code == 0
     assert "visitor becomes part of ann" in shown.stdout
     assert "properties.plan" in shown.stdout
-    assert waiting(broker_url, "live") == 0
+    assert waiting(broker_url, "default") == 0
 
 
 @pytest.mark.parametrize("arguments", [("merge", "ann", "visitor"), ("delete", "ann")])
@@ -140,7 +140,7 @@ def test_a_write_is_sent_and_names_its_job(run: Run, broker_url: str, arguments:
 
     assert sent.exit_code == 0
     assert json.loads(sent.stdout)["state"] == "sent"
-    assert waiting(broker_url, "live") == 1
+    assert waiting(broker_url, "default") == 1
 
 
 def test_a_write_that_nobody_applies_in_time_exits_with_1(run: Run) -> None:
@@ -162,15 +162,15 @@ def test_import_sends_chunks_and_exits_with_1_when_a_line_is_refused(run: Run, b
         "id,email,seats\n" + "".join(f"u{n},u{n}@example.com,{n}\n" for n in range(250)) + "u/x,nowhere,1\n"
     )
 
-    done = run("import", file, "--json", "--refused", tmp_path / "refused.csv")
+    done = run("import", file, "--json", "--rejected", tmp_path / "rejected.csv")
 
     summary = json.loads(done.stdout)
     assert done.exit_code == 1
-    assert (summary["users"], summary["refused"], summary["jobs"]) == (250, 1, 3)
+    assert (summary["users"], summary["rejected"], summary["jobs"]) == (250, 1, 3)
     assert waiting(broker_url, "bulk") == 3
     assert "e-mail address" in done.stderr
-    refused = (tmp_path / "refused.csv").read_text().splitlines()
-    assert [line.split(",")[:2] for line in refused] == [["line", "field"], ["252", "id"], ["252", "email"]]
+    rejected = (tmp_path / "rejected.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in rejected] == [["line", "field"], ["252", "id"], ["252", "email"]]
 
 
 def test_an_import_of_a_log_says_what_was_sent_and_what_not(run: Run, broker_url: str, tmp_path: Path) -> None:
@@ -186,20 +186,20 @@ def test_an_import_of_a_log_says_what_was_sent_and_what_not(run: Run, broker_url
     summary = json.loads(run("import", file, "--format", "segment", "--json").stdout)
     shown = run("import", file, "--format", "segment")
 
-    counts = {name: summary[name] for name in ("users", "merges", "refused", "skipped", "left_out", "jobs")}
+    counts = {name: summary[name] for name in ("users", "merges", "rejected", "skipped", "left_out", "jobs")}
     assert counts == {
         "users": 1,
         "merges": 1,
-        "refused": 0,
+        "rejected": 0,
         "skipped": {"track": 1},
         "left_out": {"traits.updated_at": 1},
         "jobs": 2,
     }
     assert shown.exit_code == 0
-    assert shown.stdout.startswith("sent 1 user and 1 merge in 2 jobs, refused 0 records, ")
+    assert shown.stdout.startswith("sent 1 user and 1 merge in 2 jobs, rejected 0 records, ")
     assert "skipped, for they tell of no user: track 1" in shown.stdout
     assert "left out, for they have no place here: traits.updated_at 1" in shown.stdout
-    assert (waiting(broker_url, "bulk"), waiting(broker_url, "live")) == (2, 2)
+    assert (waiting(broker_url, "bulk"), waiting(broker_url, "default")) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -284,10 +284,10 @@ def test_a_file_that_cannot_be_imported_is_wrong_usage(
     file = tmp_path / name
     file.write_text(content)
 
-    refused = run("import", file, *arguments)
+    rejected = run("import", file, *arguments)
 
-    assert refused.exit_code == 2
-    assert message in refused.stderr
+    assert rejected.exit_code == 2
+    assert message in rejected.stderr
 
 
 def test_a_file_that_changed_since_the_interruption_is_imported_only_anew(
@@ -300,10 +300,10 @@ def test_a_file_that_changed_since_the_interruption_is_imported_only_anew(
         run("import", file)
     file.write_text('{"id": "u2"}\n')
 
-    refused = run("import", file)
+    rejected = run("import", file)
 
-    assert refused.exit_code == 2
-    assert "--restart" in refused.stderr
+    assert rejected.exit_code == 2
+    assert "--restart" in rejected.stderr
     assert run("import", file, "--restart").exit_code == 0
 
 
@@ -357,10 +357,10 @@ def test_a_user_is_erased_at_once_only_when_told_so(run: Run, filled: str) -> No
     assert run("users", "get", "visitor").exit_code == 1
 
 
-def test_a_merge_may_keep_opt_outs_and_unite_tokens(run: Run, broker_url: str) -> None:
-    result = run("users", "merge", "ann", "visitor", "--keep-opt-outs", "--unite-tokens", "--wait", "0")
+def test_a_merge_may_keep_opt_outs_and_merge_tokens(run: Run, broker_url: str) -> None:
+    result = run("users", "merge", "ann", "visitor", "--keep-opt-outs", "--merge-tokens", "--wait", "0")
 
     assert result.exit_code == 0, result.output
     with redis.Redis.from_url(broker_url) as client:
-        (text,), *_ = json.loads(b64decode(json.loads(client.lrange("live", 0, -1)[0])["body"]))
-    assert (json.loads(text)["keep_opt_outs"], json.loads(text)["unite_tokens"]) == (True, True)
+        (text,), *_ = json.loads(b64decode(json.loads(client.lrange("default", 0, -1)[0])["body"]))
+    assert (json.loads(text)["keep_opt_outs"], json.loads(text)["merge_tokens"]) == (True, True)

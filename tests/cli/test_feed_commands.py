@@ -17,7 +17,7 @@ from rollbook_ops.cli.output import out
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 RECENTLY: Final = (time.time_ns() // 1_000 - DAY_0) // DAY - 2
 """A day that is no longer ago than the history that a merge carries over."""
@@ -40,7 +40,7 @@ def filled(database_url: str) -> str:
         merge("ann", "former", at=RECENTLY),
     ]
     store = PostgresStore(database_url)
-    store.apply([Arrival.of(encode(job)) for job in jobs], now=time.time_ns() // 1_000)
+    store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=time.time_ns() // 1_000)
     store.close()
     return database_url
 

@@ -11,7 +11,7 @@ import pytest
 NOBODY_LISTENS = "127.0.0.1:1"
 REDIS = f"redis://:secret@{NOBODY_LISTENS}/0"
 POSTGRES = f"postgresql://app:secret@{NOBODY_LISTENS}/app"
-WORKER = ("-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "live", "--pool", "threads")
+WORKER = ("-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "default", "--pool", "threads")
 MIGRATE = ("-m", "rollbook_worker.migrations")
 COMMAND = ("-c", "from rollbook_ops.cli import main; main()")
 

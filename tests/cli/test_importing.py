@@ -11,14 +11,14 @@ import pytest
 from tests.support.importing import STARTED, Interrupted, run_import
 
 from rollbook.testing import RecordingRollbook, recording
-from rollbook_ops.importers import Format, Import, Options, Refusal, Refusals, StateFile, fingerprint
-from rollbook_shared.jobs.models import BulkIdentify, Job, Telling
+from rollbook_ops.importers import Format, Import, Options, RejectedRow, RejectedRows, StateFile, fingerprint
+from rollbook_shared.jobs.models import BulkIdentify, Job, UserUpdate
 
 _JSONL = Options(format=Format.JSONL)
 
 
 def write(path: Path, users: int) -> Path:
-    """A file with a refused line after every third user."""
+    """A file with a rejected line after every third user."""
     with path.open("w") as file:
         for number in range(users):
             file.write(json.dumps({"id": f"u{number}", "seats": number}) + "\n")
@@ -28,13 +28,15 @@ def write(path: Path, users: int) -> Path:
 
 
 def run(
-    rollbook: RecordingRollbook, file: Path, refusals: Refusals | None = None, stop_after: int | None = None
+    rollbook: RecordingRollbook, file: Path, rejected_rows: RejectedRows | None = None, stop_after: int | None = None
 ) -> Import:
-    return run_import(rollbook, file, _JSONL, refusals, stop_after)
+    return run_import(rollbook, file, _JSONL, rejected_rows, stop_after)
 
 
 def told(jobs: Sequence[Job]) -> list[str]:
-    return [user.id for job in jobs if isinstance(job, BulkIdentify) for user in job.users if isinstance(user, Telling)]
+    return [
+        user.id for job in jobs if isinstance(job, BulkIdentify) for user in job.users if isinstance(user, UserUpdate)
+    ]
 
 
 def test_every_good_user_is_sent_once_in_chunks_stamped_with_the_start(tmp_path: Path) -> None:
@@ -45,18 +47,18 @@ def test_every_good_user_is_sent_once_in_chunks_stamped_with_the_start(tmp_path:
     assert told(rollbook.sent) == [f"u{number}" for number in range(23)]
     assert {job.occurred_at for job in rollbook.sent} == {STARTED}
     assert len({job.id for job in rollbook.sent}) == len(rollbook.sent) == end.jobs
-    assert (end.users, end.refused) == (23, 7)
+    assert (end.users, end.rejected) == (23, 7)
 
 
 def test_refused_lines_are_named_with_field_and_reason(tmp_path: Path) -> None:
-    refusals = Refusals()
+    rejected_rows = RejectedRows()
 
-    run(recording(), write(tmp_path / "users.jsonl", 6), refusals)
+    run(recording(), write(tmp_path / "users.jsonl", 6), rejected_rows)
 
-    assert refusals.first[0].line == 4
-    assert {refusal.field for refusal in refusals.first if refusal.line == 4} == {"id", "email"}
-    assert Refusal(8, "", "is not JSON") in refusals.first
-    assert refusals.records == 2
+    assert rejected_rows.first[0].line == 4
+    assert {refusal.field for refusal in rejected_rows.first if refusal.line == 4} == {"id", "email"}
+    assert RejectedRow(8, "", "is not JSON") in rejected_rows.first
+    assert rejected_rows.records == 2
 
 
 @pytest.mark.parametrize("stop_after", range(6))
@@ -73,7 +75,7 @@ def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends
     end = run(broken, file)
 
     assert broken.sent == whole.sent
-    assert (end.users, end.refused) == (23, 7)
+    assert (end.users, end.rejected) == (23, 7)
 
 
 def test_a_stretch_that_is_sent_twice_is_the_same_jobs_again(tmp_path: Path) -> None:
@@ -135,18 +137,18 @@ def test_a_file_of_nothing_but_refused_lines_is_read_in_bounded_steps(tmp_path: 
 
     end = run(rollbook, file)
 
-    assert end.refused == 1_000
+    assert end.rejected == 1_000
     assert end.jobs == len(rollbook.sent) == 0
 
 
-@pytest.mark.parametrize("name", ["refused.csv", "refused.jsonl"])
+@pytest.mark.parametrize("name", ["rejected.csv", "rejected.jsonl"])
 def test_all_refusals_are_written_to_the_file_asked_for(tmp_path: Path, name: str) -> None:
-    with Refusals(tmp_path / name) as refusals:
+    with RejectedRows(tmp_path / name) as rejected_rows:
         for line in range(1, 31):
-            refusals.add([Refusal(line, "email", "must be an e-mail address")], records=1)
+            rejected_rows.add([RejectedRow(line, "email", "must be an e-mail address")], records=1)
 
     lines = (tmp_path / name).read_text().splitlines()
-    assert len(lines) == 30 + (name == "refused.csv")
-    assert len(refusals.first) == 20
-    assert refusals.records == 30
-    assert refusals.is_cut
+    assert len(lines) == 30 + (name == "rejected.csv")
+    assert len(rejected_rows.first) == 20
+    assert rejected_rows.records == 30
+    assert rejected_rows.is_cut

@@ -15,12 +15,12 @@ from tests.support.importing import STARTED, Interrupted, Stopping, run_import
 from tests.support.memory import MemoryStore
 
 from rollbook.testing import BulkIdentify, RecordingRollbook, recording
-from rollbook_ops.importers import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollbook_ops.importers import Format, Import, Options, RejectedRows, StateFile, fingerprint, import_users
 from rollbook_shared.domain.stamps import Stamp, microseconds, occurred_at_of
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Identify, Job, Telling
+from rollbook_shared.jobs.models import Identify, Job, UserUpdate
 from rollbook_shared.reference.world import World
-from rollbook_worker.store import Arrival
+from rollbook_worker.store import ReceivedJob
 
 Write = Callable[[Path], Options]
 
@@ -58,7 +58,7 @@ def _at(number: int) -> str:
 
 def world_after(*jobs: Job) -> World:
     store = MemoryStore()
-    outcomes = store.apply([Arrival.of(encode(job)) for job in jobs], now=STARTED + 10_000_000)
+    outcomes = store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=STARTED + 10_000_000)
     assert not store.dead
     assert len(outcomes) == len(jobs)
     world = store.world()
@@ -74,9 +74,9 @@ def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends
 ) -> None:
     file = tmp_path / "file"
     options = write(file)
-    whole, refusals = recording(), Refusals()
-    end = run_import(whole, file, options, refusals)
-    assert end.refused == refusals.records > 0
+    whole, rejected_rows = recording(), RejectedRows()
+    end = run_import(whole, file, options, rejected_rows)
+    assert end.rejected == rejected_rows.records > 0
     broken = recording()
     with suppress(Interrupted):
         run_import(broken, file, options, stop_after=stop_after)
@@ -99,7 +99,7 @@ def test_an_interruption_within_a_page_goes_on_within_it(tmp_path: Path) -> None
     kept = StateFile(file).load()
 
     assert kept is not None
-    assert (kept.offset, kept.users, kept.refused) == (0, 8, 2)
+    assert (kept.offset, kept.users, kept.rejected) == (0, 8, 2)
     assert kept.records == 10
 
 
@@ -140,7 +140,7 @@ def test_what_is_older_than_what_is_known_does_not_overwrite_it(
     newer = Identify(
         id="newer",
         occurred_at=microseconds(datetime(2026, 3, 1, 11, tzinfo=UTC)),
-        user=Telling(id="ann", traits={"plan": "pro"}),
+        user=UserUpdate(id="ann", traits={"plan": "pro"}),
     )
     at = datetime(2026, 3, 1, 10, 30, tzinfo=UTC) if format_ is Format.JSONL else None
 
@@ -165,6 +165,6 @@ def test_with_another_time_given_it_is_another_import(tmp_path: Path) -> None:
 def imported(file: Path, options: Options, started: int) -> RecordingRollbook:
     rollbook = recording()
     state = Import(fingerprint=fingerprint(file, options), started=started, chunk_users=5)
-    import_users(Stopping(rollbook, None), file, options, state, keep=StateFile(file), refusals=Refusals())
+    import_users(Stopping(rollbook, None), file, options, state, keep=StateFile(file), rejected_rows=RejectedRows())
     assert rollbook.sent.of(BulkIdentify)
     return rollbook

@@ -12,13 +12,13 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from rollbook.errors import LetterNotFound, NotDecided
+from rollbook.errors import DeadLetterNotFound, JobTimeout
 from rollbook_ops.cli.app import app
 from rollbook_shared.domain.stamps import microseconds
-from rollbook_shared.errors import InvalidJob
+from rollbook_shared.errors import InvalidRequest
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Delete
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 NOW: Final = microseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
 DAY: Final = timedelta(days=1) // timedelta(microseconds=1)
@@ -42,7 +42,7 @@ def run(*arguments: str | Path, given: str | None = None) -> Result:
 
 
 def arrive(store: PostgresStore, *messages: str) -> None:
-    store.apply([Arrival.of(message) for message in messages], now=NOW)
+    store.apply([ReceivedJob.of(message) for message in messages], now=NOW)
 
 
 def delete(id_: str, *, later: int = 0) -> str:
@@ -107,7 +107,7 @@ def test_dead_lists_letters_without_their_bodies_and_show_has_them(store: Postgr
     listed, shown = run("dead", "--json"), run("show", "it")
 
     (letter,) = json.loads(listed.stdout)["items"]
-    assert (letter["id"], letter["code"], letter["died_at"]) == ("it", "invalid", "2026-11-23T12:00:00+00:00")
+    assert (letter["id"], letter["code"], letter["failed_at"]) == ("it", "invalid", "2026-11-23T12:00:00+00:00")
     assert "Ann" not in listed.stdout + run("dead").stdout
     assert dead("it") in shown.stdout
     assert json.loads(run("show", "it", "--json").stdout)["body"] == dead("it")
@@ -120,7 +120,7 @@ def test_drop_forgets_a_letter_once(store: PostgresStore) -> None:
 
     assert (first.exit_code, first.stdout) == (0, "dropped; dead letter it\n")
     assert (second.exit_code, second.stderr) == (1, "rollbook: no dead letter bears the id it\n")
-    assert isinstance(run("show", "it").exception, LetterNotFound)
+    assert isinstance(run("show", "it").exception, DeadLetterNotFound)
 
 
 def test_replay_sends_the_corrected_body_and_keeps_the_letter_until_it_is_decided(
@@ -131,9 +131,9 @@ def test_replay_sends_the_corrected_body_and_keeps_the_letter_until_it_is_decide
 
     sent = run("replay", "it", "--body", tmp_path / "it.json", "--timeout", "0")
 
-    assert isinstance(sent.exception, NotDecided)
+    assert isinstance(sent.exception, JobTimeout)
     with redis.Redis.from_url(broker_url) as client:
-        assert client.llen("live") == 1
+        assert client.llen("default") == 1
     assert len(json.loads(run("dead", "--json").stdout)["items"]) == 1
     arrive(store, delete("it"))
     assert run("replay", "it", "--body", "-", given=delete("it")).exit_code == 0
@@ -143,4 +143,4 @@ def test_replay_sends_the_corrected_body_and_keeps_the_letter_until_it_is_decide
 def test_replay_of_what_would_die_again_is_wrong_usage(store: PostgresStore) -> None:
     arrive(store, dead("it"))
 
-    assert isinstance(run("replay", "it").exception, InvalidJob)
+    assert isinstance(run("replay", "it").exception, InvalidRequest)

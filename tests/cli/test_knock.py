@@ -1,4 +1,4 @@
-"""What Knock gives out or takes, as jobs: users, preferences, channel data; and what is refused rather than lost."""
+"""What Knock gives out or takes, as jobs: users, preferences, channel data; and what is rejected rather than lost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests.support.importing import STARTED, run_import
 
-from rollbook.testing import BulkIdentify, RecordingRollbook, Telling, recording
-from rollbook_ops.importers import Format, Options, Refusal, Refusals
+from rollbook.testing import BulkIdentify, RecordingRollbook, UserUpdate, recording
+from rollbook_ops.importers import Format, Options, RejectedRow, RejectedRows
 from rollbook_shared.domain.stamps import microseconds, moment
 
 KNOCK = Options(format=Format.KNOCK)
@@ -38,22 +38,24 @@ def rollbook() -> RecordingRollbook:
     return recording()
 
 
-def imported(rollbook: RecordingRollbook, tmp_path: Path, *documents: Any, refusals: Refusals | None = None) -> Any:
+def imported(
+    rollbook: RecordingRollbook, tmp_path: Path, *documents: Any, rejected_rows: RejectedRows | None = None
+) -> Any:
     file = tmp_path / "knock.json"
     file.write_text("".join(json.dumps(document, indent=2) + "\n" for document in documents))
-    return run_import(rollbook, file, KNOCK, refusals)
+    return run_import(rollbook, file, KNOCK, rejected_rows)
 
 
-def told(rollbook: RecordingRollbook) -> list[Telling]:
-    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
+def told(rollbook: RecordingRollbook) -> list[UserUpdate]:
+    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, UserUpdate)]
 
 
-def refused(tmp_path: Path, *documents: Any) -> list[Refusal]:
-    refusals, rollbook = Refusals(), recording()
-    end = imported(rollbook, tmp_path, *documents, refusals=refusals)
+def rejected(tmp_path: Path, *documents: Any) -> list[RejectedRow]:
+    rejected_rows, rollbook = RejectedRows(), recording()
+    end = imported(rollbook, tmp_path, *documents, rejected_rows=rejected_rows)
     assert not rollbook.sent
-    assert end.refused == refusals.records > 0
-    return refusals.first
+    assert end.rejected == rejected_rows.records > 0
+    return rejected_rows.first
 
 
 def test_a_page_tells_of_users_as_they_were_when_they_were_updated(rollbook: RecordingRollbook, tmp_path: Path) -> None:
@@ -73,7 +75,10 @@ def test_a_page_tells_of_users_as_they_were_when_they_were_updated(rollbook: Rec
         "address": {"city": "Austin"},
         "nickname": None,
     }
-    assert [moment(at).isoformat() for at in job.moments] == ["2026-03-01T10:00:00+00:00", "2026-03-02T10:00:00+00:00"]
+    assert [moment(at).isoformat() for at in job.timestamps] == [
+        "2026-03-01T10:00:00+00:00",
+        "2026-03-02T10:00:00+00:00",
+    ]
 
 
 def test_a_body_of_bulk_identify_was_so_when_the_import_was_started(
@@ -82,7 +87,7 @@ def test_a_body_of_bulk_identify_was_so_when_the_import_was_started(
     imported(rollbook, tmp_path, {"users": [{"id": "ann", "email": None, "plan": "pro"}, {"id": "bo"}]})
 
     (job,) = rollbook.sent.of(BulkIdentify)
-    assert (job.occurred_at, job.moments) == (STARTED, ())
+    assert (job.occurred_at, job.timestamps) == (STARTED, ())
     assert [(user.id, user.traits) for user in told(rollbook)] == [("ann", {"email": None, "plan": "pro"}), ("bo", {})]
 
 
@@ -90,7 +95,7 @@ def test_what_has_a_time_and_what_has_none_go_together(rollbook: RecordingRollbo
     imported(rollbook, tmp_path, ANN, {"id": "bo"})
 
     (job,) = rollbook.sent.of(BulkIdentify)
-    assert job.moments == (microseconds(datetime(2026, 3, 1, 10, tzinfo=UTC)), STARTED)
+    assert job.timestamps == (microseconds(datetime(2026, 3, 1, 10, tzinfo=UTC)), STARTED)
     assert job.occurred_at == STARTED
 
 
@@ -189,7 +194,7 @@ CONDITIONS = [{"variable": "recipient.country", "operator": "equal_to", "argumen
 def test_what_may_hold_a_message_back_is_refused_and_not_left_out(
     tmp_path: Path, settings: dict[str, Any], field: str
 ) -> None:
-    (refusal,) = refused(tmp_path, {"entries": [{"id": "ann", "preferences": {"default": settings}}]})
+    (refusal,) = rejected(tmp_path, {"entries": [{"id": "ann", "preferences": {"default": settings}}]})
 
     assert (refusal.line, refusal.field) == (1, f"entries[0].preferences.default.{field}")
 
@@ -227,7 +232,7 @@ def test_what_only_lets_messages_through_is_left_out_and_counted(rollbook: Recor
 def test_what_cannot_be_read_is_refused_with_field_and_reason(
     tmp_path: Path, document: Any, field: str, reason: str
 ) -> None:
-    (refusal,) = refused(tmp_path, document)
+    (refusal,) = rejected(tmp_path, document)
 
     assert refusal.line == 1
     assert refusal.field.startswith(field)
@@ -236,13 +241,13 @@ def test_what_cannot_be_read_is_refused_with_field_and_reason(
 
 
 def test_a_bad_user_of_a_page_costs_no_other(rollbook: RecordingRollbook, tmp_path: Path) -> None:
-    refusals = Refusals()
+    rejected_rows = RejectedRows()
 
-    end = imported(rollbook, tmp_path, {"entries": [{"id": "a/b"}, ANN, {"id": "c#d"}]}, refusals=refusals)
+    end = imported(rollbook, tmp_path, {"entries": [{"id": "a/b"}, ANN, {"id": "c#d"}]}, rejected_rows=rejected_rows)
 
     assert [user.id for user in told(rollbook)] == ["ann"]
-    assert [refusal.field for refusal in refusals.first] == ["entries[0].id", "entries[2].id"]
-    assert (end.users, end.refused) == (1, 2)
+    assert [refusal.field for refusal in rejected_rows.first] == ["entries[0].id", "entries[2].id"]
+    assert (end.users, end.rejected) == (1, 2)
 
 
 def test_objects_are_no_users(rollbook: RecordingRollbook, tmp_path: Path) -> None:
@@ -251,13 +256,13 @@ def test_objects_are_no_users(rollbook: RecordingRollbook, tmp_path: Path) -> No
     end = imported(rollbook, tmp_path, objects)
 
     assert not rollbook.sent
-    assert (end.skipped, end.refused) == ({"objects": 2}, 0)
+    assert (end.skipped, end.rejected) == ({"objects": 2}, 0)
 
 
 def test_pages_without_the_last_one_say_so(tmp_path: Path) -> None:
     first, last = ({"entries": [], "page_info": {"after": after}} for after in ("g3QAAA", None))
 
-    (refusal,) = refused(tmp_path, first, first)
+    (refusal,) = rejected(tmp_path, first, first)
 
     assert refusal.field == "page_info.after"
-    assert imported(recording(), tmp_path, first, last).refused == 0
+    assert imported(recording(), tmp_path, first, last).rejected == 0

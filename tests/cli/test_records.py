@@ -1,4 +1,4 @@
-"""Reading users from files: what is a record, where it ends, what is refused."""
+"""Reading users from files: what is a record, where it ends, what is rejected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rollbook_ops.importers.contents import Record, Refused, Told
+from rollbook_ops.importers.contents import Record, Rejected, Told
 from rollbook_ops.importers.documents import NotImportable
 from rollbook_ops.importers.lines import Place
 from rollbook_ops.importers.records import Format, Options, read_records
@@ -29,7 +29,7 @@ def told(record: Record) -> dict[str, Any] | None:
 
 
 def reason(record: Record) -> str:
-    assert isinstance(record.content, Refused)
+    assert isinstance(record.content, Rejected)
     (problem,) = record.content.problems
     return problem.reason
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.support.importing import run_import
 
-from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, Telling, recording
-from rollbook_ops.importers import Format, Import, Options, Refusal, Refusals
+from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, UserUpdate, recording
+from rollbook_ops.importers import Format, Import, Options, RejectedRow, RejectedRows
 from rollbook_shared.domain.stamps import moment
 
 SEGMENT = Options(format=Format.SEGMENT)
@@ -27,15 +27,15 @@ def imported(
     tmp_path: Path,
     *calls: Any,
     options: Options = SEGMENT,
-    refusals: Refusals | None = None,
+    rejected_rows: RejectedRows | None = None,
 ) -> Import:
     file = tmp_path / "log.jsonl"
     file.write_text("".join(json.dumps(call) + "\n" for call in calls))
-    return run_import(rollbook, file, options, refusals)
+    return run_import(rollbook, file, options, rejected_rows)
 
 
-def told(rollbook: RecordingRollbook) -> list[Telling]:
-    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
+def told(rollbook: RecordingRollbook) -> list[UserUpdate]:
+    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, UserUpdate)]
 
 
 def traits_of(tmp_path: Path, call: dict[str, Any]) -> dict[str, Any]:
@@ -49,11 +49,11 @@ def merges(rollbook: RecordingRollbook) -> list[tuple[str, str]]:
     return [(job.primary_id, job.secondary_id) for job in rollbook.sent.of(Merge)]
 
 
-def refused(tmp_path: Path, call: Any, options: Options = SEGMENT) -> Refusal:
-    refusals, rollbook = Refusals(), recording()
-    imported(rollbook, tmp_path, call, options=options, refusals=refusals)
+def rejected(tmp_path: Path, call: Any, options: Options = SEGMENT) -> RejectedRow:
+    rejected_rows, rollbook = RejectedRows(), recording()
+    imported(rollbook, tmp_path, call, options=options, rejected_rows=rejected_rows)
     assert not rollbook.sent
-    (refusal,) = refusals.first
+    (refusal,) = rejected_rows.first
     return refusal
 
 
@@ -65,7 +65,7 @@ def test_an_identify_happened_at_its_timestamp(tmp_path: Path) -> None:
 
     (job,) = rollbook.sent.of(BulkIdentify)
     assert [user.id for user in told(rollbook)] == ["ann", "bo"]
-    assert [moment(at).isoformat() for at in job.moments] == [
+    assert [moment(at).isoformat() for at in job.timestamps] == [
         "2015-02-23T22:28:55.111000+00:00",
         "2015-02-24T00:00:00+00:00",
     ]
@@ -86,7 +86,7 @@ def test_the_best_time_that_is_known_counts(tmp_path: Path, times: dict[str, str
     imported(rollbook, tmp_path, identify(**{"timestamp": None, **times}))
 
     (job,) = rollbook.sent.of(BulkIdentify)
-    assert moment(job.moments[0]).isoformat() == "2015-02-23T22:28:55.111000+00:00"
+    assert moment(job.timestamps[0]).isoformat() == "2015-02-23T22:28:55.111000+00:00"
 
 
 def test_traits_with_a_meaning_become_attributes_and_the_others_properties(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_calls_that_tell_of_no_user_are_counted_by_their_type(tmp_path: Path) ->
     end = imported(rollbook, tmp_path, *others, identify(None, anonymousId="a1"), itself)
 
     assert not rollbook.sent
-    assert end.refused == 0
+    assert end.rejected == 0
     assert end.skipped == {
         "track": 2,
         "page": 1,
@@ -272,14 +272,14 @@ def test_lists_and_batches_hold_calls(tmp_path: Path, document: Any) -> None:
 def test_what_cannot_be_read_is_refused_with_field_and_reason(
     tmp_path: Path, call: Any, field: str, reason: str
 ) -> None:
-    refusal = refused(tmp_path, call)
+    refusal = rejected(tmp_path, call)
 
     assert (refusal.line, refusal.field) == (1, field)
     assert refusal.reason.startswith(reason)
 
 
 def test_a_visitor_with_a_bad_id_is_refused_under_its_own_field(tmp_path: Path) -> None:
-    assert refused(tmp_path, identify(None, anonymousId="a/1"), WITH_VISITORS).field == "anonymousId"
+    assert rejected(tmp_path, identify(None, anonymousId="a/1"), WITH_VISITORS).field == "anonymousId"
 
 
 def test_a_time_given_for_the_file_counts_for_calls_without_one(tmp_path: Path) -> None:
@@ -289,8 +289,8 @@ def test_a_time_given_for_the_file_counts_for_calls_without_one(tmp_path: Path) 
     imported(rollbook, tmp_path, identify(timestamp=None), identify("bo"), options=options)
 
     (job,) = rollbook.sent.of(BulkIdentify)
-    assert job.moments[0] == 1_700_000_000_000_000
-    assert moment(job.moments[1]).year == 2015
+    assert job.timestamps[0] == 1_700_000_000_000_000
+    assert moment(job.timestamps[1]).year == 2015
 
 
 def test_a_log_of_which_little_is_ours_is_sent_in_full_jobs(tmp_path: Path) -> None:

@@ -49,12 +49,12 @@ def test_a_second_terminal_can_identify_read_back_and_merge_and_sees_flower(runn
 
 def test_a_child_that_dies_is_named_and_ends_everything(running: Started) -> None:
     urls(running)
-    (worker,) = [each for each in running.left_behind() if "--queues" in each.cmdline() and "live" in each.cmdline()]
+    (worker,) = [each for each in running.left_behind() if "--queues" in each.cmdline() and "default" in each.cmdline()]
 
     worker.kill()
 
     assert running.wait() == 1
-    assert "worker-live-1 ended by itself (killed by SIGKILL); its log" in "".join(running.lines)
+    assert "worker-default-1 ended by itself (killed by SIGKILL); its log" in "".join(running.lines)
     assert running.left_behind() == []
 
 

@@ -128,7 +128,7 @@ def test_the_demo_without_its_extras_names_them(typed: Typed, monkeypatch: pytes
         ("users.csv", "id,email\n".encode("utf-16"), "", "the first line is not UTF-8; save the file as UTF-8"),
         ("users.csv", b"", "", "the file is empty"),
         ("users.txt", b"", "", "ends in neither .csv nor .jsonl; say what it holds with --format"),
-        ("users.jsonl", b"", "--refused {folder}/no/refused.csv", "no/refused.csv: No such file or directory"),
+        ("users.jsonl", b"", "--rejected {folder}/no/rejected.csv", "no/rejected.csv: No such file or directory"),
         ("users.jsonl", b"", "--state {file}/state", "Not a directory"),
     ],
 )

@@ -10,7 +10,7 @@ from celery import Celery
 from tests.acceptance.conftest import until
 
 from rollbook import Rollbook
-from rollbook_shared.jobs.routing import LIVE, TASKS
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
 
 MARK: Final = "marked-4711"
 """Stands for all that is personal: nobody who looks may see it."""
@@ -49,7 +49,7 @@ def send_what_dies(rb: Rollbook, broker_url: str) -> None:
     rb.users.identify(ANN, {"plan": MARK}, job_id="sign-up-1")
     job = {"v": 9, "kind": "identify", "id": "tomorrow-1", "occurred_at": 5, "user": {"id": MARK, "traits": {}}}
     with Celery(broker=broker_url, set_as_current=False) as stranger:
-        options = {"queue": LIVE, "ignore_result": True}
+        options = {"queue": DEFAULT_QUEUE, "ignore_result": True}
         stranger.send_task(TASKS["identify"], args=[json.dumps(job)], task_id="tomorrow-1", **options)
         stranger.send_task("somebody.elses", args=[MARK], **options)
     until(lambda: len(rb.jobs.dead().items) == before + 3, what="three dead letters")

@@ -57,7 +57,7 @@ def test_each_line_says_when_where_and_for_how_long(tasks: Tasks) -> None:
     for row in map(rows.__getitem__, SUMMARIES):
         assert row["RUNTIME"].endswith(("ms", "s"))
         assert row["RECEIVED"].startswith("20")
-        assert row["WORKER"].startswith("bulk-1" if "bulk" in row["NAME"] else "live-1")
+        assert row["WORKER"].startswith("bulk-1" if "bulk" in row["NAME"] else "default-1")
 
 
 def test_a_job_that_was_applied_is_green_and_says_so(tasks: Tasks) -> None:
@@ -78,7 +78,7 @@ def test_dead_letters_are_red_say_why_and_can_be_looked_for(tasks: Tasks) -> Non
 
     assert {row["NAME"]: row["EXCEPTION"] for row in failed.values()} == {
         "rollbook.identify": "DeadLetter('unknown_version')",
-        "rollbook.bury": "DeadLetter('malformed')",
+        "rollbook.dead_letter": "DeadLetter('malformed')",
     }
     assert {row["STATE"] for row in failed.values()} == {"FAILURE"}
     assert {tasks.colour(id_) for id_ in failed} == {RED}
@@ -134,7 +134,7 @@ def test_the_workers_are_there_with_what_they_did(page: Page, stack: LocalStack)
 
     page.locator("#workers-failed").filter(has_text="3").wait_for()
     table = page.locator("#workers-table").inner_text()
-    assert table.replace("\n", "").count("-1.") == 2  # live-1, bulk-1
+    assert table.replace("\n", "").count("-1.") == 2  # default-1, bulk-1
     assert table.count("Online") == 2
 
 

@@ -79,7 +79,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         LATE_JOBS,
     ),
     Defect(
-        "rule 7: upkeep is trusted to have the worker's clock",
+        "rule 7: maintenance is trusted to have the worker's clock",
         f"{STORE}/postgres.py",
         "horizon=edge(now - self._settling // CAUTION)",
         "horizon=horizon",
@@ -139,8 +139,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 14: all of the history comes along, not 30 days",
         f"{FOLD}/projection.py",
-        "since=max(change.since, kept_from), owner=heir",
-        "owner=heir",
+        "since=max(change.since, kept_from), owner=primary_id",
+        "owner=primary_id",
     ),
     Defect(
         "rule 14: the edge of the window is a microsecond off",
@@ -163,14 +163,14 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 17: a second merge of one secondary takes effect",
         f"{FOLD}/projection.py",
-        "if fact.user in self._goes_to or heir == fact.user:",
-        "if heir == fact.user:",
+        "if fact.user in self._goes_to or primary_id == fact.user:",
+        "if primary_id == fact.user:",
     ),
     Defect(
         "rule 17: a merge does not see that its primary was merged away",
         f"{FOLD}/projection.py",
-        "heir = self._goes_to.get(fact.heir, fact.heir)",
-        "heir = fact.heir",
+        "primary_id = self._goes_to.get(fact.primary_id, fact.primary_id)",
+        "primary_id = fact.primary_id",
     ),
     Defect(
         "rule 19: one setting that says yes is enough",
@@ -193,8 +193,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 25: a job is taken for one whose row is gone",
         f"{STORE}/inbox.py",
-        "        known |= _known(cursor, undecided - new)",
-        "        known |= {id_: first[id_].digest for id_ in undecided - new} | _known(cursor, undecided - new)",
+        "        known |= _known(cursor, unfinished - new)",
+        "        known |= {id_: first[id_].digest for id_ in unfinished - new} | _known(cursor, unfinished - new)",
         FORGETTING,
     ),
     Defect(
@@ -359,7 +359,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         GIVING_BACK,
     ),
     Defect(
-        "transport: what is refused for others to try is not counted",
+        "transport: what is rejected for others to try is not counted",
         f"{TRANSPORT}/scripts/requeue.lua",
         "counted = ARGV[2] == '1', ",
         "",
@@ -564,8 +564,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "a deferred job is given up for a lock",
         "worker/rollbook_worker/store/dispatcher.py",
-        "if isinstance(error, TookTooLong):",
-        "if isinstance(error, HeldUp):",
+        "if isinstance(error, StatementTimeout):",
+        "if isinstance(error, Blocked):",
         HELD_UP,
     ),
     Defect(
@@ -578,7 +578,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "a deferred job that always takes too long is tried for ever",
         "worker/rollbook_worker/store/dispatcher.py",
-        "if is_hopeless(times, self._max_tries):",
+        "if attempts_exhausted(times, self._max_tries):",
         "if False:",
         HELD_UP,
     ),
@@ -592,8 +592,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "deferred jobs are late by the longest pause when Postgres is back",
         "worker/rollbook_worker/maintenance/periodic.py",
-        "stopped.wait(pause(failures, longest=duty.longest_pause))",
+        "stopped.wait(pause(failures, longest=task.longest_pause))",
         "stopped.wait(pause(failures))",
-        ("tests/store/test_upkeep.py",),
+        ("tests/store/test_maintenance.py",),
     ),
 )

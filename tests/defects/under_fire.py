@@ -22,7 +22,7 @@ KILLING: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "2500",
 KILLING_LONGER: Final = ("--faults", "kill-worker", "--every", "0.8", "--jobs", "5000")
 """For what is lost once in some fifty deaths."""
 STOPPING: Final = ("--faults", "stop-worker", "--every", "1", "--jobs", "2500", "--minutes", "0.3")
-DISPATCHING: Final = ("--faults", "kill-upkeep", "--every", "1", "--jobs", "1500", "--minutes", "0.4")
+DISPATCHING: Final = ("--faults", "kill-maintenance", "--every", "1", "--jobs", "1500", "--minutes", "0.4")
 POSTGRES_AWAY: Final = ("--faults", "crash-postgres,full-disk,cut-postgres", "--jobs", "1500", "--minutes", "0.3")
 VALKEY_AWAY: Final = ("--faults", "stall-valkey", "--every", "2", "--jobs", "4000", "--minutes", "0.4")
 FORGETFUL: Final = ("--faults", "lose-valkey", "--every", "1", "--jobs", "1500", "--minutes", "0.15")
@@ -41,8 +41,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "fold: all of the history comes along in a merge, not 30 days",
         f"{FOLD}/projection.py",
-        "since=max(change.since, kept_from), owner=heir",
-        "owner=heir",
+        "since=max(change.since, kept_from), owner=primary_id",
+        "owner=primary_id",
         chaos=CALM,
     ),
     Defect(
@@ -62,7 +62,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "store: jobs that could not be applied are said to be",
         "worker/rollbook_worker/tasks.py",
-        "            return Ended(said, str(error), too_long=isinstance(error, TookTooLong))\n",
+        "            return Ended(said, str(error), too_long=isinstance(error, StatementTimeout))\n",
         '            outcomes = []\n            said += ["applied"] * len(arrivals)\n',
         chaos=POSTGRES_AWAY,
     ),
@@ -132,15 +132,15 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "relay: what was sent is removed before it is decided",
         f"{OUTBOX}/relay.py",
-        "decided = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()",
-        "decided = set(keys)",
+        "finished = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()",
+        "finished = set(keys)",
         chaos=FORGETFUL,
     ),
     Defect(
         "relay: what was sent is never sent again",
         f"{OUTBOX}/relay.py",
-        "resend=self._resend) if undecided",
-        "resend=self._resend * 1_000) if undecided",
+        "resend=self._resend) if unfinished",
+        "resend=self._resend * 1_000) if unfinished",
         chaos=(*FORGETFUL, *IN_TIME),
     ),
     Defect(

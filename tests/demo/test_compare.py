@@ -10,20 +10,20 @@ import pytest
 
 from rollbook.queries.connections import Database
 from rollbook_ops.demo.postgres_world import read_world
-from rollbook_ops.demo.progress import count, count_users, undecided
+from rollbook_ops.demo.progress import count, count_users, unfinished
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.reference.differences import difference
-from rollbook_shared.reference.generator import Life, live
+from rollbook_shared.reference.generator import Life, generate_jobs
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import World
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 _NOW = 1_795_000_000_000_000
 
 
 @pytest.fixture(scope="module")
 def life() -> Life:
-    return live(seed=3, users=60, jobs=300, now=_NOW)
+    return generate_jobs(seed=3, users=60, jobs=300, now=_NOW)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def applied(life: Life, new_database: Callable[[], str]) -> str:
     Random(5).shuffle(jobs)
     store = PostgresStore(url)
     for at in range(0, len(jobs), 20):
-        store.apply([Arrival.of(encode(job)) for job in jobs[at : at + 20]], now=_NOW)
+        store.apply([ReceivedJob.of(encode(job)) for job in jobs[at : at + 20]], now=_NOW)
     store.close()
     return url
 
@@ -68,7 +68,7 @@ def test_jobs_are_counted_by_how_they_ended(database: Database, expected: World,
 
 
 def test_jobs_that_never_came_are_named(database: Database, life: Life) -> None:
-    assert undecided(database, [life.jobs[0].id, "demo-lost"]) == ["demo-lost"]
+    assert unfinished(database, [life.jobs[0].id, "demo-lost"]) == ["demo-lost"]
 
 
 # The sections are compared in the order of their names, so that what an earlier one left behind hides no later one.

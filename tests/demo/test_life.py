@@ -9,21 +9,21 @@ import pytest
 from rollbook.testing import recording
 from rollbook_ops.demo.api_calls import play
 from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
-from rollbook_ops.importers import Format, Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollbook_ops.importers import Format, Import, Options, RejectedRows, StateFile, fingerprint, import_users
 from rollbook_shared.jobs.models import Identify, Merge, Trigger
-from rollbook_shared.reference.generator import HISTORY, SPAN, Life, live
+from rollbook_shared.reference.generator import HISTORY, SPAN, Life, generate_jobs
 
 _NOW = 1_795_000_000_000_000
 
 
 @pytest.fixture(scope="module")
 def life() -> Life:
-    return live(seed=7, users=1_200, jobs=2_000, now=_NOW)
+    return generate_jobs(seed=7, users=1_200, jobs=2_000, now=_NOW)
 
 
 def test_a_seed_makes_the_same_life_again_and_another_seed_another(life: Life) -> None:
-    assert live(seed=7, users=1_200, jobs=2_000, now=_NOW) == life
-    assert live(seed=8, users=1_200, jobs=2_000, now=_NOW) != life
+    assert generate_jobs(seed=7, users=1_200, jobs=2_000, now=_NOW) == life
+    assert generate_jobs(seed=8, users=1_200, jobs=2_000, now=_NOW) != life
 
 
 def test_nothing_happens_after_now_nor_more_than_a_day_before_the_span(life: Life) -> None:
@@ -76,9 +76,9 @@ def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: Life
     state = Import(fingerprint=fingerprint(file, options), started=_NOW, chunk_users=CHUNK_USERS)
     rollbook = recording(clock=lambda: _NOW)
 
-    with Refusals() as refusals:
-        end = import_users(rollbook.users, file, options, state, keep=StateFile(file), refusals=refusals)
+    with RejectedRows() as rejected_rows:
+        end = import_users(rollbook.users, file, options, state, keep=StateFile(file), rejected_rows=rejected_rows)
 
     assert rollbook.sent == [*jobs_of(life.imported, state)]
     assert end.users == len(life.imported)
-    assert end.refused == refusals.records == bad_lines > 0
+    assert end.rejected == rejected_rows.records == bad_lines > 0

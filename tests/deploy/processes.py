@@ -17,9 +17,9 @@ _COLUMNS: Final = "name,args,state,result,runtime,retries,exception,received,wor
 
 PROCESSES: Final[Mapping[str, str]] = {
     "migrate": "rollbook migrate",
-    "live": f"{_WORKER} -Q live",
+    "default": f"{_WORKER} -Q default",
     "bulk": f"{_WORKER} -Q bulk",
-    "upkeep": "python -m rollbook_worker.maintenance",
+    "maintenance": "python -m rollbook_worker.maintenance",
     "relay": "rollbook relay",
     "flower": f"celery flower --max-tasks=10000 --tasks-columns={_COLUMNS}",
 }

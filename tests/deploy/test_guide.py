@@ -48,7 +48,7 @@ def test_each_command_names_what_exists(command: str) -> None:
             assert {unit.partition("@")[0] for unit in units} <= known | {"rollbook.target", "rollbook-*"}
         case "env", [*settings, _, "-m", module, "--ready"]:
             assert find_spec(f"{module}.__main__")
-            said = read("rollbook-live@.service").variables["ROLLBOOK_HEALTH_FILE"]
+            said = read("rollbook-default@.service").variables["ROLLBOOK_HEALTH_FILE"]
             assert settings == [f"ROLLBOOK_HEALTH_FILE={said}"]
         case (("docker" | "psql" | "python3" | "pip" | "install" | "cp" | "journalctl"), _):
             pass

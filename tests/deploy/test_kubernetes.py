@@ -46,7 +46,7 @@ NEEDED = {
     "relay": {"ROLLBOOK_DATABASE_URL", "ROLLBOOK_BROKER_URL", "ROLLBOOK_OUTBOX_URL"},
     **{
         name: {"ROLLBOOK_DATABASE_URL", "ROLLBOOK_BROKER_URL", "ROLLBOOK_ERASURE_KEY"}
-        for name in ("live", "bulk", "upkeep")
+        for name in ("default", "bulk", "maintenance")
     },
 }
 TOLD_OF_HEALTH = [name for name in LASTING if name != "flower"]
@@ -203,7 +203,7 @@ class TestScaling:
             rb.users.bulk_identify([{"id": "bo"}])
 
         measured = {name: self.trigger(name)["metadata"]["listName"] for name in self.SCALED}
-        assert {name: client.llen(key) for name, key in measured.items()} == {"live": 1, "bulk": 1}
+        assert {name: client.llen(key) for name, key in measured.items()} == {"default": 1, "bulk": 1}
         assert {key.decode() for key in client.scan_iter()} == set(measured.values())
 
     def test_each_queue_has_its_workers_and_one_is_always_there(self) -> None:

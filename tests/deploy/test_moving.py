@@ -10,9 +10,9 @@ import pytest
 from tests.support.importing import run_import
 from typer.testing import CliRunner
 
-from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, Telling, recording
+from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, UserUpdate, recording
 from rollbook_ops.cli.app import app
-from rollbook_ops.importers import Format, Import, Options, Refusals
+from rollbook_ops.importers import Format, Import, Options, RejectedRows
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PAGE = (DEPLOY / "moving.md").read_text()
@@ -26,15 +26,15 @@ def blocks(language: str, under: str) -> list[str]:
 
 
 def imported(text: str, options: Options, folder: Path) -> tuple[RecordingRollbook, Import]:
-    file, refusals, rollbook = folder / "file", Refusals(), recording()
+    file, rejected_rows, rollbook = folder / "file", RejectedRows(), recording()
     file.write_text(text)
-    end = run_import(rollbook, file, options, refusals)
-    assert refusals.first == []
+    end = run_import(rollbook, file, options, rejected_rows)
+    assert rejected_rows.first == []
     return rollbook, end
 
 
-def told(rollbook: RecordingRollbook) -> list[Telling]:
-    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, Telling)]
+def told(rollbook: RecordingRollbook) -> list[UserUpdate]:
+    return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, UserUpdate)]
 
 
 def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_compose_starts_what_the_service_is_named_for(name: str) -> None:
 def test_the_image_is_a_live_worker_unless_it_is_told_otherwise() -> None:
     (command,) = [json.loads(rest) for word, rest in stages()[-1] if word == "CMD"]
 
-    assert meaning(command) == meaning(PROCESSES["live"])
+    assert meaning(command) == meaning(PROCESSES["default"])
 
 
 @pytest.mark.parametrize("name", [name for name in PROCESSES if name not in ("bulk", "migrate")])
@@ -38,29 +38,33 @@ def test_the_readme_starts_it_likewise(name: str) -> None:
 
 
 def test_the_readme_starts_workers_for_bulk_jobs_as_those_for_live_ones() -> None:
-    said, live, bulk = README["bulk"], dict(meaning(PROCESSES["live"]).options), meaning(PROCESSES["bulk"]).options
+    said, default, bulk = (
+        README["bulk"],
+        dict(meaning(PROCESSES["default"]).options),
+        meaning(PROCESSES["bulk"]).options,
+    )
 
     assert said.startswith("the same with `-Q bulk`")
-    assert bulk == live | {"queues": "bulk"}
+    assert bulk == default | {"queues": "bulk"}
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        PROCESSES["live"].replace("-Q live", "-Q live,bulk"),
-        PROCESSES["live"].replace("threads", "prefork"),
-        PROCESSES["live"].replace(" --without-mingle", ""),
-        PROCESSES["live"].replace("--concurrency 2", "-c 3"),
+        PROCESSES["default"].replace("-Q default", "-Q default,bulk"),
+        PROCESSES["default"].replace("threads", "prefork"),
+        PROCESSES["default"].replace(" --without-mingle", ""),
+        PROCESSES["default"].replace("--concurrency 2", "-c 3"),
     ],
 )
 def test_a_command_that_means_another_thing_is_told_from_it(other: str) -> None:
-    assert meaning(other) != meaning(PROCESSES["live"])
+    assert meaning(other) != meaning(PROCESSES["default"])
 
 
 def test_a_command_that_is_written_in_another_way_is_not() -> None:
     other = (
-        "/opt/rollbook/bin/celery --app=rollbook_worker.app worker -c 2 --pool=threads --queues=live "
+        "/opt/rollbook/bin/celery --app=rollbook_worker.app worker -c 2 --pool=threads --queues=default "
         "--without-mingle --without-gossip --hostname=x@%h --loglevel=INFO"
     )
 
-    assert meaning(other) == meaning(PROCESSES["live"])
+    assert meaning(other) == meaning(PROCESSES["default"])

@@ -62,7 +62,7 @@ def composition(own_servers: Servers, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def rb(composition: Composition) -> Iterator[Rollbook]:
     """As an application on the same machine has it."""
-    environment = composition.environment("live")
+    environment = composition.environment("default")
     database_url, broker_url = environment["ROLLBOOK_DATABASE_URL"], environment["ROLLBOOK_BROKER_URL"]
     with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
         yield rb
@@ -103,7 +103,7 @@ def test_a_redis_that_was_killed_in_a_transaction_keeps_what_it_confirms_from_th
             for name in ("before", "after", "last"):
                 composition.start("redis", [*shell, script])
                 until(partial(answers, client), what="Redis answering")
-                client.lpush("live", name)
+                client.lpush("default", name)
                 processes.kill(composition.running["redis"])
                 (file,) = (composition.folder("redis") / "appendonlydir").glob("*.incr.aof")
                 with file.open("ab") as end:
@@ -111,7 +111,7 @@ def test_a_redis_that_was_killed_in_a_transaction_keeps_what_it_confirms_from_th
 
             composition.start("redis", [*shell, script])
             until(partial(answers, client), what="Redis answering")
-            assert client.lrange("live", 0, -1) == [b"last", b"after", b"before"]
+            assert client.lrange("default", 0, -1) == [b"last", b"after", b"before"]
     finally:
         composition.end()
 
@@ -132,7 +132,7 @@ def fetched(url: str, login: str = "") -> str:
 
 
 def test_redis_has_the_settings_of_its_command_and_asks_for_the_password(composition: Composition) -> None:
-    url = composition.environment("live")["ROLLBOOK_BROKER_URL"]
+    url = composition.environment("default")["ROLLBOOK_BROKER_URL"]
 
     with redis.Redis.from_url(url) as client:
         said: dict[str, str] = client.config_get("appendonly", "maxmemory", "maxmemory-policy")
@@ -179,7 +179,7 @@ def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
     until(lambda: all(tasks().get(job.id, {}).get("state") == "SUCCESS" for job in jobs), what="Flower showing both")
 
     workers = [str(tasks()[job.id]["worker"]).partition("@")[0] for job in jobs]
-    assert workers == ["live", "bulk"]
+    assert workers == ["default", "bulk"]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         fetched(url)
 

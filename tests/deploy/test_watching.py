@@ -26,7 +26,7 @@ MINUTES: Final = 100
 WELL: Final[Series] = {
     'rollbook_server_up{server="redis"}': "1",
     'rollbook_server_up{server="postgres"}': "1",
-    'rollbook_queue_oldest_seconds{queue="live"}': "1",
+    'rollbook_queue_oldest_seconds{queue="default"}': "1",
     'rollbook_queue_oldest_seconds{queue="bulk"}': "600",
     "rollbook_held_oldest_seconds": "5",
     "rollbook_jobs_tried_again_total": "7",
@@ -40,8 +40,8 @@ WELL: Final[Series] = {
 """A number is as it stays; `+1` grows by one a minute."""
 FIRES: Final[Mapping[str, list[Series]]] = {
     "RollbookServerAway": [{'rollbook_server_up{server="redis"}': "0"}, {'rollbook_server_up{server="postgres"}': "0"}],
-    "RollbookUpkeepMissing": [dict.fromkeys((name for name in WELL if "server_up" in name), "")],
-    "RollbookJobsWait": [{'rollbook_queue_oldest_seconds{queue="live"}': "31"}],
+    "RollbookMaintenanceMissing": [dict.fromkeys((name for name in WELL if "server_up" in name), "")],
+    "RollbookJobsWait": [{'rollbook_queue_oldest_seconds{queue="default"}': "31"}],
     "RollbookImportsWait": [{'rollbook_queue_oldest_seconds{queue="bulk"}': "3601"}],
     "RollbookJobsHeldTooLong": [{"rollbook_held_oldest_seconds": "301"}],
     "RollbookJobsPutOff": [{"rollbook_jobs_tried_again_total": "+1"}],
@@ -51,7 +51,7 @@ FIRES: Final[Mapping[str, list[Series]]] = {
     ],
     "RollbookDeferredJobsLate": [{"rollbook_deferred_overdue_seconds": "61"}],
     "RollbookErasuresLate": [{"rollbook_erasures_overdue": "1"}],
-    "RollbookDutyFails": [{'rollbook_duty_failures_total{duty="erase deleted users"}': "+1"}],
+    "RollbookDutyFails": [{'rollbook_maintenance_failures_total{task="erase deleted users"}': "+1"}],
     "RollbookDeadLetters": [{'rollbook_dead_letters{code="failed"}': "1"}],
     "RollbookManyJobsDie": [{'rollbook_jobs_dead_total{code="invalid"}': "+60"}],
     "RollbookMessagesSetAside": [{"rollbook_set_aside_messages": "1"}],

@@ -1,4 +1,4 @@
-"""The example with the welcome: real workers and a real upkeep loop, and seconds instead of days."""
+"""The example with the welcome: real workers and a real maintenance loop, and seconds instead of days."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_no
 
     for _ in range(2):
         workers.start_upkeep()
-    until(lambda: "upkeep: started" in workers.log("upkeep"), what="upkeep")
+    until(lambda: "maintenance: started" in workers.log("maintenance"), what="maintenance")
     looking_since = datetime.now(UTC)
 
     status = rb.jobs.wait(ann, timeout=30)
@@ -56,7 +56,7 @@ def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_no
         welcomes = connection.execute("SELECT owner, occurred_at FROM rollbook.owned_messages").fetchall()
     ((owner, due),) = welcomes
     assert owner == "ann"
-    assert status.decided_at is not None
-    assert timedelta() <= status.decided_at - due
-    assert status.decided_at - max(due, looking_since) <= A_FEW_SECONDS
+    assert status.finished_at is not None
+    assert timedelta() <= status.finished_at - due
+    assert status.finished_at - max(due, looking_since) <= A_FEW_SECONDS
     assert rb.jobs.get(bo).state == "cancelled"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from tests.support.examples import examples
-from tests.support.strategies import job_sets, moments
+from tests.support.strategies import job_sets, timestamps
 from tests.support.worlds import HISTORY, world_of
 
 from rollbook_shared.domain.stamps import edge
@@ -19,7 +19,7 @@ def _facts(jobs: list[Job]) -> list[Fact]:
 
 
 @examples(700)
-@given(job_sets, moments)
+@given(job_sets, timestamps)
 def test_nobody_sees_that_settled_deletes_were_forgotten(jobs: list[Job], horizon: int) -> None:
     facts = _facts(jobs)
 
@@ -29,7 +29,7 @@ def test_nobody_sees_that_settled_deletes_were_forgotten(jobs: list[Job], horizo
 
 
 @examples(700)
-@given(job_sets, moments)
+@given(job_sets, timestamps)
 def test_what_is_told_after_the_horizon_meets_the_same_world(jobs: list[Job], horizon: int) -> None:
     early = _facts([job for job in jobs if job.occurred_at < horizon])
     late = _facts([job for job in jobs if job.occurred_at >= horizon])
@@ -40,7 +40,7 @@ def test_what_is_told_after_the_horizon_meets_the_same_world(jobs: list[Job], ho
 
 
 @examples(300)
-@given(job_sets, moments)
+@given(job_sets, timestamps)
 def test_nothing_told_of_a_deleted_user_before_a_settled_delete_is_kept(jobs: list[Job], horizon: int) -> None:
     settlement = settle(_facts(jobs), _HISTORY, edge(horizon))
 
@@ -48,11 +48,11 @@ def test_nothing_told_of_a_deleted_user_before_a_settled_delete_is_kept(jobs: li
         if isinstance(fact, (Seen, Told)):
             assert fact.stamp > settlement.until.get(fact.user, "")
         if isinstance(fact, Ended):
-            assert fact.heir is not None or fact.stamp >= edge(horizon)
+            assert fact.primary_id is not None or fact.stamp >= edge(horizon)
 
 
 @examples(100)
-@given(job_sets, moments)
+@given(job_sets, timestamps)
 def test_settling_twice_settles_nothing_more(jobs: list[Job], horizon: int) -> None:
     once = settle(_facts(jobs), _HISTORY, edge(horizon)).kept
 

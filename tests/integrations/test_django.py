@@ -91,7 +91,7 @@ def test_a_job_that_is_not_sent_is_logged_and_the_next_callbacks_run(
     rb: RecordingRollbook, transaction: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[str] = []
-    rb.sender.is_down = True
+    rb.publisher.is_down = True
 
     with transaction.atomic():
         tell(rb, "1")

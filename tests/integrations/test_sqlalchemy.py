@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
-from rollbook import InvalidJob, NotConfigured, Rollbook
+from rollbook import InvalidRequest, NotConfigured, Rollbook
 from rollbook.publishing.outbox import create_table
 from rollbook.sqlalchemy import after_commit, outbox_table
 from rollbook.testing import RecordingRollbook, recording
@@ -67,7 +67,7 @@ def test_they_are_sent_when_the_data_can_be_seen(rb: RecordingRollbook, database
     class Looks(RecordingRollbook):
         def __init__(self) -> None:
             super().__init__()
-            self.sender.send = self.look  # type: ignore[method-assign]
+            self.publisher.send = self.look  # type: ignore[method-assign]
 
         def look(self, job: Job) -> None:
             with psycopg.connect(database_url) as connection:
@@ -197,7 +197,7 @@ def test_a_scoped_session_is_that_of_the_thread(rb: RecordingRollbook, engine: E
 
 
 def test_what_is_wrong_is_refused_when_told(rb: RecordingRollbook, session: Session) -> None:
-    with pytest.raises(InvalidJob):
+    with pytest.raises(InvalidRequest):
         after_commit(rb, session).users.identify("")
 
 
@@ -209,7 +209,7 @@ def test_no_broker_is_told_before_anything_is_committed(session: Session) -> Non
 def test_a_job_that_is_not_sent_is_logged_and_the_commit_stands(
     rb: RecordingRollbook, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rb.sender.is_down = True
+    rb.publisher.is_down = True
     session.execute(text("INSERT INTO account VALUES ('a')"))
     tell(rb, session, "1")
     tell(rb, session, "2")
@@ -228,7 +228,7 @@ def test_the_application_may_see_to_failures_itself(rb: RecordingRollbook, sessi
     def remember(job: Job, error: NotSent) -> None:
         failed.append((job.id, error.job_id))
 
-    rb.sender.is_down = True
+    rb.publisher.is_down = True
     after_commit(rb, session, on_failure=remember).users.identify("u1", job_id="1")
     session.commit()
 

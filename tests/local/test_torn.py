@@ -23,19 +23,19 @@ def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(progr
         redis.Redis.from_url(servers.broker_url) as client,
     ):
         server = servers.valkey
-        client.lpush("live", "before")
+        client.lpush("default", "before")
         server.kill()
         (file,) = (server.home / append_only_file.FOLDER).glob("*.incr.aof")
         with file.open("ab") as end:
             end.write(HALF)
         server.start()
-        client.lpush("live", "after")
-        assert client.lrange("live", 0, -1) == [b"after", b"before"]
+        client.lpush("default", "after")
+        assert client.lrange("default", 0, -1) == [b"after", b"before"]
 
         server.kill()
         server.start()
 
-        assert client.lrange("live", 0, -1) == [b"after", b"before"]
+        assert client.lrange("default", 0, -1) == [b"after", b"before"]
 
 
 def test_a_program_that_has_no_checker_is_left_alone(tmp_path: Path) -> None:

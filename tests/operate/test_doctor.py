@@ -113,9 +113,12 @@ class TestWorkers:
     @pytest.mark.parametrize(
         ("replies", "said"),
         [
-            ([], "0 workers on live, 0 workers on bulk answered"),
-            ([{"a@x": [{"name": "live"}]}], "1 worker on live, 0 workers on bulk answered"),
-            ([{"a@x": [{"name": "celery"}]}, {"b@x": {"error": "?"}}], "0 workers on live, 0 workers on bulk answered"),
+            ([], "0 workers on default, 0 workers on bulk answered"),
+            ([{"a@x": [{"name": "default"}]}], "1 worker on default, 0 workers on bulk answered"),
+            (
+                [{"a@x": [{"name": "celery"}]}, {"b@x": {"error": "?"}}],
+                "0 workers on default, 0 workers on bulk answered",
+            ),
         ],
     )
     def test_queues_from_which_nobody_takes(self, replies: list[dict[str, Any]], said: str) -> None:
@@ -125,7 +128,7 @@ class TestWorkers:
         assert "-Q bulk" in found.advice
 
     def test_both_on_one_worker(self) -> None:
-        assert judge([{"a@x": [{"name": "live"}, {"name": "bulk"}]}]).level is Level.OK
+        assert judge([{"a@x": [{"name": "default"}, {"name": "bulk"}]}]).level is Level.OK
 
 
 def test_a_stack_that_is_well_has_no_problem(
@@ -141,7 +144,7 @@ def test_a_stack_that_is_well_has_no_problem(
     assert before.exit_code == 1
     assert [f["name"] for f in json.loads(before.stdout)["findings"] if f["level"] == "problem"] == ["workers"]
     assert (after.exit_code, json.loads(before.stdout)["ok"]) == (0, False)
-    assert "1 worker on live, 1 worker on bulk answered" in after.stdout
+    assert "1 worker on default, 1 worker on bulk answered" in after.stdout
 
 
 def test_with_everything_away_it_says_so_and_shows_no_password() -> None:

@@ -13,10 +13,10 @@ from rollbook_ops.doctor import Finding, Level
 from rollbook_ops.doctor.postgres import examine_postgres
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Delete, Identify, Telling
+from rollbook_shared.jobs.models import Delete, Identify, UserUpdate
 from rollbook_shared.settings import Settings
-from rollbook_worker.maintenance.periodic import duties
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.maintenance.periodic import periodic_tasks
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_one_that_cannot_be_reached() -> None:
     found = look(NO_DATABASE, "postgres")
 
     assert found.level is Level.PROBLEM
-    assert "refused" in found.said
+    assert "rejected" in found.said
 
 
 @pytest.mark.parametrize("statement", ["DROP SCHEMA rollbook CASCADE", "DELETE FROM rollbook.alembic_version"])
@@ -87,8 +87,8 @@ def test_deferred_jobs_that_are_overdue(url: str, connection: psycopg.Connection
 
 
 def test_dead_letters_by_their_codes(url: str, store: PostgresStore) -> None:
-    store.apply([Arrival.of(MARKED)], now=microseconds(ago=3 * HOUR))
-    store.apply([Arrival.of(f'{{"v": 9, "kind": "identify", "id": "{MARKED}"}}')], now=microseconds(ago=2 * HOUR))
+    store.apply([ReceivedJob.of(MARKED)], now=microseconds(ago=3 * HOUR))
+    store.apply([ReceivedJob.of(f'{{"v": 9, "kind": "identify", "id": "{MARKED}"}}')], now=microseconds(ago=2 * HOUR))
 
     found = look(url, "dead letters")
 
@@ -101,21 +101,21 @@ def test_deletes_that_are_overdue_for_erasure_until_upkeep_has_seen_to_them(
     url: str, store: PostgresStore, ago: int, level: Level
 ) -> None:
     at = microseconds(ago=ago)
-    who = Identify(id=new_job_id(at), occurred_at=at - 1, user=Telling(id=MARKED, traits={}))
-    store.apply([Arrival.of(encode(who))], now=at)
-    store.apply([Arrival.of(encode(Delete(id=new_job_id(at), occurred_at=at, user_id=MARKED)))], now=at)
+    who = Identify(id=new_job_id(at), occurred_at=at - 1, user=UserUpdate(id=MARKED, traits={}))
+    store.apply([ReceivedJob.of(encode(who))], now=at)
+    store.apply([ReceivedJob.of(encode(Delete(id=new_job_id(at), occurred_at=at, user_id=MARKED)))], now=at)
 
     assert look(url, "erasure").level is level
 
-    for duty in duties(store):
-        duty.work(microseconds())
+    for task in periodic_tasks(store):
+        task.work(microseconds())
     assert look(url, "erasure").level is Level.OK
 
 
 def test_a_delete_that_came_late_is_not_overdue(url: str, store: PostgresStore) -> None:
     job = Delete(id="late", occurred_at=microseconds(ago=4 * DAY), user_id="u1")
 
-    store.apply([Arrival.of(encode(job))], now=microseconds())
+    store.apply([ReceivedJob.of(encode(job))], now=microseconds())
 
     assert look(url, "erasure").level is Level.OK
 

@@ -19,7 +19,7 @@ from rollbook_ops.doctor import Finding, Level
 from rollbook_ops.doctor.redis import examine_redis
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.jobs.models import Identify, Telling
+from rollbook_shared.jobs.models import Identify, UserUpdate
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS
 from rollbook_shared.observability.inspection.queues import sent_at
 from rollbook_shared.settings import Settings
@@ -64,7 +64,7 @@ def test_one_that_cannot_be_reached() -> None:
     found = named(examine_redis(Settings(broker_url=NO_REDIS), time.time), "redis")
 
     assert found.level is Level.PROBLEM
-    assert "refused" in found.said
+    assert "rejected" in found.said
 
 
 def test_a_password_that_is_wrong(own_servers: Servers) -> None:
@@ -179,9 +179,9 @@ def test_strangers_in_the_same_database(valkey: redis.Redis, look: Callable[...,
 def test_a_queue_in_which_jobs_wait_for_long(
     valkey: redis.Redis, look: Callable[..., Finding], waits: int | None, level: Level
 ) -> None:
-    valkey.lpush("live", message(sent=None if waits is None else time.time() - waits), message(sent=time.time()))
+    valkey.lpush("default", message(sent=None if waits is None else time.time() - waits), message(sent=time.time()))
 
-    found = look("queue live")
+    found = look("queue default")
 
     assert found.level is level
     assert found.said.startswith("2 jobs")
@@ -197,7 +197,7 @@ def test_messages_that_a_worker_holds_for_too_long(valkey: redis.Redis, look: Ca
 
 
 def test_jobs_that_workers_hold_and_cannot_apply(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
-    valkey.hset("unacked", "tag", f'[{message(sent=time.time() - HOUR)},"","live"]')
+    valkey.hset("unacked", "tag", f'[{message(sent=time.time() - HOUR)},"","default"]')
     valkey.zadd("unacked_index", {"tag": time.time()})
 
     found = look("held messages")
@@ -226,7 +226,7 @@ def test_clocks_that_are_apart(look: Callable[..., Finding], ahead: float, level
 
 def message(*, sent: float | None) -> str:
     """A job as it lies in a queue."""
-    job = Identify(id="chosen", occurred_at=1, user=Telling(id=MARKED, traits={}))
+    job = Identify(id="chosen", occurred_at=1, user=UserUpdate(id=MARKED, traits={}))
     envelope = json.loads(Message.of(EncodedJob.of(job)).text)
     if sent is None:
         del envelope["properties"]["timestamp"]

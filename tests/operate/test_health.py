@@ -20,9 +20,9 @@ from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.observability.health_file import State, write
-from rollbook_shared.observability.heartbeat import Beating
+from rollbook_shared.observability.heartbeat import Heartbeat
 from rollbook_worker.health.__main__ import trouble
-from rollbook_worker.maintenance.monitor import Watching
+from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 
 WAITING = "it is waiting, and takes no jobs"
 FRESH = 2.5
@@ -93,22 +93,24 @@ def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
         workers.stop()
 
 
-def test_upkeep_is_well_until_it_ends_and_looks_dead_when_frozen(
+def test_maintenance_is_well_until_it_ends_and_looks_dead_when_frozen(
     workers: Workers, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
-    upkeep = workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
+    maintenance = workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
     until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
-    frozen(upkeep)
+    frozen(maintenance)
     until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
-    upkeep.send_signal(signal.SIGCONT)
+    maintenance.send_signal(signal.SIGCONT)
     until(lambda: probe.trouble(ready=True, max_age=FRESH) is None, what="being well again")
 
-    assert processes.stop(upkeep, by=signal.SIGTERM) == 0
+    assert processes.stop(maintenance, by=signal.SIGTERM) == 0
     assert not health_file.exists()
 
 
-def test_upkeep_whose_postgres_is_away_is_alive_and_not_ready(tmp_path: Path, health_file: Path, probe: Probe) -> None:
+def test_maintenance_whose_postgres_is_away_is_alive_and_not_ready(
+    tmp_path: Path, health_file: Path, probe: Probe
+) -> None:
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", "redis://unused", tmp_path)
     try:
         workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
@@ -120,9 +122,9 @@ def test_upkeep_whose_postgres_is_away_is_alive_and_not_ready(tmp_path: Path, he
 
 
 class TestUpkeepsState:
-    def test_a_duty_that_hangs_is_told_from_one_that_takes_its_time(self) -> None:
+    def test_a_maintenance_that_hangs_is_told_from_one_that_takes_its_time(self) -> None:
         now = 0.0
-        watching = Watching(clock=lambda: now)
+        watching = MaintenanceMonitor(clock=lambda: now)
         watching.begun("short", 10.0)
         watching.begun("long", None)
         assert watching.state() is State.READY
@@ -133,8 +135,8 @@ class TestUpkeepsState:
         watching.done("short")
         assert watching.state() is State.READY
 
-    def test_a_duty_that_fails_makes_it_wait_until_it_succeeds(self) -> None:
-        watching = Watching()
+    def test_a_maintenance_that_fails_makes_it_wait_until_it_succeeds(self) -> None:
+        watching = MaintenanceMonitor()
         watching.begun("short", 10.0)
 
         watching.failed("short", Unavailable("away"))
@@ -153,7 +155,7 @@ def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
             asked_twice.set()
         return states.pop(0) if len(states) > 1 else states[0]
 
-    beating = Beating(str(health_file), state)
+    beating = Heartbeat(str(health_file), state)
     beating.start()
     assert asked_twice.wait(10)
     now = time.time()
@@ -166,7 +168,7 @@ def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
 
 
 def test_without_the_setting_nothing_is_written_and_the_probe_says_what_is_missing(tmp_path: Path) -> None:
-    Beating(None, lambda: State.READY).start()
+    Heartbeat(None, lambda: State.READY).start()
 
     done = subprocess.run(
         [sys.executable, "-m", "rollbook_worker.health"],

@@ -15,9 +15,9 @@ from tests.support.builders import day, identify
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.observability.inspection import find_lock_waits
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 from rollbook_worker.store.fact_writer import FamiliesNotHeld
-from rollbook_worker.store.retry import Hindrance
+from rollbook_worker.store.retry import Contention
 from rollbook_worker.store.transactions import Transactions
 
 
@@ -27,9 +27,9 @@ def looking(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def hindered_by(database_url: str, *found: Exception) -> list[Hindrance]:
+def hindered_by(database_url: str, *found: Exception) -> list[Contention]:
     """What is told when these come up, one an attempt."""
-    told: list[Hindrance] = []
+    told: list[Contention] = []
     second = timedelta(seconds=1)
     attempts = iter(found)
 
@@ -44,11 +44,11 @@ def hindered_by(database_url: str, *found: Exception) -> list[Hindrance]:
 def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
     database_url: str, looking: psycopg.Connection
 ) -> None:
-    told: list[Hindrance] = []
-    arrival = Arrival.of(encode(identify("ann", at=1, job="job-1")))
+    told: list[Contention] = []
+    arrival = ReceivedJob.of(encode(identify("ann", at=1, job="job-1")))
     store = PostgresStore(database_url, lock_timeout=timedelta(seconds=1), hindered=told.append)
     store.apply([arrival], now=day(3))
-    later = Arrival.of(encode(identify("ann", at=2, job="job-2", plan="pro")))
+    later = ReceivedJob.of(encode(identify("ann", at=2, job="job-2", plan="pro")))
     failures: list[Exception] = []
 
     def apply() -> None:
@@ -66,7 +66,7 @@ def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
         waiting.join(10)
 
     assert len(failures) == 1
-    assert told == [Hindrance.TIMEOUT]
+    assert told == [Contention.TIMEOUT]
     assert find_lock_waits(looking).transactions == 0
 
 
@@ -96,7 +96,7 @@ def test_those_who_wait_for_tables_of_the_application_are_not_ours(
 def test_each_way_of_being_hindered_is_told(database_url: str) -> None:
     found = (errors.DeadlockDetected(), FamiliesNotHeld(["ann"]), errors.SerializationFailure())
 
-    assert hindered_by(database_url, *found) == [Hindrance.DEADLOCK, Hindrance.FAMILY, Hindrance.DEADLOCK]
+    assert hindered_by(database_url, *found) == [Contention.DEADLOCK, Contention.FAMILY, Contention.DEADLOCK]
 
 
 def test_who_is_not_hindered_tells_nothing(database_url: str) -> None:

@@ -35,10 +35,10 @@ from rollbook_ops.devstack.ports import free_port
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings
-from rollbook_worker.maintenance.monitor import Watching
+from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.observability.gauges import Gauges
-from rollbook_worker.observability.metrics import CountedStore, Counting
-from rollbook_worker.store import Arrival, Outcome, State
+from rollbook_worker.observability.metrics import Counting, MeasuredStore
+from rollbook_worker.store import Outcome, ReceivedJob, State
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "metrics"
 ALERTS = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
@@ -73,11 +73,11 @@ def value(port: int, sample: str) -> float | None:
 
 
 class Stack:
-    """A worker, upkeep and a relay that serve metrics, after they have done some of everything."""
+    """A worker, maintenance and a relay that serve metrics, after they have done some of everything."""
 
     def __init__(self, database_url: str, broker_url: str, logs: Path) -> None:
         self.workers = Workers(database_url, broker_url, logs)
-        self.ports = {name: free_port() for name in ("worker", "upkeep", "relay")}
+        self.ports = {name: free_port() for name in ("worker", "maintenance", "relay")}
         self.database_url = database_url
         self.broker_url = broker_url
 
@@ -86,7 +86,7 @@ class Stack:
             create_table(lambda statement: connection.execute(statement.encode()))
         self.processes = {
             "worker": self.workers.start(ROLLBOOK_METRICS_PORT=str(self.ports["worker"])),
-            "upkeep": self.workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(self.ports["upkeep"])),
+            "maintenance": self.workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(self.ports["maintenance"])),
             "relay": self.workers._spawn(
                 "relay", "-m", "rollbook_ops.relay", ROLLBOOK_METRICS_PORT=str(self.ports["relay"])
             ),
@@ -111,10 +111,10 @@ class Stack:
 
         with Celery(broker=self.broker_url, set_as_current=False) as app:
             kind = json.dumps({"v": 1, "kind": MARKED, "id": MARKED, "occurred_at": 5})
-            app.send_task("rollbook.identify", args=[kind], queue="live", ignore_result=True)
-        upkeep, relay = self.ports["upkeep"], self.ports["relay"]
-        until(lambda: value(upkeep, 'rollbook_dead_letters{code="unknown_kind"}') == 1, what="a dead letter")
-        until(lambda: value(upkeep, "rollbook_deferred_jobs") == 1, what="a deferred job")
+            app.send_task("rollbook.identify", args=[kind], queue="default", ignore_result=True)
+        maintenance, relay = self.ports["maintenance"], self.ports["relay"]
+        until(lambda: value(maintenance, 'rollbook_dead_letters{code="unknown_kind"}') == 1, what="a dead letter")
+        until(lambda: value(maintenance, "rollbook_deferred_jobs") == 1, what="a deferred job")
         until(lambda: value(relay, 'rollbook_outbox_jobs_total{event="decided"}') == 1, what="relaying")
 
 
@@ -155,7 +155,7 @@ def test_a_worker_counts_its_jobs_by_kind_and_outcome(stack: Stack) -> None:
     assert (value(port, "rollbook_apply_seconds_sum") or 0) > 0
 
 
-def test_upkeep_tells_what_waits_in_queues_and_for_locks(new_database: Any, servers: Any, tmp_path: Path) -> None:
+def test_maintenance_tells_what_waits_in_queues_and_for_locks(new_database: Any, servers: Any, tmp_path: Path) -> None:
     database_url, port = new_database(), free_port()
     broker_url = urlsplit(servers.broker_url)._replace(path="/0").geturl()
     workers = Workers(database_url, broker_url, tmp_path)
@@ -167,10 +167,10 @@ def test_upkeep_tells_what_waits_in_queues_and_for_locks(new_database: Any, serv
             rb.users.bulk_identify([{"id": "bo"}])
             rb.users.bulk_identify([{"id": "cy"}])
             until(lambda: answers(port), what="serving")
-            until(lambda: value(port, 'rollbook_queue_jobs{queue="live"}') == 1, what="telling of queues")
+            until(lambda: value(port, 'rollbook_queue_jobs{queue="default"}') == 1, what="telling of queues")
             assert value(port, 'rollbook_queue_jobs{queue="bulk"}') == 2
             # messages say when they were sent in whole seconds
-            until(lambda: (value(port, 'rollbook_queue_oldest_seconds{queue="live"}') or 0) > 0, what="growing old")
+            until(lambda: (value(port, 'rollbook_queue_oldest_seconds{queue="default"}') or 0) > 0, what="growing old")
             broker.flushdb()
         assert value(port, "rollbook_lock_waits") == 0
         with psycopg.connect(database_url) as holder, psycopg.connect(database_url) as waiter:
@@ -286,11 +286,11 @@ class Here:
 def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:
     registry = CollectorRegistry()
     counting = Counting(registry)
-    arrivals = [Arrival.of("x"), Arrival.of("y")]
+    arrivals = [ReceivedJob.of("x"), ReceivedJob.of("y")]
 
     with pytest.raises(Unavailable):
-        CountedStore(Away(), counting).apply(arrivals, now=1)
-    CountedStore(Here(), counting).apply(arrivals, now=1)
+        MeasuredStore(Away(), counting).apply(arrivals, now=1)
+    MeasuredStore(Here(), counting).apply(arrivals, now=1)
 
     assert registry.get_sample_value("rollbook_jobs_tried_again_total") == 2
     assert registry.get_sample_value("rollbook_batch_jobs_sum") == 2
@@ -299,15 +299,15 @@ def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:
 
 def test_duties_that_fail_are_counted() -> None:
     registry = CollectorRegistry()
-    watching = Watching(counting=Counting(registry))
+    watching = MaintenanceMonitor(counting=Counting(registry))
 
     watching.begun("frail", None)
     watching.failed("frail", Unavailable("away"))
     watching.begun("frail", None)
     watching.done("frail")
 
-    assert registry.get_sample_value("rollbook_duty_failures_total", {"duty": "frail"}) == 1
-    assert registry.get_sample_value("rollbook_duty_seconds_count", {"duty": "frail"}) == 1
+    assert registry.get_sample_value("rollbook_maintenance_failures_total", {"task": "frail"}) == 1
+    assert registry.get_sample_value("rollbook_maintenance_seconds_count", {"task": "frail"}) == 1
 
 
 def test_a_relay_that_fails_says_so(stack: Stack, tmp_path: Path) -> None:

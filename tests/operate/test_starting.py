@@ -26,7 +26,7 @@ URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL":
     ],
 )
 def test_a_setting_that_cannot_be_used_is_one_line(settings: dict[str, str], line: str) -> None:
-    worker = [sys.executable, "-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "live", "--pool", "solo"]
+    worker = [sys.executable, "-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "default", "--pool", "solo"]
 
     done = subprocess.run(
         worker, env=os.environ | URLS | settings, capture_output=True, text=True, check=False, timeout=60

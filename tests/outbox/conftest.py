@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from rollbook import Rollbook
-from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.direct import DirectPublisher
 from rollbook.queries.finished_jobs import Decisions
 from rollbook_ops.relay.relay import Relay
 from rollbook_ops.relay.rows import Rows
@@ -46,8 +46,8 @@ def make_relay(backend_url: str, broker_url: str, database_url: str) -> Iterator
     made: list[Relay] = []
 
     def make(*, resend: float = 60.0, broker: str = broker_url, database: str = database_url) -> Relay:
-        sender, decisions = DirectSender(broker), Decisions(database)
-        made.append(Relay(Rows(backend_url), sender, decisions, resend=timedelta(seconds=resend)))
+        publisher, decisions = DirectPublisher(broker), Decisions(database)
+        made.append(Relay(Rows(backend_url), publisher, decisions, resend=timedelta(seconds=resend)))
         return made[-1]
 
     yield make

@@ -58,7 +58,7 @@ def count(servers: Servers, table: str) -> int:
 
 def queued(servers: Servers) -> int:
     with suppress(redis.RedisError), redis.Redis.from_url(servers.broker_url) as client:
-        return int(client.llen("live"))
+        return int(client.llen("default"))
     return 0
 
 

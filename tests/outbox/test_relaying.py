@@ -21,7 +21,7 @@ from rollbook_ops.relay import rows
 from rollbook_ops.relay.relay import Relay, Turns
 from rollbook_ops.relay.rows import Rows
 from rollbook_shared.jobs.summaries import alias
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
 class Broker:
@@ -32,7 +32,7 @@ class Broker:
         self.redis.flushdb()
         self._store = PostgresStore(database_url)
 
-    def messages(self, queue: str = "live") -> list[dict[str, Any]]:
+    def messages(self, queue: str = "default") -> list[dict[str, Any]]:
         return [json.loads(item) for item in reversed(cast("list[bytes]", self.redis.lrange(queue, 0, -1)))]
 
     def ids(self) -> list[str]:
@@ -46,7 +46,7 @@ class Broker:
         self.redis.flushdb()
 
     def apply(self, bodies: Sequence[str]) -> None:
-        self._store.apply([Arrival.of(body) for body in bodies], now=time.time_ns() // 1_000)
+        self._store.apply([ReceivedJob.of(body) for body in bodies], now=time.time_ns() // 1_000)
 
     def close(self) -> None:
         self._store.close()

@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
-from rollbook import InvalidJob, NotConfigured, Rollbook
-from rollbook.publishing.outbox import OutboxSender, create_table, drop_table
+from rollbook import InvalidRequest, NotConfigured, Rollbook
+from rollbook.publishing.outbox import OutboxPublisher, create_table, drop_table
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Identify, Trigger
 
@@ -119,7 +119,7 @@ def test_what_is_wrong_is_refused_before_the_transaction_is_touched(
     within = rb.outbox(application.transaction)
     within.users.identify("u1", job_id="j1")
 
-    with pytest.raises(InvalidJob):
+    with pytest.raises(InvalidRequest):
         within.users.identify("", {})
 
     application.commit()
@@ -175,18 +175,18 @@ def test_what_needs_await_is_refused_with_what_to_do() -> None:
         async def run_sync(self) -> None: ...
 
     with pytest.raises(TypeError, match="run_sync"):
-        OutboxSender(AsyncSession())
+        OutboxPublisher(AsyncSession())
 
 
 def test_an_async_connection_is_refused(backend_url: str) -> None:
     async def write() -> None:
         async with await psycopg.AsyncConnection.connect(backend_url) as connection:
             with pytest.raises(TypeError, match="DBAPI"):
-                OutboxSender(connection)
+                OutboxPublisher(connection)
 
     asyncio.run(write())
 
 
 def test_what_is_no_transaction_is_refused() -> None:
     with pytest.raises(TypeError, match="SQLAlchemy"):
-        OutboxSender("postgresql://")
+        OutboxPublisher("postgresql://")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from rollbook import Rollbook
-from rollbook.testing import RecordingSender, Sent
+from rollbook.testing import RecordingPublisher, Sent
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -19,9 +19,9 @@ class Applied:
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url
-        self._sender = RecordingSender()
+        self._sender = RecordingPublisher()
         self._store = PostgresStore(database_url)
-        self.rb = Rollbook(database_url=database_url, sender=self._sender, clock=lambda: microseconds(NOW))
+        self.rb = Rollbook(database_url=database_url, publisher=self._sender, clock=lambda: microseconds(NOW))
 
     def now(self) -> None:
         """Apply what was sent since the last time."""
@@ -29,7 +29,7 @@ class Applied:
 
     def later(self, after: timedelta) -> None:
         """Apply it so long after `NOW`."""
-        self._store.apply([Arrival.of(encode(job)) for job in self._sender.sent], now=microseconds(NOW + after))
+        self._store.apply([ReceivedJob.of(encode(job)) for job in self._sender.sent], now=microseconds(NOW + after))
         self._sender.sent.clear()
 
     def take(self, job_id: str) -> Job:
@@ -47,7 +47,7 @@ class Applied:
 
     def arrive(self, *messages: object) -> None:
         """Let messages arrive that the face would not send."""
-        self._store.apply([Arrival.of(message) for message in messages], now=microseconds(NOW))
+        self._store.apply([ReceivedJob.of(message) for message in messages], now=microseconds(NOW))
 
     def release(self, at: datetime) -> int:
         """Apply the deferred jobs that are due by then; say how many."""

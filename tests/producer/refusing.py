@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rollbook import InvalidJob, Limits
+from rollbook import InvalidRequest, Limits
 from rollbook.testing import RecordingRollbook, recording
 from rollbook_shared.domain.stamps import microseconds
 
@@ -18,10 +18,10 @@ Call = Callable[[RecordingRollbook], object]
 
 def problems_of(call: Call, limits: Limits | None = None) -> list[tuple[str, str, int | None]]:
     rb = recording(clock=lambda: microseconds(NOW), limits=limits)
-    with pytest.raises(InvalidJob) as refused:
+    with pytest.raises(InvalidRequest) as rejected:
         call(rb)
     assert rb.sent == []
-    return [(problem.field, problem.reason, problem.index) for problem in refused.value.problems]
+    return [(problem.field, problem.reason, problem.index) for problem in rejected.value.problems]
 
 
 def only_problem_of(call: Call, limits: Limits | None = None) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollbook import Activity, InvalidJob, Page, Rollbook
+from rollbook import Activity, InvalidRequest, Page, Rollbook
 
 HOUR = timedelta(hours=1)
 
@@ -113,5 +113,5 @@ def test_nobody_has_no_activities(applied: Applied) -> None:
 
 
 def test_a_role_that_is_none_is_refused() -> None:
-    with pytest.raises(InvalidJob, match="role"):
+    with pytest.raises(InvalidRequest, match="role"):
         Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none").activities.list("ann", role="owner")  # type: ignore[arg-type]

@@ -62,7 +62,7 @@ def test_a_job_is_taken_by_a_real_server(rb: Rollbook, broker_url: str) -> None:
     rb.users.delete("u1")
 
     with redis.Redis.from_url(broker_url) as client:
-        assert client.llen("live") == 1
+        assert client.llen("default") == 1
 
 
 def test_a_connection_that_was_cut_is_replaced_unnoticed(rb: Rollbook, broker_url: str) -> None:
@@ -86,9 +86,9 @@ def test_an_answer_that_was_not_waited_for_is_no_answer_to_the_next_job(
             rb.users.delete("u2")
 
     with redis.Redis.from_url(broker_url) as client:
-        before = client.llen("live")
+        before = client.llen("default")
         rb.users.delete("u3")
-        assert client.llen("live") == before + 1
+        assert client.llen("default") == before + 1
         mine = client.client_id()
         others = [other for other in client.client_list() if int(other["id"]) != mine and other["cmd"] == "lpush"]
         assert len(others) == 1
@@ -141,13 +141,13 @@ def test_closing_in_one_thread_costs_no_other_its_job(rb: Rollbook, broker_url: 
 
         sent = {id_ for each in sending for id_ in each.result()}
         assert len(sent) == 800
-        assert client.llen("live") >= 800
+        assert client.llen("default") >= 800
 
 
 def test_a_forked_child_sends_over_connections_of_its_own(rb: Rollbook, broker_url: str) -> None:
     with redis.Redis.from_url(broker_url) as client:
         rb.users.delete("u1")
-        before = client.llen("live")
+        before = client.llen("default")
         fork = multiprocessing.get_context("fork")
         children = [fork.Process(target=_send_many, args=(rb,)) for _ in range(2)]
 
@@ -158,7 +158,7 @@ def test_a_forked_child_sends_over_connections_of_its_own(rb: Rollbook, broker_u
             child.join()
 
         assert [child.exitcode for child in children] == [0, 0]
-        assert client.llen("live") == before + 3 * 50
+        assert client.llen("default") == before + 3 * 50
 
 
 def _send_many(rb: Rollbook) -> None:

@@ -52,7 +52,7 @@ def started(tmp_path: Path) -> Iterator[Start]:
 
 
 def waiting(client: redis.Redis) -> Any:
-    return client.llen("live")
+    return client.llen("default")
 
 
 def test_the_number_of_the_database_and_the_password_are_those_of_the_url(broker_url: str) -> None:
@@ -150,10 +150,10 @@ def test_a_sentinel_that_is_not_told_whom_to_find_is_refused_at_the_start() -> N
     ],
 )
 def test_a_url_with_a_mistake_is_refused_at_the_start_and_its_password_not_told(url: str) -> None:
-    with pytest.raises(NotConfigured, match="URL cannot be used") as refused:
+    with pytest.raises(NotConfigured, match="URL cannot be used") as rejected:
         Rollbook(broker_url=url)
 
-    assert "S3cret" not in "".join(traceback.format_exception(refused.value))
+    assert "S3cret" not in "".join(traceback.format_exception(rejected.value))
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from tests.support.strategies import properties, user_ids
 from tests.support.worlds import world_of
 
-from rollbook import InvalidJob, Limits, NotSent, Rollbook
+from rollbook import InvalidRequest, Limits, NotSent, Rollbook
 from rollbook.client import BufferedRollbook
 from rollbook.publishing.buffered import BufferFull
-from rollbook.testing import RecordingRollbook, RecordingSender, recording
+from rollbook.testing import RecordingPublisher, RecordingRollbook, recording
 from rollbook_shared.domain.stamps import Stamp, moment, occurred_at_of
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import BulkIdentify, Delete, Identify, Job, Trigger
@@ -33,7 +33,7 @@ NEVER = 3_600.0
 MEBIBYTE = 1024 * 1024
 
 
-class Slow(RecordingSender):
+class Slow(RecordingPublisher):
     """A broker that can be closed and opened, and tells when a job arrives."""
 
     def __init__(self) -> None:
@@ -49,49 +49,49 @@ class Slow(RecordingSender):
 
 
 @pytest.fixture
-def sender() -> Slow:
+def publisher() -> Slow:
     return Slow()
 
 
 @pytest.fixture
-def buffered(sender: Slow) -> Iterator[Callable[..., BufferedRollbook]]:
+def buffered(publisher: Slow) -> Iterator[Callable[..., BufferedRollbook]]:
     made: list[BufferedRollbook] = []
 
     def make(**options: Any) -> BufferedRollbook:
-        made.append(Rollbook(sender=sender).buffered(**{"max_seconds": NEVER, **options}))
+        made.append(Rollbook(publisher=publisher).buffered(**{"max_seconds": NEVER, **options}))
         return made[-1]
 
     yield make
-    sender.is_down = False
-    sender.open.set()
+    publisher.is_down = False
+    publisher.open.set()
     for rb in made:
         rb.close()
 
 
-def users_of(sender: Slow) -> list[list[str]]:
-    return [[user.id for user in job.users if not hasattr(user, "reason")] for job in sender.sent.of(BulkIdentify)]
+def users_of(publisher: Slow) -> list[list[str]]:
+    return [[user.id for user in job.users if not hasattr(user, "reason")] for job in publisher.sent.of(BulkIdentify)]
 
 
-def test_as_many_as_a_job_takes_are_sent_together(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_as_many_as_a_job_takes_are_sent_together(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(max_users=3)
     for number in range(5):
         rb.users.identify(f"u{number}", {"n": number})
-    assert sender.arrived.wait(20)
+    assert publisher.arrived.wait(20)
 
-    assert users_of(sender) == [["u0", "u1", "u2"]]
+    assert users_of(publisher) == [["u0", "u1", "u2"]]
     rb.flush()
-    assert users_of(sender) == [["u0", "u1", "u2"], ["u3", "u4"]]
+    assert users_of(publisher) == [["u0", "u1", "u2"], ["u3", "u4"]]
 
 
-def test_a_few_are_sent_when_their_time_has_come(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_a_few_are_sent_when_their_time_has_come(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     buffered(max_seconds=0.05).users.identify("u1")
 
-    assert sender.arrived.wait(20)
-    assert users_of(sender) == [["u1"]]
+    assert publisher.arrived.wait(20)
+    assert users_of(publisher) == [["u1"]]
 
 
 def test_each_keeps_its_moment_and_one_user_told_twice_its_order(
-    sender: Slow, buffered: Callable[..., BufferedRollbook]
+    publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered()
     before = time.time_ns() // 1_000
@@ -99,14 +99,14 @@ def test_each_keeps_its_moment_and_one_user_told_twice_its_order(
     rb.users.identify("u1", {"plan": "pro"})
     rb.flush()
 
-    (job,) = sender.sent.of(BulkIdentify)
-    assert users_of(sender) == [["u1", "u1"]]
-    assert before <= job.moments[0] <= job.moments[1] == job.occurred_at
+    (job,) = publisher.sent.of(BulkIdentify)
+    assert users_of(publisher) == [["u1", "u1"]]
+    assert before <= job.timestamps[0] <= job.timestamps[1] == job.occurred_at
     assert oracle([job])["users"]["u1"]["properties"] == {"plan": "pro"}
 
 
 def test_what_has_an_id_or_a_time_of_its_own_is_sent_at_once(
-    sender: Slow, buffered: Callable[..., BufferedRollbook]
+    publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered()
     rb.users.identify("u1")
@@ -116,30 +116,30 @@ def test_what_has_an_id_or_a_time_of_its_own_is_sent_at_once(
     rb.users.delete("u2")
     rb.workflows.trigger("hello", ["u1"])
 
-    assert [type(job) for job in sender.sent] == [Identify, Identify, Identify, Delete, Trigger]
+    assert [type(job) for job in publisher.sent] == [Identify, Identify, Identify, Delete, Trigger]
 
 
-def test_what_is_wrong_is_refused_when_told(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_what_is_wrong_is_refused_when_told(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered()
-    with pytest.raises(InvalidJob):
+    with pytest.raises(InvalidRequest):
         rb.users.identify("u1", {"email": 1})
     rb.flush()
 
-    assert sender.sent == []
+    assert publisher.sent == []
 
 
-def test_large_users_are_gathered_into_jobs_that_a_worker_takes(sender: Slow) -> None:
+def test_large_users_are_gathered_into_jobs_that_a_worker_takes(publisher: Slow) -> None:
     limits = Limits(bulk_users=10_000)
-    with Rollbook(sender=sender, limits=limits).buffered(max_users=10_000, max_seconds=NEVER) as rb:
+    with Rollbook(publisher=publisher, limits=limits).buffered(max_users=10_000, max_seconds=NEVER) as rb:
         for number in range(10):
             rb.users.identify(f"u{number}", {"text": "x" * 250_000})
 
-    assert [len(ids) for ids in users_of(sender)] == [5, 5]
+    assert [len(ids) for ids in users_of(publisher)] == [5, 5]
 
 
-def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(sender: Slow) -> None:
+def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(publisher: Slow) -> None:
     with pytest.raises(ValueError, match="1 to 10000"):
-        Rollbook(sender=sender, limits=Limits(bulk_users=20_000)).buffered(max_users=10_001)
+        Rollbook(publisher=publisher, limits=Limits(bulk_users=20_000)).buffered(max_users=10_001)
 
 
 @pytest.mark.parametrize(
@@ -155,27 +155,27 @@ def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(sender: Slow) -> 
         ("block_seconds", float("nan"), "each time a number of seconds"),
     ],
 )
-def test_numbers_out_of_their_bounds_are_refused(sender: Slow, name: str, number: float, reason: str) -> None:
+def test_numbers_out_of_their_bounds_are_refused(publisher: Slow, name: str, number: float, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        Rollbook(sender=sender).buffered(**{name: number})  # type: ignore[arg-type]
+        Rollbook(publisher=publisher).buffered(**{name: number})  # type: ignore[arg-type]
 
 
-def test_a_buffer_is_full_of_large_users_sooner(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_a_buffer_is_full_of_large_users_sooner(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(block_seconds=0.05)
-    sender.open.clear()
+    publisher.open.clear()
 
     for number in range(269):
         rb.users.identify(f"u{number}", {"text": "x" * 250_000})
 
     with pytest.raises(BufferFull):
         rb.users.identify("u269")
-    sender.open.set()
+    publisher.open.set()
     rb.flush()
     rb.users.identify("u269")
 
 
 def test_what_the_caller_does_with_its_mapping_later_is_no_part_of_the_job(
-    sender: Slow, buffered: Callable[..., BufferedRollbook]
+    publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered()
     traits = {"tags": ["a"]}
@@ -183,15 +183,15 @@ def test_what_the_caller_does_with_its_mapping_later_is_no_part_of_the_job(
     traits["tags"].append("b")
     rb.flush()
 
-    (job,) = sender.sent.of(BulkIdentify)
+    (job,) = publisher.sent.of(BulkIdentify)
     assert oracle([job])["users"]["u1"]["properties"] == {"tags": ["a"]}
 
 
 def test_a_full_buffer_waits_for_the_broker_and_then_refuses(
-    sender: Slow, buffered: Callable[..., BufferedRollbook]
+    publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered(max_users=1, max_waiting=2, block_seconds=0.05)
-    sender.open.clear()
+    publisher.open.clear()
     rb.users.identify("u0")
     rb.users.identify("u1")
 
@@ -200,67 +200,67 @@ def test_a_full_buffer_waits_for_the_broker_and_then_refuses(
     assert full.value.waiting == 2
     assert "ann" not in str(full.value)
 
-    sender.open.set()
+    publisher.open.set()
     rb.flush()
-    assert users_of(sender) == [["u0"], ["u1"]]
+    assert users_of(publisher) == [["u0"], ["u1"]]
 
 
 def test_a_caller_that_waits_goes_on_when_there_is_room(
-    sender: Slow, buffered: Callable[..., BufferedRollbook]
+    publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered(max_users=1, max_waiting=1, block_seconds=20)
-    sender.open.clear()
+    publisher.open.clear()
     rb.users.identify("u0")
     waits = threading.Thread(target=rb.users.identify, args=("u1",))
     waits.start()
-    sender.open.set()
+    publisher.open.set()
     waits.join(20)
     rb.flush()
 
-    assert users_of(sender) == [["u0"], ["u1"]]
+    assert users_of(publisher) == [["u0"], ["u1"]]
 
 
 def test_an_outage_is_reported_by_flush_and_close_and_loses_nothing(
-    sender: Slow, buffered: Callable[..., BufferedRollbook]
+    publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered()
-    sender.is_down = True
+    publisher.is_down = True
     job = rb.users.identify("u1")
     for report in (rb.flush, rb.close):
         with pytest.raises(NotSent) as failure:
             report()
         assert failure.value.job_id == job.id
 
-    sender.is_down = False
+    publisher.is_down = False
     rb.close()
-    assert [job.id for job in sender.sent] == [job.id]
+    assert [job.id for job in publisher.sent] == [job.id]
 
 
 def test_the_thread_tries_again_by_itself(
-    sender: Slow, buffered: Callable[..., BufferedRollbook], caplog: pytest.LogCaptureFixture
+    publisher: Slow, buffered: Callable[..., BufferedRollbook], caplog: pytest.LogCaptureFixture
 ) -> None:
     rb = buffered(max_users=1)
-    sender.is_down = True
+    publisher.is_down = True
     rb.users.identify("ann@example.com")
     deadline = time.monotonic() + 20
     while not caplog.records and time.monotonic() < deadline:
-        sender.arrived.wait(0.01)
-    sender.is_down = False
+        publisher.arrived.wait(0.01)
+    publisher.is_down = False
 
-    assert sender.arrived.wait(20)
+    assert publisher.arrived.wait(20)
     assert len(caplog.records) == 1
     assert "ann" not in caplog.text
 
 
-def test_it_may_be_used_again_after_a_close(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_it_may_be_used_again_after_a_close(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(max_users=1)
     rb.close()
     rb.users.identify("u1")
 
-    assert sender.arrived.wait(20)
+    assert publisher.arrived.wait(20)
 
 
-def test_threads_may_share_one(sender: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_threads_may_share_one(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(max_users=7)
 
     def tell(first: int) -> None:
@@ -274,8 +274,8 @@ def test_threads_may_share_one(sender: Slow, buffered: Callable[..., BufferedRol
         thread.join()
     rb.flush()
 
-    assert sorted(id_ for ids in users_of(sender) for id_ in ids) == sorted(f"u{number}" for number in range(800))
-    assert all(len(ids) <= 7 for ids in users_of(sender))
+    assert sorted(id_ for ids in users_of(publisher) for id_ in ids) == sorted(f"u{number}" for number in range(800))
+    assert all(len(ids) <= 7 for ids in users_of(publisher))
 
 
 @pytest.mark.parametrize("options", [{"max_users": 0}, {"max_users": 101}, {"max_waiting": 0}, {"max_seconds": -1}])

@@ -17,7 +17,7 @@ from tests.support.builders import bulk_identify, delete, identify, merge, trigg
 
 from rollbook import NotSent, Rollbook
 from rollbook.publishing.celery_message import Message
-from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.direct import DirectPublisher
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Job
@@ -51,10 +51,10 @@ def celery(broker_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def sender(broker_url: str) -> Iterator[DirectSender]:
-    sender = DirectSender(broker_url)
-    yield sender
-    sender.close()
+def publisher(broker_url: str) -> Iterator[DirectPublisher]:
+    publisher = DirectPublisher(broker_url)
+    yield publisher
+    publisher.close()
 
 
 def sent_by_celery(celery: Any, job: EncodedJob, queue: str) -> None:
@@ -75,10 +75,10 @@ def opened(item: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
-def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any, sender: DirectSender) -> None:
+def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher) -> None:
     queue = Message.of(EncodedJob.of(job)).queue
     sent_by_celery(celery, EncodedJob.of(job), queue)
-    sender.send(job)
+    publisher.send(job)
 
     ours, theirs = [opened(item) for item in cast("list[bytes]", client.lrange(queue, 0, -1))]
     assert ours["properties"].pop("delivery_tag") != theirs["properties"].pop("delivery_tag")
@@ -92,8 +92,10 @@ def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any,
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
-def test_a_consumer_of_kombu_reads_the_job(job: Job, client: redis.Redis, celery: Any, sender: DirectSender) -> None:
-    sender.send(job)
+def test_a_consumer_of_kombu_reads_the_job(
+    job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher
+) -> None:
+    publisher.send(job)
 
     with celery.connection_for_read() as connection:
         queue = connection.SimpleQueue(Message.of(EncodedJob.of(job)).queue)
@@ -106,7 +108,7 @@ def test_a_consumer_of_kombu_reads_the_job(job: Job, client: redis.Redis, celery
 
 
 def test_gathered_users_are_the_same_message_as_the_bulk_job_of_them(
-    client: redis.Redis, sender: DirectSender, broker_url: str
+    client: redis.Redis, publisher: DirectPublisher, broker_url: str
 ) -> None:
     with Rollbook(broker_url=broker_url) as rb, rb.buffered() as gathering:
         job = gathering.users.identify("u1", {"name": ODD})
@@ -114,7 +116,7 @@ def test_gathered_users_are_the_same_message_as_the_bulk_job_of_them(
     (gathered,) = cast("list[bytes]", client.lrange("bulk", 0, -1))
     ((text,), _, _) = opened(gathered)["body"]
     client.flushdb()
-    sender.send(decode(text))
+    publisher.send(decode(text))
 
     (sent,) = cast("list[bytes]", client.lrange("bulk", 0, -1))
     assert opened(gathered)["headers"] == opened(sent)["headers"]
@@ -122,33 +124,35 @@ def test_gathered_users_are_the_same_message_as_the_bulk_job_of_them(
     assert opened(gathered)["headers"]["argsrepr"] == "2 users"
 
 
-def test_jobs_sent_together_arrive_in_their_order_each_in_its_queue(client: redis.Redis, sender: DirectSender) -> None:
+def test_jobs_sent_together_arrive_in_their_order_each_in_its_queue(
+    client: redis.Redis, publisher: DirectPublisher
+) -> None:
     jobs = [
         EncodedJob.of(job)
         for number in range(1_200)
         for job in (delete(f"u{number}", at=number), bulk_identify(user(f"u{number}"), at=number))
     ]
-    sender.send_encoded(jobs)
+    publisher.send_encoded(jobs)
 
-    for queue, kind in (("live", "delete"), ("bulk", "bulk_identify")):
+    for queue, kind in (("default", "delete"), ("bulk", "bulk_identify")):
         arrived = [json.loads(item)["headers"]["id"] for item in cast("list[bytes]", client.lrange(queue, 0, -1))]
         assert arrived[::-1] == [job.id for job in jobs if job.kind == kind]
 
 
-def test_jobs_sent_together_are_all_there_however_large(client: redis.Redis, sender: DirectSender) -> None:
+def test_jobs_sent_together_are_all_there_however_large(client: redis.Redis, publisher: DirectPublisher) -> None:
     jobs = [EncodedJob.of(identify(f"u{number}", text="x" * 300_000, at=number)) for number in range(10)]
 
-    sender.send_encoded(jobs)
+    publisher.send_encoded(jobs)
 
-    assert client.llen("live") == 10
+    assert client.llen("default") == 10
 
 
-def test_a_job_sent_twice_is_two_messages_to_acknowledge(client: redis.Redis, sender: DirectSender) -> None:
+def test_a_job_sent_twice_is_two_messages_to_acknowledge(client: redis.Redis, publisher: DirectPublisher) -> None:
     job = delete("u1", at=1)
-    sender.send(job)
-    sender.send(job)
+    publisher.send(job)
+    publisher.send(job)
 
-    tags = {opened(item)["properties"]["delivery_tag"] for item in cast("list[bytes]", client.lrange("live", 0, -1))}
+    tags = {opened(item)["properties"]["delivery_tag"] for item in cast("list[bytes]", client.lrange("default", 0, -1))}
     assert len(tags) == 2
 
 
@@ -176,11 +180,11 @@ def test_tracers_may_add_headers_as_with_any_task(client: redis.Redis, broker_ur
     ):
         job = rb.users.delete("u1")
 
-    (item,) = cast("list[bytes]", client.lrange("live", 0, -1))
+    (item,) = cast("list[bytes]", client.lrange("default", 0, -1))
     assert opened(item)["headers"]["traceparent"] == "00-abc-def-01"
     for (told,), keys in ((before, {"body", "properties", "declare"}), (after, {"body"})):
         assert told["sender"] == "rollbook.delete"
-        assert (told["exchange"], told["routing_key"]) == ("", "live")
+        assert (told["exchange"], told["routing_key"]) == ("", "default")
         assert told["headers"]["id"] == job.id
         assert keys <= told.keys()
 

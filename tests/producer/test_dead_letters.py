@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollbook import InvalidJob, JobStatus, LetterNotFound, NotDecided, NotSent
+from rollbook import DeadLetterNotFound, InvalidRequest, JobStatus, JobTimeout, NotSent
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import VERSION
 
@@ -48,7 +48,7 @@ def test_dead_letters_are_listed_with_their_reasons_and_without_their_bodies(app
 
     (letter,) = applied.rb.jobs.dead().items
 
-    assert (letter.id, letter.kind, letter.code, letter.died_at) == ("it", "identify", "invalid", NOW)
+    assert (letter.id, letter.kind, letter.code, letter.failed_at) == ("it", "identify", "invalid", NOW)
     assert "e-mail" in letter.reason
     assert letter.body is None
 
@@ -74,7 +74,7 @@ def test_a_dead_letter_is_shown_with_its_body(applied: Applied) -> None:
 
 def test_a_letter_that_is_not_there_is_not_found(applied: Applied) -> None:
     for call in (applied.rb.jobs.show, applied.rb.jobs.replay):
-        with pytest.raises(LetterNotFound):
+        with pytest.raises(DeadLetterNotFound):
             call("it")
     assert not applied.rb.jobs.drop("it")
 
@@ -92,11 +92,11 @@ def test_several_letters_of_one_id_are_told_apart_by_their_keys(applied: Applied
     applied.now()
     keys = {letter.key for letter in applied.rb.jobs.dead().items}
 
-    with pytest.raises(InvalidJob, match="2 dead letters bear this id") as refused:
+    with pytest.raises(InvalidRequest, match="2 dead letters bear this id") as rejected:
         applied.rb.jobs.drop("it")
 
     assert len(keys) == 2
-    assert all(key in str(refused.value) for key in keys)
+    assert all(key in str(rejected.value) for key in keys)
     assert applied.rb.jobs.drop("it", key=keys.pop())
     assert applied.rb.jobs.drop("it")
     assert dead(applied) == []
@@ -152,7 +152,7 @@ def test_a_replayed_letter_that_dies_again_stays_and_the_replay_says_so(
         assert replay.result(20).state == "dead"
     assert again.id == "it"
     assert dead(applied) == [("it", "failed")]
-    assert applied.rb.jobs.show("it").died_at == NOW + timedelta(seconds=1)
+    assert applied.rb.jobs.show("it").failed_at == NOW + timedelta(seconds=1)
 
 
 def test_a_letter_whose_id_was_another_jobs_needs_an_id_of_its_own(applied: Applied) -> None:
@@ -160,7 +160,7 @@ def test_a_letter_whose_id_was_another_jobs_needs_an_id_of_its_own(applied: Appl
         applied.rb.users.identify("u1", {"plan": plan}, job_id="it", occurred_at=NOW)
     applied.now()
 
-    with pytest.raises(InvalidJob, match="job_id: another job stands under this id"):
+    with pytest.raises(InvalidRequest, match="job_id: another job stands under this id"):
         applied.rb.jobs.replay("it")
 
     assert applied.sent == []
@@ -199,7 +199,7 @@ def test_a_message_without_an_id_is_replayed_under_the_id_of_its_correction(appl
 def test_what_would_only_die_again_is_not_sent(applied: Applied, options: dict[str, Any], reason: str) -> None:
     applied.arrive(BAD)
 
-    with pytest.raises(InvalidJob, match=reason):
+    with pytest.raises(InvalidRequest, match=reason):
         applied.rb.jobs.replay("it", **options)
 
     assert applied.sent == []
@@ -209,7 +209,7 @@ def test_what_would_only_die_again_is_not_sent(applied: Applied, options: dict[s
 def test_a_letter_stays_until_its_job_is_decided_and_can_be_replayed_again(applied: Applied) -> None:
     applied.arrive(BAD)
 
-    with pytest.raises(NotDecided):
+    with pytest.raises(JobTimeout):
         applied.rb.jobs.replay("it", body=GOOD, timeout=0)
     assert dead(applied) == [("it", "invalid")]
     applied.now()
@@ -231,7 +231,7 @@ def test_a_letter_stays_when_the_broker_does_not_take_its_job(applied: Applied) 
 
 def test_a_job_can_be_waited_for_by_its_id(applied: Applied) -> None:
     applied.rb.users.identify("u1", job_id="it")
-    with pytest.raises(NotDecided):
+    with pytest.raises(JobTimeout):
         applied.rb.jobs.wait("it", timeout=0)
     applied.now()
 
@@ -244,9 +244,9 @@ def test_a_bulk_job_tells_its_counts_and_why_each_user_was_refused(applied: Appl
 
     status = applied.rb.jobs.get("it")
 
-    assert (status.state, status.applied, len(status.refused)) == ("applied", 2, 1)
-    refused = status.refused[0]
-    assert (refused.index, refused.field, refused.code, refused.reason) == (
+    assert (status.state, status.applied, len(status.rejected)) == ("applied", 2, 1)
+    rejected = status.rejected[0]
+    assert (rejected.index, rejected.field, rejected.code, rejected.reason) == (
         1,
         "users[1].id",
         "invalid",
@@ -259,5 +259,5 @@ def test_a_bulk_job_of_which_nothing_is_good_says_why_it_was_refused(applied: Ap
 
     status = applied.rb.jobs.get("it")
 
-    assert (status.state, status.code, status.applied, status.is_final) == ("refused", "invalid", 0, True)
+    assert (status.state, status.code, status.applied, status.is_final) == ("rejected", "invalid", 0, True)
     assert status.reason

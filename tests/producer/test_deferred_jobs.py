@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollbook import DeferredJob, InvalidJob, UserNotFound
+from rollbook import DeferredJob, InvalidRequest, UserNotFound
 
 DAY: Final = timedelta(days=1)
 RACES: Final = 40
@@ -48,7 +48,7 @@ def test_nothing_deferred_is_an_empty_page(applied: Applied) -> None:
 @pytest.mark.parametrize("after", ["", "x", "\0", "0006300000000000", "00063000000000.a b"])
 def test_a_cursor_that_is_none_is_refused(applied: Applied, after: str) -> None:
     for page in (applied.rb.jobs.deferred, applied.rb.jobs.dead):
-        with pytest.raises(InvalidJob, match="after"):
+        with pytest.raises(InvalidRequest, match="after"):
             page(after=after)
 
 

@@ -16,8 +16,8 @@ from kombu.transport.redis import Channel
 
 from rollbook import NotConfigured, Rollbook
 from rollbook_shared.jobs.codec import decode
-from rollbook_shared.jobs.models import Identify, Job, Telling
-from rollbook_shared.jobs.routing import BULK, LIVE
+from rollbook_shared.jobs.models import Identify, Job, UserUpdate
+from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 from rollbook_shared.jobs.summaries import alias
 
 
@@ -48,24 +48,24 @@ def job_in(message: dict[str, Any]) -> Job:
 def test_the_broker_has_the_job_as_a_celery_task_of_its_kind(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     job = rb.users.identify("u1", {"email": "ann@example.com", "address": {"__type__": "date"}}, job_id="j1")
 
-    (message,) = messages(redis_server, LIVE)
+    (message,) = messages(redis_server, DEFAULT_QUEUE)
     headers = message["headers"]
     assert (headers["task"], headers["id"], headers["root_id"]) == ("rollbook.identify", "j1", "j1")
     assert message["properties"]["correlation_id"] == job.id == "j1"
-    assert message["properties"]["delivery_info"] == {"exchange": "", "routing_key": "live"}
+    assert message["properties"]["delivery_info"] == {"exchange": "", "routing_key": "default"}
     assert message["content-type"] == "application/json"
     assert headers["ignore_result"] is True
     assert job_in(message) == Identify(
         id="j1",
         occurred_at=job_in(message).occurred_at,
-        user=Telling(id="u1", traits={"email": "ann@example.com", "address": {"__type__": "date"}}),
+        user=UserUpdate(id="u1", traits={"email": "ann@example.com", "address": {"__type__": "date"}}),
     )
 
 
 def test_what_monitors_show_holds_no_value(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     rb.users.identify("ann@example.com", {"email": "ann@example.com", "plan": "SECRET"})
 
-    (message,) = messages(redis_server, LIVE)
+    (message,) = messages(redis_server, DEFAULT_QUEUE)
     shown = json.dumps({**message, "body": ""})
     assert message["headers"]["argsrepr"] == f"{alias('ann@example.com')} {{email, plan}}"
     assert message["headers"]["kwargsrepr"] == ""
@@ -76,12 +76,12 @@ def test_what_monitors_show_holds_no_value(rb: Rollbook, redis_server: fakeredis
 @pytest.mark.parametrize(
     ("call", "queue", "task"),
     [
-        (lambda rb: rb.users.bulk_identify([{"id": "u1"}]), BULK, "rollbook.bulk_identify"),
-        (lambda rb: rb.users.bulk_delete(["u1"]), BULK, "rollbook.bulk_delete"),
-        (lambda rb: rb.users.bulk_set_preferences(["u1"], "default", {}), BULK, "rollbook.bulk_set_preferences"),
-        (lambda rb: rb.users.delete("u1"), LIVE, "rollbook.delete"),
-        (lambda rb: rb.users.merge("u1", "u2"), LIVE, "rollbook.merge"),
-        (lambda rb: rb.workflows.trigger("w", ["u1"]), LIVE, "rollbook.trigger"),
+        (lambda rb: rb.users.bulk_identify([{"id": "u1"}]), BULK_QUEUE, "rollbook.bulk_identify"),
+        (lambda rb: rb.users.bulk_delete(["u1"]), BULK_QUEUE, "rollbook.bulk_delete"),
+        (lambda rb: rb.users.bulk_set_preferences(["u1"], "default", {}), BULK_QUEUE, "rollbook.bulk_set_preferences"),
+        (lambda rb: rb.users.delete("u1"), DEFAULT_QUEUE, "rollbook.delete"),
+        (lambda rb: rb.users.merge("u1", "u2"), DEFAULT_QUEUE, "rollbook.merge"),
+        (lambda rb: rb.workflows.trigger("w", ["u1"]), DEFAULT_QUEUE, "rollbook.trigger"),
     ],
 )
 def test_bulk_jobs_travel_apart_from_single_ones(
@@ -96,14 +96,14 @@ def test_bulk_jobs_travel_apart_from_single_ones(
 def test_jobs_of_one_thread_arrive_in_the_order_they_were_sent(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     ids = [rb.users.delete(f"u{number}").id for number in range(20)]
 
-    assert [message["headers"]["id"] for message in messages(redis_server, LIVE)] == ids
+    assert [message["headers"]["id"] for message in messages(redis_server, DEFAULT_QUEUE)] == ids
 
 
 def test_threads_may_share_one(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     with ThreadPoolExecutor(32) as threads:
         ids = list(threads.map(lambda number: rb.users.delete(f"u{number}").id, range(200)))
 
-    assert sorted(message["headers"]["id"] for message in messages(redis_server, LIVE)) == sorted(ids)
+    assert sorted(message["headers"]["id"] for message in messages(redis_server, DEFAULT_QUEUE)) == sorted(ids)
 
 
 def test_sending_goes_on_after_a_close(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
@@ -112,7 +112,7 @@ def test_sending_goes_on_after_a_close(rb: Rollbook, redis_server: fakeredis.Fak
 
     rb.users.delete("u2")
 
-    assert len(messages(redis_server, LIVE)) == 2
+    assert len(messages(redis_server, DEFAULT_QUEUE)) == 2
 
 
 def test_without_a_broker_a_write_says_what_to_set() -> None:
@@ -147,7 +147,7 @@ def hello(): pass
 rb.users.delete("u2")
 assert _state.get_current_app() is own
 assert "rollbook.delete" not in own.tasks
-print(fakeredis.FakeRedis(server=server).llen("live"))
+print(fakeredis.FakeRedis(server=server).llen("default"))
 """
 
 

@@ -99,7 +99,7 @@ def test_each_part_has_its_own(applied: Applied) -> None:
         {"ANN007": True},
         {"ANN008": False},
     ]
-    assert {(row["ended"], row["heir"]) for row in document["endings"]} == {("guest", "ann"), ("later", "ann")}
+    assert {(row["ended"], row["primary_id"]) for row in document["endings"]} == {("guest", "ann"), ("later", "ann")}
     # one was left behind by the merge, and one never counted: she was not known yet
     assert sorted(row["current"] for row in document["messages"]) == [False, False, True, True, True]
     assert sorted(row["current"] for row in document["caused"]) == [False, True, True, True]

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from tests.support.builders import NOW
 from tests.support.examples import examples
-from tests.support.strategies import job_sets, moments
+from tests.support.strategies import job_sets, timestamps
 from tests.support.subjects import OnPostgres, arrive
 
 from rollbook import Feed, Rollbook
-from rollbook.models.history import FeedStatus, MessageMark
+from rollbook.models.history import Engagement, FeedStatus
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.domain.stamps import Stamp, stamp
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Job, Mark, Telling, Trigger
+from rollbook_shared.jobs.models import Job, Mark, Trigger, UserUpdate
 from rollbook_shared.reference.oracle import oracle
 
 USERS = "abcd"
@@ -43,7 +43,9 @@ def histories(draw: DrawFn) -> list[Job]:
     """Jobs, some of which mark messages that others make, all in any order."""
     jobs = draw(job_sets)
     if ids := sorted(sent_at(jobs)):
-        marked = st.tuples(st.lists(st.sampled_from(ids), min_size=1), st.sampled_from(get_args(MessageMark)), moments)
+        marked = st.tuples(
+            st.lists(st.sampled_from(ids), min_size=1), st.sampled_from(get_args(Engagement)), timestamps
+        )
         for number, (chosen, mark, at) in enumerate(draw(st.lists(marked, max_size=5))):
             jobs.append(Mark(id=f"mark-{number}", occurred_at=at, message_ids=tuple(map(UUID, chosen)), mark=mark))
     return draw(st.permutations(jobs))
@@ -52,7 +54,7 @@ def histories(draw: DrawFn) -> list[Job]:
 def sent_at(jobs: Sequence[Job]) -> dict[str, Stamp]:
     """Every message that the jobs may make, and its stamp: after the last of the inline recipients."""
     return {
-        str(message_id(job.id, person.id if isinstance(person, Telling) else person, channel)): stamp(
+        str(message_id(job.id, person.id if isinstance(person, UserUpdate) else person, channel)): stamp(
             job.occurred_at, job.id, len(job.recipients) + 1
         )
         for job in jobs

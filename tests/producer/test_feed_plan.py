@@ -21,7 +21,7 @@ from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 LIMIT: Final = 21
 ANNS: Final = 2_000
@@ -59,7 +59,7 @@ def crowd() -> Iterator[Job]:
 @pytest.fixture(scope="module")
 def connection(database_url: str) -> Iterator[psycopg.Connection[Row]]:
     store = PostgresStore(database_url)
-    jobs = [Arrival.of(encode(job)) for job in crowd()]
+    jobs = [ReceivedJob.of(encode(job)) for job in crowd()]
     for start in range(0, len(jobs), 200):
         store.apply(jobs[start : start + 200], now=microseconds(NOW))
     store.close()

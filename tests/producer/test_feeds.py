@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollbook import Actor, Feed, InvalidJob, Rollbook
+from rollbook import Actor, Feed, InvalidRequest, Rollbook
 
 DAY = timedelta(days=1)
 
@@ -270,7 +270,7 @@ def test_rule_22_each_status_shows_its_own_and_the_counts_are_of_the_whole_feed(
     ],
 )
 def test_rule_22_what_cannot_be_asked_is_refused_by_name(argument: str, asked: dict[str, Any]) -> None:
-    with pytest.raises(InvalidJob) as refusal:
+    with pytest.raises(InvalidRequest) as refusal:
         Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none").feeds.list(**{"user_id": "ann", **asked})
 
     assert [problem.field for problem in refusal.value.problems] == [argument]

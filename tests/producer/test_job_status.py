@@ -13,9 +13,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from tests.producer.applied import NOW, Applied
 
-from rollbook import JobStatus, NotDecided, RefusedItem, Rollbook
+from rollbook import JobStatus, JobTimeout, RejectedItem, Rollbook
 from rollbook.resources.jobs import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
-from rollbook.testing import RecordingSender
+from rollbook.testing import RecordingPublisher
 
 
 def test_a_job_that_the_workers_have_not_seen_is_queued(applied: Applied) -> None:
@@ -33,7 +33,7 @@ def test_an_applied_job_says_so(applied: Applied) -> None:
     status = job.status()
 
     assert (status.id, status.kind, status.state, status.is_final) == ("j1", "delete", "applied", True)
-    assert status.decided_at is not None
+    assert status.finished_at is not None
     assert applied.rb.jobs.get("j1") == status
     assert job.wait(timeout=0) == status
 
@@ -94,29 +94,29 @@ def insert(database_url: str, sql: str, *values: Any) -> None:
 
 @pytest.fixture
 def rb(database_url: str) -> Iterator[Rollbook]:
-    with Rollbook(database_url=database_url, sender=RecordingSender()) as rb:
+    with Rollbook(database_url=database_url, publisher=RecordingPublisher()) as rb:
         yield rb
 
 
 def test_refused_users_of_a_bulk_are_named(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
-        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at, detail)"
+        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at, detail)"
         " VALUES (%s, %s, '', 'applied', 0, now(), %s)",
         "bulk",
         "bulk_identify",
-        Jsonb({"refused": [{"index": 3, "field": "users[3].email", "reason": "must be an e-mail address"}]}),
+        Jsonb({"rejected": [{"index": 3, "field": "users[3].email", "reason": "must be an e-mail address"}]}),
     )
 
-    assert rb.jobs.get("bulk").refused == (
-        RefusedItem(index=3, field="users[3].email", reason="must be an e-mail address"),
+    assert rb.jobs.get("bulk").rejected == (
+        RejectedItem(index=3, field="users[3].email", reason="must be an e-mail address"),
     )
 
 
 def test_a_dead_job_says_why(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
-        "INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, died_at)"
+        "INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, failed_at)"
         " VALUES (%s, 'x', NULL, 'malformed', 'the job is not JSON', '', now())",
         "dead",
     )
@@ -134,7 +134,7 @@ def test_a_dead_job_says_why(rb: Rollbook, database_url: str) -> None:
 def test_a_deferred_job_is_not_final(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
-        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at)"
+        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at)"
         " VALUES ('later', 'delete', '', 'deferred', 0, now())",
     )
 
@@ -161,7 +161,7 @@ def test_waiting_in_vain_is_a_timeout_that_tells_the_state(applied: Applied) -> 
         job.wait(timeout=0.1)
 
     assert 0.1 <= time.monotonic() - begin < 5
-    assert isinstance(failure.value, NotDecided)
+    assert isinstance(failure.value, JobTimeout)
     assert (failure.value.job_id, failure.value.status.state) == ("j1", "queued")
 
 
@@ -169,7 +169,7 @@ def test_pauses_between_questions_grow_to_their_limit(applied: Applied, monkeypa
     clock, pauses = fake_time(monkeypatch)
     job = applied.rb.users.delete("u1")
 
-    with pytest.raises(NotDecided):
+    with pytest.raises(JobTimeout):
         job.wait(timeout=1)
 
     assert pauses[0] == FIRST_PAUSE_SECONDS

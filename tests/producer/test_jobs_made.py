@@ -19,10 +19,10 @@ from rollbook.testing import (
     RecordingRollbook,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
     recording,
 )
 from rollbook_shared.domain.stamps import microseconds
@@ -39,8 +39,8 @@ def rb() -> RecordingRollbook:
     return recording(clock=lambda: AT)
 
 
-def telling(id_: str, **parts: Any) -> Telling:
-    return Telling.model_validate({"id": id_, **parts})
+def user_update(id_: str, **parts: Any) -> UserUpdate:
+    return UserUpdate.model_validate({"id": id_, **parts})
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def telling(id_: str, **parts: Any) -> Telling:
     [
         (
             lambda rb, **o: rb.users.identify("u1", {"email": "a@b.example", "plan": None}, **o),
-            Identify(id="j", occurred_at=AT, user=telling("u1", traits={"email": "a@b.example", "plan": None})),
+            Identify(id="j", occurred_at=AT, user=user_update("u1", traits={"email": "a@b.example", "plan": None})),
         ),
-        (lambda rb, **o: rb.users.identify("u1", **o), Identify(id="j", occurred_at=AT, user=telling("u1"))),
+        (lambda rb, **o: rb.users.identify("u1", **o), Identify(id="j", occurred_at=AT, user=user_update("u1"))),
         (
             lambda rb, **o: rb.users.identify(
                 "u1", {"id": "u1", "preferences": {"default": MUTED}, "channel_data": {"apns": PUSH}}, **o
@@ -58,12 +58,12 @@ def telling(id_: str, **parts: Any) -> Telling:
             Identify(
                 id="j",
                 occurred_at=AT,
-                user=telling("u1", preferences={"default": MUTED}, channel_data={"apns": PUSH}),
+                user=user_update("u1", preferences={"default": MUTED}, channel_data={"apns": PUSH}),
             ),
         ),
         (
             lambda rb, **o: rb.users.bulk_identify([{"id": "u1", "name": "Ann"}, {"id": "u2"}], **o),
-            BulkIdentify(id="j", occurred_at=AT, users=(telling("u1", traits={"name": "Ann"}), telling("u2"))),
+            BulkIdentify(id="j", occurred_at=AT, users=(user_update("u1", traits={"name": "Ann"}), user_update("u2"))),
         ),
         (lambda rb, **o: rb.users.delete("u1", **o), Delete(id="j", occurred_at=AT, user_id="u1")),
         (
@@ -112,8 +112,8 @@ def telling(id_: str, **parts: Any) -> Telling:
                 id="j",
                 occurred_at=AT,
                 workflow="new-comment",
-                recipients=("u1", telling("u3", traits={"name": "Cy"})),
-                actor=telling("u2", traits={"name": "Bo"}),
+                recipients=("u1", user_update("u3", traits={"name": "Cy"})),
+                actor=user_update("u2", traits={"name": "Bo"}),
                 data={"comment": 7},
                 tenant="acme",
                 channels=("in_app", "push"),
@@ -159,13 +159,13 @@ def test_times_within_the_bounds_are_accepted(rb: RecordingRollbook, moment: dat
 def test_each_user_of_a_bulk_job_may_have_a_moment_of_its_own(rb: RecordingRollbook) -> None:
     hour = timedelta(hours=1)
 
-    rb.users.bulk_identify([{"id": "u1"}, {"id": "u2"}], moments=(NOW - hour * n for n in (1, 2)))
-    rb.users.bulk_identify([{"id": "u1"}], moments=[NOW - hour], occurred_at=NOW)
+    rb.users.bulk_identify([{"id": "u1"}, {"id": "u2"}], timestamps=(NOW - hour * n for n in (1, 2)))
+    rb.users.bulk_identify([{"id": "u1"}], timestamps=[NOW - hour], occurred_at=NOW)
 
     first, second = rb.sent.of(BulkIdentify)
-    assert first.moments == (AT - 3_600_000_000, AT - 7_200_000_000)
-    assert first.occurred_at == first.moments[0]
-    assert (second.moments, second.occurred_at) == ((AT - 3_600_000_000,), AT)
+    assert first.timestamps == (AT - 3_600_000_000, AT - 7_200_000_000)
+    assert first.occurred_at == first.timestamps[0]
+    assert (second.timestamps, second.occurred_at) == ((AT - 3_600_000_000,), AT)
 
 
 @pytest.mark.parametrize(

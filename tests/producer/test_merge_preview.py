@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import psycopg
 from tests.producer.applied import NOW, Applied
 
-from rollbook import Conflict, MergePreview, Taken
+from rollbook import Conflict, FilledValue, MergePreview
 
 BEFORE = NOW - timedelta(days=40)
 
@@ -69,9 +69,9 @@ def test_a_preview_tells_all_that_would_change(applied: Applied) -> None:
             "cart": [1],
         },
         taken=(
-            Taken(section="attributes", path=("name",), value="Ann"),
-            Taken(section="properties", path=("address", "zip"), value=5),
-            Taken(section="properties", path=("cart",), value=[1]),
+            FilledValue(section="attributes", path=("name",), value="Ann"),
+            FilledValue(section="properties", path=("address", "zip"), value=5),
+            FilledValue(section="properties", path=("cart",), value=[1]),
         ),
         conflicts=(
             Conflict(section="attributes", path=("email",), kept="ann@example.com", lost="guest@example.com"),

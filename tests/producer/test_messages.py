@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from tests.producer.applied import NOW, Applied
 
-from rollbook import InvalidJob, Message, Page
+from rollbook import InvalidRequest, Message, Page
 from rollbook.testing import recording
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.jobs.models import Mark
@@ -144,7 +144,7 @@ def test_a_mark_is_sent_as_one_job() -> None:
 def test_rule_22_marks_that_cannot_be_are_refused_and_nothing_is_sent(given: object, mark: object, field: str) -> None:
     rb = recording()
 
-    with pytest.raises(InvalidJob) as refusal:
+    with pytest.raises(InvalidRequest) as refusal:
         rb.messages.mark(given, mark)  # type: ignore[arg-type]
 
     assert [problem.field for problem in refusal.value.problems] == [field]

@@ -55,7 +55,7 @@ def test_a_recorded_job_stays_as_it_was_sent() -> None:
 
 def test_a_broker_that_is_down_can_be_played() -> None:
     rb = recording()
-    rb.sender.is_down = True
+    rb.publisher.is_down = True
 
     with pytest.raises(NotSent) as failure:
         rb.users.delete("u1", job_id="j1")

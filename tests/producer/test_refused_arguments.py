@@ -231,10 +231,10 @@ def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reaso
 
 
 @pytest.mark.parametrize(
-    ("moments", "options", "found"),
+    ("timestamps", "options", "found"),
     [
-        ([NOW], {}, [("moments", "must be one for each user", None)]),
-        (NOW, {}, [("moments", "must be a list of moments", None)]),
+        ([NOW], {}, [("timestamps", "must be one for each user", None)]),
+        (NOW, {}, [("timestamps", "must be a list of moments", None)]),
         (
             [datetime(2026, 11, 23), NOW + timedelta(minutes=6)],  # noqa: DTZ001
             {},
@@ -244,15 +244,15 @@ def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reaso
             ],
         ),
         ([NOW, datetime(1969, 1, 1, tzinfo=UTC)], {}, [("moments[1]", "must not be before 1970", 1)]),
-        ([NOW, NOW], {"occurred_at": NOW - timedelta(1)}, [("moments", "must not be after occurred_at", None)]),
-        ([NOW, NOW], {"delay": 5}, [("moments", "cannot be given together with delay", None)]),
-        ([NOW, NOW], {"run_at": NOW}, [("moments", "cannot be given together with run_at", None)]),
+        ([NOW, NOW], {"occurred_at": NOW - timedelta(1)}, [("timestamps", "must not be after occurred_at", None)]),
+        ([NOW, NOW], {"delay": 5}, [("timestamps", "cannot be given together with delay", None)]),
+        ([NOW, NOW], {"run_at": NOW}, [("timestamps", "cannot be given together with run_at", None)]),
     ],
 )
-def test_bad_moments_of_a_bulk_job_are_refused(moments: Any, options: dict[str, Any], found: list[Any]) -> None:
+def test_bad_moments_of_a_bulk_job_are_refused(timestamps: Any, options: dict[str, Any], found: list[Any]) -> None:
     users = [{"id": "u1"}, {"id": "u2"}]
 
-    assert problems_of(lambda rb: rb.users.bulk_identify(users, moments=moments, **options)) == found
+    assert problems_of(lambda rb: rb.users.bulk_identify(users, timestamps=timestamps, **options)) == found
 
 
 def test_an_option_that_does_not_exist_is_a_mistake_in_the_program() -> None:

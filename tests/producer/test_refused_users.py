@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.producer.refusing import NOW, only_problem_of, problems_of
 
-from rollbook import InvalidJob
+from rollbook import InvalidRequest
 from rollbook.testing import RecordingRollbook, recording
 
 
@@ -184,8 +184,8 @@ def test_options_and_body_are_refused_together() -> None:
 def test_no_value_shows_in_the_message() -> None:
     rb = recording()
 
-    with pytest.raises(InvalidJob) as refused:
+    with pytest.raises(InvalidRequest) as rejected:
         rb.users.identify("u1", {"email": "SECRET", "phone_number": "SECRET", "updated_at": "SECRET"})
 
-    assert "SECRET" not in str(refused.value)
-    assert "email" in str(refused.value)
+    assert "SECRET" not in str(rejected.value)
+    assert "email" in str(rejected.value)

@@ -13,7 +13,7 @@ from tests.conftest import migrate
 from tests.producer.applied import Applied
 from tests.support.replicas import Primary, Replica
 
-from rollbook import NotDecided, Rollbook, UserNotFound
+from rollbook import JobTimeout, Rollbook, UserNotFound
 from rollbook.errors import NotConfigured
 from rollbook_ops.devstack.accounts import server_account
 from rollbook_ops.devstack.binaries import find_postgres
@@ -78,7 +78,7 @@ def test_who_waits_for_a_job_on_a_replica_reads_there_what_it_did(
     applied.rb.users.identify("ann", {"plan": "pro"}, job_id="told")
     applied.now()
 
-    with pytest.raises(NotDecided):
+    with pytest.raises(JobTimeout):
         rb.jobs.wait("told", timeout=0)
     with pytest.raises(UserNotFound):
         rb.users.get("ann")

@@ -26,7 +26,7 @@ from rollbook import Rollbook, RollbookError
 from rollbook.publishing.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import LOOPBACK, free_port
-from rollbook_shared.jobs.routing import LIVE, TASKS
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
 from rollbook_shared.observability import tracing
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -135,7 +135,7 @@ def test_everything_was_done_and_seen(seen: Seen) -> None:
     assert "DEBUG" in seen.texts["debug.log"]
     assert "trying again" in seen.texts["debug.log"]
     assert "malformed" in seen.texts["rollbook jobs dead"]
-    assert {"debug.log", "upkeep.log", "relay.log", "flower.log"} <= seen.texts.keys()
+    assert {"debug.log", "maintenance.log", "relay.log", "flower.log"} <= seen.texts.keys()
     assert seen.texts["errors"].count("\n") >= 8
     assert '"event": "relay: started"' in seen.texts["relay.log"]
     assert '"level": "debug"' in seen.texts["debug-json.log"]
@@ -216,12 +216,12 @@ def _send_what_is_no_job(broker_url: str) -> None:
     job = {"v": 1, "kind": "identify", "id": "job-3", "occurred_at": 5, "user": {"id": MARK, "traits": {"email": MARK}}}
     with Celery(broker=broker_url, set_as_current=False) as stranger:
         for args in ([MARK], [json.dumps(job)], [json.dumps({**job, "v": 9})], [{"id": MARK}], [MARK, MARK]):
-            stranger.send_task(TASKS["identify"], args=args, queue=LIVE, ignore_result=True)
-        stranger.send_task(TASKS["delete"], kwargs={"user": MARK}, queue=LIVE, ignore_result=True)
-        stranger.send_task("somebody.elses", args=[MARK], queue=LIVE, ignore_result=True)
-        stranger.send_task("rollbook.fly", args=[MARK], queue=LIVE, ignore_result=True)
+            stranger.send_task(TASKS["identify"], args=args, queue=DEFAULT_QUEUE, ignore_result=True)
+        stranger.send_task(TASKS["delete"], kwargs={"user": MARK}, queue=DEFAULT_QUEUE, ignore_result=True)
+        stranger.send_task("somebody.elses", args=[MARK], queue=DEFAULT_QUEUE, ignore_result=True)
+        stranger.send_task("rollbook.fly", args=[MARK], queue=DEFAULT_QUEUE, ignore_result=True)
         stranger.conf.accept_content = ["pickle"]
-        stranger.send_task(TASKS["identify"], args=[MARK], queue=LIVE, serializer="pickle", ignore_result=True)
+        stranger.send_task(TASKS["identify"], args=[MARK], queue=DEFAULT_QUEUE, serializer="pickle", ignore_result=True)
 
 
 def _page(port: int, path: str) -> str:

@@ -21,8 +21,8 @@ from rollbook_shared.errors import NotConfigured
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.settings import Settings
-from rollbook_worker.maintenance.periodic import duties
-from rollbook_worker.store import Arrival, PostgresStore, State
+from rollbook_worker.maintenance.periodic import periodic_tasks
+from rollbook_worker.store import PostgresStore, ReceivedJob, State
 
 TABLES = sorted(table.name for table in metadata.tables.values())
 
@@ -34,7 +34,7 @@ def test_a_worker_and_upkeep_run_under_the_workers_role(
     with Rollbook(database_url=owner_url, broker_url=broker_url) as rb:
         try:
             worker = workers.start()
-            upkeep = workers.start_upkeep()
+            maintenance = workers.start_upkeep()
             soon = datetime.now(UTC) + timedelta(seconds=1)
             jobs = [
                 rb.users.identify("ann", {"email": "ann@example.com"}),
@@ -51,12 +51,12 @@ def test_a_worker_and_upkeep_run_under_the_workers_role(
             states += [job.wait(20).state for job in marked]
             assert states == ["applied"] * 9
             assert worker.poll() is None
-            assert upkeep.poll() is None
+            assert maintenance.poll() is None
         finally:
             workers.stop()
 
 
-def test_every_duty_of_upkeep_is_done_under_the_workers_role(login: Login, owner_url: str) -> None:
+def test_every_maintenance_of_upkeep_is_done_under_the_workers_role(login: Login, owner_url: str) -> None:
     store = PostgresStore(login("rollbook_worker"))
     jobs: list[Job] = [
         identify("old", at=1, job="one", plan="pro"),
@@ -65,11 +65,11 @@ def test_every_duty_of_upkeep_is_done_under_the_workers_role(login: Login, owner
         trigger("hello", "other", at=3, job="four"),
         delete("other", at=4, job="five"),
     ]
-    store.apply([Arrival.of(encode(job)) for job in jobs], now=NOW)
-    store.apply([Arrival.of("junk")], now=NOW)
+    store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=NOW)
+    store.apply([ReceivedJob.of("junk")], now=NOW)
 
-    for duty in duties(store):
-        duty.work(NOW + 400 * DAY)
+    for task in periodic_tasks(store):
+        task.work(NOW + 400 * DAY)
 
     store.close()
     assert not {"old", "other"} & set(OnPostgres(owner_url).world()["users"])
@@ -97,7 +97,7 @@ def test_no_role_may_change_the_schema_or_look_outside_of_it(login: Login, role:
 
 
 def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None:
-    PostgresStore(owner_url).apply([Arrival.of(encode(identify("dee", at=1))), Arrival.of("read me")], now=NOW)
+    PostgresStore(owner_url).apply([ReceivedJob.of(encode(identify("dee", at=1))), ReceivedJob.of("read me")], now=NOW)
     url = login("rollbook_reader")
     with Rollbook(database_url=url) as rb:
         assert rb.users.get("dee").id == "dee"
@@ -112,9 +112,9 @@ def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None
         assert rb.jobs.deferred().items == ()
         letter = rb.jobs.dead().items[0]
         assert rb.jobs.get(letter.id).state == "dead"
-        for refused in (rb.jobs.cancel, rb.jobs.drop, rb.jobs.show, rb.users.export):
+        for rejected in (rb.jobs.cancel, rb.jobs.drop, rb.jobs.show, rb.users.export):
             with pytest.raises(NotConfigured, match="may not"):
-                refused(letter.id)
+                rejected(letter.id)
 
     with psycopg.connect(url, autocommit=True) as connection:
         for table in TABLES:
@@ -129,7 +129,7 @@ def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None
 
 def test_an_operator_shows_drops_and_cancels(login: Login, owner_url: str) -> None:
     ahead = encode(identify("ed", at=1_000, job="ahead"))
-    PostgresStore(owner_url).apply([Arrival.of("show me"), Arrival.of(ahead)], now=NOW)
+    PostgresStore(owner_url).apply([ReceivedJob.of("show me"), ReceivedJob.of(ahead)], now=NOW)
     with Rollbook(database_url=login("rollbook_operator")) as rb:
         letters = [letter for letter in rb.jobs.dead().items if rb.jobs.show(letter.id).body == "show me"]
 
@@ -168,7 +168,7 @@ def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, 
     with psycopg.connect(owner_url) as connection:
         connection.execute("UPDATE rollbook_outbox SET due_at = now()")
         bodies = [body for (body,) in connection.execute("SELECT body FROM rollbook_outbox")]
-    outcomes = PostgresStore(owner_url).apply(list(map(Arrival.of, bodies)), now=NOW * 2)
+    outcomes = PostgresStore(owner_url).apply(list(map(ReceivedJob.of, bodies)), now=NOW * 2)
 
     assert relay.settle() == len(bodies)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rollbook import Rollbook, RollbookError
-from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.direct import DirectPublisher
 from rollbook.queries.connections import Database
 from rollbook_ops.devstack import Servers
 from rollbook_ops.devstack.endpoint import Endpoint
@@ -33,7 +33,7 @@ SETTINGS = Settings(broker_url=BROKER, database_url=DATABASE, outbox_url=DATABAS
         SETTINGS,
         Rollbook(broker_url=BROKER, database_url=DATABASE),
         Rollbook(broker_url=BROKER, database_url=DATABASE).users,
-        DirectSender(BROKER),
+        DirectPublisher(BROKER),
         Database(DATABASE),
         Rows(DATABASE),
         Relay.from_settings(SETTINGS),
@@ -92,7 +92,7 @@ def test_no_error_of_connecting_says_it() -> None:
         for call in (
             lambda: rb.users.delete("ann"),
             lambda: rb.users.get("ann"),
-            lambda: PostgresStore(DATABASE).forget_letters(now=0),
+            lambda: PostgresStore(DATABASE).prune_dead_letters(now=0),
             relay.send,
             relay.settle,
         ):
@@ -103,7 +103,7 @@ def test_no_error_of_connecting_says_it() -> None:
 
 @pytest.mark.parametrize("url", [f"http://ann:{SECRET}@x", f"{SECRET}", f"mysql://ann:{SECRET}@h/x"])
 def test_no_complaint_about_a_url_quotes_it(url: str) -> None:
-    for make in (DirectSender, Database, Rows):
+    for make in (DirectPublisher, Database, Rows):
         with pytest.raises(RollbookError) as failure:
             make(url)
         assert SECRET not in str(failure.value)

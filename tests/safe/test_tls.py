@@ -58,7 +58,7 @@ def test_jobs_go_all_the_way_through_tls(
             workers.stop()
     assert redis_front.taken > 1
     assert postgres_front.taken > 1
-    assert (redis_front.refused, postgres_front.refused) == (0, 0)
+    assert (redis_front.rejected, postgres_front.rejected) == (0, 0)
 
 
 @pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
@@ -67,7 +67,7 @@ def test_every_way_to_postgres_takes_the_modes_of_libpq(
 ) -> None:
     url = _through(postgres_front, database_url, f"sslmode={sslmode}&sslrootcert={certificate.certificate}")
 
-    assert PostgresStore(url).forget_letters(now=0) == 0
+    assert PostgresStore(url).prune_dead_letters(now=0) == 0
     assert Rollbook(database_url=url).jobs.get("none").state == "queued"
     with Rows(url).transaction() as cursor:
         assert cursor.connection.pgconn.ssl_in_use
@@ -85,7 +85,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     with Rollbook(database_url=url) as rb, pytest.raises(Unavailable):
         rb.jobs.get("none")
     with pytest.raises(Unavailable):
-        PostgresStore(url).forget_letters(now=0)
+        PostgresStore(url).prune_dead_letters(now=0)
 
 
 def test_a_server_that_wants_tls_gets_nothing_without(redis_front: Front, broker_url: str) -> None:
@@ -95,7 +95,7 @@ def test_a_server_that_wants_tls_gets_nothing_without(redis_front: Front, broker
     with Rollbook(broker_url=plain) as rb, pytest.raises(NotSent):
         rb.users.identify("u1", {"email": "ann@example.com"})
 
-    until(lambda: redis_front.refused > 0, what="the refusal")
+    until(lambda: redis_front.rejected > 0, what="the refusal")
     assert redis_front.taken == before
 
 

@@ -58,7 +58,7 @@ class Front:
         self._target = port
         self._asks_first = asks_first
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.refused = 0
+        self.rejected = 0
         self.taken = 0
 
     @property
@@ -83,7 +83,7 @@ class Front:
                 plain.sendall(b"S")
             client = self._context.wrap_socket(plain, server_side=True)
         except OSError:  # what ssl raises is one
-            self.refused += 1
+            self.rejected += 1
             plain.close()
             return
         self.taken += 1

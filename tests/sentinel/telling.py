@@ -15,7 +15,7 @@ _PAUSE_SECONDS = 0.002
 """Some hundred jobs a second: enough to be in the middle of things, and two cores have time for the workers too."""
 
 
-class Telling:
+class UserUpdate:
     """Calls `tell(number)` with 0, 1, 2 and so on, from a thread, while the `with` lasts."""
 
     def __init__(self, tell: Callable[[int], object]) -> None:
@@ -23,7 +23,7 @@ class Telling:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.confirmed: list[int] = []
-        self.refused: list[int] = []
+        self.rejected: list[int] = []
         self.last_confirmed = 0.0
         """On the monotonic clock."""
         self.longest_gap = 0.0
@@ -31,7 +31,7 @@ class Telling:
 
     @property
     def told(self) -> int:
-        return len(self.confirmed) + len(self.refused)
+        return len(self.confirmed) + len(self.rejected)
 
     def __enter__(self) -> Self:
         self.last_confirmed = time.monotonic()
@@ -50,7 +50,7 @@ class Telling:
             try:
                 self._tell(number)
             except NotSent:
-                self.refused.append(number)
+                self.rejected.append(number)
             else:
                 now = time.monotonic()
                 self.longest_gap = max(self.longest_gap, now - self.last_confirmed)

@@ -16,7 +16,7 @@ import pytest
 from tests.acceptance.conftest import Workers, until
 from tests.operate.test_metrics import answers, value
 from tests.sentinel.sentinels import SentinelSet
-from tests.sentinel.telling import USERS, Telling
+from tests.sentinel.telling import USERS, UserUpdate
 
 from rollbook import Job, Rollbook
 from rollbook.publishing.outbox import create_table
@@ -37,7 +37,7 @@ def count(database_url: str, table: str) -> int:
 
 def is_quiet(sentinels: SentinelSet) -> bool:
     with sentinels.client() as client:
-        waiting, held = client.llen("live"), client.hlen("unacked")
+        waiting, held = client.llen("default"), client.hlen("unacked")
     return (waiting, held) == (0, 0)
 
 
@@ -81,7 +81,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
         [sys.executable, "-m", "rollbook_ops.relay"], log=tmp_path / "relay.log", env=os.environ | given
     )
     try:
-        with Telling(send) as direct, Telling(write) as outbox:
+        with UserUpdate(send) as direct, UserUpdate(write) as outbox:
             until(lambda: count(database_url, "rollbook.jobs") > BEFORE, what="jobs before")
             dead = sentinels.kill_primary()
             sentinels.wait_for_another_than(dead)
@@ -99,16 +99,16 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
         processes.stop(relay, by=signal.SIGTERM)
 
     assert [worker.poll() for worker in started] == [None, None]
-    for name, telling in (("direct", direct), ("outbox", outbox)):
-        newest = {f"{name}-{number % USERS}": number for number in range(telling.told)}
+    for name, user_update in (("direct", direct), ("outbox", outbox)):
+        newest = {f"{name}-{number % USERS}": number for number in range(user_update.told)}
         assert {user_id: rb.users.get(user_id).properties["n"] for user_id in newest} == newest
-    assert not outbox.refused
+    assert not outbox.rejected
     assert count(database_url, "rollbook.dead_letters") == 0
     until(lambda: is_quiet(sentinels), what="nothing held")
 
     found = examine(Settings(broker_url=sentinels.url, database_url=database_url))
     levels = {finding.name: finding.level for finding in found}
-    assert {levels[name] for name in ("redis", "role", "queue live", "held messages", "workers")} == {Level.OK}
+    assert {levels[name] for name in ("redis", "role", "queue default", "held messages", "workers")} == {Level.OK}
 
     sentinels.wait_until_replica(dead)
     assert rb.users.identify("later", {"n": 1}).wait(20).state == "applied"
@@ -121,4 +121,4 @@ def test_the_metrics_tell_of_the_queues_of_the_primary(rb: Rollbook, workers: Wo
     workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(port))
 
     until(lambda: answers(port) and value(port, 'rollbook_server_up{server="redis"}') == 1, what="an answer of Redis")
-    assert value(port, 'rollbook_queue_jobs{queue="live"}') == 1
+    assert value(port, 'rollbook_queue_jobs{queue="default"}') == 1

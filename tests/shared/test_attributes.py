@@ -10,7 +10,7 @@ from tests.support.wild import GOOD_ATTRIBUTES
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import decode, encode
-from rollbook_shared.jobs.models import Telling
+from rollbook_shared.jobs.models import UserUpdate
 from rollbook_shared.jobs.problems import problems_of
 
 BAD: dict[str, list[object]] = {
@@ -44,12 +44,12 @@ def test_the_tables_here_name_every_attribute() -> None:
     ("name", "value"), [(name, value) for name, good in GOOD_ATTRIBUTES.items() for value in good], ids=repr
 )
 def test_a_good_attribute_is_kept_as_sent(name: str, value: str) -> None:
-    assert Telling(id="a", traits={name: value}).traits == {name: value}
+    assert UserUpdate(id="a", traits={name: value}).traits == {name: value}
 
 
 @pytest.mark.parametrize("name", sorted(ATTRIBUTES))
 def test_every_attribute_may_be_null(name: str) -> None:
-    assert Telling(id="a", traits={name: None}).traits == {name: None}
+    assert UserUpdate(id="a", traits={name: None}).traits == {name: None}
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, bad in BAD.items() for value in bad], ids=repr)
@@ -57,7 +57,7 @@ def test_a_bad_attribute_is_refused_by_name(name: str, value: object) -> None:
     assert attribute_problem(name, value) is not None
 
     with pytest.raises(ValidationError) as found:
-        Telling(id="a", traits={name: value})
+        UserUpdate(id="a", traits={name: value})
 
     assert [problem.field for problem in problems_of(found.value)] == [name]
 
@@ -75,7 +75,7 @@ def test_a_created_at_that_utc_has_no_time_for_makes_a_dead_letter() -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_a_reserved_name_is_no_property(name: str) -> None:
     with pytest.raises(ValidationError) as found:
-        Telling(id="a", traits={name: "x"})
+        UserUpdate(id="a", traits={name: "x"})
 
     (problem,) = problems_of(found.value)
     assert (problem.field, problem.reason) == (name, "is a reserved name, not a property")
@@ -84,6 +84,6 @@ def test_a_reserved_name_is_no_property(name: str) -> None:
 @pytest.mark.parametrize("id_", ["", "a/b", "a#b", "x" * 257, "a\0", "\ud800", 1, None])
 def test_a_bad_user_id_is_refused(id_: object) -> None:
     with pytest.raises(ValidationError) as found:
-        Telling.model_validate({"id": id_})
+        UserUpdate.model_validate({"id": id_})
 
     assert [problem.field for problem in problems_of(found.value)] == ["id"]

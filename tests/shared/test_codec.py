@@ -23,7 +23,7 @@ from rollbook_shared.jobs.codec import (
     encode_bulk_identify,
     encode_user,
 )
-from rollbook_shared.jobs.models import KINDS, MODELS, BulkIdentify, Identify, Job, Telling
+from rollbook_shared.jobs.models import KINDS, MODELS, BulkIdentify, Identify, Job, UserUpdate
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -38,11 +38,11 @@ def test_a_job_comes_back_the_same(kind: str, data: st.DataObject) -> None:
 @examples(100)
 @given(jobs_of("bulk_identify"), st.data())
 def test_users_encoded_one_by_one_are_a_bulk_job(job: BulkIdentify, data: st.DataObject) -> None:
-    users = [user for user in job.users if isinstance(user, Telling)]
-    moments = data.draw(st.lists(st.integers(0, 2**50), min_size=len(users), max_size=len(users)))
-    gathered = BulkIdentify(id=job.id, occurred_at=max(moments), users=tuple(users), moments=tuple(moments))
+    users = [user for user in job.users if isinstance(user, UserUpdate)]
+    timestamps = data.draw(st.lists(st.integers(0, 2**50), min_size=len(users), max_size=len(users)))
+    gathered = BulkIdentify(id=job.id, occurred_at=max(timestamps), users=tuple(users), timestamps=tuple(timestamps))
 
-    text = encode_bulk_identify(job.id, [encode_user(user) for user in users], moments)
+    text = encode_bulk_identify(job.id, [encode_user(user) for user in users], timestamps)
 
     assert decode(text) == gathered
     assert digest(text) == digest(encode(gathered))
@@ -175,7 +175,7 @@ def test_bad_users_of_a_bulk_job_are_problems_in_their_places() -> None:
     job = decode(message)
 
     assert isinstance(job, BulkIdentify)
-    assert [user.id if isinstance(user, Telling) else user.index for user in job.users] == ["a", 1, 2, 3, "d"]
+    assert [user.id if isinstance(user, UserUpdate) else user.index for user in job.users] == ["a", 1, 2, 3, "d"]
     assert job.users[1] == Problem("users[1].id", "must not be empty", 1)
     assert job.users[2] == Problem("users[2].email", "must be an e-mail address", 2)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.examples import examples
 from tests.support.strategies import nested
 
-from rollbook_shared.domain.merge import Profile, deep_merge, inherit
+from rollbook_shared.domain.merge import Profile, deep_merge, merge_profiles
 from rollbook_shared.domain.sections import data_of, profile_of, trait_key
 
 _objects = st.dictionaries(st.sampled_from("pqr"), nested, max_size=3)
@@ -74,7 +74,7 @@ def test_merging_is_not_associative_where_objects_meet_values() -> None:
 def test_neither_side_of_a_merge_is_changed(a: dict[str, Any], b: dict[str, Any]) -> None:
     before = copy.deepcopy((a, b))
 
-    inherit(Profile(properties=a, preferences=a), Profile(properties=b, preferences=b))
+    merge_profiles(Profile(properties=a, preferences=a), Profile(properties=b, preferences=b))
 
     assert (a, b) == before
 
@@ -91,11 +91,11 @@ def test_attributes_are_filled_preference_sets_and_channels_added_whole() -> Non
         channel_data={"push": {"tokens": ["y"], "more": 1}, "chat": {}},
     )
 
-    heir = inherit(primary, secondary)
+    primary_id = merge_profiles(primary, secondary)
 
-    assert heir.attributes == {"name": "", "email": "bo@example.com", "locale": None}
-    assert heir.preferences == {"default": {"workflows": {"x": True}}, "t1": {}}
-    assert heir.channel_data == {"push": {"tokens": []}, "chat": {}}
+    assert primary_id.attributes == {"name": "", "email": "bo@example.com", "locale": None}
+    assert primary_id.preferences == {"default": {"workflows": {"x": True}}, "t1": {}}
+    assert primary_id.channel_data == {"push": {"tokens": []}, "chat": {}}
 
 
 @examples(100)

@@ -26,7 +26,7 @@ from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
-from rollbook_worker.store import Arrival
+from rollbook_worker.store import ReceivedJob
 
 WORKERS: Final = 6
 JOBS: Final = 400
@@ -51,7 +51,9 @@ def test_workers_in_each_others_way_end_like_the_reference(on_postgres: OnPostgr
 
 
 def deliver(subject: OnPostgres, batch: list[Job]) -> list[str]:
-    return [outcome.state.value for outcome in subject.store.apply([Arrival.of(encode(job)) for job in batch], now=NOW)]
+    return [
+        outcome.state.value for outcome in subject.store.apply([ReceivedJob.of(encode(job)) for job in batch], now=NOW)
+    ]
 
 
 def jobs_in_the_way(chance: random.Random) -> Iterator[Job]:

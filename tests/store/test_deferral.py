@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.builders import NOW, day, delete, identify, trigger
 from tests.support.examples import examples
-from tests.support.strategies import Delivery, deliveries, moments
+from tests.support.strategies import Delivery, deliveries, timestamps
 from tests.support.subjects import OnPostgres, Subject, arrive
 
 from rollbook_shared.jobs.codec import encode
@@ -83,11 +83,11 @@ def test_a_bulk_job_of_which_nothing_is_good_is_refused_when_it_is_due(subject: 
 
     released = subject.release_due(now=day(1))
 
-    assert (released, subject.ledger()["it"][0]) == (1, "refused")
+    assert (released, subject.ledger()["it"][0]) == (1, "rejected")
 
 
 @examples(60)
-@given(delivery=deliveries(), data=st.data(), arrived=moments, released=moments)
+@given(delivery=deliveries(), data=st.data(), arrived=timestamps, released=timestamps)
 def test_deferral_is_part_of_convergence(
     delivery: Delivery, data: st.DataObject, arrived: int, released: int, subject: Subject
 ) -> None:
@@ -132,7 +132,7 @@ def test_each_of_many_due_jobs_takes_effect_once_under_several_dispatchers(store
 
 
 def _dispatch(url: str) -> int:
-    """Release what is due until nothing is left, as the upkeep loop does."""
+    """Release what is due until nothing is left, as the maintenance loop does."""
     dispatcher = PostgresStore(url)
     released = 0
     while count := dispatcher.release_due(now=NOW, limit=20):

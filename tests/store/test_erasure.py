@@ -9,7 +9,7 @@ from hypothesis import given
 from tests.support.builders import day, delete, identify, merge, set_preferences, trigger
 from tests.support.examples import examples
 from tests.support.remains import everything, tables_with
-from tests.support.strategies import job_sets, moments
+from tests.support.strategies import job_sets, timestamps
 from tests.support.subjects import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode
@@ -179,7 +179,7 @@ def test_dead_letters_that_name_the_user_are_erased(store: OnPostgres) -> None:
 
 
 @examples(60)
-@given(jobs=job_sets, horizon=moments)
+@given(jobs=job_sets, horizon=timestamps)
 def test_compaction_at_any_time_is_not_noticed(jobs: list[Job], horizon: int, on_postgres: OnPostgres) -> None:
     on_postgres.reset()
     now = horizon + 86_400_000_000
@@ -210,7 +210,7 @@ def test_compaction_takes_the_settled_sightings_of_an_ordinary_user(store: OnPos
 
 
 @examples(60)
-@given(jobs=job_sets, horizon=moments)
+@given(jobs=job_sets, horizon=timestamps)
 def test_whenever_erasure_runs_the_world_is_that_of_the_reference(
     jobs: list[Job], horizon: int, on_postgres: OnPostgres
 ) -> None:

@@ -18,7 +18,7 @@ from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
 from rollbook_worker.core import Fact, Identified, pieces_of
 from rollbook_worker.store import PostgresStore
-from rollbook_worker.store.retry import HeldUp
+from rollbook_worker.store.retry import Blocked
 
 TRIES: Final = 2
 NAMES: Final = ("u0", "u1", "u2", "u3")
@@ -153,7 +153,7 @@ def test_while_postgres_is_away_nothing_counts_against_a_job(
     for _ in range(TRIES + 1):
         with pytest.raises(Unavailable) as told:
             store.release_held_up(now=NOW)
-        assert not isinstance(told.value, HeldUp)
+        assert not isinstance(told.value, Blocked)
 
     failures["u1"] = errors.QueryCanceled()
     store.release_held_up(now=NOW)

@@ -104,9 +104,9 @@ def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_we
 def test_an_upkeep_that_erases_early_lets_nobody_come_back(store: OnPostgres, settling: int, ahead: timedelta) -> None:
     apply(store, *a_life(), now=day(12, 1))
     now = day(13) - 5 * MINUTE
-    upkeep = PostgresStore(store.url, settling=timedelta(hours=settling))
-    assert upkeep.erase_settled(now=now + ahead // timedelta(microseconds=1)) == 1
-    upkeep.close()
+    maintenance = PostgresStore(store.url, settling=timedelta(hours=settling))
+    assert maintenance.erase_settled(now=now + ahead // timedelta(microseconds=1)) == 1
+    maintenance.close()
 
     apply(store, identify("ann", at=12, plus=-MINUTE, name="Back"), now=now)
 

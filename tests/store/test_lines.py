@@ -10,7 +10,7 @@ from tests.support.builders import bulk_identify, identify, user
 from tests.support.examples import examples
 from tests.support.strategies import job_sets
 
-from rollbook_shared.jobs.models import Identify, Job, Telling
+from rollbook_shared.jobs.models import Identify, Job, UserUpdate
 from rollbook_worker.core import facts_of, join, pieces_of
 from rollbook_worker.store.rows import Lines, lines_of
 
@@ -50,8 +50,8 @@ def test_users_come_in_the_order_of_their_ids_whoever_is_told_first() -> None:
     assert lines_of(pieces_of(told)).ids == ["Z", "a", "b", "é", "\U0001f600"]
 
 
-def _telling(**traits: int) -> Telling:
-    return Telling(id="a", traits={**traits, "every": 0})
+def _telling(**traits: int) -> UserUpdate:
+    return UserUpdate(id="a", traits={**traits, "every": 0})
 
 
 def _as_written(lines: Lines) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tests.support.subjects import Subject, arrive
 
 from rollbook_shared.jobs.codec import VERSION, encode
 from rollbook_shared.jobs.models import Job
-from rollbook_worker.store import Arrival, Outcome
+from rollbook_worker.store import Outcome, ReceivedJob
 
 MINUTE = 60 * 1_000_000
 
@@ -57,7 +57,7 @@ class TestRule5BulkJobs:
         assert ids(subject) == {"a", "c"}
         assert subject.ledger()["bulk"][2] == {
             "applied": 2,
-            "refused": [
+            "rejected": [
                 {"index": 1, "field": "users[1].id", "reason": "must not be empty"},
                 {"index": 2, "field": "users[2].email", "reason": "must be an e-mail address"},
             ],
@@ -66,8 +66,8 @@ class TestRule5BulkJobs:
     def test_a_bulk_job_with_only_bad_users_is_refused(self, subject: Subject) -> None:
         outcomes = arrive(subject, bulk({"id": ""}, {"id": "a/b"}), now=NOW)
 
-        assert states(outcomes) == ["refused"]
-        assert subject.ledger()["bulk"][0] == "refused"
+        assert states(outcomes) == ["rejected"]
+        assert subject.ledger()["bulk"][0] == "rejected"
         assert ids(subject) == set()
 
     def test_a_bulk_job_without_bad_users_only_says_how_many_it_was_applied_to(self, subject: Subject) -> None:
@@ -172,7 +172,7 @@ class TestRule23Duplicates:
     def test_a_refused_job_that_comes_again_is_a_duplicate(self, subject: Subject) -> None:
         outcomes = arrive(subject, bulk({"id": ""}), bulk({"id": ""}), now=NOW)
 
-        assert states(outcomes) == ["refused", "duplicate"]
+        assert states(outcomes) == ["rejected", "duplicate"]
 
 
 class TestRule25ReusedIds:
@@ -319,6 +319,6 @@ def test_nothing_arrives(subject: Subject) -> None:
 def test_outcomes_come_in_the_order_of_the_arrivals(subject: Subject) -> None:
     jobs = [identify(user_id, at=1, job=user_id) for user_id in "zamb"]
 
-    outcomes = subject.store.apply([Arrival.of(encode(job)) for job in jobs], now=NOW)
+    outcomes = subject.store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=NOW)
 
     assert [outcome.job_id for outcome in outcomes] == ["z", "a", "m", "b"]

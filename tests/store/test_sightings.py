@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.builders import DAY, NOW, day, delete, identify, merge
 from tests.support.examples import examples
-from tests.support.strategies import Delivery, deliveries, job_sets, moments
+from tests.support.strategies import Delivery, deliveries, job_sets, timestamps
 from tests.support.subjects import OnPostgres
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
-from rollbook_worker.store import Arrival, PostgresStore, fact_writer
+from rollbook_worker.store import PostgresStore, ReceivedJob, fact_writer
 
 NEVER: Final = timedelta(days=1_000)
 """Until a delete of the tests has settled."""
@@ -56,7 +56,7 @@ def subject(on_postgres: OnPostgres) -> OnPostgres:
 
 
 def arrive(store: PostgresStore, *jobs: Job) -> None:
-    store.apply([Arrival.of(encode(job)) for job in jobs], now=NOW)
+    store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=NOW)
 
 
 def listed(subject: OnPostgres) -> list[str]:
@@ -84,7 +84,7 @@ def test_any_delivery_converges_to_the_reference_however_short_the_lists(
 
 
 @examples(100)
-@given(jobs=job_sets, horizon=moments, characters=room_for_lists)
+@given(jobs=job_sets, horizon=timestamps, characters=room_for_lists)
 def test_that_settled_sightings_are_dropped_from_full_lists_is_not_noticed(
     jobs: list[Job],
     horizon: int,
@@ -107,7 +107,7 @@ def test_that_settled_sightings_are_dropped_from_full_lists_is_not_noticed(
 
 
 @examples(60)
-@given(jobs=job_sets, horizon=moments, characters=room_for_lists)
+@given(jobs=job_sets, horizon=timestamps, characters=room_for_lists)
 def test_erasure_takes_lists_that_were_moved_and_leaves_what_came_after(
     jobs: list[Job],
     horizon: int,

@@ -12,9 +12,9 @@ from tests.support.subjects import OnPostgres, arrive
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
-JOB = [Arrival.of(encode(identify("a", at=1)))]
+JOB = [ReceivedJob.of(encode(identify("a", at=1)))]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.support.subjects import OnPostgres
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
-from rollbook_worker.store import Arrival
+from rollbook_worker.store import ReceivedJob
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def arrive(subject: OnPostgres, *jobs: Job) -> None:
-    subject.store.apply([Arrival.of(encode(job)) for job in jobs], now=NOW)
+    subject.store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=NOW)
 
 
 def changes(subject: OnPostgres, table: str) -> dict[str, int]:

@@ -17,7 +17,7 @@ from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
 from rollbook_worker.store import PostgresStore
 from rollbook_worker.store.erasure import erase
-from rollbook_worker.store.retry import HeldUp
+from rollbook_worker.store.retry import Blocked
 
 NAMES = ("u0", "u1", "u2")
 SETTLED = day(9)
@@ -74,7 +74,7 @@ def left(store: OnPostgres) -> list[str]:
 def test_whoever_is_locked_keeps_no_other_waiting_and_is_erased_later(
     deleted: OnPostgres, impatient: PostgresStore
 ) -> None:
-    with locked(deleted.url, "u0"), pytest.raises(HeldUp, match="lock"):
+    with locked(deleted.url, "u0"), pytest.raises(Blocked, match="lock"):
         impatient.erase_settled(now=SETTLED)
     assert left(deleted) == ["u0"]
 
@@ -86,7 +86,7 @@ def test_those_behind_as_many_as_one_call_looks_at_have_their_turn(
     deleted: OnPostgres, impatient: PostgresStore
 ) -> None:
     with locked(deleted.url, "u0", "u1"):
-        with pytest.raises(HeldUp):
+        with pytest.raises(Blocked):
             impatient.erase_settled(now=SETTLED, limit=2)
         assert impatient.erase_settled(now=SETTLED, limit=2) == 1
 
@@ -101,7 +101,7 @@ def test_whatever_is_wrong_with_one_the_others_are_erased_and_it_is_told(
 ) -> None:
     failing("u1", failure)
 
-    with pytest.raises(HeldUp if isinstance(failure, psycopg.OperationalError) else type(failure)):
+    with pytest.raises(Blocked if isinstance(failure, psycopg.OperationalError) else type(failure)):
         deleted.store.erase_settled(now=SETTLED)
 
     assert left(deleted) == ["u1"]

@@ -13,7 +13,7 @@ from tests.support.subjects import OnPostgres
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
-from rollbook_worker.store import Arrival, PostgresStore
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_merge_carries_over_as_many_days_as_are_set(subject: OnPostgres, days:
     ]
     store = PostgresStore(subject.url, history=timedelta(days=days))
 
-    store.apply([Arrival.of(encode(job)) for job in reversed(jobs)], now=time.time_ns() // 1_000)
+    store.apply([ReceivedJob.of(encode(job)) for job in reversed(jobs)], now=time.time_ns() // 1_000)
     store.close()
 
     world = subject.world()

@@ -21,10 +21,10 @@ from rollbook_shared.jobs.models import (
     Merge,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
 )
 
 DAY: Final = 86_400_000_000
@@ -44,8 +44,8 @@ def user(
     preferences: Mapping[str, Any] | None = None,
     channel_data: Mapping[str, Any] | None = None,
     **traits: Any,
-) -> Telling:
-    return Telling.model_validate(
+) -> UserUpdate:
+    return UserUpdate.model_validate(
         {"id": id_, "traits": traits, "preferences": preferences or {}, "channel_data": channel_data or {}}
     )
 
@@ -64,7 +64,7 @@ def identify(
     return Identify(id=job or _id("identify", id_, at, plus), occurred_at=day(at, plus), user=told)
 
 
-def bulk_identify(*users: Telling, at: int, plus: int = 0, job: str = "") -> BulkIdentify:
+def bulk_identify(*users: UserUpdate, at: int, plus: int = 0, job: str = "") -> BulkIdentify:
     return BulkIdentify(
         id=job or _id("bulk-identify", users[0].id, at, plus), occurred_at=day(at, plus), users=tuple(users)
     )
@@ -86,7 +86,7 @@ def merge(
     plus: int = 0,
     job: str = "",
     keep_opt_outs: bool = False,
-    unite_tokens: bool = False,
+    merge_tokens: bool = False,
 ) -> Merge:
     return Merge(
         id=job or _id("merge", f"{primary}-{secondary}", at, plus),
@@ -94,18 +94,18 @@ def merge(
         primary_id=primary,
         secondary_id=secondary,
         keep_opt_outs=keep_opt_outs,
-        unite_tokens=unite_tokens,
+        merge_tokens=merge_tokens,
     )
 
 
 def trigger(
     workflow: str,
-    recipients: Iterable[str | Telling],
+    recipients: Iterable[str | UserUpdate],
     *,
     at: int,
     plus: int = 0,
     job: str = "",
-    actor: str | Telling | None = None,
+    actor: str | UserUpdate | None = None,
     channels: tuple[str, ...] = ("in_app",),
     tenant: str | None = None,
     categories: tuple[str, ...] = (),

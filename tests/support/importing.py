@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rollbook.testing import RecordingRollbook
-from rollbook_ops.importers import Import, Options, Refusals, StateFile, fingerprint, import_users
+from rollbook_ops.importers import Import, Options, RejectedRows, StateFile, fingerprint, import_users
 
 STARTED = 1_795_000_000_000_000
 
@@ -28,12 +28,12 @@ class Stopping:
         self,
         users: Sequence[Mapping[str, Any]],
         *,
-        moments: Sequence[datetime] | None,
+        timestamps: Sequence[datetime] | None,
         job_id: str,
         occurred_at: datetime,
     ) -> object:
         self._check()
-        sent = self._rollbook.users.bulk_identify(users, moments=moments, job_id=job_id, occurred_at=occurred_at)
+        sent = self._rollbook.users.bulk_identify(users, timestamps=timestamps, job_id=job_id, occurred_at=occurred_at)
         self._count()
         return sent
 
@@ -56,11 +56,11 @@ def run_import(
     rollbook: RecordingRollbook,
     file: Path,
     options: Options,
-    refusals: Refusals | None = None,
+    rejected_rows: RejectedRows | None = None,
     stop_after: int | None = None,
 ) -> Import:
     """Import the file in chunks of five users, from where it was interrupted before; stop after some jobs."""
     keep = StateFile(file)
     state = keep.load() or Import(fingerprint=fingerprint(file, options), started=STARTED, chunk_users=5)
     sink = Stopping(rollbook, stop_after)
-    return import_users(sink, file, options, state, keep=keep, refusals=refusals or Refusals())
+    return import_users(sink, file, options, state, keep=keep, rejected_rows=rejected_rows or RejectedRows())

@@ -12,8 +12,8 @@ from tests.support.worlds import HISTORY, world_of
 from rollbook_shared.errors import Problem, Undecodable
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
 from rollbook_shared.reference.world import World
-from rollbook_worker.core import Activity, Kept, facts_of, join, live
-from rollbook_worker.store import Arrival, Outcome
+from rollbook_worker.core import Activity, Kept, facts_of, join, project
+from rollbook_worker.store import Outcome, ReceivedJob
 from rollbook_worker.store.received_jobs import State
 
 FUTURE: Final = timedelta(minutes=5)
@@ -40,7 +40,7 @@ class MemoryStore:
     dead: dict[tuple[str, bytes], str] = field(default_factory=dict)
     """Job id and digest to the code of why."""
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         outcomes = [self._apply(arrival, now) for arrival in arrivals]
         applied = {outcome.job_id for outcome in outcomes if outcome.state is State.APPLIED}
         self._tell_skipped(
@@ -65,7 +65,7 @@ class MemoryStore:
     def world(self) -> World:
         return world_of(self.kept.values())
 
-    def _apply(self, arrival: Arrival, now: int) -> Outcome:
+    def _apply(self, arrival: ReceivedJob, now: int) -> Outcome:
         job = arrival.job
         if isinstance(job, Undecodable):
             return self._bury(arrival, job.job_id or f"nameless-{arrival.digest.hex()}", job.kind or "", job.code)
@@ -87,11 +87,11 @@ class MemoryStore:
             rows = [fact for fact in facts_of(job) if isinstance(fact, Activity)]
             if rows:
                 at = rows[0].stamp
-                then = live((fact for fact in self.kept.values() if fact.stamp <= at), HISTORY // _MICROSECOND)
+                then = project((fact for fact in self.kept.values() if fact.stamp <= at), HISTORY // _MICROSECOND)
                 if skipped := sorted(row.recipient for row in rows if then.owner(row.recipient, at) is None):
                     self.jobs[job.id].detail = {"skipped": skipped}
 
-    def _bury(self, arrival: Arrival, job_id: str, kind: str, code: str) -> Outcome:
+    def _bury(self, arrival: ReceivedJob, job_id: str, kind: str, code: str) -> Outcome:
         self.dead[job_id, arrival.digest] = code
         return Outcome(job_id=job_id, kind=kind, state=State.DEAD, code=code)
 
@@ -113,10 +113,10 @@ def _counts(job: Job) -> dict[str, Any] | None:
         return {"applied": len(job.user_ids)}
     if not isinstance(job, BulkIdentify):
         return None
-    refused = [
+    rejected = [
         {"index": user.index, "field": user.field, "reason": user.reason}
         for user in job.users
         if isinstance(user, Problem)
     ]
-    counts = {"applied": len(job.users) - len(refused)}
-    return {**counts, "refused": refused} if refused else counts
+    counts = {"applied": len(job.users) - len(rejected)}
+    return {**counts, "rejected": rejected} if rejected else counts

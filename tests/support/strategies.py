@@ -18,7 +18,7 @@ JOB_IDS: Final = tuple(f"j{number}{tail}" for tail in ("", "-", "0", ":x") for n
 # Days that lie exactly a history (30 days) apart, and few enough that different jobs often happen at the same time.
 _days: Final = st.sampled_from([0, 1, 2, 30, 31, 60])
 _microseconds: Final = st.sampled_from([0, 0, 0, 0, -1, 1])
-moments: Final = st.builds(day, _days, _microseconds)
+timestamps: Final = st.builds(day, _days, _microseconds)
 
 user_ids: Final = st.sampled_from("abcd")
 _scalars: Final = st.sampled_from([None, 0, 1, True, "x", "y"])
@@ -57,7 +57,7 @@ def _rarely(values: SearchStrategy[dict[str, Any]]) -> SearchStrategy[dict[str, 
     return st.one_of(st.just({}), st.just({}), values)
 
 
-tellings: Final = st.fixed_dictionaries(
+user_updates: Final = st.fixed_dictionaries(
     {
         "id": user_ids,
         "traits": _traits,
@@ -65,23 +65,23 @@ tellings: Final = st.fixed_dictionaries(
         "channel_data": _rarely(st.dictionaries(_channel_ids, _channel_data, max_size=2)),
     }
 )
-_people: Final = user_ids | tellings
+_people: Final = user_ids | user_updates
 _channels: Final = st.sampled_from([["in_app"], ["in_app"], ["in_app", "email"], ["email", "email"]])
 
 _several: Final = st.lists(user_ids, min_size=1, max_size=3)
 
 
 def _kind(kind: str, **fields: SearchStrategy[Any]) -> SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({"kind": st.just(kind), "occurred_at": moments, **fields})
+    return st.fixed_dictionaries({"kind": st.just(kind), "occurred_at": timestamps, **fields})
 
 
-_identify: Final = _kind("identify", user=tellings)
-_gathered: Final = st.lists(st.tuples(tellings, moments), min_size=1, max_size=3).map(
+_identify: Final = _kind("identify", user=user_updates)
+_gathered: Final = st.lists(st.tuples(user_updates, timestamps), min_size=1, max_size=3).map(
     lambda told: {
         "kind": "bulk_identify",
         "occurred_at": max(moment for _, moment in told),
         "users": [user for user, _ in told],
-        "moments": [moment for _, moment in told],
+        "timestamps": [moment for _, moment in told],
     }
 )
 _delete: Final = _kind("delete", user_id=user_ids)
@@ -91,7 +91,7 @@ _merge: Final = st.permutations("abcd").flatmap(
         primary_id=st.just(ids[0]),
         secondary_id=st.just(ids[1]),
         keep_opt_outs=st.booleans(),
-        unite_tokens=st.booleans(),
+        merge_tokens=st.booleans(),
     )
 )
 _trigger: Final = _kind(
@@ -106,7 +106,7 @@ _trigger: Final = _kind(
 bodies: Final[SearchStrategy[dict[str, Any]]] = st.one_of(
     _identify,
     _identify,
-    _kind("bulk_identify", users=st.lists(tellings, min_size=1, max_size=3)),
+    _kind("bulk_identify", users=st.lists(user_updates, min_size=1, max_size=3)),
     _delete,
     _kind("bulk_delete", user_ids=_several),
     _merge,

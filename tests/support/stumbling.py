@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rollbook_shared.errors import Undecodable
 from rollbook_worker import tasks
-from rollbook_worker.store import Arrival, Outcome
+from rollbook_worker.store import Outcome, ReceivedJob
 
 _store = tasks.store
 
@@ -16,7 +16,7 @@ class _StumblingStore:
         self._prefix = prefix
         self._stumble = stumble
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         for arrival in arrivals:
             if not isinstance(arrival.job, Undecodable) and arrival.job.id.startswith(self._prefix):
                 self._stumble()

@@ -12,7 +12,7 @@ from tests.support.memory import MemoryStore
 from rollbook_shared.database.tables import SCHEMA, metadata
 from rollbook_shared.reference.world import Activity, World
 from rollbook_worker.core import Marked
-from rollbook_worker.store import Arrival, Outcome, PostgresStore, Store
+from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, Store
 
 
 class Subject(Protocol):
@@ -143,7 +143,7 @@ class OnPostgres:
 
 def arrive(subject: Subject, *messages: object, now: int) -> list[Outcome]:
     """Let messages arrive together, as they came from the broker."""
-    return subject.store.apply([Arrival.of(message) for message in messages], now=now)
+    return subject.store.apply([ReceivedJob.of(message) for message in messages], now=now)
 
 
 def _activity(row: dict[str, Any]) -> Activity:

@@ -53,7 +53,7 @@ _refined: Final = st.dictionaries(
 _settings: Final = st.fixed_dictionaries(
     {}, optional={"workflows": _refined, "categories": _refined, "channel_types": _switches}
 )
-tellings: Final = st.fixed_dictionaries(
+user_updates: Final = st.fixed_dictionaries(
     {"id": user_ids},
     optional={
         "traits": st.builds(lambda one, other: {**one, **other}, _properties, _attributes),
@@ -64,8 +64,8 @@ tellings: Final = st.fixed_dictionaries(
 _several: Final = st.lists(user_ids, min_size=1, max_size=3)
 _marks: Final = st.sampled_from(["seen", "unseen", "read", "unread", "archived", "unarchived"])
 _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
-    "identify": {"user": tellings},
-    "bulk_identify": {"users": st.lists(tellings, min_size=1, max_size=3)},
+    "identify": {"user": user_updates},
+    "bulk_identify": {"users": st.lists(user_updates, min_size=1, max_size=3)},
     "delete": {"user_id": user_ids},
     "bulk_delete": {"user_ids": _several},
     "merge": {"primary_id": user_ids, "secondary_id": user_ids},
@@ -76,8 +76,8 @@ _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
     "unset_channel_data": {"user_id": user_ids, "channel_id": keys},
     "trigger": {
         "workflow": keys,
-        "recipients": st.lists(user_ids | tellings, min_size=1, max_size=3),
-        "actor": st.none() | user_ids | tellings,
+        "recipients": st.lists(user_ids | user_updates, min_size=1, max_size=3),
+        "actor": st.none() | user_ids | user_updates,
         "data": _objects,
         "tenant": st.none() | keys,
         "channels": st.lists(keys, min_size=1, max_size=3),
@@ -128,7 +128,7 @@ _fields: Final = st.sampled_from(
         "data",
     ]
 )
-_spoilt: Final = st.builds(_with, _payloads, _fields | _any_text, junk | tellings | st.lists(tellings | junk))
+_spoilt: Final = st.builds(_with, _payloads, _fields | _any_text, junk | user_updates | st.lists(user_updates | junk))
 _cut: Final = st.builds(lambda job, length: encode(job)[:length], any_job, st.integers(0, 200))
 messages: Final[SearchStrategy[Any]] = st.one_of(
     _any_text, junk, junk.map(json.dumps), _spoilt.map(json.dumps), _cut, st.binary(max_size=20)

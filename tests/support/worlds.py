@@ -11,7 +11,7 @@ from rollbook_shared.reference.preferences import allowed
 from rollbook_shared.reference.world import Activity as ActivityShown
 from rollbook_shared.reference.world import Message as MessageShown
 from rollbook_shared.reference.world import User, World
-from rollbook_worker.core import Activity, Fact, Live, Message, Person, Triggered, live
+from rollbook_worker.core import Activity, Fact, Message, Person, Projection, Triggered, project
 
 HISTORY: Final = timedelta(days=30)
 
@@ -19,7 +19,7 @@ HISTORY: Final = timedelta(days=30)
 def world_of(facts: Iterable[Fact], *, history: timedelta = HISTORY) -> World:
     """What a reader sees of these facts, the rows with their owners of now."""
     facts = list(facts)
-    seen = live(facts, history // timedelta(microseconds=1))
+    seen = project(facts, history // timedelta(microseconds=1))
     triggers = {fact.job_id: fact for fact in facts if isinstance(fact, Triggered)}
     activities: dict[str, ActivityShown] = {}
     messages: dict[str, MessageShown] = {}
@@ -44,7 +44,7 @@ def world_of(facts: Iterable[Fact], *, history: timedelta = HISTORY) -> World:
     }
 
 
-def _activity(trigger: Triggered, owner: str, seen: Live) -> ActivityShown:
+def _activity(trigger: Triggered, owner: str, seen: Projection) -> ActivityShown:
     actor = seen.owner(trigger.actor, trigger.stamp) if trigger.actor is not None else None
     return {
         "owner": owner,

@@ -21,8 +21,8 @@ from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BATCH_TASK, Ended, Jobs, Sent
 from rollbook_worker.celery_ext.batching.execution import execute
 from rollbook_worker.observability.tracing import TracedStore, hindered
-from rollbook_worker.store import Arrival, Outcome
-from rollbook_worker.store.retry import Hindrance
+from rollbook_worker.store import Outcome, ReceivedJob
+from rollbook_worker.store.retry import Contention
 
 SECRET = "ann@example.com"
 SENT = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 6)]
@@ -36,9 +36,9 @@ class WatchedStore(MemoryStore):
         self.errors: list[Exception] = []
         self.is_hindered = False
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         if self.is_hindered:
-            hindered(Hindrance.DEADLOCK)
+            hindered(Contention.DEADLOCK)
         if self.errors:
             raise self.errors.pop(0)
         return super().apply(arrivals, now=now)
@@ -102,7 +102,7 @@ def test_a_job_whose_sender_is_traced_is_a_span_of_that_trace_from_its_receipt_t
     assert [link.context for link in span.links] == [context(batch)]
     assert attributes(span) == {
         "messaging.system": "redis",
-        "messaging.destination.name": "live",
+        "messaging.destination.name": "default",
         "messaging.operation.name": "process",
         "messaging.operation.type": "process",
         "messaging.message.id": "job-1",

@@ -19,7 +19,7 @@ from rollbook import Rollbook
 from rollbook_shared.observability.logs import FIELDS
 from rollbook_worker import tasks
 from rollbook_worker.observability.tracing import TracedStore, hindered
-from rollbook_worker.store.retry import Hindrance
+from rollbook_worker.store.retry import Contention
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "deploy" / "observing.md").read_text()
@@ -47,7 +47,7 @@ def test_its_tables_name_all_that_spans_hold_and_nothing_else(
     monkeypatch.setattr(tasks, "store", lambda: traced)
     run(job(1), job(1, plan="another"), sent=SENT[:2])
     with recorded.tracer.start_as_current_span("rollbook.apply"):
-        hindered(Hindrance.FAMILY)
+        hindered(Contention.FAMILY)
 
     spans = recorded.all()
     held = {name for span in spans for name in span.attributes or {}}

@@ -1,4 +1,4 @@
-"""Logs as lines of JSON: of workers, Celery's own lines among them, of upkeep and of the relay; with job and trace."""
+"""Logs as lines of JSON: of workers, Celery's own lines among them, of maintenance and of the relay; with job and trace."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
     assert succeeded["trace_id"] == f"{sent.context.trace_id:032x}"
 
 
-def test_upkeep_and_the_relay_write_json_too(workers: Workers, backend_url: str, in_json: dict[str, str]) -> None:
+def test_maintenance_and_the_relay_write_json_too(workers: Workers, backend_url: str, in_json: dict[str, str]) -> None:
     workers.start_upkeep(**in_json)
     workers._spawn("relay", "-m", "rollbook_ops.relay", ROLLBOOK_OUTBOX_URL=backend_url, **in_json)
 
-    assert saying(workers, "upkeep: started", "upkeep")["level"] == "info"
+    assert saying(workers, "maintenance: started", "maintenance")["level"] == "info"
     assert saying(workers, "relay: started", "relay")["logger"]
 
 
@@ -139,7 +139,7 @@ def test_a_traceback_is_part_of_the_line() -> None:
 
 
 def test_the_active_span_is_named(recorded: Recorded) -> None:
-    with recorded.tracer.start_as_current_span("duty") as span:
+    with recorded.tracer.start_as_current_span("task") as span:
         line = json.loads(json_formatter().format(record("done")))
 
     assert line["trace_id"] == f"{span.get_span_context().trace_id:032x}"

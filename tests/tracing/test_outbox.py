@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from tests.tracing.conftest import Recorded, parent_of_children
 
 from rollbook import NotConfigured, Rollbook
-from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.direct import DirectPublisher
 from rollbook.publishing.outbox import create_table, drop_table
 from rollbook.queries.finished_jobs import Decisions
 from rollbook_ops.relay.relay import Relay
@@ -31,7 +31,7 @@ OLD_INSERT = "INSERT INTO rollbook_outbox (id, digest, kind, body) VALUES ('old'
 
 @pytest.fixture
 def relay(backend_url: str, broker_url: str, database_url: str, client: redis.Redis) -> Iterator[Relay]:
-    relay = Relay(Rows(backend_url), DirectSender(broker_url), Decisions(database_url), resend=timedelta(seconds=60))
+    relay = Relay(Rows(backend_url), DirectPublisher(broker_url), Decisions(database_url), resend=timedelta(seconds=60))
     yield relay
     relay.close()
 
@@ -67,7 +67,7 @@ def told(url: str) -> dict[str, str | None]:
 
 
 def parents(client: redis.Redis) -> dict[str, str | None]:
-    items = [json.loads(item)["headers"] for item in cast("list[bytes]", client.lrange("live", 0, -1))]
+    items = [json.loads(item)["headers"] for item in cast("list[bytes]", client.lrange("default", 0, -1))]
     return {headers["id"]: headers.get("traceparent") for headers in items}
 
 

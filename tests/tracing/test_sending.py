@@ -16,14 +16,14 @@ from tests.support.builders import identify
 from tests.tracing.conftest import Recorded, parent_of_children
 
 from rollbook import NotSent, Rollbook, Unavailable
-from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.direct import DirectPublisher
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook_shared.observability import tracing
 
 SECRET = "ann@example.com"
 
 
-def headers(client: redis.Redis, queue: str = "live") -> list[dict[str, Any]]:
+def headers(client: redis.Redis, queue: str = "default") -> list[dict[str, Any]]:
     items = cast("list[bytes]", client.lrange(queue, 0, -1))
     return [json.loads(item)["headers"] for item in reversed(items)]
 
@@ -40,7 +40,7 @@ def test_a_job_is_a_span_of_the_request_that_sends_it_and_its_message_names_it(
     assert span.parent == request.get_span_context()
     assert dict(span.attributes or {}) == {
         "messaging.system": "redis",
-        "messaging.destination.name": "live",
+        "messaging.destination.name": "default",
         "messaging.operation.name": "send",
         "messaging.operation.type": "send",
         "messaging.message.id": job.id,
@@ -86,9 +86,9 @@ def test_jobs_sent_together_are_a_span_each_also_when_redis_is_away(
     recorded: Recorded, client: redis.Redis, broker_url: str
 ) -> None:
     jobs = [EncodedJob.of(identify(f"u{number}", at=number)) for number in range(3)]
-    DirectSender(broker_url).send_encoded(jobs)
+    DirectPublisher(broker_url).send_encoded(jobs)
     with pytest.raises(Unavailable):
-        DirectSender("redis://127.0.0.1:1/0").send_encoded(jobs)
+        DirectPublisher("redis://127.0.0.1:1/0").send_encoded(jobs)
 
     codes = [span.status.status_code for span in recorded.named("send rollbook.identify")]
     assert codes == [StatusCode.UNSET] * 3 + [StatusCode.ERROR] * 3

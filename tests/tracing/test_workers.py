@@ -82,7 +82,7 @@ def test_who_knows_nothing_of_traces_takes_the_job_as_ever(
     job = rb.users.identify("ed", {"plan": "pro"})
 
     with Celery(broker=broker_url, set_as_current=False).connection_for_read() as connection:
-        message = connection.SimpleQueue("live").get(timeout=5)
+        message = connection.SimpleQueue("default").get(timeout=5)
         ((text,), kwargs, _) = message.decode()
         message.ack()
 

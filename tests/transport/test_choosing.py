@@ -122,7 +122,7 @@ def test_a_master_found_by_sentinel_is_consumed(sentinel: str) -> None:
 def test_flower_shows_the_lengths_of_the_queues(broker_url: str, tmp_path: Path) -> None:
     with redis.Redis.from_url(broker_url) as client:
         client.flushdb()
-        client.lpush("live", *(envelope(number) for number in range(37)))
+        client.lpush("default", *(envelope(number) for number in range(37)))
     port = free_port()
     flower = processes.spawn(
         [

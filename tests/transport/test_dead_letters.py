@@ -40,7 +40,7 @@ def letters(consumer: Consumer, count: int) -> list[list[Any]]:
     """Take so many letters: text, reason, code."""
     consumer.take(count)
     found = consumer.messages[-count:]
-    assert all(message.headers["task"] == "rollbook.bury" for message in found)
+    assert all(message.headers["task"] == "rollbook.dead_letter" for message in found)
     return [json.loads(message.body)[0] for message in found]
 
 
@@ -54,7 +54,7 @@ def test_an_item_that_is_no_message_becomes_a_letter_and_the_next_is_delivered(
     consumer.take(2)
 
     jobs = {message.headers["task"]: json.loads(message.body)[0] for message in consumer.messages}
-    text, _, code = jobs["rollbook.bury"]
+    text, _, code = jobs["rollbook.dead_letter"]
     assert jobs["note"] == ["good"]
     assert (text, code) == (item.decode(errors="backslashreplace"), "malformed")
     assert client.hlen("unacked") == 2
@@ -111,13 +111,13 @@ def test_refusing_a_message_for_others_counts(client: redis.Redis, consume: Cons
 
 
 def test_refusing_a_message_for_good_makes_a_letter(client: redis.Redis, consume: Consume) -> None:
-    client.lpush("first", envelope("refused"))
+    client.lpush("first", envelope("rejected"))
     consumer = consume()
     consumer.take(1)
 
     consumer.messages[0].reject(requeue=False)
 
-    assert letters(consumer, 1)[0][2] == "refused"
+    assert letters(consumer, 1)[0][2] == "rejected"
 
 
 def test_giving_back_does_not_count(client: redis.Redis, consume: Consume) -> None:

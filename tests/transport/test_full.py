@@ -73,7 +73,7 @@ def test_a_worker_that_ends_gives_back_what_it_holds(
 
 @pytest.mark.parametrize("requeue", [False, True])
 def test_a_message_is_refused(client: redis.Redis, consume: Consume, fill: Callable[[], object], requeue: bool) -> None:
-    client.lpush("first", envelope("refused"))
+    client.lpush("first", envelope("rejected"))
     consumer = consume()
     consumer.take(1)
     fill()
@@ -81,7 +81,7 @@ def test_a_message_is_refused(client: redis.Redis, consume: Consume, fill: Calla
     consumer.messages[0].reject(requeue=requeue)
 
     (item,) = client.lrange("first", 0, -1)
-    assert json.loads(item)["headers"]["task"] == ("note" if requeue else "rollbook.bury")
+    assert json.loads(item)["headers"]["task"] == ("note" if requeue else "rollbook.dead_letter")
     assert client.hlen("unacked") == 0
 
 
@@ -96,4 +96,4 @@ def test_what_is_no_message_becomes_a_letter(client: redis.Redis, consume: Consu
     consumer.take(3)
 
     tasks = sorted(message.headers["task"] for message in consumer.messages)
-    assert tasks == ["note", "rollbook.bury", "rollbook.bury"]
+    assert tasks == ["note", "rollbook.dead_letter", "rollbook.dead_letter"]

@@ -18,7 +18,7 @@ Consume = Callable[..., Consumer]
 
 
 def refuse(*_: object, **__: object) -> NoReturn:
-    raise redis.ConnectionError("refused")
+    raise redis.ConnectionError("rejected")
 
 
 def cut_off(consumer: Consumer) -> None:

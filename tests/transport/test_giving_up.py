@@ -13,7 +13,7 @@ from tests.transport.harness import envelope
 from tests.transport.test_giving_back import expire
 
 from rollbook import Rollbook
-from rollbook_shared.jobs.routing import LIVE
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE
 from rollbook_worker.celery_ext.unprocessable import job_in
 
 
@@ -33,13 +33,13 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
     ):
         client.flushdb()
         job = rb.users.identify("ann", {"plan": "pro"}, job_id="takes-workers-along")
-        with Consumer(broker_url, (LIVE,), max_deliveries=1) as lost:
+        with Consumer(broker_url, (DEFAULT_QUEUE,), max_deliveries=1) as lost:
             lost.take(1)
             lost.vanish()
         expire(client)
         with Consumer(broker_url, ("elsewhere",), max_deliveries=1) as other:
             other.channel.restore()
-        client.lpush(LIVE, b"\xff is no message")
+        client.lpush(DEFAULT_QUEUE, b"\xff is no message")
 
         workers.start()
 

@@ -30,14 +30,14 @@ def test_a_message_is_delivered_within_milliseconds(client: redis.Redis, consume
             time.sleep(0.002)  # the consumer goes to sleep
             client.lpush(QUEUES[number % width] + ("\x06\x165" if number % 3 else ""), envelope(time.monotonic()))
 
-    sender = threading.Thread(target=send)
-    sender.start()
+    publisher = threading.Thread(target=send)
+    publisher.start()
     for _ in range(60):
         told.set()
         (sent,) = consumer.take(1)
         waited.append(time.monotonic() - float(str(sent)))
         consumer.messages[-1].ack()
-    sender.join()
+    publisher.join()
 
     assert statistics.median(waited) < 0.02, "the goal is 5 ms; the rest is for a machine that does other things"
 
@@ -62,8 +62,8 @@ def test_without_news_messages_are_found_within_a_second(
     monkeypatch.setattr("rollbook_worker.celery_ext.transport.channel.tell", refuse)
     consumer = consume()
     consumer.turn()
-    sender = threading.Timer(0.1, lambda: client.lpush("first", envelope("unannounced")))
-    sender.start()
+    publisher = threading.Timer(0.1, lambda: client.lpush("first", envelope("unannounced")))
+    publisher.start()
 
     assert consumer.take(1) == ["unannounced"]
     assert "does not tell of new messages" in caplog.text

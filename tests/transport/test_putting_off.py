@@ -72,7 +72,7 @@ def test_nor_does_a_letter_vanish(client: redis.Redis, consume: Consume) -> None
         consumer.take(1)
         put_off(consumer, number)
 
-    assert {message.headers["task"] for message in consumer.messages} == {"rollbook.bury"}
+    assert {message.headers["task"] for message in consumer.messages} == {"rollbook.dead_letter"}
     assert not client.exists("dead_letters")
 
 

@@ -72,7 +72,7 @@ def make_app(broker: str, **options: Any) -> Workload:
     app.task(_note, name="note", shared=False)
     app.task(_linger, name="linger", shared=False)
     app.task(_die, name="die", shared=False)
-    app.task(_bury, name="rollbook.bury", shared=False)
+    app.task(_bury, name="rollbook.dead_letter", shared=False)
     return app
 
 

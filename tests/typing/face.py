@@ -27,7 +27,7 @@ def writes(rb: Rollbook, choice: bool) -> None:
     assert_type(rb.users.identify("u1", {"email": "ann@example.com"}, job_id="j"), Job)
     assert_type(rb.users.bulk_identify([{"id": "u1"}]), Job)
     assert_type(rb.users.bulk_identify({"id": name} for name in "ab"), Job)
-    assert_type(rb.users.bulk_identify([{"id": "u1"}], moments=[datetime.now(UTC)], job_id="j"), Job)
+    assert_type(rb.users.bulk_identify([{"id": "u1"}], timestamps=[datetime.now(UTC)], job_id="j"), Job)
     assert_type(rb.users.merge("u1", from_user_id="guest"), Job)
     assert_type(rb.users.merge("u1", "guest", dry_run=False), Job)
     assert_type(rb.users.merge("u1", "guest", dry_run=True), MergePreview)
@@ -76,7 +76,7 @@ def opens() -> None:
     assert_type(recording().sent.of(Identify), list[Identify])
 
 
-def refused(rb: Rollbook) -> None:
+def rejected(rb: Rollbook) -> None:
     rb.users.identify(7)  # type: ignore[arg-type]
     rb.users.identify("u1", ["email"])  # type: ignore[arg-type]
     rb.users.bulk_identify(["u1"])  # type: ignore[list-item]

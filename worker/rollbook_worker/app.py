@@ -1,4 +1,4 @@
-"""The Celery application of the workers: `celery -A rollbook_worker.app worker -Q live`.
+"""The Celery application of the workers: `celery -A rollbook_worker.app worker -Q default`.
 
 Wiring only: which broker, which queues, which settings and why. Producers need none of this; they send by task name.
 """
@@ -16,7 +16,7 @@ from kombu.entity import Exchange, Queue
 from rollbook_shared.broker_url import for_kombu
 from rollbook_shared.errors import NotConfigured, Undecodable
 from rollbook_shared.jobs.codec import decode
-from rollbook_shared.jobs.routing import LIVE, QUEUES, TASK_PREFIX
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE, QUEUES, TASK_PREFIX
 from rollbook_shared.jobs.summaries import summary
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import STOCK, Settings
@@ -67,7 +67,7 @@ def make_app(settings: Settings) -> RollbookCelery:
         # not broker_url: a CELERY_BROKER_URL meant for the application would override it
         broker_read_url=broker_url,
         broker_write_url=broker_url,
-        # JSON only: a pickled message is refused before it is opened
+        # JSON only: a pickled message is rejected before it is opened
         task_serializer="json",
         accept_content=["json"],
         # outcomes are in Postgres; a result backend would only cost
@@ -80,7 +80,7 @@ def make_app(settings: Settings) -> RollbookCelery:
         task_acks_on_timeout=False,
         task_acks_on_failure=False,
         task_queues=[_queue(name) for name in QUEUES],
-        task_default_queue=LIVE,
+        task_default_queue=DEFAULT_QUEUE,
         task_create_missing_queues=False,
         # what is no job becomes a dead letter; Celery would write it into the log, and drop it
         worker_consumer=CONSUMER,

@@ -23,9 +23,9 @@ from rollbook_worker.celery_ext.consumer import BURY_TASK
 from rollbook_worker.celery_ext.failure_policy import REQUEST
 from rollbook_worker.celery_ext.request import DeadLetter
 from rollbook_worker.celery_ext.unprocessable import job_in
-from rollbook_worker.observability.tracing import TracedStore, decided, following, following_one, hindered, put_off
-from rollbook_worker.store import Arrival, Outcome, PostgresStore, State, Store
-from rollbook_worker.store.retry import Hindrance, TookTooLong, is_hopeless, pause
+from rollbook_worker.observability.tracing import TracedStore, finished, following, following_one, hindered, put_off
+from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, State, Store
+from rollbook_worker.store.retry import Contention, StatementTimeout, attempts_exhausted, pause
 
 TRANSACTION_USERS: Final = 1_000
 """How many users the jobs of one transaction may name together: it holds their locks until it ends."""
@@ -44,13 +44,13 @@ def store() -> Store:
     settings = Settings.from_env()
     if not settings.metrics_port:
         return TracedStore(PostgresStore.from_settings(settings, hindered))
-    from rollbook_worker.observability.metrics import CountedStore, counting
+    from rollbook_worker.observability.metrics import MeasuredStore, counting
 
-    def count(by: Hindrance) -> None:
+    def count(by: Contention) -> None:
         hindered(by)
         counting().hindered(by)
 
-    return CountedStore(TracedStore(PostgresStore.from_settings(settings, count)), counting())
+    return MeasuredStore(TracedStore(PostgresStore.from_settings(settings, count)), counting())
 
 
 def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
@@ -60,31 +60,31 @@ def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
     reached the job is sent again for later; until it is applied, it is never acknowledged without a successor.
     """
     with following_one(task):
-        return _decide(task, Arrival.of(only_argument(args, kwargs)))
+        return _decide(task, ReceivedJob.of(only_argument(args, kwargs)))
 
 
 def bury(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
     """Keep a message that is no job, or that the transport gave up, as a dead letter: its text, why, and a code."""
     match args:
         case (str(text), str(reason)) | (str(text), str(reason), "malformed") if not kwargs:
-            return _decide(task, Arrival.of_no_job(text, reason))
+            return _decide(task, ReceivedJob.of_no_job(text, reason))
         case (str(text), str(reason), str(code)) if not kwargs:
-            return _decide(task, Arrival.given_up(job_in(text), code, reason))
+            return _decide(task, ReceivedJob.given_up(job_in(text), code, reason))
         case _:
-            return _decide(task, Arrival.of(only_argument(args, kwargs)))
+            return _decide(task, ReceivedJob.of(only_argument(args, kwargs)))
 
 
-def _decide(task: Task[Any, Any], arrival: Arrival) -> str:
+def _decide(task: Task[Any, Any], arrival: ReceivedJob) -> str:
     try:
         (outcome,) = store().apply([arrival], now=_now())
-    except TookTooLong as error:
+    except StatementTimeout as error:
         times = _times_too_long(task) + 1
-        if is_hopeless(times, Settings.from_env().max_deliveries):
-            return _decide(task, Arrival.given_up(arrival.text, "too_slow", f"{error}, {times} times by itself"))
+        if attempts_exhausted(times, Settings.from_env().max_deliveries):
+            return _decide(task, ReceivedJob.given_up(arrival.text, "too_slow", f"{error}, {times} times by itself"))
         raise _retry(task, error, times) from None
     except Unavailable as error:
         raise _retry(task, error, _times_too_long(task)) from None
-    decided(outcome)
+    finished(outcome)
     match _said(outcome):
         case DeadLetter() as letter:
             raise letter
@@ -117,20 +117,20 @@ def apply_together(task: Task[Any, Any], jobs: Jobs) -> Ended:
     said: list[str | DeadLetter] = []
     end = time.monotonic() + BATCH_SECONDS
     with following(task, jobs.sent or [None] * len(jobs)) as followed:
-        for arrivals in _transactions(map(Arrival.of, jobs)):
+        for arrivals in _transactions(map(ReceivedJob.of, jobs)):
             try:
                 outcomes = store().apply(arrivals, now=_now())
             except Unavailable as error:
                 followed.failed(error)
-                return Ended(said, str(error), too_long=isinstance(error, TookTooLong))
-            said += followed.decided(outcomes, _said)
+                return Ended(said, str(error), too_long=isinstance(error, StatementTimeout))
+            said += followed.finished(outcomes, _said)
             if time.monotonic() > end:
                 break
     return Ended(said)
 
 
-def _transactions(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
-    together: list[Arrival] = []
+def _transactions(arrivals: Iterable[ReceivedJob]) -> Iterator[list[ReceivedJob]]:
+    together: list[ReceivedJob] = []
     users = 0
     for arrival in arrivals:
         users += (more := _users_named(arrival))
@@ -142,7 +142,7 @@ def _transactions(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
         yield together
 
 
-def _users_named(arrival: Arrival) -> int:
+def _users_named(arrival: ReceivedJob) -> int:
     match arrival.job:
         case BulkIdentify(users=users):
             return len(users)

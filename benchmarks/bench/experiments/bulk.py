@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import psycopg
-from benchmarks.bench.bench import BULK, LABELS, Bench
+from benchmarks.bench.bench import BULK_QUEUE, LABELS, Bench
 from benchmarks.bench.draining import drain
 from benchmarks.bench.figures import Figure, median_of_ratios
 from benchmarks.bench.people import KNOWN, Person, crowd, traits
@@ -21,19 +21,19 @@ class Bulk:
     keys: ClassVar[tuple[str, ...]] = ("bulk_vs_floor", "bytes_written_vs_floor")
 
     def sides(self, bench: Bench) -> Sequence[str]:
-        return [BULK]
+        return [BULK_QUEUE]
 
     def steps(self, bench: Bench) -> int:
         return 1 + 2 * bench.scale.rounds
 
     def run(self, bench: Bench) -> None:
         turns = bench.rounds()
-        known, side = bench.scale.users, bench.side(BULK)
+        known, side = bench.scale.users, bench.side(BULK_QUEUE)
         url = bench.ground.new_schema("floor")
         table.create(url, known=known, prefix=KNOWN, data=traits(0, 0))
-        wal: dict[str, list[float]] = {BULK: [], "floor": []}
+        wal: dict[str, list[float]] = {BULK_QUEUE: [], "floor": []}
         with psycopg.connect(url, autocommit=True) as connection:
-            bench.step(f"warming up: {LABELS[BULK]}")
+            bench.step(f"warming up: {LABELS[BULK_QUEUE]}")
             warm_up = crowd(2_000, known=known)
             drain(side, warm_up)
             batches.load(connection, warm_up)
@@ -41,7 +41,7 @@ class Bulk:
                 people = crowd(bench.scale.bulk_users, known=known)
                 for name in random.sample(list(wal), 2):
                     bench.step(f"round {round_ + 1} of {turns}: {LABELS[name]}")
-                    if name == BULK:
+                    if name == BULK_QUEUE:
                         drained = drain(side, people, from_checkpoint=True)
                         rate, written = drained.rate, drained.wal_bytes
                     else:
@@ -50,26 +50,26 @@ class Bulk:
                     wal[name].append(written / len(people))
         size = {"users_a_round": bench.scale.bulk_users, "users_known": known}
         against = LABELS["floor"]
-        value, rounds = median_of_ratios(bench.rates[BULK], bench.rates["floor"])
+        value, rounds = median_of_ratios(bench.rates[BULK_QUEUE], bench.rates["floor"])
         bench.record(
             Figure(
                 key="bulk_vs_floor",
                 value=value,
                 rounds=rounds,
-                ours=bench.median_rate(BULK),
+                ours=bench.median_rate(BULK_QUEUE),
                 yardstick=bench.median_rate("floor"),
                 against=against,
                 unit="users/s",
                 size=size,
             )
         )
-        value, rounds = median_of_ratios(wal[BULK], wal["floor"])
+        value, rounds = median_of_ratios(wal[BULK_QUEUE], wal["floor"])
         bench.record(
             Figure(
                 key="bytes_written_vs_floor",
                 value=value,
                 rounds=rounds,
-                ours=statistics.median(wal[BULK]),
+                ours=statistics.median(wal[BULK_QUEUE]),
                 yardstick=statistics.median(wal["floor"]),
                 against=against,
                 unit="bytes/user",

@@ -27,9 +27,9 @@ _SETTLED_WITHIN: Final = 60.0
 
 
 class RollbookSide(Side):
-    """The live queue: one identify a user."""
+    """The default queue: one identify a user."""
 
-    queue = "live"
+    queue = "default"
     users_a_job: ClassVar[int] = 1
     _first: str = ""
     """The first job staged last; the ids of jobs sort by time."""

@@ -1,9 +1,19 @@
 """From the arguments of a call to a job, or to everything that is wrong with them. No I/O, no clock."""
 
-from rollbook.commands.build import build, plain
-from rollbook.commands.lists import listed
-from rollbook.commands.sizes import oversize
-from rollbook.commands.timing import Options, Place, moments_of, placed
-from rollbook.commands.user_updates import telling_of
+from rollbook.commands.build import build_job, plain
+from rollbook.commands.lists import as_list
+from rollbook.commands.sizes import check_size
+from rollbook.commands.timing import Options, Place, resolve_timestamps, resolve_timing
+from rollbook.commands.user_updates import parse_user
 
-__all__ = ["Options", "Place", "build", "listed", "moments_of", "oversize", "placed", "plain", "telling_of"]
+__all__ = [
+    "Options",
+    "Place",
+    "as_list",
+    "build_job",
+    "check_size",
+    "parse_user",
+    "plain",
+    "resolve_timestamps",
+    "resolve_timing",
+]

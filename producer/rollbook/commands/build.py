@@ -1,4 +1,4 @@
-"""Builds the job, or raises `InvalidJob` with all that was found: before, and by the job's own model."""
+"""Builds the job, or raises `InvalidRequest` with all that was found: before, and by the job's own model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.problems import problems_of
 
 J = TypeVar("J", bound=BaseModel)
@@ -18,11 +18,13 @@ _ROOT: Final = re.compile(r"[^.\[]*")
 _NO_RENAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def build(model: type[J], found: Sequence[Problem], *, renames: Mapping[str, str] = _NO_RENAMES, **fields: Any) -> J:
+def build_job(
+    model: type[J], found: Sequence[Problem], *, renames: Mapping[str, str] = _NO_RENAMES, **fields: Any
+) -> J:
     """The job of `fields`. `renames` leads from the job's field names to those of the call, for the problems.
 
     Raises:
-        InvalidJob: with the problems `found` already, then those of fields that had none yet.
+        InvalidRequest: with the problems `found` already, then those of fields that had none yet.
     """
     problems = list(found)
     try:
@@ -33,9 +35,9 @@ def build(model: type[J], found: Sequence[Problem], *, renames: Mapping[str, str
             field = _ROOT.sub(lambda root: renames.get(root[0], root[0]), problem.field, count=1)
             if _ROOT.match(field)[0] not in known or problem.index is not None:  # type: ignore[index]
                 problems.append(Problem(field, problem.reason, problem.index))
-        raise InvalidJob(problems) from None
+        raise InvalidRequest(problems) from None
     if problems:
-        raise InvalidJob(problems)
+        raise InvalidRequest(problems)
     return job
 
 

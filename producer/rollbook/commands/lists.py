@@ -9,7 +9,7 @@ from typing import Any
 from rollbook_shared.errors import Problem
 
 
-def listed(
+def as_list(
     problems: list[Problem], value: object, field: str, *, limit: int, what: str, least: int = 1
 ) -> tuple[Any, ...]:
     """The items, at most `limit`; adds a problem when there are fewer than `least`, or more."""

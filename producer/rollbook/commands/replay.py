@@ -8,7 +8,7 @@ from typing import Any
 
 from rollbook.models.answers import DeadLetter
 from rollbook.queries.validation import checked_job_id
-from rollbook_shared.errors import InvalidJob, Problem, Undecodable
+from rollbook_shared.errors import InvalidRequest, Problem, Undecodable
 from rollbook_shared.jobs.codec import VERSION, decode, encode
 from rollbook_shared.jobs.models import BulkIdentify, Job
 
@@ -17,13 +17,13 @@ def replayed(letter: DeadLetter, *, job_id: str | None, body: str | Mapping[str,
     """The job to send.
 
     Raises:
-        InvalidJob: it would only die again: the body is no job, or the job needs an id of its own.
+        InvalidRequest: it would only die again: the body is no job, or the job needs an id of its own.
     """
     job = _job(_text(letter, body))
     if job_id is not None:
         job = job.model_copy(update={"id": checked_job_id(job_id)})
     if letter.code == "id_reused" and job.id == letter.id:
-        raise InvalidJob([Problem("job_id", "another job stands under this id; give this one an id of its own")])
+        raise InvalidRequest([Problem("job_id", "another job stands under this id; give this one an id of its own")])
     return job
 
 
@@ -35,7 +35,7 @@ def _text(letter: DeadLetter, body: str | Mapping[str, Any] | None) -> str:
     try:
         return json.dumps({"v": VERSION, **body})
     except (TypeError, ValueError):
-        raise InvalidJob([Problem("body", "must be a job as JSON")]) from None
+        raise InvalidRequest([Problem("body", "must be a job as JSON")]) from None
 
 
 def _versioned(text: str) -> str:
@@ -51,8 +51,8 @@ def _job(text: str) -> Job:
     try:
         job = decode(text)
     except Undecodable as error:
-        raise InvalidJob([Problem("body", f"is no job that can be applied ({error.reason}); correct it")]) from None
-    refused = [user for user in job.users if isinstance(user, Problem)] if isinstance(job, BulkIdentify) else []
-    if refused:
-        raise InvalidJob([Problem(f"body.{problem.field}", problem.reason, problem.index) for problem in refused])
+        raise InvalidRequest([Problem("body", f"is no job that can be applied ({error.reason}); correct it")]) from None
+    rejected = [user for user in job.users if isinstance(user, Problem)] if isinstance(job, BulkIdentify) else []
+    if rejected:
+        raise InvalidRequest([Problem(f"body.{problem.field}", problem.reason, problem.index) for problem in rejected])
     return decode(encode(job))

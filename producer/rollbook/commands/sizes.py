@@ -7,7 +7,7 @@ from typing import Any, Final
 from rollbook_shared.domain.attributes import ATTRIBUTES
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.codec import MAX_TEXT, encode
-from rollbook_shared.jobs.json_text import written
+from rollbook_shared.jobs.json_text import encode_json
 from rollbook_shared.jobs.limits import Limits
 from rollbook_shared.jobs.models import (
     BulkIdentify,
@@ -15,14 +15,14 @@ from rollbook_shared.jobs.models import (
     Job,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
+    UserUpdate,
 )
 
 _MEBIBYTE: Final = 1024 * 1024
 
 
-def oversize(job: Job, limits: Limits) -> list[Problem]:
+def check_size(job: Job, limits: Limits) -> list[Problem]:
     """What of the job is too large, beside the users told of in it."""
     match job:
         case SetPreferences() | BulkSetPreferences():
@@ -37,24 +37,26 @@ def oversize(job: Job, limits: Limits) -> list[Problem]:
             return []
 
 
-def oversize_user(telling: Telling, limits: Limits) -> list[Problem]:
+def check_user_size(user_update: UserUpdate, limits: Limits) -> list[Problem]:
     """What of one user is too large: the properties, or all the rest together, named for the largest part of it."""
     # nearly always all of it together is less than any part may be, and need not be taken apart
-    if len(written(vars(telling))) <= min(limits.properties_bytes, limits.data_bytes):
+    if len(encode_json(vars(user_update))) <= min(limits.properties_bytes, limits.data_bytes):
         return []
-    attributes = {name: value for name, value in telling.traits.items() if name in ATTRIBUTES}
-    properties = {name: value for name, value in telling.traits.items() if name not in ATTRIBUTES}
+    attributes = {name: value for name, value in user_update.traits.items() if name in ATTRIBUTES}
+    properties = {name: value for name, value in user_update.traits.items() if name not in ATTRIBUTES}
     problems = _too_large("properties", properties, limits.properties_bytes)
-    parts = attributes | {name: part for name in ("preferences", "channel_data") if (part := getattr(telling, name))}
+    parts = attributes | {
+        name: part for name in ("preferences", "channel_data") if (part := getattr(user_update, name))
+    }
     if found := _too_large("", parts, limits.data_bytes):
-        largest = max(parts, key=lambda name: len(written(parts[name])))
+        largest = max(parts, key=lambda name: len(encode_json(parts[name])))
         reason = f"{found[0].reason}, with all that is told beside the properties"
         problems.append(Problem(largest, reason))
     return problems
 
 
 def _too_large(field: str, value: object, most: int) -> list[Problem]:
-    return [Problem(field, f"must be at most {most} bytes as JSON")] if len(written(value)) > most else []
+    return [Problem(field, f"must be at most {most} bytes as JSON")] if len(encode_json(value)) > most else []
 
 
 def _in_all(job: Job, field: str, users: tuple[Any, ...], limits: Limits) -> list[Problem]:

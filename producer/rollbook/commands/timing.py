@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
-from rollbook.commands.lists import listed
+from rollbook.commands.lists import as_list
 from rollbook_shared.domain.stamps import JOB_ID, microseconds, moment, new_job_id
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.limits import HARD_BULK_USERS
@@ -41,7 +41,7 @@ class Place(TypedDict):
     deferred: bool
 
 
-def placed(
+def resolve_timing(
     problems: list[Problem],
     now: int,
     future: timedelta,
@@ -69,20 +69,20 @@ def placed(
     return {"id": id_, "occurred_at": _happened(problems, occurred_at, now, future), "deferred": False}
 
 
-def moments_of(
-    problems: list[Problem], now: int, future: timedelta, moments: Iterable[object], options: Options
+def resolve_timestamps(
+    problems: list[Problem], now: int, future: timedelta, timestamps: Iterable[object], options: Options
 ) -> tuple[int, ...]:
     """The caller's moments in microseconds since 1970, the last of which becomes `occurred_at` where there is none.
 
     Adds a problem for each one that is wrong.
     """
     problems.extend(
-        Problem("moments", f"cannot be given together with {name}")
+        Problem("timestamps", f"cannot be given together with {name}")
         for name in ("run_at", "delay")
         if options.get(name) is not None
     )
     found: list[Problem] = []
-    given = listed(found, moments, "moments", limit=HARD_BULK_USERS, what="moments")
+    given = as_list(found, timestamps, "timestamps", limit=HARD_BULK_USERS, what="timestamps")
     told = tuple(_told_at(found, index, value, now, future) for index, value in enumerate(given))
     if told and not found and not problems and options.get("occurred_at") is None:
         options["occurred_at"] = moment(max(told))

@@ -8,20 +8,20 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from rollbook.commands.sizes import oversize_user
+from rollbook.commands.sizes import check_user_size
 from rollbook_shared.domain.attributes import rfc3339
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.json_values import text_problem
 from rollbook_shared.jobs.limits import Limits
-from rollbook_shared.jobs.models import Telling
+from rollbook_shared.jobs.models import UserUpdate
 from rollbook_shared.jobs.problems import problems_of
 
 _ABSENT: Final = object()
-_NOBODY: Final = Telling(id="nobody")
+_NOBODY: Final = UserUpdate(id="nobody")
 """Stands in for a user that is a problem, so that the rest of the job can be looked at."""
 
 
-def telling_of(
+def parse_user(
     problems: list[Problem],
     told: object,
     limits: Limits,
@@ -29,21 +29,21 @@ def telling_of(
     user_id: object = _ABSENT,
     where: str = "",
     index: int | None = None,
-) -> Telling:
+) -> UserUpdate:
     """The telling; adds every problem of the user, each under `where`. Without `user_id`, the mapping holds the id."""
     if not isinstance(told, Mapping):
         problems.append(Problem(where or "traits", "must be a mapping of keys to values", index))
         return _NOBODY
     parts, found = _parts(told, user_id)
-    telling = _NOBODY
+    user_update = _NOBODY
     try:
-        telling = Telling.model_validate(parts)
+        user_update = UserUpdate.model_validate(parts)
     except ValidationError:
         found += _all_problems(parts)
     else:
-        found += oversize_user(telling, limits)
+        found += check_user_size(user_update, limits)
     problems += [Problem(_under(where, problem.field), problem.reason, index) for problem in found]
-    return telling
+    return user_update
 
 
 def _parts(told: Mapping[Any, Any], user_id: object) -> tuple[dict[str, Any], list[Problem]]:
@@ -83,7 +83,7 @@ def _all_problems(parts: dict[str, Any]) -> list[Problem]:
 
 def _problems(parts: dict[str, Any]) -> list[Problem]:
     try:
-        Telling.model_validate(parts)
+        UserUpdate.model_validate(parts)
     except ValidationError as error:
         return problems_of(error)
     return []

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 T = TypeVar("T")
 
-State = Literal["queued", "deferred", "applied", "refused", "cancelled", "dead"]
+State = Literal["queued", "deferred", "applied", "rejected", "cancelled", "dead"]
 """What has become of a job; `JobStatus` says what each means."""
 
 
@@ -47,8 +47,8 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RefusedItem:
-    """A user of a bulk job that was refused; its neighbours were applied."""
+class RejectedItem:
+    """A user of a bulk job that was rejected; its neighbours were applied."""
 
     index: int | None
     """Its place among the users of the job, from 0."""
@@ -66,8 +66,8 @@ class JobStatus:
 
     `queued`: the workers have said nothing of it yet; an id that was never sent looks the same.
     `deferred`: it takes effect later, at `due_at`. `cancelled`: it was deferred, and taken back before that.
-    `applied`: it has taken effect; see `refused` and `skipped` for the parts that have not.
-    `refused`: it broke a rule as a whole. `dead`: it cannot be applied as it stands, and is kept. Of these two `code`
+    `applied`: it has taken effect; see `rejected` and `skipped` for the parts that have not.
+    `rejected`: it broke a rule as a whole. `dead`: it cannot be applied as it stands, and is kept. Of these two `code`
     (`invalid`, or one of a `DeadLetter`) and `reason` say why.
 
     A decided job can be asked after for some days (`ROLLBOOK_OUTCOME_DAYS`); then it looks like one that was never
@@ -84,13 +84,13 @@ class JobStatus:
     reason: str | None = None
     applied: int | None = None
     """Of a bulk job, to how many users it is applied."""
-    refused: tuple[RefusedItem, ...] = ()
-    """Of a bulk job, the users who were refused, and why."""
+    rejected: tuple[RejectedItem, ...] = ()
+    """Of a bulk job, the users who were rejected, and why."""
     skipped: tuple[str, ...] = ()
     """Recipients of a trigger that were named by id only and are not known."""
     duplicates: int = 0
     """How many times the job came again after it was decided; none of them changed anything."""
-    decided_at: datetime | None = None
+    finished_at: datetime | None = None
     """When a worker decided it, by the worker's clock: aware. Of a deferred job, when it was put off."""
     due_at: datetime | None = None
     """When a deferred job takes effect, or would have if it had not been cancelled: aware, UTC."""
@@ -122,11 +122,11 @@ class DeadLetter:
     """What was asked for; None where the message does not say."""
     code: str
     """`malformed`, `unknown_version`, `unknown_kind`, `invalid`, `id_reused`, `unstorable`, `failed`, `too_slow`,
-    `kills_worker` or `refused`; `deploy/runbook.md` says what to do about each.
+    `kills_worker` or `rejected`; `deploy/runbook.md` says what to do about each.
     """
     reason: str
     """Why, for people: fields and places, no value."""
-    died_at: datetime
+    failed_at: datetime
     """Aware."""
     body: str | None = field(default=None, repr=False)
     """The message as it came, personal data and all; None in lists."""
@@ -141,13 +141,13 @@ class Conflict:
     path: tuple[str, ...]
     """Keys from the outermost inwards: `("address", "city")`."""
     kept: Any
-    """What would stand: the primary's, or what `keep_opt_outs` and `unite_tokens` make of both."""
+    """What would stand: the primary's, or what `keep_opt_outs` and `merge_tokens` make of both."""
     lost: Any
     """The secondary's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Taken:
+class FilledValue:
     """A value of the secondary that the primary would take over, because it has none in its place."""
 
     section: Literal["attributes", "properties"]
@@ -173,7 +173,7 @@ class MergePreview:
     """The primary's attributes afterwards, those it has."""
     properties: Mapping[str, Any]
     """The primary's properties afterwards."""
-    taken: tuple[Taken, ...]
+    taken: tuple[FilledValue, ...]
     """What of them is the secondary's; the rest is the primary's own."""
     conflicts: tuple[Conflict, ...]
     """What of the secondary's would be given up."""

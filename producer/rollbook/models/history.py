@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 FeedStatus = Literal["all", "unseen", "unread", "archived"]
 """Which messages of a feed: `archived` are those alone, and in none of the others."""
-MessageMark = Literal["seen", "unseen", "read", "unread", "archived", "unarchived"]
+Engagement = Literal["seen", "unseen", "read", "unread", "archived", "unarchived"]
 """A mark on a message, or its opposite."""
 Role = Literal["recipient", "actor"]
 """As what a user takes part in an activity."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from rollbook.publishing import Sender
+from rollbook.publishing import Publisher
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.models import Job
 
@@ -21,9 +21,9 @@ def log_failure(job: Job, error: NotSent) -> None:
     logger.error("a job of a committed transaction was not sent (%s %s)", job.kind, job.id)
 
 
-def send_committed(sender: Sender, job: Job, on_failure: OnFailure) -> None:
+def send_committed(publisher: Publisher, job: Job, on_failure: OnFailure) -> None:
     """Send a job whose transaction is committed; raises only what `on_failure` does."""
     try:
-        sender.send(job)
+        publisher.send(job)
     except NotSent as error:
         on_failure(job, error)

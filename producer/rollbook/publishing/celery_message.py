@@ -20,7 +20,7 @@ from celery import signals
 
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.spans import begin_sending, within
-from rollbook_shared.jobs.json_text import written
+from rollbook_shared.jobs.json_text import encode_json
 from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
 from rollbook_shared.observability.tracing import mark_failed
 
@@ -53,7 +53,7 @@ class Message:
         if signals.before_task_publish.receivers:
             with within(job.trace):
                 signals.before_task_publish.send(
-                    sender=task,
+                    publisher=task,
                     body=arguments,
                     exchange="",
                     routing_key=queue,
@@ -64,13 +64,13 @@ class Message:
                 )
         span = begin_sending(job, headers)
         envelope = {
-            "body": b64encode(written(arguments)).decode(),
+            "body": b64encode(encode_json(arguments)).decode(),
             "content-encoding": "utf-8",
             "content-type": "application/json",
             "headers": headers,
             "properties": properties,
         }
-        return cls(queue=queue, text=written(envelope), task=task, headers=headers, arguments=arguments, span=span)
+        return cls(queue=queue, text=encode_json(envelope), task=task, headers=headers, arguments=arguments, span=span)
 
     def was_sent(self) -> None:
         """End the span, and tell those who watch Celery's signals."""
@@ -78,7 +78,7 @@ class Message:
             self.span.end()
         if signals.after_task_publish.receivers:
             signals.after_task_publish.send(
-                sender=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue
+                publisher=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue
             )
 
     def was_not_sent(self, error: BaseException, why: str) -> None:

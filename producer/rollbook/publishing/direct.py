@@ -25,7 +25,7 @@ TOGETHER_BYTES: Final = 1024 * 1024
 """So that each round trip keeps within its time over a slow network too."""
 
 
-class DirectSender:
+class DirectPublisher:
     """Publishes each job as a Celery task named for its kind, with the job's id as the task's id."""
 
     def __init__(self, broker_url: str) -> None:

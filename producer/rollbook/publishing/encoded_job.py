@@ -36,10 +36,10 @@ class EncodedJob:
 
     @classmethod
     def of_users(
-        cls, id: str, users: Sequence[bytes], moments: Sequence[int], callers: Sequence[SpanContext] = ()
+        cls, id: str, users: Sequence[bytes], timestamps: Sequence[int], callers: Sequence[SpanContext] = ()
     ) -> Self:
         """The bulk identify of users that are encoded already, each told of at its moment."""
-        body = encode_bulk_identify(id, users, moments)
+        body = encode_bulk_identify(id, users, timestamps)
         return cls(id=id, kind="bulk_identify", body=body, shown=users_summary(len(users)), callers=callers)
 
     @classmethod

@@ -9,7 +9,7 @@ from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Job
 
 
-class Sender(Protocol):
+class Publisher(Protocol):
     """Takes jobs towards the workers. Safe to use from many threads, and in children forked later."""
 
     def send(self, job: Job) -> None:
@@ -24,24 +24,24 @@ class Sender(Protocol):
 
 
 @runtime_checkable
-class EncodedSender(Protocol):
+class EncodedPublisher(Protocol):
     """A sender that takes jobs as text, too: what has been encoded need not be read again."""
 
     def send_text(self, job: EncodedJob) -> None:
-        """Hand the job over, as `Sender.send` does.
+        """Hand the job over, as `Publisher.send` does.
 
         Raises:
             NotSent: the job may not have arrived; sending it again under its id is safe.
         """
 
 
-def send_text(sender: Sender, job: EncodedJob) -> None:
+def send_text(publisher: Publisher, job: EncodedJob) -> None:
     """Hand the job over to a sender of either kind.
 
     Raises:
         NotSent: the job may not have arrived; sending it again under its id is safe.
     """
-    if isinstance(sender, EncodedSender):
-        sender.send_text(job)
+    if isinstance(publisher, EncodedPublisher):
+        publisher.send_text(job)
     else:
-        sender.send(decode(job.body))
+        publisher.send(decode(job.body))

@@ -24,7 +24,7 @@ from kombu.transport import resolve_transport
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rollbook.at_fork import forget_in_children
+from rollbook.at_fork import reset_after_fork
 from rollbook_shared.broker_url import for_kombu, is_sentinel
 from rollbook_shared.errors import NotConfigured
 
@@ -79,7 +79,7 @@ class Broker:
         """
         self._hosts = _hosts(url)
         self._begin()
-        forget_in_children(self)
+        reset_after_fork(self)
 
     def push(self, queue: str, messages: Sequence[bytes]) -> None:
         """Put the messages into the queue, in their order and all at once.
@@ -106,7 +106,7 @@ class Broker:
         if line is not None:
             line.close()
 
-    def forget_connections(self) -> None:
+    def drop_inherited_connections(self) -> None:
         self._begin()
 
     def _begin(self) -> None:

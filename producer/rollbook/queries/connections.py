@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from rollbook.at_fork import forget_in_children
+from rollbook.at_fork import reset_after_fork
 from rollbook_shared.database.timeouts import connection_options, patient
 from rollbook_shared.errors import NotConfigured, Unavailable
 
@@ -42,7 +42,7 @@ class Database:
             )
         self._lock = threading.Lock()
         self._engine = self._open()
-        forget_in_children(self)
+        reset_after_fork(self)
 
     @contextmanager
     def connect(self, isolation: str = "AUTOCOMMIT", *, readonly: bool = True) -> Iterator[Connection]:
@@ -69,7 +69,7 @@ class Database:
         """Close the connections that nobody uses; new ones are opened when needed."""
         self._engine.dispose()
 
-    def forget_connections(self) -> None:
+    def drop_inherited_connections(self) -> None:
         # close=False: closing a socket here would say goodbye to the server in the parent's name
         self._engine.dispose(close=False)
 

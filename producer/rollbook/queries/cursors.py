@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from rollbook_shared.domain.stamps import JOB_ID, Stamp
-from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.errors import InvalidRequest, Problem
 
 _TEXT: Final = re.compile(rf"(?P<stamp>[0-9a-f]{{14}}{JOB_ID.pattern}![0-9a-f]{{4}}) (?P<id>[0-9a-f]{{32}})")
 
@@ -36,7 +36,7 @@ def cursor_of(after: str | None) -> Cursor:
     """The place that a page's `after` names; the top for None.
 
     Raises:
-        InvalidJob: it is not the `after` of such a page.
+        InvalidRequest: it is not the `after` of such a page.
     """
     if after is None:
         return TOP
@@ -45,5 +45,5 @@ def cursor_of(after: str | None) -> Cursor:
     except ValueError:
         found = None
     if found is None:
-        raise InvalidJob([Problem("after", "must be the `after` of a page")])
+        raise InvalidRequest([Problem("after", "must be the `after` of a page")])
     return Cursor(Stamp(found["stamp"]), UUID(found["id"]))

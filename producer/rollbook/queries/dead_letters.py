@@ -9,7 +9,7 @@ from rollbook.models.answers import DeadLetter, Page
 from rollbook.queries.job_cursors import Place
 from rollbook_shared.database.tables import dead_letters
 
-_ORDER = (dead_letters.c.died_at, dead_letters.c.id, dead_letters.c.digest)
+_ORDER = (dead_letters.c.failed_at, dead_letters.c.id, dead_letters.c.digest)
 _HEAD = (*_ORDER, dead_letters.c.kind, dead_letters.c.code, dead_letters.c.reason)
 
 
@@ -22,10 +22,10 @@ def find_dead(connection: Connection, limit: int, after: Place | None) -> Page[D
     rows = connection.execute(query.order_by(*(column.desc() for column in _ORDER)).limit(limit + 1)).mappings().all()
     items = tuple(map(_letter, rows[:limit]))
     last = items[-1] if len(rows) > limit else None
-    return Page(items=items, after=Place(last.died_at, last.id, last.key).as_text() if last else None)
+    return Page(items=items, after=Place(last.failed_at, last.id, last.key).as_text() if last else None)
 
 
-def find_letters(connection: Connection, letter_id: str) -> list[DeadLetter]:
+def find_dead_letters(connection: Connection, letter_id: str) -> list[DeadLetter]:
     """The letters that bear this id, the oldest first."""
     query = select(dead_letters).where(dead_letters.c.id == letter_id).order_by(*_ORDER)
     return [_letter(row) for row in connection.execute(query).mappings()]
@@ -36,7 +36,7 @@ def drop(connection: Connection, letter: DeadLetter) -> bool:
     this: tuple[ColumnElement[bool], ...] = (
         dead_letters.c.id == letter.id,
         dead_letters.c.digest == bytes.fromhex(letter.key),
-        dead_letters.c.died_at == letter.died_at,
+        dead_letters.c.failed_at == letter.failed_at,
     )
     return connection.execute(delete(dead_letters).where(*this)).rowcount > 0
 
@@ -49,6 +49,6 @@ def _letter(row: RowMapping) -> DeadLetter:
         kind=row["kind"],
         code=row["code"],
         reason=row["reason"],
-        died_at=row["died_at"],
+        failed_at=row["failed_at"],
         body=None if body is None else bytes(body).decode(errors="backslashreplace"),
     )

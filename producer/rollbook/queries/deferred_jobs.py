@@ -28,6 +28,9 @@ def cancel(connection: Connection, job_id: str) -> bool:
     """Take a deferred job back; one that a worker is just releasing is waited for, and found gone."""
     gone = delete(deferred).where(deferred.c.id == job_id).returning(deferred.c.id).cte("gone")
     cancelled = (
-        update(jobs).where(jobs.c.id == gone.c.id).values(state="cancelled", decided_at=func.now()).returning(jobs.c.id)
+        update(jobs)
+        .where(jobs.c.id == gone.c.id)
+        .values(state="cancelled", finished_at=func.now())
+        .returning(jobs.c.id)
     )
     return connection.execute(cancelled).first() is not None

@@ -20,7 +20,7 @@ _DECIDED: Final = union_all(
 
 
 class Decisions:
-    """Knows which jobs are applied, refused, deferred or dead: nothing is gained by sending them again."""
+    """Knows which jobs are applied, rejected, deferred or dead: nothing is gained by sending them again."""
 
     def __init__(self, database_url: str) -> None:
         self._database = Database(database_url)

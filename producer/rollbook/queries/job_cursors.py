@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from rollbook_shared.domain.stamps import JOB_ID, microseconds, moment
-from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.errors import InvalidRequest, Problem
 
 _TEXT: Final = re.compile(rf"(?P<at>[0-9a-f]{{14}})(?P<key>[0-9a-f]{{32}})?\.(?P<id>{JOB_ID.pattern})")
 
@@ -28,11 +28,11 @@ def place_of(after: str | None) -> Place | None:
     """The place that a page's `after` names; None for the first page.
 
     Raises:
-        InvalidJob: it is not the `after` of such a page.
+        InvalidRequest: it is not the `after` of such a page.
     """
     if after is None:
         return None
     found = _TEXT.fullmatch(after)
     if found is None:
-        raise InvalidJob([Problem("after", "must be the `after` of a page")])
+        raise InvalidRequest([Problem("after", "must be the `after` of a page")])
     return Place(moment(int(found["at"], 16)), found["id"], found["key"] or "")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
-from rollbook.models.answers import JobStatus, RefusedItem
+from rollbook.models.answers import JobStatus, RejectedItem
 from rollbook_shared.database.tables import dead_letters, jobs
 from rollbook_shared.domain.stamps import moment
 
@@ -26,7 +26,7 @@ def find_status(
     decided = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
     if decided is not None and (not digests or bytes(decided["digest"]) in digests):
         return _decided(decided)
-    letters = select(*_LETTER).where(dead_letters.c.id == job_id).order_by(dead_letters.c.died_at).limit(1)
+    letters = select(*_LETTER).where(dead_letters.c.id == job_id).order_by(dead_letters.c.failed_at).limit(1)
     if digests:
         letters = letters.where(dead_letters.c.digest.in_(digests))
     if (dead := connection.execute(letters).mappings().first()) is not None:
@@ -36,21 +36,21 @@ def find_status(
 
 def _decided(row: RowMapping) -> JobStatus:
     detail: dict[str, Any] = row["detail"] or {}
-    is_refused = row["state"] == "refused"
+    is_refused = row["state"] == "rejected"
     return JobStatus(
         id=row["id"],
         kind=row["kind"],
         state=row["state"],
         code="invalid" if is_refused else None,
-        reason="every user in it is refused" if is_refused else None,
+        reason="every user in it is rejected" if is_refused else None,
         applied=detail.get("applied"),
-        refused=tuple(
-            RefusedItem(index=item.get("index"), field=item["field"], reason=item["reason"])
-            for item in detail.get("refused", ())
+        rejected=tuple(
+            RejectedItem(index=item.get("index"), field=item["field"], reason=item["reason"])
+            for item in detail.get("rejected", ())
         ),
         skipped=tuple(detail.get("skipped", ())),
         duplicates=row["duplicates"],
-        decided_at=row["decided_at"],
+        finished_at=row["finished_at"],
         due_at=moment(row["occurred_at"]) if row["state"] in ("deferred", "cancelled") else None,
     )
 
@@ -62,5 +62,5 @@ def _dead(row: RowMapping, kind: str | None) -> JobStatus:
         state="dead",
         code=row["code"],
         reason=row["reason"],
-        decided_at=row["died_at"],
+        finished_at=row["failed_at"],
     )

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, func, select
 
-from rollbook.models.answers import Conflict, MergePreview, Taken
-from rollbook.queries.users import heir_of
+from rollbook.models.answers import Conflict, FilledValue, MergePreview
+from rollbook.queries.users import primary_of
 from rollbook_shared.database.tables import current_users, owned_activities, owned_messages
-from rollbook_shared.domain.merge import Profile, inherit
+from rollbook_shared.domain.merge import Profile, merge_profiles
 from rollbook_shared.domain.sections import profile_of
 from rollbook_shared.domain.stamps import Stamp, edge
 from rollbook_shared.jobs.models import Merge
@@ -20,10 +20,10 @@ from rollbook_shared.jobs.models import Merge
 def find_preview(connection: Connection, merge: Merge, history: int) -> MergePreview:
     """What the merge would do now; `history` in microseconds. All reads must see one moment."""
     secondary_id = merge.secondary_id
-    primary_id = heir_of(connection, merge.primary_id) or merge.primary_id
+    primary_id = primary_of(connection, merge.primary_id) or merge.primary_id
     primary = _profile(connection, primary_id) or Profile()
     secondary = _profile(connection, secondary_id)
-    if primary_id == secondary_id or (secondary is None and heir_of(connection, secondary_id)):
+    if primary_id == secondary_id or (secondary is None and primary_of(connection, secondary_id)):
         return _preview(merge, primary_id, "nothing", primary, Profile(), (0, 0))
     if secondary is None:
         return _preview(merge, primary_id, "redirect", primary, Profile(), (0, 0))
@@ -43,7 +43,7 @@ def _preview(
     secondary: Profile,
     moved: tuple[int, int],
 ) -> MergePreview:
-    result = inherit(primary, secondary, keep_opt_outs=merge.keep_opt_outs, unite_tokens=merge.unite_tokens)
+    result = merge_profiles(primary, secondary, keep_opt_outs=merge.keep_opt_outs, merge_tokens=merge.merge_tokens)
     return MergePreview(
         primary_id=primary_id,
         secondary_id=merge.secondary_id,
@@ -59,12 +59,12 @@ def _preview(
     )
 
 
-def _taken(primary: Profile, secondary: Profile) -> Iterator[Taken]:
+def _taken(primary: Profile, secondary: Profile) -> Iterator[FilledValue]:
     for name, value in sorted(secondary.attributes.items()):
         if value is not None and primary.attributes.get(name) is None:
-            yield Taken(section="attributes", path=(name,), value=value)
+            yield FilledValue(section="attributes", path=(name,), value=value)
     for path, value in _additions(primary.properties, secondary.properties, ()):
-        yield Taken(section="properties", path=path, value=value)
+        yield FilledValue(section="properties", path=path, value=value)
 
 
 def _conflicts(primary: Profile, secondary: Profile, result: Profile) -> Iterator[Conflict]:

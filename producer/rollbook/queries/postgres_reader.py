@@ -10,7 +10,7 @@ from rollbook.models.answers import DeadLetter, DeferredJob, JobStatus, MergePre
 from rollbook.models.history import Activity, Feed, Message, Role
 from rollbook.queries.connections import Database
 from rollbook.queries.cursors import Cursor
-from rollbook.queries.dead_letters import drop, find_dead, find_letters
+from rollbook.queries.dead_letters import drop, find_dead, find_dead_letters
 from rollbook.queries.deferred_jobs import cancel, find_deferred
 from rollbook.queries.history import find_activities, find_feed, find_messages
 from rollbook.queries.job_cursors import Place
@@ -65,7 +65,7 @@ class PostgresReader:
 
     def letters(self, letter_id: str) -> list[DeadLetter]:
         with self._database.connect() as connection:
-            return find_letters(connection, letter_id)
+            return find_dead_letters(connection, letter_id)
 
     def drop(self, letter: DeadLetter) -> bool:
         with self._database.connect(readonly=False) as connection:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, select, text
 
 from rollbook.queries.statements import load
-from rollbook.queries.users import heir_of
+from rollbook.queries.users import primary_of
 from rollbook_shared.database.tables import current_users
 from rollbook_shared.domain.sections import Section
 from rollbook_shared.domain.stamps import Stamp, job_id_of, moment, occurred_at_of
@@ -27,7 +27,7 @@ ABOUT: Final = {
     "told": "What was told under each id: of each key the newest value, and the job that told it.",
     "preferences": "Every preference set that was told, also those replaced since; null: taken away.",
     "sightings": "When the ids were told of.",
-    "endings": "Deletes (no heir) and merges that name one of the ids.",
+    "endings": "Deletes (no primary_id) and merges that name one of the ids.",
     "messages": "What was sent to the person. `current` is false for what belongs to nobody: left behind by a"
     " merge, or sent before the person was known. What the person did not want to hear of is here as well.",
     "activities": "What was triggered for the person.",
@@ -43,7 +43,7 @@ ABOUT: Final = {
 
 def find_export(connection: Connection, user_id: str) -> dict[str, Any]:
     """The document of the person that the id stands for. All reads must see one moment."""
-    person = heir_of(connection, user_id) or user_id
+    person = primary_of(connection, user_id) or user_id
     ids = [row["id"] for row in _rows(connection, "ids", person=person)]
     profile = connection.execute(select(current_users).where(current_users.c.id == person)).mappings().first()
     endings = _rows(connection, "endings", ids=ids)
@@ -60,7 +60,7 @@ def find_export(connection: Connection, user_id: str) -> dict[str, Any]:
         "sightings": [
             {"id": row["id"], **_when(row["stamp"])} for row in _since(begun, _rows(connection, "sightings", ids=ids))
         ],
-        "endings": [{"ended": row["ended"], "heir": row["heir"], **_when(row["stamp"])} for row in endings],
+        "endings": [{"ended": row["ended"], "primary_id": row["primary_id"], **_when(row["stamp"])} for row in endings],
         "messages": [_message(row) for row in _rows(connection, "messages", **history)],
         "activities": [_triggered(row) for row in _rows(connection, "activities", **history)],
         "caused": [_caused(row) for row in _rows(connection, "caused", **history)],
@@ -85,9 +85,9 @@ def _begun(endings: list[RowMapping], ids: list[str], person: str) -> dict[str, 
     """
     begun: dict[str, str] = {}
     for id_ in ids:
-        merges = [row["stamp"] for row in endings if row["ended"] == id_ and row["heir"] is not None]
+        merges = [row["stamp"] for row in endings if row["ended"] == id_ and row["primary_id"] is not None]
         end = min(merges) if merges and id_ != person else "~"
-        deletes = [row["stamp"] for row in endings if row["ended"] == id_ and row["heir"] is None]
+        deletes = [row["stamp"] for row in endings if row["ended"] == id_ and row["primary_id"] is None]
         begun[id_] = max((at for at in deletes if at < end), default="")
     return begun
 
@@ -166,7 +166,7 @@ def _skipped(row: RowMapping, ids: Collection[str]) -> dict[str, Any]:
 def _letter(row: RowMapping, ids: Collection[str]) -> dict[str, Any]:
     shared = {name: row[name] for name in ("kind", "code", "reason")}
     body = bytes(row["body"]).decode(errors="replace")
-    return {"job_id": row["id"], **shared, "died_at": _utc(row["died_at"]), "job": _about(body, ids)}
+    return {"job_id": row["id"], **shared, "failed_at": _utc(row["failed_at"]), "job": _about(body, ids)}
 
 
 def _about(body: str, ids: Collection[str]) -> Any:

@@ -29,11 +29,11 @@ def find_row(connection: Connection, user_id: str, *columns: ColumnElement[Any])
     """Some columns of one user, or `UserNotFound` with the user that a merged-away id stands for."""
     row = connection.execute(select(*columns).where(current_users.c.id == user_id)).mappings().first()
     if row is None:
-        raise UserNotFound(user_id, heir_of(connection, user_id))
+        raise UserNotFound(user_id, primary_of(connection, user_id))
     return row
 
 
-def heir_of(connection: Connection, user_id: str) -> str | None:
+def primary_of(connection: Connection, user_id: str) -> str | None:
     """The user that a merged-away id stands for."""
     return connection.execute(select(merged_users.c.merged_into).where(merged_users.c.id == user_id)).scalar()
 

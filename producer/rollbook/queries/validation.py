@@ -1,4 +1,4 @@
-"""Checks what is asked, so that a read is refused as clearly as a write, and no odd text reaches the database."""
+"""Checks what is asked, so that a read is rejected as clearly as a write, and no odd text reaches the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED
 from rollbook_shared.domain.stamps import JOB_ID
-from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.fields import UserId
 from rollbook_shared.jobs.json_values import printable, text_problem, value_problem
 from rollbook_shared.jobs.problems import problems_of
@@ -21,25 +21,25 @@ _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 
 
 def checked_user_id(user_id: object) -> str:
-    """The id, or `InvalidJob`: nobody can have it."""
+    """The id, or `InvalidRequest`: nobody can have it."""
     try:
         return _USER_ID.validate_python(user_id)
     except ValidationError as error:
-        raise InvalidJob([Problem("user_id", problem.reason) for problem in problems_of(error)]) from None
+        raise InvalidRequest([Problem("user_id", problem.reason) for problem in problems_of(error)]) from None
 
 
 def checked_job_id(job_id: object) -> str:
-    """The id, or `InvalidJob`: no job can have it."""
+    """The id, or `InvalidRequest`: no job can have it."""
     if isinstance(job_id, str) and JOB_ID.fullmatch(job_id):
         return job_id
-    raise InvalidJob([Problem("job_id", "must be text of 1 to 128 of the characters A-Z a-z 0-9 . _ : -")])
+    raise InvalidRequest([Problem("job_id", "must be text of 1 to 128 of the characters A-Z a-z 0-9 . _ : -")])
 
 
 def checked_timeout(timeout: object) -> float:
-    """The seconds to wait, or `InvalidJob`: they would never be over, or are no number."""
+    """The seconds to wait, or `InvalidRequest`: they would never be over, or are no number."""
     if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and -math.inf <= timeout <= math.inf:
         return timeout
-    raise InvalidJob([Problem("timeout", "must be a number of seconds")])
+    raise InvalidRequest([Problem("timeout", "must be a number of seconds")])
 
 
 def checked_page(limit: object, after: object) -> None:
@@ -50,30 +50,30 @@ def checked_page(limit: object, after: object) -> None:
     if after is not None and (not isinstance(after, str) or text_problem(after)):
         problems.append(Problem("after", "must be the `after` of a page"))
     if problems:
-        raise InvalidJob(problems)
+        raise InvalidRequest(problems)
 
 
 def checked_choice(field: str, value: object, choices: Collection[str]) -> None:
     """Refuse what is none of the choices."""
     if not isinstance(value, str) or value not in choices:
-        raise InvalidJob([Problem(field, f"must be one of {', '.join(choices)}")])
+        raise InvalidRequest([Problem(field, f"must be one of {', '.join(choices)}")])
 
 
 def checked_channel(channel: object) -> None:
     """Refuse a channel that no message can have."""
     if not isinstance(channel, str) or not channel or text_problem(channel):
-        raise InvalidJob([Problem("channel", "must be the name of a channel")])
+        raise InvalidRequest([Problem("channel", "must be the name of a channel")])
 
 
 def checked_where(where: object) -> dict[str, Any]:
-    """The filter by attribute and property, or `InvalidJob`."""
+    """The filter by attribute and property, or `InvalidRequest`."""
     if where is None:
         return {}
     if not isinstance(where, Mapping):
-        raise InvalidJob([Problem("where", "must be a mapping of attributes and properties to values")])
+        raise InvalidRequest([Problem("where", "must be a mapping of attributes and properties to values")])
     problems = [problem for name, value in where.items() if (problem := _filter_problem(name, value))]
     if problems:
-        raise InvalidJob(problems)
+        raise InvalidRequest(problems)
     return dict(where)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from rollbook.context import Desk
+from rollbook.context import ClientContext
 from rollbook.models.answers import Page
 from rollbook.models.history import Activity, Role
 from rollbook.queries.cursors import cursor_of
@@ -14,8 +14,8 @@ from rollbook.queries.validation import checked_choice, checked_page, checked_us
 class Activities:
     """Read what was triggered for users, and by them. Needs the database, and no broker."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
 
     def list(
         self, user_id: str, *, limit: int = 50, after: str | None = None, role: Role = "recipient"
@@ -30,7 +30,7 @@ class Activities:
             is somebody.
 
         Raises:
-            InvalidJob: an argument cannot be used; the problem names it.
+            InvalidRequest: an argument cannot be used; the problem names it.
             NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
                 (`rollbook migrate`), or the URL's role may not read them.
             Unavailable: the database does not answer.
@@ -38,4 +38,4 @@ class Activities:
         user_id = checked_user_id(user_id)
         checked_page(limit, after)
         checked_choice("role", role, get_args(Role))
-        return self._desk.reader().activities(user_id, role, limit, cursor_of(after))
+        return self._context.reader().activities(user_id, role, limit, cursor_of(after))

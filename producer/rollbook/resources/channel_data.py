@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from rollbook.commands import Options, plain
-from rollbook.context import Desk
+from rollbook.context import ClientContext
 from rollbook.queries.validation import checked_user_id
 from rollbook.resources.jobs import Job
 from rollbook_shared import jobs
@@ -15,8 +15,8 @@ from rollbook_shared import jobs
 class ChannelDataCalls:
     """The part of `Users` that is about channel data."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
 
     def set_channel_data(
         self,
@@ -32,9 +32,9 @@ class ChannelDataCalls:
             kept as sent. At most 256 KiB as JSON.
 
         Raises:
-            InvalidJob, NotConfigured, NotSent: see `Users`.
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._desk.send(
+        return self._context.send(
             jobs.SetChannelData, [], options, user_id=user_id, channel_id=channel_id, data=plain(data)
         )
 
@@ -42,16 +42,16 @@ class ChannelDataCalls:
         """Take one channel's data from a user; an unknown user stays unknown.
 
         Raises:
-            InvalidJob, NotConfigured, NotSent: see `Users`.
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._desk.send(jobs.UnsetChannelData, [], options, user_id=user_id, channel_id=channel_id)
+        return self._context.send(jobs.UnsetChannelData, [], options, user_id=user_id, channel_id=channel_id)
 
     def get_channel_data(self, user_id: str, channel_id: str) -> dict[str, Any] | None:
         """Read one channel's data of a user, as it was set; None when it has none for this channel.
 
         Raises:
             UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
-            InvalidJob, NotConfigured, Unavailable: see `Users`.
+            InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)
-        return self._desk.reader().channel_data(user_id).get(channel_id)
+        return self._context.reader().channel_data(user_id).get(channel_id)

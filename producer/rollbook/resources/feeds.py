@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from rollbook.context import Desk
+from rollbook.context import ClientContext
 from rollbook.models.history import Feed, FeedStatus
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
@@ -13,8 +13,8 @@ from rollbook.queries.validation import checked_channel, checked_choice, checked
 class Feeds:
     """Read feeds, as the workers have applied them so far. Needs the database, and no broker."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
 
     def list(
         self,
@@ -41,7 +41,7 @@ class Feeds:
         channel: feeds are made of one channel's messages.
 
         Raises:
-            InvalidJob: an argument cannot be used; the problem names it.
+            InvalidRequest: an argument cannot be used; the problem names it.
             NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
                 (`rollbook migrate`), or the URL's role may not read them.
             Unavailable: the database does not answer.
@@ -50,4 +50,4 @@ class Feeds:
         checked_page(limit, after)
         checked_choice("status", status, get_args(FeedStatus))
         checked_channel(channel)
-        return self._desk.reader().feed(user_id, channel, status, limit, cursor_of(after))
+        return self._context.reader().feed(user_id, channel, status, limit, cursor_of(after))

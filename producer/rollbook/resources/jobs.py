@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from rollbook.commands.replay import replayed
-from rollbook.errors import LetterNotFound, NotDecided
+from rollbook.errors import DeadLetterNotFound, JobTimeout
 from rollbook.models.answers import DeadLetter, DeferredJob, JobStatus, Page
-from rollbook.publishing.publisher import Sender
+from rollbook.publishing.publisher import Publisher
 from rollbook.queries.job_cursors import place_of
 from rollbook.queries.reader import Reader
 from rollbook.queries.validation import checked_job_id, checked_page, checked_timeout
 from rollbook_shared import jobs
-from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.codec import digest, encode, text_digest
 
 # Polling, and not LISTEN: a NOTIFY takes a lock that all committing transactions of the database share, so the
@@ -29,15 +29,15 @@ class Jobs:
 
     Needs the database. Every call raises
 
-        InvalidJob: no job can have such an id, or another argument cannot be used.
+        InvalidRequest: no job can have such an id, or another argument cannot be used.
         NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
             (`rollbook migrate`), or the URL's role may not do this.
         Unavailable: the database does not answer; trying again later may succeed.
     """
 
-    def __init__(self, reader: Callable[[], Reader], sender: Callable[[], Sender]) -> None:
+    def __init__(self, reader: Callable[[], Reader], publisher: Callable[[], Publisher]) -> None:
         self._reader = reader
-        self._sender = sender
+        self._sender = publisher
 
     def get(self, job_id: str) -> JobStatus:
         """Look up a job by its id; one that the workers have said nothing of is `queued`.
@@ -45,19 +45,19 @@ class Jobs:
         When two jobs were sent under one id, this is the first one's; `Job.status` tells the two apart.
 
         Raises:
-            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
+            InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         job_id = checked_job_id(job_id)
         return self._reader().status(job_id)
 
     def wait(self, job_id: str, timeout: float = 5.0) -> JobStatus:
-        """Wait until the workers have decided the job: `applied`, `refused`, `cancelled` or `dead`.
+        """Wait until the workers have decided the job: `applied`, `rejected`, `cancelled` or `dead`.
 
         timeout: in seconds; with 0 it asks once.
 
         Raises:
-            NotDecided: (a TimeoutError) the time is over; the job is not lost.
-            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
+            JobTimeout: (a TimeoutError) the time is over; the job is not lost.
+            InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         return _wait(lambda: self.get(job_id), lambda status: status.is_final, checked_timeout(timeout))
 
@@ -68,7 +68,7 @@ class Jobs:
         after: the `after` of the page before.
 
         Raises:
-            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
+            InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         checked_page(limit, after)
         return self._reader().deferred(limit, place_of(after))
@@ -84,7 +84,7 @@ class Jobs:
         timeout: how long to wait for a job that is still on its way, in seconds.
 
         Raises:
-            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
+            InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         job_id, timeout = checked_job_id(job_id), checked_timeout(timeout)
 
@@ -94,7 +94,7 @@ class Jobs:
 
         try:
             return _wait(attempt, lambda status: status.is_final, timeout).state == "cancelled"
-        except NotDecided:
+        except JobTimeout:
             return False
 
     def dead(self, *, limit: int = 50, after: str | None = None) -> Page[DeadLetter]:
@@ -104,12 +104,12 @@ class Jobs:
         after: the `after` of the page before.
 
         Raises:
-            InvalidJob, NotConfigured, Unavailable: see `Jobs`.
+            InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         checked_page(limit, after)
         place = place_of(after)
         if place is not None and not place.key:
-            raise InvalidJob([Problem("after", "must be the `after` of a page")])
+            raise InvalidRequest([Problem("after", "must be the `after` of a page")])
         return self._reader().dead(limit, place)
 
     def show(self, letter_id: str, *, key: str | None = None) -> DeadLetter:
@@ -118,17 +118,17 @@ class Jobs:
         key: which one, when several letters bear this id.
 
         Raises:
-            LetterNotFound: there is none.
-            InvalidJob: as every call, and where several letters bear this id and no key was given; it names the keys.
+            DeadLetterNotFound: there is none.
+            InvalidRequest: as every call, and where several letters bear this id and no key was given; it names the keys.
             NotConfigured, Unavailable: see `Jobs`.
         """
         letter_id = checked_job_id(letter_id)
         letters = [letter for letter in self._reader().letters(letter_id) if key in (None, letter.key)]
         if not letters:
-            raise LetterNotFound(letter_id)
+            raise DeadLetterNotFound(letter_id)
         if len(letters) > 1:
             keys = ", ".join(letter.key for letter in letters)
-            raise InvalidJob([Problem("key", f"{len(letters)} dead letters bear this id; give one of {keys}")])
+            raise InvalidRequest([Problem("key", f"{len(letters)} dead letters bear this id; give one of {keys}")])
         return letters[0]
 
     def replay(
@@ -154,11 +154,11 @@ class Jobs:
         timeout: in seconds.
 
         Raises:
-            LetterNotFound: there is none.
-            InvalidJob: it would only die again, or as every call; nothing was sent.
+            DeadLetterNotFound: there is none.
+            InvalidRequest: it would only die again, or as every call; nothing was sent.
             NotConfigured: there is no broker URL, or as every call.
             NotSent: the broker may not have it; the letter is still there.
-            NotDecided: (a TimeoutError) the time is over; the letter is still there.
+            JobTimeout: (a TimeoutError) the time is over; the letter is still there.
             Unavailable: the database does not answer; replaying it again is safe.
         """
         timeout = checked_timeout(timeout)
@@ -168,7 +168,7 @@ class Jobs:
         self._sender().send(sent)
 
         def is_decided(status: JobStatus) -> bool:
-            died_before = status.state == "dead" and status.decided_at == before.decided_at
+            died_before = status.state == "dead" and status.finished_at == before.finished_at
             return status.state != "queued" and not died_before
 
         status = _wait(job.status, is_decided, timeout)
@@ -181,12 +181,12 @@ class Jobs:
         key: which one, when several letters bear this id.
 
         Raises:
-            InvalidJob: as every call, and where several letters bear this id and no key was given; it names the keys.
+            InvalidRequest: as every call, and where several letters bear this id and no key was given; it names the keys.
             NotConfigured, Unavailable: see `Jobs`.
         """
         try:
             return self._reader().drop(self.show(letter_id, key=key))
-        except LetterNotFound:
+        except DeadLetterNotFound:
             return False
 
     def _status(self, job_id: str, kind: str, digests: Collection[bytes]) -> JobStatus:
@@ -225,14 +225,14 @@ class Job:
         return self._jobs._status(self._id, self._kind, (digest(text), text_digest(text)))
 
     def wait(self, timeout: float = 5.0) -> JobStatus:
-        """Wait until the workers have decided the job: `applied`, `refused`, `cancelled` or `dead`. Asks again after
+        """Wait until the workers have decided the job: `applied`, `rejected`, `cancelled` or `dead`. Asks again after
         growing pauses.
 
         timeout: in seconds; with 0 it asks once.
 
         Raises:
-            InvalidJob: the timeout is no number of seconds.
-            NotDecided: (a TimeoutError) the time is over; the job is not lost.
+            InvalidRequest: the timeout is no number of seconds.
+            JobTimeout: (a TimeoutError) the time is over; the job is not lost.
             NotConfigured, Unavailable: see `Jobs`.
         """
         return _wait(self.status, lambda status: status.is_final, checked_timeout(timeout))
@@ -247,7 +247,7 @@ def _wait(ask: Callable[[], JobStatus], is_over: Callable[[JobStatus], bool], ti
     pause = FIRST_PAUSE_SECONDS
     while not is_over(status := ask()):
         if (left := end - time.monotonic()) <= 0:
-            raise NotDecided(status.id, status)
+            raise JobTimeout(status.id, status)
         time.sleep(min(pause, left))
         pause = min(pause * _GROWTH, LAST_PAUSE_SECONDS)
     return status

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Final, Unpack, get_args
 from uuid import UUID
 
-from rollbook.commands import Options, listed
-from rollbook.context import Desk
+from rollbook.commands import Options, as_list
+from rollbook.context import ClientContext
 from rollbook.models.answers import Page
-from rollbook.models.history import FeedStatus, Message, MessageMark
+from rollbook.models.history import Engagement, FeedStatus, Message
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
 from rollbook.resources.jobs import Job
@@ -23,8 +23,8 @@ MAX_MARKED: Final = 1_000
 class Messages:
     """Read messages of every channel, and mark them."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
 
     def list(
         self,
@@ -43,7 +43,7 @@ class Messages:
         status: by default every message, archived or not; else as in a feed.
 
         Raises:
-            InvalidJob: an argument cannot be used; the problem names it.
+            InvalidRequest: an argument cannot be used; the problem names it.
             NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
                 (`rollbook migrate`), or the URL's role may not read them.
             Unavailable: the database does not answer.
@@ -54,9 +54,9 @@ class Messages:
             checked_choice("status", status, get_args(FeedStatus))
         if channel is not None:
             checked_channel(channel)
-        return self._desk.reader().messages(user_id, channel, status or "any", limit, cursor_of(after))
+        return self._context.reader().messages(user_id, channel, status or "any", limit, cursor_of(after))
 
-    def mark(self, message_ids: Iterable[str | UUID], mark: MessageMark, **options: Unpack[Options]) -> Job:
+    def mark(self, message_ids: Iterable[str | UUID], mark: Engagement, **options: Unpack[Options]) -> Job:
         """Mark 1 to 1,000 messages as seen, read or archived, or take the mark away again.
 
         A mark is a job like every other, and not a write of its own: so it survives a lost broker or a redelivery, may
@@ -73,10 +73,10 @@ class Messages:
         options: as with every write: `job_id`, `occurred_at`, `run_at`, `delay`.
 
         Raises:
-            InvalidJob: something is wrong with it, named by field and index; nothing was sent.
+            InvalidRequest: something is wrong with it, named by field and index; nothing was sent.
             NotConfigured: there is no broker URL. Of `rb.outbox(...)`: there is no table `rollbook_outbox`.
             NotSent: the broker may not have it; send it again with the error's `job_id`.
         """
         found: list[Problem] = []
-        given = listed(found, message_ids, "message_ids", limit=MAX_MARKED, what="message ids")
-        return self._desk.send(jobs.Mark, found, options, message_ids=given, mark=mark)
+        given = as_list(found, message_ids, "message_ids", limit=MAX_MARKED, what="message ids")
+        return self._context.send(jobs.Mark, found, options, message_ids=given, mark=mark)

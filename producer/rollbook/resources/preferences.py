@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
-from rollbook.commands import Options, listed, plain
-from rollbook.context import Desk
+from rollbook.commands import Options, as_list, plain
+from rollbook.context import ClientContext
 from rollbook.queries.validation import checked_user_id
 from rollbook.resources.jobs import Job
 from rollbook_shared import jobs
@@ -17,12 +17,12 @@ from rollbook_shared.jobs.limits import HARD_BULK_USERS
 class PreferenceCalls:
     """The part of `Users` that is about preferences."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
 
     @property
     def _bulk_limit(self) -> int:
-        return min(self._desk.limits.bulk_users, HARD_BULK_USERS)
+        return min(self._context.limits.bulk_users, HARD_BULK_USERS)
 
     def set_preferences(
         self,
@@ -46,9 +46,9 @@ class PreferenceCalls:
             (each to a bool); at most 256 KiB as JSON.
 
         Raises:
-            InvalidJob, NotConfigured, NotSent: see `Users`.
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._desk.send(
+        return self._context.send(
             jobs.SetPreferences, [], options, user_id=user_id, set_id=set_id, settings=plain(settings)
         )
 
@@ -56,9 +56,9 @@ class PreferenceCalls:
         """Take one preference set from a user; an unknown user stays unknown.
 
         Raises:
-            InvalidJob, NotConfigured, NotSent: see `Users`.
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._desk.send(jobs.UnsetPreferences, [], options, user_id=user_id, set_id=set_id)
+        return self._context.send(jobs.UnsetPreferences, [], options, user_id=user_id, set_id=set_id)
 
     def bulk_set_preferences(
         self,
@@ -70,11 +70,11 @@ class PreferenceCalls:
         """Replace one preference set of 1 to 100 users (see `Limits`) in one job, each as `set_preferences` would.
 
         Raises:
-            InvalidJob, NotConfigured, NotSent: see `Users`.
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
         found: list[Problem] = []
-        given = listed(found, user_ids, "user_ids", limit=self._bulk_limit, what="user ids")
-        return self._desk.send(
+        given = as_list(found, user_ids, "user_ids", limit=self._bulk_limit, what="user ids")
+        return self._context.send(
             jobs.BulkSetPreferences,
             found,
             options,
@@ -88,7 +88,7 @@ class PreferenceCalls:
 
         Raises:
             UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
-            InvalidJob, NotConfigured, Unavailable: see `Users`.
+            InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         return self.list_preferences(user_id).get(set_id)
 
@@ -97,7 +97,7 @@ class PreferenceCalls:
 
         Raises:
             UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
-            InvalidJob, NotConfigured, Unavailable: see `Users`.
+            InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)
-        return self._desk.reader().preferences(user_id)
+        return self._context.reader().preferences(user_id)

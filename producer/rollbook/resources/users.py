@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, Unpack, overload
 
-from rollbook.commands import Options, listed, telling_of
+from rollbook.commands import Options, as_list, parse_user
 from rollbook.models.answers import MergePreview, Page, User
 from rollbook.queries.validation import checked_page, checked_user_id, checked_where
 from rollbook.resources.channel_data import ChannelDataCalls
@@ -26,13 +26,13 @@ class Users(PreferenceCalls, ChannelDataCalls):
     (aware) or `delay` (a timedelta, or seconds). The result is the same in whatever order jobs arrive: the one that
     happened last counts; a deferred job happens when it is due. A write raises
 
-        InvalidJob: something is wrong with it, named by field, in a bulk job with the index; nothing was sent.
+        InvalidRequest: something is wrong with it, named by field, in a bulk job with the index; nothing was sent.
         NotConfigured: there is no broker URL. Of `rb.outbox(...)`: there is no table `rollbook_outbox`.
         NotSent: the broker may not have it; sending it again with the error's `job_id` is safe.
 
     A read shows what the workers have applied so far (`job.wait()` waits for a job to be), and raises
 
-        InvalidJob: an argument cannot be used; the problem names it.
+        InvalidRequest: an argument cannot be used; the problem names it.
         NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
             (`rollbook migrate`), or the URL's role may not read them.
         Unavailable: the database does not answer; trying again later may succeed.
@@ -56,25 +56,25 @@ class Users(PreferenceCalls, ChannelDataCalls):
             overwrites. `id` and `updated_at` are no properties.
 
         Raises:
-            InvalidJob: something is wrong with it, named by field (`email`, `address.zip`); nothing was sent.
+            InvalidRequest: something is wrong with it, named by field (`email`, `address.zip`); nothing was sent.
             NotConfigured: there is no broker URL.
             NotSent: the broker may not have it; sending it again with the error's `job_id` is safe.
         """
         found: list[Problem] = []
-        user = telling_of(found, {} if traits is None else traits, self._desk.limits, user_id=user_id)
-        return self._desk.send(jobs.Identify, found, options, user=user)
+        user = parse_user(found, {} if traits is None else traits, self._context.limits, user_id=user_id)
+        return self._context.send(jobs.Identify, found, options, user=user)
 
     def bulk_identify(
         self,
         users: Iterable[Mapping[str, Any]],
         *,
-        moments: Iterable[datetime] | None = None,
+        timestamps: Iterable[datetime] | None = None,
         **options: Unpack[Options],
     ) -> Job:
         """Identify 1 to 100 users (see `Limits`) in one job, each a mapping with an `id`.
 
         All problems of all users are reported, as `users[3].email`; nothing is sent if there is one. The status of the
-        job says of each user that a worker refused all the same, and the others are applied.
+        job says of each user that a worker rejected all the same, and the others are applied.
 
             rb.users.bulk_identify([{"id": "ann", "plan": "pro"}, {"id": "bo", "name": "Bo"}])
 
@@ -83,16 +83,16 @@ class Users(PreferenceCalls, ChannelDataCalls):
             the last of them. Not with `run_at` or `delay`.
 
         Raises:
-            InvalidJob, NotConfigured, NotSent: see `Users`.
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
         found: list[Problem] = []
-        given = listed(found, users, "users", limit=self._bulk_limit, what="users")
-        tellings = tuple(
-            telling_of(found, user, self._desk.limits, where=f"users[{index}]", index=index)
+        given = as_list(found, users, "users", limit=self._bulk_limit, what="users")
+        user_updates = tuple(
+            parse_user(found, user, self._context.limits, where=f"users[{index}]", index=index)
             for index, user in enumerate(given)
         )
-        told_at = () if moments is None else self._desk.moments(found, moments, options)
-        return self._desk.send(jobs.BulkIdentify, found, options, users=tellings, moments=told_at)
+        told_at = () if timestamps is None else self._context.timestamps(found, timestamps, options)
+        return self._context.send(jobs.BulkIdentify, found, options, users=user_updates, timestamps=told_at)
 
     def delete(self, user_id: str, **options: Unpack[Options]) -> Job:
         """Delete the user with its preferences and channel data. An unknown user is no error.
@@ -102,19 +102,19 @@ class Users(PreferenceCalls, ChannelDataCalls):
         the delete is a day old (`ROLLBOOK_SETTLING_HOURS`).
 
         Raises:
-            InvalidJob, NotConfigured, NotSent: see `Users`.
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._desk.send(jobs.Delete, [], options, user_id=user_id)
+        return self._context.send(jobs.Delete, [], options, user_id=user_id)
 
     def bulk_delete(self, user_ids: Iterable[str], **options: Unpack[Options]) -> Job:
         """Delete 1 to 100 users (see `Limits`) in one job, each as `delete` would.
 
         Raises:
-            InvalidJob, NotConfigured, NotSent: see `Users`.
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
         found: list[Problem] = []
-        given = listed(found, user_ids, "user_ids", limit=self._bulk_limit, what="user ids")
-        return self._desk.send(jobs.BulkDelete, found, options, user_ids=given)
+        given = as_list(found, user_ids, "user_ids", limit=self._bulk_limit, what="user ids")
+        return self._context.send(jobs.BulkDelete, found, options, user_ids=given)
 
     @overload
     def merge(
@@ -124,7 +124,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         *,
         dry_run: Literal[False] = ...,
         keep_opt_outs: bool = ...,
-        unite_tokens: bool = ...,
+        merge_tokens: bool = ...,
         **options: Unpack[Options],
     ) -> Job: ...
 
@@ -136,7 +136,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         *,
         dry_run: Literal[True],
         keep_opt_outs: bool = ...,
-        unite_tokens: bool = ...,
+        merge_tokens: bool = ...,
         **options: Unpack[Options],
     ) -> MergePreview: ...
 
@@ -148,7 +148,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         *,
         dry_run: bool,
         keep_opt_outs: bool = ...,
-        unite_tokens: bool = ...,
+        merge_tokens: bool = ...,
         **options: Unpack[Options],
     ) -> Job | MergePreview: ...
 
@@ -159,7 +159,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         *,
         dry_run: bool = False,
         keep_opt_outs: bool = False,
-        unite_tokens: bool = False,
+        merge_tokens: bool = False,
         **options: Unpack[Options],
     ) -> Job | MergePreview:
         """Make the user `from_user_id` (the secondary) a part of `user_id` (the primary). There is no way back.
@@ -173,11 +173,11 @@ class Users(PreferenceCalls, ChannelDataCalls):
         dry_run: write nothing, and say what would change if it were applied now. Needs the database, and no broker.
         keep_opt_outs: where both have a preference set, what either did not want to hear of stays unwanted. Without it
             the primary's set stands, which may subscribe a person again who had unsubscribed as a guest.
-        unite_tokens: where both have push tokens on a channel, keep those of both. Without it the primary's stand,
+        merge_tokens: where both have push tokens on a channel, keep those of both. Without it the primary's stand,
             which may silence the phone that the guest used.
 
         Raises:
-            InvalidJob: as every write, and where both ids are one.
+            InvalidRequest: as every write, and where both ids are one.
             NotConfigured: there is no broker URL; with `dry_run`, as of every read.
             NotSent: the broker may not have it; sending it again with the error's `job_id` is safe.
             Unavailable: only with `dry_run`: the database does not answer.
@@ -187,22 +187,22 @@ class Users(PreferenceCalls, ChannelDataCalls):
             "primary_id": user_id,
             "secondary_id": from_user_id,
             "keep_opt_outs": keep_opt_outs,
-            "unite_tokens": unite_tokens,
+            "merge_tokens": merge_tokens,
         }
         if dry_run:
-            job = self._desk.make(jobs.Merge, [], options, renames, **merge)  # refused before the database is asked
-            return self._desk.reader().merge_preview(job)
-        return self._desk.send(jobs.Merge, [], options, renames, **merge)
+            job = self._context.make(jobs.Merge, [], options, renames, **merge)  # rejected before the database is asked
+            return self._context.reader().merge_preview(job)
+        return self._context.send(jobs.Merge, [], options, renames, **merge)
 
     def get(self, user_id: str) -> User:
         """Read one user.
 
         Raises:
             UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
-            InvalidJob, NotConfigured, Unavailable: see `Users`.
+            InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)
-        return self._desk.reader().user(user_id)
+        return self._context.reader().user(user_id)
 
     def list(self, *, limit: int = 50, after: str | None = None, where: Mapping[str, Any] | None = None) -> Page[User]:
         """Read a page of users in the order of their ids (compared byte by byte). Users added meanwhile shift no page.
@@ -213,17 +213,17 @@ class Users(PreferenceCalls, ChannelDataCalls):
             None for an attribute: it has none; for a property: it is null.
 
         Raises:
-            InvalidJob, NotConfigured, Unavailable: see `Users`.
+            InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         checked_page(limit, after)
         filters = checked_where(where)
-        return self._desk.reader().users(limit, after, filters)
+        return self._context.reader().users(limit, after, filters)
 
     def all(self, *, where: Mapping[str, Any] | None = None) -> Iterator[User]:
         """Read all users, page by page, each page as it is when it is reached; `where` as in `list`.
 
         Raises:
-            InvalidJob, NotConfigured, Unavailable: see `Users`; of a page, when it is read.
+            InvalidRequest, NotConfigured, Unavailable: see `Users`; of a page, when it is read.
         """
         after: str | None = None
         while True:
@@ -240,7 +240,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         was found, `about` what each part is: `profile`, `told`, `preferences`, `messages` and so on.
 
         Raises:
-            InvalidJob, NotConfigured, Unavailable: see `Users`.
+            InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)
-        return self._desk.reader().export(user_id)
+        return self._context.reader().export(user_id)

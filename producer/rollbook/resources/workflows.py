@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
-from rollbook.commands import Options, listed, plain, telling_of
-from rollbook.context import Desk
+from rollbook.commands import Options, as_list, parse_user, plain
+from rollbook.context import ClientContext
 from rollbook.resources.jobs import Job
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
@@ -16,8 +16,8 @@ from rollbook_shared.jobs.limits import HARD_RECIPIENTS
 class Workflows:
     """Start workflows."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ClientContext) -> None:
+        self._context = context
 
     def trigger(
         self,
@@ -53,19 +53,19 @@ class Workflows:
             counts, and what they want to hear of then; `rb.jobs.cancel(job.id)` takes it back.
 
         Raises:
-            InvalidJob: something is wrong with it, named by field and index (`recipients[1].email`); nothing was sent.
+            InvalidRequest: something is wrong with it, named by field and index (`recipients[1].email`); nothing was sent.
             NotConfigured: there is no broker URL. Of `rb.outbox(...)`: there is no table `rollbook_outbox`.
             NotSent: the broker may not have it; send it again with the error's `job_id`.
         """
         found: list[Problem] = []
-        limit = min(self._desk.limits.recipients, HARD_RECIPIENTS)
+        limit = min(self._context.limits.recipients, HARD_RECIPIENTS)
         who = [
             self._person(found, recipient, f"recipients[{index}]", index)
             for index, recipient in enumerate(
-                listed(found, recipients, "recipients", limit=limit, what="user ids or mappings")
+                as_list(found, recipients, "recipients", limit=limit, what="user ids or mappings")
             )
         ]
-        return self._desk.send(
+        return self._context.send(
             jobs.Trigger,
             found,
             options,
@@ -74,11 +74,11 @@ class Workflows:
             actor=None if actor is None else self._person(found, actor, "actor"),
             data={} if data is None else plain(data),
             tenant=tenant,
-            channels=listed(found, channels, "channels", limit=100, what="channel names"),
-            categories=listed(found, categories, "categories", limit=100, what="category names", least=0),
+            channels=as_list(found, channels, "channels", limit=100, what="channel names"),
+            categories=as_list(found, categories, "categories", limit=100, what="category names", least=0),
         )
 
     def _person(self, found: list[Problem], person: object, where: str, index: int | None = None) -> object:
         if isinstance(person, Mapping):
-            return telling_of(found, person, self._desk.limits, where=where, index=index)
+            return parse_user(found, person, self._context.limits, where=where, index=index)
         return person

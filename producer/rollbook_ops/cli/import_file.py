@@ -21,7 +21,7 @@ from rollbook_ops.importers import (
     Import,
     NotImportable,
     Options,
-    Refusals,
+    RejectedRows,
     StateFile,
     fingerprint,
     import_users,
@@ -43,12 +43,12 @@ _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 @taught(
     "rollbook import users.csv --wait",
     "rollbook import users.jsonl --occurred-at 2026-01-31T00:00:00Z",
-    "rollbook import knock-users.json --format knock --refused refused.csv",
+    "rollbook import knock-users.json --format knock --rejected rejected.csv",
     "gunzip -c segment-logs/*.gz > log.jsonl",
     "rollbook import log.jsonl --format segment",
     exits={
         0: "all of it was sent",
-        1: "some was refused (the rest was sent), or the broker is away",
+        1: "some was rejected (the rest was sent), or the broker is away",
         2: "wrong usage or settings, or the file cannot be read",
         130: "interrupted; the same command goes on",
     },
@@ -82,8 +82,8 @@ def import_file(
     state: Annotated[
         Path | None, typer.Option(file_okay=False, help="Keep how far it has come in this folder, not beside the file.")
     ] = None,
-    refused: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write what is refused there: .jsonl, or else CSV.")
+    rejected: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write what is rejected there: .jsonl, or else CSV.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the workers have applied everything.")] = False,
     as_json: AsJson = False,
@@ -130,9 +130,9 @@ def import_file(
         complain(_reason(error))
         raise typer.Exit(2) from None
     try:
-        with opened() as rollbook, Refusals(refused, append=start.offset > 0) as refusals:
-            end = _send(rollbook, file, options, start, keep, refusals)
-            _say_refused(refusals, refused)
+        with opened() as rollbook, RejectedRows(rejected, append=start.offset > 0) as rejected_rows:
+            end = _send(rollbook, file, options, start, keep, rejected_rows)
+            _say_refused(rejected_rows, rejected)
             undone = _wait(rollbook, end) if wait else 0
     except (NotImportable, OSError) as error:
         complain(_reason(error))
@@ -145,7 +145,7 @@ def import_file(
         complain("interrupted; everything was sent" if is_over else "interrupted; run the same command again to go on")
         raise typer.Exit(_INTERRUPTED) from None
     _report(end, undone, time.monotonic() - began, as_json)
-    raise typer.Exit(1 if end.refused or undone else 0)
+    raise typer.Exit(1 if end.rejected or undone else 0)
 
 
 def _time(text: str, settings: Settings) -> datetime:
@@ -185,7 +185,7 @@ def _start(file: Path, options: Options, keep: StateFile, restart: bool, chunk_u
 
 
 def _send(
-    rollbook: Rollbook, file: Path, options: Options, start: Import, keep: StateFile, refusals: Refusals
+    rollbook: Rollbook, file: Path, options: Options, start: Import, keep: StateFile, rejected_rows: RejectedRows
 ) -> Import:
     with bar("importing", file.stat().st_size, "users", start=start.users) as shown:
         shown.advance(start.users, start.offset)
@@ -195,7 +195,7 @@ def _send(
             options,
             start,
             keep=keep,
-            refusals=refusals,
+            rejected_rows=rejected_rows,
             advance=lambda now: shown.advance(now.users, now.offset),
         )
 
@@ -212,19 +212,19 @@ def _wait(rollbook: Rollbook, end: Import) -> int:
     return undone
 
 
-def _say_refused(refusals: Refusals, written: Path | None) -> None:
-    if not refusals.first:
+def _say_refused(rejected_rows: RejectedRows, written: Path | None) -> None:
+    if not rejected_rows.first:
         return
     table = Table(
-        "line", "field", "reason", title=f"{counted(refusals.records, 'record')} refused", title_justify="left"
+        "line", "field", "reason", title=f"{counted(rejected_rows.records, 'record')} rejected", title_justify="left"
     )
-    for refusal in refusals.first:
+    for refusal in rejected_rows.first:
         table.add_row(str(refusal.line), shown(refusal.field), shown(refusal.reason))
     err.print(table)
     if written is not None:
         say(f"all of them are in {written}")
-    elif refusals.is_cut:
-        say("all of them: with --refused FILE")
+    elif rejected_rows.is_cut:
+        say("all of them: with --rejected FILE")
 
 
 def _report(end: Import, undone: int, seconds: float, as_json: bool) -> None:
@@ -234,7 +234,7 @@ def _report(end: Import, undone: int, seconds: float, as_json: bool) -> None:
             {
                 "users": end.users,
                 "merges": end.merges,
-                "refused": end.refused,
+                "rejected": end.rejected,
                 "skipped": end.skipped,
                 "left_out": end.left_out,
                 "jobs": end.jobs,
@@ -246,7 +246,7 @@ def _report(end: Import, undone: int, seconds: float, as_json: bool) -> None:
         )
         return
     sent = counted(end.users, "user") + (f" and {counted(end.merges, 'merge')}" if end.merges else "")
-    print(f"sent {sent} in {counted(end.jobs, 'job')}, refused {counted(end.refused, 'record')}, {seconds:.1f} s")
+    print(f"sent {sent} in {counted(end.jobs, 'job')}, rejected {counted(end.rejected, 'record')}, {seconds:.1f} s")
     _print_counts("skipped, for they tell of no user", end.skipped)
     _print_counts("left out, for they have no place here", end.left_out)
     if undone:

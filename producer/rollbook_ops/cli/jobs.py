@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.table import Table
 
-from rollbook.errors import NotDecided
+from rollbook.errors import JobTimeout
 from rollbook_ops.cli.client import opened
 from rollbook_ops.cli.help import taught
 from rollbook_ops.cli.options import After, AsJson, Limit
@@ -24,13 +24,13 @@ JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id.")]
 Key = Annotated[str | None, typer.Option(help="Which one, when several dead letters bear the id.")]
 Timeout = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait until it is decided.")]
 
-_NOT_DONE: Final = ("refused", "cancelled", "dead")
+_NOT_DONE: Final = ("rejected", "cancelled", "dead")
 
 
 @taught(
     "rollbook jobs get billing-event-1017",
     "rollbook jobs get billing-event-1017 --json | jq -r .state",
-    exits={1: "it was refused, is cancelled or dead"},
+    exits={1: "it was rejected, is cancelled or dead"},
 )
 def get(job_id: JobId, as_json: AsJson = False) -> None:
     """Show what became of a job.
@@ -44,14 +44,14 @@ def get(job_id: JobId, as_json: AsJson = False) -> None:
 
 @taught(
     "rollbook jobs wait billing-event-1017 --timeout 60",
-    exits={1: "it is not decided in time, was refused, is cancelled or dead"},
+    exits={1: "it is not decided in time, was rejected, is cancelled or dead"},
 )
 def wait(job_id: JobId, timeout: Timeout = 10.0, as_json: AsJson = False) -> None:
     """Wait until the workers have decided a job, and show how."""
     with opened() as rollbook, waiting("waiting for a worker"):
         try:
             status, is_late = rollbook.jobs.wait(job_id, timeout), False
-        except NotDecided as error:
+        except JobTimeout as error:
             status, is_late = error.status, True
     if is_late:
         complain(f"job {job_id} is still {status.state} after {timeout:g} s")
@@ -106,7 +106,7 @@ def dead(limit: Limit = 50, after: After = None, as_json: AsJson = False) -> Non
         return
     table = Table("id", "kind", "code", "reason", "died at")
     for letter in page.items:
-        table.add_row(*map(cell, (letter.id, letter.kind, letter.code, letter.reason, letter.died_at)))
+        table.add_row(*map(cell, (letter.id, letter.kind, letter.code, letter.reason, letter.failed_at)))
     print_table(table, "no dead letters")
     say_more(page.after)
 
@@ -133,7 +133,7 @@ def show(job_id: JobId, key: Key = None, as_json: AsJson = False) -> None:
     "rollbook jobs replay billing-event-1017",
     "rollbook jobs replay billing-event-1017 --body mended.json",
     "rollbook jobs replay billing-event-1017 --job-id billing-event-1017b",
-    exits={1: "it was refused or is dead again, is not decided in time, or there is no such letter"},
+    exits={1: "it was rejected or is dead again, is not decided in time, or there is no such letter"},
 )
 def replay(
     job_id: JobId,
@@ -182,10 +182,10 @@ def _finish(status: JobStatus, as_json: bool, *, is_late: bool = False) -> None:
     if as_json:
         print_json(status)
     else:
-        names = ("id", "kind", "state", "code", "reason", "applied", "duplicates", "due_at", "decided_at")
+        names = ("id", "kind", "state", "code", "reason", "applied", "duplicates", "due_at", "finished_at")
         rows = {name: value for name in names if (value := getattr(status, name)) is not None}
         rows |= {"skipped": list(status.skipped)} if status.skipped else {}
-        rows |= {f"refused[{item.index}]": f"{item.field}: {item.reason}" for item in status.refused}
+        rows |= {f"rejected[{item.index}]": f"{item.field}: {item.reason}" for item in status.rejected}
         out.print(pairs("Job", rows))
     raise typer.Exit(1 if is_late or status.state in _NOT_DONE else 0)
 

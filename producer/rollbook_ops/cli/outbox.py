@@ -59,7 +59,7 @@ def show(as_json: AsJson = False) -> None:
                 "Outbox",
                 {
                     "unsent": counts.unsent,
-                    "undecided": counts.undecided,
+                    "undecided": counts.unfinished,
                     "most often sent": counts.most_attempts,
                     "oldest": age,
                 },

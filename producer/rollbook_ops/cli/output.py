@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rollbook_shared.errors import InvalidJob, NotConfigured, RollbookError
+from rollbook_shared.errors import InvalidRequest, NotConfigured, RollbookError
 from rollbook_shared.jobs.json_values import CONTROLS, printable
 
 _PIPED_WIDTH: Final = 10_000
@@ -44,7 +44,7 @@ class _Said:
 def fail(error: RollbookError) -> int:
     """Print the error as one line, and say what the command should exit with."""
     complain(str(error))
-    return 2 if isinstance(error, (InvalidJob, NotConfigured)) else 1
+    return 2 if isinstance(error, (InvalidRequest, NotConfigured)) else 1
 
 
 def want_json(wanted: bool) -> bool:

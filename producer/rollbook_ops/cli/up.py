@@ -29,11 +29,11 @@ def up(
             help="Keep the data, the ports and the logs here for the next run; else all is removed at the end."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Workers of each sort (live and bulk).")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Workers of each sort (default and bulk).")] = 1,
     flower: Annotated[bool, typer.Option(help="Start Flower, the dashboard, on the loopback interface.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Start Postgres, Valkey, workers, the upkeep loop and Flower, and keep them running until Ctrl-C.
+    """Start Postgres, Valkey, workers, the maintenance loop and Flower, and keep them running until Ctrl-C.
 
     Servers that `ROLLBOOK_DATABASE_URL` and `ROLLBOOK_BROKER_URL` name are used instead of own ones. When all is ready,
     the URLs are printed, one a line, as NAME=VALUE; with `--json` as one object. A process that ends by itself ends

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rollbook.errors import NotDecided, UserNotFound
+from rollbook.errors import JobTimeout, UserNotFound
 from rollbook_ops.cli import merge_preview
 from rollbook_ops.cli.client import opened
 from rollbook_ops.cli.help import taught
@@ -81,7 +81,7 @@ def list_users(
 
 @taught(
     "rollbook users merge ann guest_9 --dry-run",
-    "rollbook users merge ann guest_9 --keep-opt-outs --unite-tokens",
+    "rollbook users merge ann guest_9 --keep-opt-outs --merge-tokens",
     exits={1: "no worker has applied it in time (it still may), or a server is away"},
 )
 def merge(
@@ -93,8 +93,8 @@ def merge(
     keep_opt_outs: Annotated[
         bool, typer.Option("--keep-opt-outs", help="What either did not want to hear of stays unwanted.")
     ] = False,
-    unite_tokens: Annotated[
-        bool, typer.Option("--unite-tokens", help="Keep the push tokens of both on the same channel.")
+    merge_tokens: Annotated[
+        bool, typer.Option("--merge-tokens", help="Keep the push tokens of both on the same channel.")
     ] = False,
     wait: Wait = 10.0,
     as_json: AsJson = False,
@@ -104,11 +104,11 @@ def merge(
         raise typer.BadParameter("must be another user than PRIMARY", param_hint="SECONDARY")
     with opened() as rollbook:
         if not dry_run:
-            job = rollbook.users.merge(primary, secondary, keep_opt_outs=keep_opt_outs, unite_tokens=unite_tokens)
+            job = rollbook.users.merge(primary, secondary, keep_opt_outs=keep_opt_outs, merge_tokens=merge_tokens)
             _finish(job, wait, as_json)
             return
         preview = rollbook.users.merge(
-            primary, secondary, dry_run=True, keep_opt_outs=keep_opt_outs, unite_tokens=unite_tokens
+            primary, secondary, dry_run=True, keep_opt_outs=keep_opt_outs, merge_tokens=merge_tokens
         )
     if as_json:
         print_json(asdict(preview))
@@ -173,7 +173,7 @@ def _finish(job: Job, wait: float, as_json: bool) -> None:
         with waiting("waiting for a worker"):
             try:
                 state = job.wait(wait).state
-            except NotDecided as error:
+            except JobTimeout as error:
                 state = error.status.state
             except KeyboardInterrupt:
                 complain(f"interrupted; job {job.id} was sent all the same")

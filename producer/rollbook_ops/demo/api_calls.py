@@ -18,10 +18,10 @@ from rollbook_shared.jobs.models import (
     Merge,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
 )
 
 
@@ -36,13 +36,13 @@ def play(rollbook: Rollbook, job: Job, *, stamped: bool = True) -> None:
             told = flat(user)
             users.identify(told.pop("id"), told, **when)
         case BulkIdentify():
-            users.bulk_identify([flat(user) for user in job.users if isinstance(user, Telling)], **when)
+            users.bulk_identify([flat(user) for user in job.users if isinstance(user, UserUpdate)], **when)
         case Delete():
             users.delete(job.user_id, **when)
         case BulkDelete():
             users.bulk_delete(job.user_ids, **when)
         case Merge():
-            choices: dict[str, Any] = {"keep_opt_outs": job.keep_opt_outs, "unite_tokens": job.unite_tokens}
+            choices: dict[str, Any] = {"keep_opt_outs": job.keep_opt_outs, "merge_tokens": job.merge_tokens}
             users.merge(job.primary_id, job.secondary_id, **choices, **when)
         case SetPreferences():
             users.set_preferences(job.user_id, job.set_id, _plain(job.settings), **when)
@@ -71,7 +71,7 @@ def play(rollbook: Rollbook, job: Job, *, stamped: bool = True) -> None:
             raise NotImplementedError(f"the face has no call for {job.kind}")
 
 
-def flat(user: Telling) -> dict[str, Any]:
+def flat(user: UserUpdate) -> dict[str, Any]:
     """A telling as callers of the face write it."""
     told: dict[str, Any] = {"id": user.id, **user.traits}
     if user.preferences:
@@ -81,8 +81,8 @@ def flat(user: Telling) -> dict[str, Any]:
     return told
 
 
-def _person(who: str | Telling) -> str | dict[str, Any]:
-    return flat(who) if isinstance(who, Telling) else who
+def _person(who: str | UserUpdate) -> str | dict[str, Any]:
+    return flat(who) if isinstance(who, UserUpdate) else who
 
 
 def _plain(settings: Any) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """One backend of the demo, a process of its own: `python -m rollbook_ops.demo.backend jobs|import FILE`.
 
-Its last line of output is JSON: how many jobs it sent, and how many lines of an import were refused.
+Its last line of output is JSON: how many jobs it sent, and how many lines of an import were rejected.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rollbook import Rollbook
 from rollbook_ops.demo.api_calls import play
-from rollbook_ops.importers import Format, Import, Options, Refusals, StateFile, import_users
+from rollbook_ops.importers import Format, Import, Options, RejectedRows, StateFile, import_users
 from rollbook_shared.jobs.codec import decode
 
 
@@ -33,7 +33,7 @@ def send_jobs(rollbook: Rollbook, plan: Path) -> int:
 def import_twice(rollbook: Rollbook, source: Path) -> tuple[int, int]:
     """Import a file whose state is prepared; interrupt it half-way and go on from an older state.
 
-    Return how many jobs were sent, those of the stretch that was sent twice included, and how many lines were refused.
+    Return how many jobs were sent, those of the stretch that was sent twice included, and how many lines were rejected.
     """
     keep = StateFile(source)
     state = keep.load()
@@ -56,26 +56,30 @@ def import_twice(rollbook: Rollbook, source: Path) -> tuple[int, int]:
         sent += 1
 
     options = Options(format=Format.CSV)
-    with Refusals() as refusals:
+    with RejectedRows() as rejected_rows:
         try:
-            import_users(rollbook.users, source, options, state, keep=keep, refusals=refusals, advance=interrupt)
+            import_users(
+                rollbook.users, source, options, state, keep=keep, rejected_rows=rejected_rows, advance=interrupt
+            )
         except _Interrupted:
             shutil.copy(older, keep.path)
         state = keep.load() or state
-        end = import_users(rollbook.users, source, options, state, keep=keep, refusals=refusals, advance=count)
-    return sent, end.refused
+        end = import_users(
+            rollbook.users, source, options, state, keep=keep, rejected_rows=rejected_rows, advance=count
+        )
+    return sent, end.rejected
 
 
 def main() -> None:
     """Do what the command line says."""
     what, file = sys.argv[1:]
-    refused = 0
+    rejected = 0
     with Rollbook.from_env() as rollbook:
         if what == "import":
-            sent, refused = import_twice(rollbook, Path(file))
+            sent, rejected = import_twice(rollbook, Path(file))
         else:
             sent = send_jobs(rollbook, Path(file))
-    print(json.dumps({"sent": sent, "refused": refused}))
+    print(json.dumps({"sent": sent, "rejected": rejected}))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rollbook_ops.importers import Import
 from rollbook_shared.jobs.models import BulkIdentify, Job
-from rollbook_shared.reference.generator import telling
+from rollbook_shared.reference.generator import user_update
 
 CHUNK_USERS: Final = 100
 _ONE_BAD_IN: Final = 1_000
@@ -37,7 +37,7 @@ def jobs_of(users: Sequence[Mapping[str, Any]], state: Import) -> Iterator[Job]:
     rows = iter(_rows(users))
     number = 0
     while chunk := list(islice(rows, CHUNK_USERS)):
-        if good := tuple(telling(dict(row)) for row, bad in chunk if not bad):
+        if good := tuple(user_update(dict(row)) for row, bad in chunk if not bad):
             yield BulkIdentify(id=state.job_id(number), occurred_at=state.started, users=good)
             number += 1
 

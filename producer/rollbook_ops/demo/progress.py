@@ -17,7 +17,7 @@ class Counts:
 
     applied: int
     others: int
-    """Refused, or deferred."""
+    """Rejected, or deferred."""
     duplicates: int
     dead: int
 
@@ -54,7 +54,7 @@ def count_users(database: Database) -> int:
         return connection.execute(select(func.count()).select_from(current_users)).scalar_one()
 
 
-def undecided(database: Database, job_ids: Iterable[str]) -> list[str]:
+def unfinished(database: Database, job_ids: Iterable[str]) -> list[str]:
     """Those of `job_ids` that the workers have said nothing of."""
     with database.connect() as connection:
         known = set(connection.execute(select(jobs.c.id).union(select(dead_letters.c.id))).scalars())

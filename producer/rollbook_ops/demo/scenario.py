@@ -17,14 +17,14 @@ from typing import Final
 from rollbook.queries.connections import Database
 from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
 from rollbook_ops.demo.postgres_world import read_world
-from rollbook_ops.demo.progress import Counts, count, count_users, undecided
+from rollbook_ops.demo.progress import Counts, count, count_users, unfinished
 from rollbook_ops.devstack.children import ChildDied
 from rollbook_ops.devstack.stack import LocalStack
 from rollbook_ops.importers import Format, Import, Options, StateFile, fingerprint
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.differences import Difference, difference
-from rollbook_shared.reference.generator import live
+from rollbook_shared.reference.generator import generate_jobs
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import World
 
@@ -81,7 +81,7 @@ class Report:
 
 def write_script(folder: Path, *, users: int, producers: int, seed: int, now: int) -> Script:
     """Make up the life, shuffle it with duplicates, and write down who sends what."""
-    life = live(seed=seed, users=users, jobs=int(users * _JOBS_A_USER), now=now)
+    life = generate_jobs(seed=seed, users=users, jobs=int(users * _JOBS_A_USER), now=now)
     file = folder / "users.csv"
     bad_lines = write_file(file, life.imported)
     state = Import(
@@ -117,7 +117,7 @@ def play(stack: LocalStack, script: Script, advance: Callable[[Counts], None] = 
         dead=counts.dead,
         users=count_users(database),
         seconds=seconds,
-        missing=tuple(undecided(database, (job.id for job in script.jobs))),
+        missing=tuple(unfinished(database, (job.id for job in script.jobs))),
         difference=difference(script.expected, read_world(database), script.jobs),
     )
     database.close()

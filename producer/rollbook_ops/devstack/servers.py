@@ -63,14 +63,14 @@ class Servers:
 
     @property
     def postgres(self) -> PostgresServer:
-        """Our Postgres; refused when another one was given by URL, which is not ours to stop."""
+        """Our Postgres; rejected when another one was given by URL, which is not ours to stop."""
         if self._postgres is None:
             raise ServerFailed("Postgres is not ours: it was given by URL, or not started")
         return self._postgres
 
     @property
     def valkey(self) -> ValkeyServer:
-        """Our Valkey; refused when another one was given by URL, which is not ours to stop."""
+        """Our Valkey; rejected when another one was given by URL, which is not ours to stop."""
         if self._valkey is None:
             raise ServerFailed("Valkey is not ours: it was given by URL, or not started")
         return self._valkey

@@ -1,4 +1,4 @@
-"""Everything Rollbook needs, running on this machine as one: servers, workers, the upkeep loop and Flower.
+"""Everything Rollbook needs, running on this machine as one: servers, workers, the maintenance loop and Flower.
 
 `rollbook up` keeps a stack running; `rollbook demo` plays in one. What runs the jobs is never imported here, only
 started, so that an application backend does without its dependencies.
@@ -27,7 +27,7 @@ from rollbook_ops.devstack.folders import own_temporary_folder
 from rollbook_ops.devstack.ports import LOOPBACK, free_port, is_free
 from rollbook_ops.devstack.servers import Servers
 from rollbook_ops.devstack.workers import answering
-from rollbook_shared.jobs.routing import BULK, LIVE
+from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
 # Seconds. Importing Celery on a busy machine is the slow part.
 _READY_WITHIN: Final = 90.0
@@ -41,7 +41,7 @@ _FLOWER_TASKS: Final = 10_000
 _FLOWER_COLUMNS: Final = "name,args,state,result,runtime,retries,exception,received,worker,uuid"
 """By default Flower shows neither what a job was about nor how it ended, or why it did not; ours say all that without
 personal data."""
-_WORKERS: Final[Mapping[str, tuple[str, int]]] = {"live": (LIVE, 2), "bulk": (BULK, 1)}
+_WORKERS: Final[Mapping[str, tuple[str, int]]] = {"default": (DEFAULT_QUEUE, 2), "bulk": (BULK_QUEUE, 1)}
 """Queues and threads of each sort of worker.
 
 Few threads: each applies a batch, and Python runs one at a time; 1, 2, 4 and 8 took the same number of jobs a second
@@ -196,7 +196,7 @@ class LocalStack:
         for sort, (queues, threads) in _WORKERS.items():
             for number in range(1, self._workers + 1):
                 self._start_worker(f"{sort}-{number}", queues, threads)
-        self._keep_running("upkeep", [sys.executable, "-m", "rollbook_worker.maintenance"])
+        self._keep_running("maintenance", [sys.executable, "-m", "rollbook_worker.maintenance"])
 
     def _start_worker(self, name: str, queues: str, threads: int) -> None:
         # Our pid in it, so that two stacks on one broker do not answer for each other.

@@ -42,8 +42,8 @@ def examine_outbox(settings: Settings) -> Iterator[Finding]:
 def _judge(connection: psycopg.Connection) -> Finding:
     row = connection.execute(_STANDING).fetchone()
     assert row is not None
-    unsent, late, undecided, open_for = row
-    said = f"{many(unsent, 'job')} to send, {undecided:,} to be decided"
+    unsent, late, unfinished, open_for = row
+    said = f"{many(unsent, 'job')} to send, {unfinished:,} to be decided"
     if (late or 0) > LATE_SECONDS:
         found = problem if late > VERY_LATE_SECONDS else warning
         advice = "Is a relay running (`rollbook relay`)? Its log says what keeps it."

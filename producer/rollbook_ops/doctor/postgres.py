@@ -19,13 +19,13 @@ from rollbook_shared.settings import Settings
 _CONNECT_SECONDS: Final = 5
 _ANSWER_MILLISECONDS: Final = 10_000
 LATE_SECONDS: Final = 10.0
-"""Upkeep releases every second."""
+"""Maintenance releases every second."""
 VERY_LATE_SECONDS: Final = 120.0
 _TOO_LATE: Final = timedelta(days=1)
 """Past the time when a deleted user should have been erased: somebody may have promised that."""
 
 _VERSION: Final = "SELECT version_num FROM rollbook.alembic_version"
-_UPKEEP: Final = "Is upkeep running (`python -m rollbook_worker.maintenance`)? Its log says what keeps it."
+_MAINTENANCE: Final = "Is maintenance running (`python -m rollbook_worker.maintenance`)? Its log says what keeps it."
 
 
 def examine_postgres(settings: Settings, clock: Clock) -> Iterator[Finding]:
@@ -98,20 +98,20 @@ def _check_migrations(connection: psycopg.Connection) -> Finding:
 
 
 def check_backlog(backlog: Backlog, *, settling: timedelta) -> Iterator[Finding]:
-    """What upkeep should have done, and what nobody can apply."""
+    """What maintenance should have done, and what nobody can apply."""
     late = backlog.overdue or 0.0
     said = f"{many(backlog.deferred, 'job')}, {backlog.due:,} due"
     if late > VERY_LATE_SECONDS:
-        yield problem("deferred jobs", f"{said}, the first for {span(late)}", _UPKEEP)
+        yield problem("deferred jobs", f"{said}, the first for {span(late)}", _MAINTENANCE)
     elif late > LATE_SECONDS:
-        yield warning("deferred jobs", f"{said}, the first for {span(late)}", _UPKEEP)
+        yield warning("deferred jobs", f"{said}, the first for {span(late)}", _MAINTENANCE)
     else:
         yield ok("deferred jobs", said)
     if backlog.unerased:
         since = backlog.oldest_unerased or 0.0
         said = f"{many(backlog.unerased, 'delete')} overdue, the first of {span(since)} ago"
         found = problem if since > (settling + _TOO_LATE).total_seconds() else warning
-        yield found("erasure", said, _UPKEEP)
+        yield found("erasure", said, _MAINTENANCE)
     else:
         yield ok("erasure", "nothing overdue")
     if backlog.letters:

@@ -15,13 +15,13 @@ from rollbook_ops.doctor.findings import Finding, many, ok, problem, span, warni
 from rollbook_ops.doctor.versions import check_redis_version
 from rollbook_shared.broker_url import client_of
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.jobs.routing import BULK, LIVE, QUEUES
+from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE, QUEUES
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS, Held, Queue, find_queues
 from rollbook_shared.settings import Settings
 
 MUCH_OF_MEMORY: Final = 0.8
 NEARLY_ALL_MEMORY: Final = 0.95
-PATIENCE_SECONDS: Final[Mapping[str, float]] = {LIVE: 30.0, BULK: 3_600.0}
+PATIENCE_SECONDS: Final[Mapping[str, float]] = {DEFAULT_QUEUE: 30.0, BULK_QUEUE: 3_600.0}
 """How long a job may wait before somebody should look: for single writes a person may be waiting."""
 _LEEWAY_SECONDS: Final = 60.0
 _APPLYING_SECONDS: Final = 60.0
@@ -132,7 +132,7 @@ def check_memory(info: Mapping[str, Any]) -> Finding:
     if not most:
         return ok("memory", f"{_size(used)}, no limit set")
     said = f"{_size(used)} of {_size(most)}"
-    advice = "Find out why jobs pile up, or raise maxmemory; when it is full, jobs are refused."
+    advice = "Find out why jobs pile up, or raise maxmemory; when it is full, jobs are rejected."
     if used >= NEARLY_ALL_MEMORY * most:
         return problem("memory", said, advice)
     return warning("memory", said, advice) if used >= MUCH_OF_MEMORY * most else ok("memory", said)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rollbook_ops.importers.checkpoint import Import, StateFile
-from rollbook_ops.importers.contents import Merged, Names, Record, Refused, Skipped, Told, joined
+from rollbook_ops.importers.contents import Merged, Names, Record, Rejected, Skipped, Told, joined
 from rollbook_ops.importers.records import Options, read_records
-from rollbook_ops.importers.rejected_rows import Refusal, Refusals
+from rollbook_ops.importers.rejected_rows import RejectedRow, RejectedRows
 from rollbook_shared.domain.stamps import moment
-from rollbook_shared.errors import InvalidJob, Problem
+from rollbook_shared.errors import InvalidRequest, Problem
 
 _SKIPPED_AT_ONCE: Final = 20
 """Times the size of a chunk: a log in which few records tell of users is sent in chunks that are not too small."""
@@ -23,14 +23,14 @@ _SKIPPED_AT_ONCE: Final = 20
 class Users(Protocol):
     """Where an import goes: the part of `rb.users` that it needs.
 
-    Both raise `InvalidJob` when something is wrong, and nothing was sent; each problem of a user names its index.
+    Both raise `InvalidRequest` when something is wrong, and nothing was sent; each problem of a user names its index.
     """
 
     def bulk_identify(
         self,
         users: Sequence[Mapping[str, Any]],
         *,
-        moments: Sequence[datetime] | None,
+        timestamps: Sequence[datetime] | None,
         job_id: str,
         occurred_at: datetime,
     ) -> object: ...
@@ -45,7 +45,7 @@ def import_users(
     state: Import,
     *,
     keep: StateFile,
-    refusals: Refusals,
+    rejected_rows: RejectedRows,
     advance: Callable[[Import], None] = lambda state: None,
 ) -> Import:
     """Send what `source` tells of users from where `state` stands, and return the state at the end of the file.
@@ -57,7 +57,7 @@ def import_users(
     with source.open("rb") as file:
         for chunk in _chunks(read_records(file, options, state.place), state.chunk_users):
             sent = _send(users, chunk, state, options)
-            refusals.add(sent.refused, records=sent.refused_records)
+            rejected_rows.add(sent.rejected, records=sent.refused_records)
             state = _counted(state, chunk, sent)
             keep.save(state)
             advance(state)
@@ -73,7 +73,7 @@ def _chunks(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
         chunk.append(record)
         users += isinstance(record.content, Told)
         skipped += isinstance(record.content, Skipped)
-        # Refused records fill chunks too: a file of nothing else must not gather in memory.
+        # Rejected records fill chunks too: a file of nothing else must not gather in memory.
         if users == size or len(chunk) - skipped == 2 * size or skipped == _SKIPPED_AT_ONCE * size:
             yield chunk
             chunk, users, skipped = [], 0, 0
@@ -88,14 +88,14 @@ class _Sent:
     jobs: int = 0
     users: int = 0
     merges: int = 0
-    refused: list[Refusal] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
     refused_records: int = 0
 
     def refuse(self, record: Record, problems: Sequence[Problem], names: Names) -> None:
         """Note what is wrong with a record, with the fields as the file's author knows them."""
         self.refused_records += 1
-        self.refused += [
-            Refusal(record.line, joined(record.within, names.of(problem)), problem.reason) for problem in problems
+        self.rejected += [
+            RejectedRow(record.line, joined(record.within, names.of(problem)), problem.reason) for problem in problems
         ]
 
 
@@ -103,11 +103,11 @@ def _send(users: Users, chunk: Sequence[Record], state: Import, options: Options
     sent = _Sent()
     otherwise_at = options.occurred_at or moment(state.started)
     for record in chunk:
-        if isinstance(record.content, Refused):
+        if isinstance(record.content, Rejected):
             sent.refuse(record, record.content.problems, Names())
     _send_users(users, chunk, state, otherwise_at, sent)
     _send_merges(users, chunk, state, otherwise_at, sent)
-    sent.refused.sort(key=lambda refusal: refusal.line)
+    sent.rejected.sort(key=lambda refusal: refusal.line)
     return sent
 
 
@@ -115,15 +115,15 @@ def _send_users(users: Users, chunk: Sequence[Record], state: Import, otherwise_
     """Send what the face takes, as one job."""
     good = [(record, record.content) for record in chunk if isinstance(record.content, Told)]
     while good:
-        moments = [told.at or otherwise_at for _, told in good]
+        timestamps = [told.at or otherwise_at for _, told in good]
         try:
             users.bulk_identify(
                 [told.user for _, told in good],
-                moments=moments if any(told.at for _, told in good) else None,
+                timestamps=timestamps if any(told.at for _, told in good) else None,
                 job_id=state.job_id(state.jobs + sent.jobs),
-                occurred_at=max(moments),
+                occurred_at=max(timestamps),
             )
-        except InvalidJob as error:
+        except InvalidRequest as error:
             bad: dict[int, list[Problem]] = {}
             for problem in error.problems:
                 if problem.index is not None:
@@ -153,7 +153,7 @@ def _send_merges(users: Users, chunk: Sequence[Record], state: Import, otherwise
         job_id = state.job_id(state.jobs + sent.jobs)
         try:
             users.merge(*pair, job_id=job_id, occurred_at=merged.at or otherwise_at)
-        except InvalidJob as error:
+        except InvalidRequest as error:
             sent.refuse(record, error.problems, merged.names)
         else:
             sent.jobs += 1
@@ -168,7 +168,7 @@ def _counted(state: Import, chunk: Sequence[Record], sent: _Sent) -> Import:
         jobs=sent.jobs,
         users=sent.users,
         merges=sent.merges,
-        refused=sent.refused_records,
+        rejected=sent.refused_records,
         skipped=Counter(content.what for content in contents if isinstance(content, Skipped)),
         left_out=Counter(name for content in contents if isinstance(content, Told) for name in content.left_out),
     )

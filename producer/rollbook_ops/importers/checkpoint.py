@@ -43,8 +43,8 @@ class Import:
     jobs: int = 0
     users: int = 0
     merges: int = 0
-    refused: int = 0
-    """Records refused."""
+    rejected: int = 0
+    """Records rejected."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Records that tell nothing of a user, by what they are."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Import:
         jobs: int,
         users: int,
         merges: int,
-        refused: int,
+        rejected: int,
         skipped: Counter[str],
         left_out: Counter[str],
     ) -> Import:
@@ -79,7 +79,7 @@ class Import:
             jobs=self.jobs + jobs,
             users=self.users + users,
             merges=self.merges + merges,
-            refused=self.refused + refused,
+            rejected=self.rejected + rejected,
             skipped=dict(skipped + Counter(self.skipped)),
             left_out=dict(left_out + Counter(self.left_out)),
         )

@@ -70,18 +70,18 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """A record that cannot be read. No problem holds a value of it."""
 
     problems: tuple[Problem, ...]
 
     @classmethod
-    def whole(cls, reason: str) -> Refused:
-        """Refused as it stands, not for one field of it."""
+    def whole(cls, reason: str) -> Rejected:
+        """Rejected as it stands, not for one field of it."""
         return cls((Problem("", reason),))
 
 
-Content = Told | Merged | Skipped | Refused
+Content = Told | Merged | Skipped | Rejected
 
 
 @dataclass(frozen=True, slots=True)

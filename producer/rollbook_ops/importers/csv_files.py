@@ -7,12 +7,12 @@ from collections.abc import Container, Iterator
 from typing import BinaryIO, Final
 
 from rollbook_ops.importers.cells import cell_value
-from rollbook_ops.importers.contents import Content, Record, Refused, Told
+from rollbook_ops.importers.contents import Content, Record, Rejected, Told
 from rollbook_ops.importers.documents import NotImportable
 from rollbook_ops.importers.lines import MAX_LINE, Lines, Place
 
 _MAX_CELL: Final = 4 * 1024 * 1024
-"""Characters of a cell: where a quote is left open, the rest of the file up to here is one refused record."""
+"""Characters of a cell: where a quote is left open, the rest of the file up to here is one rejected record."""
 
 
 def read_csv(file: BinaryIO, start: Place, text_columns: Container[str]) -> Iterator[Record]:
@@ -34,7 +34,7 @@ def read_csv(file: BinaryIO, start: Place, text_columns: Container[str]) -> Iter
         except StopIteration:
             return
         except csv.Error as error:
-            yield Record(first, lines.place, Refused.whole(f"is not CSV: {error}"))
+            yield Record(first, lines.place, Rejected.whole(f"is not CSV: {error}"))
             continue
         if cells:
             yield Record(first, lines.place, _row(columns, cells, text_columns))
@@ -72,15 +72,15 @@ def _what_instead(columns: list[str]) -> str:
 
 def _decoded(lines: Lines) -> Iterator[str]:
     for line in lines:
-        # Half surrogates mark what is not UTF-8: it is refused with its own record, not with the file.
+        # Half surrogates mark what is not UTF-8: it is rejected with its own record, not with the file.
         yield line.decode(errors="surrogateescape")
 
 
 def _row(columns: list[str], cells: list[str], text_columns: Container[str]) -> Content:
     if len(cells) > len(columns):
-        return Refused.whole(f"has {len(cells)} cells, but there are {len(columns)} columns")
+        return Rejected.whole(f"has {len(cells)} cells, but there are {len(columns)} columns")
     if any("\udc80" <= character <= "\udcff" for cell in cells if not cell.isascii() for character in cell):
-        return Refused.whole("is not UTF-8")
+        return Rejected.whole("is not UTF-8")
     return Told(
         {column: cell_value(column, cell, text_columns) for column, cell in zip(columns, cells, strict=False) if cell}
     )

@@ -4,7 +4,7 @@ Documents are pages of users (`{"entries": [...], "page_info": {...}}`), bodies 
 `{"user_ids": [...], "preferences": {...}}`), users one by one, or lists of all these.
 
 A page tells of users as they were at their `updated_at`. A body tells what was sent, and does not say when. What Knock
-can say and Rollbook cannot is refused where leaving it out could let a message through that the user did not want.
+can say and Rollbook cannot is rejected where leaving it out could let a message through that the user did not want.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from rollbook_ops.importers.contents import Content, Names, Refused, Skipped, Told, joined
+from rollbook_ops.importers.contents import Content, Names, Rejected, Skipped, Told, joined
 from rollbook_ops.importers.knock_preferences import Found, channel_data, preference_sets
 from rollbook_ops.importers.timestamps import instant
 from rollbook_shared.domain.attributes import ATTRIBUTES, rfc3339
@@ -59,21 +59,21 @@ def _record(item: object) -> Content:
     match item:
         # Knock gives out both with every set; and a set has an `id`, as a user has
         case {"__typename": "PreferenceSet"} | {"workflows": _, "channel_types": _}:
-            return Refused.whole(_names_nobody("a preference set", "preferences"))
+            return Rejected.whole(_names_nobody("a preference set", "preferences"))
         case {"channel_id": _, "data": _}:
-            return Refused.whole(_names_nobody("channel data", "channel_data"))
+            return Rejected.whole(_names_nobody("channel data", "channel_data"))
         case {"__typename": str(kind)} if kind != "User":
             return Skipped("objects")
         case {"id": _, "collection": _}:
             return Skipped("objects")
         case {"user_ids": list()}:
-            return Refused.whole("is a bulk delete; an import deletes nobody")
+            return Rejected.whole("is a bulk delete; an import deletes nobody")
         case dict() if "id" in item:
             return _user(item)
         case dict():
-            return Refused((Problem("id", "is required"),))
+            return Rejected((Problem("id", "is required"),))
         case _:
-            return Refused.whole("is not a JSON object")
+            return Rejected.whole("is not a JSON object")
 
 
 def _user(item: Mapping[str, Any]) -> Content:
@@ -95,7 +95,7 @@ def _user(item: Mapping[str, Any]) -> Content:
     if (channels := item.get("channel_data")) is not None:
         user["channel_data"] = channel_data(channels, found)
     if found.problems:
-        return Refused(tuple(found.problems))
+        return Rejected(tuple(found.problems))
     return Told(user, at, _NAMES, tuple(found.left_out))
 
 
@@ -103,7 +103,7 @@ def _set_for_many(ids: list[Any], chosen: dict[str, Any], within: str) -> Iterat
     found = Found()
     sets = preference_sets({"id": "default", **chosen}, found)
     if found.problems:
-        yield within, Refused(tuple(found.problems))
+        yield within, Rejected(tuple(found.problems))
         return
     for index, user_id in enumerate(ids):
         user = {"id": user_id, "preferences": sets}

@@ -1,7 +1,7 @@
 """Knock's preference sets and channel data, in the shapes of its calls and of its answers.
 
 A set may say what Rollbook has no place for: conditions, choices by channel, consent to commercial messages. That is
-left out where it lets messages through, and refused where it may hold one back: left out, it would reach somebody who
+left out where it lets messages through, and rejected where it may hold one back: left out, it would reach somebody who
 did not want it.
 """
 
@@ -56,7 +56,7 @@ def channel_data(value: Any, found: Found) -> Any:
 
 
 def _listed(value: list[Any], key: str, found: Found, where: str) -> list[tuple[str, Any, str]]:
-    """The items with what they are called and their places; those that are not called anything are refused."""
+    """The items with what they are called and their places; those that are not called anything are rejected."""
     items = []
     for index, one in enumerate(value):
         if isinstance(one, dict) and isinstance(one.get(key), str):

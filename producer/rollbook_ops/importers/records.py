@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rollbook_ops.importers import knock, segment
-from rollbook_ops.importers.contents import Content, Record, Refused, Told
+from rollbook_ops.importers.contents import Content, Record, Rejected, Told
 from rollbook_ops.importers.csv_files import read_csv
 from rollbook_ops.importers.documents import Document, NotImportable, parsed, read_documents
 from rollbook_ops.importers.lines import MAX_LINE, Lines, Place
@@ -72,18 +72,18 @@ def read_records(file: BinaryIO, options: Options, start: Place) -> Iterator[Rec
 def _read_jsonl(lines: Lines) -> Iterator[Record]:
     for line in lines:
         if line.strip():
-            content = _user(line) if not lines.was_cut else Refused.whole(f"is longer than {MAX_LINE} bytes")
+            content = _user(line) if not lines.was_cut else Rejected.whole(f"is longer than {MAX_LINE} bytes")
             yield Record(lines.number, lines.place, content)
 
 
 def _user(line: bytes) -> Content:
     user, reason = parsed(line)
     if reason:
-        return Refused.whole(reason)
+        return Rejected.whole(reason)
     if not isinstance(user, dict):
-        return Refused.whole("is not a JSON object")
+        return Rejected.whole("is not a JSON object")
     if "id" not in user and (other := _other_format(user)):
-        return Refused.whole(f"looks like what {other.title()} sends; say so with --format {other}")
+        return Rejected.whole(f"looks like what {other.title()} sends; say so with --format {other}")
     return Told(user)
 
 
@@ -103,7 +103,7 @@ def _read_documents(
     done = start.records
     for document in documents:
         begin = document.begin
-        found = [("", Refused.whole(document.reason))] if document.reason else list(contents(document.value))
+        found = [("", Rejected.whole(document.reason))] if document.reason else list(contents(document.value))
         for number, (within, content) in enumerate(found[done:], done + 1):
             end = document.end if number == len(found) else replace(begin, records=number)
             yield Record(begin.line + 1, end, content, within)
@@ -124,4 +124,4 @@ def _read_knock(file: BinaryIO, start: Place) -> Iterator[Record]:
     yield from _read_documents(documents(), start, knock.contents)
     if last is not None and not is_whole:
         problem = Problem("page_info.after", "names a further page, and the file holds no last one")
-        yield Record(last.begin.line + 1, last.end, Refused((problem,)))
+        yield Record(last.begin.line + 1, last.end, Rejected((problem,)))

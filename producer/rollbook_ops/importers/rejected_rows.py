@@ -1,4 +1,4 @@
-"""What of a file was refused: all counted, the first ones kept to show, all written where a file is wanted."""
+"""What of a file was rejected: all counted, the first ones kept to show, all written where a file is wanted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedRow:
     """One thing that is wrong with one record. Never holds a value of the file."""
 
     line: int
@@ -24,7 +24,7 @@ class Refusal:
 
 
 @dataclass
-class Refusals:
+class RejectedRows:
     """Gather refusals.
 
     `path` gets them all, as JSON objects if it ends in .jsonl, else as CSV; `append` keeps what it holds.
@@ -33,7 +33,7 @@ class Refusals:
     path: Path | None = None
     append: bool = False
     records: int = 0
-    first: list[Refusal] = field(default_factory=list)
+    first: list[RejectedRow] = field(default_factory=list)
     is_cut: bool = False
     """There are more than the first ones."""
     _file: TextIO | None = None
@@ -51,15 +51,17 @@ class Refusals:
         if self._file is not None:
             self._file.close()
 
-    def add(self, refusals: list[Refusal], *, records: int) -> None:
+    def add(self, rejected_rows: list[RejectedRow], *, records: int) -> None:
         """Take the refusals of some records."""
         self.records += records
         room = SHOWN - len(self.first)
-        self.first += refusals[:room]
-        self.is_cut |= len(refusals) > room
+        self.first += rejected_rows[:room]
+        self.is_cut |= len(rejected_rows) > room
         if self._file is not None and self.path is not None:
             if self.path.suffix == ".jsonl":
-                self._file.writelines(json.dumps(asdict(refusal)) + "\n" for refusal in refusals)
+                self._file.writelines(json.dumps(asdict(refusal)) + "\n" for refusal in rejected_rows)
             else:
-                csv.writer(self._file).writerows((refusal.line, refusal.field, refusal.reason) for refusal in refusals)
+                csv.writer(self._file).writerows(
+                    (refusal.line, refusal.field, refusal.reason) for refusal in rejected_rows
+                )
             self._file.flush()

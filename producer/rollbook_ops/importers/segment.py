@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from rollbook_ops.importers.contents import Content, Merged, Names, Refused, Skipped, Told
+from rollbook_ops.importers.contents import Content, Merged, Names, Rejected, Skipped, Told
 from rollbook_ops.importers.timestamps import instant
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem, rfc3339
 from rollbook_shared.errors import Problem
@@ -55,7 +55,7 @@ def _contents(call: Any, anonymous: bool, otherwise_at: datetime | None) -> Iter
             problems: list[Problem] = []
             when = _when(call, otherwise_at, problems)
             if problems or when is None:
-                yield Refused(tuple(problems))
+                yield Rejected(tuple(problems))
             elif kind == "alias":
                 yield _alias(call, when)
             else:
@@ -63,11 +63,11 @@ def _contents(call: Any, anonymous: bool, otherwise_at: datetime | None) -> Iter
         case {"type": str(kind)} if kind in _OTHERS:
             yield Skipped(kind)
         case {"type": _}:
-            yield Refused((Problem("type", "must be identify, alias, track, page, screen or group"),))
+            yield Rejected((Problem("type", "must be identify, alias, track, page, screen or group"),))
         case dict():
-            yield Refused((Problem("type", "is required"),))
+            yield Rejected((Problem("type", "is required"),))
         case _:
-            yield Refused.whole("is not a JSON object")
+            yield Rejected.whole("is not a JSON object")
 
 
 def _when(call: Mapping[str, Any], otherwise_at: datetime | None, problems: list[Problem]) -> _When | None:
@@ -87,7 +87,7 @@ def _alias(call: Mapping[str, Any], when: _When) -> Content:
     given = "previousId" if _id(call, "previousId") is not None else "anonymousId"
     primary, secondary = _id(call, "userId"), _id(call, given)
     if primary is None or secondary is None:
-        return Refused((Problem("userId" if primary is None else "previousId", "is required"),))
+        return Rejected((Problem("userId" if primary is None else "previousId", "is required"),))
     if primary == secondary:
         return Skipped("alias to itself")
     return _merged(primary, secondary, when, given)
@@ -96,7 +96,7 @@ def _alias(call: Mapping[str, Any], when: _When) -> Content:
 def _identify(call: Mapping[str, Any], when: _When, anonymous: bool) -> Iterator[Content]:
     user_id, visitor = _id(call, "userId"), _id(call, "anonymousId")
     if user_id is None and visitor is None:
-        yield Refused((Problem("userId", "is required"),))
+        yield Rejected((Problem("userId", "is required"),))
     elif user_id is None and not anonymous:
         yield Skipped("identify without userId")
     elif user_id is None:
@@ -117,7 +117,7 @@ def _told(user_id: Any, id_name: str, call: Mapping[str, Any], when: _When) -> C
     # Elsewhere, RudderStack for one, that is where they are. Beside `traits` they are those of earlier calls.
     traits = call.get("traits") or context.get("traits") or {}
     if not isinstance(traits, dict):
-        return Refused((Problem("traits", "must be an object"),))
+        return Rejected((Problem("traits", "must be an object"),))
     names = {"id": id_name, "occurred_at": when.field}
     left_out = [
         f"traits.{name}" for name in traits if name in RESERVED and not (name == "id" and _id(traits, "id") == user_id)

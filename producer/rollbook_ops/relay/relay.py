@@ -21,12 +21,12 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rollbook.publishing.direct import DirectSender
+from rollbook.publishing.direct import DirectPublisher
 from rollbook.queries.finished_jobs import Decisions
 from rollbook_ops.relay.rows import Rows, delete, mark_sent, postpone, read_bodies, take_sent, take_unsent
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
 from rollbook_shared.observability.health_file import State
-from rollbook_shared.observability.heartbeat import Beating
+from rollbook_shared.observability.heartbeat import Heartbeat
 from rollbook_shared.observability.logs import begin_logging
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings
@@ -52,14 +52,14 @@ class Relay:
     def __init__(
         self,
         rows: Rows,
-        sender: DirectSender,
+        publisher: DirectPublisher,
         decisions: Decisions,
         *,
         resend: timedelta,
         counting: Counting | None = None,
     ) -> None:
         self._rows = rows
-        self._sender = sender
+        self._sender = publisher
         self._decisions = decisions
         self._resend = resend
         self._counting = counting
@@ -73,7 +73,7 @@ class Relay:
         """
         return cls(
             Rows(settings.need_outbox_url()),
-            DirectSender(settings.need_broker_url()),
+            DirectPublisher(settings.need_broker_url()),
             Decisions(settings.need_database_url()),
             resend=settings.resend,
             counting=counting,
@@ -106,11 +106,11 @@ class Relay:
         with self._rows.transaction() as cursor:
             keys = take_sent(cursor)
             decided = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()
-            undecided = [key for key in keys if key not in decided]
+            unfinished = [key for key in keys if key not in decided]
             if decided:
                 delete(cursor, [key for key in keys if key in decided])
-            again = postpone(cursor, undecided, look=LOOK, resend=self._resend) if undecided else 0
-        self._count("decided", len(keys) - len(undecided))
+            again = postpone(cursor, unfinished, look=LOOK, resend=self._resend) if unfinished else 0
+        self._count("decided", len(keys) - len(unfinished))
         self._count("again", again)
         if again:
             logger.info("relay: %d jobs are not decided yet, sending them again", again, extra={"jobs": again})
@@ -214,7 +214,7 @@ def main() -> int:
         return 2
     logger.info("relay: started")
     turns = Turns(relay, counting)
-    health = Beating(settings.health_file, turns.state)
+    health = Heartbeat(settings.health_file, turns.state)
     health.start()
     try:
         turns.run(stopped)

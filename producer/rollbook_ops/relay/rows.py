@@ -36,7 +36,7 @@ class Counts:
     """How the outbox stands."""
 
     unsent: int
-    undecided: int
+    unfinished: int
     most_attempts: int
     oldest_seconds: float | None
 
@@ -91,8 +91,8 @@ class Rows:
         with self.transaction() as cursor:
             row = cursor.execute(statements.COUNT).fetchone()
             assert row is not None
-            unsent, undecided, attempts, age = row
-        return Counts(unsent=unsent, undecided=undecided, most_attempts=attempts, oldest_seconds=age)
+            unsent, unfinished, attempts, age = row
+        return Counts(unsent=unsent, unfinished=unfinished, most_attempts=attempts, oldest_seconds=age)
 
     def close(self) -> None:
         """Close the connection; a new one is opened when needed."""

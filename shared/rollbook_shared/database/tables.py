@@ -93,14 +93,14 @@ endings: Final = Table(
     metadata,
     Column("stamp", _bytewise(), primary_key=True),
     Column("ended", _bytewise(), nullable=False, comment="the deleted user, or the secondary of a merge"),
-    Column("heir", _bytewise(), comment="the primary of a merge; null: a delete"),
+    Column("primary_id", _bytewise(), comment="the primary of a merge; null: a delete"),
     Column("keep_opt_outs", Boolean, nullable=False),
-    Column("unite_tokens", Boolean, nullable=False),
+    Column("merge_tokens", Boolean, nullable=False),
     comment="every merge and delete, kept",
 )
-Index("endings_deleted", endings.c.stamp, postgresql_where=endings.c.heir.is_(None))
+Index("endings_deleted", endings.c.stamp, postgresql_where=endings.c.primary_id.is_(None))
 Index("endings_ended", endings.c.ended)
-Index("endings_heir", endings.c.heir, postgresql_where=endings.c.heir.is_not(None))
+Index("endings_primary", endings.c.primary_id, postgresql_where=endings.c.primary_id.is_not(None))
 
 spans: Final = Table(
     "spans",
@@ -167,15 +167,15 @@ jobs: Final = Table(
     Column("id", _bytewise(), primary_key=True),
     Column("kind", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False, comment="what tells a duplicate from another job under the same id"),
-    Column("state", Text, nullable=False, comment="applied, refused, deferred or cancelled"),
+    Column("state", Text, nullable=False, comment="applied, rejected, deferred or cancelled"),
     Column("occurred_at", BigInteger, nullable=False, comment="microseconds since 1970"),
-    Column("decided_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True), nullable=False),
     Column("duplicates", Integer, nullable=False, server_default=text("0")),
-    Column("detail", JSONB, comment="counts and refused users of a bulk job, skipped recipients of a trigger"),
-    CheckConstraint("state IN ('applied', 'refused', 'deferred', 'cancelled')", name="jobs_state"),
+    Column("detail", JSONB, comment="counts and rejected users of a bulk job, skipped recipients of a trigger"),
+    CheckConstraint("state IN ('applied', 'rejected', 'deferred', 'cancelled')", name="jobs_state"),
     comment="how each job ended",
 )
-Index("jobs_decided_at", jobs.c.decided_at, postgresql_where=jobs.c.state.in_(["applied", "refused"]))
+Index("jobs_finished_at", jobs.c.finished_at, postgresql_where=jobs.c.state.in_(["applied", "rejected"]))
 Index(
     "jobs_skipped",
     jobs.c.detail["skipped"],
@@ -197,10 +197,10 @@ dead_letters: Final = Table(
     ),
     Column("reason", Text, nullable=False),
     Column("body", LargeBinary, nullable=False, comment="the message as it came"),
-    Column("died_at", DateTime(timezone=True), nullable=False),
+    Column("failed_at", DateTime(timezone=True), nullable=False),
     comment="jobs that cannot be applied as they stand",
 )
-Index("dead_letters_died_at", dead_letters.c.died_at, dead_letters.c.id, dead_letters.c.digest)
+Index("dead_letters_failed_at", dead_letters.c.failed_at, dead_letters.c.id, dead_letters.c.digest)
 
 deferred: Final = Table(
     "deferred",

@@ -24,7 +24,7 @@ CONNECT_SECONDS: Final = 5
 GRACE: Final = timedelta(seconds=5)
 """How much longer than a statement may take its answer is waited for at most, so that a live server gives up first."""
 
-SILENCE: Final[Mapping[str, int]] = {
+TCP_TIMEOUTS: Final[Mapping[str, int]] = {
     "connect_timeout": CONNECT_SECONDS,
     "tcp_user_timeout": 15_000,  # milliseconds
     "keepalives_idle": 15,
@@ -34,15 +34,15 @@ SILENCE: Final[Mapping[str, int]] = {
 """For libpq: when a machine that says nothing is taken for gone."""
 
 
-class NoAnswer(psycopg.OperationalError):
+class ResponseTimeout(psycopg.OperationalError):
     """The server did not answer in time."""
 
     def __init__(self) -> None:
         super().__init__("the server did not answer in time")
 
 
-class PatientConnection(psycopg.Connection[Any]):
-    """A connection that closes itself and raises `NoAnswer` when an answer takes longer than `patience` seconds.
+class TimeoutConnection(psycopg.Connection[Any]):
+    """A connection that closes itself and raises `ResponseTimeout` when an answer takes longer than `patience` seconds.
 
     Make the class with `patient`.
     """
@@ -53,15 +53,15 @@ class PatientConnection(psycopg.Connection[Any]):
         """See psycopg: every wait for the server, once connected, is this one."""
         try:
             return super().wait(_until(gen, monotonic() + self.patience), *args, **kwargs)
-        except NoAnswer:
+        except ResponseTimeout:
             self.close()
             raise
 
 
-def patient(statement: timedelta) -> type[PatientConnection]:
+def patient(statement: timedelta) -> type[TimeoutConnection]:
     """Connections on which statements may take so long, and answers a little longer."""
     longest = statement + min(statement, GRACE)
-    return type("PatientConnection", (PatientConnection,), {"patience": longest.total_seconds()})
+    return type("TimeoutConnection", (TimeoutConnection,), {"patience": longest.total_seconds()})
 
 
 def connection_options(url: str, statement: timedelta, lock: timedelta | None = None) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def connection_options(url: str, statement: timedelta, lock: timedelta | None = 
         raise NotConfigured(f"the database's URL cannot be used; {what}") from None
     bounds = {"statement_timeout": statement, **({"lock_timeout": lock} if lock else {})}
     told = " ".join(f"-c {name}={span // timedelta(milliseconds=1)}" for name, span in bounds.items())
-    return {**SILENCE, **own, "options": f"{told} {own.get('options') or ''}".strip()}
+    return {**TCP_TIMEOUTS, **own, "options": f"{told} {own.get('options') or ''}".strip()}
 
 
 def _until(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, T]:
@@ -88,7 +88,7 @@ def _until(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, 
             ready = yield wanted
             if not ready and monotonic() > deadline:
                 gen.close()
-                raise NoAnswer
+                raise ResponseTimeout
             wanted = gen.send(ready)
     except StopIteration as end:
         result: T = end.value

@@ -17,8 +17,8 @@ class Profile:
     channel_data: dict[str, Any] = field(default_factory=dict)
 
 
-def inherit(
-    primary: Profile, secondary: Profile, *, keep_opt_outs: bool = False, unite_tokens: bool = False
+def merge_profiles(
+    primary: Profile, secondary: Profile, *, keep_opt_outs: bool = False, merge_tokens: bool = False
 ) -> Profile:
     """The primary after the merge; neither argument is changed.
 
@@ -31,7 +31,7 @@ def inherit(
         | {name: value for name, value in primary.attributes.items() if value is not None},
         properties=deep_merge(primary.properties, secondary.properties),
         preferences=_united(primary.preferences, secondary.preferences, _with_opt_outs if keep_opt_outs else _first),
-        channel_data=_united(primary.channel_data, secondary.channel_data, _with_tokens if unite_tokens else _first),
+        channel_data=_united(primary.channel_data, secondary.channel_data, _with_tokens if merge_tokens else _first),
     )
 
 

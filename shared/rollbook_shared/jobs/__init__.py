@@ -15,11 +15,11 @@ from rollbook_shared.jobs.models import (
     Recipient,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
     Users,
+    UserUpdate,
 )
 
 __all__ = [
@@ -37,9 +37,9 @@ __all__ = [
     "Recipient",
     "SetChannelData",
     "SetPreferences",
-    "Telling",
     "Trigger",
     "UnsetChannelData",
     "UnsetPreferences",
+    "UserUpdate",
     "Users",
 ]

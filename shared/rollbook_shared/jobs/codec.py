@@ -18,9 +18,9 @@ from pydantic_core import from_json
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.fields import Parsed
-from rollbook_shared.jobs.json_text import canonical, written
+from rollbook_shared.jobs.json_text import canonical_json, encode_json
 from rollbook_shared.jobs.json_values import printable, text_problem
-from rollbook_shared.jobs.models import MODELS, Job, Telling
+from rollbook_shared.jobs.models import MODELS, Job, UserUpdate
 from rollbook_shared.jobs.problems import problems_of
 
 VERSION: Final = 1
@@ -43,18 +43,24 @@ def encode(job: Job) -> str:
     payload = {"v": VERSION} | {name: _plain(value) for name, value in vars(job).items()}
     if not job.deferred:
         del payload["deferred"]
-    return written(payload).decode()
+    return encode_json(payload).decode()
 
 
-def encode_user(user: Telling) -> bytes:
+def encode_user(user: UserUpdate) -> bytes:
     """One user, as it stands in a job's text."""
-    return written(vars(user))
+    return encode_json(vars(user))
 
 
-def encode_bulk_identify(job_id: str, users: Sequence[bytes], moments: Sequence[int]) -> str:
+def encode_bulk_identify(job_id: str, users: Sequence[bytes], timestamps: Sequence[int]) -> str:
     """The text of a `BulkIdentify` of users that are encoded already; it happened when the last of them was told of."""
-    others = {"v": VERSION, "id": job_id, "occurred_at": max(moments), "kind": "bulk_identify", "moments": moments}
-    return b"".join((written(others)[:-1], b',"users":[', b",".join(users), b"]}")).decode()
+    others = {
+        "v": VERSION,
+        "id": job_id,
+        "occurred_at": max(timestamps),
+        "kind": "bulk_identify",
+        "timestamps": timestamps,
+    }
+    return b"".join((encode_json(others)[:-1], b',"users":[', b",".join(users), b"]}")).decode()
 
 
 def decode(text: object) -> Job:
@@ -113,16 +119,16 @@ def _job(payload: dict[str, Any], text: object) -> Job:
 
 def _digest(payload: dict[str, Any]) -> bytes:
     body = {name: value for name, value in payload.items() if name not in _WHEN}
-    return hashlib.blake2b(canonical(body), digest_size=DIGEST_BYTES).digest()
+    return hashlib.blake2b(canonical_json(body), digest_size=DIGEST_BYTES).digest()
 
 
 def _plain(value: object) -> object:
     """Users told of as dicts; whatever else a job holds is written as it is."""
     match value:
-        case Telling():
+        case UserUpdate():
             return vars(value)
         case tuple():
-            return [vars(item) if isinstance(item, Telling) else item for item in value]
+            return [vars(item) if isinstance(item, UserUpdate) else item for item in value]
         case _:
             return value
 

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem
 from rollbook_shared.domain.stamps import JOB_ID
-from rollbook_shared.jobs.json_values import copied, is_storable, text_problem, value_problem
+from rollbook_shared.jobs.json_values import deep_copy, is_storable, text_problem, value_problem
 from rollbook_shared.jobs.limits import USER_ID_CHARACTERS
 
 _SPECIAL: Final = ATTRIBUTES | RESERVED
@@ -30,7 +30,7 @@ _SPECIAL: Final = ATTRIBUTES | RESERVED
 class Parsed:
     """The validation context of a job that was parsed from JSON: nobody else holds its values, so they need no copy.
 
-    Bad users of a bulk job are refused one by one, rather than the job.
+    Bad users of a bulk job are rejected one by one, rather than the job.
     """
 
     texts_are_good: bool
@@ -79,7 +79,7 @@ def _json_object(value: object, info: ValidationInfo) -> dict[str, Any]:
     ):
         path, reason = problem
         refuse(reason, path)
-    copy: dict[str, Any] = value if parsed else copied(value)
+    copy: dict[str, Any] = value if parsed else deep_copy(value)
     return copy
 
 

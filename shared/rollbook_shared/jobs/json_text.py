@@ -14,7 +14,7 @@ from pydantic_core import to_json
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
-def written(value: object) -> bytes:
+def encode_json(value: object) -> bytes:
     """The value as JSON.
 
     Raises:
@@ -26,7 +26,7 @@ def written(value: object) -> bytes:
         return to_json(value)
 
 
-def canonical(value: object) -> bytes:
+def canonical_json(value: object) -> bytes:
     """The same bytes for the same value, in whatever order its keys are."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

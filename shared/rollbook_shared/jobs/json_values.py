@@ -1,6 +1,6 @@
 """Which JSON values are kept: those that Postgres stores and every language reads back the same.
 
-Refused: NUL and lone surrogates (in keys too), NaN and infinities, keys that are not strings, nesting deeper than 32
+Rejected: NUL and lone surrogates (in keys too), NaN and infinities, keys that are not strings, nesting deeper than 32
 levels, integers beyond a double's range, and whatever is not JSON at all.
 """
 
@@ -88,16 +88,16 @@ def is_storable(container: dict[Any, Any] | list[Any], *, texts_are_good: bool =
     return True
 
 
-def copied(value: Any) -> Any:
+def deep_copy(value: Any) -> Any:
     """A value that has no problem, with objects and lists of its own: what callers do to theirs changes no job."""
     if isinstance(value, dict):
         copy = dict(value)
         for key, item in value.items():
             if isinstance(item, _CONTAINERS):
-                copy[key] = copied(item)
+                copy[key] = deep_copy(item)
         return copy
     if isinstance(value, (list, tuple)):
-        return [copied(item) if isinstance(item, _CONTAINERS) else item for item in value]
+        return [deep_copy(item) if isinstance(item, _CONTAINERS) else item for item in value]
     return value
 
 

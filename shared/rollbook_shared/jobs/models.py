@@ -40,7 +40,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Telling(_Frozen):
+class UserUpdate(_Frozen):
     """What is told about one user. Keys that are not in `traits` stay as they are; `null` is a value. Rules 2 to 4.
 
     `traits` holds attributes and properties, flat; `preferences` are by set id, `channel_data` by channel id.
@@ -66,11 +66,11 @@ class Identify(_Job):
     """Create the user or update it. Rule 3."""
 
     kind: Literal["identify"] = "identify"
-    user: Telling
+    user: UserUpdate
 
 
 # in this order: else pydantic looks at every branch of the union for each user
-_TellingOrProblem = Annotated[Telling | InstanceOf[Problem], Field(union_mode="left_to_right")]
+_UpdateOrProblem = Annotated[UserUpdate | InstanceOf[Problem], Field(union_mode="left_to_right")]
 
 
 class BulkIdentify(_Job):
@@ -79,8 +79,8 @@ class BulkIdentify(_Job):
     """
 
     kind: Literal["bulk_identify"] = "bulk_identify"
-    users: Annotated[tuple[_TellingOrProblem, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
-    moments: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = ()
+    users: Annotated[tuple[_UpdateOrProblem, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
+    timestamps: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = ()
     """When each user was told of, none after `occurred_at`, where they were gathered over a while; empty: all at
     `occurred_at`.
     """
@@ -93,19 +93,19 @@ class BulkIdentify(_Job):
         except ValidationError:
             if info.context is None or not isinstance(users, list):
                 raise
-        return handler([_telling_or_problem(index, user, info.context) for index, user in enumerate(users)])
+        return handler([_update_or_problem(index, user, info.context) for index, user in enumerate(users)])
 
     @model_validator(mode="after")
     def _a_moment_each(self) -> BulkIdentify:
-        if self.moments and len(self.moments) != len(self.users):
-            refuse("must be one for each user", "moments")
-        if self.moments and max(self.moments) > self.occurred_at:
-            refuse("must not be after occurred_at", "moments")
+        if self.timestamps and len(self.timestamps) != len(self.users):
+            refuse("must be one for each user", "timestamps")
+        if self.timestamps and max(self.timestamps) > self.occurred_at:
+            refuse("must not be after occurred_at", "timestamps")
         return self
 
     def moment(self, place: int) -> int:
         """When the user at this place was told of."""
-        return self.moments[place] if self.moments else self.occurred_at
+        return self.timestamps[place] if self.timestamps else self.occurred_at
 
 
 class Delete(_Job):
@@ -125,7 +125,7 @@ class BulkDelete(_Job):
 class Merge(_Job):
     """Make the secondary a part of the primary.
 
-    With `keep_opt_outs` what either did not want to hear of stays unwanted; with `unite_tokens` push tokens of one
+    With `keep_opt_outs` what either did not want to hear of stays unwanted; with `merge_tokens` push tokens of one
     channel are put together. Rules 12 to 17.
     """
 
@@ -133,7 +133,7 @@ class Merge(_Job):
     primary_id: UserId
     secondary_id: UserId
     keep_opt_outs: Annotated[bool, Field(strict=True)] = False
-    unite_tokens: Annotated[bool, Field(strict=True)] = False
+    merge_tokens: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _two_users(self) -> Merge:
@@ -186,11 +186,11 @@ class UnsetChannelData(_Job):
 
 
 def _named_or_inline(recipient: object) -> str:
-    return "inline" if isinstance(recipient, (Mapping, Telling)) else "named"
+    return "inline" if isinstance(recipient, (Mapping, UserUpdate)) else "named"
 
 
 Recipient = Annotated[
-    Annotated[UserId, Tag("named")] | Annotated[Telling, Tag("inline")],
+    Annotated[UserId, Tag("named")] | Annotated[UserUpdate, Tag("inline")],
     Discriminator(_named_or_inline),
 ]
 """A user named by id only, or identified inline."""
@@ -242,9 +242,9 @@ KINDS: Final = tuple(MODELS)
 """The names of all kinds; `rollbook.` before one makes the name of its task."""
 
 
-def _telling_or_problem(index: int, user: object, context: Parsed) -> Telling | Problem:
+def _update_or_problem(index: int, user: object, context: Parsed) -> UserUpdate | Problem:
     try:
-        return Telling.model_validate(user, context=context)
+        return UserUpdate.model_validate(user, context=context)
     except ValidationError as error:
         first = problems_of(error)[0]
         return Problem(f"users[{index}].{first.field}".rstrip("."), first.reason, index)

@@ -8,11 +8,11 @@ from typing import Final
 
 from rollbook_shared.jobs.models import KINDS
 
-LIVE: Final = "live"
+DEFAULT_QUEUE: Final = "default"
 """Single writes and triggers: someone waits for them."""
-BULK: Final = "bulk"
+BULK_QUEUE: Final = "bulk"
 """Bulk jobs and imports: a huge one never delays a sign-up."""
-QUEUES: Final = (LIVE, BULK)
+QUEUES: Final = (DEFAULT_QUEUE, BULK_QUEUE)
 
 TASK_PREFIX: Final = "rollbook."
 
@@ -22,4 +22,4 @@ TASKS: Final[Mapping[str, str]] = MappingProxyType({kind: TASK_PREFIX + kind for
 
 def queue_of(kind: str) -> str:
     """The queue that jobs of this kind travel in."""
-    return BULK if kind.startswith("bulk_") else LIVE
+    return BULK_QUEUE if kind.startswith("bulk_") else DEFAULT_QUEUE

@@ -22,10 +22,10 @@ from rollbook_shared.jobs.models import (
     Merge,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
 )
 
 MAX_KEYS: Final = 8
@@ -43,8 +43,8 @@ def summary(job: Job) -> str:
         case Identify():
             return f"{alias(job.user.id)} {_told(job.user)}"
         case BulkIdentify():
-            refused = sum(isinstance(user, Problem) for user in job.users)
-            return users_summary(len(job.users), refused)
+            rejected = sum(isinstance(user, Problem) for user in job.users)
+            return users_summary(len(job.users), rejected)
         case Delete():
             return alias(job.user_id)
         case BulkDelete():
@@ -58,7 +58,7 @@ def summary(job: Job) -> str:
         case SetChannelData() | UnsetChannelData():
             return f"{alias(job.user_id)} one channel"
         case Trigger():
-            inline = sum(isinstance(recipient, Telling) for recipient in job.recipients)
+            inline = sum(isinstance(recipient, UserUpdate) for recipient in job.recipients)
             return f"workflow {job.workflow}: {len(job.recipients)} recipients" + (
                 f", {inline} inline" if inline else ""
             )
@@ -68,12 +68,12 @@ def summary(job: Job) -> str:
             assert_never(job)
 
 
-def users_summary(count: int, refused: int = 0) -> str:
+def users_summary(count: int, rejected: int = 0) -> str:
     """One line about many users told of."""
-    return f"{count} users" + (f", {refused} refused" if refused else "")
+    return f"{count} users" + (f", {rejected} rejected" if rejected else "")
 
 
-def _told(user: Telling) -> str:
+def _told(user: UserUpdate) -> str:
     keys = [*user.traits]
     if user.preferences:
         keys.append("preferences")

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 1.0
 
 
-class Beating:
+class Heartbeat:
     """Writes what `state` returns, each second from `start` to `stop`; None: the process hangs, and nothing is written.
 
     Does nothing without a path. A file that cannot be written is said once, and is no reason to end: then the process

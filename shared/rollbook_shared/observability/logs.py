@@ -18,7 +18,7 @@ from rollbook_shared.settings import JSON, Settings
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
-FIELDS: Final = ("job_id", "kind", "outcome", "code", "batch_id", "jobs", "duty", "half")
+FIELDS: Final = ("job_id", "kind", "outcome", "code", "batch_id", "jobs", "task", "half")
 """What our records say of themselves beside the message, with `extra=`."""
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(message)s"

@@ -20,10 +20,10 @@ from rollbook_shared.jobs.models import (
     Merge,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
 )
 from rollbook_shared.reference.world import World, differences, first_difference
 
@@ -73,7 +73,7 @@ def named(job: Job) -> set[str]:
         case Identify():
             return {job.user.id}
         case BulkIdentify():
-            return {user.id for user in job.users if isinstance(user, Telling)}
+            return {user.id for user in job.users if isinstance(user, UserUpdate)}
         case BulkDelete() | BulkSetPreferences():
             return set(job.user_ids)
         case Merge():
@@ -82,7 +82,7 @@ def named(job: Job) -> set[str]:
             return {job.user_id}
         case Trigger():
             people = [*job.recipients, *([] if job.actor is None else [job.actor])]
-            return {who.id if isinstance(who, Telling) else who for who in people}
+            return {who.id if isinstance(who, UserUpdate) else who for who in people}
         case _:
             return set()
 

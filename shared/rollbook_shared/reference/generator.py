@@ -22,10 +22,10 @@ from rollbook_shared.jobs.models import (
     Merge,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
 )
 from rollbook_shared.reference.traits import full_traits, preference_set, push_tokens, some_traits
 
@@ -49,7 +49,7 @@ class Life:
     """In the order of the stories, each distinct."""
 
 
-def live(*, seed: int, users: int, jobs: int, now: int) -> Life:
+def generate_jobs(*, seed: int, users: int, jobs: int, now: int) -> Life:
     """Make up a life with `users` imported users and about `jobs` jobs, none stamped after `now` (in microseconds)."""
     chance = Random(seed)
     ids = [f"user_{number:06}" for number in range(users)]
@@ -71,11 +71,11 @@ def live(*, seed: int, users: int, jobs: int, now: int) -> Life:
     return Life(imported=imported, jobs=tuple(author.jobs))
 
 
-def telling(user: dict[str, Any]) -> Telling:
+def user_update(user: dict[str, Any]) -> UserUpdate:
     """A flat mapping, as callers of the face give it, as the contract has it."""
     sections = {name: user[name] for name in _SECTIONS if name in user}
     traits = {name: value for name, value in user.items() if name != "id" and name not in _SECTIONS}
-    return Telling(id=user["id"], traits=traits, **sections)
+    return UserUpdate(id=user["id"], traits=traits, **sections)
 
 
 class _Author:
@@ -188,15 +188,15 @@ class _Author:
     # their words
 
     def identify(self, user_id: str, traits: dict[str, Any], at: int) -> None:
-        self.write(Identify, at, user=telling({"id": user_id, **traits}))
+        self.write(Identify, at, user=user_update({"id": user_id, **traits}))
 
     def trigger(self, recipients: list[Any], at: int, actor: Any) -> None:
         self.write(
             Trigger,
             at,
             workflow=self.chance.choice(_WORKFLOWS),
-            recipients=tuple(telling(who) if isinstance(who, dict) else who for who in recipients),
-            actor=telling(actor) if isinstance(actor, dict) else actor,
+            recipients=tuple(user_update(who) if isinstance(who, dict) else who for who in recipients),
+            actor=user_update(actor) if isinstance(actor, dict) else actor,
             data={"number": self.chance.randint(1, 1000)},
             tenant=self.chance.choice((None, "acme")),
             channels=self.chance.choice(_CHANNELS),

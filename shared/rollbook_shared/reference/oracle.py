@@ -26,10 +26,10 @@ from rollbook_shared.jobs.models import (
     Merge,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
 )
 from rollbook_shared.reference.person import Person
 from rollbook_shared.reference.world import Activity, Message, World
@@ -58,13 +58,13 @@ class _Step(NamedTuple):
     occurred_at: int
     place: int
     job: Job
-    told: Telling | None = None
+    told: UserUpdate | None = None
 
 
 def _steps(job: Job) -> Iterator[_Step]:
-    if isinstance(job, BulkIdentify) and job.moments:
-        for place, (told, moment) in enumerate(zip(job.users, job.moments, strict=True)):
-            if isinstance(told, Telling):
+    if isinstance(job, BulkIdentify) and job.timestamps:
+        for place, (told, moment) in enumerate(zip(job.users, job.timestamps, strict=True)):
+            if isinstance(told, UserUpdate):
                 yield _Step(moment, place, job, told)
     else:
         yield _Step(job.occurred_at, 0, job)
@@ -76,7 +76,7 @@ def _apply(tables: _Tables, job: Job) -> None:
             tables.tell(user, stamp(job.occurred_at, job.id))
         case BulkIdentify(users=users):
             for place, told in enumerate(users):
-                if isinstance(told, Telling):  # a Problem stands for a user that was refused
+                if isinstance(told, UserUpdate):  # a Problem stands for a user that was rejected
                     tables.tell(told, stamp(job.occurred_at, job.id, place))
         case Delete(user_id=user_id):
             tables.delete(user_id)
@@ -108,7 +108,7 @@ def _apply(tables: _Tables, job: Job) -> None:
 
 def _start_workflow(tables: _Tables, job: Trigger) -> None:
     for place, person in enumerate((job.actor, *job.recipients)):
-        if isinstance(person, Telling):
+        if isinstance(person, UserUpdate):
             tables.tell(person, stamp(job.occurred_at, job.id, place))
     actor = _id_of(job.actor) if job.actor is not None else None
     for recipient in dict.fromkeys(map(_id_of, job.recipients)):
@@ -116,7 +116,7 @@ def _start_workflow(tables: _Tables, job: Trigger) -> None:
             tables.write(job, recipient, actor)
 
 
-def _id_of(person: str | Telling) -> str:
+def _id_of(person: str | UserUpdate) -> str:
     return person if isinstance(person, str) else person.id
 
 
@@ -156,12 +156,12 @@ class _Tables:
         user.updated = updated
         return user
 
-    def tell(self, telling: Telling, updated: str) -> None:
-        user = self.touch(telling.id, updated)
-        for name, value in telling.traits.items():
+    def tell(self, user_update: UserUpdate, updated: str) -> None:
+        user = self.touch(user_update.id, updated)
+        for name, value in user_update.traits.items():
             (user.attributes if name in ATTRIBUTES else user.properties)[name] = value
-        user.preferences.update(telling.preferences)
-        user.channel_data.update(telling.channel_data)
+        user.preferences.update(user_update.preferences)
+        user.channel_data.update(user_update.channel_data)
 
     def delete(self, user_id: str) -> None:
         if user_id in self.merged_into:

@@ -29,7 +29,7 @@ class Person:
             self.preferences.setdefault(set_id, settings)
         for channel_id, data in gone.channel_data.items():
             mine = self.channel_data.setdefault(channel_id, data)
-            if job.unite_tokens and all(isinstance(either.get("tokens"), list) for either in (mine, data)):
+            if job.merge_tokens and all(isinstance(either.get("tokens"), list) for either in (mine, data)):
                 tokens = list(mine["tokens"])
                 tokens += [token for token in data["tokens"] if token not in tokens]
                 self.channel_data[channel_id] = {**mine, "tokens": tokens}

@@ -169,13 +169,13 @@ WISHES: Final[tuple[Case, ...]] = (
         },
     ),
     case(
-        "rule 13: with unite_tokens the push tokens of one channel are put together",
+        "rule 13: with merge_tokens the push tokens of one channel are put together",
         [
             set_channel_data("a", "apns", {"tokens": ["1", "2"], "kept": True}, at=1),
             set_channel_data("b", "apns", {"tokens": ["2", "3"], "lost": True}, at=1),
             set_channel_data("a", "chat", {"connections": [1]}, at=1, plus=1),
             set_channel_data("b", "chat", {"connections": [2]}, at=1, plus=1),
-            merge("a", "b", at=2, unite_tokens=True),
+            merge("a", "b", at=2, merge_tokens=True),
         ],
         channel_data={"a": {"apns": {"tokens": ["1", "2", "3"], "kept": True}, "chat": {"connections": [1]}}},
     ),

@@ -1,7 +1,7 @@
 """What a worker makes of messages that are nobody's job: foreign tasks, other content than JSON, broken headers.
 
 Celery's consumer drops them, writes what they hold into the log, and some end the worker. This one gives each to the
-task `rollbook.bury`, which keeps it as a dead letter and acknowledges it; like any job it waits for a Postgres that is
+task `rollbook.dead_letter`, which keeps it as a dead letter and acknowledges it; like any job it waits for a Postgres that is
 away. A task of ours that is not known here, of a newer version, is a job all the same: the store says what is unknown.
 """
 
@@ -73,9 +73,9 @@ class Consumer(signals.Consumer):
             self._bury(message, f"it is for the task {name}")
 
     def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
-        """Its headers are no good, or its content is refused unopened."""
+        """Its headers are no good, or its content is rejected unopened."""
         if isinstance(exc, ContentDisallowed):
-            self._bury(message, f"its content is {_short(message.content_type)}, which is refused unopened")
+            self._bury(message, f"its content is {_short(message.content_type)}, which is rejected unopened")
         else:
             self._bury(message, f"its headers are no good ({type(exc).__name__})")
 
@@ -92,7 +92,7 @@ class Consumer(signals.Consumer):
 
 
 class Letter(Message):
-    """A message as an argument of `rollbook.bury`; whoever acknowledges it acknowledges the message."""
+    """A message as an argument of `rollbook.dead_letter`; whoever acknowledges it acknowledges the message."""
 
 
 def _letter(message: Any, reason: str) -> Letter:

@@ -6,7 +6,7 @@
 | `Retry`: the job was sent again for later | it is acknowledged, as Celery does |
 | `Reject`: Postgres is away, and Redis is full or away too | it is put off, here, until others may try |
 | its process died, or was ended for its time | others try; the transport counts how often |
-| anything else: a mistake in the code | the transport makes a dead letter of it, `refused` |
+| anything else: a mistake in the code | the transport makes a dead letter of it, `rejected` |
 
 Putting off is not counted: after a few tries an outage would have made a dead letter of a job that harms nobody.
 """
@@ -27,7 +27,7 @@ class Request(request.Request):
     """A job in hand. Needs `task_acks_on_failure=False`."""
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
-        """See Celery. The stock transport counts nothing, has no word for putting off, and drops what is refused."""
+        """See Celery. The stock transport counts nothing, has no word for putting off, and drops what is rejected."""
         error = exc_info.exception
         error = error.exc if isinstance(error, ExceptionWithTraceback) else error
         if isinstance(error, request.DeadLetter):

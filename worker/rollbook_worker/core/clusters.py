@@ -21,7 +21,7 @@ def families(ids: Iterable[str], endings: Iterable[Ended]) -> dict[str, str]:
         return id_
 
     for ending in endings:
-        if ending.heir is not None:
-            one, other = top(ending.user), top(ending.heir)
+        if ending.primary_id is not None:
+            one, other = top(ending.user), top(ending.primary_id)
             parent[max(one, other)] = min(one, other)
     return {id_: top(id_) for id_ in parent}

@@ -20,10 +20,10 @@ from rollbook_shared.jobs.models import (
     Merge,
     SetChannelData,
     SetPreferences,
-    Telling,
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UserUpdate,
 )
 from rollbook_worker.core.facts import Activity, Ended, Fact, Identified, Marked, Message, Seen, Told, Triggered
 
@@ -53,7 +53,7 @@ def pieces_of(job: Job) -> Iterator[Fact | Identified]:
             for place, user_id in enumerate(job.user_ids):
                 yield Ended(stamp(job.occurred_at, job.id, place), user_id, None)
         case Merge():
-            yield Ended(at, job.secondary_id, job.primary_id, job.keep_opt_outs, job.unite_tokens)
+            yield Ended(at, job.secondary_id, job.primary_id, job.keep_opt_outs, job.merge_tokens)
         case SetPreferences():
             yield from _setting(job.user_id, f"s.{job.set_id}", job.settings, at)
         case UnsetPreferences():
@@ -82,13 +82,13 @@ def rows_stamp(job: Trigger) -> Stamp:
     return stamp(job.occurred_at, job.id, len(job.recipients) + 1)
 
 
-def _telling(telling: Telling, at: Stamp) -> Iterator[Identified | Told]:
-    data = {trait_key(name): value for name, value in telling.traits.items()}
-    for channel_id, reach in telling.channel_data.items():
+def _telling(user_update: UserUpdate, at: Stamp) -> Iterator[Identified | Told]:
+    data = {trait_key(name): value for name, value in user_update.traits.items()}
+    for channel_id, reach in user_update.channel_data.items():
         data[f"c.{channel_id}"] = reach
-    yield Identified(at, telling.id, data)
-    for set_id, settings in telling.preferences.items():
-        yield Told(at, telling.id, f"s.{set_id}", settings)
+    yield Identified(at, user_update.id, data)
+    for set_id, settings in user_update.preferences.items():
+        yield Told(at, user_update.id, f"s.{set_id}", settings)
 
 
 def _setting(user: str, key: str, value: Any, at: Stamp) -> Iterator[Fact]:
@@ -98,16 +98,16 @@ def _setting(user: str, key: str, value: Any, at: Stamp) -> Iterator[Fact]:
 
 def _triggered(job: Trigger) -> Iterator[Fact | Identified]:
     named: dict[str, None] = {}
-    if isinstance(job.actor, Telling):
+    if isinstance(job.actor, UserUpdate):
         yield from _telling(job.actor, stamp(job.occurred_at, job.id))
     for place, recipient in enumerate(job.recipients, start=1):
-        if isinstance(recipient, Telling):
+        if isinstance(recipient, UserUpdate):
             yield from _telling(recipient, stamp(job.occurred_at, job.id, place))
             named[recipient.id] = None
         else:
             named[recipient] = None
     at = rows_stamp(job)
-    actor = job.actor.id if isinstance(job.actor, Telling) else job.actor
+    actor = job.actor.id if isinstance(job.actor, UserUpdate) else job.actor
     yield Triggered(at, job.id, job.workflow, actor, job.tenant, tuple(job.categories), job.data)
     for user in named:
         yield Activity(at, activity_id(job.id, user), job.id, user)

@@ -59,13 +59,13 @@ class Identified(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A user was deleted (no heir), or merged into the heir, perhaps with opt-outs kept and tokens united."""
+    """A user was deleted (no primary_id), or merged into the primary_id, perhaps with opt-outs kept and tokens united."""
 
     stamp: Stamp
     user: str
-    heir: str | None
+    primary_id: str | None
     keep_opt_outs: bool = False
-    unite_tokens: bool = False
+    merge_tokens: bool = False
 
     @property
     def slot(self) -> Slot:

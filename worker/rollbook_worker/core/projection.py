@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from rollbook_shared.domain.merge import inherit
+from rollbook_shared.domain.merge import merge_profiles
 from rollbook_shared.domain.sections import data_of, profile_of
 from rollbook_shared.domain.stamps import Stamp, edge, occurred_at_of
 from rollbook_shared.reference.preferences import settings_for
@@ -55,7 +55,7 @@ class _Change(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class Projection:
     """The people; what each merged-away id stands for; and, per id, who owns what was addressed to it, and when.
 
     `deletes` are those that took effect, each with all ids that stood for the user then; a delete of a merged-away id
@@ -92,26 +92,26 @@ class Live:
         return spans[place - 1] if place else None
 
 
-def live(facts: Iterable[Fact], history: int) -> Live:
+def project(facts: Iterable[Fact], history: int) -> Projection:
     """Read the facts in stamp order; `history` is how much of it a merge carries over, in microseconds.
 
     Facts about triggers, activities and messages say nothing of people, and are passed over: who owns such a row is
-    asked of `Live.owner`.
+    asked of `Projection.owner`.
     """
-    telling = _Telling(history)
+    user_update = _Telling(history)
     told = [fact for fact in facts if isinstance(fact, (Seen, Told, Ended))]
     # of one stamp, the sighting comes first: it makes the person whom the keys are told of
     for fact in sorted(told, key=lambda fact: (fact.stamp, not isinstance(fact, Seen))):
         match fact:
             case Seen():
-                telling.see(fact.user, fact.stamp)
+                user_update.see(fact.user, fact.stamp)
             case Told():
-                telling.tell(fact)
-            case Ended(heir=None):
-                telling.delete(fact)
+                user_update.tell(fact)
+            case Ended(primary_id=None):
+                user_update.delete(fact)
             case Ended():
-                telling.merge(fact)
-    return telling.finish()
+                user_update.merge(fact)
+    return user_update.finish()
 
 
 class _Telling:
@@ -164,37 +164,37 @@ class _Telling:
             owners.append(_Change(fact.stamp, None, False))
 
     def merge(self, fact: Ended) -> None:
-        assert fact.heir is not None
-        heir = self._goes_to.get(fact.heir, fact.heir)
-        if fact.user in self._goes_to or heir == fact.user:
+        assert fact.primary_id is not None
+        primary_id = self._goes_to.get(fact.primary_id, fact.primary_id)
+        if fact.user in self._goes_to or primary_id == fact.user:
             return
         gone = self._people.pop(fact.user, None)
         names = self._names.pop(fact.user, [fact.user])
         kept_from = edge(occurred_at_of(fact.stamp) - self._history)
         for name in names:
-            self._owners[name] = _carried(self._owners.get(name, []), fact.user, heir, kept_from, fact.stamp)
-            self._goes_to[name] = heir
+            self._owners[name] = _carried(self._owners.get(name, []), fact.user, primary_id, kept_from, fact.stamp)
+            self._goes_to[name] = primary_id
         if gone:
-            self.see(heir, fact.stamp)
-            primary = self._people[heir]
+            self.see(primary_id, fact.stamp)
+            primary = self._people[primary_id]
             before = _sets(primary)
             primary.data = data_of(
-                inherit(
+                merge_profiles(
                     profile_of(primary.data),
                     profile_of(gone.data),
                     keep_opt_outs=fact.keep_opt_outs,
-                    unite_tokens=fact.unite_tokens,
+                    merge_tokens=fact.merge_tokens,
                 )
             )
             changed = {set_id: value for set_id, value in _sets(primary).items() if before.get(set_id) != value}
-            self._choose(self._names.get(heir, [heir]), fact.stamp, changed)
-        self._choose(names, fact.stamp, dict.fromkeys(_sets(gone)) | _sets(self._people.get(heir)))
-        self._names.setdefault(heir, [heir]).extend(names)
+            self._choose(self._names.get(primary_id, [primary_id]), fact.stamp, changed)
+        self._choose(names, fact.stamp, dict.fromkeys(_sets(gone)) | _sets(self._people.get(primary_id)))
+        self._names.setdefault(primary_id, [primary_id]).extend(names)
         for name in names:
-            known = heir in self._people
-            self._owners[name].append(_Change(fact.stamp, heir if known else None, known))
+            known = primary_id in self._people
+            self._owners[name].append(_Change(fact.stamp, primary_id if known else None, known))
 
-    def finish(self) -> Live:
+    def finish(self) -> Projection:
         nobody = _Change(FOREVER, None, False)
         spans = {
             name: tuple(
@@ -205,7 +205,7 @@ class _Telling:
             for name, changes in self._owners.items()
         }
         choices = {name: tuple(choices) for name, choices in self._choices.items()}
-        return Live(self._people, self._goes_to, spans, self._deletes, choices)
+        return Projection(self._people, self._goes_to, spans, self._deletes, choices)
 
     def _choose(self, names: Iterable[str], at: Stamp, sets: Mapping[str, Any]) -> None:
         for name in names if sets else ():
@@ -217,8 +217,8 @@ def _sets(person: Person | None) -> dict[str, Any]:
     return {key[2:]: value for key, value in person.data.items() if key[0] == "s"} if person else {}
 
 
-def _carried(changes: list[_Change], gone: str, heir: str, kept_from: Stamp, until: Stamp) -> list[_Change]:
-    """What the merge at `until` leaves: what the gone owned is the heir's from `kept_from` on, and nobody's before."""
+def _carried(changes: list[_Change], gone: str, primary_id: str, kept_from: Stamp, until: Stamp) -> list[_Change]:
+    """What the merge at `until` leaves: what the gone owned is the primary_id's from `kept_from` on, and nobody's before."""
     carried: list[_Change] = []
     for change, after in pairwise([*changes, _Change(until, None, False)]):
         if change.owner != gone:
@@ -227,5 +227,5 @@ def _carried(changes: list[_Change], gone: str, heir: str, kept_from: Stamp, unt
         if change.since < kept_from:
             carried.append(change._replace(owner=None))
         if after.since > kept_from:
-            carried.append(change._replace(since=max(change.since, kept_from), owner=heir))
+            carried.append(change._replace(since=max(change.since, kept_from), owner=primary_id))
     return carried

@@ -28,7 +28,7 @@ def trouble(path: Path, *, max_age: float, ready: bool) -> str | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m rollbook_worker.health", description="Whether a worker, upkeep or a relay is well."
+        prog="python -m rollbook_worker.health", description="Whether a worker, maintenance or a relay is well."
     )
     parser.add_argument("--max-age", type=float, default=10.0, help="seconds the last sign of life may be old (10)")
     parser.add_argument("--ready", action="store_true", help="ask also whether it takes jobs")

@@ -16,7 +16,7 @@ from celery import bootsteps
 from celery.signals import worker_shutdown
 
 from rollbook_shared.observability.health_file import State
-from rollbook_shared.observability.heartbeat import EVERY_SECONDS, Beating
+from rollbook_shared.observability.heartbeat import EVERY_SECONDS, Heartbeat
 
 SILENCE_SECONDS: Final = 5.0
 """A loop that has not turned for so long hangs; a turn takes milliseconds."""
@@ -30,7 +30,7 @@ class Heart(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no t
     def __init__(self, worker: Any, **options: Any) -> None:
         worker.rollbook_heart = self
         self._beat: float | None = None
-        self._beating = Beating(worker.app.conf.rollbook_health_file, self.state)
+        self._beating = Heartbeat(worker.app.conf.rollbook_health_file, self.state)
         super().__init__(worker, **options)
 
     def include_if(self, worker: Any) -> bool:
@@ -39,7 +39,7 @@ class Heart(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no t
     def start(self, worker: Any) -> None:
         self._beating.start()
         # not in `stop`: that may come before the pool's, which waits for the last jobs
-        worker_shutdown.connect(self._ended, sender=worker)
+        worker_shutdown.connect(self._ended, publisher=worker)
 
     def _ended(self, **_: Any) -> None:
         self._beating.stop()

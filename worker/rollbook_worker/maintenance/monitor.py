@@ -1,4 +1,4 @@
-"""How the duties of upkeep go. What happens there is told to this file, which logs it, counts it, and says whether all
+"""How the periodic tasks of maintenance go. What happens there is told to this file, which logs it, counts it, and says whether all
 is well.
 """
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Watching:
-    """Is told when a duty's turn begins and ends. Each duty has a thread; a state is asked for from another."""
+class MaintenanceMonitor:
+    """Is told when a task's turn begins and ends. Each task has a thread; a state is asked for from another."""
 
     def __init__(self, clock: Callable[[], float] = monotonic, counting: Counting | None = None) -> None:
         self._clock = clock
@@ -49,16 +49,16 @@ class Watching:
         if self._counting:
             self._counting.failed(name)
         if isinstance(error, Unavailable):
-            logger.warning("upkeep: %s: %s; trying again", name, error, extra={"duty": name})
+            logger.warning("maintenance: %s: %s; trying again", name, error, extra={"task": name})
             return
         # where, but not what it says: that may quote personal data
         where = "".join(traceback.format_tb(error.__traceback__))
         logger.error(
-            "upkeep: %s failed (%s); trying again\n%s", name, type(error).__name__, where, extra={"duty": name}
+            "maintenance: %s failed (%s); trying again\n%s", name, type(error).__name__, where, extra={"task": name}
         )
 
     def state(self) -> State | None:
-        """How upkeep is; None: it hangs."""
+        """How maintenance is; None: it hangs."""
         now = self._clock()
         if any(until < now for until in list(self._until.values())):
             return None

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rollbook_shared.errors import RollbookError
-from rollbook_shared.observability.heartbeat import Beating
+from rollbook_shared.observability.heartbeat import Heartbeat
 from rollbook_shared.observability.logs import begin_logging
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings
-from rollbook_worker.maintenance.monitor import Watching
+from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.store import PostgresStore
 from rollbook_worker.store.retry import LONGEST_PAUSE_SECONDS, pause
 
@@ -40,7 +40,7 @@ RELEASE_SECONDS: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
+class PeriodicTask:
     """Something to do every so many seconds; `work` is given the time, and returns whether more of it is waiting."""
 
     name: str
@@ -52,7 +52,7 @@ class Duty:
     """Seconds until it is tried again, at most, when it failed."""
 
 
-def duties(store: PostgresStore) -> list[Duty]:
+def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
     """What there is to do."""
 
     def release_held_up(now: int) -> bool:
@@ -68,34 +68,37 @@ def duties(store: PostgresStore) -> list[Duty]:
         return False
 
     return [
-        Duty(
+        PeriodicTask(
             "release deferred jobs",
             1,
             lambda now: store.release_due(now=now, limit=BATCH) == BATCH,
             longest=RELEASE_SECONDS,
             longest_pause=LATE_SECONDS,
         ),
-        Duty("release jobs that were held up", LATE_SECONDS, release_held_up, longest_pause=LATE_SECONDS),
-        Duty("erase deleted users", 60, lambda now: store.erase_settled(now=now, limit=BATCH) == BATCH),
-        Duty("erase history left behind", 3600, erase_left_behind),
-        Duty("compact sightings", 3600, compact),
-        Duty("forget old outcomes", 600, lambda now: store.forget_outcomes(now=now, limit=FORGET) == FORGET),
-        Duty("forget old dead letters", 600, lambda now: store.forget_letters(now=now, limit=BATCH) == BATCH),
+        PeriodicTask("release jobs that were held up", LATE_SECONDS, release_held_up, longest_pause=LATE_SECONDS),
+        PeriodicTask("erase deleted users", 60, lambda now: store.erase_settled(now=now, limit=BATCH) == BATCH),
+        PeriodicTask("erase history left behind", 3600, erase_left_behind),
+        PeriodicTask("compact sightings", 3600, compact),
+        PeriodicTask("forget old outcomes", 600, lambda now: store.prune_jobs(now=now, limit=FORGET) == FORGET),
+        PeriodicTask(
+            "forget old dead letters", 600, lambda now: store.prune_dead_letters(now=now, limit=BATCH) == BATCH
+        ),
     ]
 
 
 def run(
-    duties: Sequence[Duty],
+    periodic_tasks: Sequence[PeriodicTask],
     stopped: threading.Event,
     clock: Callable[[], float] = time.time,
-    watching: Watching | None = None,
+    watching: MaintenanceMonitor | None = None,
 ) -> None:
-    """See to each duty in its time, until `stopped`. Each has a thread, so that no deferred job is late because a
+    """See to each task in its time, until `stopped`. Each has a thread, so that no deferred job is late because a
     long erasure is under way.
     """
-    watching = watching or Watching()
+    watching = watching or MaintenanceMonitor()
     threads = [
-        threading.Thread(target=see_to, args=(duty, stopped, clock, watching), name=duty.name) for duty in duties
+        threading.Thread(target=see_to, args=(task, stopped, clock, watching), name=task.name)
+        for task in periodic_tasks
     ]
     for thread in threads:
         thread.start()
@@ -103,22 +106,24 @@ def run(
         thread.join()
 
 
-def see_to(duty: Duty, stopped: threading.Event, clock: Callable[[], float], watching: Watching) -> None:
-    """See to one duty, until `stopped`. Outlives a database that is away for a while, and its own mistakes."""
+def see_to(
+    task: PeriodicTask, stopped: threading.Event, clock: Callable[[], float], watching: MaintenanceMonitor
+) -> None:
+    """See to one task, until `stopped`. Outlives a database that is away for a while, and its own mistakes."""
     failures = 0
     while not stopped.is_set():
-        watching.begun(duty.name, duty.longest)
+        watching.begun(task.name, task.longest)
         try:
-            more = duty.work(int(clock() * 1_000_000))
+            more = task.work(int(clock() * 1_000_000))
         except Exception as error:
-            watching.failed(duty.name, error)
-            stopped.wait(pause(failures, longest=duty.longest_pause))
+            watching.failed(task.name, error)
+            stopped.wait(pause(failures, longest=task.longest_pause))
             failures += 1
         else:
-            watching.done(duty.name)
+            watching.done(task.name)
             failures = 0
             if not more:
-                stopped.wait(duty.every)
+                stopped.wait(task.every)
 
 
 def _counting(settings: Settings) -> Counting | None:
@@ -147,15 +152,15 @@ def main() -> int:
             if counting
             else PostgresStore.from_settings(settings)
         )
-        watching = Watching(counting=counting)
+        watching = MaintenanceMonitor(counting=counting)
     except RollbookError as error:
         print(f"rollbook: {error}", file=sys.stderr)
         return 1
-    health = Beating(settings.health_file, watching.state)
+    health = Heartbeat(settings.health_file, watching.state)
     health.start()
-    logger.info("upkeep: started")
-    run(duties(store), stopped, watching=watching)
-    logger.info("upkeep: stopped")
+    logger.info("maintenance: started")
+    run(periodic_tasks(store), stopped, watching=watching)
+    logger.info("maintenance: stopped")
     health.stop()
     return 0
 

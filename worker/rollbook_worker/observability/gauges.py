@@ -1,4 +1,4 @@
-"""What waits and what is overdue, looked up in Redis and Postgres whenever Prometheus asks. Upkeep tells of it: such
+"""What waits and what is overdue, looked up in Redis and Postgres whenever Prometheus asks. Maintenance tells of it: such
 numbers are the same wherever they are read.
 """
 

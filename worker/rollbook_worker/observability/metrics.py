@@ -1,4 +1,4 @@
-"""Counts what workers and upkeep do. The store and the duties say what happened; here it becomes numbers.
+"""Counts what workers and maintenance do. The store and the periodic tasks say what happened; here it becomes numbers.
 
 No metric names a user, and what a stranger wrote into a message is no label. Counting is per process: with `--pool
 prefork` the children count, and nobody fetches their numbers, so use threads.
@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import KINDS
-from rollbook_worker.store import Arrival, Outcome, Store
-from rollbook_worker.store.retry import Hindrance
+from rollbook_worker.store import Outcome, ReceivedJob, Store
+from rollbook_worker.store.retry import Contention
 
 _BATCHES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -45,14 +45,14 @@ class Counting:
             "rollbook_apply_seconds", "Time to apply the jobs of one transaction.", buckets=_SECONDS, registry=registry
         )
         self._duty = Histogram(
-            "rollbook_duty_seconds",
-            "Time of one turn of a duty of upkeep.",
-            ["duty"],
+            "rollbook_maintenance_seconds",
+            "Time of one turn of a task of maintenance.",
+            ["task"],
             buckets=_SECONDS,
             registry=registry,
         )
-        self._duty_failed = Counter(
-            "rollbook_duty_failures", "Turns of a duty that came to nothing.", ["duty"], registry=registry
+        self._maintenance_failed = Counter(
+            "rollbook_maintenance_failures", "Turns of a task that came to nothing.", ["task"], registry=registry
         )
 
     def applied(self, outcomes: Sequence[Outcome], seconds: float) -> None:
@@ -70,27 +70,27 @@ class Counting:
         """Jobs were not applied, and will be tried again."""
         self._again.inc(jobs)
 
-    def hindered(self, by: Hindrance) -> None:
+    def hindered(self, by: Contention) -> None:
         """Another transaction was in the way."""
         self._hindered.labels(by=by.value).inc()
 
-    def turned(self, duty: str, seconds: float) -> None:
-        """A duty had its turn."""
-        self._duty.labels(duty=duty).observe(seconds)
+    def turned(self, task: str, seconds: float) -> None:
+        """A task had its turn."""
+        self._duty.labels(task=task).observe(seconds)
 
-    def failed(self, duty: str) -> None:
-        """A duty's turn came to nothing."""
-        self._duty_failed.labels(duty=duty).inc()
+    def failed(self, task: str) -> None:
+        """A task's turn came to nothing."""
+        self._maintenance_failed.labels(task=task).inc()
 
 
-class CountedStore:
+class MeasuredStore:
     """A store whose doings are counted."""
 
     def __init__(self, store: Store, counting: Counting) -> None:
         self._store = store
         self._counting = counting
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         """See `Store.apply`."""
         started = perf_counter()
         try:

@@ -27,8 +27,8 @@ from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
 from rollbook_shared.observability import tracing
 from rollbook_worker.celery_ext.batching import Sent
 from rollbook_worker.celery_ext.request import DeadLetter
-from rollbook_worker.store import Arrival, Outcome, State, Store
-from rollbook_worker.store.retry import Hindrance
+from rollbook_worker.store import Outcome, ReceivedJob, State, Store
+from rollbook_worker.store.retry import Contention
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -46,7 +46,7 @@ _PROCESSING: Final[dict[str, Any]] = {
 class Following:
     """Follows the jobs of a batch; one that nobody traces only hears how they ended."""
 
-    def decided(self, outcomes: Sequence[Outcome], say: Callable[[Outcome], T]) -> list[T]:
+    def finished(self, outcomes: Sequence[Outcome], say: Callable[[Outcome], T]) -> list[T]:
         """The next of the jobs were decided: say so of each, within its span."""
         return [say(outcome) for outcome in outcomes]
 
@@ -78,7 +78,7 @@ class _Followed(Following):
         self._span = span
         self._callers = callers
 
-    def decided(self, outcomes: Sequence[Outcome], say: Callable[[Outcome], T]) -> list[T]:
+    def finished(self, outcomes: Sequence[Outcome], say: Callable[[Outcome], T]) -> list[T]:
         return [self._one(outcome, next(self._callers), say) for outcome in outcomes]
 
     def failed(self, error: Unavailable) -> None:
@@ -128,7 +128,7 @@ def following(task: Any, sent: Sequence[Sent | None]) -> Iterator[Following]:
 
 @contextmanager
 def following_one(task: Any) -> Iterator[None]:
-    """The span of a job that runs by Celery's ordinary way; `decided` and `put_off` say how it ended."""
+    """The span of a job that runs by Celery's ordinary way; `finished` and `put_off` say how it ended."""
     if (tracer := tracing.tracer()) is None:
         yield
         return
@@ -144,7 +144,7 @@ def following_one(task: Any) -> Iterator[None]:
         yield
 
 
-def decided(outcome: Outcome) -> None:
+def finished(outcome: Outcome) -> None:
     """The job in hand was decided."""
     if tracing.tracer() is not None:
         from opentelemetry.trace import get_current_span
@@ -160,7 +160,7 @@ def put_off(error: Unavailable) -> None:
         tracing.mark_failed(get_current_span(), error, str(error))
 
 
-def hindered(by: Hindrance) -> None:
+def hindered(by: Contention) -> None:
     """Another transaction was in the way of this one."""
     if tracing.tracer() is not None:
         from opentelemetry.trace import get_current_span
@@ -174,7 +174,7 @@ class TracedStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         """See `Store.apply`."""
         if (tracer := tracing.tracer()) is None:
             return self._store.apply(arrivals, now=now)

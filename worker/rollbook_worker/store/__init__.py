@@ -6,7 +6,7 @@
       a family not yet held?  roll back, and begin again holding it too
       a list of sightings that is full?  move it out of the user's row
     insert endings and rows   they never change, so ON CONFLICT DO NOTHING
-    refold the families       read the members' facts, `live`, write what is shown and who owns what
+    refold the families       read the members' facts, `default`, write what is shown and who owns what
     ask for receipts          only of what comes late; erased deletes are written in the same way
 
 Jobs are admitted before any user is locked, heads before users, each in id order: so transactions on plain users
@@ -14,6 +14,6 @@ cannot deadlock. What was read of families before locking may be out of date, so
 """
 
 from rollbook_worker.store.postgres import PostgresStore
-from rollbook_worker.store.received_jobs import Arrival, Outcome, State, Store
+from rollbook_worker.store.received_jobs import Outcome, ReceivedJob, State, Store
 
-__all__ = ["Arrival", "Outcome", "PostgresStore", "State", "Store"]
+__all__ = ["Outcome", "PostgresStore", "ReceivedJob", "State", "Store"]

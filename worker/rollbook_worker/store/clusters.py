@@ -9,7 +9,7 @@ from typing import Any, Final
 from psycopg import Cursor
 
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_worker.core import Choice, Ended, Fact, Live, Seen, Span, Told, families, live
+from rollbook_worker.core import Choice, Ended, Fact, Projection, Seen, Span, Told, families, project
 from rollbook_worker.store.rows import as_json
 from rollbook_worker.store.statements import load
 
@@ -61,8 +61,8 @@ def refold(cursor: Cursor, heads: Collection[str], joining: Collection[str], *, 
     """
     family = family_of(cursor, heads, joining)
     named = families(family.ids, family.endings)
-    alone = set(family.ids) - {name for ending in family.endings for name in (ending.user, ending.heir)}
-    seen_as = live([*family.told, *family.endings], history)
+    alone = set(family.ids) - {name for ending in family.endings for name in (ending.user, ending.primary_id)}
+    seen_as = project([*family.told, *family.endings], history)
     members = [_plain(id_) if id_ in alone else _member(id_, named[id_], seen_as) for id_ in family.ids]
     cursor.execute(_USERS["show"], {"members": as_json(members)})
     _own(cursor, family.ids, {id_: spans for id_, spans in seen_as.spans.items() if id_ not in alone})
@@ -74,7 +74,7 @@ def _plain(id_: str) -> dict[str, Any]:
     return {"id": id_, "family": None, "shown": None, "shown_at": None, "goes_to": None}
 
 
-def _member(id_: str, family: str, seen_as: Live) -> dict[str, Any]:
+def _member(id_: str, family: str, seen_as: Projection) -> dict[str, Any]:
     person = seen_as.people.get(id_)
     return {
         "id": id_,

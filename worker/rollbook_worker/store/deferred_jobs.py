@@ -16,7 +16,7 @@ from psycopg import Cursor
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.models import Job
 from rollbook_worker.store.inbox import bury, letter, state_when_due
-from rollbook_worker.store.received_jobs import Arrival, State
+from rollbook_worker.store.received_jobs import ReceivedJob, State
 from rollbook_worker.store.statements import load
 
 _JOBS: Final = load("jobs")
@@ -27,19 +27,19 @@ class Due:
     """A deferred job whose time has come, under the id that the ledger knows it by."""
 
     id: str
-    arrival: Arrival
+    arrival: ReceivedJob
 
 
 def take_due(cursor: Cursor, *, now: int, limit: int, but: list[str]) -> list[Due]:
     """Lock some jobs that are due, the longest due first, and that nobody else has locked; none of `but`."""
     cursor.execute(_JOBS["take_due"], {"now": now, "limit": limit, "but": but})
-    return [Due(id_, Arrival.of(body)) for id_, body in cursor]
+    return [Due(id_, ReceivedJob.of(body)) for id_, body in cursor]
 
 
 def take_one(cursor: Cursor, id_: str) -> list[Due]:
     """Lock this job, which was due, unless it is gone or somebody else has locked it."""
     cursor.execute(_JOBS["take_one"], {"id": id_})
-    return [Due(id_, Arrival.of(body)) for (body,) in cursor]
+    return [Due(id_, ReceivedJob.of(body)) for (body,) in cursor]
 
 
 def still_deferred(cursor: Cursor, ids: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ from psycopg import Cursor
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import Job
 from rollbook_worker.store.deferred_jobs import Due, give_up, hurry, release, still_deferred, take_due, take_one
-from rollbook_worker.store.retry import HeldUp, TookTooLong, is_hopeless, is_outage, why_dead
+from rollbook_worker.store.retry import Blocked, StatementTimeout, attempts_exhausted, dead_letter_reason, is_outage
 from rollbook_worker.store.transactions import Transactions
 
 Keep = Callable[[Cursor, Sequence[Job], int, frozenset[str]], None]
@@ -62,7 +62,7 @@ class Dispatcher:
         taken: list[Due] = []
         try:
             return self._release(lambda cursor: self._take_due(cursor, now, limit), taken, now)
-        except HeldUp as error:
+        except Blocked as error:
             match taken:
                 case []:
                     raise
@@ -76,7 +76,7 @@ class Dispatcher:
             raise
         except Exception as error:  # whatever it is, the others that are due are not to wait for it
             if limit == 1 and taken:
-                self._give_up(taken[0], *why_dead(error), now)
+                self._give_up(taken[0], *dead_letter_reason(error), now)
                 return 1
             if limit == 1:
                 raise
@@ -103,12 +103,12 @@ class Dispatcher:
         except Exception as error:
             if is_outage(error) or not taken:
                 raise
-            if isinstance(error, TookTooLong):
+            if isinstance(error, StatementTimeout):
                 self._held_up[id_] = times = self._held_up.get(id_, 0) + 1
-                if is_hopeless(times, self._max_tries):
+                if attempts_exhausted(times, self._max_tries):
                     self._give_up(taken[0], "too_slow", f"{error}, {times} times by itself", now)
-            elif not isinstance(error, HeldUp):
-                self._give_up(taken[0], *why_dead(error), now)
+            elif not isinstance(error, Blocked):
+                self._give_up(taken[0], *dead_letter_reason(error), now)
         return 0
 
     def _take_due(self, cursor: Cursor, now: int, limit: int) -> list[Due]:

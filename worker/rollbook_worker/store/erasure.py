@@ -87,7 +87,8 @@ def erase_left_behind(
 def _may_be_asked(ending: Ended, gone: Mapping[str, Stamp], settled: Stamp) -> bool:
     """Whether jobs may still arrive that depend on an ending which says nothing any more of what is known by now."""
     return (
-        max(ending.stamp, *(gone.get(name, "") for name in (ending.user, ending.heir) if name is not None)) >= settled
+        max(ending.stamp, *(gone.get(name, "") for name in (ending.user, ending.primary_id) if name is not None))
+        >= settled
     )
 
 

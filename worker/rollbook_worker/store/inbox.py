@@ -15,7 +15,7 @@ from psycopg import Cursor
 from rollbook_shared.errors import Problem, Undecodable
 from rollbook_shared.jobs.codec import MAX_TEXT
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
-from rollbook_worker.store.received_jobs import Arrival, Outcome, State
+from rollbook_worker.store.received_jobs import Outcome, ReceivedJob, State
 from rollbook_worker.store.rows import as_json
 from rollbook_worker.store.statements import load
 
@@ -25,20 +25,20 @@ _KEPT: Final = 1024 * 1024
 
 
 @dataclass(slots=True)
-class Admission:
+class Deduplicated:
     """What becomes of the arrivals: an outcome each, and the jobs to apply now."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     to_apply: list[Job] = field(default_factory=list)
 
 
-def admit(cursor: Cursor, arrivals: Sequence[Arrival], *, now: int, future: int) -> Admission:
+def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, future: int) -> Deduplicated:
     """Enter the jobs that are new, and decide on each arrival.
 
     Of one id the first stands: the same job again is a duplicate, another one is dead (`id_reused`). A job that was
     asked for later is kept until it is due; so is one stamped more than `future` microseconds ahead of `now`.
     """
-    first: dict[str, Arrival] = {}
+    first: dict[str, ReceivedJob] = {}
     for arrival in arrivals:
         if not isinstance(arrival.job, Undecodable):
             first.setdefault(arrival.job.id, arrival)
@@ -46,12 +46,12 @@ def admit(cursor: Cursor, arrivals: Sequence[Arrival], *, now: int, future: int)
     new: set[str] = set()
     known: dict[str, bytes] = {}
     # more than once if what the first statement met is forgotten, or given up, before the second looks for it
-    while undecided := first.keys() - new - known.keys():
-        new |= _enter(cursor, {id_: first[id_] for id_ in undecided}, states, now)
-        known |= _known(cursor, undecided - new)
+    while unfinished := first.keys() - new - known.keys():
+        new |= _enter(cursor, {id_: first[id_] for id_ in unfinished}, states, now)
+        known |= _known(cursor, unfinished - new)
     standing = {id_: first[id_].digest for id_ in new} | known
 
-    admission = Admission()
+    admission = Deduplicated()
     letters: list[dict[str, Any]] = []
     again: Counter[str] = Counter()
     for arrival in arrivals:
@@ -79,7 +79,7 @@ def admit(cursor: Cursor, arrivals: Sequence[Arrival], *, now: int, future: int)
         if id_ in new and states[id_] is State.DEFERRED
     ]
     if later:
-        # their texts may hold halves of surrogate pairs, in users that were refused; Postgres is to say so
+        # their texts may hold halves of surrogate pairs, in users that were rejected; Postgres is to say so
         cursor.execute(_JOBS["defer"], {"jobs": json.dumps(later)})
     return admission
 
@@ -90,7 +90,7 @@ def bury(cursor: Cursor, letters: list[dict[str, Any]], now: int) -> None:
         cursor.execute(_JOBS["bury"], {"letters": as_json(letters), "now": now})
 
 
-def letter(arrival: Arrival, code: str, reason: str) -> dict[str, Any]:
+def letter(arrival: ReceivedJob, code: str, reason: str) -> dict[str, Any]:
     body = arrival.text.encode(errors="surrogatepass")
     if len(body) > MAX_TEXT:  # no job of ours: nobody will send it again, and it would cost twelve times its size here
         body = arrival.text[:_KEPT].encode(errors="surrogatepass")
@@ -105,7 +105,7 @@ def letter(arrival: Arrival, code: str, reason: str) -> dict[str, Any]:
     }
 
 
-def dead(arrival: Arrival, code: str) -> Outcome:
+def dead(arrival: ReceivedJob, code: str) -> Outcome:
     """The outcome of a dead job; one that has no id of its own is named for its digest."""
     job_id, kind = (
         (arrival.job.job_id, arrival.job.kind)
@@ -129,7 +129,7 @@ def _state(job: Job | Undecodable, now: int, future: int) -> State:
     return state_when_due(job)
 
 
-def _enter(cursor: Cursor, arrivals: dict[str, Arrival], states: dict[str, State], now: int) -> set[str]:
+def _enter(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, State], now: int) -> set[str]:
     if not arrivals:
         return set()
     lines = [
@@ -149,7 +149,7 @@ def _enter(cursor: Cursor, arrivals: dict[str, Arrival], states: dict[str, State
 
 
 def _counts(job: Job) -> dict[str, Any] | None:
-    """Of a bulk job, how many users it is applied to, and which are refused."""
+    """Of a bulk job, how many users it is applied to, and which are rejected."""
     match job:
         case BulkDelete() | BulkSetPreferences():
             return {"applied": len(job.user_ids)}
@@ -157,7 +157,7 @@ def _counts(job: Job) -> dict[str, Any] | None:
             problems = [user for user in job.users if isinstance(user, Problem)]
             counts: dict[str, Any] = {"applied": len(job.users) - len(problems)}
             if problems:
-                counts["refused"] = [{"index": p.index, "field": p.field, "reason": p.reason} for p in problems]
+                counts["rejected"] = [{"index": p.index, "field": p.field, "reason": p.reason} for p in problems]
             return counts
         case _:
             return None

@@ -18,10 +18,10 @@ from rollbook_worker.store.compaction import BEGINNING, Place, compact_sightings
 from rollbook_worker.store.dispatcher import Dispatcher
 from rollbook_worker.store.erasure import erase, erase_left_behind, settled_users
 from rollbook_worker.store.fact_writer import hold_families_of, write
-from rollbook_worker.store.inbox import admit, bury, dead, letter
-from rollbook_worker.store.received_jobs import Arrival, Outcome
-from rollbook_worker.store.retention import forget_letters, forget_outcomes
-from rollbook_worker.store.retry import Hindrance, is_outage, why_dead
+from rollbook_worker.store.inbox import bury, dead, deduplicate, letter
+from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
+from rollbook_worker.store.retention import prune_dead_letters, prune_jobs
+from rollbook_worker.store.retry import Contention, dead_letter_reason, is_outage
 from rollbook_worker.store.skipped_recipients import tell_skipped
 from rollbook_worker.store.tombstones import CAUTION, late, restored
 from rollbook_worker.store.transactions import Transactions
@@ -52,7 +52,7 @@ class PostgresStore:
         lock_timeout: timedelta = timedelta(seconds=5),
         statement_timeout: timedelta = timedelta(seconds=30),
         max_deliveries: int = 5,
-        hindered: Callable[[Hindrance], None] = lambda by: None,
+        hindered: Callable[[Contention], None] = lambda by: None,
     ) -> None:
         """Prepare to keep users in the database, whose schema `rollbook migrate` has made; connects when first needed.
 
@@ -82,7 +82,7 @@ class PostgresStore:
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, hindered: Callable[[Hindrance], None] = lambda by: None
+        cls, settings: Settings, hindered: Callable[[Contention], None] = lambda by: None
     ) -> PostgresStore:
         """The store that the settings describe; `hindered` is told when other transactions are in its way.
 
@@ -103,7 +103,7 @@ class PostgresStore:
             hindered=hindered,
         )
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         """See `Store.apply`. A job that cannot be kept is found by halving, and dies alone.
 
         Raises:
@@ -209,22 +209,22 @@ class PostgresStore:
             erased += rows
         return erased
 
-    def forget_outcomes(self, *, now: int, limit: int = 1_000) -> int:
+    def prune_jobs(self, *, now: int, limit: int = 1_000) -> int:
         """Forget outcomes older than their retention, at most `limit`; return how many."""
         horizon = now - self._outcomes
-        return self._transactions.run(lambda cursor, heads: forget_outcomes(cursor, horizon=horizon, limit=limit))
+        return self._transactions.run(lambda cursor, heads: prune_jobs(cursor, horizon=horizon, limit=limit))
 
-    def forget_letters(self, *, now: int, limit: int = 100) -> int:
+    def prune_dead_letters(self, *, now: int, limit: int = 100) -> int:
         """Forget dead letters older than their retention, at most `limit`; return how many."""
         horizon = now - self._dead_letters
-        return self._transactions.run(lambda cursor, heads: forget_letters(cursor, horizon=horizon, limit=limit))
+        return self._transactions.run(lambda cursor, heads: prune_dead_letters(cursor, horizon=horizon, limit=limit))
 
     def close(self) -> None:
         """Close this thread's connection."""
         self._transactions.close()
 
-    def _apply(self, cursor: Cursor, arrivals: Sequence[Arrival], now: int, heads: frozenset[str]) -> list[Outcome]:
-        admission = admit(cursor, arrivals, now=now, future=self._future)
+    def _apply(self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, heads: frozenset[str]) -> list[Outcome]:
+        admission = deduplicate(cursor, arrivals, now=now, future=self._future)
         self._keep(cursor, admission.to_apply, now, heads)
         return admission.outcomes
 
@@ -241,8 +241,8 @@ class PostgresStore:
                 write(cursor, erased, history=self._history, horizon=horizon, heads=heads)
             tell_skipped(cursor, jobs)
 
-    def _bury(self, arrival: Arrival, error: Exception, now: int) -> Outcome:
-        code, reason = why_dead(error)
+    def _bury(self, arrival: ReceivedJob, error: Exception, now: int) -> Outcome:
+        code, reason = dead_letter_reason(error)
         logger.error("%s: %s", code, reason)
         self._transactions.run(lambda cursor, heads: bury(cursor, [letter(arrival, code, reason)], now))
         return dead(arrival, code)

@@ -20,7 +20,7 @@ class State(StrEnum):
 
     APPLIED = "applied"
     DUPLICATE = "duplicate"
-    REFUSED = "refused"
+    REFUSED = "rejected"
     DEFERRED = "deferred"
     DEAD = "dead"
 
@@ -39,7 +39,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Arrival:
+class ReceivedJob:
     """A message as it came (`text`), and the `job` it holds, or why it holds none.
 
     `digest` tells two jobs of one id apart; see `rollbook_shared.jobs.codec`.
@@ -50,7 +50,7 @@ class Arrival:
     digest: bytes
 
     @classmethod
-    def of(cls, message: object) -> Arrival:
+    def of(cls, message: object) -> ReceivedJob:
         """Decode a message; never fails."""
         text = message if isinstance(message, str) else repr(message)
         try:
@@ -60,12 +60,12 @@ class Arrival:
             return cls(text=text, job=error, digest=text_digest(text))
 
     @classmethod
-    def of_no_job(cls, text: str, reason: str) -> Arrival:
+    def of_no_job(cls, text: str, reason: str) -> ReceivedJob:
         """A message in which there is no job to look for; `reason` holds nothing of its text."""
         return cls(text=text, job=Undecodable("malformed", reason), digest=text_digest(text))
 
     @classmethod
-    def given_up(cls, text: str, code: str, reason: str) -> Arrival:
+    def given_up(cls, text: str, code: str, reason: str) -> ReceivedJob:
         """A message that is not to be tried any more. It is known by the job that it holds, if it holds one."""
         arrival = cls.of(text)
         job_id, kind = (
@@ -79,7 +79,7 @@ class Arrival:
 class Store(Protocol):
     """Keeps what jobs say."""
 
-    def apply(self, arrivals: Sequence[Arrival], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         """Apply the jobs together, and say in the same order how each ended. `now` in microseconds since 1970.
 
         Each job is kept whole or not at all; when this raises, perhaps none is. Calling again with the same jobs, in

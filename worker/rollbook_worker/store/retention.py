@@ -20,11 +20,11 @@ from rollbook_worker.store.statements import load
 _JOBS: Final = load("jobs")
 
 
-def forget_outcomes(cursor: Cursor, *, horizon: int, limit: int) -> int:
+def prune_jobs(cursor: Cursor, *, horizon: int, limit: int) -> int:
     """Forget up to `limit` outcomes decided before the horizon; return how many."""
     return cursor.execute(_JOBS["forget_outcomes"], {"horizon": horizon, "limit": limit}).rowcount
 
 
-def forget_letters(cursor: Cursor, *, horizon: int, limit: int) -> int:
+def prune_dead_letters(cursor: Cursor, *, horizon: int, limit: int) -> int:
     """Forget up to `limit` dead letters that died before the horizon; return how many."""
     return cursor.execute(_JOBS["forget_letters"], {"horizon": horizon, "limit": limit}).rowcount

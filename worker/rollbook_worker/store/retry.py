@@ -3,10 +3,10 @@
 | what went wrong | whose fault | what is done |
 | --- | --- | --- |
 | a deadlock, a serialization failure | another transaction's | the transaction is run again, a few milliseconds later |
-| a statement took too long, and Postgres ended it (`TookTooLong`) | the infrastructure's; the job's, if it is so
+| a statement took too long, and Postgres ended it (`StatementTimeout`) | the infrastructure's; the job's, if it is so
   each time that the job is tried by itself | the job is tried again after a pause, by itself and
   ROLLBOOK_MAX_DELIVERIES times at most; then it becomes a dead letter, `too_slow` |
-| another transaction keeps a lock for too long, or others are in the way again and again (`HeldUp`) | the
+| another transaction keeps a lock for too long, or others are in the way again and again (`Blocked`) | the
   infrastructure's | the job is tried again after a pause, for as long as it takes |
 | anything else that Postgres reports or does not answer: it is away, stopped, silent, full, only reads, is not
   migrated | the infrastructure's | `Unavailable`: likewise |
@@ -44,15 +44,15 @@ class Fault(Enum):
     JOBS = auto()
 
 
-class HeldUp(Unavailable):
+class Blocked(Unavailable):
     """The database is there, but something was in the way of this work; other work may succeed."""
 
 
-class TookTooLong(HeldUp):
+class StatementTimeout(Blocked):
     """The database ended a statement that took too long."""
 
 
-class Hindrance(Enum):
+class Contention(Enum):
     """How other transactions were in the way of one."""
 
     DEADLOCK = "deadlock"
@@ -75,7 +75,7 @@ def fault_of(error: BaseException) -> Fault:
     return Fault.JOBS
 
 
-def why_dead(error: BaseException) -> tuple[str, str]:
+def dead_letter_reason(error: BaseException) -> tuple[str, str]:
     """The code and the reason of a job that cannot be kept, for which nobody else is to blame."""
     # the class of the error only: its text may quote the value
     name = type(error).__name__
@@ -104,19 +104,19 @@ def unavailable(error: BaseException) -> Unavailable:
     """What to raise for a failure of the infrastructure."""
     match error:
         case errors.LockNotAvailable():
-            return HeldUp(told(error))
+            return Blocked(told(error))
         case errors.QueryCanceled():
-            return TookTooLong(told(error))
+            return StatementTimeout(told(error))
         case _:
             return Unavailable(told(error))
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database is not there: other work would fare no better."""
-    return isinstance(error, Unavailable) and not isinstance(error, HeldUp)
+    return isinstance(error, Unavailable) and not isinstance(error, Blocked)
 
 
-def is_hopeless(times: int, most: int) -> bool:
+def attempts_exhausted(times: int, most: int) -> bool:
     """Whether a job is to be given up whose statements took too long so many times; `most` 0: never."""
     return 0 < most <= times
 

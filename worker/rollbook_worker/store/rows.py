@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_shared.jobs.json_text import written
+from rollbook_shared.jobs.json_text import encode_json
 from rollbook_worker.core import Activity, Ended, Fact, Identified, Kept, Marked, Message, Seen, Told, Triggered, join
 
 Line = dict[str, Any]
@@ -51,10 +51,10 @@ def lines_of(facts: Iterable[Fact | Identified]) -> Lines:
             )
     for fact in others.values():
         match fact:
-            case Ended(user=user, heir=heir):
+            case Ended(user=user, primary_id=primary_id):
                 line = fact._asdict()
                 lines.endings.append({"ended": line.pop("user"), **line})
-                lines.ended.update((user,) if heir is None else (user, heir))
+                lines.ended.update((user,) if primary_id is None else (user, primary_id))
             case Triggered():
                 lines.triggers.append(fact._asdict())
             case Activity():
@@ -69,7 +69,7 @@ def lines_of(facts: Iterable[Fact | Identified]) -> Lines:
 
 def as_json(lines: list[Line] | list[str]) -> str:
     """The lines, or ids, as the one parameter that their statement takes."""
-    return written(lines).decode()
+    return encode_json(lines).decode()
 
 
 def _user(user: str, facts: Sequence[_AboutUser]) -> Line:

@@ -12,7 +12,7 @@ from typing import Final
 
 from psycopg import Cursor
 
-from rollbook_shared.jobs.models import Job, Telling, Trigger
+from rollbook_shared.jobs.models import Job, Trigger, UserUpdate
 from rollbook_worker.core import rows_stamp
 from rollbook_worker.store.statements import load
 
@@ -41,5 +41,5 @@ def tell_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
 
 def _named(job: Trigger) -> list[str]:
     """The recipients named by id only; one that is identified inline as well is somebody."""
-    inline = {recipient.id for recipient in job.recipients if isinstance(recipient, Telling)}
+    inline = {recipient.id for recipient in job.recipients if isinstance(recipient, UserUpdate)}
     return sorted({recipient for recipient in job.recipients if isinstance(recipient, str)} - inline)

@@ -2,7 +2,7 @@
 
 A job stamped before such a delete and arriving years later must not bring the user back, nor leave the id in the rows
 of a trigger. So what is told late (rare: jobs are seconds old when they arrive) is checked against the receipts, and
-the delete is restored beside it; when upkeep comes by, both are erased.
+the delete is restored beside it; when maintenance comes by, both are erased.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rollbook_worker.core import Activity, Ended, Fact, Identified, Seen, Told, 
 from rollbook_worker.store.statements import load
 
 CAUTION: Final = 2
-"""A fact is late that is older than this part of the settling time, a half. Not all of it: an upkeep whose clock is
+"""A fact is late that is older than this part of the settling time, a half. Not all of it: an maintenance whose clock is
 ahead of the worker's, or whose settling time is shorter, erases earlier than the worker expects.
 """
 _RECEIPTS: Final = load("receipts")
@@ -53,8 +53,8 @@ def restored(cursor: Cursor, earliest: Mapping[str, Stamp], *, key: str) -> list
 
 def _named(fact: Fact | Identified) -> tuple[str, ...]:
     match fact:
-        case Ended(user=user, heir=str(heir)):
-            return user, heir
+        case Ended(user=user, primary_id=str(primary_id)):
+            return user, primary_id
         case Identified(user=user) | Seen(user=user) | Told(user=user) | Ended(user=user):
             return (user,)
         case Triggered(actor=str(actor)):

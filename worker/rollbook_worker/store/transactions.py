@@ -16,9 +16,9 @@ from rollbook_worker.store.connections import Connections
 from rollbook_worker.store.fact_writer import FamiliesNotHeld
 from rollbook_worker.store.retry import (
     ATTEMPTS,
+    Blocked,
+    Contention,
     Fault,
-    HeldUp,
-    Hindrance,
     fault_of,
     is_lock_timeout,
     pause_between_attempts,
@@ -37,7 +37,7 @@ class Transactions:
         *,
         lock: timedelta,
         statement: timedelta,
-        hindered: Callable[[Hindrance], None] = lambda by: None,
+        hindered: Callable[[Contention], None] = lambda by: None,
     ) -> None:
         """Prepare to connect. `lock` and `statement` bound the time that one lock and one statement may take;
         `hindered` is told when others are in the way.
@@ -59,21 +59,21 @@ class Transactions:
                 with self._transaction() as cursor:
                     return work(cursor, heads)
             except FamiliesNotHeld as found:
-                self._hindered(Hindrance.FAMILY)
+                self._hindered(Contention.FAMILY)
                 heads = found.heads
             except Exception as error:
                 match fault_of(error):
                     case Fault.ANOTHERS:
-                        self._hindered(Hindrance.DEADLOCK)
+                        self._hindered(Contention.DEADLOCK)
                         heads = frozenset()
                         time.sleep(pause_between_attempts(attempt))
                     case Fault.INFRASTRUCTURES:
                         if is_lock_timeout(error):
-                            self._hindered(Hindrance.TIMEOUT)
+                            self._hindered(Contention.TIMEOUT)
                         raise unavailable(error) from error
                     case Fault.JOBS:
                         raise
-        raise HeldUp(f"{ATTEMPTS} attempts met other transactions in their way")
+        raise Blocked(f"{ATTEMPTS} attempts met other transactions in their way")
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from rollbook.at_fork import forget_in_children
+from rollbook.at_fork import reset_after_fork
 from rollbook.publishing import EncodedJob
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import Unavailable
@@ -56,7 +56,7 @@ class _Batch:
     due: float
     """On the monotonic clock."""
     users: list[bytes] = field(default_factory=list)
-    moments: list[int] = field(default_factory=list)
+    timestamps: list[int] = field(default_factory=list)
     size: int = 0
     """Bytes of the users."""
     callers: dict[tuple[int, int], SpanContext] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class _Batch:
             self.callers[caller.trace_id, caller.span_id] = caller
 
     def job(self) -> EncodedJob:
-        return EncodedJob.of_users(self.id, self.users, self.moments, tuple(self.callers.values()))
+        return EncodedJob.of_users(self.id, self.users, self.timestamps, tuple(self.callers.values()))
 
 
 class Buffer:
@@ -90,7 +90,7 @@ class Buffer:
         self._max_waiting = max_waiting
         self._block_seconds = block_seconds
         self._begin_empty()
-        forget_in_children(self)
+        reset_after_fork(self)
         _flush_at_exit(self)
 
     def add(self, user: bytes, moment: int) -> str:
@@ -108,7 +108,7 @@ class Buffer:
                 batch = self._filling = _Batch(new_job_id(moment), time.monotonic() + self._max_seconds)
                 self._changed.notify_all()
             batch.users.append(user)
-            batch.moments.append(moment)
+            batch.timestamps.append(moment)
             batch.size += len(user)
             if told_by is not None:
                 batch.told_by(told_by)
@@ -148,7 +148,7 @@ class Buffer:
         """How many users are not sent yet."""
         return self._waiting
 
-    def forget_connections(self) -> None:
+    def drop_inherited_connections(self) -> None:
         # what is gathered is the parent's to send
         self._begin_empty()
 

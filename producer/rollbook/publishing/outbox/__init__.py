@@ -4,7 +4,7 @@
 `create_table(op.execute)` with Alembic, `RunSQL(list(CREATE_TABLE), list(DROP_TABLE))` with Django.
 """
 
-from rollbook.publishing.outbox.publisher import OutboxSender
+from rollbook.publishing.outbox.publisher import OutboxPublisher
 from rollbook.publishing.outbox.table import CREATE_TABLE, DROP_TABLE, create_table, drop_table
 
-__all__ = ["CREATE_TABLE", "DROP_TABLE", "OutboxSender", "create_table", "drop_table"]
+__all__ = ["CREATE_TABLE", "DROP_TABLE", "OutboxPublisher", "create_table", "drop_table"]

@@ -13,7 +13,7 @@ from rollbook_shared.jobs.models import Job
 _UNDEFINED_TABLE: Final = "42P01"
 
 
-class OutboxSender:
+class OutboxPublisher:
     """Keeps jobs in the outbox. Belongs to one transaction, and to the thread that has it."""
 
     def __init__(self, transaction: Any) -> None:

@@ -5,7 +5,7 @@ WITH RECURSIVE mine AS (
     UNION
     SELECT ending.ended
     FROM mine
-    JOIN rollbook.endings AS ending ON ending.heir = mine.id
+    JOIN rollbook.endings AS ending ON ending.primary_id = mine.id
     LEFT JOIN rollbook.users AS ended ON ended.id = ending.ended
     WHERE ended.goes_to IS NOT DISTINCT FROM CAST(:person AS text)
         OR (
@@ -47,10 +47,10 @@ ORDER BY stamp
 
 -- name: endings
 -- The deletes and merges that name the ids.
-SELECT stamp, ended, heir
+SELECT stamp, ended, primary_id
 FROM rollbook.endings
 WHERE ended = ANY(CAST(:ids AS text[]))
-    OR heir = ANY(CAST(:ids AS text[]))
+    OR primary_id = ANY(CAST(:ids AS text[]))
 ORDER BY stamp
 
 -- name: messages
@@ -130,7 +130,7 @@ ORDER BY trigger.stamp
 
 -- name: skipped
 -- Triggers that skipped one of the ids, for it was nobody then.
-SELECT id, kind, occurred_at, state, decided_at, detail -> 'skipped' AS skipped
+SELECT id, kind, occurred_at, state, finished_at, detail -> 'skipped' AS skipped
 FROM rollbook.jobs
 WHERE detail ? 'skipped'
     AND detail -> 'skipped' ?| CAST(:ids AS text[])
@@ -145,11 +145,11 @@ ORDER BY due_at, id
 
 -- name: letters
 -- Dead letters whose text has one of the ids.
-SELECT id, kind, code, reason, died_at, body
+SELECT id, kind, code, reason, failed_at, body
 FROM rollbook.dead_letters
 WHERE EXISTS (
     SELECT 1
     FROM unnest(CAST(:texts AS text[])) AS quoted
     WHERE position(convert_to(quoted, 'UTF8') IN body) > 0
 )
-ORDER BY died_at, id
+ORDER BY failed_at, id

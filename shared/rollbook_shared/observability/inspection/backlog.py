@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COUNTED: Final = 100_000
 """Nothing is counted further: that would take longer than anybody waits."""
 GRACE: Final = timedelta(minutes=10)
-"""Upkeep looks for deletes that have settled every minute, and takes a while if there are many."""
+"""Maintenance looks for deletes that have settled every minute, and takes a while if there are many."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _DEFERRED: Final = """
@@ -26,10 +26,10 @@ SELECT
 """Deferred jobs, those that are due, and for how long the first of these has been."""
 
 _LETTERS: Final = """
-SELECT code, count(*), extract(epoch FROM now() - max(died_at))::float
+SELECT code, count(*), extract(epoch FROM now() - max(failed_at))::float
 FROM rollbook.dead_letters
 GROUP BY code
-ORDER BY max(died_at) DESC
+ORDER BY max(failed_at) DESC
 """
 """Dead letters by code, the code that came up last first, and how long ago that was."""
 
@@ -38,13 +38,13 @@ SELECT count(*), extract(epoch FROM now() - rollbook.moment(min(stamp)))::float
 FROM (
     SELECT stamp
     FROM rollbook.endings AS ending
-    WHERE heir IS NULL
+    WHERE primary_id IS NULL
         AND stamp < %(horizon)s
         -- one that has only just come in, late, is not overdue; its stamp holds the id of its job
         AND NOT EXISTS (
             SELECT FROM rollbook.jobs AS job
             WHERE job.id = substr(ending.stamp, 15, length(ending.stamp) - 19)
-                AND job.decided_at > now() - %(grace)s
+                AND job.finished_at > now() - %(grace)s
         )
     ORDER BY stamp
     LIMIT %(most)s
@@ -54,7 +54,7 @@ FROM (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Letters:
+class DeadLetterCount:
     """Dead letters of one code."""
 
     code: str
@@ -71,7 +71,7 @@ class Backlog:
     due: int
     overdue: float | None
     """Seconds since the first of the due jobs should have been released."""
-    letters: tuple[Letters, ...]
+    letters: tuple[DeadLetterCount, ...]
     """The code that came up last first."""
     unerased: int
     """Deletes whose users should have been erased by now."""
@@ -80,7 +80,7 @@ class Backlog:
 
 
 def find_backlog(connection: psycopg.Connection, *, now: int, settling: timedelta) -> Backlog:
-    """Look at the tables. `now` in microseconds since 1970; `settling` as upkeep has it. Raises what psycopg does."""
+    """Look at the tables. `now` in microseconds since 1970; `settling` as maintenance has it. Raises what psycopg does."""
     deferred, due, overdue = _one(connection.execute(_DEFERRED, {"most": COUNTED}))
     horizon = edge(now - (settling + GRACE) // _MICROSECOND)
     unerased, oldest = _one(connection.execute(_UNERASED, {"horizon": horizon, "grace": GRACE, "most": COUNTED}))
@@ -89,7 +89,7 @@ def find_backlog(connection: psycopg.Connection, *, now: int, settling: timedelt
         due=due,
         overdue=overdue,
         letters=tuple(
-            Letters(code=code, count=count, newest=newest)
+            DeadLetterCount(code=code, count=count, newest=newest)
             for code, count, newest in connection.execute(_LETTERS).fetchall()
         ),
         unerased=unerased,

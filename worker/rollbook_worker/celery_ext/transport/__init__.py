@@ -7,19 +7,19 @@ these states:
     waiting    in the list of its queue, one list for each priority
     claimed    in the hash `unacked`, with its queue; `unacked_index` says when its lease was last renewed
     done       nowhere: it was acknowledged
-    a letter   waiting or claimed, wrapped in a message for the task that keeps dead letters (`rollbook.bury`)
+    a letter   waiting or claimed, wrapped in a message for the task that keeps dead letters (`rollbook.dead_letter`)
 
     waiting -> claimed     claim: up to 200 or 4 MB at once, a share of each queue, urgent ones first, acknowledging on
                            the way; nothing beside 64 MB in hand
     claimed -> done        acknowledge: with the next claim, or at once when there is nothing to claim
     claimed -> waiting     give back: the worker ends, or its queue is cancelled; at the head of the queue, in order
                            restore: the lease has ended; counted, and marked as redelivered
-                           requeue: refused for others to try (a child of a prefork pool died, or was ended for its
+                           requeue: rejected for others to try (a child of a prefork pool died, or was ended for its
                            time); counted, at the end
                            put off: this is no time for it, Postgres being away and Redis full; 5 seconds later, at the
                            end, and not counted
     waiting -> a letter    claim: the item is no message
-    claimed -> a letter    what cannot be read, is refused for good, or was delivered for nothing for the fifth time
+    claimed -> a letter    what cannot be read, is rejected for good, or was delivered for nothing for the fifth time
 
 What a crash leaves. A worker that is killed leaves what it had claimed; its leases end, and any other worker, which all
 look every 5 seconds, puts it back: within 30 + 5 seconds. Killed before the claim it had nothing, killed after the

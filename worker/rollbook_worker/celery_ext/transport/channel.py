@@ -209,7 +209,7 @@ class Channel(Limits, kombu_internals.Channel):  # type: ignore[misc]  # kombu s
         if requeue:
             self._holding.requeue(tag, counted=True)
         else:
-            self._holding.bury(tag, "refused")
+            self._holding.bury(tag, "unexpected_error")
 
     def let_go(self, tag: str) -> None:
         """The message was put off, and is for others to try now."""

@@ -21,7 +21,7 @@ class Limits:
     more, and Redis would not answer within `socket_timeout`; what was claimed then waits for its lease to end."""
     hold_bytes: int = 64_000_000
     """Bytes in hand with which no more is claimed: 200 bulk jobs may be gigabytes, and a worker's memory is not."""
-    dead_task: str = "rollbook.bury"
+    dead_task: str = "rollbook.dead_letter"
     """The task that keeps dead letters; it is given the message, the reason and a code."""
     dead_key: str = "dead_letters"
     """The list of letters that this task could not keep, which should be empty."""

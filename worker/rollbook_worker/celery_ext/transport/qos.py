@@ -1,4 +1,4 @@
-"""What became of delivered messages: acknowledged, refused, or given back."""
+"""What became of delivered messages: acknowledged, rejected, or given back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class QoS(kombu_internals.QoS):  # type: ignore[misc]  # kombu ships no types
         kombu_internals.VirtualQoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """The message is refused: with `requeue` others may try, else it is dead. (Stock drops it.)"""
+        """The message is rejected: with `requeue` others may try, else it is dead. (Stock drops it.)"""
         self.channel.refuse(delivery_tag, requeue=requeue)
         kombu_internals.VirtualQoS.ack(self, delivery_tag)
 

@@ -38,7 +38,7 @@ class Line:
 
         Raises:
             redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: whether it was carried out is not known.
-            redis.exceptions.ResponseError: it was refused.
+            redis.exceptions.ResponseError: it was rejected.
         """
         self._connection.send_command(*words, check_health=False)
         return self._connection.read_response()

@@ -4,7 +4,7 @@ Redis can tell a client when a key changes that it has read ("client tracking").
 just read them, in the same step; so the next message that arrives is told of, whatever the number of queues. The news
 comes to a second connection, which the event loop watches: in RESP2 only a subscriber is told things unasked.
 
-Refused alternatives: BRPOP takes the message before anybody noted who has it, which is how stock loses some. BLMOVE of
+Rejected alternatives: BRPOP takes the message before anybody noted who has it, which is how stock loses some. BLMOVE of
 a list onto itself is a peek, but at one list: several queues need a connection each, and every idle worker writes to
 Redis for each message.
 """

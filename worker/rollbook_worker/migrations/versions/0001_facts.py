@@ -54,13 +54,13 @@ CREATE TABLE rollbook.family_choices (
 CREATE TABLE rollbook.endings (
     stamp text COLLATE "C" PRIMARY KEY,
     ended text COLLATE "C" NOT NULL,
-    heir text COLLATE "C",
+    primary_id text COLLATE "C",
     keep_opt_outs boolean NOT NULL,
-    unite_tokens boolean NOT NULL
+    merge_tokens boolean NOT NULL
 );
-CREATE INDEX endings_deleted ON rollbook.endings (stamp) WHERE heir IS NULL;
+CREATE INDEX endings_deleted ON rollbook.endings (stamp) WHERE primary_id IS NULL;
 CREATE INDEX endings_ended ON rollbook.endings (ended);
-CREATE INDEX endings_heir ON rollbook.endings (heir) WHERE heir IS NOT NULL;
+CREATE INDEX endings_primary ON rollbook.endings (primary_id) WHERE primary_id IS NOT NULL;
 
 CREATE TABLE rollbook.spans (
     name text COLLATE "C",
@@ -117,7 +117,7 @@ CREATE TABLE rollbook.jobs (
     digest bytea NOT NULL,
     state text NOT NULL,
     occurred_at bigint NOT NULL,
-    decided_at timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL,
     duplicates integer NOT NULL DEFAULT 0,
     detail jsonb
 );
@@ -130,10 +130,10 @@ CREATE TABLE rollbook.dead_letters (
     code text NOT NULL,
     reason text NOT NULL,
     body bytea NOT NULL,
-    died_at timestamptz NOT NULL,
+    failed_at timestamptz NOT NULL,
     PRIMARY KEY (id, digest)
 );
-CREATE INDEX dead_letters_died_at ON rollbook.dead_letters (died_at);
+CREATE INDEX dead_letters_failed_at ON rollbook.dead_letters (failed_at);
 
 CREATE TABLE rollbook.deferred (
     id text COLLATE "C" PRIMARY KEY,

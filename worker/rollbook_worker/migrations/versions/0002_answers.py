@@ -14,17 +14,17 @@ depends_on = None
 
 STATES = """
 ALTER TABLE rollbook.jobs
-    ADD CONSTRAINT jobs_state CHECK (state IN ('applied', 'refused', 'deferred', 'cancelled'));
+    ADD CONSTRAINT jobs_state CHECK (state IN ('applied', 'rejected', 'deferred', 'cancelled'));
 """
 
 # A btree although the table grows in time order: its oldest rows are deleted again and again, and new ones fill their
 # room, so that the ranges of a BRIN index would soon say nothing. Partial, as only these outcomes are forgotten: rows
 # that stay for ever would pile up where each search for the oldest begins.
 INDEXES = """
-CREATE INDEX jobs_decided_at ON rollbook.jobs (decided_at) WHERE state IN ('applied', 'refused');
+CREATE INDEX jobs_finished_at ON rollbook.jobs (finished_at) WHERE state IN ('applied', 'rejected');
 
-DROP INDEX rollbook.dead_letters_died_at;
-CREATE INDEX dead_letters_died_at ON rollbook.dead_letters (died_at, id, digest);
+DROP INDEX rollbook.dead_letters_failed_at;
+CREATE INDEX dead_letters_failed_at ON rollbook.dead_letters (failed_at, id, digest);
 
 DROP INDEX rollbook.deferred_due_at;
 CREATE INDEX deferred_due_at ON rollbook.deferred (due_at, id);

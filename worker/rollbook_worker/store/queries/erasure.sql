@@ -2,7 +2,7 @@
 -- Users whose delete has settled, the longest first, from a stamp on.
 SELECT ended, stamp
 FROM rollbook.endings
-WHERE heir IS NULL
+WHERE primary_id IS NULL
     AND stamp > %(after)s
     AND stamp < %(horizon)s
 ORDER BY stamp
@@ -96,7 +96,7 @@ WHERE j.detail ? 'skipped'
 -- Take the dead letters from before the horizon that name those who are gone.
 DELETE FROM rollbook.dead_letters AS d
 USING unnest(%(texts)s::text[]) AS n (quoted)
-WHERE d.died_at < rollbook.moment(%(horizon)s)
+WHERE d.failed_at < rollbook.moment(%(horizon)s)
     AND position(convert_to(n.quoted, 'UTF8') IN d.body) > 0;
 
 -- name: compact_sightings

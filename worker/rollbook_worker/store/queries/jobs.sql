@@ -1,6 +1,6 @@
 -- name: admit
 -- Enter jobs, in id order; those that were there already are not returned.
-INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at, detail)
+INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at, detail)
 SELECT id, kind, decode(digest, 'hex'), state, occurred_at, rollbook.instant(%(now)s), detail
 FROM json_to_recordset(%(jobs)s::json) AS n (
     id text, kind text, digest text, state text, occurred_at bigint, detail jsonb
@@ -37,7 +37,7 @@ WHERE j.id = n.id;
 
 -- name: bury
 -- Keep a job that cannot be applied as it stands, once; one that dies again says when and why it did last.
-INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, died_at)
+INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, failed_at)
 SELECT DISTINCT ON (id COLLATE "C", digest)
     id, decode(digest, 'hex'), kind, code, reason, decode(body, 'hex'), rollbook.instant(%(now)s)
 FROM json_to_recordset(%(letters)s::json) AS n (
@@ -47,7 +47,7 @@ ORDER BY id COLLATE "C", digest
 ON CONFLICT (id, digest) DO UPDATE
 SET code = excluded.code,
     reason = excluded.reason,
-    died_at = excluded.died_at;
+    failed_at = excluded.failed_at;
 
 -- name: defer
 -- Keep jobs stamped in the future, until then.
@@ -92,7 +92,7 @@ WITH gone AS (
 )
 UPDATE rollbook.jobs AS j
 SET state = n.state,
-    decided_at = rollbook.instant(%(now)s)
+    finished_at = rollbook.instant(%(now)s)
 FROM (
     SELECT job.id, due.state
     FROM rollbook.jobs AS job
@@ -119,9 +119,9 @@ SELECT id FROM gone;
 WITH oldest AS MATERIALIZED (
     SELECT id
     FROM rollbook.jobs
-    WHERE decided_at < rollbook.instant(%(horizon)s)
-        AND state IN ('applied', 'refused')
-    ORDER BY decided_at
+    WHERE finished_at < rollbook.instant(%(horizon)s)
+        AND state IN ('applied', 'rejected')
+    ORDER BY finished_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
@@ -134,8 +134,8 @@ WHERE j.id = oldest.id;
 WITH oldest AS MATERIALIZED (
     SELECT id, digest
     FROM rollbook.dead_letters
-    WHERE died_at < rollbook.instant(%(horizon)s)
-    ORDER BY died_at
+    WHERE failed_at < rollbook.instant(%(horizon)s)
+    ORDER BY failed_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )

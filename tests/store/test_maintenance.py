@@ -1,4 +1,4 @@
-"""The upkeep loop: each duty in its time, whatever becomes of the others."""
+"""The maintenance loop: each task in its time, whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tests.support.subjects import OnPostgres, arrive
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.maintenance.monitor import Watching
-from rollbook_worker.maintenance.periodic import Duty, duties, run, see_to
+from rollbook_worker.maintenance.monitor import MaintenanceMonitor
+from rollbook_worker.maintenance.periodic import PeriodicTask, periodic_tasks, run, see_to
 from rollbook_worker.store import PostgresStore
 
 PATIENCE = 20.0
 
 
-def running(*duties: Duty) -> Callable[[], None]:
-    """Run the duties in the background; returns what stops them."""
+def running(*periodic_tasks: PeriodicTask) -> Callable[[], None]:
+    """Run the periodic tasks in the background; returns what stops them."""
     stopped = threading.Event()
-    thread = threading.Thread(target=run, args=(duties, stopped))
+    thread = threading.Thread(target=run, args=(periodic_tasks, stopped))
     thread.start()
 
     def stop() -> None:
@@ -35,7 +35,7 @@ def running(*duties: Duty) -> Callable[[], None]:
     return stop
 
 
-def test_a_duty_that_has_more_to_do_goes_on_at_once() -> None:
+def test_a_maintenance_that_has_more_to_do_goes_on_at_once() -> None:
     finished = threading.Event()
     left = iter([True, True, False])
 
@@ -45,14 +45,14 @@ def test_a_duty_that_has_more_to_do_goes_on_at_once() -> None:
             finished.set()
         return more
 
-    stop = running(Duty("hourly", 3600, work))
+    stop = running(PeriodicTask("hourly", 3600, work))
 
     assert finished.wait(PATIENCE)
     stop()
     assert next(left, None) is None
 
 
-def test_a_long_duty_does_not_keep_the_others_waiting() -> None:
+def test_a_long_maintenance_does_not_keep_the_others_waiting() -> None:
     begun, over, released = threading.Event(), threading.Event(), threading.Event()
 
     def long(now: int) -> bool:
@@ -65,7 +65,7 @@ def test_a_long_duty_does_not_keep_the_others_waiting() -> None:
             released.set()
         return False
 
-    stop = running(Duty("long", 3600, long), Duty("short", 0.01, short))
+    stop = running(PeriodicTask("long", 3600, long), PeriodicTask("short", 0.01, short))
 
     assert released.wait(PATIENCE)
     assert not over.is_set()
@@ -74,7 +74,7 @@ def test_a_long_duty_does_not_keep_the_others_waiting() -> None:
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), ZeroDivisionError("about ann@example.com")])
-def test_a_duty_that_failed_is_tried_again_and_the_log_quotes_nobody(
+def test_a_maintenance_that_failed_is_tried_again_and_the_log_quotes_nobody(
     error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("rollbook_worker.maintenance.periodic.pause", lambda failures, longest: 0.001)
@@ -88,7 +88,7 @@ def test_a_duty_that_failed_is_tried_again_and_the_log_quotes_nobody(
         return False
 
     with caplog.at_level(logging.WARNING):
-        stop = running(Duty("frail", 3600, work))
+        stop = running(PeriodicTask("frail", 3600, work))
         assert again.wait(PATIENCE)
         stop()
 
@@ -110,9 +110,9 @@ def test_however_long_postgres_was_away_what_is_due_waits_a_few_seconds_when_it_
             return self.is_set()
 
     away = PostgresStore("postgresql://nobody@127.0.0.1:1/none")
-    release, *_ = duties(away)
+    release, *_ = periodic_tasks(away)
 
-    see_to(release, Stopped(), time.time, Watching())
+    see_to(release, Stopped(), time.time, MaintenanceMonitor())
 
     assert max(waits) <= 5
     assert waits[-1] > waits[0]
@@ -124,8 +124,8 @@ def test_the_duties_leave_nothing_that_is_due(on_postgres: OnPostgres) -> None:
     later = identify("b", at=1, job="later").model_copy(update={"occurred_at": NOW})
     arrive(on_postgres, encode(later), now=NOW - 1_000_000_000)
 
-    for duty in duties(on_postgres.store):
-        while duty.work(NOW):
+    for task in periodic_tasks(on_postgres.store):
+        while task.work(NOW):
             pass
 
     assert on_postgres.deferred() == []
@@ -138,7 +138,7 @@ def test_the_duties_release_a_job_that_was_held_up_when_nothing_is_in_its_way(on
     arrive(on_postgres, encode(identify("a", at=1)), now=NOW)
     later = identify("a", at=2, job="later").model_copy(update={"occurred_at": NOW, "deferred": True})
     arrive(on_postgres, encode(later), now=NOW - 1_000_000_000)
-    release, release_held_up, *_ = duties(on_postgres.store)
+    release, release_held_up, *_ = periodic_tasks(on_postgres.store)
 
     with psycopg.connect(on_postgres.url) as other:
         other.execute("SELECT 1 FROM rollbook.users FOR UPDATE")
