@@ -88,7 +88,7 @@ class Worker:
         return {
             "ROLLBOOK_BROKER_URL": self.broker_url,
             "ROLLBOOK_DATABASE_URL": self.database_url,
-            "ROLLBOOK_BATCH": str(self.way.batch),
+            "ROLLBOOK_BATCH_SIZE": str(self.way.batch),
             "ROLLBOOK_TRANSPORT": self.way.transport,
         }
 

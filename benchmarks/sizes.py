@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=10_000_000, help="users of the product (10,000,000)")
     parser.add_argument("--messages-a-person", type=int, default=50, help="messages of each, one a trigger (50)")
     parser.add_argument("--jobs-a-second", type=int, default=100, help="jobs a second, on average over a day (100)")
-    parser.add_argument("--outcome-days", type=float, default=7, help="ROLLBOOK_OUTCOME_DAYS (7)")
+    parser.add_argument("--outcome-days", type=float, default=7, help="ROLLBOOK_JOB_RETENTION_DAYS (7)")
     parser.add_argument("--waiting-minutes", type=float, default=60, help="for how long Postgres may be away (60)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     given = parser.parse_args()

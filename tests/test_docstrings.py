@@ -230,7 +230,7 @@ def situations(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Callable[[], Rol
     def rollbook(reader: Answers, *, broker_is_down: bool = False) -> Rollbook:
         publisher = RecordingPublisher()
         publisher.is_down = broker_is_down
-        monkeypatch.setattr("rollbook.context.open_reader", lambda *_: reader)
+        monkeypatch.setattr("rollbook.resources.context.open_reader", lambda *_: reader)
         return Rollbook(publisher=publisher, database_url="postgresql://of-the-test")
 
     return {

@@ -85,10 +85,10 @@ class Stage:
             "ROLLBOOK_DATABASE_URL": _through(postgres, self.database_url),
             "ROLLBOOK_OUTBOX_URL": _through(postgres, self.application_url),
             "ROLLBOOK_BROKER_URL": _through(valkey, self.servers.broker_url),
-            "ROLLBOOK_RESEND_SECONDS": "3",
-            "ROLLBOOK_STATEMENT_SECONDS": str(STATEMENT_SECONDS),
+            "ROLLBOOK_OUTBOX_RESEND_SECONDS": "3",
+            "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": str(STATEMENT_SECONDS),
             # nothing settles: what comes too late for an erasure is another matter (see the README on erasure)
-            "ROLLBOOK_SETTLING_HOURS": str(10 * 365 * 24),
+            "ROLLBOOK_ERASURE_DELAY_HOURS": str(10 * 365 * 24),
         }
 
     def connect(self, *, application: bool = False) -> psycopg.Connection:

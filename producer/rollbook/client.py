@@ -10,11 +10,11 @@ from threading import TIMEOUT_MAX
 from types import TracebackType
 from typing import Any, Self
 
-from rollbook.buffered_context import BufferedContext
-from rollbook.context import ClientContext, Clock
 from rollbook.publishing import Publisher, send_text
 from rollbook.publishing.buffered import Buffer
 from rollbook.resources.activities import Activities
+from rollbook.resources.buffered_context import BufferedContext
+from rollbook.resources.context import ClientContext, Clock
 from rollbook.resources.feeds import Feeds
 from rollbook.resources.jobs import Jobs
 from rollbook.resources.messages import Messages
@@ -139,7 +139,8 @@ class Rollbook:
 
         Each job becomes a row of your table `rollbook_outbox`, written by your transaction and gone with its rollback.
         After the commit the relay (`rollbook relay`) sends it, and again until a worker has decided it: nothing is
-        lost even if Redis is. Needs no broker here. The table: `rollbook outbox create`, or `rollbook.publishing.outbox`.
+        lost even if Redis is. Needs no broker here. The table: `rollbook outbox create`, or
+        `rollbook.publishing.outbox`.
 
         A write through it raises `InvalidRequest` as any other, `NotConfigured` where the table is missing, and never
         `NotSent`. Errors of the database are its own, as of any other statement, and leave the transaction as those do.
@@ -159,7 +160,8 @@ class Rollbook:
     ) -> BufferedRollbook:
         """Identify from a hot path without waiting for the broker: a face that gathers identifies into bulk jobs.
 
-        Make one per process, and `close()` it at the end (a `with` does). See `rollbook.publishing.buffered` for what is
+        Make one per process, and `close()` it at the end (a `with` does). See `rollbook.publishing.buffered` for
+        what is
         promised, and what a killed process loses.
 
         max_users: send when so many are gathered; at most `limits.bulk_users`. Fewer, where they are large.
@@ -180,9 +182,9 @@ class Rollbook:
         )
 
     def with_publisher(self, publisher: Publisher) -> Rollbook:
-        """The same face, whose jobs go to `publisher`. It reads with the connections of this one, and closes none of them.
+        """A client whose jobs go to `publisher`. It shares the read connections of this client and closes none of them.
 
-        sender: whatever keeps the promises of `rollbook.publishing.Publisher`.
+        publisher: whatever keeps the promises of `rollbook.publishing.Publisher`.
         """
         other = Rollbook.__new__(Rollbook)
         other._bind(self._context.with_publisher(publisher))

@@ -10,7 +10,8 @@ This is `transaction.on_commit`: savepoints included, and outside of a transacti
 needed, and nothing is promised once the commit is done: until they are sent the jobs are in memory only. A process
 that dies between commit and send has lost them without a trace; a broker that is away then makes each of them a line
 in the log (or what `on_failure` makes of it). Where that will not do, use the outbox: `rb.outbox(connection)` with
-`django.db.connection`, and the table by `migrations.RunSQL(list(CREATE_TABLE), list(DROP_TABLE))` of `rollbook.publishing.outbox`.
+`django.db.connection`, and the table by `migrations.RunSQL(list(CREATE_TABLE), list(DROP_TABLE))` of
+`rollbook.publishing.outbox`.
 
 In a `TestCase`, whose transaction never commits, see Django's `captureOnCommitCallbacks`.
 """

@@ -8,7 +8,8 @@
         JobTimeout (a TimeoutError)     the workers have not decided the job yet. Ask again.
         Unavailable                     a server is away or busy. Try again.
             NotSent                     the broker may not have the job. Send it again under its `job_id`.
-            BufferFull                  of `rb.buffered()`, in `rollbook.publishing.buffered`: the broker is behind. Tell again.
+            BufferFull                  of `rb.buffered()`, in `rollbook.publishing.buffered`: the broker is behind.
+            Tell again.
 
 No text of theirs holds a value of a user, so all of them may be logged.
 """

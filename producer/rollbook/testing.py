@@ -7,7 +7,8 @@
         assert job.user.traits["email"] == "ann@example.com"
 
 The fixture `rollbook_recording` comes with the installed package; `recording()` is for other test runners. A call that
-breaks a rule raises `InvalidRequest` as in production, and with `rollbook_recording.publisher.is_down = True` every write
+breaks a rule raises `InvalidRequest` as in production, and with `rollbook_recording.publisher.is_down = True` every
+write
 raises `NotSent`. The kinds of jobs are exported here, for `sent.of`.
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from rollbook.client import Rollbook
-from rollbook.context import Clock
+from rollbook.resources.context import Clock
 from rollbook_shared.errors import NotSent, Problem
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.limits import Limits

@@ -51,7 +51,7 @@ class Settings:
     batch: int = 200
     """How many jobs a worker applies in one transaction at most; with 1 each is applied by itself."""
     health_file: str | None = None
-    """Where a worker, maintenance or a relay says each second that it is well; `python -m rollbook_worker.health` asks."""
+    """Heartbeat file of a worker, maintenance or relay, touched each second; see `python -m rollbook_worker.health`."""
     log_format: str = TEXT
     """How a worker, maintenance or a relay logs; with `JSON` each record is a line of it."""
     metrics_port: int = 0
@@ -84,34 +84,40 @@ class Settings:
             broker_url=env.get("ROLLBOOK_BROKER_URL") or None,
             database_url=env.get("ROLLBOOK_DATABASE_URL") or None,
             limits=Limits(
-                bulk_users=int(_number(env, "ROLLBOOK_BULK_USERS", default.limits.bulk_users, least=1)),
-                recipients=int(_number(env, "ROLLBOOK_RECIPIENTS", default.limits.recipients, least=1)),
-                properties_bytes=int(_number(env, "ROLLBOOK_PROPERTIES_BYTES", default.limits.properties_bytes)),
-                data_bytes=int(_number(env, "ROLLBOOK_DATA_BYTES", default.limits.data_bytes)),
+                bulk_users=int(_number(env, "ROLLBOOK_MAX_BULK_USERS", default.limits.bulk_users, least=1)),
+                recipients=int(_number(env, "ROLLBOOK_MAX_RECIPIENTS", default.limits.recipients, least=1)),
+                properties_bytes=int(_number(env, "ROLLBOOK_MAX_PROPERTIES_BYTES", default.limits.properties_bytes)),
+                data_bytes=int(_number(env, "ROLLBOOK_MAX_DATA_BYTES", default.limits.data_bytes)),
                 future=timedelta(
-                    seconds=_number(env, "ROLLBOOK_FUTURE_SECONDS", default.limits.future.total_seconds())
+                    seconds=_number(env, "ROLLBOOK_MAX_CLOCK_SKEW_SECONDS", default.limits.future.total_seconds())
                 ),
             ),
-            history=timedelta(days=_number(env, "ROLLBOOK_HISTORY_DAYS", default.history / timedelta(days=1))),
-            settling=timedelta(hours=_number(env, "ROLLBOOK_SETTLING_HOURS", default.settling / timedelta(hours=1))),
-            outcomes=timedelta(days=_number(env, "ROLLBOOK_OUTCOME_DAYS", default.outcomes / timedelta(days=1))),
+            history=timedelta(days=_number(env, "ROLLBOOK_MERGE_HISTORY_DAYS", default.history / timedelta(days=1))),
+            settling=timedelta(
+                hours=_number(env, "ROLLBOOK_ERASURE_DELAY_HOURS", default.settling / timedelta(hours=1))
+            ),
+            outcomes=timedelta(days=_number(env, "ROLLBOOK_JOB_RETENTION_DAYS", default.outcomes / timedelta(days=1))),
             dead_letters=timedelta(
-                days=_number(env, "ROLLBOOK_DEAD_LETTER_DAYS", default.dead_letters / timedelta(days=1))
+                days=_number(env, "ROLLBOOK_DEAD_LETTER_RETENTION_DAYS", default.dead_letters / timedelta(days=1))
             ),
             outbox_url=env.get("ROLLBOOK_OUTBOX_URL") or None,
-            resend=timedelta(seconds=_number(env, "ROLLBOOK_RESEND_SECONDS", default.resend.total_seconds())),
-            batch=int(_number(env, "ROLLBOOK_BATCH", default.batch, least=1)),
+            resend=timedelta(seconds=_number(env, "ROLLBOOK_OUTBOX_RESEND_SECONDS", default.resend.total_seconds())),
+            batch=int(_number(env, "ROLLBOOK_BATCH_SIZE", default.batch, least=1)),
             health_file=env.get("ROLLBOOK_HEALTH_FILE") or None,
             log_format=_one_of(env, "ROLLBOOK_LOG_FORMAT", (TEXT, JSON)),
             metrics_port=int(_number(env, "ROLLBOOK_METRICS_PORT", default.metrics_port, most=LAST_PORT)),
             metrics_address=env.get("ROLLBOOK_METRICS_ADDRESS") or default.metrics_address,
             transport=_one_of(env, "ROLLBOOK_TRANSPORT", (OURS, STOCK)),
             max_deliveries=int(_number(env, "ROLLBOOK_MAX_DELIVERIES", default.max_deliveries)),
-            lock_timeout=timedelta(seconds=_number(env, "ROLLBOOK_LOCK_SECONDS", default.lock_timeout.total_seconds())),
-            statement_timeout=timedelta(
-                seconds=_number(env, "ROLLBOOK_STATEMENT_SECONDS", default.statement_timeout.total_seconds())
+            lock_timeout=timedelta(
+                seconds=_number(env, "ROLLBOOK_LOCK_TIMEOUT_SECONDS", default.lock_timeout.total_seconds())
             ),
-            read_timeout=timedelta(seconds=_number(env, "ROLLBOOK_READ_SECONDS", default.read_timeout.total_seconds())),
+            statement_timeout=timedelta(
+                seconds=_number(env, "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS", default.statement_timeout.total_seconds())
+            ),
+            read_timeout=timedelta(
+                seconds=_number(env, "ROLLBOOK_READ_TIMEOUT_SECONDS", default.read_timeout.total_seconds())
+            ),
             erasure_key=env.get("ROLLBOOK_ERASURE_KEY") or default.erasure_key,
         )
 

@@ -91,7 +91,7 @@ def test_rule_26_a_job_stamped_in_the_future_waits_for_its_time(
 ) -> None:
     from celery import Celery
 
-    workers.start("strict", ROLLBOOK_FUTURE_SECONDS="0")
+    workers.start("strict", ROLLBOOK_MAX_CLOCK_SKEW_SECONDS="0")
     due = datetime.now(UTC) + timedelta(seconds=3)
     job = Identify(id="early", occurred_at=microseconds(due), user=UserUpdate(id="early-bird", traits={}))
 

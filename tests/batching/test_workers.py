@@ -65,7 +65,7 @@ def test_a_busy_worker_that_is_told_to_stop_does_so_soon_and_no_job_is_lost_or_l
 ) -> None:
     name = f"stop-{pool}-{transport}"
     sent = {job.id for job in site.send(name, 1_500)}
-    worker = site.start("worker", pool=pool, ready=False, ROLLBOOK_TRANSPORT=transport, ROLLBOOK_BATCH="20")
+    worker = site.start("worker", pool=pool, ready=False, ROLLBOOK_TRANSPORT=transport, ROLLBOOK_BATCH_SIZE="20")
     until(lambda: len(site.decided(name)) >= 100, what="the first jobs")
 
     status = processes.stop(worker, grace=PROMPTLY_SECONDS, by=signal.SIGTERM)

@@ -27,7 +27,7 @@ def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
         redis.Redis.from_url(own_servers.broker_url) as broker,
     ):
         try:
-            workers.start(pool=pool, threads=2, ROLLBOOK_BATCH="1", ROLLBOOK_MAX_DELIVERIES="1")
+            workers.start(pool=pool, threads=2, ROLLBOOK_BATCH_SIZE="1", ROLLBOOK_MAX_DELIVERIES="1")
             own_servers.postgres.stop()
             jobs = [rb.users.identify(f"{pool}-{number}", {}) for number in range(3)]
             broker.lpush("default", no_message := f"no message of {pool}")

@@ -24,7 +24,7 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
         met = rb.users.identify("mia", {"plan": "pro"}, job_id=f"mistake-{batch}")
         after = [rb.users.identify(f"after-{number}") for number in range(20)]
         try:
-            worker = workers.spawn("mistaken", "--include", "tests.support.mistaken", ROLLBOOK_BATCH=batch)
+            worker = workers.spawn("mistaken", "--include", "tests.support.mistaken", ROLLBOOK_BATCH_SIZE=batch)
 
             assert {job.wait(30).state for job in (*before, *after)} == {"applied"}
             status = met.wait(30)

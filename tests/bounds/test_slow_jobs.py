@@ -40,7 +40,10 @@ def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_doe
         slow, *others = [rb.users.identify(user_id, {}) for user_id in ("slow", "ann", "bo")]
         try:
             workers.start(
-                threads=2, ROLLBOOK_STATEMENT_SECONDS="0.3", ROLLBOOK_MAX_DELIVERIES=str(TRIES), ROLLBOOK_BATCH=batch
+                threads=2,
+                ROLLBOOK_STATEMENT_TIMEOUT_SECONDS="0.3",
+                ROLLBOOK_MAX_DELIVERIES=str(TRIES),
+                ROLLBOOK_BATCH_SIZE=batch,
             )
 
             assert {job.wait(30).state for job in others} == {"applied"}

@@ -21,7 +21,7 @@ def test_a_job_that_met_the_time_limit_is_applied_once_it_can_be(
         redis.Redis.from_url(broker_url) as broker,
     ):
         try:
-            workers.spawn(pool="prefork", threads=1, app="tests.support.hurried", ROLLBOOK_LOCK_SECONDS="30")
+            workers.spawn(pool="prefork", threads=1, app="tests.support.hurried", ROLLBOOK_LOCK_TIMEOUT_SECONDS="30")
             assert rb.users.identify("bo").wait(30).state == "applied"
 
             with locked("LOCK TABLE rollbook.users IN EXCLUSIVE MODE"):

@@ -24,7 +24,7 @@ def chromium_browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def stack(chromium_browser: Browser, database_url: str, broker_url: str) -> Iterator[LocalStack]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROLLBOOK_LOCK_SECONDS", str(PUT_OFF_SECONDS))
+        patch.setenv("ROLLBOOK_LOCK_TIMEOUT_SECONDS", str(PUT_OFF_SECONDS))
         with LocalStack(database_url=database_url, broker_url=broker_url) as stack:
             yield stack
 

@@ -28,12 +28,12 @@ WELL: Final[Series] = {
     'rollbook_server_up{server="postgres"}': "1",
     'rollbook_queue_oldest_seconds{queue="default"}': "1",
     'rollbook_queue_oldest_seconds{queue="bulk"}': "600",
-    "rollbook_held_oldest_seconds": "5",
-    "rollbook_jobs_tried_again_total": "7",
+    "rollbook_inflight_oldest_seconds": "5",
+    "rollbook_job_retries_total": "7",
     "rollbook_lock_waits_oldest_seconds": "0",
     "rollbook_deferred_overdue_seconds": "1",
     "rollbook_erasures_overdue": "0",
-    "rollbook_set_aside_messages": "0",
+    "rollbook_unprocessable_messages": "0",
     "rollbook_outbox_unsent": "0",
     "rollbook_outbox_oldest_seconds": "60",
 }
@@ -43,10 +43,10 @@ FIRES: Final[Mapping[str, list[Series]]] = {
     "RollbookMaintenanceMissing": [dict.fromkeys((name for name in WELL if "server_up" in name), "")],
     "RollbookJobsWait": [{'rollbook_queue_oldest_seconds{queue="default"}': "31"}],
     "RollbookImportsWait": [{'rollbook_queue_oldest_seconds{queue="bulk"}': "3601"}],
-    "RollbookJobsHeldTooLong": [{"rollbook_held_oldest_seconds": "301"}],
-    "RollbookJobsPutOff": [{"rollbook_jobs_tried_again_total": "+1"}],
+    "RollbookJobsHeldTooLong": [{"rollbook_inflight_oldest_seconds": "301"}],
+    "RollbookJobsPutOff": [{"rollbook_job_retries_total": "+1"}],
     "RollbookLocksHeld": [
-        {'rollbook_transactions_hindered_total{by="timeout"}': "+1"},
+        {'rollbook_transaction_retries_total{by="timeout"}': "+1"},
         {"rollbook_lock_waits_oldest_seconds": "31"},
     ],
     "RollbookDeferredJobsLate": [{"rollbook_deferred_overdue_seconds": "61"}],
@@ -54,7 +54,7 @@ FIRES: Final[Mapping[str, list[Series]]] = {
     "RollbookDutyFails": [{'rollbook_maintenance_failures_total{task="erase deleted users"}': "+1"}],
     "RollbookDeadLetters": [{'rollbook_dead_letters{code="failed"}': "1"}],
     "RollbookManyJobsDie": [{'rollbook_jobs_dead_total{code="invalid"}': "+60"}],
-    "RollbookMessagesSetAside": [{"rollbook_set_aside_messages": "1"}],
+    "RollbookMessagesSetAside": [{"rollbook_unprocessable_messages": "1"}],
     "RollbookOutboxStandsStill": [
         {"rollbook_outbox_unsent": "1", 'rollbook_outbox_jobs_total{event="sent"}': "9"},
         # since this relay began it has sent nothing, so it counts nothing either
@@ -66,7 +66,7 @@ FIRES: Final[Mapping[str, list[Series]]] = {
 SILENT: Final[list[Series]] = [
     {},
     {"rollbook_outbox_unsent": "5", 'rollbook_outbox_jobs_total{event="sent"}': "+10"},
-    {'rollbook_transactions_hindered_total{by="deadlock"}': "+1"},
+    {'rollbook_transaction_retries_total{by="deadlock"}': "+1"},
     # nobody uses the outbox
     {"rollbook_outbox_unsent": "", "rollbook_outbox_oldest_seconds": ""},
 ]

@@ -35,8 +35,8 @@ from rollbook_ops.devstack.ports import free_port
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings
+from rollbook_worker.maintenance.gauges import Gauges
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
-from rollbook_worker.observability.gauges import Gauges
 from rollbook_worker.observability.metrics import Counting, MeasuredStore
 from rollbook_worker.store import Outcome, ReceivedJob, State
 
@@ -292,7 +292,7 @@ def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:
         MeasuredStore(Away(), counting).apply(arrivals, now=1)
     MeasuredStore(Here(), counting).apply(arrivals, now=1)
 
-    assert registry.get_sample_value("rollbook_jobs_tried_again_total") == 2
+    assert registry.get_sample_value("rollbook_job_retries_total") == 2
     assert registry.get_sample_value("rollbook_batch_jobs_sum") == 2
     assert registry.get_sample_value("rollbook_jobs_total", {"kind": "identify", "outcome": "applied"}) == 2
 

@@ -21,7 +21,7 @@ URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL":
             "the number of a database, and in the password %2F in place of a slash, %23 of #, %3F of ?",
         ),
         ({"ROLLBOOK_TRANSPORT": "bad"}, "ROLLBOOK_TRANSPORT must be rollbook or stock"),
-        ({"ROLLBOOK_BATCH": "0"}, "ROLLBOOK_BATCH must be a number from 1 to 100,000,000"),
+        ({"ROLLBOOK_BATCH_SIZE": "0"}, "ROLLBOOK_BATCH_SIZE must be a number from 1 to 100,000,000"),
         ({"ROLLBOOK_METRICS_PORT": "70000"}, "ROLLBOOK_METRICS_PORT must be a number from 0 to 65,535"),
     ],
 )

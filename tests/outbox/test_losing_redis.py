@@ -45,7 +45,7 @@ def start_relay(servers: Servers, log: Path) -> subprocess.Popen[bytes]:
     given = {
         "ROLLBOOK_DATABASE_URL": servers.database_url,
         "ROLLBOOK_BROKER_URL": servers.broker_url,
-        "ROLLBOOK_RESEND_SECONDS": "2",
+        "ROLLBOOK_OUTBOX_RESEND_SECONDS": "2",
     }
     return processes.spawn([sys.executable, "-m", "rollbook_ops.relay"], log=log, env=os.environ | given)
 

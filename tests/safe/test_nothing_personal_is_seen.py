@@ -85,7 +85,7 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
             threads=2,
             loglevel="DEBUG",
             app="tests.safe.watched",
-            ROLLBOOK_LOCK_SECONDS="0.2",
+            ROLLBOOK_LOCK_TIMEOUT_SECONDS="0.2",
             PYTHONPATH=str(ROOT),
             WATCHED_LOG=str(folder / "debug-json.log"),
             TRACED_SPANS=str(folder / "worker-spans.log"),

@@ -63,7 +63,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
         "ROLLBOOK_OUTBOX_URL": backend_url,
         "ROLLBOOK_DATABASE_URL": database_url,
         "ROLLBOOK_BROKER_URL": sentinels.url,
-        "ROLLBOOK_RESEND_SECONDS": "2",
+        "ROLLBOOK_OUTBOX_RESEND_SECONDS": "2",
     }
     at = datetime.now(UTC) - timedelta(minutes=1)
 

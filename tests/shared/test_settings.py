@@ -32,8 +32,8 @@ def test_every_other_number_is_taken(name: str) -> None:
     ("name", "text", "bounds"),
     [
         ("ROLLBOOK_METRICS_PORT", "65536", "from 0 to 65,535"),
-        ("ROLLBOOK_BATCH", "0", "from 1 to 100,000,000"),
-        ("ROLLBOOK_BULK_USERS", "100000001", "from 1 to 100,000,000"),
+        ("ROLLBOOK_BATCH_SIZE", "0", "from 1 to 100,000,000"),
+        ("ROLLBOOK_MAX_BULK_USERS", "100000001", "from 1 to 100,000,000"),
     ],
 )
 def test_a_number_out_of_its_bounds_is_refused_with_them(name: str, text: str, bounds: str) -> None:

@@ -85,7 +85,11 @@ def test_a_dead_letter_that_came_again_is_kept_from_then_on(store: OnPostgres) -
 
 def test_the_settings_say_how_long(store: OnPostgres) -> None:
     settings = Settings.from_env(
-        {"ROLLBOOK_DATABASE_URL": store.url, "ROLLBOOK_OUTCOME_DAYS": "0.5", "ROLLBOOK_DEAD_LETTER_DAYS": "2"}
+        {
+            "ROLLBOOK_DATABASE_URL": store.url,
+            "ROLLBOOK_JOB_RETENTION_DAYS": "0.5",
+            "ROLLBOOK_DEAD_LETTER_RETENTION_DAYS": "2",
+        }
     )
     brief = PostgresStore.from_settings(settings)
     arrive(store, encode(identify("a", at=0)), MALFORMED, now=day(0))

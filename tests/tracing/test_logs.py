@@ -1,4 +1,4 @@
-"""Logs as lines of JSON: of workers, Celery's own lines among them, of maintenance and of the relay; with job and trace."""
+"""Logs as lines of JSON, with job and trace: of workers (Celery's own lines too), maintenance and the relay."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def in_json(workers: Workers, written: Written) -> dict[str, str]:
         "TRACED_SPANS": str(written.path),
         "PYTHONPATH": str(ROOT),
         "ROLLBOOK_LOG_FORMAT": "json",
-        "ROLLBOOK_LOCK_SECONDS": "0.2",
+        "ROLLBOOK_LOCK_TIMEOUT_SECONDS": "0.2",
         "PYTHONWARNINGS": "ignore",  # of Celery to root, before there is a log
     }
 
@@ -85,7 +85,7 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
 def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
     recorded: Recorded, workers: Workers, rb: Rollbook, in_json: dict[str, str]
 ) -> None:
-    workers.spawn(threads=1, app="tests.tracing.exporting", ROLLBOOK_BATCH="1", **in_json)
+    workers.spawn(threads=1, app="tests.tracing.exporting", ROLLBOOK_BATCH_SIZE="1", **in_json)
     rb.users.identify("cy", {}, job_id="single").wait(60)
 
     received, succeeded = saying(workers, "single] received"), saying(workers, "single] succeeded")

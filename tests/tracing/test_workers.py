@@ -59,7 +59,7 @@ def test_a_worker_without_batches_has_the_same_span_with_the_transaction_in_it(
     recorded: Recorded, written: Written, workers: Workers, rb: Rollbook
 ) -> None:
     first = rb.users.identify("cy", {"plan": "pro"}, job_id="single")
-    start(workers, written, ROLLBOOK_BATCH="1")
+    start(workers, written, ROLLBOOK_BATCH_SIZE="1")
     first.wait(60)
     again = rb.users.identify("cy", {"plan": "free"}, job_id="single")
     assert again.wait(20).state == "dead"

@@ -70,7 +70,8 @@ class JobStatus:
     `rejected`: it broke a rule as a whole. `dead`: it cannot be applied as it stands, and is kept. Of these two `code`
     (`invalid`, or one of a `DeadLetter`) and `reason` say why.
 
-    A decided job can be asked after for some days (`ROLLBOOK_OUTCOME_DAYS`); then it looks like one that was never
+    A decided job can be asked after for some days (`ROLLBOOK_JOB_RETENTION_DAYS`); then it looks like one that was
+    never
     sent.
     """
 

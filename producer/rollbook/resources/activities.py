@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import get_args
 
-from rollbook.context import ClientContext
 from rollbook.models.answers import Page
 from rollbook.models.history import Activity, Role
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_choice, checked_page, checked_user_id
+from rollbook.resources.context import ClientContext
 
 
 class Activities:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from rollbook.commands import Options, plain
-from rollbook.context import ClientContext
 from rollbook.queries.validation import checked_user_id
+from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import Job
 from rollbook_shared import jobs
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import get_args
 
-from rollbook.context import ClientContext
 from rollbook.models.history import Feed, FeedStatus
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
+from rollbook.resources.context import ClientContext
 
 
 class Feeds:

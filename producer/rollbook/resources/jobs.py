@@ -119,7 +119,8 @@ class Jobs:
 
         Raises:
             DeadLetterNotFound: there is none.
-            InvalidRequest: as every call, and where several letters bear this id and no key was given; it names the keys.
+            InvalidRequest: as every call, and where several letters bear this id and no key was given; it names the
+            keys.
             NotConfigured, Unavailable: see `Jobs`.
         """
         letter_id = checked_job_id(letter_id)
@@ -181,7 +182,8 @@ class Jobs:
         key: which one, when several letters bear this id.
 
         Raises:
-            InvalidRequest: as every call, and where several letters bear this id and no key was given; it names the keys.
+            InvalidRequest: as every call, and where several letters bear this id and no key was given; it names the
+            keys.
             NotConfigured, Unavailable: see `Jobs`.
         """
         try:

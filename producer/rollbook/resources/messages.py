@@ -7,11 +7,11 @@ from typing import Final, Unpack, get_args
 from uuid import UUID
 
 from rollbook.commands import Options, as_list
-from rollbook.context import ClientContext
 from rollbook.models.answers import Page
 from rollbook.models.history import Engagement, FeedStatus, Message
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
+from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import Job
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem

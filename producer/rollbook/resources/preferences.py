@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 from rollbook.commands import Options, as_list, plain
-from rollbook.context import ClientContext
 from rollbook.queries.validation import checked_user_id
+from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import Job
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem

@@ -99,7 +99,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
 
         What was told before the delete never brings the user back, however late it arrives; what is told after it
         makes a user that inherits nothing. A merged-away id deletes nobody. What is left in the tables is erased once
-        the delete is a day old (`ROLLBOOK_SETTLING_HOURS`).
+        the delete is a day old (`ROLLBOOK_ERASURE_DELAY_HOURS`).
 
         Raises:
             InvalidRequest, NotConfigured, NotSent: see `Users`.

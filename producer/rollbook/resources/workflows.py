@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 from rollbook.commands import Options, as_list, parse_user, plain
-from rollbook.context import ClientContext
+from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import Job
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
@@ -53,7 +53,8 @@ class Workflows:
             counts, and what they want to hear of then; `rb.jobs.cancel(job.id)` takes it back.
 
         Raises:
-            InvalidRequest: something is wrong with it, named by field and index (`recipients[1].email`); nothing was sent.
+            InvalidRequest: something is wrong with it, named by field and index (`recipients[1].email`); nothing was
+            sent.
             NotConfigured: there is no broker URL. Of `rb.outbox(...)`: there is no table `rollbook_outbox`.
             NotSent: the broker may not have it; send it again with the error's `job_id`.
         """

@@ -17,7 +17,8 @@ def relay() -> None:
     """Send the jobs of the outbox, and again until a worker has decided them, until Ctrl-C or SIGTERM.
 
     `ROLLBOOK_OUTBOX_URL` names the application's database (by default that of `ROLLBOOK_DATABASE_URL`), and
-    `ROLLBOOK_RESEND_SECONDS` how long a job may be undecided before it is sent again (60). With `ROLLBOOK_HEALTH_FILE`
+    `ROLLBOOK_OUTBOX_RESEND_SECONDS` how long a job may be undecided before it is sent again (60). With
+    `ROLLBOOK_HEALTH_FILE`
     it says in that file that it is well. Several relays share the work. `rollbook outbox show` says what is left.
     """
     need_drivers()

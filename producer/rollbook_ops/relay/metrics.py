@@ -55,7 +55,7 @@ class Gauges(Collector):
         finally:
             rows.close()
         yield GaugeMetricFamily("rollbook_outbox_unsent", "Jobs to be sent.", value=counts.unsent)
-        yield GaugeMetricFamily("rollbook_outbox_undecided", "Jobs sent and not decided.", value=counts.unfinished)
+        yield GaugeMetricFamily("rollbook_outbox_unfinished", "Jobs sent and not decided.", value=counts.unfinished)
         yield GaugeMetricFamily(
             "rollbook_outbox_oldest_seconds", "Since the oldest job was written.", value=counts.oldest_seconds or 0
         )

@@ -1,7 +1,8 @@
 """What a worker makes of messages that are nobody's job: foreign tasks, other content than JSON, broken headers.
 
 Celery's consumer drops them, writes what they hold into the log, and some end the worker. This one gives each to the
-task `rollbook.dead_letter`, which keeps it as a dead letter and acknowledges it; like any job it waits for a Postgres that is
+task `rollbook.dead_letter`, which keeps it as a dead letter and acknowledges it; like any job it waits for a
+Postgres that is
 away. A task of ours that is not known here, of a newer version, is a job all the same: the store says what is unknown.
 """
 

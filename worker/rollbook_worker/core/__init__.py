@@ -7,7 +7,8 @@ retries. `default` reads the kept facts in stamp order and says what people see.
 
 Why an overwritten fact may be forgotten: let f and g fill one slot (a key told under an id), f the older. Between
 their stamps, what f said lives only in the person that the id stands for: a write elsewhere does not move it, a
-delete destroys it, a merge moves the whole person *and points the id at the primary_id*. So g lands exactly where f's value
+delete destroys it, a merge moves the whole person *and points the id at the primary_id*. So g lands exactly where
+f's value
 is, and replaces it. This needs the redirect: were a merged-away id free again at once, g would land in another
 person, and f would have to be remembered. Who was *known* at a trigger's stamp is no matter of the newest telling, so
 every sighting has a slot of its own, like every ending; and so has every preference set that was told, for it decides

@@ -59,7 +59,7 @@ class Identified(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A user was deleted (no primary_id), or merged into the primary_id, perhaps with opt-outs kept and tokens united."""
+    """A user was deleted (no `primary_id`), or merged into the primary, perhaps with opt-outs and tokens of both."""
 
     stamp: Stamp
     user: str

@@ -218,7 +218,7 @@ def _sets(person: Person | None) -> dict[str, Any]:
 
 
 def _carried(changes: list[_Change], gone: str, primary_id: str, kept_from: Stamp, until: Stamp) -> list[_Change]:
-    """What the merge at `until` leaves: what the gone owned is the primary_id's from `kept_from` on, and nobody's before."""
+    """Ownership after the merge at `until`: the primary owns the secondary's history from `kept_from` on."""
     carried: list[_Change] = []
     for change, after in pairwise([*changes, _Change(until, None, False)]):
         if change.owner != gone:

@@ -1,4 +1,4 @@
-"""Erase one user at once: `python -m rollbook_worker.maintenance.erase ID`. Deletes the user first, if that was not done.
+"""Erase one user at once: `python -m rollbook_worker.maintenance.erase ID`. Deletes the user first if needed.
 
 Prints one JSON object: how many rows of each table were erased.
 """

@@ -1,6 +1,4 @@
-"""How the periodic tasks of maintenance go. What happens there is told to this file, which logs it, counts it, and says whether all
-is well.
-"""
+"""Monitors the periodic tasks: logs, counts, and reports whether maintenance is healthy."""
 
 from __future__ import annotations
 

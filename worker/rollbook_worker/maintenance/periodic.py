@@ -132,7 +132,7 @@ def _counting(settings: Settings) -> Counting | None:
         return None
     from prometheus_client import REGISTRY
 
-    from rollbook_worker.observability.gauges import Gauges
+    from rollbook_worker.maintenance.gauges import Gauges
     from rollbook_worker.observability.metrics import counting
 
     REGISTRY.register(Gauges(settings))

@@ -8,7 +8,8 @@ So a change is made in two: *expand*, then, a release later, *contract*. A migra
 - add a constraint as `NOT VALID`, and validate it in the next migration, which locks nobody out.
 
 It may take away or rename what the last release uses only in the release after, and says so with
-`contracts = "what no release uses any more"`. Rows are changed by maintenance, a few at a time, never here: a migration that
+`contracts = "what no release uses any more"`. Rows are changed by maintenance, a few at a time, never here: a
+migration that
 rewrites a table locks it for as long as that takes. `tests/store/test_migrating.py` holds migrations to this.
 
 A statement that has to wait for a lock makes everybody wait who comes after it, readers too. `locking` bounds that.

@@ -29,12 +29,12 @@ class Counting:
         self._jobs = Counter("rollbook_jobs", "Jobs that were decided.", ["kind", "outcome"], registry=registry)
         self._dead = Counter("rollbook_jobs_dead", "Jobs that became dead letters.", ["code"], registry=registry)
         self._again = Counter(
-            "rollbook_jobs_tried_again",
+            "rollbook_job_retries",
             "Times a job was put off because Postgres was not available.",
             registry=registry,
         )
         self._hindered = Counter(
-            "rollbook_transactions_hindered",
+            "rollbook_transaction_retries",
             "Times other transactions were in the way: a deadlock or a family not held yet, and it was run again; a"
             " lock that was not to be had in time (timeout).",
             ["by"],

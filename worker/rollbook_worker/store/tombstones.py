@@ -18,8 +18,8 @@ from rollbook_worker.core import Activity, Ended, Fact, Identified, Seen, Told, 
 from rollbook_worker.store.statements import load
 
 CAUTION: Final = 2
-"""A fact is late that is older than this part of the settling time, a half. Not all of it: an maintenance whose clock is
-ahead of the worker's, or whose settling time is shorter, erases earlier than the worker expects.
+"""A fact is late that is older than this part of the settling time, a half. Not all of it: a maintenance process
+whose clock is ahead of the worker's, or whose settling time is shorter, erases earlier than the worker expects.
 """
 _RECEIPTS: Final = load("receipts")
 _KEY_BYTES: Final = hashlib.blake2b.MAX_KEY_SIZE

@@ -80,7 +80,7 @@ class Backlog:
 
 
 def find_backlog(connection: psycopg.Connection, *, now: int, settling: timedelta) -> Backlog:
-    """Look at the tables. `now` in microseconds since 1970; `settling` as maintenance has it. Raises what psycopg does."""
+    """Count what waits. `now` is in microseconds since 1970. Raises psycopg's errors."""
     deferred, due, overdue = _one(connection.execute(_DEFERRED, {"most": COUNTED}))
     horizon = edge(now - (settling + GRACE) // _MICROSECOND)
     unerased, oldest = _one(connection.execute(_UNERASED, {"horizon": horizon, "grace": GRACE, "most": COUNTED}))

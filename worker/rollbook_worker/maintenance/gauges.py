@@ -1,4 +1,4 @@
-"""What waits and what is overdue, looked up in Redis and Postgres whenever Prometheus asks. Maintenance tells of it: such
+"""Gauges: what waits and what is overdue, read from Redis and Postgres on each scrape. Maintenance serves them: such
 numbers are the same wherever they are read.
 """
 
@@ -91,9 +91,9 @@ def _of_queues(found: Queues) -> Iterator[GaugeMetricFamily]:
         oldest.add_metric([queue.name], queue.oldest or 0)
     yield jobs
     yield oldest
-    yield _one("rollbook_held_jobs", "Jobs that workers have taken and not acknowledged.", found.held.messages)
-    yield _one("rollbook_held_oldest_seconds", "Since a holder last said that it lives.", found.held.oldest or 0)
-    yield _one("rollbook_set_aside_messages", "Messages in Redis that no worker could take.", found.set_aside)
+    yield _one("rollbook_inflight_jobs", "Jobs that workers have taken and not acknowledged.", found.held.messages)
+    yield _one("rollbook_inflight_oldest_seconds", "Since a holder last said that it lives.", found.held.oldest or 0)
+    yield _one("rollbook_unprocessable_messages", "Messages in Redis that no worker could take.", found.set_aside)
 
 
 def _of_backlog(found: Backlog) -> Iterator[GaugeMetricFamily]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollbook.commands import Options
-from rollbook.context import ClientContext, DerivedContext
 from rollbook.models.answers import JobStatus
 from rollbook.publishing.buffered.buffer import Buffer
+from rollbook.resources.context import ClientContext, DerivedContext
 from rollbook.resources.jobs import Job, Jobs
 from rollbook_shared import jobs
 from rollbook_shared.errors import InvalidRequest, Problem
