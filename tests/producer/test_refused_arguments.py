@@ -234,16 +234,16 @@ def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reaso
     ("timestamps", "options", "found"),
     [
         ([NOW], {}, [("timestamps", "must be one for each user", None)]),
-        (NOW, {}, [("timestamps", "must be a list of moments", None)]),
+        (NOW, {}, [("timestamps", "must be a list of timestamps", None)]),
         (
             [datetime(2026, 11, 23), NOW + timedelta(minutes=6)],  # noqa: DTZ001
             {},
             [
-                ("moments[0]", "must have a time zone, as datetime.now(UTC) has", 0),
-                ("moments[1]", "is more than 5 minutes ahead", 1),
+                ("timestamps[0]", "must have a time zone, as datetime.now(UTC) has", 0),
+                ("timestamps[1]", "is more than 5 minutes ahead", 1),
             ],
         ),
-        ([NOW, datetime(1969, 1, 1, tzinfo=UTC)], {}, [("moments[1]", "must not be before 1970", 1)]),
+        ([NOW, datetime(1969, 1, 1, tzinfo=UTC)], {}, [("timestamps[1]", "must not be before 1970", 1)]),
         ([NOW, NOW], {"occurred_at": NOW - timedelta(1)}, [("timestamps", "must not be after occurred_at", None)]),
         ([NOW, NOW], {"delay": 5}, [("timestamps", "cannot be given together with delay", None)]),
         ([NOW, NOW], {"run_at": NOW}, [("timestamps", "cannot be given together with run_at", None)]),

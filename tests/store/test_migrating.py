@@ -81,7 +81,7 @@ def write(connection: psycopg.Connection, number: int) -> float:
     """Write what a worker writes; return how many seconds that took."""
     started = time.monotonic()
     connection.execute(
-        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, decided_at)"
+        "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at)"
         " VALUES (%s, 'identify', '', 'applied', 0, now())",
         (f"w{number}",),
     )

@@ -112,7 +112,7 @@ def _happened(problems: list[Problem], occurred_at: object, now: int, future: ti
 
 
 def _told_at(problems: list[Problem], index: int, value: object, now: int, future: timedelta) -> int:
-    field = f"moments[{index}]"
+    field = f"timestamps[{index}]"
     moment = _moment(problems, field, value, index)
     if moment - now > future // _MICROSECOND:
         problems.append(Problem(field, f"is more than {_spoken(future)} ahead", index))

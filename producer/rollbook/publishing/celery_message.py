@@ -53,7 +53,7 @@ class Message:
         if signals.before_task_publish.receivers:
             with within(job.trace):
                 signals.before_task_publish.send(
-                    publisher=task,
+                    sender=task,
                     body=arguments,
                     exchange="",
                     routing_key=queue,
@@ -78,7 +78,7 @@ class Message:
             self.span.end()
         if signals.after_task_publish.receivers:
             signals.after_task_publish.send(
-                publisher=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue
+                sender=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue
             )
 
     def was_not_sent(self, error: BaseException, why: str) -> None:

@@ -21,6 +21,7 @@ class Person:
     channel_data: dict[str, Any] = field(default_factory=dict)
 
     def inherit(self, gone: Person, job: Merge) -> None:
+        """Take over what the primary lacks, as rules 12 and 13 say."""
         self.attributes = _without_nulls(gone.attributes) | _without_nulls(self.attributes)
         self.properties = _with_gaps_filled(self.properties, gone.properties)
         for set_id, settings in gone.preferences.items():

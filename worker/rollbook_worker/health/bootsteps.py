@@ -39,7 +39,7 @@ class Heart(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no t
     def start(self, worker: Any) -> None:
         self._beating.start()
         # not in `stop`: that may come before the pool's, which waits for the last jobs
-        worker_shutdown.connect(self._ended, publisher=worker)
+        worker_shutdown.connect(self._ended, sender=worker)
 
     def _ended(self, **_: Any) -> None:
         self._beating.stop()

@@ -74,7 +74,7 @@ def gathering(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
         )
         if (request.expires or request.id in revoked) and request.revoked():
             return None
-        signals.task_received.send(publisher=consumer, request=request)
+        signals.task_received.send(sender=consumer, request=request)
         request.send_event(
             "task-received",
             name=request.name,
