@@ -132,8 +132,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "relay: what was sent is removed before it is decided",
         f"{OUTBOX}/relay.py",
-        "finished = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()",
-        "finished = set(keys)",
+        "decided = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()",
+        "decided = set(keys)",
         chaos=FORGETFUL,
     ),
     Defect(
