@@ -12,19 +12,22 @@ from rollbook.errors import (
     Unavailable,
     UserNotFound,
 )
-from rollbook.models.answers import (
+from rollbook.models import (
+    Activity,
+    Actor,
     Conflict,
     DeadLetter,
     DeferredJob,
+    Feed,
     FilledValue,
     JobStatus,
     MergePreview,
+    Message,
     Page,
     RejectedItem,
     User,
 )
-from rollbook.models.history import Activity, Actor, Feed, Message
-from rollbook.resources.jobs import Job
+from rollbook.resources.jobs import JobHandle
 from rollbook_shared.jobs.limits import Limits
 
 __all__ = [
@@ -37,7 +40,7 @@ __all__ = [
     "Feed",
     "FilledValue",
     "InvalidRequest",
-    "Job",
+    "JobHandle",
     "JobStatus",
     "JobTimeout",
     "Limits",

@@ -29,7 +29,7 @@ from rollbook_shared.errors import (
 )
 
 if TYPE_CHECKING:
-    from rollbook.models.answers import JobStatus
+    from rollbook.models import JobStatus
 
 __all__ = [
     "DeadLetterNotFound",

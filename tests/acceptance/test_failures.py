@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from tests.acceptance.conftest import Workers, until
 
-from rollbook import Job, Rollbook
+from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack import Servers, processes
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
@@ -32,7 +32,7 @@ def test_a_worker_killed_at_work_costs_nothing_that_is_sent_again(
     before = decided(database_url)
     at = datetime.now(UTC) - timedelta(minutes=1)
 
-    def send(number: int) -> Job:
+    def send(number: int) -> JobHandle:
         # one user told 400 times: what is applied twice or out of order would show
         return rb.users.identify("hot", {"n": number}, job_id=f"{pool}-{number:03}", occurred_at=at)
 

@@ -21,7 +21,7 @@ from celery.events import EventReceiver
 from celery.events.state import State
 from tests.acceptance.conftest import until
 
-from rollbook import Job, Rollbook
+from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.workers import answering
 from rollbook_shared.jobs.codec import decode
@@ -61,7 +61,7 @@ class Site:
             until(lambda: answering(self.broker_url, {host}), within=60, what=f"{name} answering")
         return worker
 
-    def send(self, name: str, number: int) -> list[Job]:
+    def send(self, name: str, number: int) -> list[JobHandle]:
         """Tell of as many users, each by a job of its own."""
         return [self.rb.users.identify(f"{name}-{n}", {"n": n}, job_id=f"{name}-{n}") for n in range(number)]
 

@@ -17,7 +17,7 @@ from tests.support.strategies import job_sets, timestamps
 from tests.support.subjects import OnPostgres, arrive
 
 from rollbook import Feed, Rollbook
-from rollbook.models.history import Engagement, FeedStatus
+from rollbook.models import Engagement, FeedStatus
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.domain.stamps import Stamp, stamp
 from rollbook_shared.jobs.codec import encode

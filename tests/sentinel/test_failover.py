@@ -18,7 +18,7 @@ from tests.operate.test_metrics import answers, value
 from tests.sentinel.sentinels import SentinelSet
 from tests.sentinel.telling import USERS, UserUpdate
 
-from rollbook import Job, Rollbook
+from rollbook import JobHandle, Rollbook
 from rollbook.publishing.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import free_port
@@ -67,7 +67,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
     }
     at = datetime.now(UTC) - timedelta(minutes=1)
 
-    def send(number: int) -> Job:
+    def send(number: int) -> JobHandle:
         return rb.users.identify(
             f"direct-{number % USERS}", {"n": number}, job_id=f"direct-{number:06}", occurred_at=at
         )

@@ -12,7 +12,7 @@ from rollbook import (
     DeadLetter,
     DeferredJob,
     Feed,
-    Job,
+    JobHandle,
     JobStatus,
     MergePreview,
     Message,
@@ -24,22 +24,22 @@ from rollbook.testing import Identify, RecordingRollbook, recording
 
 
 def writes(rb: Rollbook, choice: bool) -> None:
-    assert_type(rb.users.identify("u1", {"email": "ann@example.com"}, job_id="j"), Job)
-    assert_type(rb.users.bulk_identify([{"id": "u1"}]), Job)
-    assert_type(rb.users.bulk_identify({"id": name} for name in "ab"), Job)
-    assert_type(rb.users.bulk_identify([{"id": "u1"}], timestamps=[datetime.now(UTC)], job_id="j"), Job)
-    assert_type(rb.users.merge("u1", from_user_id="guest"), Job)
-    assert_type(rb.users.merge("u1", "guest", dry_run=False), Job)
+    assert_type(rb.users.identify("u1", {"email": "ann@example.com"}, job_id="j"), JobHandle)
+    assert_type(rb.users.bulk_identify([{"id": "u1"}]), JobHandle)
+    assert_type(rb.users.bulk_identify({"id": name} for name in "ab"), JobHandle)
+    assert_type(rb.users.bulk_identify([{"id": "u1"}], timestamps=[datetime.now(UTC)], job_id="j"), JobHandle)
+    assert_type(rb.users.merge("u1", from_user_id="guest"), JobHandle)
+    assert_type(rb.users.merge("u1", "guest", dry_run=False), JobHandle)
     assert_type(rb.users.merge("u1", "guest", dry_run=True), MergePreview)
-    assert_type(rb.users.merge("u1", "guest", dry_run=choice), Job | MergePreview)
-    assert_type(rb.workflows.trigger("w", recipients=["u1", {"id": "u2"}], actor="u3"), Job)
-    assert_type(rb.users.delete("u1", job_id="j", occurred_at=datetime.now(UTC)), Job)
-    assert_type(rb.users.delete("u1", run_at=datetime.now(UTC)), Job)
-    assert_type(rb.users.delete("u1", delay=timedelta(days=3)), Job)
-    assert_type(rb.users.delete("u1", delay=1.5), Job)
+    assert_type(rb.users.merge("u1", "guest", dry_run=choice), JobHandle | MergePreview)
+    assert_type(rb.workflows.trigger("w", recipients=["u1", {"id": "u2"}], actor="u3"), JobHandle)
+    assert_type(rb.users.delete("u1", job_id="j", occurred_at=datetime.now(UTC)), JobHandle)
+    assert_type(rb.users.delete("u1", run_at=datetime.now(UTC)), JobHandle)
+    assert_type(rb.users.delete("u1", delay=timedelta(days=3)), JobHandle)
+    assert_type(rb.users.delete("u1", delay=1.5), JobHandle)
 
 
-def reads(rb: Rollbook, job: Job) -> None:
+def reads(rb: Rollbook, job: JobHandle) -> None:
     user = rb.users.get("u1")
     assert_type(user, User)
     assert_type(user.email, str | None)
@@ -63,7 +63,7 @@ def feeds(rb: Rollbook) -> None:
     assert_type(feed, Feed)
     assert_type(feed.items[0].actor, Actor | None)
     assert_type(rb.messages.list("u1", channel="email"), Page[Message])
-    assert_type(rb.messages.mark([item.id for item in feed.items], "read", job_id="j"), Job)
+    assert_type(rb.messages.mark([item.id for item in feed.items], "read", job_id="j"), JobHandle)
     assert_type(rb.activities.list("u1", role="actor"), Page[Activity])
     rb.feeds.list("u1", status="new")  # type: ignore[arg-type]
     rb.messages.mark(["m"], "clicked")  # type: ignore[arg-type]

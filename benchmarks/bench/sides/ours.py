@@ -18,7 +18,7 @@ from benchmarks.bench.people import Person, known_id, traits
 from benchmarks.bench.sides.side import Side
 from celery import Celery
 
-from rollbook import Job, Rollbook
+from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack.workers import answering
 
 LIVE_WORKERS: Final = 2
@@ -64,7 +64,7 @@ class RollbookSide(Side):
         self.tell_first().wait(timeout=_SETTLED_WITHIN)
         filling.copy_user(self.connection, known_id(0), self.known)
 
-    def tell_first(self) -> Job:
+    def tell_first(self) -> JobHandle:
         return self.rb.users.identify(known_id(0), traits(0, 0))
 
     def stage(self, people: Sequence[Person]) -> None:
@@ -118,7 +118,7 @@ class RollbookBulk(RollbookSide):
     def __init__(self, ground: Ground, name: str, *, known: int, workers: int = 1) -> None:
         super().__init__(ground, name, known=known, workers=workers)
 
-    def tell_first(self) -> Job:
+    def tell_first(self) -> JobHandle:
         return self.rb.users.bulk_identify([{"id": known_id(0), **traits(0, 0)}])
 
     def stage(self, people: Sequence[Person]) -> None:

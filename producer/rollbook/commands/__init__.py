@@ -3,12 +3,12 @@
 from rollbook.commands.build import build_job, plain
 from rollbook.commands.lists import as_list
 from rollbook.commands.sizes import check_size
-from rollbook.commands.timing import Options, Place, resolve_timestamps, resolve_timing
+from rollbook.commands.timing import Timing, WriteOptions, resolve_timestamps, resolve_timing
 from rollbook.commands.user_updates import parse_user
 
 __all__ = [
-    "Options",
-    "Place",
+    "Timing",
+    "WriteOptions",
     "as_list",
     "build_job",
     "check_size",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rollbook.models.answers import DeadLetter
+from rollbook.models import DeadLetter
 from rollbook.queries.validation import checked_job_id
 from rollbook_shared.errors import InvalidRequest, Problem, Undecodable
 from rollbook_shared.jobs.codec import VERSION, decode, encode

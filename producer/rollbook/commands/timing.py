@@ -18,7 +18,7 @@ _MICROSECONDS: Final = 1_000_000
 """In a second."""
 
 
-class Options(TypedDict, total=False):
+class WriteOptions(TypedDict, total=False):
     """The keyword options of every write. At most one of `occurred_at`, `run_at` and `delay`; None is none."""
 
     job_id: str | None
@@ -31,7 +31,7 @@ class Options(TypedDict, total=False):
     """How long from now it is to take effect; a number counts seconds."""
 
 
-class Place(TypedDict):
+class Timing(TypedDict):
     """What the options make of a job: its `id`, when it happened or is due (`occurred_at`, in microseconds since 1970),
     and whether it was put off (`deferred`).
     """
@@ -50,7 +50,7 @@ def resolve_timing(
     occurred_at: object = None,
     run_at: object = None,
     delay: object = None,
-) -> Place:
+) -> Timing:
     """Which job it is and when, in microseconds since 1970; adds a problem for each option that is wrong."""
     id_ = _job_id(problems, job_id, now)
     times = {"occurred_at": occurred_at, "run_at": run_at, "delay": delay}
@@ -70,7 +70,7 @@ def resolve_timing(
 
 
 def resolve_timestamps(
-    problems: list[Problem], now: int, future: timedelta, timestamps: Iterable[object], options: Options
+    problems: list[Problem], now: int, future: timedelta, timestamps: Iterable[object], options: WriteOptions
 ) -> tuple[int, ...]:
     """The caller's moments in microseconds since 1970, the last of which becomes `occurred_at` where there is none.
 

@@ -1,1 +1,29 @@
-"""What calls return. Plain values."""
+"""What calls return: frozen values, without behaviour of their own."""
+
+from rollbook.models.activity import Activity, ActivityRole, Actor
+from rollbook.models.dead_letter import DeadLetter
+from rollbook.models.job import DeferredJob, JobState, JobStatus, RejectedItem
+from rollbook.models.merge_preview import Conflict, FilledValue, MergePreview
+from rollbook.models.message import Engagement, Feed, FeedStatus, Message
+from rollbook.models.page import Page
+from rollbook.models.user import User
+
+__all__ = [
+    "Activity",
+    "ActivityRole",
+    "Actor",
+    "Conflict",
+    "DeadLetter",
+    "DeferredJob",
+    "Engagement",
+    "Feed",
+    "FeedStatus",
+    "FilledValue",
+    "JobState",
+    "JobStatus",
+    "MergePreview",
+    "Message",
+    "Page",
+    "RejectedItem",
+    "User",
+]

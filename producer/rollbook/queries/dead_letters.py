@@ -5,15 +5,15 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, literal, select, tuple_
 from sqlalchemy.types import LargeBinary
 
-from rollbook.models.answers import DeadLetter, Page
-from rollbook.queries.job_cursors import Place
+from rollbook.models import DeadLetter, Page
+from rollbook.queries.job_cursors import JobCursor
 from rollbook_shared.database.tables import dead_letters
 
 _ORDER = (dead_letters.c.failed_at, dead_letters.c.id, dead_letters.c.digest)
 _HEAD = (*_ORDER, dead_letters.c.kind, dead_letters.c.code, dead_letters.c.reason)
 
 
-def find_dead(connection: Connection, limit: int, after: Place | None) -> Page[DeadLetter]:
+def find_dead(connection: Connection, limit: int, after: JobCursor | None) -> Page[DeadLetter]:
     """A page of dead letters, the newest first; without bodies, which may be large."""
     query = select(*_HEAD)
     if after is not None:
@@ -22,7 +22,7 @@ def find_dead(connection: Connection, limit: int, after: Place | None) -> Page[D
     rows = connection.execute(query.order_by(*(column.desc() for column in _ORDER)).limit(limit + 1)).mappings().all()
     items = tuple(map(_letter, rows[:limit]))
     last = items[-1] if len(rows) > limit else None
-    return Page(items=items, after=Place(last.failed_at, last.id, last.key).as_text() if last else None)
+    return Page(items=items, after=JobCursor(last.failed_at, last.id, last.key).as_text() if last else None)
 
 
 def find_dead_letters(connection: Connection, letter_id: str) -> list[DeadLetter]:

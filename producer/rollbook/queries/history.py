@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, text
 
-from rollbook.models.answers import Page
-from rollbook.models.history import Activity, Actor, Feed, Message, Role
+from rollbook.models import Activity, ActivityRole, Actor, Feed, Message, Page
 from rollbook.queries.cursors import Cursor
 from rollbook.queries.statements import load
 from rollbook_shared.domain.stamps import moment, occurred_at_of
@@ -44,7 +43,9 @@ def find_messages(
     return Page(items=tuple(_message(row, user_id) for row in rows[:limit]), after=_after(rows, limit))
 
 
-def find_activities(connection: Connection, user_id: str, role: Role, limit: int, after: Cursor) -> Page[Activity]:
+def find_activities(
+    connection: Connection, user_id: str, role: ActivityRole, limit: int, after: Cursor
+) -> Page[Activity]:
     """A page of the activities that concern a user, or that the user caused."""
     rows = connection.execute(_ACTIVITIES[role], _asked(user_id, limit, after)).mappings().all()
     return Page(items=tuple(map(_activity, rows[:limit])), after=_after(rows, limit))

@@ -12,7 +12,7 @@ from rollbook_shared.errors import InvalidRequest, Problem
 _TEXT: Final = re.compile(rf"(?P<at>[0-9a-f]{{14}})(?P<key>[0-9a-f]{{32}})?\.(?P<id>{JOB_ID.pattern})")
 
 
-class Place(NamedTuple):
+class JobCursor(NamedTuple):
     """A place in a list that is sorted by time and id (and by key, where an id comes more than once)."""
 
     at: datetime
@@ -24,7 +24,7 @@ class Place(NamedTuple):
         return f"{microseconds(self.at):014x}{self.key}.{self.id}"
 
 
-def place_of(after: str | None) -> Place | None:
+def place_of(after: str | None) -> JobCursor | None:
     """The place that a page's `after` names; None for the first page.
 
     Raises:
@@ -35,4 +35,4 @@ def place_of(after: str | None) -> Place | None:
     found = _TEXT.fullmatch(after)
     if found is None:
         raise InvalidRequest([Problem("after", "must be the `after` of a page")])
-    return Place(moment(int(found["at"], 16)), found["id"], found["key"] or "")
+    return JobCursor(moment(int(found["at"], 16)), found["id"], found["key"] or "")

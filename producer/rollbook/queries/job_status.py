@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
-from rollbook.models.answers import JobStatus, RejectedItem
+from rollbook.models import JobStatus, RejectedItem
 from rollbook_shared.database.tables import dead_letters, jobs
 from rollbook_shared.domain.stamps import moment
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, func, select
 
-from rollbook.models.answers import Conflict, FilledValue, MergePreview
+from rollbook.models import Conflict, FilledValue, MergePreview
 from rollbook.queries.users import primary_of
 from rollbook_shared.database.tables import current_users, owned_activities, owned_messages
 from rollbook_shared.domain.merge import Profile, merge_profiles
@@ -50,7 +50,7 @@ def _preview(
         effect=effect,
         attributes={name: value for name, value in sorted(result.attributes.items()) if value is not None},
         properties=result.properties,
-        taken=tuple(_taken(primary, secondary)),
+        filled=tuple(_filled(primary, secondary)),
         conflicts=tuple(_conflicts(primary, secondary, result)),
         preference_sets_added=tuple(sorted(secondary.preferences.keys() - primary.preferences.keys())),
         channels_added=tuple(sorted(secondary.channel_data.keys() - primary.channel_data.keys())),
@@ -59,7 +59,7 @@ def _preview(
     )
 
 
-def _taken(primary: Profile, secondary: Profile) -> Iterator[FilledValue]:
+def _filled(primary: Profile, secondary: Profile) -> Iterator[FilledValue]:
     for name, value in sorted(secondary.attributes.items()):
         if value is not None and primary.attributes.get(name) is None:
             yield FilledValue(section="attributes", path=(name,), value=value)
@@ -69,19 +69,19 @@ def _taken(primary: Profile, secondary: Profile) -> Iterator[FilledValue]:
 
 def _conflicts(primary: Profile, secondary: Profile, result: Profile) -> Iterator[Conflict]:
     for name in sorted(primary.attributes.keys() & secondary.attributes.keys()):
-        kept, lost = primary.attributes[name], secondary.attributes[name]
-        if None not in (kept, lost) and kept != lost:
-            yield Conflict(section="attributes", path=(name,), kept=kept, lost=lost)
-    for path, kept, lost in _clashes(primary.properties, secondary.properties, ()):
-        yield Conflict(section="properties", path=path, kept=kept, lost=lost)
+        winner, loser = primary.attributes[name], secondary.attributes[name]
+        if None not in (winner, loser) and winner != loser:
+            yield Conflict(section="attributes", path=(name,), winner=winner, loser=loser)
+    for path, winner, loser in _clashes(primary.properties, secondary.properties, ()):
+        yield Conflict(section="properties", path=path, winner=winner, loser=loser)
     for set_id in sorted(primary.preferences.keys() & secondary.preferences.keys()):
-        kept, lost = result.preferences[set_id], secondary.preferences[set_id]
-        if not _same(kept, lost):
-            yield Conflict(section="preferences", path=(set_id,), kept=kept, lost=lost)
+        winner, loser = result.preferences[set_id], secondary.preferences[set_id]
+        if not _same(winner, loser):
+            yield Conflict(section="preferences", path=(set_id,), winner=winner, loser=loser)
     for channel_id in sorted(primary.channel_data.keys() & secondary.channel_data.keys()):
-        kept, lost = result.channel_data[channel_id], secondary.channel_data[channel_id]
-        if not _same(kept, lost):
-            yield Conflict(section="channel_data", path=(channel_id,), kept=kept, lost=lost)
+        winner, loser = result.channel_data[channel_id], secondary.channel_data[channel_id]
+        if not _same(winner, loser):
+            yield Conflict(section="channel_data", path=(channel_id,), winner=winner, loser=loser)
 
 
 def _clashes(
@@ -89,11 +89,11 @@ def _clashes(
 ) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Where both have a value and at least one is no object: (path, the primary's, the secondary's)."""
     for key in sorted(primary.keys() & secondary.keys()):
-        kept, lost = primary[key], secondary[key]
-        if isinstance(kept, dict) and isinstance(lost, dict):
-            yield from _clashes(kept, lost, (*path, key))
-        elif not _same(kept, lost):
-            yield (*path, key), kept, lost
+        winner, loser = primary[key], secondary[key]
+        if isinstance(winner, dict) and isinstance(loser, dict):
+            yield from _clashes(winner, loser, (*path, key))
+        elif not _same(winner, loser):
+            yield (*path, key), winner, loser
 
 
 def _additions(

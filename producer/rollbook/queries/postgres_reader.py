@@ -6,14 +6,24 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from rollbook.models.answers import DeadLetter, DeferredJob, JobStatus, MergePreview, Page, User
-from rollbook.models.history import Activity, Feed, Message, Role
+from rollbook.models import (
+    Activity,
+    ActivityRole,
+    DeadLetter,
+    DeferredJob,
+    Feed,
+    JobStatus,
+    MergePreview,
+    Message,
+    Page,
+    User,
+)
 from rollbook.queries.connections import Database
 from rollbook.queries.cursors import Cursor
 from rollbook.queries.dead_letters import drop, find_dead, find_dead_letters
 from rollbook.queries.deferred_jobs import cancel, find_deferred
 from rollbook.queries.history import find_activities, find_feed, find_messages
-from rollbook.queries.job_cursors import Place
+from rollbook.queries.job_cursors import JobCursor
 from rollbook.queries.job_status import find_status
 from rollbook.queries.merge_preview import find_preview
 from rollbook.queries.user_export import find_export
@@ -51,7 +61,7 @@ class PostgresReader:
         with self._database.connect() as connection:
             return find_status(connection, job_id, kind=kind, digests=digests)
 
-    def deferred(self, limit: int, after: Place | None) -> Page[DeferredJob]:
+    def deferred(self, limit: int, after: JobCursor | None) -> Page[DeferredJob]:
         with self._database.connect() as connection:
             return find_deferred(connection, limit, after)
 
@@ -59,7 +69,7 @@ class PostgresReader:
         with self._database.connect(readonly=False) as connection:
             return cancel(connection, job_id)
 
-    def dead(self, limit: int, after: Place | None) -> Page[DeadLetter]:
+    def dead(self, limit: int, after: JobCursor | None) -> Page[DeadLetter]:
         with self._database.connect() as connection:
             return find_dead(connection, limit, after)
 
@@ -83,7 +93,7 @@ class PostgresReader:
         with self._database.connect() as connection:
             return find_messages(connection, user_id, channel, status, limit, after)
 
-    def activities(self, user_id: str, role: Role, limit: int, after: Cursor) -> Page[Activity]:
+    def activities(self, user_id: str, role: ActivityRole, limit: int, after: Cursor) -> Page[Activity]:
         with self._database.connect() as connection:
             return find_activities(connection, user_id, role, limit, after)
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from rollbook.models.answers import DeadLetter, DeferredJob, JobStatus, MergePreview, Page, User
-from rollbook.models.history import Activity, Feed, Message, Role
+from rollbook.models import (
+    Activity,
+    ActivityRole,
+    DeadLetter,
+    DeferredJob,
+    Feed,
+    JobStatus,
+    MergePreview,
+    Message,
+    Page,
+    User,
+)
 from rollbook.queries.cursors import Cursor
-from rollbook.queries.job_cursors import Place
+from rollbook.queries.job_cursors import JobCursor
 from rollbook_shared.jobs.models import Merge
 
 
@@ -33,13 +43,13 @@ class Reader(Protocol):
     def status(self, job_id: str, *, kind: str | None = None, digests: Collection[bytes] = ()) -> JobStatus:
         """What became of a job; with its `digests`, of the one with that body among those of its id."""
 
-    def deferred(self, limit: int, after: Place | None) -> Page[DeferredJob]:
+    def deferred(self, limit: int, after: JobCursor | None) -> Page[DeferredJob]:
         """A page of deferred jobs, the first due first."""
 
     def cancel(self, job_id: str) -> bool:
         """Take a deferred job back, if it has not taken effect; say whether it was there to be taken back."""
 
-    def dead(self, limit: int, after: Place | None) -> Page[DeadLetter]:
+    def dead(self, limit: int, after: JobCursor | None) -> Page[DeadLetter]:
         """A page of dead letters without their bodies, the newest first."""
 
     def letters(self, letter_id: str) -> list[DeadLetter]:
@@ -57,7 +67,7 @@ class Reader(Protocol):
     def messages(self, user_id: str, channel: str | None, status: str, limit: int, after: Cursor) -> Page[Message]:
         """A page of messages, newest first; None: on every channel, `any`: whatever their marks."""
 
-    def activities(self, user_id: str, role: Role, limit: int, after: Cursor) -> Page[Activity]:
+    def activities(self, user_id: str, role: ActivityRole, limit: int, after: Cursor) -> Page[Activity]:
         """A page of activities, newest first."""
 
     def export(self, user_id: str) -> dict[str, Any]:

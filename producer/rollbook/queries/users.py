@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Text, bindparam, cast, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from rollbook.models.answers import Page, User
+from rollbook.models import Page, User
 from rollbook_shared.database.tables import current_users, merged_users
 from rollbook_shared.domain.attributes import ATTRIBUTES
 from rollbook_shared.domain.sections import trait_key

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from rollbook.models.answers import Page
-from rollbook.models.history import Activity, Role
+from rollbook.models import Activity, ActivityRole, Page
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_choice, checked_page, checked_user_id
 from rollbook.resources.context import ClientContext
@@ -18,7 +17,7 @@ class Activities:
         self._context = context
 
     def list(
-        self, user_id: str, *, limit: int = 50, after: str | None = None, role: Role = "recipient"
+        self, user_id: str, *, limit: int = 50, after: str | None = None, role: ActivityRole = "recipient"
     ) -> Page[Activity]:
         """Read a page of a user's activities, newest first. Nobody's id, and a merged-away one, has none.
 
@@ -37,5 +36,5 @@ class Activities:
         """
         user_id = checked_user_id(user_id)
         checked_page(limit, after)
-        checked_choice("role", role, get_args(Role))
+        checked_choice("role", role, get_args(ActivityRole))
         return self._context.reader().activities(user_id, role, limit, cursor_of(after))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rollbook.commands import Options
-from rollbook.models.answers import JobStatus
+from rollbook.commands import WriteOptions
+from rollbook.models import JobStatus
 from rollbook.publishing.buffered.buffer import Buffer
 from rollbook.resources.context import ClientContext, DerivedContext
-from rollbook.resources.jobs import Job, Jobs
+from rollbook.resources.jobs import JobHandle, Jobs
 from rollbook_shared import jobs
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.codec import encode_user
 
 
-class _GatheredJob(Job):
+class _GatheredJob(JobHandle):
     """The bulk job that a user will be sent in; others are in it too."""
 
     __slots__ = ()
@@ -41,10 +41,10 @@ class BufferedContext(DerivedContext):
         self,
         model: type[jobs.Job],
         found: list[Problem],
-        options: Options,
+        options: WriteOptions,
         renames: Mapping[str, str] | None = None,
         **fields: Any,
-    ) -> Job:
+    ) -> JobHandle:
         # With a time or an id of its own, its place among jobs of the same moment hangs on that id.
         if model is not jobs.Identify or any(value is not None for value in options.values()):
             return super().send(model, found, options, renames, **fields)

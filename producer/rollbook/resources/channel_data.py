@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from rollbook.commands import Options, plain
+from rollbook.commands import WriteOptions, plain
 from rollbook.queries.validation import checked_user_id
 from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import Job
+from rollbook.resources.jobs import JobHandle
 from rollbook_shared import jobs
 
 
@@ -23,8 +23,8 @@ class ChannelDataCalls:
         user_id: str,
         channel_id: str,
         data: Mapping[str, Any],
-        **options: Unpack[Options],
-    ) -> Job:
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle:
         """Replace what is needed to reach a user on one channel; an unknown user is created.
 
         channel_id: 1 to 256 characters of your choosing.
@@ -38,7 +38,7 @@ class ChannelDataCalls:
             jobs.SetChannelData, [], options, user_id=user_id, channel_id=channel_id, data=plain(data)
         )
 
-    def unset_channel_data(self, user_id: str, channel_id: str, **options: Unpack[Options]) -> Job:
+    def unset_channel_data(self, user_id: str, channel_id: str, **options: Unpack[WriteOptions]) -> JobHandle:
         """Take one channel's data from a user; an unknown user stays unknown.
 
         Raises:

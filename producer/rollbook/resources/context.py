@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from rollbook.at_fork import reset_after_fork
-from rollbook.commands import Options, build_job, check_size, resolve_timestamps, resolve_timing
+from rollbook.commands import WriteOptions, build_job, check_size, resolve_timestamps, resolve_timing
 from rollbook.publishing import Publisher
 from rollbook.queries import Reader, open_reader
-from rollbook.resources.jobs import Job, Jobs
+from rollbook.resources.jobs import JobHandle, Jobs
 from rollbook_shared import jobs
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.limits import Limits
@@ -42,10 +42,10 @@ class ClientContext:
         self,
         model: type[jobs.Job],
         found: list[Problem],
-        options: Options,
+        options: WriteOptions,
         renames: Mapping[str, str] | None = None,
         **fields: Any,
-    ) -> Job:
+    ) -> JobHandle:
         """Build the job and send it.
 
         Raises:
@@ -54,13 +54,13 @@ class ClientContext:
         """
         job = self.make(model, found, options, renames, **fields)
         self.publisher().send(job)
-        return Job(self.jobs, job)
+        return JobHandle(self.jobs, job)
 
     def make(
         self,
         model: type[J],
         found: list[Problem],
-        options: Options,
+        options: WriteOptions,
         renames: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> J:
@@ -73,7 +73,7 @@ class ClientContext:
             InvalidRequest: with everything that is wrong.
             TypeError: there is no such option.
         """
-        if unknown := options.keys() - Options.__annotations__:
+        if unknown := options.keys() - WriteOptions.__annotations__:
             # kinds of jobs are named as the calls that make them
             call = model.model_fields["kind"].default
             hint = "; traits go into the mapping" if model is jobs.Identify else ""
@@ -84,7 +84,7 @@ class ClientContext:
             raise InvalidRequest(problems)
         return job
 
-    def timestamps(self, found: list[Problem], timestamps: Iterable[object], options: Options) -> tuple[int, ...]:
+    def timestamps(self, found: list[Problem], timestamps: Iterable[object], options: WriteOptions) -> tuple[int, ...]:
         """When the users of a bulk job were told of, one by one; `options` gets the last of them as `occurred_at`."""
         return resolve_timestamps(found, self._clock(), self.limits.future, timestamps, options)
 

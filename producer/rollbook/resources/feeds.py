@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from rollbook.models.history import Feed, FeedStatus
+from rollbook.models import Feed, FeedStatus
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
 from rollbook.resources.context import ClientContext

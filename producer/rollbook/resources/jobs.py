@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rollbook.commands.replay import replayed
 from rollbook.errors import DeadLetterNotFound, JobTimeout
-from rollbook.models.answers import DeadLetter, DeferredJob, JobStatus, Page
+from rollbook.models import DeadLetter, DeferredJob, JobStatus, Page
 from rollbook.publishing.publisher import Publisher
 from rollbook.queries.job_cursors import place_of
 from rollbook.queries.reader import Reader
@@ -42,7 +42,7 @@ class Jobs:
     def get(self, job_id: str) -> JobStatus:
         """Look up a job by its id; one that the workers have said nothing of is `queued`.
 
-        When two jobs were sent under one id, this is the first one's; `Job.status` tells the two apart.
+        When two jobs were sent under one id, this is the first one's; `JobHandle.status` tells the two apart.
 
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
@@ -164,7 +164,7 @@ class Jobs:
         """
         timeout = checked_timeout(timeout)
         letter = self.show(letter_id, key=key)
-        job = Job(self, sent := replayed(letter, job_id=job_id, body=body))
+        job = JobHandle(self, sent := replayed(letter, job_id=job_id, body=body))
         before = job.status()
         self._sender().send(sent)
 
@@ -195,7 +195,7 @@ class Jobs:
         return self._reader().status(job_id, kind=kind, digests=digests)
 
 
-class Job:
+class JobHandle:
     """A job that was sent. Keep `id` to ask after it from elsewhere, with `rb.jobs.get(id)`."""
 
     __slots__ = ("_id", "_jobs", "_kind", "_sent")
@@ -240,7 +240,7 @@ class Job:
         return _wait(self.status, lambda status: status.is_final, checked_timeout(timeout))
 
     def __repr__(self) -> str:
-        return f"<Job {self._kind} {self._id}>"
+        return f"<JobHandle {self._kind} {self._id}>"
 
 
 def _wait(ask: Callable[[], JobStatus], is_over: Callable[[JobStatus], bool], timeout: float) -> JobStatus:

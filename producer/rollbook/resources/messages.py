@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from typing import Final, Unpack, get_args
 from uuid import UUID
 
-from rollbook.commands import Options, as_list
-from rollbook.models.answers import Page
-from rollbook.models.history import Engagement, FeedStatus, Message
+from rollbook.commands import WriteOptions, as_list
+from rollbook.models import Engagement, FeedStatus, Message, Page
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
 from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import Job
+from rollbook.resources.jobs import JobHandle
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
 
@@ -56,7 +55,7 @@ class Messages:
             checked_channel(channel)
         return self._context.reader().messages(user_id, channel, status or "any", limit, cursor_of(after))
 
-    def mark(self, message_ids: Iterable[str | UUID], mark: Engagement, **options: Unpack[Options]) -> Job:
+    def mark(self, message_ids: Iterable[str | UUID], mark: Engagement, **options: Unpack[WriteOptions]) -> JobHandle:
         """Mark 1 to 1,000 messages as seen, read or archived, or take the mark away again.
 
         A mark is a job like every other, and not a write of its own: so it survives a lost broker or a redelivery, may

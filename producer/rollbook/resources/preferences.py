@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
-from rollbook.commands import Options, as_list, plain
+from rollbook.commands import WriteOptions, as_list, plain
 from rollbook.queries.validation import checked_user_id
 from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import Job
+from rollbook.resources.jobs import JobHandle
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.limits import HARD_BULK_USERS
@@ -29,8 +29,8 @@ class PreferenceCalls:
         user_id: str,
         set_id: str,
         settings: Mapping[str, Any],
-        **options: Unpack[Options],
-    ) -> Job:
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle:
         """Replace one preference set of a user, `default` or a tenant's; an unknown user is created.
 
             rb.users.set_preferences("ann", "default", {
@@ -52,7 +52,7 @@ class PreferenceCalls:
             jobs.SetPreferences, [], options, user_id=user_id, set_id=set_id, settings=plain(settings)
         )
 
-    def unset_preferences(self, user_id: str, set_id: str, **options: Unpack[Options]) -> Job:
+    def unset_preferences(self, user_id: str, set_id: str, **options: Unpack[WriteOptions]) -> JobHandle:
         """Take one preference set from a user; an unknown user stays unknown.
 
         Raises:
@@ -65,8 +65,8 @@ class PreferenceCalls:
         user_ids: Iterable[str],
         set_id: str,
         settings: Mapping[str, Any],
-        **options: Unpack[Options],
-    ) -> Job:
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle:
         """Replace one preference set of 1 to 100 users (see `Limits`) in one job, each as `set_preferences` would.
 
         Raises:

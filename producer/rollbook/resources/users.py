@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, Unpack, overload
 
-from rollbook.commands import Options, as_list, parse_user
-from rollbook.models.answers import MergePreview, Page, User
+from rollbook.commands import WriteOptions, as_list, parse_user
+from rollbook.models import MergePreview, Page, User
 from rollbook.queries.validation import checked_page, checked_user_id, checked_where
 from rollbook.resources.channel_data import ChannelDataCalls
-from rollbook.resources.jobs import Job
+from rollbook.resources.jobs import JobHandle
 from rollbook.resources.preferences import PreferenceCalls
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
@@ -42,8 +42,8 @@ class Users(PreferenceCalls, ChannelDataCalls):
         self,
         user_id: str,
         traits: Mapping[str, Any] | None = None,
-        **options: Unpack[Options],
-    ) -> Job:
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle:
         """Create the user or update it. Keys that are sent replace the stored value whole; others stay.
 
             rb.users.identify("ann", {"email": "ann@example.com", "timezone": "Europe/Zurich", "plan": "pro"})
@@ -69,8 +69,8 @@ class Users(PreferenceCalls, ChannelDataCalls):
         users: Iterable[Mapping[str, Any]],
         *,
         timestamps: Iterable[datetime] | None = None,
-        **options: Unpack[Options],
-    ) -> Job:
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle:
         """Identify 1 to 100 users (see `Limits`) in one job, each a mapping with an `id`.
 
         All problems of all users are reported, as `users[3].email`; nothing is sent if there is one. The status of the
@@ -94,7 +94,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         told_at = () if timestamps is None else self._context.timestamps(found, timestamps, options)
         return self._context.send(jobs.BulkIdentify, found, options, users=user_updates, timestamps=told_at)
 
-    def delete(self, user_id: str, **options: Unpack[Options]) -> Job:
+    def delete(self, user_id: str, **options: Unpack[WriteOptions]) -> JobHandle:
         """Delete the user with its preferences and channel data. An unknown user is no error.
 
         What was told before the delete never brings the user back, however late it arrives; what is told after it
@@ -106,7 +106,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         """
         return self._context.send(jobs.Delete, [], options, user_id=user_id)
 
-    def bulk_delete(self, user_ids: Iterable[str], **options: Unpack[Options]) -> Job:
+    def bulk_delete(self, user_ids: Iterable[str], **options: Unpack[WriteOptions]) -> JobHandle:
         """Delete 1 to 100 users (see `Limits`) in one job, each as `delete` would.
 
         Raises:
@@ -125,8 +125,8 @@ class Users(PreferenceCalls, ChannelDataCalls):
         dry_run: Literal[False] = ...,
         keep_opt_outs: bool = ...,
         merge_tokens: bool = ...,
-        **options: Unpack[Options],
-    ) -> Job: ...
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle: ...
 
     @overload
     def merge(
@@ -137,7 +137,7 @@ class Users(PreferenceCalls, ChannelDataCalls):
         dry_run: Literal[True],
         keep_opt_outs: bool = ...,
         merge_tokens: bool = ...,
-        **options: Unpack[Options],
+        **options: Unpack[WriteOptions],
     ) -> MergePreview: ...
 
     @overload
@@ -149,8 +149,8 @@ class Users(PreferenceCalls, ChannelDataCalls):
         dry_run: bool,
         keep_opt_outs: bool = ...,
         merge_tokens: bool = ...,
-        **options: Unpack[Options],
-    ) -> Job | MergePreview: ...
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle | MergePreview: ...
 
     def merge(
         self,
@@ -160,8 +160,8 @@ class Users(PreferenceCalls, ChannelDataCalls):
         dry_run: bool = False,
         keep_opt_outs: bool = False,
         merge_tokens: bool = False,
-        **options: Unpack[Options],
-    ) -> Job | MergePreview:
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle | MergePreview:
         """Make the user `from_user_id` (the secondary) a part of `user_id` (the primary). There is no way back.
 
         The primary keeps what it has and takes over what it lacks: properties key by key at every depth, attributes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
-from rollbook.commands import Options, as_list, parse_user, plain
+from rollbook.commands import WriteOptions, as_list, parse_user, plain
 from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import Job
+from rollbook.resources.jobs import JobHandle
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.limits import HARD_RECIPIENTS
@@ -29,8 +29,8 @@ class Workflows:
         tenant: str | None = None,
         channels: Iterable[str] = ("in_app",),
         categories: Iterable[str] = (),
-        **options: Unpack[Options],
-    ) -> Job:
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle:
         """Start a workflow: an activity for each recipient, and a message on each channel.
 
         A recipient given as a mapping is identified first, as `users.identify` would; one named by id only is skipped

@@ -45,7 +45,7 @@ def _effect(preview: MergePreview) -> str:
 def _afterwards(preview: MergePreview) -> Table:
     table = Table("", "value", "from", title=f"{shown(preview.primary_id)} afterwards", title_justify="left")
     table.columns[1].overflow = "fold"
-    taken = {(item.section, *item.path) for item in preview.taken}
+    taken = {(item.section, *item.path) for item in preview.filled}
     everything = {"attributes": preview.attributes, "properties": preview.properties}
     mixed = {whole[:end] for whole in taken for end in range(len(whole))}
     for path, value in _leaves(everything, (), mixed):
@@ -69,7 +69,7 @@ def _given_up(preview: MergePreview) -> Table:
     kept, lost = f"kept, of {shown(preview.primary_id)}", f"lost, of {shown(preview.secondary_id)}"
     table = Table("", kept, lost, title="Where both have a value", title_justify="left")
     for clash in preview.conflicts:
-        table.add_row(shown(_name((clash.section, *clash.path))), cell(clash.kept), cell(clash.lost))
+        table.add_row(shown(_name((clash.section, *clash.path))), cell(clash.winner), cell(clash.loser))
     return table
 
 

@@ -19,7 +19,7 @@ from rollbook_ops.cli.output import cell, complain, out, pairs, print_json, prin
 from rollbook_shared.domain.attributes import ATTRIBUTES
 
 if TYPE_CHECKING:
-    from rollbook import Job, User
+    from rollbook import JobHandle, User
 
 
 @taught(
@@ -166,7 +166,7 @@ def _write(file: Path, text: str) -> None:
         raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--output") from None
 
 
-def _finish(job: Job, wait: float, as_json: bool) -> None:
+def _finish(job: JobHandle, wait: float, as_json: bool) -> None:
     """Wait for the job and say how it ended."""
     state = "sent"
     if wait:

@@ -1,0 +1,28 @@
+"""Dead letters, as reads return them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """A job that cannot be applied as it stands, kept until a person replays or drops it."""
+
+    id: str
+    """The job's id. A message that has none is named for its content (`nameless-...`)."""
+    key: str
+    """Tells dead letters of one id apart: several different jobs may have been sent under it."""
+    kind: str | None
+    """The job's kind; None if the message does not say it."""
+    code: str
+    """`malformed`, `unknown_version`, `unknown_kind`, `invalid`, `id_reused`, `unstorable`, `failed`, `too_slow`,
+    `kills_worker` or `rejected`. `deploy/runbook.md` says what to do about each.
+    """
+    reason: str
+    """Why, for people: fields and positions, no values."""
+    failed_at: datetime
+    """When the worker gave it up: aware."""
+    body: str | None = field(default=None, repr=False)
+    """The message as it arrived, with its personal data; None in lists."""

@@ -1,0 +1,45 @@
+"""Messages and feeds, as reads return them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rollbook.models.activity import Activity
+
+FeedStatus = Literal["all", "unseen", "unread", "archived"]
+"""Which messages of a feed to read. `archived` reads only archived messages; the others read none of those."""
+Engagement = Literal["seen", "unseen", "read", "unread", "archived", "unarchived"]
+"""What a recipient did with a message, or the opposite, which takes it back."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message(Activity):
+    """One notification for one recipient on one `channel` (`in_app`, `push` and so on).
+
+    `seen`, `read` and `archived` are independent of each other.
+    """
+
+    channel: str
+    seen: bool
+    read: bool
+    archived: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Feed:
+    """A page of a user's feed, with the counts of the whole feed.
+
+    The counts cover every page, whatever status the page was read with, and no archived messages: `total` counts
+    messages, `unseen` and `unread` those that are not seen or not read. Items and counts are of the same moment.
+    """
+
+    items: tuple[Message, ...] = ()
+    """The messages of this page, newest first."""
+    after: str | None = None
+    """Pass it as `after` to read the next page; None on the last page."""
+    total: int = 0
+    unseen: int = 0
+    unread: int = 0
+    merged_into: str | None = None
+    """If this id was merged away: the primary, which has the messages now. The feed itself is then empty."""

@@ -1,0 +1,18 @@
+"""A page of a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list."""
+
+    items: tuple[T, ...]
+    """The items in the order of the list: as many as the call's `limit`, fewer on the last page."""
+    after: str | None
+    """Pass it as `after` to read the next page; None on the last page."""
