@@ -117,7 +117,7 @@ def test_refusing_a_message_for_good_makes_a_letter(client: redis.Redis, consume
 
     consumer.messages[0].reject(requeue=False)
 
-    assert letters(consumer, 1)[0][2] == "rejected"
+    assert letters(consumer, 1)[0][2] == "unexpected_error"
 
 
 def test_giving_back_does_not_count(client: redis.Redis, consume: Consume) -> None:

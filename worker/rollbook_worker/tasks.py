@@ -19,7 +19,7 @@ from rollbook_shared.jobs.routing import TASKS
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
-from rollbook_worker.celery_ext.consumer import BURY_TASK
+from rollbook_worker.celery_ext.consumer import DEAD_LETTER_TASK
 from rollbook_worker.celery_ext.failure_policy import REQUEST
 from rollbook_worker.celery_ext.request import DeadLetter
 from rollbook_worker.celery_ext.unprocessable import job_in
@@ -184,4 +184,4 @@ for _name in TASKS.values():
     )(apply)
 
 app.task(bind=True, name=BATCH_TASK, typing=False)(apply_together)
-app.task(bind=True, name=BURY_TASK, typing=False, max_retries=None, throws=(DeadLetter,), Request=REQUEST)(bury)
+app.task(bind=True, name=DEAD_LETTER_TASK, typing=False, max_retries=None, throws=(DeadLetter,), Request=REQUEST)(bury)

@@ -23,7 +23,7 @@ from rollbook_shared.jobs.routing import TASK_PREFIX, TASKS
 from rollbook_worker.celery_ext import signals
 
 CONSUMER: Final = f"{__name__}:Consumer"
-BURY_TASK: Final = f"{TASK_PREFIX}bury"
+DEAD_LETTER_TASK: Final = f"{TASK_PREFIX}dead_letter"
 HIDDEN: Final = "(not shown)"
 
 _JSON: Final = "application/json"
@@ -44,7 +44,7 @@ class Consumer(signals.Consumer):
     def update_strategies(self) -> None:
         """See Celery."""
         super().update_strategies()
-        for name in self.strategies.keys() - {*TASKS.values(), BURY_TASK}:
+        for name in self.strategies.keys() - {*TASKS.values(), DEAD_LETTER_TASK}:
             del self.strategies[name]
 
     def create_task_handler(self, *args: Any) -> Callable[[Any], Any]:
@@ -104,7 +104,7 @@ def _letter(message: Any, reason: str) -> Letter:
         content_type=_JSON,
         content_encoding="utf-8",
         delivery_info=message.delivery_info,
-        headers={"task": BURY_TASK, "id": uuid(), "argsrepr": HIDDEN, "kwargsrepr": "{}"},
+        headers={"task": DEAD_LETTER_TASK, "id": uuid(), "argsrepr": HIDDEN, "kwargsrepr": "{}"},
         channel=message.channel,
         accept={_JSON},
     )

@@ -6,7 +6,7 @@
 | `Retry`: the job was sent again for later | it is acknowledged, as Celery does |
 | `Reject`: Postgres is away, and Redis is full or away too | it is put off, here, until others may try |
 | its process died, or was ended for its time | others try; the transport counts how often |
-| anything else: a mistake in the code | the transport makes a dead letter of it, `rejected` |
+| anything else: a mistake in the code | the transport makes a dead letter of it, `unexpected_error` |
 
 Putting off is not counted: after a few tries an outage would have made a dead letter of a job that harms nobody.
 """

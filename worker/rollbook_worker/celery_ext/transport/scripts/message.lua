@@ -92,7 +92,7 @@ local JUNK_KEPT = 1000000
 
 local REASONS = {
   malformed = 'it is no message',
-  rejected = 'its worker came to no end with it, for a reason that stands in its log',
+  unexpected_error = 'its worker came to no end with it, for a reason that stands in its log',
   kills_worker = 'as often as it may be, it was delivered and nobody said that it was done: it may end its worker',
 }
 
