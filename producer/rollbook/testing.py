@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from rollbook.client import Rollbook
 from rollbook.resources.context import Clock
-from rollbook_shared.errors import NotSent, Problem
+from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.limits import Limits
 from rollbook_shared.jobs.models import (
@@ -77,7 +77,7 @@ class Sent(list[Job]):
 
     def about(self, user_id: str) -> list[Job]:
         """Those that name the user, in whatever part: told of, deleted, merged, recipient, actor. Marks name nobody."""
-        return [job for job in self if user_id in _named(job)]
+        return [job for job in self if user_id in job.user_ids]
 
 
 class RecordingPublisher:
@@ -122,25 +122,6 @@ def recording(*, limits: Limits | None = None, clock: Clock | None = None) -> Re
     clock: the time in microseconds since 1970, where a test needs a fixed one.
     """
     return RecordingRollbook(limits=limits, clock=clock)
-
-
-def _named(job: Job) -> set[str]:
-    match job:
-        case Identify():
-            return {job.user.id}
-        case BulkIdentify():
-            return {user.id for user in job.users if not isinstance(user, Problem)}
-        case BulkDelete() | BulkSetPreferences():
-            return set(job.user_ids)
-        case Merge():
-            return {job.primary_id, job.secondary_id}
-        case Trigger():
-            people = job.recipients if job.actor is None else (*job.recipients, job.actor)
-            return {person.id if isinstance(person, UserUpdate) else person for person in people}
-        case Delete() | SetPreferences() | UnsetPreferences() | SetChannelData() | UnsetChannelData():
-            return {job.user_id}
-        case _:
-            return set()
 
 
 if _HAS_PYTEST:

@@ -25,8 +25,8 @@ from rollbook.testing import (
     UserUpdate,
     recording,
 )
+from rollbook_shared import jobs
 from rollbook_shared.domain.stamps import microseconds
-from rollbook_shared.jobs.models import KINDS, Job
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = microseconds(NOW)
@@ -125,7 +125,7 @@ def user_update(id_: str, **parts: Any) -> UserUpdate:
         ),
     ],
 )
-def test_each_call_makes_its_job(rb: RecordingRollbook, call: Callable[..., Any], expected: Job) -> None:
+def test_each_call_makes_its_job(rb: RecordingRollbook, call: Callable[..., Any], expected: jobs.Job) -> None:
     handle = call(rb, job_id="j")
 
     assert rb.sent == [expected]
@@ -201,7 +201,7 @@ def test_rule_29_every_write_can_be_deferred(rb: RecordingRollbook) -> None:
     rb.users.unset_channel_data("u1", "apns", delay=1)
     rb.workflows.trigger("hello", ["u1"], delay=1)
 
-    assert {job.kind for job in rb.sent} == set(KINDS) - {"mark"}
+    assert {job.kind for job in rb.sent} == set(jobs.KINDS) - {"mark"}
     assert {(job.occurred_at, job.deferred) for job in rb.sent} == {(AT + 1_000_000, True)}
 
 

@@ -10,22 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from rollbook_shared import jobs
 from rollbook_shared.domain.stamps import microseconds
-from rollbook_shared.jobs.models import (
-    BulkDelete,
-    BulkIdentify,
-    BulkSetPreferences,
-    Delete,
-    Identify,
-    Mark,
-    Merge,
-    SetChannelData,
-    SetPreferences,
-    Trigger,
-    UnsetChannelData,
-    UnsetPreferences,
-    UserUpdate,
-)
 
 DAY: Final = 86_400_000_000
 DAY_0: Final = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
@@ -44,8 +30,8 @@ def user(
     preferences: Mapping[str, Any] | None = None,
     channel_data: Mapping[str, Any] | None = None,
     **traits: Any,
-) -> UserUpdate:
-    return UserUpdate.model_validate(
+) -> jobs.UserUpdate:
+    return jobs.UserUpdate.model_validate(
         {"id": id_, "traits": traits, "preferences": preferences or {}, "channel_data": channel_data or {}}
     )
 
@@ -59,23 +45,23 @@ def identify(
     preferences: Mapping[str, Any] | None = None,
     channel_data: Mapping[str, Any] | None = None,
     **traits: Any,
-) -> Identify:
+) -> jobs.Identify:
     told = user(id_, preferences=preferences, channel_data=channel_data, **traits)
-    return Identify(id=job or _id("identify", id_, at, plus), occurred_at=day(at, plus), user=told)
+    return jobs.Identify(id=job or _id("identify", id_, at, plus), occurred_at=day(at, plus), user=told)
 
 
-def bulk_identify(*users: UserUpdate, at: int, plus: int = 0, job: str = "") -> BulkIdentify:
-    return BulkIdentify(
+def bulk_identify(*users: jobs.UserUpdate, at: int, plus: int = 0, job: str = "") -> jobs.BulkIdentify:
+    return jobs.BulkIdentify(
         id=job or _id("bulk-identify", users[0].id, at, plus), occurred_at=day(at, plus), users=tuple(users)
     )
 
 
-def delete(id_: str, *, at: int, plus: int = 0, job: str = "") -> Delete:
-    return Delete(id=job or _id("delete", id_, at, plus), occurred_at=day(at, plus), user_id=id_)
+def delete(id_: str, *, at: int, plus: int = 0, job: str = "") -> jobs.Delete:
+    return jobs.Delete(id=job or _id("delete", id_, at, plus), occurred_at=day(at, plus), user_id=id_)
 
 
-def bulk_delete(*ids: str, at: int, plus: int = 0, job: str = "") -> BulkDelete:
-    return BulkDelete(id=job or _id("bulk-delete", ids[0], at, plus), occurred_at=day(at, plus), user_ids=ids)
+def bulk_delete(*ids: str, at: int, plus: int = 0, job: str = "") -> jobs.BulkDelete:
+    return jobs.BulkDelete(id=job or _id("bulk-delete", ids[0], at, plus), occurred_at=day(at, plus), user_ids=ids)
 
 
 def merge(
@@ -87,8 +73,8 @@ def merge(
     job: str = "",
     keep_opt_outs: bool = False,
     merge_tokens: bool = False,
-) -> Merge:
-    return Merge(
+) -> jobs.Merge:
+    return jobs.Merge(
         id=job or _id("merge", f"{primary}-{secondary}", at, plus),
         occurred_at=day(at, plus),
         primary_id=primary,
@@ -100,17 +86,17 @@ def merge(
 
 def trigger(
     workflow: str,
-    recipients: Iterable[str | UserUpdate],
+    recipients: Iterable[str | jobs.UserUpdate],
     *,
     at: int,
     plus: int = 0,
     job: str = "",
-    actor: str | UserUpdate | None = None,
+    actor: str | jobs.UserUpdate | None = None,
     channels: tuple[str, ...] = ("in_app",),
     tenant: str | None = None,
     categories: tuple[str, ...] = (),
-) -> Trigger:
-    return Trigger(
+) -> jobs.Trigger:
+    return jobs.Trigger(
         id=job or _id("trigger", workflow, at, plus),
         occurred_at=day(at, plus),
         workflow=workflow,
@@ -124,8 +110,8 @@ def trigger(
 
 def set_preferences(
     id_: str, set_id: str, settings: Mapping[str, Any], *, at: int, plus: int = 0, job: str = ""
-) -> SetPreferences:
-    return SetPreferences.model_validate(
+) -> jobs.SetPreferences:
+    return jobs.SetPreferences.model_validate(
         {
             "id": job or _id("set-preferences", f"{id_}-{set_id}", at, plus),
             "occurred_at": day(at, plus),
@@ -138,8 +124,8 @@ def set_preferences(
 
 def bulk_set_preferences(
     ids: Iterable[str], set_id: str, settings: Mapping[str, Any], *, at: int, plus: int = 0, job: str = ""
-) -> BulkSetPreferences:
-    return BulkSetPreferences.model_validate(
+) -> jobs.BulkSetPreferences:
+    return jobs.BulkSetPreferences.model_validate(
         {
             "id": job or _id("bulk-set-preferences", set_id, at, plus),
             "occurred_at": day(at, plus),
@@ -150,8 +136,8 @@ def bulk_set_preferences(
     )
 
 
-def unset_preferences(id_: str, set_id: str, *, at: int, plus: int = 0, job: str = "") -> UnsetPreferences:
-    return UnsetPreferences(
+def unset_preferences(id_: str, set_id: str, *, at: int, plus: int = 0, job: str = "") -> jobs.UnsetPreferences:
+    return jobs.UnsetPreferences(
         id=job or _id("unset-preferences", f"{id_}-{set_id}", at, plus),
         occurred_at=day(at, plus),
         user_id=id_,
@@ -161,8 +147,8 @@ def unset_preferences(id_: str, set_id: str, *, at: int, plus: int = 0, job: str
 
 def set_channel_data(
     id_: str, channel_id: str, data: dict[str, Any], *, at: int, plus: int = 0, job: str = ""
-) -> SetChannelData:
-    return SetChannelData(
+) -> jobs.SetChannelData:
+    return jobs.SetChannelData(
         id=job or _id("set-channel-data", f"{id_}-{channel_id}", at, plus),
         occurred_at=day(at, plus),
         user_id=id_,
@@ -171,8 +157,8 @@ def set_channel_data(
     )
 
 
-def unset_channel_data(id_: str, channel_id: str, *, at: int, plus: int = 0, job: str = "") -> UnsetChannelData:
-    return UnsetChannelData(
+def unset_channel_data(id_: str, channel_id: str, *, at: int, plus: int = 0, job: str = "") -> jobs.UnsetChannelData:
+    return jobs.UnsetChannelData(
         id=job or _id("unset-channel-data", f"{id_}-{channel_id}", at, plus),
         occurred_at=day(at, plus),
         user_id=id_,
@@ -187,8 +173,8 @@ def mark(
     at: int,
     plus: int = 0,
     job: str = "",
-) -> Mark:
-    return Mark(
+) -> jobs.Mark:
+    return jobs.Mark(
         id=job or _id("mark", mark, at, plus), occurred_at=day(at, plus), message_ids=tuple(message_ids), mark=mark
     )
 

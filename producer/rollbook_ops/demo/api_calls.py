@@ -6,55 +6,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollbook import Rollbook
+from rollbook_shared import jobs
 from rollbook_shared.domain.stamps import moment
-from rollbook_shared.jobs.models import (
-    BulkDelete,
-    BulkIdentify,
-    BulkSetPreferences,
-    Delete,
-    Identify,
-    Job,
-    Mark,
-    Merge,
-    SetChannelData,
-    SetPreferences,
-    Trigger,
-    UnsetChannelData,
-    UnsetPreferences,
-    UserUpdate,
-)
 
 
-def play(rollbook: Rollbook, job: Job, *, stamped: bool = True) -> None:
+def play(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None:
     """Make the call that sends `job`; unless `stamped` it happens when the face's clock says."""
     users = rollbook.users
     when: dict[str, Any] = {"job_id": job.id}
     if stamped:
         when["run_at" if job.deferred else "occurred_at"] = moment(job.occurred_at)
     match job:
-        case Identify(user=user):
+        case jobs.Identify(user=user):
             told = flat(user)
             users.identify(told.pop("id"), told, **when)
-        case BulkIdentify():
-            users.bulk_identify([flat(user) for user in job.users if isinstance(user, UserUpdate)], **when)
-        case Delete():
+        case jobs.BulkIdentify():
+            users.bulk_identify([flat(user) for user in job.users if isinstance(user, jobs.UserUpdate)], **when)
+        case jobs.Delete():
             users.delete(job.user_id, **when)
-        case BulkDelete():
+        case jobs.BulkDelete():
             users.bulk_delete(job.user_ids, **when)
-        case Merge():
+        case jobs.Merge():
             choices: dict[str, Any] = {"keep_opt_outs": job.keep_opt_outs, "merge_tokens": job.merge_tokens}
             users.merge(job.primary_id, job.secondary_id, **choices, **when)
-        case SetPreferences():
+        case jobs.SetPreferences():
             users.set_preferences(job.user_id, job.set_id, _plain(job.settings), **when)
-        case UnsetPreferences():
+        case jobs.UnsetPreferences():
             users.unset_preferences(job.user_id, job.set_id, **when)
-        case BulkSetPreferences():
+        case jobs.BulkSetPreferences():
             users.bulk_set_preferences(job.user_ids, job.set_id, _plain(job.settings), **when)
-        case SetChannelData():
+        case jobs.SetChannelData():
             users.set_channel_data(job.user_id, job.channel_id, job.data, **when)
-        case UnsetChannelData():
+        case jobs.UnsetChannelData():
             users.unset_channel_data(job.user_id, job.channel_id, **when)
-        case Trigger():
+        case jobs.Trigger():
             rollbook.workflows.trigger(
                 job.workflow,
                 [_person(recipient) for recipient in job.recipients],
@@ -65,13 +50,13 @@ def play(rollbook: Rollbook, job: Job, *, stamped: bool = True) -> None:
                 categories=job.categories,
                 **when,
             )
-        case Mark():
+        case jobs.Mark():
             rollbook.messages.mark(job.message_ids, job.mark, **when)
         case _:
             raise NotImplementedError(f"the face has no call for {job.kind}")
 
 
-def flat(user: UserUpdate) -> dict[str, Any]:
+def flat(user: jobs.UserUpdate) -> dict[str, Any]:
     """A telling as callers of the face write it."""
     told: dict[str, Any] = {"id": user.id, **user.traits}
     if user.preferences:
@@ -81,8 +66,8 @@ def flat(user: UserUpdate) -> dict[str, Any]:
     return told
 
 
-def _person(who: str | UserUpdate) -> str | dict[str, Any]:
-    return flat(who) if isinstance(who, UserUpdate) else who
+def _person(who: str | jobs.UserUpdate) -> str | dict[str, Any]:
+    return flat(who) if isinstance(who, jobs.UserUpdate) else who
 
 
 def _plain(settings: Any) -> Mapping[str, Any]:

@@ -68,6 +68,11 @@ class Identify(_Job):
     kind: Literal["identify"] = "identify"
     user: UserUpdate
 
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user.id,)
+
 
 # in this order: else pydantic looks at every branch of the union for each user
 _UpdateOrProblem = Annotated[UserUpdate | InstanceOf[Problem], Field(union_mode="left_to_right")]
@@ -107,12 +112,22 @@ class BulkIdentify(_Job):
         """When the user at this place was told of."""
         return self.timestamps[place] if self.timestamps else self.occurred_at
 
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The users that are not rejected, in the job's order."""
+        return tuple(user.id for user in self.users if isinstance(user, UserUpdate))
+
 
 class Delete(_Job):
     """End the user. Rules 7 to 11."""
 
     kind: Literal["delete"] = "delete"
     user_id: UserId
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
 
 
 class BulkDelete(_Job):
@@ -141,6 +156,11 @@ class Merge(_Job):
             refuse("must not be the primary itself", "secondary_id")
         return self
 
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """Both users, the primary first."""
+        return (self.primary_id, self.secondary_id)
+
 
 class SetPreferences(_Job):
     """Replace one preference set of a user: `default`, or a tenant's. Rule 19."""
@@ -150,6 +170,11 @@ class SetPreferences(_Job):
     set_id: Key
     settings: PreferenceSettings
 
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
+
 
 class UnsetPreferences(_Job):
     """Take one preference set from a user. Rule 19."""
@@ -157,6 +182,11 @@ class UnsetPreferences(_Job):
     kind: Literal["unset_preferences"] = "unset_preferences"
     user_id: UserId
     set_id: Key
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
 
 
 class BulkSetPreferences(_Job):
@@ -176,6 +206,11 @@ class SetChannelData(_Job):
     channel_id: Key
     data: JsonObject
 
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
+
 
 class UnsetChannelData(_Job):
     """Take one channel's data from a user. Rule 20."""
@@ -183,6 +218,11 @@ class UnsetChannelData(_Job):
     kind: Literal["unset_channel_data"] = "unset_channel_data"
     user_id: UserId
     channel_id: Key
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
 
 
 def _named_or_inline(recipient: object) -> str:
@@ -208,6 +248,12 @@ class Trigger(_Job):
     categories: Annotated[tuple[Key, ...], Field(max_length=100)] = ()
     channels: Annotated[tuple[Key, ...], Field(min_length=1, max_length=100)] = ("in_app",)
 
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The recipients, then the actor if there is one; named by id or inline."""
+        users = self.recipients if self.actor is None else (*self.recipients, self.actor)
+        return tuple(user.id if isinstance(user, UserUpdate) else user for user in users)
+
 
 class Mark(_Job):
     """Set or clear a mark on messages; one that is not there yet is marked when it comes. Rule 22."""
@@ -215,6 +261,11 @@ class Mark(_Job):
     kind: Literal["mark"] = "mark"
     message_ids: Annotated[tuple[UUID, ...], Field(min_length=1, max_length=1_000)]
     mark: Literal["seen", "unseen", "read", "unread", "archived", "unarchived"]
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """None: a mark names messages, not users."""
+        return ()
 
 
 Job = Annotated[
@@ -232,7 +283,7 @@ Job = Annotated[
     | Mark,
     Field(discriminator="kind"),
 ]
-"""A job of any kind; for mypy a union, to `match` on with `assert_never`."""
+"""A job of any kind; for mypy a union, to `match` on with `assert_never`. `user_ids` are the users that it names."""
 
 MODELS: Final[Mapping[str, type[Job]]] = MappingProxyType(
     {model.model_fields["kind"].default: model for model in get_args(get_args(Job)[0])}

@@ -11,22 +11,7 @@ import hashlib
 from typing import Final, assert_never
 
 from rollbook_shared.errors import Problem
-from rollbook_shared.jobs.models import (
-    BulkDelete,
-    BulkIdentify,
-    BulkSetPreferences,
-    Delete,
-    Identify,
-    Job,
-    Mark,
-    Merge,
-    SetChannelData,
-    SetPreferences,
-    Trigger,
-    UnsetChannelData,
-    UnsetPreferences,
-    UserUpdate,
-)
+from rollbook_shared.jobs import models
 
 MAX_KEYS: Final = 8
 """More than these would fill Flower's column, and are counted."""
@@ -37,32 +22,32 @@ def alias(user_id: str) -> str:
     return "user:" + hashlib.blake2b(user_id.encode(), digest_size=4).hexdigest()
 
 
-def summary(job: Job) -> str:
+def summary(job: models.Job) -> str:
     """One line about the job without personal data."""
     match job:
-        case Identify():
+        case models.Identify():
             return f"{alias(job.user.id)} {_told(job.user)}"
-        case BulkIdentify():
+        case models.BulkIdentify():
             rejected = sum(isinstance(user, Problem) for user in job.users)
             return users_summary(len(job.users), rejected)
-        case Delete():
+        case models.Delete():
             return alias(job.user_id)
-        case BulkDelete():
+        case models.BulkDelete():
             return f"{len(job.user_ids)} users"
-        case Merge():
+        case models.Merge():
             return f"{alias(job.primary_id)} <- {alias(job.secondary_id)}"
-        case SetPreferences() | UnsetPreferences():
+        case models.SetPreferences() | models.UnsetPreferences():
             return f"{alias(job.user_id)} one preference set"
-        case BulkSetPreferences():
+        case models.BulkSetPreferences():
             return f"{len(job.user_ids)} users, one preference set"
-        case SetChannelData() | UnsetChannelData():
+        case models.SetChannelData() | models.UnsetChannelData():
             return f"{alias(job.user_id)} one channel"
-        case Trigger():
-            inline = sum(isinstance(recipient, UserUpdate) for recipient in job.recipients)
+        case models.Trigger():
+            inline = sum(isinstance(recipient, models.UserUpdate) for recipient in job.recipients)
             return f"workflow {job.workflow}: {len(job.recipients)} recipients" + (
                 f", {inline} inline" if inline else ""
             )
-        case Mark():
+        case models.Mark():
             return f"{len(job.message_ids)} messages {job.mark}"
         case _:
             assert_never(job)
@@ -73,7 +58,7 @@ def users_summary(count: int, rejected: int = 0) -> str:
     return f"{count} users" + (f", {rejected} rejected" if rejected else "")
 
 
-def _told(user: UserUpdate) -> str:
+def _told(user: models.UserUpdate) -> str:
     keys = [*user.traits]
     if user.preferences:
         keys.append("preferences")

@@ -10,21 +10,7 @@ from typing import Any, Final
 
 from rollbook_shared.domain.stamps import moment
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import (
-    BulkDelete,
-    BulkIdentify,
-    BulkSetPreferences,
-    Delete,
-    Identify,
-    Job,
-    Merge,
-    SetChannelData,
-    SetPreferences,
-    Trigger,
-    UnsetChannelData,
-    UnsetPreferences,
-    UserUpdate,
-)
+from rollbook_shared.jobs.models import Job, Merge
 from rollbook_shared.reference.world import World, differences, first_difference
 
 _PLACE: Final = re.compile(r"(\w+)\['([^']*)'\]")
@@ -63,28 +49,10 @@ def smallest_difference(reference: World, postgres: World, jobs: Sequence[Job]) 
 
 def _told(what: str, reference: World, postgres: World, jobs: Sequence[Job]) -> Difference:
     family = set().union(*(_family(user, jobs) for user in _users_of(what, reference, postgres)))
-    touching = sorted((job for job in jobs if family & named(job)), key=lambda job: (job.occurred_at, job.id))
+    touching = sorted(
+        (job for job in jobs if not family.isdisjoint(job.user_ids)), key=lambda job: (job.occurred_at, job.id)
+    )
     return Difference(what, tuple(map(_shown, touching)))
-
-
-def named(job: Job) -> set[str]:
-    """The ids of all users that a job names."""
-    match job:
-        case Identify():
-            return {job.user.id}
-        case BulkIdentify():
-            return {user.id for user in job.users if isinstance(user, UserUpdate)}
-        case BulkDelete() | BulkSetPreferences():
-            return set(job.user_ids)
-        case Merge():
-            return {job.primary_id, job.secondary_id}
-        case Delete() | SetPreferences() | UnsetPreferences() | SetChannelData() | UnsetChannelData():
-            return {job.user_id}
-        case Trigger():
-            people = [*job.recipients, *([] if job.actor is None else [job.actor])]
-            return {who.id if isinstance(who, UserUpdate) else who for who in people}
-        case _:
-            return set()
 
 
 def _users_of(what: str, *worlds: World) -> list[str]:

@@ -12,35 +12,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple, assert_never
 
+from rollbook_shared import jobs
 from rollbook_shared.domain.attributes import ATTRIBUTES
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
 from rollbook_shared.domain.stamps import stamp
-from rollbook_shared.jobs.models import (
-    BulkDelete,
-    BulkIdentify,
-    BulkSetPreferences,
-    Delete,
-    Identify,
-    Job,
-    Mark,
-    Merge,
-    SetChannelData,
-    SetPreferences,
-    Trigger,
-    UnsetChannelData,
-    UnsetPreferences,
-    UserUpdate,
-)
 from rollbook_shared.reference.person import Person
 from rollbook_shared.reference.world import Activity, Message, World
 
 HISTORY: Final = timedelta(days=30)
 
 
-def oracle(jobs: Iterable[Job], *, history: timedelta = HISTORY) -> World:
-    """The world after `jobs`; of several jobs with one id, the first given counts."""
-    distinct: dict[str, Job] = {}
-    for job in jobs:
+def oracle(sent: Iterable[jobs.Job], *, history: timedelta = HISTORY) -> World:
+    """The world after the jobs `sent`; of several jobs with one id, the first given counts."""
+    distinct: dict[str, jobs.Job] = {}
+    for job in sent:
         distinct.setdefault(job.id, job)
     tables = _Tables(history=history // timedelta(microseconds=1))
     steps = [step for job in distinct.values() for step in _steps(job)]
@@ -57,58 +42,58 @@ class _Step(NamedTuple):
 
     occurred_at: int
     place: int
-    job: Job
-    told: UserUpdate | None = None
+    job: jobs.Job
+    told: jobs.UserUpdate | None = None
 
 
-def _steps(job: Job) -> Iterator[_Step]:
-    if isinstance(job, BulkIdentify) and job.timestamps:
+def _steps(job: jobs.Job) -> Iterator[_Step]:
+    if isinstance(job, jobs.BulkIdentify) and job.timestamps:
         for place, (told, moment) in enumerate(zip(job.users, job.timestamps, strict=True)):
-            if isinstance(told, UserUpdate):
+            if isinstance(told, jobs.UserUpdate):
                 yield _Step(moment, place, job, told)
     else:
         yield _Step(job.occurred_at, 0, job)
 
 
-def _apply(tables: _Tables, job: Job) -> None:
+def _apply(tables: _Tables, job: jobs.Job) -> None:
     match job:
-        case Identify(user=user):
+        case jobs.Identify(user=user):
             tables.tell(user, stamp(job.occurred_at, job.id))
-        case BulkIdentify(users=users):
+        case jobs.BulkIdentify(users=users):
             for place, told in enumerate(users):
-                if isinstance(told, UserUpdate):  # a Problem stands for a user that was rejected
+                if isinstance(told, jobs.UserUpdate):  # a Problem stands for a user that was rejected
                     tables.tell(told, stamp(job.occurred_at, job.id, place))
-        case Delete(user_id=user_id):
+        case jobs.Delete(user_id=user_id):
             tables.delete(user_id)
-        case BulkDelete(user_ids=user_ids):
+        case jobs.BulkDelete(user_ids=user_ids):
             for user_id in user_ids:
                 tables.delete(user_id)
-        case Merge():
+        case jobs.Merge():
             tables.merge(job, stamp(job.occurred_at, job.id))
-        case SetPreferences(user_id=user_id, set_id=set_id, settings=settings):
+        case jobs.SetPreferences(user_id=user_id, set_id=set_id, settings=settings):
             tables.touch(user_id, stamp(job.occurred_at, job.id)).preferences[set_id] = settings
-        case BulkSetPreferences(user_ids=user_ids, set_id=set_id, settings=settings):
+        case jobs.BulkSetPreferences(user_ids=user_ids, set_id=set_id, settings=settings):
             for place, user_id in enumerate(user_ids):
                 tables.touch(user_id, stamp(job.occurred_at, job.id, place)).preferences[set_id] = settings
-        case UnsetPreferences(user_id=user_id, set_id=set_id):
+        case jobs.UnsetPreferences(user_id=user_id, set_id=set_id):
             if tables.is_known(user_id):
                 tables.touch(user_id, stamp(job.occurred_at, job.id)).preferences.pop(set_id, None)
-        case SetChannelData(user_id=user_id, channel_id=channel_id, data=data):
+        case jobs.SetChannelData(user_id=user_id, channel_id=channel_id, data=data):
             tables.touch(user_id, stamp(job.occurred_at, job.id)).channel_data[channel_id] = data
-        case UnsetChannelData(user_id=user_id, channel_id=channel_id):
+        case jobs.UnsetChannelData(user_id=user_id, channel_id=channel_id):
             if tables.is_known(user_id):
                 tables.touch(user_id, stamp(job.occurred_at, job.id)).channel_data.pop(channel_id, None)
-        case Trigger():
+        case jobs.Trigger():
             _start_workflow(tables, job)
-        case Mark():
+        case jobs.Mark():
             pass  # the world does not show marks
         case _:
             assert_never(job)
 
 
-def _start_workflow(tables: _Tables, job: Trigger) -> None:
+def _start_workflow(tables: _Tables, job: jobs.Trigger) -> None:
     for place, person in enumerate((job.actor, *job.recipients)):
-        if isinstance(person, UserUpdate):
+        if isinstance(person, jobs.UserUpdate):
             tables.tell(person, stamp(job.occurred_at, job.id, place))
     actor = _id_of(job.actor) if job.actor is not None else None
     for recipient in dict.fromkeys(map(_id_of, job.recipients)):
@@ -116,7 +101,7 @@ def _start_workflow(tables: _Tables, job: Trigger) -> None:
             tables.write(job, recipient, actor)
 
 
-def _id_of(person: str | UserUpdate) -> str:
+def _id_of(person: str | jobs.UserUpdate) -> str:
     return person if isinstance(person, str) else person.id
 
 
@@ -156,7 +141,7 @@ class _Tables:
         user.updated = updated
         return user
 
-    def tell(self, user_update: UserUpdate, updated: str) -> None:
+    def tell(self, user_update: jobs.UserUpdate, updated: str) -> None:
         user = self.touch(user_update.id, updated)
         for name, value in user_update.traits.items():
             (user.attributes if name in ATTRIBUTES else user.properties)[name] = value
@@ -174,7 +159,7 @@ class _Tables:
         for row in self.acted.pop(user_id, ()):
             row.actor = None
 
-    def merge(self, job: Merge, updated: str) -> None:
+    def merge(self, job: jobs.Merge, updated: str) -> None:
         primary, secondary = self.who(job.primary_id), job.secondary_id
         if secondary in self.merged_into or primary == secondary:
             return
@@ -192,7 +177,7 @@ class _Tables:
             if row.actor is not None:
                 self.acted[primary].append(row)
 
-    def write(self, job: Trigger, recipient: str, named_actor: str | None) -> None:
+    def write(self, job: jobs.Trigger, recipient: str, named_actor: str | None) -> None:
         owner = self.who(recipient)
         actor = self.who(named_actor) if named_actor is not None and self.is_known(named_actor) else None
         activity = (None, activity_id(job.id, recipient))
