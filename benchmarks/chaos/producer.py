@@ -37,15 +37,15 @@ class _Journalling:
     """Sends, and notes what was confirmed: for jobs that a buffer makes."""
 
     def __init__(self, publisher: DirectPublisher, journal: Journal) -> None:
-        self._sender = publisher
+        self._publisher = publisher
         self._journal = journal
 
-    def send(self, job: Job) -> None:
-        self._sender.send(job)
+    def publish(self, job: Job) -> None:
+        self._publisher.publish(job)
         self._journal.confirmed(job)
 
     def close(self) -> None:
-        self._sender.close()
+        self._publisher.close()
 
 
 class _Watch:

@@ -10,7 +10,7 @@ from threading import TIMEOUT_MAX
 from types import TracebackType
 from typing import Any, Self
 
-from rollbook.publishing import Publisher, send_text
+from rollbook.publishing import Publisher, publish_encoded
 from rollbook.publishing.buffered import Buffer
 from rollbook.resources.activities import Activities
 from rollbook.resources.buffered_context import BufferedContext
@@ -59,7 +59,7 @@ class Rollbook:
             counts.
         read_timeout: how long a question to the database may take before the call fails with `Unavailable`; by default
             30 s.
-        sender: another way to send jobs than straight to the broker.
+        publisher: another way to publish jobs than straight to the broker.
         clock: tells the time in microseconds since 1970, for tests.
 
         Raises:
@@ -221,7 +221,7 @@ class BufferedRollbook(Rollbook):
         if not max_waiting >= 1 or not all(0 <= span <= TIMEOUT_MAX for span in (max_seconds, block_seconds)):
             raise ValueError("max_waiting must be at least 1, and each time a number of seconds that is not negative")
         self._buffer = Buffer(
-            partial(send_text, context.publisher()),
+            partial(publish_encoded, context.publisher()),
             max_users=max_users,
             max_seconds=max_seconds,
             max_waiting=max_waiting,

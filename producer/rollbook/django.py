@@ -43,15 +43,15 @@ def on_commit(rollbook: Rollbook, *, using: str | None = None, on_failure: OnFai
 
 class _OnCommit:
     def __init__(self, publisher: Publisher, using: str | None, on_failure: OnFailure) -> None:
-        self._sender = publisher
+        self._publisher = publisher
         self._using = using
         self._on_failure = on_failure
 
-    def send(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
         def send_job() -> None:
-            send_committed(self._sender, job, self._on_failure)
+            send_committed(self._publisher, job, self._on_failure)
 
         transaction.on_commit(send_job, using=self._using)
 
     def close(self) -> None:
-        """Nothing to let go of: the sender is another's."""
+        """Do nothing: the publisher belongs to the client."""

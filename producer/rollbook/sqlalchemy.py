@@ -71,21 +71,21 @@ def outbox_table(metadata: MetaData) -> Table:
 
 class _AfterCommit:
     def __init__(self, publisher: Publisher, session: Session, on_failure: OnFailure) -> None:
-        self._sender = publisher
+        self._publisher = publisher
         self._session = session
         self._on_failure = on_failure
 
-    def send(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
         """Keep the job with the transaction, or the savepoint, that it is told in."""
         session = self._session
         current = session.get_nested_transaction() or session.get_transaction() or session.begin()
         _told(session).keep(current, self, job)
 
     def close(self) -> None:
-        """Nothing to let go of: the sender is another's."""
+        """Do nothing: the publisher belongs to the client."""
 
     def committed(self, job: Job) -> None:
-        send_committed(self._sender, job, self._on_failure)
+        send_committed(self._publisher, job, self._on_failure)
 
 
 class _Told:

@@ -88,7 +88,7 @@ class RecordingPublisher:
         self.is_down = False
         """Set it to have every job fail with `NotSent`, as when Redis is gone."""
 
-    def send(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
         """Keep the job as the workers would get it; what becomes of the caller's dicts later is no part of it.
 
         Raises:

@@ -137,7 +137,7 @@ class _Keeping:
     def __init__(self) -> None:
         self.kept: list[Job] = []
 
-    def send(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
         self.kept.append(job)
 
     def close(self) -> None: ...

@@ -67,7 +67,7 @@ def test_they_are_sent_when_the_data_can_be_seen(rb: RecordingRollbook, database
     class Looks(RecordingRollbook):
         def __init__(self) -> None:
             super().__init__()
-            self.publisher.send = self.look  # type: ignore[method-assign]
+            self.publisher.publish = self.look  # type: ignore[method-assign]
 
         def look(self, job: Job) -> None:
             with psycopg.connect(database_url) as connection:

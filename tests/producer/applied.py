@@ -19,9 +19,9 @@ class Applied:
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url
-        self._sender = RecordingPublisher()
+        self._publisher = RecordingPublisher()
         self._store = PostgresStore(database_url)
-        self.rb = Rollbook(database_url=database_url, publisher=self._sender, clock=lambda: microseconds(NOW))
+        self.rb = Rollbook(database_url=database_url, publisher=self._publisher, clock=lambda: microseconds(NOW))
 
     def now(self) -> None:
         """Apply what was sent since the last time."""
@@ -29,21 +29,21 @@ class Applied:
 
     def later(self, after: timedelta) -> None:
         """Apply it so long after `NOW`."""
-        self._store.apply([ReceivedJob.of(encode(job)) for job in self._sender.sent], now=microseconds(NOW + after))
-        self._sender.sent.clear()
+        self._store.apply([ReceivedJob.of(encode(job)) for job in self._publisher.sent], now=microseconds(NOW + after))
+        self._publisher.sent.clear()
 
     def take(self, job_id: str) -> Job:
         """Take back a job that was sent and not applied yet, to give it later."""
-        (job,) = [job for job in self._sender.sent if job.id == job_id]
-        self._sender.sent.remove(job)
+        (job,) = [job for job in self._publisher.sent if job.id == job_id]
+        self._publisher.sent.remove(job)
         return job
 
     def give(self, job: Job) -> None:
-        self._sender.send(job)
+        self._publisher.publish(job)
 
     def break_broker(self) -> None:
         """From now on nothing can be sent."""
-        self._sender.is_down = True
+        self._publisher.is_down = True
 
     def arrive(self, *messages: object) -> None:
         """Let messages arrive that the face would not send."""
@@ -56,4 +56,4 @@ class Applied:
     @property
     def sent(self) -> Sent:
         """The jobs that were sent since the last time."""
-        return self._sender.sent
+        return self._publisher.sent

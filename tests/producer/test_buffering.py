@@ -42,9 +42,9 @@ class Slow(RecordingPublisher):
         self.open.set()
         self.arrived = threading.Event()
 
-    def send(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
         assert self.open.wait(20)
-        super().send(job)
+        super().publish(job)
         self.arrived.set()
 
 

@@ -78,7 +78,7 @@ def opened(item: bytes) -> dict[str, Any]:
 def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher) -> None:
     queue = Message.of(EncodedJob.of(job)).queue
     sent_by_celery(celery, EncodedJob.of(job), queue)
-    publisher.send(job)
+    publisher.publish(job)
 
     ours, theirs = [opened(item) for item in cast("list[bytes]", client.lrange(queue, 0, -1))]
     assert ours["properties"].pop("delivery_tag") != theirs["properties"].pop("delivery_tag")
@@ -95,7 +95,7 @@ def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any,
 def test_a_consumer_of_kombu_reads_the_job(
     job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher
 ) -> None:
-    publisher.send(job)
+    publisher.publish(job)
 
     with celery.connection_for_read() as connection:
         queue = connection.SimpleQueue(Message.of(EncodedJob.of(job)).queue)
@@ -116,7 +116,7 @@ def test_gathered_users_are_the_same_message_as_the_bulk_job_of_them(
     (gathered,) = cast("list[bytes]", client.lrange("bulk", 0, -1))
     ((text,), _, _) = opened(gathered)["body"]
     client.flushdb()
-    publisher.send(decode(text))
+    publisher.publish(decode(text))
 
     (sent,) = cast("list[bytes]", client.lrange("bulk", 0, -1))
     assert opened(gathered)["headers"] == opened(sent)["headers"]
@@ -132,7 +132,7 @@ def test_jobs_sent_together_arrive_in_their_order_each_in_its_queue(
         for number in range(1_200)
         for job in (delete(f"u{number}", at=number), bulk_identify(user(f"u{number}"), at=number))
     ]
-    publisher.send_encoded(jobs)
+    publisher.publish_many(jobs)
 
     for queue, kind in (("default", "delete"), ("bulk", "bulk_identify")):
         arrived = [json.loads(item)["headers"]["id"] for item in cast("list[bytes]", client.lrange(queue, 0, -1))]
@@ -142,15 +142,15 @@ def test_jobs_sent_together_arrive_in_their_order_each_in_its_queue(
 def test_jobs_sent_together_are_all_there_however_large(client: redis.Redis, publisher: DirectPublisher) -> None:
     jobs = [EncodedJob.of(identify(f"u{number}", text="x" * 300_000, at=number)) for number in range(10)]
 
-    publisher.send_encoded(jobs)
+    publisher.publish_many(jobs)
 
     assert client.llen("default") == 10
 
 
 def test_a_job_sent_twice_is_two_messages_to_acknowledge(client: redis.Redis, publisher: DirectPublisher) -> None:
     job = delete("u1", at=1)
-    publisher.send(job)
-    publisher.send(job)
+    publisher.publish(job)
+    publisher.publish(job)
 
     tags = {opened(item)["properties"]["delivery_tag"] for item in cast("list[bytes]", client.lrange("default", 0, -1))}
     assert len(tags) == 2

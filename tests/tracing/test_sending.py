@@ -86,9 +86,9 @@ def test_jobs_sent_together_are_a_span_each_also_when_redis_is_away(
     recorded: Recorded, client: redis.Redis, broker_url: str
 ) -> None:
     jobs = [EncodedJob.of(identify(f"u{number}", at=number)) for number in range(3)]
-    DirectPublisher(broker_url).send_encoded(jobs)
+    DirectPublisher(broker_url).publish_many(jobs)
     with pytest.raises(Unavailable):
-        DirectPublisher("redis://127.0.0.1:1/0").send_encoded(jobs)
+        DirectPublisher("redis://127.0.0.1:1/0").publish_many(jobs)
 
     codes = [span.status.status_code for span in recorded.named("send rollbook.identify")]
     assert codes == [StatusCode.UNSET] * 3 + [StatusCode.ERROR] * 3

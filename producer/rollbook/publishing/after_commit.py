@@ -24,6 +24,6 @@ def log_failure(job: Job, error: NotSent) -> None:
 def send_committed(publisher: Publisher, job: Job, on_failure: OnFailure) -> None:
     """Send a job whose transaction is committed; raises only what `on_failure` does."""
     try:
-        publisher.send(job)
+        publisher.publish(job)
     except NotSent as error:
         on_failure(job, error)

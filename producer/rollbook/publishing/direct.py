@@ -36,15 +36,15 @@ class DirectPublisher:
         """
         self._broker = Broker(broker_url)
 
-    def send(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
         """Publish the job.
 
         Raises:
             NotSent: Redis did not take the job, or its answer was lost.
         """
-        self.send_text(EncodedJob.of(job))
+        self.publish_encoded(EncodedJob.of(job))
 
-    def send_text(self, job: EncodedJob) -> None:
+    def publish_encoded(self, job: EncodedJob) -> None:
         """Publish the job as it is.
 
         Raises:
@@ -58,7 +58,7 @@ class DirectPublisher:
             raise NotSent(job.id, _why(error)) from error
         message.was_sent()
 
-    def send_encoded(self, jobs: Sequence[EncodedJob]) -> None:
+    def publish_many(self, jobs: Sequence[EncodedJob]) -> None:
         """Publish many jobs in few round trips.
 
         Raises:

@@ -12,8 +12,8 @@ from rollbook_shared.jobs.models import Job
 class Publisher(Protocol):
     """Takes jobs towards the workers. Safe to use from many threads, and in children forked later."""
 
-    def send(self, job: Job) -> None:
-        """Hand the job over. When this returns, the job is where the sender promises to keep it.
+    def publish(self, job: Job) -> None:
+        """Hand the job over. When this returns, the job is where the publisher promises to keep it.
 
         Raises:
             NotSent: the job may not have arrived; sending it again under its id is safe.
@@ -25,23 +25,23 @@ class Publisher(Protocol):
 
 @runtime_checkable
 class EncodedPublisher(Protocol):
-    """A sender that takes jobs as text, too: what has been encoded need not be read again."""
+    """A publisher that takes jobs as text, too: what has been encoded need not be read again."""
 
-    def send_text(self, job: EncodedJob) -> None:
-        """Hand the job over, as `Publisher.send` does.
+    def publish_encoded(self, job: EncodedJob) -> None:
+        """Hand the job over, as `Publisher.publish` does.
 
         Raises:
             NotSent: the job may not have arrived; sending it again under its id is safe.
         """
 
 
-def send_text(publisher: Publisher, job: EncodedJob) -> None:
-    """Hand the job over to a sender of either kind.
+def publish_encoded(publisher: Publisher, job: EncodedJob) -> None:
+    """Hand the job over to a publisher of either kind.
 
     Raises:
         NotSent: the job may not have arrived; sending it again under its id is safe.
     """
     if isinstance(publisher, EncodedPublisher):
-        publisher.send_text(job)
+        publisher.publish_encoded(job)
     else:
-        publisher.send(decode(job.body))
+        publisher.publish(decode(job.body))

@@ -22,11 +22,11 @@ Clock = Callable[[], int]
 
 
 class ClientContext:
-    """Makes jobs of calls, hands them to the sender, and opens the reader when one is first needed."""
+    """Makes jobs of calls, hands them to the publisher, and opens the reader when one is first needed."""
 
     def __init__(self, settings: Settings, publisher: Publisher | None, clock: Clock) -> None:
         self._settings = settings
-        self._sender = publisher
+        self._publisher = publisher
         self._clock = clock
         self._lock = threading.Lock()
         self._reader: Reader | None = None
@@ -50,10 +50,10 @@ class ClientContext:
 
         Raises:
             InvalidRequest, NotConfigured: as `make` and `publisher`.
-            NotSent: the sender did not take it.
+            NotSent: the publisher did not take it.
         """
         job = self.make(model, found, options, renames, **fields)
-        self.publisher().send(job)
+        self.publisher().publish(job)
         return JobHandle(self.jobs, job)
 
     def make(
@@ -98,10 +98,10 @@ class ClientContext:
         Raises:
             NotConfigured: there is no broker URL.
         """
-        if self._sender is None:
+        if self._publisher is None:
             self._settings.need_broker_url()
-            raise AssertionError("a broker URL always comes with a sender")
-        return self._sender
+            raise AssertionError("a broker URL always comes with a publisher")
+        return self._publisher
 
     def reader(self) -> Reader:
         """The reader of the database.
@@ -117,14 +117,14 @@ class ClientContext:
 
     def close(self) -> None:
         """Let go of all connections."""
-        if self._sender is not None:
-            self._sender.close()
+        if self._publisher is not None:
+            self._publisher.close()
         with self._lock:
             if self._reader is not None:
                 self._reader.close()
 
     def drop_inherited_connections(self) -> None:
-        # sender and reader see to their own; a lock that another thread held at the fork is never given back
+        # publisher and reader see to their own; a lock that another thread held at the fork is never given back
         self._lock = threading.Lock()
 
 

@@ -37,7 +37,7 @@ class Jobs:
 
     def __init__(self, reader: Callable[[], Reader], publisher: Callable[[], Publisher]) -> None:
         self._reader = reader
-        self._sender = publisher
+        self._publisher = publisher
 
     def get(self, job_id: str) -> JobStatus:
         """Look up a job by its id; one that the workers have said nothing of is `queued`.
@@ -166,7 +166,7 @@ class Jobs:
         letter = self.show(letter_id, key=key)
         job = JobHandle(self, sent := replayed(letter, job_id=job_id, body=body))
         before = job.status()
-        self._sender().send(sent)
+        self._publisher().publish(sent)
 
         def is_decided(status: JobStatus) -> bool:
             died_before = status.state == "dead" and status.finished_at == before.finished_at

@@ -59,7 +59,7 @@ class Relay:
         counting: Counting | None = None,
     ) -> None:
         self._rows = rows
-        self._sender = publisher
+        self._publisher = publisher
         self._decisions = decisions
         self._resend = resend
         self._counting = counting
@@ -89,7 +89,7 @@ class Relay:
         with self._rows.transaction() as cursor:
             if jobs := take_unsent(cursor):
                 # published before the commit: who dies in between has sent them twice, not never
-                self._sender.send_encoded(list(jobs.values()))
+                self._publisher.publish_many(list(jobs.values()))
                 mark_sent(cursor, jobs, look=LOOK)
         self._count("sent", len(jobs))
         return len(jobs)
@@ -123,7 +123,7 @@ class Relay:
     def close(self) -> None:
         """Close all connections."""
         self._rows.close()
-        self._sender.close()
+        self._publisher.close()
         self._decisions.close()
 
 

@@ -24,7 +24,7 @@ class OutboxPublisher:
         """
         self._execute = executing(transaction)
 
-    def send(self, job: Job) -> None:
+    def publish(self, job: Job) -> None:
         """Write the row. The same job again, under its id, changes nothing.
 
         Raises:
