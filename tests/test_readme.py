@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 from tests.acceptance.conftest import Workers
-from tests.test_house import known_variables, unknown_options
+from tests.test_repository import known_variables, unknown_options
 from typer.testing import CliRunner
 
 from rollbook_ops.cli.app import app

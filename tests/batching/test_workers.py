@@ -46,7 +46,7 @@ def test_a_job_that_raises_and_one_that_kills_its_process_harm_no_other(
     site.rb.users.identify("kills", {}, job_id="fault-kills")
     site.send("after", 50)
 
-    worker = site.start("worker", pool="prefork", app="tests.batching.faulty", ready=False)
+    worker = site.start("worker", pool="prefork", app="tests.batching.faulty_app", ready=False)
 
     until(lambda: len(site.decided("before") | site.decided("after")) == 100, what="applying the others", within=60)
     until(lambda: watching.tasks("fault")["fault-raises"].state == "FAILURE", what="the failure of one")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.started import Started, started
+from tests.support.command_process import Started, started
 
 from rollbook import Rollbook
 

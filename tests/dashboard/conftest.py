@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.dashboard.browser import Tasks, browser, chromium
-from tests.dashboard.playing import PUT_OFF_SECONDS
+from tests.dashboard.sample_jobs import PUT_OFF_SECONDS
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack

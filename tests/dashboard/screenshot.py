@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.acceptance.conftest import until
 from tests.dashboard.browser import Tasks, browser
-from tests.dashboard.playing import PUT_OFF_SECONDS, Hindered, play, send_what_dies
+from tests.dashboard.sample_jobs import PUT_OFF_SECONDS, Hindered, play, send_what_dies
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack

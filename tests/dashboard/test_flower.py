@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page
 from tests.acceptance.conftest import until
 from tests.dashboard.browser import Row, Tasks
-from tests.dashboard.playing import ANN, GUEST, MARK, Hindered, play, send_what_dies
+from tests.dashboard.sample_jobs import ANN, GUEST, MARK, Hindered, play, send_what_dies
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack

@@ -7,7 +7,7 @@ import signal
 
 import psycopg
 import pytest
-from tests.support.started import started
+from tests.support.command_process import started
 from typer.testing import CliRunner
 
 from rollbook.queries.connections import Database

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 import yaml
-from tests.deploy.composing import OURS
+from tests.deploy.compose_file import OURS
 from tests.deploy.image import stages
 from tests.deploy.manifests import (
     BASE,
@@ -31,8 +31,8 @@ from tests.deploy.manifests import (
     settings,
     variables,
 )
-from tests.deploy.processes import HEALTHY, LASTING, PROCESSES, meaning
-from tests.test_house import known_variables
+from tests.deploy.process_commands import HEALTHY, LASTING, PROCESSES, meaning
+from tests.test_repository import known_variables
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.routing import QUEUES

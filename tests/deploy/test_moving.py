@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from tests.support.importing import run_import
+from tests.support.interrupted_import import run_import
 from typer.testing import CliRunner
 
 from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, UserUpdate, recording

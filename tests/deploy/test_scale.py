@@ -11,10 +11,10 @@ from importlib.util import find_spec
 
 import psycopg
 import pytest
-from tests.deploy.composing import SERVICES
-from tests.operate.test_runbook import named_services
-from tests.test_house import ROOT
+from tests.deploy.compose_file import SERVICES
+from tests.operations.test_runbook import named_services
 from tests.test_readme import assert_rollbook_command, headings
+from tests.test_repository import ROOT
 
 from rollbook_ops.devstack.binaries import find_postgres
 from rollbook_shared.database.tables import metadata

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.deploy.composing import OURS, seconds
+from tests.deploy.compose_file import OURS, seconds
 from tests.deploy.manifests import SECRETS
-from tests.deploy.processes import LASTING, PROCESSES, meaning
-from tests.deploy.units import FOLDER, HOME, PROCESS_OF, SANDBOX, read, variables_of
-from tests.test_house import known_variables
+from tests.deploy.process_commands import LASTING, PROCESSES, meaning
+from tests.deploy.systemd_units import FOLDER, HOME, PROCESS_OF, SANDBOX, read, variables_of
+from tests.test_repository import known_variables
 
 from rollbook_shared.settings import Settings
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from tests.support.builders import NOW
-from tests.support.examples import examples
-from tests.support.strategies import job_sets, timestamps
-from tests.support.subjects import OnPostgres, arrive
+from tests.support.conflicting_jobs import job_sets, timestamps
+from tests.support.example_counts import examples
+from tests.support.stores import OnPostgres, arrive
 
 from rollbook import Feed, Rollbook
 from rollbook.models import Engagement, FeedStatus

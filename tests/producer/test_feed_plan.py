@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 import pytest
 from sqlalchemy import TextClause
-from tests.producer.applied import NOW
+from tests.producer.applied_jobs import NOW
 from tests.support.builders import delete, mark, merge, set_preferences, trigger, user
 
 from rollbook.queries.cursors import TOP

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from tests.acceptance.conftest import until
 from tests.conftest import migrate
-from tests.producer.applied import Applied
+from tests.producer.applied_jobs import Applied
 from tests.support.replicas import Primary, Replica
 
 from rollbook import JobTimeout, Rollbook, UserNotFound

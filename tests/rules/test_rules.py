@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from tests.rules.cases import CASES
-from tests.support.cases import Case, seen
-from tests.support.orders import orders
-from tests.support.worlds import world_of
+from tests.support.delivery_orders import orders
+from tests.support.projected_world import world_of
+from tests.support.rule_case import Case, seen
 
 from rollbook_shared.reference.oracle import oracle
 from rollbook_worker.core import Kept, facts_of, join

@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.acceptance.conftest import Workers, until
-from tests.operate.test_metrics import answers, value
+from tests.operations.test_metrics import answers, value
+from tests.sentinel.continuous_client import USERS, UserUpdate
 from tests.sentinel.sentinels import SentinelSet
-from tests.sentinel.telling import USERS, UserUpdate
 
 from rollbook import JobHandle, Rollbook
 from rollbook.publishing.outbox import create_table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from tests.support.arbitrary_jobs import GOOD_ATTRIBUTES
 from tests.support.builders import identify
-from tests.support.wild import GOOD_ATTRIBUTES
 
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem
 from rollbook_shared.errors import Undecodable

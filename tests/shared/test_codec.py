@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.arbitrary_jobs import any_job, jobs_of, messages
 from tests.support.builders import delete, identify, merge, trigger
-from tests.support.examples import examples
-from tests.support.wild import any_job, jobs_of, messages
+from tests.support.example_counts import examples
 
 from rollbook_shared.errors import Problem, Undecodable
 from rollbook_shared.jobs.codec import (

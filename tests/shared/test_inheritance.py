@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.examples import examples
-from tests.support.strategies import nested
+from tests.support.conflicting_jobs import nested
+from tests.support.example_counts import examples
 
 from rollbook_shared.domain.merge import Profile, deep_merge, merge_profiles
 from rollbook_shared.domain.sections import data_of, profile_of, trait_key

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from tests.support.arbitrary_jobs import values
 from tests.support.builders import identify
-from tests.support.examples import examples
-from tests.support.wild import values
+from tests.support.example_counts import examples
 
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.json_values import is_storable, printable, value_problem

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.support.examples import examples
+from tests.support.example_counts import examples
 
 from rollbook_shared.domain.stamps import (
     JOB_ID,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from tests.support.subjects import InMemory, OnPostgres, Subject
+from tests.support.stores import InMemory, OnPostgres, Subject
 
 from rollbook_ops.devstack import Servers
 

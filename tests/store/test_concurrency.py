@@ -20,7 +20,7 @@ from tests.support.builders import (
     unset_preferences,
     user,
 )
-from tests.support.subjects import OnPostgres
+from tests.support.stores import OnPostgres
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from tests.rules.cases import CASES
 from tests.support.builders import NOW, identify
-from tests.support.cases import Case, seen
-from tests.support.examples import examples
-from tests.support.strategies import Delivery, deliveries
-from tests.support.subjects import Subject, arrive
+from tests.support.conflicting_jobs import Delivery, deliveries
+from tests.support.example_counts import examples
+from tests.support.rule_case import Case, seen
+from tests.support.stores import Subject, arrive
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job

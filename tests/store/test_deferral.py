@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.builders import NOW, day, delete, identify, trigger
-from tests.support.examples import examples
-from tests.support.strategies import Delivery, deliveries, timestamps
-from tests.support.subjects import OnPostgres, Subject, arrive
+from tests.support.conflicting_jobs import Delivery, deliveries, timestamps
+from tests.support.example_counts import examples
+from tests.support.stores import OnPostgres, Subject, arrive
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from tests.support.builders import day, delete, identify, merge, set_preferences, trigger
-from tests.support.examples import examples
-from tests.support.remains import everything, tables_with
-from tests.support.strategies import job_sets, timestamps
-from tests.support.subjects import OnPostgres, arrive
+from tests.support.conflicting_jobs import job_sets, timestamps
+from tests.support.example_counts import examples
+from tests.support.stores import OnPostgres, arrive
+from tests.support.table_contents import everything, tables_with
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job

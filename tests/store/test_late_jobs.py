@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 from tests.support.builders import day, delete, identify, merge, trigger
-from tests.support.remains import tables_with
-from tests.support.subjects import OnPostgres, arrive
-from tests.support.waiting import begin_while
+from tests.support.lock_interleaving import begin_while
+from tests.support.stores import OnPostgres, arrive
+from tests.support.table_contents import tables_with
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job, Trigger

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from tests.support.builders import NOW, identify
-from tests.support.subjects import OnPostgres, arrive
+from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode

@@ -19,7 +19,7 @@ from tests.support.builders import (
     trigger,
     user,
 )
-from tests.support.subjects import Subject, arrive
+from tests.support.stores import Subject, arrive
 
 from rollbook_shared.jobs.codec import VERSION, encode
 from rollbook_shared.jobs.models import Job

@@ -13,9 +13,9 @@ from benchmarks.partitioning import partition
 from hypothesis import given
 from tests.store.test_concurrency import JOBS, WORKERS, deliver, jobs_in_the_way
 from tests.support.builders import NOW
-from tests.support.examples import examples
-from tests.support.strategies import Delivery, deliveries
-from tests.support.subjects import OnPostgres, arrive
+from tests.support.conflicting_jobs import Delivery, deliveries
+from tests.support.example_counts import examples
+from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.reference.oracle import oracle

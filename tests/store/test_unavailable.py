@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from psycopg.sql import SQL, Identifier
 from tests.support.builders import NOW, identify
-from tests.support.subjects import OnPostgres, arrive
+from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode

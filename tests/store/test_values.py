@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.arbitrary_jobs import any_job
 from tests.support.builders import NOW, identify
-from tests.support.examples import examples
-from tests.support.subjects import Subject, arrive
-from tests.support.wild import any_job
+from tests.support.example_counts import examples
+from tests.support.stores import Subject, arrive
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job

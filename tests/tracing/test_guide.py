@@ -10,10 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.support.memory import MemoryStore
-from tests.test_house import known_variables, unknown_options
+from tests.support.memory_store import MemoryStore
+from tests.test_repository import known_variables, unknown_options
 from tests.tracing.conftest import Recorded
-from tests.tracing.test_following import SENT, job, run
+from tests.tracing.test_batch_traces import SENT, job, run
 
 from rollbook import Rollbook
 from rollbook_shared.observability.logs import FIELDS

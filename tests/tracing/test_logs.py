@@ -52,7 +52,7 @@ def in_json(workers: Workers, written: Written) -> dict[str, str]:
 def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
     recorded: Recorded, written: Written, workers: Workers, rb: Rollbook, database_url: str, in_json: dict[str, str]
 ) -> None:
-    workers.spawn(threads=1, app="tests.tracing.exporting", loglevel="DEBUG", **in_json)
+    workers.spawn(threads=1, app="tests.tracing.traced_app", loglevel="DEBUG", **in_json)
     rb.users.identify("ann", {"plan": "pro"}, job_id="good").wait(60)
     rb.users.identify("ann", {"plan": "free"}, job_id="good").wait(20)
     with psycopg.connect(database_url) as locker:
@@ -85,7 +85,7 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
 def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
     recorded: Recorded, workers: Workers, rb: Rollbook, in_json: dict[str, str]
 ) -> None:
-    workers.spawn(threads=1, app="tests.tracing.exporting", ROLLBOOK_BATCH_SIZE="1", **in_json)
+    workers.spawn(threads=1, app="tests.tracing.traced_app", ROLLBOOK_BATCH_SIZE="1", **in_json)
     rb.users.identify("cy", {}, job_id="single").wait(60)
 
     received, succeeded = saying(workers, "single] received"), saying(workers, "single] succeeded")

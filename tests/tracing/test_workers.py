@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def start(workers: Workers, written: Written, pool: str = "threads", **settings: str) -> None:
     settings = {"TRACED_SPANS": str(written.path), "PYTHONPATH": str(ROOT), **settings}
-    workers.spawn(pool=pool, threads=1, app="tests.tracing.exporting", **settings)
+    workers.spawn(pool=pool, threads=1, app="tests.tracing.traced_app", **settings)
 
 
 def trace_id(span: Any) -> str:

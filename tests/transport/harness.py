@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import redis
 from celery import Celery
-from tests.transport.workload import DONE, QUEUES, RUNS, make_app
+from tests.transport.recording_app import DONE, QUEUES, RUNS, make_app
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.workers import answering
@@ -77,7 +77,7 @@ class Field:
         settings = {"TRANSPORT_BROKER": self.broker, "TRANSPORT_OPTIONS": json.dumps(options)}
         worker = processes.spawn(
             [
-                *(sys.executable, "-m", "celery", "-A", "tests.transport.workload", "worker", "--queues", queues),
+                *(sys.executable, "-m", "celery", "-A", "tests.transport.recording_app", "worker", "--queues", queues),
                 *("--hostname", f"{name}@transport", "--pool", pool, "--concurrency", str(concurrency)),
                 *("--loglevel", "INFO", "--without-gossip", *(arguments or ("--without-mingle",))),
             ],

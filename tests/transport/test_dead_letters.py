@@ -11,7 +11,7 @@ import pytest
 import redis
 from tests.transport.consumers import Consumer
 from tests.transport.harness import envelope
-from tests.transport.test_giving_back import expire, waiting
+from tests.transport.test_release import expire, waiting
 
 Consume = Callable[..., Consumer]
 SUSPECT = "00000000-0000-4000-8000-000000000000"

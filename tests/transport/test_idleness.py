@@ -11,7 +11,7 @@ import pytest
 import redis
 from tests.transport.consumers import Consumer
 from tests.transport.harness import envelope
-from tests.transport.workload import QUEUES
+from tests.transport.recording_app import QUEUES
 
 Consume = Callable[..., Consumer]
 

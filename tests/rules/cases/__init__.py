@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from tests.rules.cases.deleting import DELETING
+from tests.rules.cases.deletion import DELETING
 from tests.rules.cases.history import HISTORY
-from tests.rules.cases.merging import MERGING
-from tests.rules.cases.redirects import REDIRECTS
+from tests.rules.cases.merged_ids import REDIRECTS
+from tests.rules.cases.merges import MERGING
+from tests.rules.cases.preferences import WISHES
 from tests.rules.cases.triggers import EVERY_JOB, PREFERENCES, TRIGGERS
 from tests.rules.cases.users import USERS
-from tests.rules.cases.wishes import WISHES
-from tests.support.cases import Case
+from tests.support.rule_case import Case
 
 CASES: Final[tuple[Case, ...]] = (
     *USERS,

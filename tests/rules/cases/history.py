@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.support.builders import DAY, DAY_0, delete, identify, merge, trigger, user
-from tests.support.cases import MISSING, Case, case
+from tests.support.rule_case import MISSING, Case, case
 
 _YEAR_1970: Final = -DAY_0 // DAY
 

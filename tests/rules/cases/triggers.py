@@ -16,7 +16,7 @@ from tests.support.builders import (
     unset_preferences,
     user,
 )
-from tests.support.cases import MISSING, Case, case
+from tests.support.rule_case import MISSING, Case, case
 
 PREFERENCES: Final[tuple[Case, ...]] = (
     case(

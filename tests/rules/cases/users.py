@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.support.builders import bulk_identify, day, identify, user
-from tests.support.cases import Case, case
+from tests.support.rule_case import Case, case
 
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.models import BulkIdentify

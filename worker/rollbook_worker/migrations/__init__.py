@@ -10,7 +10,7 @@ So a change is made in two: *expand*, then, a release later, *contract*. A migra
 It may take away or rename what the last release uses only in the release after, and says so with
 `contracts = "what no release uses any more"`. Rows are changed by maintenance, a few at a time, never here: a
 migration that
-rewrites a table locks it for as long as that takes. `tests/store/test_migrating.py` holds migrations to this.
+rewrites a table locks it for as long as that takes. `tests/store/test_migrations.py` holds migrations to this.
 
 A statement that has to wait for a lock makes everybody wait who comes after it, readers too. `locking` bounds that.
 """

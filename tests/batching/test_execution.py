@@ -1,0 +1,158 @@
+"""A batch within the pool: what is applied together, and what those see who watch tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from celery import signals
+from tests.support.builders import day, identify
+from tests.support.memory_store import MemoryStore
+
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import BulkDelete
+from rollbook_worker import tasks
+from rollbook_worker.app import app
+from rollbook_worker.celery_ext.batching import BATCH_TASK, Ended, Jobs
+from rollbook_worker.celery_ext.batching.execution import execute
+from rollbook_worker.store import Outcome, ReceivedJob
+
+SECRET = "ann@example.com"
+
+
+class WatchedStore(MemoryStore):
+    """Notes how many jobs each transaction had, and fails on demand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transactions: list[int] = []
+        self.error: Exception | None = None
+        self.good_for = 1_000
+
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+        if self.error and len(self.transactions) >= self.good_for:
+            raise self.error
+        self.transactions.append(len(arrivals))
+        return super().apply(arrivals, now=now)
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> WatchedStore:
+    store = WatchedStore()
+    monkeypatch.setattr(tasks, "store", lambda: store)
+    return store
+
+
+@pytest.fixture
+def seen() -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """What `task_prerun` and `task_postrun` tell."""
+    seen: list[tuple[str, dict[str, Any]]] = []
+
+    def before(**told: Any) -> None:
+        seen.append(("before", told))
+
+    def after(**told: Any) -> None:
+        seen.append(("after", told))
+
+    signals.task_prerun.connect(before)
+    signals.task_postrun.connect(after)
+    app.tasks[BATCH_TASK].__trace__ = None  # it looks for who watches when it is built
+    yield seen
+    signals.task_prerun.disconnect(before)
+    signals.task_postrun.disconnect(after)
+    app.tasks[BATCH_TASK].__trace__ = None
+
+
+def run(*messages: object) -> Ended | None:
+    return execute(BATCH_TASK, "batch-1", Jobs([*messages]), "worker@here")
+
+
+def job(number: int) -> str:
+    return encode(identify(f"user-{number}", at=1, job=f"job-{number}"))
+
+
+def test_jobs_of_a_batch_are_one_transaction_and_each_is_told_of(store: WatchedStore) -> None:
+    ended = run(job(1), job(2), job(1), "not a job")
+
+    assert ended is not None
+    assert [repr(said) for said in ended.said] == ["'applied'", "'applied'", "'duplicate'", "DeadLetter('malformed')"]
+    assert store.transactions == [4]
+
+
+def test_a_transaction_names_a_thousand_users_at_most_and_a_larger_job_has_one_of_its_own(store: WatchedStore) -> None:
+    def deletes(name: str, users: int) -> str:
+        return encode(
+            BulkDelete(id=name, occurred_at=day(1), user_ids=tuple(f"{name}-{number}" for number in range(users)))
+        )
+
+    run(job(1), deletes("a", 600), deletes("b", 399), deletes("c", 1), deletes("d", 1_500), job(2))
+
+    assert store.transactions == [3, 1, 1, 1]
+
+
+def test_when_the_store_goes_away_in_between_those_before_are_decided(store: WatchedStore) -> None:
+    store.error, store.good_for = Unavailable("the database is not available"), 1
+    large = encode(BulkDelete(id="large", occurred_at=day(1), user_ids=tuple(f"u{number}" for number in range(1_000))))
+
+    ended = run(job(1), large, job(2))
+
+    assert ended is not None
+    assert ended.said == ["applied"]
+    assert ended.unavailable == "the database is not available"
+
+
+def test_a_batch_begins_no_transaction_when_its_time_is_over(
+    store: WatchedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "BATCH_SECONDS", 0)
+    large = encode(BulkDelete(id="large", occurred_at=day(1), user_ids=tuple(f"u{number}" for number in range(1_000))))
+
+    ended = run(job(1), large, job(2))
+
+    assert ended is not None
+    assert ended.said == ["applied"]
+    assert ended.unavailable is None
+
+
+def test_a_batch_that_fails_is_none_and_never_raises(store: WatchedStore) -> None:
+    store.error, store.good_for = RuntimeError("a bug"), 0
+
+    assert run(job(1), job(2)) is None
+
+
+@pytest.mark.usefixtures("store")
+def test_who_watches_tasks_sees_the_batch_as_one_and_its_size(seen: list[tuple[str, dict[str, Any]]]) -> None:
+    run(job(1), job(2), job(3))
+
+    assert [when for when, _ in seen] == ["before", "after"]
+    assert {told["task"].name for _, told in seen} == {BATCH_TASK}
+    assert {told["task_id"] for _, told in seen} == {"batch-1"}
+    assert [len(told["args"][0]) for _, told in seen] == [3, 3]
+    assert seen[1][1]["state"] == "SUCCESS"
+
+
+def test_who_watches_tasks_sees_that_a_batch_failed(
+    store: WatchedStore, seen: list[tuple[str, dict[str, Any]]]
+) -> None:
+    store.error, store.good_for = RuntimeError("a bug"), 0
+
+    run(job(1))
+
+    assert seen[1][1]["state"] == "FAILURE"
+
+
+def test_a_batch_does_not_show_what_its_jobs_hold(
+    store: WatchedStore, seen: list[tuple[str, dict[str, Any]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    text = encode(identify("ann", at=1, email=SECRET))
+
+    ended = run(text, SECRET)
+    store.error, store.good_for = RuntimeError("a bug"), 0
+    run(text)
+
+    assert ended is not None
+    assert SECRET not in repr(seen) + caplog.text + repr(ended)
+    assert "<2 jobs>" in repr(seen)

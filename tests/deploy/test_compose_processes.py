@@ -1,0 +1,200 @@
+"""What docker-compose.yml says comes true: each command starts, finds the others, works, and ends in time."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import pytest
+import redis
+import yaml
+from psycopg.sql import SQL, Identifier, Literal
+from tests.acceptance.conftest import until
+from tests.deploy.compose_file import OURS, ROOT
+from tests.deploy.compose_processes import Composition
+from tests.deploy.process_commands import LASTING
+from tests.support.redis_server import REDIS_NEEDED
+from tests.support.truncated_aof import HALF
+
+from rollbook import Rollbook
+from rollbook_ops.devstack import Servers, processes
+from rollbook_ops.devstack.binaries import find_postgres, find_valkey
+from rollbook_ops.devstack.ports import LOOPBACK, free_port
+
+PASSWORD: Final = "a1b2c3"
+GIVEN: Final = {
+    "POSTGRES_PASSWORD": PASSWORD,
+    "REDIS_PASSWORD": PASSWORD,
+    "FLOWER_BASIC_AUTH": f"reader:{PASSWORD}",
+    "ROLLBOOK_ERASURE_KEY": PASSWORD,
+}
+FETCHED: Final[list[str]] = yaml.safe_load((ROOT / "deploy" / "metrics" / "prometheus.yml").read_text())[
+    "scrape_configs"
+][0]["dns_sd_configs"][0]["names"]
+
+
+@pytest.fixture(scope="module")
+def composition(own_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composition]:
+    """All of Rollbook's services and both servers, well: `docker compose --profile outbox up --wait`."""
+    places = {"postgres:5432": f"{LOOPBACK}:{own_servers.postgres.port}", "redis:6379": f"{LOOPBACK}:{free_port()}"}
+    composition = Composition(tmp_path_factory.mktemp("compose"), GIVEN, places)
+    try:
+        make_database(own_servers, composition)
+        start_redis(composition, int(places["redis:6379"].rpartition(":")[2]))
+        for name in composition.in_order(set(OURS)):
+            composition.up(name)
+        for name in LASTING:
+            until(partial(composition.healthy, name), within=120, what=f"{name} being well")
+        yield composition
+    finally:
+        composition.end()
+
+
+@pytest.fixture(scope="module")
+def rb(composition: Composition) -> Iterator[Rollbook]:
+    """As an application on the same machine has it."""
+    environment = composition.environment("default")
+    database_url, broker_url = environment["ROLLBOOK_DATABASE_URL"], environment["ROLLBOOK_BROKER_URL"]
+    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+        yield rb
+
+
+def make_database(servers: Servers, composition: Composition) -> None:
+    """What the image of Postgres does with the service's variables."""
+    given = composition.environment("postgres")
+    user, database = Identifier(given["POSTGRES_USER"]), Identifier(given["POSTGRES_DB"])
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        password = Literal(given["POSTGRES_PASSWORD"])
+        connection.execute(SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(user, password))
+        connection.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, user))
+
+
+def start_redis(composition: Composition, port: int) -> None:
+    """Start it by the service's command, on a port of its own."""
+    programs = composition.folder("redis") / "bin"
+    programs.mkdir()
+    (programs / "redis-server").symlink_to(find_valkey())
+    *shell, script = composition.service("redis")["command"]
+    here = f"redis-server - --bind {LOOPBACK} --port {port} --dir {composition.folder('redis')}"
+    script = script.replace("redis-server -", here, 1)
+    path = f"{programs}:{composition.environment('redis')['PATH']}"
+    composition.start("redis", [*shell, script], PATH=path)
+    with redis.Redis(port=port, password=PASSWORD) as client:
+        until(partial(answers, client), what="Redis answering")
+
+
+@REDIS_NEEDED
+def test_a_redis_that_was_killed_in_a_transaction_keeps_what_it_confirms_from_then_on(tmp_path: Path) -> None:
+    places = {"redis:6379": f"{LOOPBACK}:{(port := free_port())}"}
+    composition = Composition(tmp_path, GIVEN, places)
+    *shell, script = composition.service("redis")["command"]
+    script = script.replace("redis-server -", f"redis-server - --bind {LOOPBACK} --port {port} --appendfsync always", 1)
+    try:
+        with redis.Redis(port=port, password=PASSWORD) as client:
+            for name in ("before", "after", "last"):
+                composition.start("redis", [*shell, script])
+                until(partial(answers, client), what="Redis answering")
+                client.lpush("default", name)
+                processes.kill(composition.running["redis"])
+                (file,) = (composition.folder("redis") / "appendonlydir").glob("*.incr.aof")
+                with file.open("ab") as end:
+                    end.write(HALF)
+
+            composition.start("redis", [*shell, script])
+            until(partial(answers, client), what="Redis answering")
+            assert client.lrange("default", 0, -1) == [b"last", b"after", b"before"]
+    finally:
+        composition.end()
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def fetched(url: str, login: str = "") -> str:
+    request = urllib.request.Request(url)
+    if login:
+        request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_redis_has_the_settings_of_its_command_and_asks_for_the_password(composition: Composition) -> None:
+    url = composition.environment("default")["ROLLBOOK_BROKER_URL"]
+
+    with redis.Redis.from_url(url) as client:
+        said: dict[str, str] = client.config_get("appendonly", "maxmemory", "maxmemory-policy")
+    assert said == {"appendonly": "yes", "maxmemory": str(512 * 2**20), "maxmemory-policy": "noeviction"}
+    with (
+        redis.Redis.from_url(url.replace(f":{PASSWORD}@", "")) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.ping()
+
+
+def test_postgres_is_well_by_its_own_question(composition: Composition, own_servers: Servers) -> None:
+    program, *arguments = composition.service("postgres")["healthcheck"]["test"][1:]
+    environment = {"PGPORT": str(own_servers.postgres.port)}
+
+    assert subprocess.run([find_postgres() / program, *arguments], env=environment, check=False).returncode == 0
+
+
+def test_jobs_are_applied_sent_directly_in_bulk_put_off_and_through_the_outbox(
+    composition: Composition, rb: Rollbook
+) -> None:
+    direct = rb.users.identify("ann", {"plan": "pro"})
+    bulk = rb.users.bulk_identify([{"id": "bo"}, {"id": "cy"}])
+    deferred = rb.users.identify("dee", {}, delay=timedelta(seconds=1))
+    with psycopg.connect(composition.environment("relay")["ROLLBOOK_DATABASE_URL"]) as connection:
+        written = rb.outbox(connection).users.identify("eve", {})
+
+    assert [job.wait(30).state for job in (direct, bulk, deferred, written)] == ["applied"] * 4
+
+    assert rb.users.get("ann").properties == {"plan": "pro"}
+    assert {user.id for user in rb.users.list().items} == {"ann", "bo", "cy", "dee", "eve"}
+
+
+def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
+    composition: Composition, rb: Rollbook
+) -> None:
+    url = f"http://{LOOPBACK}:{composition.ports['flower']['flower']}/api/tasks"
+
+    def tasks() -> dict[str, dict[str, Any]]:
+        shown: dict[str, dict[str, Any]] = json.loads(fetched(url, GIVEN["FLOWER_BASIC_AUTH"]))
+        return shown
+
+    jobs = [rb.users.identify("ann", {}), rb.users.bulk_identify([{"id": "bo"}])]
+    until(lambda: all(tasks().get(job.id, {}).get("state") == "SUCCESS" for job in jobs), what="Flower showing both")
+
+    workers = [str(tasks()[job.id]["worker"]).partition("@")[0] for job in jobs]
+    assert workers == ["default", "bulk"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        fetched(url)
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_what_prometheus_fetches_from_is_there(composition: Composition, name: str) -> None:
+    port = composition.ports[name]["metrics"]
+
+    assert composition.environment(name)["ROLLBOOK_METRICS_PORT"] == port
+    assert "rollbook_" in fetched(f"http://{LOOPBACK}:{port}/metrics")
+
+
+# the last: nothing runs afterwards
+def test_asked_to_end_each_does_so_in_its_time_and_in_good_order(composition: Composition) -> None:
+    assert composition.down(LASTING) == dict.fromkeys(LASTING, 0)
+
+    assert [name for name in LASTING if composition.asked(name) == 0] == []
+    assert [name for name in LASTING if "Traceback" in composition.log(name)] == []

@@ -1,0 +1,168 @@
+"""What compose's `watch` profile reads is as its readers want it: Prometheus' own checker, and each alert played."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from tests.deploy.compose_file import OURS, ROOT, SERVICES
+from tests.deploy.process_commands import LASTING
+
+FOLDER: Final = ROOT / "deploy" / "metrics"
+CONFIG: Final[dict[str, Any]] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+ALERTS: Final = [
+    rule["alert"] for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+]
+
+Series = Mapping[str, str]
+MINUTES: Final = 100
+
+WELL: Final[Series] = {
+    'rollbook_server_up{server="redis"}': "1",
+    'rollbook_server_up{server="postgres"}': "1",
+    'rollbook_queue_oldest_seconds{queue="default"}': "1",
+    'rollbook_queue_oldest_seconds{queue="bulk"}': "600",
+    "rollbook_inflight_oldest_seconds": "5",
+    "rollbook_job_retries_total": "7",
+    "rollbook_lock_waits_oldest_seconds": "0",
+    "rollbook_deferred_overdue_seconds": "1",
+    "rollbook_erasures_overdue": "0",
+    "rollbook_unprocessable_messages": "0",
+    "rollbook_outbox_unsent": "0",
+    "rollbook_outbox_oldest_seconds": "60",
+}
+"""A number is as it stays; `+1` grows by one a minute."""
+FIRES: Final[Mapping[str, list[Series]]] = {
+    "RollbookServerAway": [{'rollbook_server_up{server="redis"}': "0"}, {'rollbook_server_up{server="postgres"}': "0"}],
+    "RollbookMaintenanceMissing": [dict.fromkeys((name for name in WELL if "server_up" in name), "")],
+    "RollbookJobsWait": [{'rollbook_queue_oldest_seconds{queue="default"}': "31"}],
+    "RollbookImportsWait": [{'rollbook_queue_oldest_seconds{queue="bulk"}': "3601"}],
+    "RollbookJobsHeldTooLong": [{"rollbook_inflight_oldest_seconds": "301"}],
+    "RollbookJobsPutOff": [{"rollbook_job_retries_total": "+1"}],
+    "RollbookLocksHeld": [
+        {'rollbook_transaction_retries_total{by="timeout"}': "+1"},
+        {"rollbook_lock_waits_oldest_seconds": "31"},
+    ],
+    "RollbookDeferredJobsLate": [{"rollbook_deferred_overdue_seconds": "61"}],
+    "RollbookErasuresLate": [{"rollbook_erasures_overdue": "1"}],
+    "RollbookDutyFails": [{'rollbook_maintenance_failures_total{task="erase deleted users"}': "+1"}],
+    "RollbookDeadLetters": [{'rollbook_dead_letters{code="failed"}': "1"}],
+    "RollbookManyJobsDie": [{'rollbook_jobs_dead_total{code="invalid"}': "+60"}],
+    "RollbookMessagesSetAside": [{"rollbook_unprocessable_messages": "1"}],
+    "RollbookOutboxStandsStill": [
+        {"rollbook_outbox_unsent": "1", 'rollbook_outbox_jobs_total{event="sent"}': "9"},
+        # since this relay began it has sent nothing, so it counts nothing either
+        {"rollbook_outbox_unsent": "1"},
+    ],
+    "RollbookOutboxUndecided": [{"rollbook_outbox_oldest_seconds": "901"}],
+    "RollbookRelayFails": [{'rollbook_outbox_failures_total{half="sending"}': "+1"}],
+}
+SILENT: Final[list[Series]] = [
+    {},
+    {"rollbook_outbox_unsent": "5", 'rollbook_outbox_jobs_total{event="sent"}': "+10"},
+    {'rollbook_transaction_retries_total{by="deadlock"}': "+1"},
+    # nobody uses the outbox
+    {"rollbook_outbox_unsent": "", "rollbook_outbox_oldest_seconds": ""},
+]
+
+
+@pytest.fixture
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    return found
+
+
+def test_prometheus_takes_its_configuration_and_its_rules(promtool: str) -> None:
+    for what, file in (("config", "prometheus.yml"), ("rules", "alerts.yml")):
+        done = subprocess.run([promtool, "check", what, FOLDER / file], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_is_played() -> None:
+    assert sorted(FIRES) == sorted(ALERTS)
+
+
+def test_each_alert_fires_when_it_should_and_alone(promtool: str, tmp_path: Path) -> None:
+    cases = [({alert}, series) for alert, several in FIRES.items() for series in several]
+
+    assert played(promtool, tmp_path, [*cases, *((set(), series) for series in SILENT)]) == ""
+
+
+def test_the_play_would_find_one_that_does_not(promtool: str, tmp_path: Path) -> None:
+    assert "RollbookJobsWait" in played(promtool, tmp_path, [({"RollbookJobsWait"}, {})])
+    assert "RollbookJobsWait" in played(promtool, tmp_path, [(set(), FIRES["RollbookJobsWait"][0])])
+
+
+def played(promtool: str, folder: Path, cases: list[tuple[set[str], Series]]) -> str:
+    """What is wrong: in each case these series go on for hours, and these alerts fire, each once, and no others."""
+    tests = [
+        {
+            "name": ", ".join(alerts) or "all is well",
+            "interval": "1m",
+            "input_series": [
+                {"series": name, "values": _values(value)} for name, value in {**WELL, **series}.items() if value
+            ],
+            "promql_expr_test": [
+                {
+                    "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                    "eval_time": f"{MINUTES}m",
+                    "exp_samples": [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in alerts],
+                }
+            ],
+        }
+        for alerts, series in cases
+    ]
+    file = folder / "play.json"  # JSON is YAML
+    file.write_text(json.dumps({"rule_files": [str(FOLDER / "alerts.yml")], "tests": tests}))
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _values(value: str) -> str:
+    return f"0{value}x{MINUTES}" if value.startswith("+") else f"{value}+0x{MINUTES}"
+
+
+def test_it_fetches_from_all_that_serve_metrics_where_they_do() -> None:
+    (job,) = CONFIG["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+
+    assert set(found["names"]) == set(LASTING) - {"flower"}
+    for name in found["names"]:
+        assert OURS[name]["environment"]["ROLLBOOK_METRICS_PORT"] == str(found["port"])
+        assert OURS[name]["environment"]["ROLLBOOK_METRICS_ADDRESS"] == "0.0.0.0"
+
+
+def test_what_compose_mounts_is_where_each_looks_for_it() -> None:
+    mounted = {
+        name: {
+            target: ROOT / source for source, target, *_ in (m.split(":") for m in service["volumes"]) if "/" in source
+        }
+        for name, service in SERVICES.items()
+        if "watch" in service.get("profiles", [])
+    }
+
+    # of prometheus.yml its rules, beside it
+    (rules,) = CONFIG["rule_files"]
+    assert mounted["prometheus"][f"/etc/prometheus/{rules}"].samefile(FOLDER / rules)
+    assert "--config.file=/etc/prometheus/prometheus.yml" in SERVICES["prometheus"]["command"]
+    assert mounted["prometheus"]["/etc/prometheus/prometheus.yml"].samefile(FOLDER / "prometheus.yml")
+    # Grafana reads what is in these two folders, and its dashboards where the second says
+    sources, dashboards = (
+        yaml.safe_load(mounted["grafana"][f"/etc/grafana/provisioning/{what}/rollbook.yml"].read_text())
+        for what in ("datasources", "dashboards")
+    )
+    (provider,) = dashboards["providers"]
+    assert mounted["grafana"][f"{provider['options']['path']}/rollbook.json"].samefile(FOLDER / "dashboard.json")
+    (source,) = sources["datasources"]
+    (variable,) = json.loads((FOLDER / "dashboard.json").read_text())["templating"]["list"]
+    assert source["type"] == variable["query"] == "prometheus"
+    host, port = source["url"].removeprefix("http://").split(":")
+    assert SERVICES[host]["ports"] == [f"127.0.0.1:{port}:{port}"]

@@ -1,0 +1,46 @@
+"""A server that was killed in the midst of a transaction keeps what it confirms from then on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import redis
+from tests.support.redis_server import REDIS, REDIS_NEEDED
+from tests.support.truncated_aof import HALF
+
+from rollbook_ops.devstack import Servers, append_only_file
+
+
+@pytest.mark.parametrize(
+    "program", [None, pytest.param(Path(REDIS or ""), marks=REDIS_NEEDED)], ids=["valkey", "redis"]
+)
+def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(program: Path | None) -> None:
+    with (
+        Servers(
+            database_url="postgresql://not-needed", append_only=True, append_fsync="always", valkey_program=program
+        ) as servers,
+        redis.Redis.from_url(servers.broker_url) as client,
+    ):
+        server = servers.valkey
+        client.lpush("default", "before")
+        server.kill()
+        (file,) = (server.home / append_only_file.FOLDER).glob("*.incr.aof")
+        with file.open("ab") as end:
+            end.write(HALF)
+        server.start()
+        client.lpush("default", "after")
+        assert client.lrange("default", 0, -1) == [b"after", b"before"]
+
+        server.kill()
+        server.start()
+
+        assert client.lrange("default", 0, -1) == [b"after", b"before"]
+
+
+def test_a_program_that_has_no_checker_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / append_only_file.FOLDER).mkdir()
+    (tmp_path / append_only_file.FOLDER / "appendonly.aof.manifest").write_text("no manifest")
+
+    append_only_file.mend(tmp_path, tmp_path / "valkey-server")
+    append_only_file.mend(tmp_path, tmp_path / "a-program-of-another-name")

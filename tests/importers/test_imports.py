@@ -1,0 +1,154 @@
+"""Importing: whatever interrupts it, the jobs sent in the end are those of one uninterrupted import."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.support.interrupted_import import STARTED, Interrupted, run_import
+
+from rollbook.testing import RecordingRollbook, recording
+from rollbook_ops.importers import Format, Import, Options, RejectedRow, RejectedRows, StateFile, fingerprint
+from rollbook_shared.jobs.models import BulkIdentify, Job, UserUpdate
+
+_JSONL = Options(format=Format.JSONL)
+
+
+def write(path: Path, users: int) -> Path:
+    """A file with a rejected line after every third user."""
+    with path.open("w") as file:
+        for number in range(users):
+            file.write(json.dumps({"id": f"u{number}", "seats": number}) + "\n")
+            if number % 3 == 2:
+                file.write("nonsense\n" if number % 2 else json.dumps({"id": "bad/id", "email": "x"}) + "\n")
+    return path
+
+
+def run(
+    rollbook: RecordingRollbook, file: Path, rejected_rows: RejectedRows | None = None, stop_after: int | None = None
+) -> Import:
+    return run_import(rollbook, file, _JSONL, rejected_rows, stop_after)
+
+
+def told(jobs: Sequence[Job]) -> list[str]:
+    return [
+        user.id for job in jobs if isinstance(job, BulkIdentify) for user in job.users if isinstance(user, UserUpdate)
+    ]
+
+
+def test_every_good_user_is_sent_once_in_chunks_stamped_with_the_start(tmp_path: Path) -> None:
+    rollbook = recording()
+
+    end = run(rollbook, write(tmp_path / "users.jsonl", 23))
+
+    assert told(rollbook.sent) == [f"u{number}" for number in range(23)]
+    assert {job.occurred_at for job in rollbook.sent} == {STARTED}
+    assert len({job.id for job in rollbook.sent}) == len(rollbook.sent) == end.jobs
+    assert (end.users, end.rejected) == (23, 7)
+
+
+def test_refused_lines_are_named_with_field_and_reason(tmp_path: Path) -> None:
+    rejected_rows = RejectedRows()
+
+    run(recording(), write(tmp_path / "users.jsonl", 6), rejected_rows)
+
+    assert rejected_rows.first[0].line == 4
+    assert {refusal.field for refusal in rejected_rows.first if refusal.line == 4} == {"id", "email"}
+    assert RejectedRow(8, "", "is not JSON") in rejected_rows.first
+    assert rejected_rows.records == 2
+
+
+@pytest.mark.parametrize("stop_after", range(6))
+def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends(
+    tmp_path: Path, stop_after: int
+) -> None:
+    file = write(tmp_path / "users.jsonl", 23)
+    whole = recording()
+    run(whole, file)
+    broken = recording()
+    with suppress(Interrupted):
+        run(broken, file, stop_after=stop_after)
+
+    end = run(broken, file)
+
+    assert broken.sent == whole.sent
+    assert (end.users, end.rejected) == (23, 7)
+
+
+def test_a_stretch_that_is_sent_twice_is_the_same_jobs_again(tmp_path: Path) -> None:
+    file = write(tmp_path / "users.jsonl", 23)
+    keep = StateFile(file)
+    rollbook = recording()
+    with pytest.raises(Interrupted):
+        run(rollbook, file, stop_after=1)
+    older = keep.load()
+    with pytest.raises(Interrupted):
+        run(rollbook, file, stop_after=2)
+    assert older is not None
+
+    keep.save(older)  # killed before the state was kept
+    run(rollbook, file)
+
+    jobs: dict[str, Job] = {}
+    assert all(jobs.setdefault(job.id, job) == job for job in rollbook.sent)
+    assert len(jobs) < len(rollbook.sent)
+    assert told([*jobs.values()]) == [f"u{number}" for number in range(23)]
+
+
+def test_a_complete_import_leaves_no_state_so_that_the_next_is_a_new_one(tmp_path: Path) -> None:
+    file = write(tmp_path / "users.jsonl", 3)
+
+    run(recording(), file)
+
+    assert StateFile(file).load() is None
+    assert [path.name for path in tmp_path.iterdir()] == ["users.jsonl"]
+
+
+def test_the_same_file_at_another_time_makes_other_jobs() -> None:
+    one = Import(fingerprint="aa", started=1, chunk_users=100)
+    other = Import(fingerprint="aa", started=2, chunk_users=100)
+
+    assert one.job_id(0) != other.job_id(0)
+
+
+def test_the_fingerprint_knows_content_and_options(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text("id,zip\nu1,1\n")
+    before = fingerprint(file, Options(format=Format.CSV))
+
+    assert fingerprint(file, Options(format=Format.CSV, text_columns=("zip",))) != before
+    file.write_text("id,zip\nu1,2\n")
+    assert fingerprint(file, Options(format=Format.CSV)) != before
+
+
+def test_two_files_of_one_name_do_not_share_a_state(tmp_path: Path) -> None:
+    one, other = StateFile(tmp_path / "a" / "users.csv", tmp_path), StateFile(tmp_path / "b" / "users.csv", tmp_path)
+
+    assert one.path != other.path
+
+
+def test_a_file_of_nothing_but_refused_lines_is_read_in_bounded_steps(tmp_path: Path) -> None:
+    file = tmp_path / "users.jsonl"
+    file.write_text("nonsense\n" * 1_000)
+    rollbook = recording()
+
+    end = run(rollbook, file)
+
+    assert end.rejected == 1_000
+    assert end.jobs == len(rollbook.sent) == 0
+
+
+@pytest.mark.parametrize("name", ["rejected.csv", "rejected.jsonl"])
+def test_all_refusals_are_written_to_the_file_asked_for(tmp_path: Path, name: str) -> None:
+    with RejectedRows(tmp_path / name) as rejected_rows:
+        for line in range(1, 31):
+            rejected_rows.add([RejectedRow(line, "email", "must be an e-mail address")], records=1)
+
+    lines = (tmp_path / name).read_text().splitlines()
+    assert len(lines) == 30 + (name == "rejected.csv")
+    assert len(rejected_rows.first) == 20
+    assert rejected_rows.records == 30
+    assert rejected_rows.is_cut

@@ -1,0 +1,599 @@
+"""Mistakes that somebody could make in good faith, each with the tests that must notice it.
+
+A test that cannot fail proves nothing. `./run python -m tests.mutations.run` makes each of these mistakes, one at a
+time, in a copy of the sources, and runs the tests named here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FOLD: Final = "worker/rollbook_worker/core"
+SHARED: Final = "shared/rollbook_shared"
+STORE: Final = "worker/rollbook_worker/store"
+BATCHING: Final = "worker/rollbook_worker/celery_ext/batching"
+TRANSPORT: Final = "worker/rollbook_worker/celery_ext/transport"
+SENDING: Final = "producer/rollbook/publishing"
+RULES: Final = "tests/rules"
+MESSAGES: Final = ("tests/producer/test_celery_messages.py",)
+GATHERING: Final = ("tests/batching/test_scheduler.py",)
+STRATEGY: Final = ("tests/batching/test_strategy.py",)
+EXECUTING: Final = ("tests/batching/test_execution.py",)
+FOLLOWING: Final = ("tests/tracing/test_batch_traces.py",)
+TRACED_OUTBOX: Final = ("tests/tracing/test_outbox.py",)
+LOGS: Final = ("tests/tracing/test_logs.py",)
+CLAIMING: Final = ("tests/transport/test_claims.py",)
+GIVING_BACK: Final = ("tests/transport/test_release.py",)
+LETTERS: Final = ("tests/transport/test_dead_letters.py",)
+ERASING: Final = ("tests/store/test_blocked_erasure.py",)
+HELD_UP: Final = ("tests/store/test_blocked_deferred_jobs.py",)
+GIVING_BACK_LATE: Final = ("tests/transport/test_release_after_outage.py",)
+PUTTING_OFF: Final = ("tests/transport/test_snooze.py",)
+LEASES: Final = ("tests/transport/test_leases.py",)
+FORGETTING: Final = ("tests/store/test_retention.py",)
+LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """In `file`, `right` (there once) becomes `wrong`; pytest with `tests` must then fail, or a chaos run."""
+
+    what: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...] = (RULES,)
+    chaos: tuple[str, ...] = ()
+    """Arguments of `benchmarks.chaos`, for a mistake that a chaos run is to notice instead."""
+
+
+DEFECTS: Final[tuple[Defect, ...]] = (
+    Defect(
+        "rule 3: the value that arrives last stands, not the one stamped last",
+        f"{FOLD}/join.py",
+        "known is None or known.stamp < fact.stamp",
+        "True",
+    ),
+    Defect(
+        "rule 3: a null does not overwrite",
+        f"{FOLD}/projection.py",
+        'if fact.value is None and fact.key[0] in "sc":',
+        "if fact.value is None:",
+    ),
+    Defect(
+        "rule 7: taking a preference set away makes a user",
+        f"{FOLD}/decomposition.py",
+        'yield Told(at, job.user_id, f"s.{job.set_id}", None)',
+        'yield from _setting(job.user_id, f"s.{job.set_id}", None, at)',
+    ),
+    Defect(
+        "rule 7: receipts are asked for before the users are held",
+        f"{STORE}/postgres.py",
+        "            held = write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
+        "            if named := late(facts, horizon=edge(now - self._settling // CAUTION)):\n",
+        "            named = late(facts, horizon=horizon)\n"
+        "            facts += restored(cursor, named, key=self._erasure_key)\n"
+        "            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
+        "            if False:\n",
+        LATE_JOBS,
+    ),
+    Defect(
+        "rule 7: maintenance is trusted to have the worker's clock",
+        f"{STORE}/postgres.py",
+        "horizon=edge(now - self._settling // CAUTION)",
+        "horizon=horizon",
+        LATE_JOBS,
+    ),
+    Defect(
+        "rule 8: rows are made before the inline users",
+        f"{FOLD}/decomposition.py",
+        "return stamp(job.occurred_at, job.id, len(job.recipients) + 1)",
+        "return stamp(job.occurred_at, job.id, 0)",
+    ),
+    Defect(
+        "rule 8: a deleted user is still sent messages",
+        f"{FOLD}/projection.py",
+        "owners.append(_Change(fact.stamp, None, False))",
+        "owners.append(_Change(fact.stamp, fact.user, True))",
+    ),
+    Defect(
+        "rule 11: a late trigger leaves the id of an erased recipient",
+        f"{STORE}/tombstones.py",
+        "            return (recipient,)\n",
+        "            return ()\n",
+        LATE_JOBS,
+    ),
+    Defect(
+        "rule 11: a late trigger leaves the id of an erased actor",
+        f"{STORE}/tombstones.py",
+        "            return (actor,)\n",
+        "            return ()\n",
+        LATE_JOBS,
+    ),
+    Defect(
+        "rule 11: a late trigger does not wait for the erasure of its recipients",
+        f"{STORE}/postgres.py",
+        "                    hold_families_of(cursor, others)",
+        "                    pass",
+        LATE_JOBS,
+    ),
+    Defect(
+        "rule 12: in a merge the secondary's values win",
+        f"{SHARED}/domain/merge.py",
+        "merged = {**secondary, **primary}",
+        "merged = {**primary, **secondary}",
+    ),
+    Defect(
+        "rule 12: an attribute that is null is not filled",
+        f"{SHARED}/domain/merge.py",
+        "if value is not None},",
+        "},",
+    ),
+    Defect(
+        "rule 13: the secondary's preference sets win",
+        f"{SHARED}/domain/merge.py",
+        "return {**secondary, **primary, **shared}",
+        "return {**primary, **secondary}",
+    ),
+    Defect(
+        "rule 14: all of the history comes along, not 30 days",
+        f"{FOLD}/projection.py",
+        "since=max(change.since, kept_from), owner=primary_id",
+        "owner=primary_id",
+    ),
+    Defect(
+        "rule 14: the edge of the window is a microsecond off",
+        f"{FOLD}/projection.py",
+        "edge(occurred_at_of(fact.stamp) - self._history)",
+        "edge(occurred_at_of(fact.stamp) - self._history + 1)",
+    ),
+    Defect(
+        "rule 16: a delete follows a merged-away id",
+        f"{FOLD}/projection.py",
+        "            return  # writes follow a merged-away id, endings do not\n",
+        "            fact = fact._replace(user=self._goes_to[fact.user])\n",
+    ),
+    Defect(
+        "rule 16: deleting the primary does not free its merged-away ids",
+        f"{FOLD}/projection.py",
+        "self._goes_to.pop(name, None)",
+        "pass",
+    ),
+    Defect(
+        "rule 17: a second merge of one secondary takes effect",
+        f"{FOLD}/projection.py",
+        "if fact.user in self._goes_to or primary_id == fact.user:",
+        "if primary_id == fact.user:",
+    ),
+    Defect(
+        "rule 17: a merge does not see that its primary was merged away",
+        f"{FOLD}/projection.py",
+        "primary_id = self._goes_to.get(fact.primary_id, fact.primary_id)",
+        "primary_id = fact.primary_id",
+    ),
+    Defect(
+        "rule 19: one setting that says yes is enough",
+        f"{SHARED}/reference/preferences.py",
+        'and settings.get("channel_types", {}).get(channel, True) is not False',
+        'or settings.get("channel_types", {}).get(channel, False) is True',
+    ),
+    Defect(
+        "rule 20: channel data are put together, not replaced",
+        f"{FOLD}/decomposition.py",
+        'yield from _setting(job.user_id, f"c.{job.channel_id}", job.data, at)',
+        'yield from (Told(at, job.user_id, f"c.{job.channel_id}", {**job.data}), )',
+    ),
+    Defect(
+        "rule 21: a recipient named twice gets two activities",
+        f"{SHARED}/domain/deterministic_ids.py",
+        'return uuid.uuid5(_NAMESPACE, f"{job_id}/{recipient}")',
+        "return uuid.uuid4()",
+    ),
+    Defect(
+        "rule 25: a job is taken for one whose row is gone",
+        f"{STORE}/inbox.py",
+        "        known |= _known(cursor, unfinished - new)",
+        "        known |= {id_: first[id_].digest for id_ in unfinished - new} | _known(cursor, unfinished - new)",
+        FORGETTING,
+    ),
+    Defect(
+        "batching: jobs are acknowledged when they begin",
+        f"{BATCHING}/batches.py",
+        "        job.request.on_accepted(pid, when)",
+        "        job.request.on_accepted(pid, when)\n        job.request.acknowledge()",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: the jobs of a batch that failed are acknowledged",
+        f"{BATCHING}/batches.py",
+        "        if not isinstance(ended, Ended):",
+        "        if not isinstance(ended, Ended):\n            [job.request.acknowledge() for job in jobs]",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: the jobs of a batch that failed are forgotten",
+        f"{BATCHING}/scheduler.py",
+        "        self._ordinarily(job)",
+        "        pass",
+        (*GATHERING, *STRATEGY),
+    ),
+    Defect(
+        "batching: a batch is submitted while the worker stops",
+        f"{BATCHING}/batches.py",
+        "        elif self._is_running:",
+        "        elif True:",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: what ends while the worker stops is not acknowledged",
+        f"{BATCHING}/batches.py",
+        "        while self._news:",
+        "        while self._news and self._is_running:",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: after a reconnection the old line goes on",
+        f"{BATCHING}/batches.py",
+        "            self._line.clear()",
+        "            self._line.turn()",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: jobs revoked while they wait are applied",
+        f"{BATCHING}/batches.py",
+        "if job.request.revoked()]",
+        "if False]",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: the store is asked again without a pause",
+        f"{BATCHING}/scheduler.py",
+        "            self._pausing = True",
+        "            self._pausing = False",
+        GATHERING,
+    ),
+    Defect(
+        "batching: the first of those held while the store is away is lost",
+        f"{BATCHING}/scheduler.py",
+        "            self.put_back(jobs)",
+        "            self.put_back(jobs[1:])",
+        (*GATHERING, *STRATEGY),
+    ),
+    Defect(
+        "batching: a job that may have killed its worker is given company again",
+        f"{BATCHING}/scheduler.py",
+        "            if following.alone or size",
+        "            if size",
+        GATHERING,
+    ),
+    Defect(
+        "batching: those for whom there was no time are lost",
+        f"{BATCHING}/batches.py",
+        "            self._line.put_back(held)",
+        "            pass",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: one transaction, however many users the jobs name",
+        "worker/rollbook_worker/tasks.py",
+        "        if together and users > TRANSACTION_USERS:",
+        "        if False:",
+        EXECUTING,
+    ),
+    Defect(
+        "batching: a store that goes away in between takes those before along",
+        "worker/rollbook_worker/tasks.py",
+        "            return Ended(said, str(error),",
+        "            return Ended([], str(error),",
+        EXECUTING,
+    ),
+    Defect(
+        "transport: a second message under one tag takes the place of the first",
+        f"{TRANSPORT}/scripts/claim.lua",
+        "  while redis.call('HSETNX', unacked, own, entry_of(raw, names[queue])) == 0 do",
+        "  redis.call('HSET', unacked, own, entry_of(raw, names[queue]))\n  while false do",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: two messages under one tag change their names as they change hands",
+        f"{TRANSPORT}/scripts/claim.lua",
+        "  if #tag == UUID_LENGTH then return tag end\n",
+        "  if #tag > 0 then return tag end\n",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: a claim takes as many as it may, however large they are",
+        f"{TRANSPORT}/scripts/claim.lua",
+        " or bytes >= settings.claim_bytes",
+        "",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: what a worker holds is counted, and not weighed",
+        f"{TRANSPORT}/channel.py",
+        " or self._holding.bytes >= self.hold_bytes",
+        "",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: the first of the queues always comes first",
+        f"{TRANSPORT}/prefetch_buffer.py",
+        "self._turn = (self._turn + 1) % len(queues)",
+        "self._turn = 0",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: acknowledgements that met a broken connection are forgotten",
+        f"{TRANSPORT}/pending_acks.py",
+        "        self._tags.extendleft(reversed(tags))",
+        "        pass",
+        CLAIMING,
+    ),
+    Defect(
+        "transport: leases are not renewed",
+        f"{TRANSPORT}/leases.py",
+        "for tag, since in self._since.items() if since >= oldest]",
+        "for tag, since in self._since.items() if since < oldest]",
+        LEASES,
+    ),
+    Defect(
+        "transport: what goes back, goes in the opposite order",
+        f"{TRANSPORT}/unacked.py",
+        "*reversed(tags)",
+        "*tags",
+        GIVING_BACK,
+    ),
+    Defect(
+        "transport: what is claimed just when its queue is cancelled is forgotten",
+        f"{TRANSPORT}/channel.py",
+        "                self._give_back_undelivered(queue)\n                continue",
+        "                self._intake.claims.popleft()\n                continue",
+        GIVING_BACK,
+    ),
+    Defect(
+        "transport: all of a lost worker's messages are put back in one step, however large",
+        f"{TRANSPORT}/scripts/restore.lua",
+        "    if restored > 0 and bytes >= settings.claim_bytes then return restored end\n",
+        "",
+        GIVING_BACK,
+    ),
+    Defect(
+        "transport: what is rejected for others to try is not counted",
+        f"{TRANSPORT}/scripts/requeue.lua",
+        "counted = ARGV[2] == '1', ",
+        "",
+        LETTERS,
+    ),
+    Defect(
+        "transport: what could not be given back is left to the end of its lease",
+        f"{TRANSPORT}/pending_releases.py",
+        "            self._waiting.append(GiveBack(tags, seen, held_at))",
+        "            pass",
+        GIVING_BACK_LATE,
+    ),
+    Defect(
+        "transport: what is given back late is taken from who has it now",
+        f"{TRANSPORT}/scripts/give_back.lua",
+        "  return since and tonumber(since) > held_at",
+        "  return false",
+        GIVING_BACK_LATE,
+    ),
+    Defect(
+        "transport: what is done by now is given back late all the same",
+        f"{TRANSPORT}/in_flight.py",
+        "                self.send_acks(line)  # what is done by now is not to go back\n",
+        "",
+        GIVING_BACK_LATE,
+    ),
+    Defect(
+        "transport: a message is put off for ever",
+        f"{TRANSPORT}/channel.py",
+        "        self.qos.let_go_of_due()\n",
+        "",
+        PUTTING_OFF,
+    ),
+    Defect(
+        "transport: an outage counts against the messages that wait for its end",
+        f"{TRANSPORT}/channel.py",
+        "counted=False",
+        "counted=True",
+        PUTTING_OFF,
+    ),
+    Defect(
+        "a job that can be neither applied nor sent again counts as one that ends its workers",
+        "worker/rollbook_worker/tasks.py",
+        "from rollbook_worker.celery_ext.failure_policy import REQUEST",
+        'REQUEST = "rollbook_worker.celery_ext.request:Request"',
+        ("tests/timeouts/test_both_servers_down.py",),
+    ),
+    Defect(
+        "a job that meets a mistake in the code is acknowledged",
+        "worker/rollbook_worker/app.py",
+        "        task_acks_on_failure=False,\n",
+        "",
+        ("tests/timeouts/test_unexpected_errors.py",),
+    ),
+    Defect(
+        "transport: a worker that stops counts against its messages",
+        f"{TRANSPORT}/scripts/give_back.lua",
+        "{marked = ",
+        "{counted = true, marked = ",
+        LETTERS,
+    ),
+    Defect(
+        "transport: a message that may end its worker is given company",
+        f"{TRANSPORT}/scripts/claim.lua",
+        "    if not alone or #taken > 2 then return false end\n",
+        "",
+        LETTERS,
+    ),
+    Defect(
+        "a job that met the time limit is acknowledged",
+        "worker/rollbook_worker/app.py",
+        "task_acks_on_timeout=False",
+        "task_acks_on_timeout=True",
+        ("tests/timeouts/test_time_limit.py",),
+    ),
+    Defect(
+        "a job sent twice is one message to acknowledge",
+        f"{SENDING}/celery_message.py",
+        "str(uuid.uuid4())",
+        "job.id",
+        MESSAGES,
+    ),
+    Defect(
+        "tracers are not asked for their headers",
+        f"{SENDING}/celery_message.py",
+        "if signals.before_task_publish.receivers:",
+        "if False:",
+        MESSAGES,
+    ),
+    Defect(
+        "jobs sent together arrive in the opposite order",
+        f"{SENDING}/direct.py",
+        "[message.text for message in messages]",
+        "[message.text for message in messages[::-1]]",
+        MESSAGES,
+    ),
+    Defect(
+        "a connection whose answer nobody read is used again",
+        f"{SENDING}/redis.py",
+        "except BaseException:",
+        "except Exception:",
+        ("tests/producer/test_broker_failures.py",),
+    ),
+    Defect(
+        "of several brokers only the first is tried",
+        f"{SENDING}/redis.py",
+        "self._hosts = (*hosts[1:], hosts[0])",
+        "pass",
+        ("tests/producer/test_broker_urls.py",),
+    ),
+    Defect(
+        "users are gathered into a job that no worker takes",
+        "producer/rollbook/publishing/buffered/buffer.py",
+        " or batch.size >= _BATCH_BYTES",
+        "",
+        ("tests/producer/test_buffered_client.py",),
+    ),
+    Defect(
+        "a job's span begins a trace of its own",
+        "worker/rollbook_worker/observability/tracing.py",
+        "context=caller.context,",
+        "context=None,",
+        FOLLOWING,
+    ),
+    Defect(
+        "a job's span begins when it is decided",
+        "worker/rollbook_worker/observability/tracing.py",
+        "start_time=caller.received,",
+        "start_time=None,",
+        FOLLOWING,
+    ),
+    Defect(
+        "a span quotes what an exception says",
+        f"{SHARED}/observability/tracing.py",
+        "span.set_status(StatusCode.ERROR, said or kind)",
+        "span.set_status(StatusCode.ERROR, said or str(error))",
+        FOLLOWING,
+    ),
+    Defect(
+        "a traced job is written into a table without the column",
+        "producer/rollbook/publishing/outbox/transactions.py",
+        "self._keeps_traces = self._transaction.finds(_KEEPS_TRACES)",
+        "self._keeps_traces = True",
+        TRACED_OUTBOX,
+    ),
+    Defect(
+        "the relay forgets the trace that a job was written in",
+        "producer/rollbook_ops/relay/rows.py",
+        "body=body, trace=trace)",
+        "body=body, trace=None)",
+        TRACED_OUTBOX,
+    ),
+    Defect(
+        "lines of JSON show whatever a record carries",
+        f"{SHARED}/observability/logs.py",
+        "for name in FIELDS if (value := getattr(record, name, None)) is not None}",
+        "for name in vars(record) if (value := getattr(record, name, None)) is not None}",
+        LOGS,
+    ),
+    Defect(
+        "whoever cannot be erased keeps the others waiting",
+        "worker/rollbook_worker/store/postgres.py",
+        "if is_outage(error):",
+        "if isinstance(error, Unavailable):",
+        ERASING,
+    ),
+    Defect(
+        "erasure begins with those it has just passed over",
+        "worker/rollbook_worker/store/postgres.py",
+        "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
+        "self._looked_at = edge(0)",
+        ERASING,
+    ),
+    Defect(
+        "erasure, once at the end, never begins again",
+        "worker/rollbook_worker/store/postgres.py",
+        "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
+        "self._looked_at = page[-1][1] if page else after",
+        ERASING,
+    ),
+    Defect(
+        "a deferred job that is held up makes the others late",
+        "worker/rollbook_worker/store/dispatcher.py",
+        "return sum(self.release_due(now=now, limit=1) for _ in taken)",
+        "raise",
+        HELD_UP,
+    ),
+    Defect(
+        "a deferred job that is held up is taken again and again",
+        "worker/rollbook_worker/store/dispatcher.py",
+        "limit=limit, but=list(self._held_up))",
+        "limit=limit, but=[])",
+        HELD_UP,
+    ),
+    Defect(
+        "deferred jobs wait for one as long as a statement may take",
+        "worker/rollbook_worker/store/dispatcher.py",
+        "self._statement = min(statement, HURRIED_STATEMENT)",
+        "self._statement = statement",
+        HELD_UP,
+    ),
+    Defect(
+        "a deferred job is given up for a lock",
+        "worker/rollbook_worker/store/dispatcher.py",
+        "if isinstance(error, StatementTimeout):",
+        "if isinstance(error, Blocked):",
+        HELD_UP,
+    ),
+    Defect(
+        "an outage counts against a deferred job",
+        "worker/rollbook_worker/store/dispatcher.py",
+        "if is_outage(error) or not taken:",
+        "if not taken:",
+        HELD_UP,
+    ),
+    Defect(
+        "a deferred job that always takes too long is tried for ever",
+        "worker/rollbook_worker/store/dispatcher.py",
+        "if attempts_exhausted(times, self._max_tries):",
+        "if False:",
+        HELD_UP,
+    ),
+    Defect(
+        "a held-up job that another dispatcher tries is forgotten",
+        "worker/rollbook_worker/store/dispatcher.py",
+        "for id_ in set(ids) - set(there):",
+        "for id_ in ids:",
+        HELD_UP,
+    ),
+    Defect(
+        "deferred jobs are late by the longest pause when Postgres is back",
+        "worker/rollbook_worker/maintenance/periodic.py",
+        "stopped.wait(pause(failures, longest=task.longest_pause))",
+        "stopped.wait(pause(failures))",
+        ("tests/store/test_maintenance.py",),
+    ),
+)

@@ -1,0 +1,19 @@
+"""The seeded mistakes keep in step with the code; whether the tests notice them, `tests/mutations/run.py` says."""
+
+from __future__ import annotations
+
+import pytest
+from benchmarks.chaos.arguments import parse
+from tests.mutations.chaos_mutants import UNDER_FIRE
+from tests.mutations.mutants import DEFECTS, Defect
+from tests.mutations.run import ROOT, spoiled
+
+
+@pytest.mark.parametrize("defect", [*DEFECTS, *UNDER_FIRE], ids=lambda defect: defect.what)
+def test_the_place_of_each_mistake_is_there_once_and_its_tests_exist(defect: Defect) -> None:
+    text = (ROOT / defect.file).read_text()
+
+    assert spoiled(defect, text) != text
+    parse(defect.chaos)
+    for test in defect.tests:
+        assert test.startswith("-") or (ROOT / test.split("::")[0]).exists()

@@ -1,0 +1,42 @@
+"""Who asks a worker what it is doing is not told about whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from celery import Celery
+from tests.acceptance.conftest import Workers, until
+from tests.operations.findings import MARKED
+
+from rollbook import Rollbook
+
+
+def test_jobs_in_hand_are_shown_without_what_they_hold(workers: Workers, database_url: str, broker_url: str) -> None:
+    workers.start(threads=1)
+    with (
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
+        psycopg.connect(database_url) as blocking,
+        Celery(broker=broker_url, set_as_current=False) as app,
+    ):
+        blocking.execute("LOCK TABLE rollbook.users IN ACCESS EXCLUSIVE MODE")
+        jobs = [rb.users.identify(f"{MARKED}-{n}", {"name": MARKED, "plan": n}) for n in range(5)]
+
+        seen: dict[str, dict[str, Any]] = {}
+
+        def see() -> bool:
+            """All jobs, in whatever state the worker has them: it puts them off when the lock takes too long."""
+            inspect = app.control.inspect(timeout=0.3, limit=1)
+            for replies in (inspect.active(), inspect.reserved(), inspect.query_task(*[job.id for job in jobs])):
+                for found in (replies or {}).values():
+                    states = found if isinstance(found, list) else [state for _, state in found.values()]
+                    seen.update({request["id"]: request for request in states})
+            return len(seen) == len(jobs)
+
+        until(see, what="seeing all jobs")
+        blocking.rollback()
+        for job in jobs:
+            assert job.wait(30).state == "applied"
+
+    assert MARKED not in repr(seen)
+    assert all("plan" in request["args"] for request in seen.values())

@@ -1,0 +1,168 @@
+"""`rollbook doctor`: versions, workers, outbox, and the command itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from alembic.script import ScriptDirectory
+from tests.acceptance.conftest import Workers
+from tests.operations.findings import HOUR, MARKED, NO_DATABASE, NO_REDIS, named
+from typer.testing import CliRunner
+
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.cli.app import app
+from rollbook_ops.doctor import Finding, Level, examine
+from rollbook_ops.doctor.outbox import examine_outbox
+from rollbook_ops.doctor.versions import check_postgres_version, check_redis_version, check_versions
+from rollbook_ops.doctor.workers import judge
+from rollbook_shared.database.schema import NEWEST_MIGRATION
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.observability.inspection import VISIBILITY_SECONDS
+from rollbook_shared.settings import Settings
+from rollbook_worker.app import app as celery_app
+from rollbook_worker.migrations import runner as migrating
+
+
+class TestOutbox:
+    @pytest.fixture
+    def url(self, new_database: Callable[[], str]) -> str:
+        return new_database()
+
+    @pytest.fixture
+    def connection(self, url: str) -> Iterator[psycopg.Connection]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            create_table(lambda statement: connection.execute(statement.encode()))
+            yield connection
+
+    @staticmethod
+    def look(url: str) -> Finding:
+        return named(examine_outbox(Settings(outbox_url=url)), "outbox")
+
+    def test_where_none_is_spoken_of_nothing_is_said(self, url: str) -> None:
+        assert list(examine_outbox(Settings(database_url=url))) == []
+
+    def test_one_that_is_spoken_of_and_not_there(self, url: str) -> None:
+        assert self.look(url).level is Level.PROBLEM
+
+    def test_one_that_cannot_be_reached(self) -> None:
+        assert self.look(NO_DATABASE).level is Level.PROBLEM
+
+    @pytest.mark.parametrize(("late", "level"), [(0, Level.OK), (60, Level.WARNING), (HOUR, Level.PROBLEM)])
+    def test_one_from_which_nothing_is_sent(
+        self, url: str, connection: psycopg.Connection, late: int, level: Level
+    ) -> None:
+        connection.execute(
+            "INSERT INTO rollbook_outbox (id, digest, kind, body, due_at)"
+            " VALUES ('j', '', 'identify', %s, now() - make_interval(secs => %s))",
+            (MARKED, late),
+        )
+
+        found = self.look(url)
+
+        assert (found.level, found.said[:13]) == (level, "1 job to send")
+
+    def test_one_whose_jobs_nobody_decides(self, url: str, connection: psycopg.Connection) -> None:
+        connection.execute(
+            "INSERT INTO rollbook_outbox (id, digest, kind, body, created_at, sent_at)"
+            " VALUES ('j', '', 'identify', %s, now() - interval '1 hour', now())",
+            (MARKED,),
+        )
+
+        found = self.look(url)
+
+        assert found.level is Level.WARNING
+        assert found.advice.startswith("Is a relay running")
+
+
+class TestVersions:
+    def test_of_another_series(self) -> None:
+        found = {f.name: f.level for f in check_versions({"rollbook": "1", "celery": "5.8.0", "kombu": "5.7.1"})}
+
+        assert found == {"rollbook": Level.OK, "celery": Level.PROBLEM, "kombu": Level.OK}
+
+    @pytest.mark.parametrize(("number", "level"), [(130_012, Level.PROBLEM), (140_000, Level.OK)])
+    def test_of_postgres(self, number: int, level: Level) -> None:
+        assert check_postgres_version(number).level is level
+
+    @pytest.mark.parametrize(
+        ("info", "level"),
+        [
+            ({"redis_version": "6.0.16"}, Level.PROBLEM),
+            ({"redis_version": "6.2.0"}, Level.OK),
+            ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, Level.OK),
+        ],
+    )
+    def test_of_redis(self, info: dict[str, object], level: Level) -> None:
+        assert check_redis_version(info).level is level
+
+    def test_the_newest_migration_is_the_one_that_it_asks_for(self) -> None:
+        assert ScriptDirectory.from_config(migrating._config()).get_current_head() == NEWEST_MIGRATION
+
+    def test_what_workers_hold_is_judged_by_their_own_setting(self) -> None:
+        assert celery_app.conf.broker_transport_options["visibility_timeout"] == VISIBILITY_SECONDS
+
+
+class TestWorkers:
+    @pytest.mark.parametrize(
+        ("replies", "said"),
+        [
+            ([], "0 workers on default, 0 workers on bulk answered"),
+            ([{"a@x": [{"name": "default"}]}], "1 worker on default, 0 workers on bulk answered"),
+            (
+                [{"a@x": [{"name": "celery"}]}, {"b@x": {"error": "?"}}],
+                "0 workers on default, 0 workers on bulk answered",
+            ),
+        ],
+    )
+    def test_queues_from_which_nobody_takes(self, replies: list[dict[str, Any]], said: str) -> None:
+        found = judge(replies)
+
+        assert (found.level, found.said) == (Level.PROBLEM, said)
+        assert "-Q bulk" in found.advice
+
+    def test_both_on_one_worker(self) -> None:
+        assert judge([{"a@x": [{"name": "default"}, {"name": "bulk"}]}]).level is Level.OK
+
+
+def test_a_stack_that_is_well_has_no_problem(
+    workers: Workers, database_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLBOOK_DATABASE_URL", database_url)
+    monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
+    before = CliRunner().invoke(app, ["doctor", "--json"])
+    workers.start()
+
+    after = CliRunner().invoke(app, ["doctor"])
+
+    assert before.exit_code == 1
+    assert [f["name"] for f in json.loads(before.stdout)["findings"] if f["level"] == "problem"] == ["workers"]
+    assert (after.exit_code, json.loads(before.stdout)["ok"]) == (0, False)
+    assert "1 worker on default, 1 worker on bulk answered" in after.stdout
+
+
+def test_with_everything_away_it_says_so_and_shows_no_password() -> None:
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": NO_DATABASE, "ROLLBOOK_BROKER_URL": NO_REDIS}
+
+    done = subprocess.run(
+        [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "doctor"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stdout.count("not available") == 2
+    assert MARKED not in done.stdout + done.stderr
+
+
+def test_without_a_url_it_says_which_is_missing() -> None:
+    with pytest.raises(NotConfigured, match="ROLLBOOK_BROKER_URL"):
+        list(examine(Settings(database_url=NO_DATABASE)))

@@ -1,0 +1,141 @@
+"""What the doctor finds in Postgres, provoked there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from tests.operations.findings import DAY, HOUR, MARKED, NO_DATABASE, microseconds, named
+
+from rollbook_ops.doctor import Finding, Level
+from rollbook_ops.doctor.postgres import examine_postgres
+from rollbook_shared.domain.stamps import new_job_id
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Delete, Identify, UserUpdate
+from rollbook_shared.settings import Settings
+from rollbook_worker.maintenance.periodic import periodic_tasks
+from rollbook_worker.store import PostgresStore, ReceivedJob
+
+
+@pytest.fixture
+def url(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[PostgresStore]:
+    store = PostgresStore(url)
+    yield store
+    store.close()
+
+
+def look(url: str, name: str, *, ahead: float = 0.0) -> Finding:
+    return named(examine_postgres(Settings(database_url=url), lambda: time.time() + ahead), name)
+
+
+def test_one_that_is_well(url: str) -> None:
+    findings = list(examine_postgres(Settings(database_url=url), time.time))
+
+    assert {finding.level for finding in findings} == {Level.OK}
+    assert len(findings) == 6
+
+
+def test_one_that_cannot_be_reached() -> None:
+    found = look(NO_DATABASE, "postgres")
+
+    assert found.level is Level.PROBLEM
+    assert "rejected" in found.said
+
+
+@pytest.mark.parametrize("statement", ["DROP SCHEMA rollbook CASCADE", "DELETE FROM rollbook.alembic_version"])
+def test_tables_that_are_missing(url: str, connection: psycopg.Connection, statement: str) -> None:
+    connection.execute(statement.encode())
+
+    found = look(url, "migrations")
+
+    assert (found.level, found.advice) == (Level.PROBLEM, "Run `rollbook migrate`.")
+
+
+@pytest.mark.parametrize(("version", "level"), [("0000", Level.PROBLEM), ("9999", Level.WARNING)])
+def test_a_schema_of_another_version(url: str, connection: psycopg.Connection, version: str, level: Level) -> None:
+    connection.execute("UPDATE rollbook.alembic_version SET version_num = %s", (version,))
+
+    found = look(url, "migrations")
+
+    assert (found.level, version in found.said) == (level, True)
+
+
+@pytest.mark.parametrize(("late", "level"), [(0, Level.OK), (30, Level.WARNING), (HOUR, Level.PROBLEM)])
+def test_deferred_jobs_that_are_overdue(url: str, connection: psycopg.Connection, late: int, level: Level) -> None:
+    insert = "INSERT INTO rollbook.deferred VALUES (%s, now() + make_interval(secs => %s), %s)"
+    connection.execute(insert, ("later", DAY, MARKED))
+    if late:
+        connection.execute(insert, ("now", -late, MARKED))
+
+    found = look(url, "deferred jobs")
+
+    assert found.level is level
+    assert found.said.startswith("2 jobs, 1 due" if late else "1 job, 0 due")
+
+
+def test_dead_letters_by_their_codes(url: str, store: PostgresStore) -> None:
+    store.apply([ReceivedJob.of(MARKED)], now=microseconds(ago=3 * HOUR))
+    store.apply([ReceivedJob.of(f'{{"v": 9, "kind": "identify", "id": "{MARKED}"}}')], now=microseconds(ago=2 * HOUR))
+
+    found = look(url, "dead letters")
+
+    assert found.level is Level.WARNING
+    assert found.said == "2 letters (unknown_version 1, malformed 1), the newest from 2 h ago"
+
+
+@pytest.mark.parametrize(("ago", "level"), [(30 * HOUR, Level.WARNING), (4 * DAY, Level.PROBLEM)])
+def test_deletes_that_are_overdue_for_erasure_until_upkeep_has_seen_to_them(
+    url: str, store: PostgresStore, ago: int, level: Level
+) -> None:
+    at = microseconds(ago=ago)
+    who = Identify(id=new_job_id(at), occurred_at=at - 1, user=UserUpdate(id=MARKED, traits={}))
+    store.apply([ReceivedJob.of(encode(who))], now=at)
+    store.apply([ReceivedJob.of(encode(Delete(id=new_job_id(at), occurred_at=at, user_id=MARKED)))], now=at)
+
+    assert look(url, "erasure").level is level
+
+    for task in periodic_tasks(store):
+        task.work(microseconds())
+    assert look(url, "erasure").level is Level.OK
+
+
+def test_a_delete_that_came_late_is_not_overdue(url: str, store: PostgresStore) -> None:
+    job = Delete(id="late", occurred_at=microseconds(ago=4 * DAY), user_id="u1")
+
+    store.apply([ReceivedJob.of(encode(job))], now=microseconds())
+
+    assert look(url, "erasure").level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("ahead", "level"), [(0.0, Level.OK), (20.0, Level.WARNING), (-20.0, Level.WARNING), (HOUR, Level.PROBLEM)]
+)
+def test_clocks_that_are_apart(url: str, ahead: float, level: Level) -> None:
+    assert look(url, "postgres clock", ahead=ahead).level is level
+
+
+def test_a_role_that_may_read_nothing(url: str, connection: psycopg.Connection) -> None:
+    connection.execute("REVOKE ALL ON SCHEMA rollbook FROM PUBLIC")
+    connection.execute("DROP ROLE IF EXISTS rollbook_doctor_test")
+    connection.execute("CREATE ROLE rollbook_doctor_test LOGIN PASSWORD 'x'")
+    try:
+        connection.execute("SET ROLE rollbook_doctor_test")
+        stranger = f"{url}?options=-c%20role%3Drollbook_doctor_test"
+
+        assert look(stranger, "migrations").level is not Level.OK
+    finally:
+        connection.execute("RESET ROLE")
+        connection.execute("DROP ROLE rollbook_doctor_test")

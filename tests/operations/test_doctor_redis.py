@@ -1,0 +1,252 @@
+"""What the doctor finds in Redis, provoked there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import pytest
+import redis
+from tests.acceptance.conftest import until
+from tests.operations.findings import HOUR, MARKED, NO_REDIS, named
+
+from rollbook.publishing.celery_message import Message
+from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_ops.devstack import Servers
+from rollbook_ops.doctor import Finding, Level
+from rollbook_ops.doctor.redis import examine_redis
+from rollbook_shared.domain.stamps import new_job_id
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.jobs.models import Identify, UserUpdate
+from rollbook_shared.observability.inspection import VISIBILITY_SECONDS
+from rollbook_shared.observability.inspection.queues import sent_at
+from rollbook_shared.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def valkey(own_servers: Servers) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(own_servers.broker_url) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def clean(valkey: redis.Redis) -> Iterator[None]:
+    before = {
+        name: cast("dict[str, str]", valkey.config_get(name))[name]
+        for name in ("maxmemory", "maxmemory-policy", "appendonly", "appendfsync")
+    }
+    yield
+    valkey.replicaof("NO", "ONE")
+    for name, value in before.items():
+        valkey.config_set(name, value)
+    valkey.flushall()
+
+
+@pytest.fixture
+def look(own_servers: Servers) -> Callable[..., Finding]:
+    def look(name: str, *, ahead: float = 0.0) -> Finding:
+        settings = Settings(broker_url=own_servers.broker_url)
+        return named(examine_redis(settings, lambda: time.time() + ahead), name)
+
+    return look
+
+
+def test_one_that_is_well(own_servers: Servers) -> None:
+    findings = list(examine_redis(Settings(broker_url=own_servers.broker_url), time.time))
+
+    assert {finding.level for finding in findings} == {Level.OK}
+    assert len(findings) == 10
+
+
+def test_one_that_cannot_be_reached() -> None:
+    found = named(examine_redis(Settings(broker_url=NO_REDIS), time.time), "redis")
+
+    assert found.level is Level.PROBLEM
+    assert "rejected" in found.said
+
+
+def test_a_password_that_is_wrong(own_servers: Servers) -> None:
+    url = f"redis://:{MARKED}@127.0.0.1:{own_servers.valkey.port}/0"
+
+    assert named(examine_redis(Settings(broker_url=url), time.time), "redis").level is Level.PROBLEM
+
+
+def test_what_is_no_url_of_redis() -> None:
+    with pytest.raises(NotConfigured) as error:
+        list(examine_redis(Settings(broker_url=f"http://{MARKED}"), time.time))
+
+    assert MARKED not in str(error.value)
+
+
+def test_one_that_drops_jobs_when_it_is_full(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.config_set("maxmemory-policy", "allkeys-lru")
+
+    assert look("eviction").level is Level.PROBLEM
+
+
+def test_one_that_keeps_nothing(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.config_set("appendonly", "no")
+
+    assert look("persistence").level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("policy", "level", "said"),
+    [
+        ("always", Level.OK, "all that is confirmed is on disk"),
+        ("everysec", Level.OK, "the last second or two"),
+        ("no", Level.WARNING, "half a minute"),
+    ],
+)
+def test_when_it_has_on_disk_what_it_keeps(
+    valkey: redis.Redis, look: Callable[..., Finding], policy: str, level: Level, said: str
+) -> None:
+    valkey.config_set("appendfsync", policy)
+
+    found = look("persistence")
+
+    assert found.level is level
+    assert said in found.said
+
+
+def test_one_that_does_not_tell_how_it_is_set(own_servers: Servers, valkey: redis.Redis) -> None:
+    valkey.acl_setuser("doctor", enabled=True, passwords=["+doctor"], keys="*", commands=["+@all", "-config"])
+    url = f"redis://doctor:doctor@127.0.0.1:{own_servers.valkey.port}/0"
+
+    found = named(examine_redis(Settings(broker_url=url), time.time), "persistence")
+
+    valkey.acl_deluser("doctor")
+    assert (found.level, found.said) == (Level.OK, "appendonly is on")
+
+
+@pytest.fixture
+def failing_disk(own_servers: Servers, valkey: redis.Redis) -> Iterator[None]:
+    """Where Redis would save there is a folder in its way."""
+    in_the_way = own_servers.valkey.home / "dump.rdb"
+    in_the_way.unlink(missing_ok=True)
+    in_the_way.mkdir()
+    valkey.bgsave()
+    until(lambda: valkey.info()["rdb_last_bgsave_status"] == "err", what="failing")
+    yield
+    in_the_way.rmdir()
+    valkey.config_set("save", "")
+    valkey.bgsave()
+    until(lambda: valkey.info()["rdb_last_bgsave_status"] == "ok", what="saving")
+
+
+@pytest.mark.usefixtures("failing_disk")
+def test_one_that_cannot_write_to_its_disk(look: Callable[..., Finding]) -> None:
+    assert look("persistence").level is Level.PROBLEM
+
+
+@pytest.mark.usefixtures("failing_disk")
+def test_one_that_refuses_writes_because_of_its_disk(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.config_set("save", "3600 1")
+
+    found = look("redis")
+
+    assert (found.level, found.said) == (Level.PROBLEM, "not available: ResponseError MISCONF")
+    assert "disk" in found.advice
+
+
+@pytest.mark.parametrize(("times", "level"), [(100.0, Level.OK), (1.15, Level.WARNING), (1.0, Level.PROBLEM)])
+def test_one_that_is_nearly_full(valkey: redis.Redis, look: Callable[..., Finding], times: float, level: Level) -> None:
+    used = valkey.info()["used_memory"]
+    valkey.config_set("maxmemory", int(used * times) + 40_000)
+
+    assert look("memory").level is level
+
+
+def test_one_that_is_a_replica(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.replicaof("127.0.0.1", "1")
+
+    assert look("role").level is Level.PROBLEM
+
+
+def test_strangers_in_the_same_database(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.set(f"session:{MARKED}", "1")
+    assert look("neighbours").level is Level.WARNING
+
+    valkey.sadd("_kombu.binding.celery", f"celery\x06\x16\x06\x16{MARKED}")
+    assert look("neighbours").level is Level.PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("waits", "level"), [(5, Level.OK), (HOUR, Level.WARNING), (None, Level.OK)], ids=["new", "old", "says nothing"]
+)
+def test_a_queue_in_which_jobs_wait_for_long(
+    valkey: redis.Redis, look: Callable[..., Finding], waits: int | None, level: Level
+) -> None:
+    valkey.lpush("default", message(sent=None if waits is None else time.time() - waits), message(sent=time.time()))
+
+    found = look("queue default")
+
+    assert found.level is level
+    assert found.said.startswith("2 jobs")
+
+
+def test_messages_that_a_worker_holds_for_too_long(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.hset("unacked", "tag", MARKED)
+    valkey.zadd("unacked_index", {"tag": time.time() - VISIBILITY_SECONDS})
+    assert look("held messages").level is Level.OK
+
+    valkey.zadd("unacked_index", {"tag": time.time() - 2 * VISIBILITY_SECONDS})
+    assert look("held messages").level is Level.PROBLEM
+
+
+def test_jobs_that_workers_hold_and_cannot_apply(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.hset("unacked", "tag", f'[{message(sent=time.time() - HOUR)},"","default"]')
+    valkey.zadd("unacked_index", {"tag": time.time()})
+
+    found = look("held messages")
+
+    assert (found.level, "sent 60 min ago" in found.said) == (Level.WARNING, True)
+
+
+def test_messages_that_nobody_will_put_back(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.hset("unacked", "tag", MARKED)
+
+    found = look("held messages")
+
+    assert (found.level, found.said) == (Level.PROBLEM, "1 message with workers, 1 of them without a lease")
+
+
+def test_messages_that_were_set_aside(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.lpush("dead_letters", MARKED)
+
+    assert look("set aside").level is Level.WARNING
+
+
+@pytest.mark.parametrize(("ahead", "level"), [(20.0, Level.WARNING), (-HOUR, Level.PROBLEM)])
+def test_clocks_that_are_apart(look: Callable[..., Finding], ahead: float, level: Level) -> None:
+    assert look("redis clock", ahead=ahead).level is level
+
+
+def message(*, sent: float | None) -> str:
+    """A job as it lies in a queue."""
+    job = Identify(id="chosen", occurred_at=1, user=UserUpdate(id=MARKED, traits={}))
+    envelope = json.loads(Message.of(EncodedJob.of(job)).text)
+    if sent is None:
+        del envelope["properties"]["timestamp"]
+    else:
+        envelope["properties"]["timestamp"] = int(sent)
+    return json.dumps(envelope)
+
+
+class TestWhenAMessageWasSent:
+    def test_ours_say_so(self) -> None:
+        assert sent_at(message(sent=1_700_000_000).encode()) == 1_700_000_000
+
+    def test_of_others_the_id_that_we_made_tells(self) -> None:
+        id_ = new_job_id(1_700_000_000_000_000)
+
+        assert sent_at(json.dumps({"properties": {}, "headers": {"id": id_}}).encode()) == 1_700_000_000
+
+    @pytest.mark.parametrize(
+        "text",
+        [b"", b"[]", b"{}", b'{"properties": 1}', b'{"properties": {}, "headers": {"id": 7}}', b"\xff", b"[" * 9999],
+    )
+    def test_what_cannot_be_read_says_nothing(self, text: bytes) -> None:
+        assert sent_at(text) is None

@@ -1,0 +1,204 @@
+"""Liveness and readiness: asked of the process itself, so that a Redis that is away kills no worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import Workers, until
+from tests.operations.conftest import Probe
+
+from rollbook import Rollbook
+from rollbook_ops.devstack import Servers, processes
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.observability.health_file import State, write
+from rollbook_shared.observability.heartbeat import Heartbeat
+from rollbook_worker.health.__main__ import trouble
+from rollbook_worker.maintenance.monitor import MaintenanceMonitor
+
+WAITING = "it is waiting, and takes no jobs"
+FRESH = 2.5
+"""Seconds; a sign of life comes each second."""
+
+
+@pytest.fixture
+def rb(database_url: str, broker_url: str) -> Iterator[Rollbook]:
+    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+        yield rb
+
+
+def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_file_along(
+    rb: Rollbook,
+    workers: Workers,
+    database_url: str,
+    health_file: Path,
+    probe: Probe,
+    frozen: Callable[[subprocess.Popen[bytes]], None],
+) -> None:
+    assert probe.run() == (1, "it has not started, or has ended: there is no file")
+    worker = workers.start(threads=1, ROLLBOOK_HEALTH_FILE=str(health_file))
+    until(lambda: probe.trouble(ready=True) is None, what="being ready")
+
+    with psycopg.connect(database_url) as blocking:
+        # the worker's only thread hangs on a lock: the loop does not
+        blocking.execute("LOCK TABLE rollbook.users IN ACCESS EXCLUSIVE MODE")
+        job = rb.users.identify("u1", {})
+        until(lambda: waits_for_a_lock(database_url), what="the worker waiting for the lock")
+        before = health_file.stat().st_mtime
+        until(lambda: health_file.stat().st_mtime > before + 1, what="two signs of life at work")
+        assert probe.run("--ready", "--max-age", "5") == (0, "well")
+        blocking.rollback()
+
+    assert job.wait(20).state == "applied"
+    frozen(worker)
+    until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
+    worker.send_signal(signal.SIGCONT)
+    until(lambda: probe.trouble(max_age=FRESH) is None, what="being well again")
+    assert processes.stop(worker, grace=15, by=signal.SIGTERM) == 0
+    assert not health_file.exists()
+    assert probe.run()[0] == 1
+
+
+def waits_for_a_lock(database_url: str) -> bool:
+    with psycopg.connect(database_url) as connection:
+        (waiting,) = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ).fetchone() or (0,)
+    return bool(waiting)
+
+
+def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
+    own_servers: Servers, tmp_path: Path, health_file: Path, probe: Probe
+) -> None:
+    workers = Workers("postgresql://nobody@127.0.0.1:1/none", own_servers.broker_url, tmp_path)
+    try:
+        workers.start(ROLLBOOK_HEALTH_FILE=str(health_file))
+        until(lambda: probe.trouble(ready=True) is None, what="being ready")
+
+        own_servers.valkey.kill()
+
+        until(lambda: probe.trouble(ready=True, max_age=FRESH) == WAITING, what="waiting")
+        assert probe.trouble(max_age=FRESH) is None
+        own_servers.valkey.start()
+        until(lambda: probe.trouble(ready=True) is None, what="being ready again")
+    finally:
+        workers.stop()
+
+
+def test_maintenance_is_well_until_it_ends_and_looks_dead_when_frozen(
+    workers: Workers, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
+) -> None:
+    maintenance = workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
+    until(lambda: probe.trouble(ready=True) is None, what="being ready")
+
+    frozen(maintenance)
+    until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
+    maintenance.send_signal(signal.SIGCONT)
+    until(lambda: probe.trouble(ready=True, max_age=FRESH) is None, what="being well again")
+
+    assert processes.stop(maintenance, by=signal.SIGTERM) == 0
+    assert not health_file.exists()
+
+
+def test_maintenance_whose_postgres_is_away_is_alive_and_not_ready(
+    tmp_path: Path, health_file: Path, probe: Probe
+) -> None:
+    workers = Workers("postgresql://nobody@127.0.0.1:1/none", "redis://unused", tmp_path)
+    try:
+        workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
+
+        until(lambda: probe.trouble(ready=True) == WAITING, what="waiting")
+        assert probe.trouble() is None
+    finally:
+        workers.stop()
+
+
+class TestUpkeepsState:
+    def test_a_maintenance_that_hangs_is_told_from_one_that_takes_its_time(self) -> None:
+        now = 0.0
+        watching = MaintenanceMonitor(clock=lambda: now)
+        watching.begun("short", 10.0)
+        watching.begun("long", None)
+        assert watching.state() is State.READY
+
+        now = 11.0
+        assert watching.state() is None
+
+        watching.done("short")
+        assert watching.state() is State.READY
+
+    def test_a_maintenance_that_fails_makes_it_wait_until_it_succeeds(self) -> None:
+        watching = MaintenanceMonitor()
+        watching.begun("short", 10.0)
+
+        watching.failed("short", Unavailable("away"))
+        assert watching.state() is State.WAITING
+
+        watching.done("short")
+        assert watching.state() is State.READY
+
+
+def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
+    states: list[State | None] = [State.READY, None]
+    asked_twice = threading.Event()
+
+    def state() -> State | None:
+        if len(states) == 1:
+            asked_twice.set()
+        return states.pop(0) if len(states) > 1 else states[0]
+
+    beating = Heartbeat(str(health_file), state)
+    beating.start()
+    assert asked_twice.wait(10)
+    now = time.time()
+
+    os.utime(health_file, (now - 60, now - 60))
+
+    assert trouble(health_file, max_age=10, ready=False) == "it hangs or was killed: it said ready 60 s ago"
+    beating.stop()
+    assert not health_file.exists()
+
+
+def test_without_the_setting_nothing_is_written_and_the_probe_says_what_is_missing(tmp_path: Path) -> None:
+    Heartbeat(None, lambda: State.READY).start()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "rollbook_worker.health"],
+        env={name: value for name, value in os.environ.items() if name != "ROLLBOOK_HEALTH_FILE"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "ROLLBOOK_HEALTH_FILE" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_probe_imports_nothing_large() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "rollbook_worker.health"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert not {"celery", "kombu", "psycopg", "pydantic", "logging"} & {
+        line.rpartition("|")[2].strip() for line in done.stderr.splitlines()
+    }
+
+
+def test_a_reader_never_sees_half_a_word(health_file: Path) -> None:
+    write(health_file, State.READY)
+    write(health_file, State.WAITING)
+
+    assert trouble(health_file, max_age=10, ready=True) == "it is waiting, and takes no jobs"
+    assert [path.name for path in health_file.parent.iterdir()] == [health_file.name]

@@ -1,0 +1,83 @@
+"""The relay tells how it is in the same file, and the same command asks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import until
+from tests.operations.conftest import Probe
+
+from rollbook import Rollbook
+from rollbook.publishing.outbox import create_table
+from rollbook_ops.devstack import processes
+from rollbook_ops.relay.relay import HANGS_SECONDS, Relay, Turns
+from rollbook_shared.observability.health_file import State
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(database_url: str, broker_url: str, health_file: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start a relay, as operators do."""
+    with psycopg.connect(database_url) as connection:
+        create_table(connection.execute)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(broker: str = broker_url) -> subprocess.Popen[bytes]:
+        given = {
+            "ROLLBOOK_DATABASE_URL": database_url,
+            "ROLLBOOK_BROKER_URL": broker,
+            "ROLLBOOK_HEALTH_FILE": str(health_file),
+        }
+        command = [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "relay"]
+        started.append(processes.spawn(command, log=tmp_path / "relay.log", env=os.environ | given))
+        return started[-1]
+
+    yield start
+    for process in started:
+        processes.kill(process)
+
+
+def test_a_relay_is_well_looks_dead_when_frozen_and_takes_its_file_along(
+    start: Start, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
+) -> None:
+    relay = start()
+    until(lambda: probe.trouble(ready=True) is None, what="being ready")
+    assert probe.run("--ready") == (0, "well")
+
+    frozen(relay)
+    until(lambda: "hangs or was killed" in (probe.trouble(max_age=2.5) or ""), what="looking dead")
+    relay.send_signal(signal.SIGCONT)
+    until(lambda: probe.trouble(ready=True, max_age=2.5) is None, what="being well again")
+
+    assert processes.stop(relay, by=signal.SIGTERM) == 0
+    assert not health_file.exists()
+
+
+def test_a_relay_whose_redis_is_away_is_alive_and_not_ready(start: Start, database_url: str, probe: Probe) -> None:
+    with psycopg.connect(database_url) as connection:
+        Rollbook().outbox(connection).users.identify("ann", {})
+    start(broker="redis://127.0.0.1:1/0")
+
+    until(lambda: probe.trouble(ready=True) == "it is waiting, and takes no jobs", what="waiting")
+    assert probe.trouble() is None
+
+
+def test_a_relay_that_hangs_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Turns(cast(Relay, SimpleNamespace(send=int, settle=int)))
+    begin = time.monotonic()
+
+    monkeypatch.setattr(time, "monotonic", lambda: begin + HANGS_SECONDS - 1)
+    assert turns.state() is State.READY
+    monkeypatch.setattr(time, "monotonic", lambda: begin + HANGS_SECONDS + 1)
+    assert turns.state() is None

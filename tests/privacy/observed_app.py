@@ -1,0 +1,27 @@
+"""A worker whose log is written as text and as JSON alike, and whose spans are written down: `celery -A
+tests.privacy.observed_app`. Where to says WATCHED_LOG.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from celery import signals
+from tests.tracing.traced_app import app
+
+from rollbook_shared.observability.logs import json_formatter
+from rollbook_worker.observability.logs import in_hand
+
+__all__ = ["app"]
+
+
+def log_twice(logger: logging.Logger, **_: Any) -> None:
+    handler = logging.FileHandler(os.environ["WATCHED_LOG"])
+    handler.setFormatter(json_formatter(in_hand))
+    logger.addHandler(handler)
+
+
+signals.after_setup_logger.connect(log_twice)
+signals.after_setup_task_logger.connect(log_twice)

@@ -1,0 +1,29 @@
+"""A forked child reads over connections of its own, and leaves the parent's alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+from tests.producer.applied_jobs import Applied
+
+
+def test_parent_and_children_read_at_once(applied: Applied) -> None:
+    applied.rb.users.identify("u1", {"name": "Ann"})
+    applied.now()
+    assert applied.rb.users.get("u1").name == "Ann"
+    fork = multiprocessing.get_context("fork")
+    children = [fork.Process(target=_read_many, args=(applied,)) for _ in range(2)]
+
+    for child in children:
+        child.start()
+    _read_many(applied)
+    for child in children:
+        child.join()
+
+    assert [child.exitcode for child in children] == [0, 0]
+    _read_many(applied)
+
+
+def _read_many(applied: Applied) -> None:
+    for _ in range(50):
+        assert applied.rb.users.get("u1").name == "Ann"

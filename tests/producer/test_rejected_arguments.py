@@ -1,0 +1,260 @@
+"""Which arguments, options and sizes the face refuses before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.producer.rejections import NOW, Call, only_problem_of, problems_of
+
+from rollbook import Limits, NotConfigured, Rollbook
+from rollbook.testing import recording
+
+SMALL = Limits(bulk_users=3, recipients=2, properties_bytes=20)
+
+WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
+    (lambda rb: rb.users.identify("u1", ["email"]), "traits", "mapping"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.identify("u1", "email"), "traits", "mapping"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.bulk_identify({"id": "u1"}), "users", "list of users"),  # type: ignore[dict-item]
+    (lambda rb: rb.users.bulk_identify("u1"), "users", "list of users"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.bulk_identify(None), "users", "list of users"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.bulk_identify(["u1"]), "users[0]", "mapping"),  # type: ignore[list-item]
+    (lambda rb: rb.users.bulk_identify([{"name": "Bo"}]), "users[0].id", "required"),
+    (lambda rb: rb.users.bulk_identify([]), "users", "1 to 100"),
+    (lambda rb: rb.users.bulk_identify({"id": f"u{n}"} for n in range(101)), "users", "1 to 100"),
+    (lambda rb: rb.users.bulk_delete("u1"), "user_ids", "list of user ids"),
+    (lambda rb: rb.users.bulk_delete(7), "user_ids", "list of user ids"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.bulk_delete([]), "user_ids", "1 to 100"),
+    (lambda rb: rb.users.bulk_delete(["u1"] * 101), "user_ids", "1 to 100"),
+    (lambda rb: rb.users.bulk_set_preferences("u1", "default", {}), "user_ids", "list of user ids"),
+    (lambda rb: rb.users.merge("u1", "u1"), "from_user_id", "the primary itself"),
+    (lambda rb: rb.users.merge("u1", "u1", dry_run=True), "from_user_id", "the primary itself"),
+    (lambda rb: rb.users.set_preferences("u1", "", {}), "set_id", "empty"),
+    (lambda rb: rb.users.set_preferences("u1", "default", [1]), "settings", "object"),  # type: ignore[arg-type]
+    (
+        lambda rb: rb.users.set_preferences("u1", "default", {"workflows": {"w": "yes"}}),
+        "settings.workflows.w",
+        "bool",
+    ),
+    (lambda rb: rb.users.set_channel_data("u1", "c", "t"), "data", "object"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.set_channel_data("u1", "", {}), "channel_id", "empty"),
+    (lambda rb: rb.workflows.trigger("", ["u1"]), "workflow", "empty"),
+    (lambda rb: rb.workflows.trigger("w", "u1"), "recipients", "list of user ids"),
+    (lambda rb: rb.workflows.trigger("w", {"id": "u1"}), "recipients", "list of user ids"),
+    (lambda rb: rb.workflows.trigger("w", []), "recipients", "1 to 1000"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"] * 1001), "recipients", "1 to 1000"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], actor=7), "actor", "string"),  # type: ignore[arg-type]
+    (lambda rb: rb.workflows.trigger("w", ["u1"], actor={"id": "u2", "email": "x"}), "actor.email", "e-mail"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], data=[1]), "data", "object"),  # type: ignore[arg-type]
+    (lambda rb: rb.workflows.trigger("w", ["u1"], data={"a": {"b": "\0"}}), "data.a.b", "NUL"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], tenant=""), "tenant", "empty"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], channels="in_app"), "channels", "list of channel names"),
+    (lambda rb: rb.workflows.trigger("w", ["u1"], channels=[]), "channels", "1 to 100"),
+    (lambda rb: rb.users.list(limit=0), "limit", "1 to 1000"),
+    (lambda rb: rb.users.list(limit=1001), "limit", "1 to 1000"),
+    (lambda rb: rb.users.list(limit=True), "limit", "1 to 1000"),
+    (lambda rb: rb.users.list(after="\0"), "after", "page"),
+    (lambda rb: rb.users.list(where=["plan"]), "where", "mapping"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.list(where={"preferences": {}}), "where.preferences", "neither"),
+    (lambda rb: rb.users.list(where={"email": 7}), "where.email", "text or None"),
+    (lambda rb: rb.users.list(where={"plan": float("nan")}), "where.plan", "finite"),
+    (lambda rb: rb.users.list(where={7: "x"}), "where", "key"),  # type: ignore[dict-item]
+    (lambda rb: rb.jobs.get("no such id"), "job_id", "128"),
+    (lambda rb: rb.jobs.wait("it", timeout=float("nan")), "timeout", "number of seconds"),
+    (lambda rb: rb.jobs.wait("it", timeout="5"), "timeout", "number of seconds"),  # type: ignore[arg-type]
+    (lambda rb: rb.jobs.wait("it", timeout=None), "timeout", "number of seconds"),  # type: ignore[arg-type]
+    (lambda rb: rb.jobs.cancel("it", timeout=True), "timeout", "number of seconds"),
+    (lambda rb: rb.jobs.replay("it", timeout=float("nan")), "timeout", "number of seconds"),
+]
+
+
+@pytest.mark.parametrize(("call", "field", "reason"), WRONG_ARGUMENTS)
+def test_a_wrong_argument_is_refused_by_its_name(call: Call, field: str, reason: str) -> None:
+    named, why = only_problem_of(call)
+
+    assert named == field
+    assert reason in why
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda rb: rb.users.identify("u1", email="ann@example.com"), "identify"),
+        (lambda rb: rb.users.bulk_delete(["u1"], email=None), "bulk_delete"),
+        (lambda rb: rb.users.merge("u1", "u2", email=1), "merge"),
+        (lambda rb: rb.users.unset_channel_data("u1", "apns", email=1), "unset_channel_data"),
+        (lambda rb: rb.workflows.trigger("w", ["u1"], email=1), "trigger"),
+    ],
+)
+def test_an_option_that_is_none_is_refused_in_the_name_of_the_call(call: Call, name: str) -> None:
+    rb = recording()
+
+    with pytest.raises(
+        TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'email'(; traits go into the mapping)?$"
+    ):
+        call(rb)
+
+    assert rb.sent == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"read_timeout": 5}, "read_timeout must be a timedelta"),
+        ({"read_timeout": timedelta(seconds=-1)}, "read_timeout must be a timedelta"),
+        ({"history": 30}, "history must be a timedelta"),
+        ({"limits": 5}, "limits must be a rollbook.Limits"),
+        ({"limits": 0}, "limits must be a rollbook.Limits"),
+    ],
+)
+def test_what_only_the_first_call_would_fail_with_is_refused_at_once(arguments: dict[str, Any], reason: str) -> None:
+    with pytest.raises(NotConfigured, match=reason):
+        Rollbook(**arguments)
+
+
+@pytest.mark.parametrize("job_id", ["", "x" * 129, "a b", "ü", "a/b", "a!b", "a\n", 7, b"a"])
+def test_a_bad_job_id_is_refused(job_id: Any) -> None:
+    field, reason = only_problem_of(lambda rb: rb.users.delete("u1", job_id=job_id))
+
+    assert field == "job_id"
+    assert "1 to 128" in reason
+
+
+@pytest.mark.parametrize(
+    ("occurred_at", "reason"),
+    [
+        (datetime(2026, 11, 23), "time zone"),  # noqa: DTZ001
+        (NOW + timedelta(minutes=5, microseconds=1), "run_at"),
+        (datetime(9999, 12, 31, tzinfo=UTC), "5 minutes ahead"),
+        (datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "1970"),
+        (datetime(1, 1, 1, tzinfo=UTC), "1970"),
+        ("2026-11-23T00:00:00Z", "must be a datetime"),
+        (1_700_000_000, "must be a datetime"),
+        (NOW.date(), "must be a datetime"),
+    ],
+)
+def test_a_bad_time_is_refused(occurred_at: Any, reason: str) -> None:
+    field, why = only_problem_of(lambda rb: rb.users.delete("u1", occurred_at=occurred_at))
+
+    assert field == "occurred_at"
+    assert reason in why
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda rb: rb.users.identify("u1", {"a": "x" * 20}),
+        lambda rb: rb.users.identify("u1", {"a": "é" * 7}),
+    ],
+)
+def test_properties_over_the_limit_in_bytes_are_refused(call: Call) -> None:
+    field, reason = only_problem_of(call, SMALL)
+
+    assert field == "properties"
+    assert "20 bytes" in reason
+
+
+def test_properties_at_the_limit_are_accepted_and_attributes_do_not_count() -> None:
+    rb = recording(limits=SMALL)
+
+    rb.users.identify("u1", {"a": "x" * 6, "b": 0, "name": "A name of more than twenty bytes"})
+
+    assert len(rb.sent) == 1
+
+
+def test_the_properties_of_several_jobs_are_not_added_up_as_that_would_hang_on_their_order() -> None:
+    rb = recording(limits=SMALL)
+
+    for name in ("a", "b"):
+        rb.users.identify("u1", {name: "x" * 12})
+
+    assert len(rb.sent) == 2
+
+
+def test_the_size_of_inline_users_is_held_to_the_limit_too() -> None:
+    big: Mapping[str, object] = {"id": "u2", "a": "x" * 20}
+
+    field, _ = only_problem_of(lambda rb: rb.workflows.trigger("w", ["u1", big]), SMALL)
+
+    assert field == "recipients[1].properties"
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda rb: rb.users.bulk_identify([{"id": "a"}] * 4), "users"),
+        (lambda rb: rb.users.bulk_delete(["a"] * 4), "user_ids"),
+        (lambda rb: rb.users.bulk_set_preferences(["a"] * 4, "default", {}), "user_ids"),
+        (lambda rb: rb.workflows.trigger("w", ["a"] * 3), "recipients"),
+    ],
+)
+def test_the_counts_of_the_settings_hold(call: Call, field: str) -> None:
+    assert only_problem_of(call, SMALL)[0] == field
+
+
+def test_a_raised_limit_lets_more_through() -> None:
+    rb = recording(limits=Limits(bulk_users=200))
+
+    rb.users.bulk_delete(f"u{number}" for number in range(200))
+
+    assert len(rb.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "reason"),
+    [
+        ({"run_at": datetime(2026, 11, 24)}, "run_at", "time zone"),  # noqa: DTZ001
+        ({"run_at": "tomorrow"}, "run_at", "must be a datetime"),
+        ({"run_at": datetime(1969, 1, 1, tzinfo=UTC)}, "run_at", "1970"),
+        ({"run_at": datetime(3200, 1, 1, tzinfo=UTC)}, "run_at", "too far ahead"),
+        ({"delay": -0.001}, "delay", "negative"),
+        ({"delay": timedelta(seconds=-1)}, "delay", "negative"),
+        ({"delay": timedelta.max}, "delay", "too far ahead"),
+        ({"delay": 10**400}, "delay", "too far ahead"),
+        ({"delay": 1e300}, "delay", "too far ahead"),
+        ({"delay": float("inf")}, "delay", "number of seconds"),
+        ({"delay": float("nan")}, "delay", "number of seconds"),
+        ({"delay": "3 days"}, "delay", "number of seconds"),
+        ({"delay": True}, "delay", "number of seconds"),
+        ({"delay": 1, "occurred_at": NOW}, "delay", "together with occurred_at"),
+        ({"run_at": NOW, "occurred_at": NOW}, "run_at", "together with occurred_at"),
+        ({"run_at": NOW, "delay": 1}, "delay", "together with run_at"),
+    ],
+)
+def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reason: str) -> None:
+    named, why = only_problem_of(lambda rb: rb.users.delete("u1", **options))
+
+    assert named == field
+    assert reason in why
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "options", "found"),
+    [
+        ([NOW], {}, [("timestamps", "must be one for each user", None)]),
+        (NOW, {}, [("timestamps", "must be a list of timestamps", None)]),
+        (
+            [datetime(2026, 11, 23), NOW + timedelta(minutes=6)],  # noqa: DTZ001
+            {},
+            [
+                ("timestamps[0]", "must have a time zone, as datetime.now(UTC) has", 0),
+                ("timestamps[1]", "is more than 5 minutes ahead", 1),
+            ],
+        ),
+        ([NOW, datetime(1969, 1, 1, tzinfo=UTC)], {}, [("timestamps[1]", "must not be before 1970", 1)]),
+        ([NOW, NOW], {"occurred_at": NOW - timedelta(1)}, [("timestamps", "must not be after occurred_at", None)]),
+        ([NOW, NOW], {"delay": 5}, [("timestamps", "cannot be given together with delay", None)]),
+        ([NOW, NOW], {"run_at": NOW}, [("timestamps", "cannot be given together with run_at", None)]),
+    ],
+)
+def test_bad_moments_of_a_bulk_job_are_refused(timestamps: Any, options: dict[str, Any], found: list[Any]) -> None:
+    users = [{"id": "u1"}, {"id": "u2"}]
+
+    assert problems_of(lambda rb: rb.users.bulk_identify(users, timestamps=timestamps, **options)) == found
+
+
+def test_an_option_that_does_not_exist_is_a_mistake_in_the_program() -> None:
+    with pytest.raises(TypeError, match="later"):
+        recording().users.delete("u1", later=True)  # type: ignore[call-arg]

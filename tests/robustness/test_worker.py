@@ -1,0 +1,122 @@
+"""A real worker on a queue full of bad messages: all become dead letters, the good among them are applied, it lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from tests.acceptance.conftest import Workers, until
+from tests.robustness.broken_messages import MARKED, Envelope, foreign, good, job, unreadable
+from tests.robustness.invalid_jobs import Bad, corpus
+from tests.support.builders import identify
+
+from rollbook import Rollbook
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE
+
+EVERY = 5
+"""Of the corpus every fifth case; the store alone is given all of them."""
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
+    database_url: str, broker_url: str, tmp_path: Path, pool: str
+) -> None:
+    first = 0 if pool == "threads" else EVERY // 2
+    bad = [*foreign(), *(job(case, number) for number, case in enumerate(_sendable()[first::EVERY]))]
+    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+        connection.execute("DELETE FROM rollbook.dead_letters")
+        for number, envelope in enumerate(bad):
+            broker.lpush(DEFAULT_QUEUE, envelope.item)
+            broker.lpush(
+                DEFAULT_QUEUE, good(encode(identify(f"{pool}-{number}", at=1, plus=number)), 2_000_000 + number)
+            )
+        workers = Workers(database_url, broker_url, tmp_path)
+        try:
+            worker = workers.start(pool, pool=pool, threads=2)
+            applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, %s)"
+            until(lambda: connection.execute(applied, [f"{pool}-"]).fetchone() == (len(bad),), what="the good jobs")
+            until(lambda: _waiting(broker) == 0, what="an empty queue")
+
+            letters = connection.execute("SELECT reason, body FROM rollbook.dead_letters").fetchall()
+            with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+                assert rb.users.identify(f"{pool}-after").wait(20).state == "applied"
+            assert worker.poll() is None
+        finally:
+            workers.stop()
+    kept = [(reason, bytes(body).decode(errors="backslashreplace")) for reason, body in letters]
+    unsaid = [envelope.name for envelope in bad if not any(_tells_of(envelope, *letter) for letter in kept)]
+    assert unsaid == []
+    assert all(reason for reason, _ in kept)
+    assert MARKED not in "".join(reason for reason, _ in kept)
+    assert MARKED not in workers.log(pool)
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
+    database_url: str, broker_url: str, tmp_path: Path, pool: str
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+        broker.flushdb()
+        connection.execute("DELETE FROM rollbook.dead_letters")
+        for number, item in enumerate(unreadable()):
+            broker.lpush(DEFAULT_QUEUE, item)
+            broker.lpush(DEFAULT_QUEUE, good(encode(identify(f"beside-{pool}-{number}", at=1)), 4_000_000 + number))
+        workers = Workers(database_url, broker_url, tmp_path)
+        try:
+            worker = workers.start(pool, pool=pool, threads=2)
+            applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, %s)"
+            expected = (len(unreadable()),)
+            until(lambda: connection.execute(applied, [f"beside-{pool}-"]).fetchone() == expected, what="the good jobs")
+            until(lambda: _waiting(broker) == 0, what="an empty queue")
+            assert worker.poll() is None
+        finally:
+            workers.stop()
+        kept = {*broker.lrange("dead_letters", 0, -1), *connection.execute("SELECT body FROM rollbook.dead_letters")}
+    assert len(kept) == len(unreadable())
+    assert MARKED not in workers.log(pool)
+
+
+@pytest.mark.slow
+def test_messages_of_100_mb_are_buried_and_hold_up_nobody(database_url: str, broker_url: str, tmp_path: Path) -> None:
+    large = encode(identify("large", at=1)).replace('"large"', f'"{"x" * 100_000_000}"')
+    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+        broker.flushdb()
+        connection.execute("DELETE FROM rollbook.dead_letters")
+        for number, item in enumerate((good(large, 5_000_000), b"\xff" * 100_000_000)):
+            broker.lpush(DEFAULT_QUEUE, item)
+            broker.lpush(DEFAULT_QUEUE, good(encode(identify(f"beside-large-{number}", at=1)), 6_000_000 + number))
+        workers = Workers(database_url, broker_url, tmp_path)
+        try:
+            worker = workers.spawn(threads=2)  # not `start`: while it claims a large one, Redis answers nobody
+            applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, 'beside-large-')"
+            until(lambda: connection.execute(applied).fetchone() == (2,), what="the good jobs")
+            until(lambda: _waiting(broker) == 0, what="an empty queue")
+            assert worker.poll() is None
+        finally:
+            workers.stop()
+        letters = connection.execute("SELECT code, reason, length(body) FROM rollbook.dead_letters").fetchall()
+    assert [code for code, _, _ in letters] == ["malformed", "malformed"]
+    assert all("only its first" in reason and size < 5_000_000 for _, reason, size in letters)
+
+
+def test_several_hundred_bad_messages_are_sent() -> None:
+    envelopes: list[Envelope] = [*foreign(), *(job(case, number) for number, case in enumerate(_sendable()[::EVERY]))]
+
+    assert len({envelope.item for envelope in envelopes}) == len(envelopes) >= 400
+
+
+def _sendable() -> list[Bad]:
+    """The cases that JSON can say."""
+    return [case for case in corpus() if not isinstance(case.message, bytes | tuple)]
+
+
+def _tells_of(envelope: Envelope, reason: str, body: str) -> bool:
+    text = envelope.text.encode(errors="backslashreplace").decode()
+    return envelope.word in reason and text in body.encode(errors="backslashreplace").decode()
+
+
+def _waiting(broker: redis.Redis) -> int:
+    return int(broker.llen(DEFAULT_QUEUE)) + int(broker.hlen("unacked"))

@@ -1,0 +1,212 @@
+"""Rule 29 for the others: a deferred job that something is in the way of makes nobody late, and comes to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+import pytest
+from psycopg import errors
+from tests.support.builders import NOW, day, identify
+from tests.support.slow_user import dawdle_over
+from tests.support.stores import OnPostgres, arrive
+
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs.codec import encode
+from rollbook_worker.core import Fact, Identified, pieces_of
+from rollbook_worker.store import PostgresStore
+from rollbook_worker.store.retry import Blocked
+
+TRIES: Final = 2
+NAMES: Final = ("u0", "u1", "u2", "u3")
+
+
+@pytest.fixture
+def due(on_postgres: OnPostgres) -> OnPostgres:
+    """A store in which a job for each of four users is due."""
+    on_postgres.reset()
+    defer(on_postgres)
+    return on_postgres
+
+
+@pytest.fixture
+def store(due: OnPostgres) -> Iterator[PostgresStore]:
+    store = PostgresStore(due.url, lock_timeout=timedelta(milliseconds=200), max_deliveries=TRIES)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def failures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exception]:
+    """By user, how applying a job for it fails."""
+    failures: dict[str, Exception] = {}
+
+    def facts(job: Any) -> Iterable[Fact | Identified]:
+        if job.user.id in failures:
+            raise failures[job.user.id]
+        return pieces_of(job)
+
+    monkeypatch.setattr("rollbook_worker.store.postgres.pieces_of", facts)
+    return failures
+
+
+def defer(store: OnPostgres) -> None:
+    jobs = [identify(name, at=1, plus=plus, job=f"j{plus}") for plus, name in enumerate(NAMES)]
+    arrive(store, *(encode(job.model_copy(update={"deferred": True})) for job in jobs), now=day(0))
+
+
+@contextmanager
+def locked(url: str, statement: str) -> Iterator[None]:
+    """Another transaction that holds what the statement locks."""
+    with psycopg.connect(url) as other:
+        other.execute(statement.encode())
+        yield
+
+
+def users(store: OnPostgres) -> set[str]:
+    return set(store.world()["users"])
+
+
+def test_a_job_whose_user_is_locked_makes_no_other_late_and_is_applied_when_the_lock_is_gone(
+    due: OnPostgres, store: PostgresStore
+) -> None:
+    arrive(due, encode(identify("u1", at=0)), now=day(0))
+
+    with locked(due.url, "SELECT 1 FROM rollbook.users WHERE id = 'u1' FOR UPDATE"):
+        assert store.release_due(now=NOW) == 3
+        assert due.deferred() == ["j1"]
+        assert [store.release_held_up(now=NOW) for _ in range(TRIES + 1)] == [0] * (TRIES + 1)
+
+    assert store.release_held_up(now=NOW) == 1
+    assert (due.deferred(), due.dead()) == ([], [])
+    assert due.ledger()["j1"][0] == "applied"
+
+
+def test_a_job_that_always_takes_too_long_makes_no_other_late_and_dies_after_some_tries(
+    new_database: Callable[[], str],
+) -> None:
+    due = OnPostgres(new_database())
+    due.connection.execute(dawdle_over("u1").encode())
+    defer(due)
+    store = PostgresStore(due.url, statement_timeout=timedelta(milliseconds=300), max_deliveries=TRIES)
+
+    store.release_due(now=NOW)
+
+    assert users(due) == {"u0", "u2", "u3"}
+    assert due.deferred() == ["j1"]
+    for _ in range(TRIES):
+        assert due.dead() == []
+        store.release_held_up(now=NOW)
+    assert (due.deferred(), due.dead()) == ([], [("j1", "too_slow")])
+    assert due.connection.execute("SELECT reason FROM rollbook.dead_letters").fetchone() == (
+        f"the database took too long over a statement, {TRIES} times by itself",
+    )
+    store.close()
+    due.close()
+
+
+def test_jobs_are_tried_in_a_hurry_first_and_one_by_itself_has_all_its_time(
+    due: OnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds: list[str] = []
+
+    def keep(self: PostgresStore, cursor: psycopg.Cursor, *how: object) -> None:
+        cursor.execute("SHOW statement_timeout")
+        bounds.extend(value for (value,) in cursor.fetchall())
+        if len(bounds) < 3:
+            raise errors.QueryCanceled
+
+    monkeypatch.setattr(PostgresStore, "_keep", keep)
+    store = PostgresStore(due.url)
+
+    store.release_due(now=NOW)
+    store.release_held_up(now=NOW)
+
+    together_each_and_by_itself = ["2s", *["2s"] * len(NAMES), "30s"]
+    assert bounds == together_each_and_by_itself
+    store.close()
+
+
+def test_with_no_most_a_slow_job_is_never_given_up(due: OnPostgres, failures: dict[str, Exception]) -> None:
+    failures["u1"] = errors.QueryCanceled()
+    store = PostgresStore(due.url, max_deliveries=0)
+    store.release_due(now=NOW)
+
+    for _ in range(10):
+        store.release_held_up(now=NOW)
+
+    assert (due.deferred(), due.dead()) == (["j1"], [])
+    store.close()
+
+
+@pytest.mark.parametrize("away", [errors.AdminShutdown(), psycopg.OperationalError()])
+def test_while_postgres_is_away_nothing_counts_against_a_job(
+    due: OnPostgres, store: PostgresStore, failures: dict[str, Exception], away: Exception
+) -> None:
+    failures["u1"] = errors.LockNotAvailable()
+    store.release_due(now=NOW)
+
+    failures["u1"] = away
+    for _ in range(TRIES + 1):
+        with pytest.raises(Unavailable) as told:
+            store.release_held_up(now=NOW)
+        assert not isinstance(told.value, Blocked)
+
+    failures["u1"] = errors.QueryCanceled()
+    store.release_held_up(now=NOW)
+    assert (due.deferred(), due.dead()) == (["j1"], [])
+
+
+def test_jobs_that_postgres_was_away_for_are_not_held_up(
+    due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
+) -> None:
+    failures["u1"] = errors.AdminShutdown()
+    with pytest.raises(Unavailable):
+        store.release_due(now=NOW)
+
+    failures.clear()
+
+    assert store.release_due(now=NOW) == len(NAMES)
+
+
+def test_a_job_that_was_held_up_and_cannot_be_kept_dies(
+    due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
+) -> None:
+    failures["u1"] = errors.QueryCanceled()
+    store.release_due(now=NOW)
+
+    failures["u1"] = errors.DataError()
+    store.release_held_up(now=NOW)
+
+    assert (due.deferred(), due.dead()) == ([], [("j1", "unstorable")])
+
+
+def test_a_job_that_another_dispatcher_tries_is_left_to_it_for_now(
+    due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
+) -> None:
+    failures["u1"] = errors.QueryCanceled()
+    store.release_due(now=NOW)
+    failures.clear()
+
+    with locked(due.url, "SELECT 1 FROM rollbook.deferred WHERE id = 'j1' FOR UPDATE"):
+        assert store.release_held_up(now=NOW) == 0
+
+    assert store.release_held_up(now=NOW) == 1
+
+
+def test_what_was_cancelled_is_forgotten_and_its_id_is_not_passed_over_any_more(
+    due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
+) -> None:
+    failures["u1"] = errors.QueryCanceled()
+    store.release_due(now=NOW)
+    failures.clear()
+    due.connection.execute("DELETE FROM rollbook.deferred")
+    due.connection.execute("DELETE FROM rollbook.jobs")
+
+    assert store.release_held_up(now=NOW) == 0
+
+    defer(due)
+    assert store.release_due(now=NOW) == len(NAMES)

@@ -1,0 +1,68 @@
+"""The lines that a batch becomes: those of its facts, the newest of each slot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.builders import bulk_identify, identify, user
+from tests.support.conflicting_jobs import job_sets
+from tests.support.example_counts import examples
+
+from rollbook_shared.jobs.models import Identify, Job, UserUpdate
+from rollbook_worker.core import facts_of, join, pieces_of
+from rollbook_worker.store.rows import Lines, lines_of
+
+
+@examples(200)
+@given(job_sets, st.data())
+def test_tellings_in_one_piece_make_the_lines_of_their_facts(jobs: list[Job], data: st.DataObject) -> None:
+    pieces = data.draw(st.permutations([piece for job in jobs for piece in pieces_of(job)]))
+    facts = join({}, (fact for job in jobs for fact in facts_of(job))).values()
+
+    assert _as_written(lines_of(pieces)) == _as_written(lines_of(facts))
+
+
+def test_a_user_told_once_has_one_stamp_for_all() -> None:
+    (line,) = lines_of(pieces_of(identify("a", plan="pro", name="Ann", at=1))).users
+
+    assert line["data"] == {"p.plan": "pro", "a.name": "Ann"}
+    assert line["since"] == line["first"] == line["last"]
+    assert (line["stamps"], line["seen"]) == ({}, "")
+
+
+def test_a_user_told_several_times_has_the_earliest_stamp_for_all_without_one_of_their_own() -> None:
+    told = [Identify(id=f"j{at}", occurred_at=at, user=_telling(**{f"k{at}": at})) for at in (2, 1, 3)]
+
+    (line,) = lines_of(piece for job in told for piece in pieces_of(job)).users
+
+    assert line["data"] == {"p.k1": 1, "p.k2": 2, "p.k3": 3, "p.every": 0}
+    assert line["since"] == line["first"] < min(line["stamps"].values())
+    assert line["stamps"].keys() == {"p.k2", "p.k3", "p.every"}
+    assert line["last"] == line["stamps"]["p.every"] == line["stamps"]["p.k3"]
+    assert len(line["seen"].split()) == 2
+
+
+def test_users_come_in_the_order_of_their_ids_whoever_is_told_first() -> None:
+    told = bulk_identify(user("é"), user("b"), user("a"), user("Z"), user("\U0001f600"), at=1, job="it")
+
+    assert lines_of(pieces_of(told)).ids == ["Z", "a", "b", "é", "\U0001f600"]
+
+
+def _telling(**traits: int) -> UserUpdate:
+    return UserUpdate(id="a", traits={**traits, "every": 0})
+
+
+def _as_written(lines: Lines) -> dict[str, Any]:
+    """By table, whatever the order; of a user the stamp of every key."""
+    users = {
+        line["id"]: {
+            **line,
+            "since": None,
+            "stamps": {key: line["stamps"].get(key, line["since"]) for key in line["data"]},
+        }
+        for line in lines.users
+    }
+    tables = ("choices", "endings", "triggers", "activities", "messages", "marks")
+    return {"users": users} | {table: sorted(map(str, getattr(lines, table))) for table in tables}

@@ -1,0 +1,108 @@
+"""What a batch costs Postgres, in things that can be counted: statements, rows, and bytes that differ tenfold."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from tests.support.builders import NOW, bulk_identify, delete, identify, merge, user
+from tests.support.stores import OnPostgres
+
+from rollbook_shared.jobs.codec import encode
+from rollbook_shared.jobs.models import Job
+from rollbook_worker.store import ReceivedJob
+
+
+@pytest.fixture
+def subject(new_database: Callable[[], str]) -> Iterator[OnPostgres]:
+    """A database of its own, whose statistics are of this test alone."""
+    subject = OnPostgres(new_database())
+    yield subject
+    subject.close()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that are executed, each by its comment."""
+    executed: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def note(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        executed.append(str(query).splitlines()[0])
+        return execute(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", note)
+    return executed
+
+
+def arrive(subject: OnPostgres, *jobs: Job) -> None:
+    subject.store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=NOW)
+
+
+def changes(subject: OnPostgres, table: str) -> dict[str, int]:
+    """Rows inserted, updated (and of these, in place) and deleted since the database was made."""
+    worker = subject.store._transactions._connections.get()
+    worker.execute("SELECT pg_stat_force_next_flush()")
+    columns = {"inserted": "n_tup_ins", "updated": "n_tup_upd", "in place": "n_tup_hot_upd", "deleted": "n_tup_del"}
+    row = subject.connection.execute(
+        f"SELECT {', '.join(columns.values())} FROM pg_stat_user_tables"
+        f" WHERE schemaname = 'rollbook' AND relname = '{table}'".encode()
+    ).fetchone()
+    assert row is not None
+    return dict(zip(columns, row, strict=True))
+
+
+def bytes_written(subject: OnPostgres, *jobs: Job) -> int:
+    position = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
+    (before,) = subject.connection.execute(position.encode()).fetchone() or (0,)
+    arrive(subject, *jobs)
+    (after,) = subject.connection.execute(position.encode()).fetchone() or (0,)
+    return int(after - before)
+
+
+@pytest.mark.parametrize("users", [1, 500])
+def test_users_that_no_ending_names_take_three_statements_however_many(
+    subject: OnPostgres, users: int, statements: list[str]
+) -> None:
+    arrive(subject, identify("z", at=300))
+    for plus in (1, 2):
+        statements.clear()
+
+        arrive(subject, bulk_identify(*(user(f"u{number}", n=plus) for number in range(users)), at=300, plus=plus))
+
+        assert [statement.split()[1] for statement in statements] == ["Enter", "The", "Keep"], statements
+
+
+def test_telling_a_user_again_is_an_update_in_place_and_no_other_row(subject: OnPostgres) -> None:
+    for at in range(5):
+        arrive(subject, identify("a", plan=at, name="Ann", at=at))
+
+    assert changes(subject, "users") == {"inserted": 1, "updated": 4, "in place": 4, "deleted": 0}
+    assert changes(subject, "sightings") == {"inserted": 0, "updated": 0, "in place": 0, "deleted": 0}
+
+
+def test_telling_members_of_families_again_is_an_update_in_place(subject: OnPostgres) -> None:
+    arrive(subject, merge("a", "b", at=0), delete("c", at=0))
+    before = changes(subject, "users")
+
+    for at in range(1, 4):
+        arrive(subject, bulk_identify(user("b", plan=at), user("c", plan=at), at=at))
+
+    after = changes(subject, "users")
+    assert after["updated"] - before["updated"] == after["in place"] - before["in place"] > 0
+    assert after["inserted"] == before["inserted"]
+
+
+def test_telling_what_is_known_already_writes_next_to_nothing_however_large_the_user(subject: OnPostgres) -> None:
+    large = random.Random(1).randbytes(100_000).hex()
+    arrive(subject, identify("a", bio=large, plan="pro", at=1))
+
+    again = bytes_written(subject, identify("a", bio=large, plan="pro", at=2))
+    changed = bytes_written(subject, identify("a", bio=large[::-1], plan="pro", at=3))
+
+    assert changed > 100_000
+    # a page image after a checkpoint is 8 KiB for each of a few pages
+    assert again < changed / 3

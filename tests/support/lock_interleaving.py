@@ -1,0 +1,35 @@
+"""Steps of several transactions in the order that a test wants, held up by locks and not by time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import psycopg
+from tests.acceptance.conftest import until
+from tests.support.stores import OnPostgres
+
+
+def begin_while(store: OnPostgres, hindrance: str, *steps: Callable[[], object]) -> None:
+    """Begin each step once the one before waits for a lock, or is done, while another transaction has executed the
+    hindrance; then roll that back, and let them end.
+    """
+    begun: list[Future[object]] = []
+    with ThreadPoolExecutor(len(steps)) as threads, psycopg.connect(store.url) as other:
+        other.execute(hindrance.encode())
+        for step in steps:
+            begun.append(threads.submit(step))
+            until(
+                lambda: _waiting(store) + sum(future.done() for future in begun) == len(begun),
+                what="a step that waits",
+                within=4,  # before a lock takes too long
+            )
+        other.rollback()
+    for future in begun:
+        future.result()
+
+
+def _waiting(store: OnPostgres) -> int:
+    """How many wait for a lock."""
+    query = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return store.connection.execute(query).rowcount

@@ -1,0 +1,122 @@
+"""A store that keeps everything in memory: the fold behind a ledger, under the contract of the one on Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from tests.support.projected_world import HISTORY, world_of
+
+from rollbook_shared.errors import Problem, Undecodable
+from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
+from rollbook_shared.reference.world import World
+from rollbook_worker.core import Activity, Kept, facts_of, join, project
+from rollbook_worker.store import Outcome, ReceivedJob
+from rollbook_worker.store.received_jobs import State
+
+FUTURE: Final = timedelta(minutes=5)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Entry:
+    """How a job ended."""
+
+    digest: bytes
+    state: State
+    duplicates: int = 0
+    detail: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """Keeps users in memory, for as long as it lives."""
+
+    kept: Kept = field(default_factory=dict)
+    jobs: dict[str, Entry] = field(default_factory=dict)
+    deferred: dict[str, Job] = field(default_factory=dict)
+    dead: dict[tuple[str, bytes], str] = field(default_factory=dict)
+    """Job id and digest to the code of why."""
+
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+        outcomes = [self._apply(arrival, now) for arrival in arrivals]
+        applied = {outcome.job_id for outcome in outcomes if outcome.state is State.APPLIED}
+        self._tell_skipped(
+            arrival.job
+            for arrival in arrivals
+            if not isinstance(arrival.job, Undecodable) and arrival.job.id in applied
+        )
+        return outcomes
+
+    def release_due(self, *, now: int, limit: int = 100) -> int:
+        due = sorted(
+            (job for job in self.deferred.values() if job.occurred_at <= now), key=lambda job: (job.occurred_at, job.id)
+        )
+        for job in due[:limit]:
+            del self.deferred[job.id]
+            self.jobs[job.id].state = state = _state_when_due(job)
+            if state is State.APPLIED:
+                join(self.kept, facts_of(job))
+        self._tell_skipped(due[:limit])
+        return len(due[:limit])
+
+    def world(self) -> World:
+        return world_of(self.kept.values())
+
+    def _apply(self, arrival: ReceivedJob, now: int) -> Outcome:
+        job = arrival.job
+        if isinstance(job, Undecodable):
+            return self._bury(arrival, job.job_id or f"nameless-{arrival.digest.hex()}", job.kind or "", job.code)
+        if entry := self.jobs.get(job.id):
+            if entry.digest != arrival.digest:
+                return self._bury(arrival, job.id, job.kind, "id_reused")
+            entry.duplicates += 1
+            return Outcome(job_id=job.id, kind=job.kind, state=State.DUPLICATE)
+        entry = self.jobs[job.id] = Entry(arrival.digest, _state(job, now), detail=_counts(job))
+        if entry.state is State.DEFERRED:
+            self.deferred[job.id] = job
+        if entry.state is State.APPLIED:
+            join(self.kept, facts_of(job))
+        return Outcome(job_id=job.id, kind=job.kind, state=entry.state)
+
+    def _tell_skipped(self, jobs: Iterable[Job]) -> None:
+        """Note the recipients who were nobody when it happened: nothing that happened later is looked at."""
+        for job in jobs:
+            rows = [fact for fact in facts_of(job) if isinstance(fact, Activity)]
+            if rows:
+                at = rows[0].stamp
+                then = project((fact for fact in self.kept.values() if fact.stamp <= at), HISTORY // _MICROSECOND)
+                if skipped := sorted(row.recipient for row in rows if then.owner(row.recipient, at) is None):
+                    self.jobs[job.id].detail = {"skipped": skipped}
+
+    def _bury(self, arrival: ReceivedJob, job_id: str, kind: str, code: str) -> Outcome:
+        self.dead[job_id, arrival.digest] = code
+        return Outcome(job_id=job_id, kind=kind, state=State.DEAD, code=code)
+
+
+def _state(job: Job, now: int) -> State:
+    if job.occurred_at > (now if job.deferred else now + FUTURE // _MICROSECOND):
+        return State.DEFERRED
+    return _state_when_due(job)
+
+
+def _state_when_due(job: Job) -> State:
+    if isinstance(job, BulkIdentify) and all(isinstance(user, Problem) for user in job.users):
+        return State.REFUSED
+    return State.APPLIED
+
+
+def _counts(job: Job) -> dict[str, Any] | None:
+    if isinstance(job, (BulkDelete, BulkSetPreferences)):
+        return {"applied": len(job.user_ids)}
+    if not isinstance(job, BulkIdentify):
+        return None
+    rejected = [
+        {"index": user.index, "field": user.field, "reason": user.reason}
+        for user in job.users
+        if isinstance(user, Problem)
+    ]
+    counts = {"applied": len(job.users) - len(rejected)}
+    return {**counts, "rejected": rejected} if rejected else counts

@@ -1,0 +1,49 @@
+"""A job that ends the process that applies it is tried a few times, by itself, and is then a dead letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import redis
+from tests.acceptance.conftest import Workers, until
+
+from rollbook import Rollbook
+
+INCLUDED = ("--include", "tests.support.crashing_app")
+
+
+@pytest.mark.slow
+def test_a_job_that_kills_its_process_becomes_a_dead_letter_and_the_others_are_applied(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    workers = Workers(database_url, broker_url, tmp_path)
+    with (
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
+        redis.Redis.from_url(broker_url) as broker,
+    ):
+        before = [rb.users.identify(f"before-{number}") for number in range(20)]
+        deadly = rb.users.identify("mia", {"plan": "pro"}, job_id="deadly-1")
+        after = [rb.users.identify(f"after-{number}") for number in range(20)]
+        try:
+            worker = workers.spawn("prefork", *INCLUDED, pool="prefork", threads=2, ROLLBOOK_MAX_DELIVERIES="2")
+
+            assert {job.wait(60).state for job in (*before, *after)} == {"applied"}
+            status = deadly.wait(60)
+            assert (status.state, status.code) == ("dead", "kills_worker")
+            assert rb.users.identify("later").wait(30).state == "applied"
+            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+            assert worker.poll() is None
+        finally:
+            workers.stop()
+        letter = rb.jobs.show("deadly-1")
+        assert letter.kind == "identify"
+        assert "mia" in (letter.body or "")
+
+        healthy = workers.start("healthy")
+        try:
+            assert rb.jobs.replay("deadly-1", timeout=30).state == "applied"
+            assert healthy.poll() is None
+        finally:
+            workers.stop()
+    assert workers.log("prefork").count("deadly-1") < 50

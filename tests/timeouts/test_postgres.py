@@ -1,0 +1,153 @@
+"""Nobody waits for Postgres for ever: not for a lock, not for a statement, not for a server that says nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from tests.support.builders import NOW, identify
+from tests.support.stores import OnPostgres
+from tests.timeouts.conftest import SHORT, frozen
+
+from rollbook import Rollbook, Unavailable
+from rollbook.queries.connections import Database
+from rollbook_ops.devstack import Servers
+from rollbook_ops.relay.rows import Rows
+from rollbook_shared.database.timeouts import ResponseTimeout, connection_options, patient
+from rollbook_shared.jobs.codec import encode
+from rollbook_worker.store import PostgresStore, ReceivedJob, State
+
+LONG = 4.0
+"""Seconds; much more than every bound here, much less than for ever."""
+Locked = Callable[[str], AbstractContextManager[None]]
+Impatient = Callable[[str], PostgresStore]
+
+
+@contextmanager
+def in_time(least: float = 0.0) -> Iterator[None]:
+    begin = time.monotonic()
+    yield
+    assert least <= time.monotonic() - begin < LONG
+
+
+def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone(
+    database_url: str, locked: Locked, impatient: Impatient
+) -> None:
+    store = impatient(database_url)
+    store.apply([ReceivedJob.of(encode(identify("ann", at=1, job="first")))], now=NOW)
+    job = [ReceivedJob.of(encode(identify("ann", at=2, job="second", plan="pro")))]
+
+    with (
+        locked("SELECT 1 FROM rollbook.users WHERE id = 'ann' FOR UPDATE"),
+        in_time(SHORT.total_seconds()),
+        pytest.raises(Unavailable, match="holds a lock for too long"),
+    ):
+        store.apply(job, now=NOW)
+
+    assert store.apply(job, now=NOW)[0].state is State.APPLIED
+
+
+def test_maintenance_waits_for_locks_no_longer(database_url: str, locked: Locked, impatient: Impatient) -> None:
+    store = impatient(database_url)
+
+    with locked("LOCK TABLE rollbook.deferred"), in_time(), pytest.raises(Unavailable, match="lock"):
+        store.release_due(now=NOW)
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
+    patient_with_locks = PostgresStore(database_url, lock_timeout=SHORT * 100, statement_timeout=SHORT)
+
+    with (
+        locked("LOCK TABLE rollbook.users"),
+        in_time(SHORT.total_seconds()),
+        pytest.raises(Unavailable, match="too long over a statement"),
+    ):
+        patient_with_locks.apply([ReceivedJob.of(encode(identify("bo", at=1)))], now=NOW)
+
+
+def test_a_question_that_takes_too_long_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
+    with (
+        Rollbook(database_url=database_url, read_timeout=SHORT) as rb,
+        locked("LOCK TABLE rollbook.users"),
+        in_time(SHORT.total_seconds()),
+        pytest.raises(Unavailable),
+    ):
+        rb.users.get("ann")
+
+
+def test_a_frozen_server_holds_no_worker_and_serves_it_again_when_it_wakes(
+    own_servers: Servers, own_database_url: str, impatient: Impatient
+) -> None:
+    store = impatient(own_database_url)
+    job = [ReceivedJob.of(encode(identify("cy", at=1)))]
+    store.apply([ReceivedJob.of(encode(identify("warm", at=1)))], now=NOW)
+
+    with frozen(own_servers.postgres.pid), in_time(), pytest.raises(Unavailable, match="ResponseTimeout"):
+        store.apply(job, now=NOW)
+
+    assert store.apply(job, now=NOW)[0].state in (State.APPLIED, State.DUPLICATE)
+    assert "cy" in OnPostgres(own_database_url).world()["users"]
+
+
+def test_a_frozen_server_holds_no_reader_and_serves_it_again_when_it_wakes(
+    own_servers: Servers, own_database_url: str
+) -> None:
+    url = f"{own_database_url}?connect_timeout=2"  # the pool tries once more
+    with Rollbook(database_url=url, read_timeout=SHORT) as rb:
+        assert rb.jobs.get("warm").state == "queued"
+
+        with frozen(own_servers.postgres.pid), in_time(), pytest.raises(Unavailable, match="did not answer"):
+            rb.jobs.get("any")
+
+        assert rb.jobs.get("any").state == "queued"
+
+
+def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_database_url: str) -> None:
+    url = f"{own_database_url}?connect_timeout=2"  # the least that libpq knows
+    tries: list[Callable[[], object]] = [
+        lambda: PostgresStore(url).prune_jobs(now=NOW),
+        lambda: Rollbook(database_url=url).jobs.get("any"),
+        lambda: Rows(url).count(),
+    ]
+
+    with frozen(own_servers.postgres.pid), ThreadPoolExecutor() as threads, in_time(1.0):
+        for attempt in [threads.submit(pytest.raises, Unavailable, each) for each in tries]:
+            attempt.result()
+
+
+def test_an_answer_that_does_not_come_closes_the_connection(database_url: str) -> None:
+    kind = patient(SHORT)
+    with kind.connect(database_url, autocommit=True) as connection, in_time(), pytest.raises(ResponseTimeout):
+        connection.execute("SET statement_timeout = 0; SELECT pg_sleep(10)")
+
+    assert connection.closed
+
+
+def test_work_that_takes_its_time_between_statements_is_left_alone(database_url: str) -> None:
+    with patient(SHORT).connect(database_url) as connection:
+        for _ in range(4):
+            assert connection.execute("SELECT pg_sleep(0.25)").fetchone() is not None
+
+
+def test_what_the_url_says_of_waiting_stands(database_url: str) -> None:
+    url = f"{database_url}?connect_timeout=9&keepalives_idle=77&options=-c%20statement_timeout%3D1234"
+
+    options = connection_options(url, SHORT)
+
+    assert (options["connect_timeout"], options["keepalives_idle"]) == ("9", "77")
+    with psycopg.connect(**options) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("1234ms",)
+
+
+def test_a_pool_of_readers_knows_that_a_connection_was_given_up(own_servers: Servers, own_database_url: str) -> None:
+    database = Database(f"{own_database_url}?connect_timeout=2", SHORT)
+    with frozen(own_servers.postgres.pid), pytest.raises(Unavailable), database.connect():
+        pass
+
+    with database.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1

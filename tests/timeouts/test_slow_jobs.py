@@ -1,0 +1,94 @@
+"""A job over which Postgres always takes too long is tried a few times, and dies; one that met an outage never does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import errors
+from tests.acceptance.conftest import Workers
+from tests.support.builders import NOW, identify
+from tests.support.slow_user import dawdle_over
+
+from rollbook import Rollbook
+from rollbook_shared.database.timeouts import ResponseTimeout
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs.codec import encode
+from rollbook_worker.store import PostgresStore, ReceivedJob
+from rollbook_worker.store.retry import StatementTimeout, attempts_exhausted, unavailable
+
+TRIES = 2
+
+
+@pytest.fixture
+def slow_url(new_database: Callable[[], str]) -> str:
+    """A database in which nobody can be told of the user `slow` in time."""
+    url = new_database()
+    with psycopg.connect(url) as connection:
+        connection.execute(dawdle_over("slow").encode())
+    return url
+
+
+@pytest.mark.parametrize("batch", ["200", "1"])
+def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_does(
+    slow_url: str, broker_url: str, tmp_path: Path, batch: str
+) -> None:
+    workers = Workers(slow_url, broker_url, tmp_path)
+    with Rollbook(database_url=slow_url, broker_url=broker_url) as rb:
+        slow, *others = [rb.users.identify(user_id, {}) for user_id in ("slow", "ann", "bo")]
+        try:
+            workers.start(
+                threads=2,
+                ROLLBOOK_STATEMENT_TIMEOUT_SECONDS="0.3",
+                ROLLBOOK_MAX_DELIVERIES=str(TRIES),
+                ROLLBOOK_BATCH_SIZE=batch,
+            )
+
+            assert {job.wait(30).state for job in others} == {"applied"}
+            status = slow.wait(30)
+        finally:
+            workers.stop()
+        assert (status.state, status.code) == ("dead", "too_slow")
+        letter = rb.jobs.show(slow.id)
+        assert (letter.kind, letter.reason) == (
+            "identify",
+            f"the database took too long over a statement, {TRIES} times by itself",
+        )
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        psycopg.OperationalError(),
+        ResponseTimeout(),
+        errors.AdminShutdown(),
+        errors.DiskFull(),
+        errors.LockNotAvailable(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_what_is_not_the_job_s_own_slowness_does_not_count_against_it(failure: Exception) -> None:
+    assert not isinstance(unavailable(failure), StatementTimeout)
+
+
+def test_a_statement_that_postgres_ended_is_told_from_an_outage(
+    slow_url: str, impatient: Callable[..., object]
+) -> None:
+    store = impatient(slow_url)
+    assert isinstance(store, PostgresStore)
+
+    with pytest.raises(StatementTimeout):
+        store.apply([ReceivedJob.of(encode(identify("slow", at=1)))], now=NOW)
+    with pytest.raises(Unavailable) as away:
+        PostgresStore("postgresql://nobody@127.0.0.1:1/none").apply(
+            [ReceivedJob.of(encode(identify("ann", at=1)))], now=NOW
+        )
+
+    assert not isinstance(away.value, StatementTimeout)
+
+
+@pytest.mark.parametrize(("times", "most", "hopeless"), [(1, 2, False), (2, 2, True), (3, 2, True), (99, 0, False)])
+def test_a_job_is_given_up_after_so_many_times_and_with_0_never(times: int, most: int, hopeless: bool) -> None:
+    assert attempts_exhausted(times, most) is hopeless

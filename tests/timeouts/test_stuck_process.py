@@ -1,0 +1,31 @@
+"""A process of a prefork pool that takes no more work is replaced, and what was meant for it applied."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+from tests.acceptance.conftest import Workers
+
+from rollbook import Rollbook
+
+
+def test_what_a_stuck_process_does_not_take_is_applied_by_another(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    workers = Workers(database_url, broker_url, tmp_path)
+    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+        try:
+            worker = workers.spawn(pool="prefork", threads=1, app="tests.support.short_timeouts_app")
+            assert rb.users.identify("bo").wait(30).state == "applied"
+            (process,) = psutil.Process(worker.pid).children()
+            os.kill(process.pid, signal.SIGSTOP)
+
+            assert rb.users.identify("ann", {"plan": "pro"}).wait(30).state == "applied"
+
+            assert not process.is_running()
+            assert "1 processes that take nothing are replaced" in workers.log()
+        finally:
+            workers.stop()

@@ -1,0 +1,36 @@
+"""A job that is ended for the time that it takes, as Celery does in a pool of processes, goes back into its queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import redis
+from tests.acceptance.conftest import Workers, until
+
+from rollbook import Rollbook
+
+
+def test_a_job_that_met_the_time_limit_is_applied_once_it_can_be(
+    database_url: str, broker_url: str, tmp_path: Path, locked: Callable[[str], AbstractContextManager[None]]
+) -> None:
+    workers = Workers(database_url, broker_url, tmp_path)
+    with (
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
+        redis.Redis.from_url(broker_url) as broker,
+    ):
+        try:
+            workers.spawn(
+                pool="prefork", threads=1, app="tests.support.short_timeouts_app", ROLLBOOK_LOCK_TIMEOUT_SECONDS="30"
+            )
+            assert rb.users.identify("bo").wait(30).state == "applied"
+
+            with locked("LOCK TABLE rollbook.users IN EXCLUSIVE MODE"):
+                slow = rb.users.identify("ann", {"plan": "pro"})
+                until(lambda: "Hard time limit" in workers.log(), what="ending it")
+
+            assert slow.wait(30).state == "applied"
+            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+        finally:
+            workers.stop()

@@ -1,0 +1,43 @@
+"""A job over which a worker stumbles, by a mistake in the code that nobody foresaw, becomes a dead letter by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import redis
+from tests.acceptance.conftest import Workers, until
+
+from rollbook import Rollbook
+
+
+@pytest.mark.parametrize("batch", ["1", "200"])
+def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
+    database_url: str, broker_url: str, tmp_path: Path, batch: str
+) -> None:
+    workers = Workers(database_url, broker_url, tmp_path)
+    with (
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
+        redis.Redis.from_url(broker_url) as broker,
+    ):
+        before = [rb.users.identify(f"before-{number}") for number in range(20)]
+        met = rb.users.identify("mia", {"plan": "pro"}, job_id=f"mistake-{batch}")
+        after = [rb.users.identify(f"after-{number}") for number in range(20)]
+        try:
+            worker = workers.spawn("mistaken", "--include", "tests.support.raising_app", ROLLBOOK_BATCH_SIZE=batch)
+
+            assert {job.wait(30).state for job in (*before, *after)} == {"applied"}
+            status = met.wait(30)
+            assert (status.state, status.code) == ("dead", "rejected")
+            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+            assert worker.poll() is None
+        finally:
+            workers.stop()
+
+        mended = workers.start("mended")
+        try:
+            assert rb.jobs.replay(f"mistake-{batch}", timeout=30).state == "applied"
+            assert mended.poll() is None
+        finally:
+            workers.stop()
+    assert "nobody thought of this" in workers.log("mistaken")

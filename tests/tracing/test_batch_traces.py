@@ -1,0 +1,222 @@
+"""What a batch and its jobs look like in traces, without a broker; and a job that runs by Celery's ordinary way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from celery import signals
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode, use_span
+from tests.support.builders import identify
+from tests.support.memory_store import MemoryStore
+from tests.tracing.conftest import Recorded
+
+from rollbook_shared.errors import Unavailable
+from rollbook_shared.jobs.codec import encode
+from rollbook_worker import tasks
+from rollbook_worker.app import app
+from rollbook_worker.celery_ext.batching import BATCH_TASK, Ended, Jobs, Sent
+from rollbook_worker.celery_ext.batching.execution import execute
+from rollbook_worker.observability.tracing import TracedStore, hindered
+from rollbook_worker.store import Outcome, ReceivedJob
+from rollbook_worker.store.retry import Contention
+
+SECRET = "ann@example.com"
+SENT = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 6)]
+
+
+class WatchedStore(MemoryStore):
+    """Fails on demand, as often as it is told; and is hindered by others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[Exception] = []
+        self.is_hindered = False
+
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+        if self.is_hindered:
+            hindered(Contention.DEADLOCK)
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().apply(arrivals, now=now)
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> WatchedStore:
+    store = WatchedStore()
+    traced = TracedStore(store)
+    monkeypatch.setattr(tasks, "store", lambda: traced)
+    return store
+
+
+def job(number: int, **traits: Any) -> str:
+    return encode(identify(f"user-{number}", at=1, job=f"job-{number}", **traits))
+
+
+def run(*messages: object, sent: Sequence[str | None] = (), received: int = 5) -> Ended | None:
+    by = [Sent.of({"traceparent": parent}) for parent in sent]
+    jobs = Jobs([*messages], [each and each._replace(received=received) for each in by])
+    return execute(BATCH_TASK, "batch-1", jobs, "worker@here")
+
+
+def attributes(span: ReadableSpan) -> dict[str, Any]:
+    return dict(span.attributes or {})
+
+
+def context(span: ReadableSpan) -> SpanContext:
+    assert isinstance(span.context, SpanContext)
+    return span.context
+
+
+@pytest.mark.usefixtures("store")
+def test_a_batch_is_a_span_linked_to_where_its_jobs_were_sent_with_the_transaction_in_it(recorded: Recorded) -> None:
+    run(job(1), job(2), job(3), sent=[SENT[0], None, SENT[2]])
+
+    (batch,), (transaction,) = recorded.named("rollbook.batch"), recorded.named("rollbook.apply")
+    assert batch.kind is SpanKind.CONSUMER
+    assert batch.parent is None
+    assert [link.context.span_id for link in batch.links] == [1, 3]
+    assert attributes(batch)["messaging.batch.message_count"] == 3
+    assert attributes(batch)["rollbook.batch_id"] == "batch-1"
+    assert transaction.kind is SpanKind.CLIENT
+    assert transaction.parent == context(batch)
+    assert attributes(transaction)["db.system.name"] == "postgresql"
+    assert attributes(transaction)["rollbook.jobs"] == 3
+
+
+@pytest.mark.usefixtures("store")
+def test_a_job_whose_sender_is_traced_is_a_span_of_that_trace_from_its_receipt_to_its_commit(
+    recorded: Recorded,
+) -> None:
+    received = time.time_ns()
+
+    run(job(1), job(2), sent=[SENT[0], None], received=received)
+
+    (span,), (batch,) = recorded.named("rollbook.identify"), recorded.named("rollbook.batch")
+    (transaction,) = recorded.named("rollbook.apply")
+    assert span.kind is SpanKind.CONSUMER
+    assert (context(span).trace_id, span.parent and span.parent.span_id) == (1, 1)
+    assert [link.context for link in span.links] == [context(batch)]
+    assert attributes(span) == {
+        "messaging.system": "redis",
+        "messaging.destination.name": "default",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.message.id": "job-1",
+        "rollbook.outcome": "applied",
+    }
+    assert span.start_time == received
+    assert span.end_time is not None
+    assert transaction.end_time is not None
+    assert span.end_time >= transaction.end_time
+
+
+@pytest.mark.usefixtures("store")
+def test_each_span_says_how_its_job_ended_and_dead_ones_are_errors(recorded: Recorded) -> None:
+    later = encode(identify("user-1", at=100_000, job="job-2").model_copy(update={"deferred": True}))
+
+    run(job(1), job(1), later, SECRET, job(1, plan=SECRET), sent=SENT)
+
+    spans = sorted((span for span in recorded.all() if context(span).trace_id < 10), key=lambda s: context(s).trace_id)
+    ends = [attributes(span)["rollbook.outcome"] for span in spans]
+    assert ends == ["applied", "duplicate", "deferred", "dead", "dead"]
+    assert [span.status.status_code for span in spans] == [StatusCode.UNSET] * 3 + [StatusCode.ERROR] * 2
+    assert [attributes(span)["error.type"] for span in spans[3:]] == ["malformed", "id_reused"]
+    assert [span.name for span in spans] == ["rollbook.identify"] * 3 + ["rollbook.unknown", "rollbook.identify"]
+    assert SECRET not in "".join(span.to_json() for span in recorded.all())
+
+
+def test_when_the_store_is_not_available_the_batch_failed_and_jobs_have_their_span_when_they_are_decided(
+    recorded: Recorded, store: WatchedStore
+) -> None:
+    store.errors = [Unavailable("the database is not available")]
+
+    run(job(1), sent=SENT[:1], received=7)
+    assert recorded.named("rollbook.identify") == []
+    run(job(1), sent=SENT[:1], received=7)
+
+    failed, good = recorded.named("rollbook.batch")
+    assert (failed.status.status_code, failed.status.description) == (
+        StatusCode.ERROR,
+        "the database is not available",
+    )
+    assert attributes(failed)["error.type"] == "Unavailable"
+    assert recorded.named("rollbook.apply")[0].status.status_code is StatusCode.ERROR
+    assert good.status.status_code is StatusCode.UNSET
+    (span,) = recorded.named("rollbook.identify")
+    assert span.start_time == 7
+
+
+def test_a_mistake_in_the_code_is_told_without_its_words(recorded: Recorded, store: WatchedStore) -> None:
+    store.errors = [RuntimeError(SECRET)]
+
+    assert run(job(1), sent=SENT[:1]) is None
+
+    (batch,) = recorded.named("rollbook.batch")
+    assert attributes(batch)["error.type"] == "RuntimeError"
+    assert SECRET not in "".join(span.to_json() for span in recorded.all())
+
+
+def test_what_is_in_a_transaction_s_way_is_an_event_of_its_span(recorded: Recorded, store: WatchedStore) -> None:
+    store.is_hindered = True
+
+    run(job(1))
+
+    (transaction,) = recorded.named("rollbook.apply")
+    assert [(event.name, dict(event.attributes or {})) for event in transaction.events] == [
+        ("hindered", {"rollbook.by": "deadlock"})
+    ]
+
+
+@pytest.mark.usefixtures("store")
+def test_where_another_tracer_has_a_span_for_the_task_that_one_is_told_and_there_is_no_second(
+    recorded: Recorded,
+) -> None:
+    """OpenTelemetry's instrumentation of Celery begins it before the task runs, and ends it afterwards."""
+    theirs = recorded.tracer.start_span("run/rollbook.batch")
+    entered = use_span(theirs, end_on_exit=True)
+
+    def begin(**_: Any) -> None:
+        entered.__enter__()
+
+    def end(**_: Any) -> None:
+        entered.__exit__(None, None, None)
+
+    signals.task_prerun.connect(begin)
+    signals.task_postrun.connect(end)
+    app.tasks[BATCH_TASK].__trace__ = None  # it looks for who watches when it is built
+    try:
+        run(job(1), sent=SENT[:1])
+    finally:
+        signals.task_prerun.disconnect(begin)
+        signals.task_postrun.disconnect(end)
+        app.tasks[BATCH_TASK].__trace__ = None
+
+    assert recorded.named("rollbook.batch") == []
+    (batch,) = recorded.named("run/rollbook.batch")
+    assert [link.context.span_id for link in batch.links] == [1]
+    assert attributes(batch)["messaging.batch.message_count"] == 1
+    (transaction,) = recorded.named("rollbook.apply")
+    assert transaction.parent == context(batch)
+
+
+@pytest.mark.usefixtures("store")
+def test_where_nobody_traces_a_traced_job_is_applied_all_the_same() -> None:
+    ended = run(job(1), sent=SENT[:1])
+
+    assert ended is not None
+    assert ended.said == ["applied"]
+
+
+@pytest.mark.parametrize("parent", [None, 7, "", "nonsense", SENT[0][:-2] + "00", f"ff-{SENT[0][3:]}"])
+@pytest.mark.usefixtures("store")
+def test_a_job_of_a_trace_that_nobody_records_or_of_none_has_no_span(recorded: Recorded, parent: Any) -> None:
+    ended = run(job(1), sent=[parent])
+
+    assert ended is not None
+    assert ended.said == ["applied"]
+    assert len(recorded.named("rollbook.batch")) == 1
+    assert recorded.named("rollbook.identify") == []

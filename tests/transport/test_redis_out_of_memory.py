@@ -1,0 +1,99 @@
+"""A Redis at its memory limit goes on to be emptied: it refuses all that might need memory, and some that does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+from tests.transport.consumers import Consumer
+from tests.transport.harness import envelope, until
+from tests.transport.test_leases import LEASE, score
+from tests.transport.test_release import expire, waiting
+
+Consume = Callable[..., Consumer]
+
+
+@pytest.fixture
+def fill(client: redis.Redis) -> Iterator[Callable[[], object]]:
+    """Make it full."""
+    yield lambda: client.config_set("maxmemory", 1)
+    client.config_set("maxmemory", 0)
+
+
+def test_a_consumer_begins_and_takes_all_there_is(
+    client: redis.Redis, consume: Consume, fill: Callable[[], object]
+) -> None:
+    client.lpush("first", *(envelope(number) for number in range(20)))
+    fill()
+    consumer = consume("first", "second")
+
+    consumer.take(10)
+    for message in consumer.messages:
+        message.ack()
+
+    assert consumer.take(10) == list(range(10, 20))
+
+
+def test_leases_are_renewed(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
+    client.lpush("first", envelope("held"))
+    consume(lease=LEASE).take(1)
+    fill()
+    before = score(client)
+
+    until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
+
+
+def test_what_a_lost_worker_held_is_put_back(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
+    client.lpush("first", *(envelope(number) for number in range(3)))
+    lost = consume()
+    lost.take(3)
+    lost.vanish()
+    expire(client)
+    fill()
+
+    consume("second").channel.restore()
+
+    assert sorted(map(str, waiting(client))) == ["0", "1", "2"]
+
+
+def test_a_worker_that_ends_gives_back_what_it_holds(
+    client: redis.Redis, consume: Consume, fill: Callable[[], object]
+) -> None:
+    client.lpush("first", *(envelope(number) for number in range(3)))
+    consumer = consume()
+    consumer.take(3)
+    fill()
+
+    consumer.close()
+
+    assert waiting(client) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("requeue", [False, True])
+def test_a_message_is_refused(client: redis.Redis, consume: Consume, fill: Callable[[], object], requeue: bool) -> None:
+    client.lpush("first", envelope("rejected"))
+    consumer = consume()
+    consumer.take(1)
+    fill()
+
+    consumer.messages[0].reject(requeue=requeue)
+
+    (item,) = client.lrange("first", 0, -1)
+    assert json.loads(item)["headers"]["task"] == ("note" if requeue else "rollbook.dead_letter")
+    assert client.hlen("unacked") == 0
+
+
+def test_what_is_no_message_becomes_a_letter(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
+    item = (
+        b'{"body": "not base64!", "properties": {"delivery_tag": "b", "delivery_info": {}, "body_encoding": "base64"}}'
+    )
+    client.lpush("first", b"not json", item, envelope("good"))
+    fill()
+    consumer = consume()
+
+    consumer.take(3)
+
+    tasks = sorted(message.headers["task"] for message in consumer.messages)
+    assert tasks == ["note", "rollbook.dead_letter", "rollbook.dead_letter"]

@@ -1,0 +1,108 @@
+"""What cannot be given back because Redis is away, goes back when it is there again, and does not count as lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+import redis
+from tests.transport.consumers import Consumer
+from tests.transport.harness import envelope, until
+from tests.transport.test_leases import LEASE
+from tests.transport.test_release import expire, waiting
+
+from rollbook_worker.celery_ext.transport.script_connection import Line
+
+Consume = Callable[..., Consumer]
+
+
+def refuse(*_: object, **__: object) -> NoReturn:
+    raise redis.ConnectionError("rejected")
+
+
+def cut_off(consumer: Consumer) -> None:
+    """End without reaching Redis, as when it has crashed."""
+    consumer.channel.pool.get_connection = refuse
+    consumer.close()
+
+
+def test_the_next_connection_gives_it_back_in_order_before_it_claims(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(6)))
+    consumer = consume(prefetch=3)
+    consumer.take(3)
+    consumer.channel._claim(["first"], room=2, alone=False)
+
+    cut_off(consumer)
+    assert client.hlen("unacked") == 5
+
+    assert consume(prefetch=6).take(6) == [0, 1, 2, 3, 4, 5]
+
+
+def test_it_does_not_count_though_its_lease_has_ended(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("patient"))
+
+    for _ in range(7):
+        consumer = consume(max_deliveries=2)
+        assert consumer.take(1) == ["patient"]
+        cut_off(consumer)
+        expire(client)
+        consume("second", max_deliveries=2).channel.restore()
+
+    assert waiting(client) == ["patient"]
+    assert not client.exists("unacked_deliveries")
+
+
+def test_nor_if_its_lease_was_renewed(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("long"))
+    consumer = consume(lease=LEASE)
+    consumer.take(1)
+    leases = consumer.channel._holding._leases
+    before = leases.held_at
+    until(lambda: leases.held_at > before, what="renewing")
+
+    cut_off(consumer)
+
+    assert consume().take(1) == ["long"]
+    assert not client.exists("unacked_deliveries")
+
+
+def test_what_another_worker_has_claimed_since_is_left_to_it(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("taken over"))
+    consumer = consume()
+    consumer.take(1)
+    cut_off(consumer)
+    expire(client)
+    another = consume("second").channel._holding
+    with Line.of(another._pool) as line:
+        another._unacked.restore(line, 10)
+        another._unacked.claim(line, ["first"], room=10, alone=True, acks=[])
+
+    assert consume().take_what_there_is() == []
+    assert client.hlen("unacked") == 1
+
+
+def test_what_is_done_by_then_does_not_go_back(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(2)))
+    consumer = consume()
+    consumer.take(2)
+    cut_off(consumer)
+    consumer.messages[0].ack()
+
+    assert consume().take_what_there_is() == [1]
+    assert client.hlen("unacked") == 1
+
+
+def test_it_waits_on_while_redis_is_away(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("patient"))
+    consumer = consume()
+    consumer.take(1)
+    cut_off(consumer)
+    early = consume()
+    early.channel._holding._unacked.give_back = refuse
+    with pytest.raises(redis.ConnectionError):
+        early.turn()
+    cut_off(early)
+
+    assert consume().take(1) == ["patient"]
+    assert not client.exists("unacked_deliveries")

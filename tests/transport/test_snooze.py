@@ -1,0 +1,88 @@
+"""A message for which this is no time, whoever tries, is held for a while; then others may, and it does not count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import redis
+from tests.transport.consumers import Consumer
+from tests.transport.harness import envelope
+from tests.transport.test_release import waiting
+
+Consume = Callable[..., Consumer]
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put off for no time at all."""
+    monkeypatch.setattr("rollbook_worker.celery_ext.transport.qos.PUT_OFF_SECONDS", 0)
+
+
+def put_off(consumer: Consumer, *messages: int) -> None:
+    for number in messages:
+        consumer.channel.put_off(consumer.messages[number].delivery_tag)
+
+
+def test_it_is_held_for_a_while(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("early"))
+    consumer = consume()
+    consumer.take(1)
+
+    put_off(consumer, 0)
+
+    assert consumer.take_what_there_is() == []
+    assert (client.llen("first"), client.hlen("unacked")) == (0, 1)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_then_it_is_behind_the_others(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(4)))
+    consumer = consume(prefetch=2)
+    consumer.take(2)
+    consumer.cancel()
+
+    put_off(consumer, 1, 0)
+    assert consumer.channel.has_work()
+    consumer.channel.work()
+
+    assert waiting(client) == [2, 3, 1, 0]
+    assert client.hlen("unacked") == client.zcard("unacked_index") == 0
+    assert consumer.channel._holding.bytes == 0
+
+
+@pytest.mark.usefixtures("at_once")
+def test_it_never_becomes_a_letter(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", envelope("patient"))
+    consumer = consume(prefetch=1, max_deliveries=1)
+
+    for number in range(7):
+        assert consumer.take(1) == ["patient"]
+        put_off(consumer, number)
+
+    assert not client.exists("unacked_deliveries")
+
+
+@pytest.mark.usefixtures("at_once")
+def test_nor_does_a_letter_vanish(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", b"not json")
+    consumer = consume(prefetch=1, max_deliveries=1)
+
+    for number in range(7):
+        consumer.take(1)
+        put_off(consumer, number)
+
+    assert {message.headers["task"] for message in consumer.messages} == {"rollbook.dead_letter"}
+    assert not client.exists("dead_letters")
+
+
+def test_a_worker_that_ends_meanwhile_gives_it_back(client: redis.Redis, consume: Consume) -> None:
+    client.lpush("first", *(envelope(number) for number in range(2)))
+    consumer = consume()
+    consumer.take(2)
+
+    put_off(consumer, 0)
+    consumer.close()
+
+    assert waiting(client) == [0, 1]
+    assert client.hlen("unacked") == 0

@@ -1,0 +1,69 @@
+"""From the transport's letters to Rollbook's dead letters: listed with their reasons, and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from tests.acceptance.conftest import Workers, until
+from tests.transport.consumers import Consumer
+from tests.transport.harness import envelope
+from tests.transport.test_release import expire
+
+from rollbook import Rollbook
+from rollbook_shared.jobs.routing import DEFAULT_QUEUE
+from rollbook_worker.celery_ext.unprocessable import job_in
+
+
+@pytest.fixture
+def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(database_url, broker_url, tmp_path)
+    yield workers
+    workers.stop()
+
+
+def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
+    database_url: str, broker_url: str, workers: Workers
+) -> None:
+    with (
+        redis.Redis.from_url(broker_url) as client,
+        Rollbook(database_url=database_url, broker_url=broker_url) as rb,
+    ):
+        client.flushdb()
+        job = rb.users.identify("ann", {"plan": "pro"}, job_id="takes-workers-along")
+        with Consumer(broker_url, (DEFAULT_QUEUE,), max_deliveries=1) as lost:
+            lost.take(1)
+            lost.vanish()
+        expire(client)
+        with Consumer(broker_url, ("elsewhere",), max_deliveries=1) as other:
+            other.channel.restore()
+        client.lpush(DEFAULT_QUEUE, b"\xff is no message")
+
+        workers.start()
+
+        until(lambda: len(rb.jobs.dead().items) == 2, what="two dead letters")
+        letters = {letter.code: rb.jobs.show(letter.id) for letter in rb.jobs.dead().items}
+        assert letters["malformed"].body == "\\xff is no message"
+        assert (letters["kills_worker"].id, letters["kills_worker"].kind) == (job.id, "identify")
+        assert job.status().state == "dead"
+        assert "may end its worker" in (job.status().reason or "")
+
+        rb.jobs.replay(job.id)
+
+        until(lambda: job.status().state == "applied", what="applying")
+        assert rb.users.get("ann").properties == {"plan": "pro"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", '{"body": 7}', '{"body": "", "properties": {}}', '{"body": "[]", "properties": {}}'],
+)
+def test_where_there_is_no_job_in_a_message_all_of_it_is_kept(text: str) -> None:
+    assert job_in(text) == text
+
+
+def test_the_job_in_a_message_is_found() -> None:
+    assert job_in(envelope("the job")) == "the job"
+    assert job_in('{"body": "[[\\"plain\\"], {}, {}]", "properties": {}}') == "plain"
