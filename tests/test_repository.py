@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from rollbook_shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-LOCKS = [ROOT / folder / "requirements.lock" for folder in ("", "deploy", "benchmarks")]
+LOCKS = [ROOT / folder / "requirements.lock" for folder in ("", "deploy", "benchmarks", "docs")]
 
 # Put together here, so that this file does not contain what it forbids.
 _INDEX_HOSTS = ["py" + "pi.org", "python" + "hosted.org", "py" + "pi.python.org"]
@@ -77,19 +77,23 @@ def test_every_requirement_is_pinned_with_hashes(lock: Path) -> None:
     assert not re.search(r"^\s*--(?!hash)|://", lock.read_text(), re.MULTILINE)
 
 
-def test_the_image_and_the_benchmark_have_the_versions_that_are_tested() -> None:
-    everything, image, benchmark = (dict(pin.split("==") for pin in pins(lock)) for lock in LOCKS)
+def test_every_lock_has_the_versions_that_are_tested() -> None:
+    everything, image, *others = (dict(pin.split("==") for pin in pins(lock)) for lock in LOCKS)
 
     assert image.items() <= everything.items()
-    assert {name: benchmark[name] for name in benchmark.keys() & everything} == {
-        name: everything[name] for name in benchmark.keys() & everything
-    }
+    for other in others:
+        both = other.keys() & everything
+        assert {name: other[name] for name in both} == {name: everything[name] for name in both}
 
 
 def test_the_lock_satisfies_every_dependency() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, groups = settings["project"], settings["dependency-groups"].values()
     extras = project["optional-dependencies"].values()
-    wanted = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(line for part in (*extras, *groups) for line in part if isinstance(line, str)),
+    ]
     pinned = dict(name.split("==") for lock in reversed(LOCKS) for name in pins(lock))
 
     unsatisfied = [

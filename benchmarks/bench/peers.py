@@ -1,4 +1,4 @@
-"""dramatiq and taskiq, the extra `bench`: installed when they are first measured, for few will ever need them.
+"""dramatiq and taskiq, the dependency group `bench`: installed when they are first measured, as few will need them.
 
 They and what they need would make every `./run` a fifth slower to install, so they have a lock of their own, with the
 versions of the main lock where both have a package.
