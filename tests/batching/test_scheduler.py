@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.batching.scheduler_harness import Line
 
-from rollbook_worker.celery_ext.batching.scheduler import LONGEST_HOLD_SECONDS, Waiting
+from rollbook_worker.celery_ext.batching.scheduler import PROBE, Waiting
 
 
 def test_an_idle_worker_waits_for_nobody() -> None:
@@ -97,7 +97,7 @@ def test_pauses_grow_and_stay_short() -> None:
         line.end_pause()
 
     assert line.pauses[0] <= 0.5
-    assert LONGEST_HOLD_SECONDS / 2 <= line.pauses[-1] <= LONGEST_HOLD_SECONDS
+    assert PROBE.longest / 2 <= line.pauses[-1] <= PROBE.longest
 
 
 def test_however_long_the_store_is_away_no_job_is_given_away() -> None:

@@ -592,8 +592,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "deferred jobs are late by the longest pause when Postgres is back",
         "worker/rollbook_worker/maintenance/periodic.py",
-        "stopped.wait(pause(failures, longest=task.longest_pause))",
-        "stopped.wait(pause(failures))",
+        "stopped.wait(task.backoff.delay(failures))",
+        "stopped.wait(RETRY.delay(failures))",
         ("tests/store/test_maintenance.py",),
     ),
 )

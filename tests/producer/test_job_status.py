@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from tests.producer.applied_jobs import NOW, Applied
 
 from rollbook import JobStatus, JobTimeout, RejectedItem, Rollbook
-from rollbook.resources.jobs import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
+from rollbook.resources.jobs import POLLING
 from rollbook.testing import RecordingPublisher
 
 
@@ -172,9 +172,9 @@ def test_pauses_between_questions_grow_to_their_limit(applied: Applied, monkeypa
     with pytest.raises(JobTimeout):
         job.wait(timeout=1)
 
-    assert pauses[0] == FIRST_PAUSE_SECONDS
+    assert pauses[0] == POLLING.first
     assert pauses[:-1] == sorted(pauses[:-1])
-    assert max(pauses) == LAST_PAUSE_SECONDS
+    assert max(pauses) == POLLING.longest
     assert clock() == pytest.approx(1)
 
 

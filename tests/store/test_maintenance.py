@@ -12,6 +12,7 @@ import pytest
 from tests.support.builders import NOW, identify
 from tests.support.stores import OnPostgres, arrive
 
+from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
@@ -75,9 +76,8 @@ def test_a_long_maintenance_does_not_keep_the_others_waiting() -> None:
 
 @pytest.mark.parametrize("error", [Unavailable("away"), ZeroDivisionError("about ann@example.com")])
 def test_a_maintenance_that_failed_is_tried_again_and_the_log_quotes_nobody(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rollbook_worker.maintenance.periodic.pause", lambda failures, longest: 0.001)
     again = threading.Event()
     first = iter([error])
 
@@ -88,7 +88,7 @@ def test_a_maintenance_that_failed_is_tried_again_and_the_log_quotes_nobody(
         return False
 
     with caplog.at_level(logging.WARNING):
-        stop = running(PeriodicTask("frail", 3600, work))
+        stop = running(PeriodicTask("frail", 3600, work, backoff=Backoff(first=0.001, longest=0.001)))
         assert again.wait(PATIENCE)
         stop()
 

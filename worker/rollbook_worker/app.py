@@ -26,7 +26,7 @@ from rollbook_worker.celery_ext.pool import stop_soon
 from rollbook_worker.celery_ext.transport import Connection
 from rollbook_worker.health.bootsteps import add_health
 from rollbook_worker.observability.logs import log_as_set, need_formatter, print_no_banner
-from rollbook_worker.store.retry import LONGEST_PAUSE_SECONDS
+from rollbook_worker.store.retry import RETRY
 
 TIME_LIMIT_SECONDS: Final = 60
 
@@ -105,7 +105,7 @@ def make_app(settings: Settings) -> RollbookCelery:
             "max_deliveries": settings.max_deliveries,
             # Of the stock transport, which never renews it: longer than any job and any pause before a retry together.
             # Ours has a shorter `lease`, and renews it.
-            "visibility_timeout": 2 * (TIME_LIMIT_SECONDS + LONGEST_PAUSE_SECONDS),
+            "visibility_timeout": 2 * (TIME_LIMIT_SECONDS + RETRY.longest),
             # stock waits 100 s between sweeps, and 5 minutes for a sweeper that died
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,

@@ -25,7 +25,7 @@ from rollbook_worker.celery_ext.request import DeadLetter
 from rollbook_worker.celery_ext.unprocessable import job_in
 from rollbook_worker.observability.tracing import TracedStore, finished, following, following_one, hindered, put_off
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, State, Store
-from rollbook_worker.store.retry import Contention, StatementTimeout, attempts_exhausted, pause
+from rollbook_worker.store.retry import RETRY, Contention, StatementTimeout, attempts_exhausted
 
 TRANSACTION_USERS: Final = 1_000
 """How many users the jobs of one transaction may name together: it holds their locks until it ends."""
@@ -103,7 +103,7 @@ def _retry(task: Task[Any, Any], error: Unavailable, too_long: int) -> Any:
     headers = {**(task.request.headers or {}), _TOO_LONG: too_long}
     logger.warning("%s %s: %s; trying again", task.name, task.request.id, error)
     try:
-        return task.retry(exc=error, countdown=pause(task.request.retries), headers=headers, throw=False)
+        return task.retry(exc=error, countdown=RETRY.delay(task.request.retries), headers=headers, throw=False)
     except Reject:
         # the successor could not be sent: Celery would now drop the job; `failing` has it tried again
         return Reject(error, requeue=True)

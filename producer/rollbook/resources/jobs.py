@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from itertools import count
 from typing import Any, Final
 
 from rollbook.commands.replay import replayed
@@ -14,14 +15,13 @@ from rollbook.queries.job_cursors import place_of
 from rollbook.queries.reader import Reader
 from rollbook.queries.validation import checked_job_id, checked_page, checked_timeout
 from rollbook_shared import jobs
+from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.codec import digest, encode, text_digest
 
 # Polling, and not LISTEN: a NOTIFY takes a lock that all committing transactions of the database share, so the
 # workers would queue up behind each other on their hottest path, for the few jobs that anybody waits for.
-FIRST_PAUSE_SECONDS: Final = 0.005
-LAST_PAUSE_SECONDS: Final = 0.1
-_GROWTH: Final = 1.5
+POLLING: Final = Backoff(first=0.005, longest=0.1, factor=1.5, jitter=0)
 
 
 class Jobs:
@@ -246,10 +246,9 @@ class JobHandle:
 def _wait(ask: Callable[[], JobStatus], is_over: Callable[[JobStatus], bool], timeout: float) -> JobStatus:
     """Ask again and again, after growing pauses, until it is over."""
     end = time.monotonic() + timeout
-    pause = FIRST_PAUSE_SECONDS
+    attempts = count()
     while not is_over(status := ask()):
         if (left := end - time.monotonic()) <= 0:
             raise JobTimeout(status.id, status)
-        time.sleep(min(pause, left))
-        pause = min(pause * _GROWTH, LAST_PAUSE_SECONDS)
+        time.sleep(min(POLLING.delay(next(attempts)), left))
     return status

@@ -11,7 +11,6 @@ worst, which changes nothing.
 from __future__ import annotations
 
 import logging
-import random
 import signal
 import sys
 import threading
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from rollbook.publishing.direct import DirectPublisher
 from rollbook.queries.finished_jobs import Decisions
 from rollbook_ops.relay.rows import Rows, delete, mark_sent, postpone, read_bodies, take_sent, take_unsent
+from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
 from rollbook_shared.observability.health_file import State
 from rollbook_shared.observability.heartbeat import Heartbeat
@@ -42,8 +42,7 @@ LOOK: Final = timedelta(seconds=1)
 """How long after a job was sent it is first asked after; most are decided by then."""
 HANGS_SECONDS: Final = 60.0
 """A turn of both halves ends sooner, whichever server is silent: each wait has a bound."""
-_FIRST_PAUSE_SECONDS: Final = 0.5
-_LONGEST_PAUSE_SECONDS: Final = 15.0
+_BACKOFF: Final = Backoff(first=0.5, longest=15.0)
 
 
 class Relay:
@@ -167,8 +166,7 @@ class _Half:
         return done > 0
 
     def _failed(self, problem: str) -> None:
-        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
-        self._not_before = time.monotonic() + random.uniform(longest / 2, longest)
+        self._not_before = time.monotonic() + _BACKOFF.delay(self._failures)
         self._failures += 1
         if self._counting:
             self._counting.failed(self._name)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import RollbookError
 from rollbook_shared.observability.heartbeat import Heartbeat
 from rollbook_shared.observability.logs import begin_logging
@@ -23,7 +24,7 @@ from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.store import PostgresStore
-from rollbook_worker.store.retry import LONGEST_PAUSE_SECONDS, pause
+from rollbook_worker.store.retry import RETRY
 
 if TYPE_CHECKING:
     from rollbook_worker.observability.metrics import Counting
@@ -35,6 +36,7 @@ FORGET: Final = 1_000
 """Outcomes forgotten in one transaction: about 10 ms."""
 LATE_SECONDS: Final = 5.0
 """How late a deferred job may be when what was in its way is gone, such as an outage of Postgres."""
+_SOON: Final = Backoff(first=0.5, longest=LATE_SECONDS)
 RELEASE_SECONDS: Final = 300.0
 """For a hundred deferred jobs: a tenth of a second when nothing is in their way, 2 s each when all are held up."""
 
@@ -48,8 +50,8 @@ class PeriodicTask:
     work: Callable[[int], bool]
     longest: float | None = None
     """Seconds after which one turn of it hangs; None: it may take its time."""
-    longest_pause: float = LONGEST_PAUSE_SECONDS
-    """Seconds until it is tried again, at most, when it failed."""
+    backoff: Backoff = RETRY
+    """Before it is tried again when it failed."""
 
 
 def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
@@ -73,9 +75,9 @@ def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
             1,
             lambda now: store.release_due(now=now, limit=BATCH) == BATCH,
             longest=RELEASE_SECONDS,
-            longest_pause=LATE_SECONDS,
+            backoff=_SOON,
         ),
-        PeriodicTask("release jobs that were held up", LATE_SECONDS, release_held_up, longest_pause=LATE_SECONDS),
+        PeriodicTask("release jobs that were held up", LATE_SECONDS, release_held_up, backoff=_SOON),
         PeriodicTask("erase deleted users", 60, lambda now: store.erase_settled(now=now, limit=BATCH) == BATCH),
         PeriodicTask("erase history left behind", 3600, erase_left_behind),
         PeriodicTask("compact sightings", 3600, compact),
@@ -117,7 +119,7 @@ def see_to(
             more = task.work(int(clock() * 1_000_000))
         except Exception as error:
             watching.failed(task.name, error)
-            stopped.wait(pause(failures, longest=task.longest_pause))
+            stopped.wait(task.backoff.delay(failures))
             failures += 1
         else:
             watching.done(task.name)

@@ -15,11 +15,11 @@ from psycopg import errors
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from rollbook_worker.store.retry import pause
+from rollbook_shared.backoff import Backoff
 
 LOCK_SECONDS: Final = 1
 """How long a statement may wait for a lock, and with it all who want the table after it."""
-LONGEST_PAUSE_SECONDS: Final = 10.0
+_BACKOFF: Final = Backoff(first=0.5, longest=10.0)
 PATIENCE_SECONDS: Final = 600.0
 """How long migrating goes on trying: a backup, or a report, may hold a table that long."""
 
@@ -60,7 +60,7 @@ def until_locked(
             if not isinstance(error.orig, _IN_THE_WAY) or time.monotonic() > deadline:
                 raise
         connection.rollback()
-        seconds = pause(attempt, longest=LONGEST_PAUSE_SECONDS)
+        seconds = _BACKOFF.delay(attempt)
         say(
             f"another transaction holds a table that is to change{_oldest(connection)}; trying again in {seconds:.1f} s"
         )

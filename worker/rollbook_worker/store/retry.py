@@ -27,10 +27,11 @@ from typing import Final
 import psycopg
 from psycopg import errors
 
+from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import Unavailable
 
-FIRST_PAUSE_SECONDS: Final = 0.5
-LONGEST_PAUSE_SECONDS: Final = 60
+RETRY: Final = Backoff(first=0.5, longest=60.0)
+"""Before a job, or a periodic task, is tried again."""
 ATTEMPTS: Final = 20
 """Of one transaction. Deadlocks come singly: 1 to 14 in 1,500 batches under the heaviest contention measured."""
 _BETWEEN_ATTEMPTS_SECONDS: Final = 0.05
@@ -119,14 +120,6 @@ def is_outage(error: BaseException) -> bool:
 def attempts_exhausted(times: int, most: int) -> bool:
     """Whether a job is to be given up whose statements took too long so many times; `most` 0: never."""
     return 0 < most <= times
-
-
-def pause(retries: int, chance: random.Random | None = None, *, longest: float = LONGEST_PAUSE_SECONDS) -> float:
-    """Seconds to wait before the next try: doubling, at most `longest`, spread so that workers do not return all at
-    once.
-    """
-    most = min(longest, FIRST_PAUSE_SECONDS * 2.0 ** min(retries, 16))
-    return (chance or random).uniform(most / 2, most)
 
 
 def pause_between_attempts(attempt: int) -> float:

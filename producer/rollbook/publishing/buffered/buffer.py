@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from rollbook.at_fork import reset_after_fork
 from rollbook.publishing import EncodedJob
+from rollbook_shared.backoff import Backoff
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.observability.tracing import caller
@@ -38,8 +39,7 @@ growing.
 _WAITING_BYTES: Final = 64 * 1024 * 1024
 _MOST_CALLERS: Final = 128
 """Of one job that its span is linked to; an SDK keeps no more unless it is told to."""
-_FIRST_PAUSE_SECONDS: Final = 0.2
-_LONGEST_PAUSE_SECONDS: Final = 5.0
+_BACKOFF: Final = Backoff(first=0.4, longest=5.0, jitter=0)
 
 
 class BufferFull(Unavailable):
@@ -197,8 +197,8 @@ class Buffer:
             except Exception as error:  # whatever it is, what is gathered must not be left without a sender
                 if not failures:
                     logger.warning("buffered users are kept (%s: %s)", type(error).__name__, error)
+                self._pause(_BACKOFF.delay(failures))
                 failures += 1
-                self._pause(failures)
             else:
                 failures = 0
 
@@ -213,8 +213,7 @@ class Buffer:
                 self._changed.wait(None if self._filling is None else self._filling.due - time.monotonic())
         return False
 
-    def _pause(self, failures: int) -> None:
-        seconds = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 10))
+    def _pause(self, seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._thread is not threading.current_thread(), seconds)
 

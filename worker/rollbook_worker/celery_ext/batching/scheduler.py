@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rollbook_shared.backoff import Backoff
 from rollbook_worker.celery_ext.batching.trace_context import Sent
-from rollbook_worker.store.retry import pause
 
 MOST_BYTES: Final = 1024 * 1024
 """Of the messages of one batch; a larger job is a batch of its own."""
@@ -32,7 +32,7 @@ HOLD_BYTES: Final = 64 * 1024 * 1024
 """Of all that is held; above it no more is taken from the broker."""
 ALONE_TOO_LONG: Final = 2
 """Times that the store may take too long over one job; then it is left to Celery's ordinary way."""
-LONGEST_HOLD_SECONDS: Final = 5.0
+PROBE: Final = Backoff(first=0.5, longest=5.0)
 """Between two probes of a store that is not available: one statement a worker, however many jobs wait."""
 
 
@@ -154,7 +154,7 @@ class Gatherer:
         else:
             self.put_back(jobs)
         self._jobs = max(1, min(self._jobs, len(jobs) // 2))
-        seconds = pause(self._failures, longest=LONGEST_HOLD_SECONDS)
+        seconds = PROBE.delay(self._failures)
         if not self._pausing:
             self._failures += 1
             self._pausing = True
