@@ -140,8 +140,8 @@ def _across(url: str) -> float:
     with psycopg.connect(url) as connection:
         (share,) = connection.execute(
             "SELECT avg((partitions > 1)::integer) FROM ("
-            "SELECT count(DISTINCT tableoid) AS partitions FROM rollbook.users WHERE family IS NOT NULL GROUP BY family"
-            ") AS families"
+            "SELECT count(DISTINCT tableoid) AS partitions FROM rollbook.users"
+            " WHERE cluster_root IS NOT NULL GROUP BY cluster_root) AS clusters"
         ).fetchone() or (0,)
         return float(share)
 

@@ -150,7 +150,7 @@ def _mark(trigger: Trigger) -> str:
             id=new_job_id(at),
             occurred_at=at,
             message_ids=(message_id(trigger.id, str(recipient), _CHANNEL),),
-            mark="read",
+            engagement="read",
         )
     )
 

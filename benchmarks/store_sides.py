@@ -94,7 +94,10 @@ class Rollbook:
 
     def load(self, first: int, last: int) -> None:
         at = stamp(time.time_ns() // 1_000 - DAY, "loaded")
-        copy = "COPY rollbook.users (id, data, since, first, last, stamps, seen) FROM STDIN"
+        copy = (
+            "COPY rollbook.users"
+            " (id, profile, base_stamp, first_identified, last_stamp, key_stamps, identify_stamps) FROM STDIN"
+        )
 
         def stored(number: int, version: int) -> dict[str, Any]:
             traits = traits_of(number, version)

@@ -45,13 +45,13 @@ BEGIN
     ALTER DEFAULT PRIVILEGES IN SCHEMA rollbook GRANT SELECT ON TABLES TO rollbook_reader;
 
     -- Not the bodies of jobs, which are about anybody.
-    REVOKE SELECT ON rollbook.dead_letters, rollbook.deferred FROM rollbook_reader;
-    GRANT SELECT (id, due_at) ON rollbook.deferred TO rollbook_reader;
+    REVOKE SELECT ON rollbook.dead_letters, rollbook.deferred_jobs FROM rollbook_reader;
+    GRANT SELECT (id, due_at) ON rollbook.deferred_jobs TO rollbook_reader;
     GRANT SELECT (id, digest, kind, code, reason, failed_at) ON rollbook.dead_letters TO rollbook_reader, rollbook_relay;
     GRANT SELECT (id, digest) ON rollbook.jobs TO rollbook_relay;
 
     GRANT SELECT, DELETE ON rollbook.dead_letters TO rollbook_operator;
-    GRANT SELECT, DELETE ON rollbook.deferred TO rollbook_operator;
+    GRANT SELECT, DELETE ON rollbook.deferred_jobs TO rollbook_operator;
     GRANT UPDATE (state, finished_at) ON rollbook.jobs TO rollbook_operator;
 END
 $$;

@@ -24,7 +24,7 @@ SELECT job_id FROM rollbook.activities GROUP BY job_id, recipient HAVING count(*
 UNION
 SELECT job_id FROM rollbook.messages GROUP BY job_id, recipient, channel HAVING count(*) > 1
 """
-_MARKS: Final = "SELECT id::text, seen, read, archived FROM rollbook.owned_messages WHERE seen + read + archived > 0"
+_MARKS: Final = "SELECT id::text, seen, read, archived FROM rollbook.owned_messages WHERE seen OR read OR archived"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

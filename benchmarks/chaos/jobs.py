@@ -122,7 +122,7 @@ class _Author:
         sent = self._sent.get(self._circle) or [str(message_id("never", "nobody", "in_app"))]
         return {
             "message_ids": self._chance.choices(sent[-20:], k=self._chance.randint(1, 4)),
-            "mark": self._chance.choice(_MARKED),
+            "engagement": self._chance.choice(_MARKED),
         }
 
     def _set_preferences(self) -> dict[str, Any]:

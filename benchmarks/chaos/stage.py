@@ -116,7 +116,7 @@ class Stage:
                 **{queue: _int(client.llen(queue)) for queue in QUEUES},
                 UNACKED: _int(client.hlen(UNACKED)),
                 KEPT_LETTERS: _int(client.llen(KEPT_LETTERS)),
-                "deferred": _count(connection, "rollbook.deferred"),
+                "deferred": _count(connection, "rollbook.deferred_jobs"),
                 "outbox": _count(application, "rollbook_outbox"),
             }
 

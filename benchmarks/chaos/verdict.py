@@ -94,7 +94,7 @@ def marks_after(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
     marks: dict[str, set[str]] = {}
     for job in sorted(jobs, key=lambda job: (job.occurred_at, job.id)):
         if isinstance(job, Mark):
-            name, is_set = _MARKS[job.mark]
+            name, is_set = _MARKS[job.engagement]
             for message in job.message_ids:
                 bears = marks.setdefault(str(message), set())
                 (bears.add if is_set else bears.discard)(name)

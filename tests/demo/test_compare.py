@@ -75,7 +75,7 @@ def test_jobs_that_never_came_are_named(database: Database, life: Life) -> None:
 @pytest.mark.parametrize(
     ("section", "corruption"),
     [
-        ("users", "UPDATE rollbook.users SET data = data || '{\"p.seats\": 9999}' WHERE id = %(users)s"),
+        ("users", "UPDATE rollbook.users SET profile = profile || '{\"p.seats\": 9999}' WHERE id = %(users)s"),
         ("messages", "DELETE FROM rollbook.messages WHERE id::text = %(messages)s"),
         ("activities", "DELETE FROM rollbook.activities WHERE id::text = %(activities)s"),
     ],
@@ -85,7 +85,7 @@ def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
 ) -> None:
     with psycopg.connect(applied) as connection:
         alone = connection.execute(
-            "SELECT id FROM rollbook.current_users JOIN rollbook.users USING (id) WHERE family IS NULL LIMIT 1"
+            "SELECT id FROM rollbook.current_users JOIN rollbook.users USING (id) WHERE cluster_root IS NULL LIMIT 1"
         ).fetchone()
         assert alone is not None
         rows = {"users": alone[0], "messages": min(expected["messages"]), "activities": min(expected["activities"])}

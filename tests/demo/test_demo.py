@@ -46,7 +46,7 @@ def test_a_corrupted_row_makes_the_demo_fail_and_say_where(monkeypatch: pytest.M
         corrupted.append(max(user for user in world["users"] if user.startswith("user_")))
         with psycopg.connect(database._engine.url.set(drivername="postgresql").render_as_string(False)) as connection:
             connection.execute(
-                "UPDATE rollbook.users SET data = data || '{\"p.seats\": 9999}', "
+                "UPDATE rollbook.users SET profile = profile || '{\"p.seats\": 9999}', "
                 "shown = shown || '{\"p.seats\": 9999}' WHERE id = %s",
                 (corrupted[0],),
             )

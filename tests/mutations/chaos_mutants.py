@@ -88,9 +88,9 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         chaos=AT_ONCE,
     ),
     Defect(
-        "store: a mark that arrives last stands, not the one stamped last",
+        "store: an engagement that arrives last stands, not the one stamped last",
         f"{STORE}/queries/history.sql",
-        "WHERE m.stamp < excluded.stamp",
+        "WHERE e.stamp < excluded.stamp",
         "WHERE true",
         chaos=MANY,
     ),

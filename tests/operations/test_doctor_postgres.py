@@ -75,7 +75,7 @@ def test_a_schema_of_another_version(url: str, connection: psycopg.Connection, v
 
 @pytest.mark.parametrize(("late", "level"), [(0, Level.OK), (30, Level.WARNING), (HOUR, Level.PROBLEM)])
 def test_deferred_jobs_that_are_overdue(url: str, connection: psycopg.Connection, late: int, level: Level) -> None:
-    insert = "INSERT INTO rollbook.deferred VALUES (%s, now() + make_interval(secs => %s), %s)"
+    insert = "INSERT INTO rollbook.deferred_jobs VALUES (%s, now() + make_interval(secs => %s), %s)"
     connection.execute(insert, ("later", DAY, MARKED))
     if late:
         connection.execute(insert, ("now", -late, MARKED))

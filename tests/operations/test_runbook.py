@@ -76,7 +76,7 @@ def test_its_statements_run(new_database: Callable[[], str]) -> None:
             connection.execute(statement.encode())
             if "RENAME" in statement:
                 connection.execute("CREATE SCHEMA rollbook")
-                connection.execute("CREATE TABLE rollbook.endings (LIKE rollbook_broken.endings)")
+                connection.execute("CREATE TABLE rollbook.lifecycle_events (LIKE rollbook_broken.lifecycle_events)")
 
         assert connection.execute("SELECT to_regnamespace('rollbook_broken')").fetchone() == (None,)
     assert len(STATEMENTS) >= 8

@@ -122,7 +122,7 @@ def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None
             for statement in ("DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES"):
                 with pytest.raises(InsufficientPrivilege):
                     connection.execute(SQL(statement).format(name))
-        for table in ("dead_letters", "deferred"):
+        for table in ("dead_letters", "deferred_jobs"):
             with pytest.raises(InsufficientPrivilege):
                 connection.execute(SQL("SELECT body FROM {}").format(Identifier("rollbook", table)))
 

@@ -121,7 +121,7 @@ def test_whoever_cancels_waits_for_a_release_under_way_and_is_too_late(applied: 
     applied.now()
 
     with ThreadPoolExecutor(1) as other, psycopg.connect(applied.database_url) as dispatcher:
-        dispatcher.execute("DELETE FROM rollbook.deferred")
+        dispatcher.execute("DELETE FROM rollbook.deferred_jobs")
         dispatcher.execute("UPDATE rollbook.jobs SET state = 'applied'")
         cancelling = other.submit(applied.rb.jobs.cancel, job.id)
         with pytest.raises(TimeoutError):

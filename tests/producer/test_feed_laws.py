@@ -47,7 +47,9 @@ def histories(draw: DrawFn) -> list[Job]:
             st.lists(st.sampled_from(ids), min_size=1), st.sampled_from(get_args(Engagement)), timestamps
         )
         for number, (chosen, mark, at) in enumerate(draw(st.lists(marked, max_size=5))):
-            jobs.append(Mark(id=f"mark-{number}", occurred_at=at, message_ids=tuple(map(UUID, chosen)), mark=mark))
+            jobs.append(
+                Mark(id=f"mark-{number}", occurred_at=at, message_ids=tuple(map(UUID, chosen)), engagement=mark)
+            )
     return draw(st.permutations(jobs))
 
 
@@ -69,7 +71,7 @@ def marks_of(jobs: Sequence[Job], id_: str) -> frozenset[str]:
     told = [job for job in jobs if isinstance(job, Mark)]
     for job in sorted(told, key=lambda job: (job.occurred_at, job.id)):
         if UUID(id_) in job.message_ids:
-            (marks.discard if job.mark.startswith("un") else marks.add)(job.mark.removeprefix("un"))
+            (marks.discard if job.engagement.startswith("un") else marks.add)(job.engagement.removeprefix("un"))
     return frozenset(marks)
 
 

@@ -137,7 +137,7 @@ def test_a_preview_writes_nothing_and_sends_nothing(applied: Applied) -> None:
 
 def contents(applied: Applied) -> list[object]:
     with psycopg.connect(applied.database_url) as connection:
-        tables = ("users", "endings", "spans", "jobs", "sightings")
+        tables = ("users", "lifecycle_events", "ownership_periods", "jobs", "identify_log")
         return [
             connection.execute(f"SELECT * FROM rollbook.{table} ORDER BY 1".encode()).fetchall() for table in tables
         ]

@@ -125,27 +125,29 @@ def test_a_mark_is_sent_as_one_job() -> None:
     job = rb.messages.mark((id_ for id_ in (ID, UUID(int=1))), "archived", job_id="m", occurred_at=NOW)
 
     (sent,) = rb.sent.of(Mark)
-    assert (job.kind, sent.id, sent.mark) == ("mark", "m", "archived")
+    assert (job.kind, sent.id, sent.engagement) == ("mark", "m", "archived")
     assert sent.message_ids == (UUID(ID), UUID(int=1))
 
 
 @pytest.mark.parametrize(
-    ("given", "mark", "field"),
+    ("given", "engagement", "field"),
     [
         ([], "read", "message_ids"),
         (ID, "read", "message_ids"),
         ([ID] * 1_001, "read", "message_ids"),
         ([ID, "w"], "read", "message_ids[1]"),
         ([7], "read", "message_ids[0]"),
-        ([ID], "clicked", "mark"),
-        ([ID], None, "mark"),
+        ([ID], "clicked", "engagement"),
+        ([ID], None, "engagement"),
     ],
 )
-def test_rule_22_marks_that_cannot_be_are_refused_and_nothing_is_sent(given: object, mark: object, field: str) -> None:
+def test_rule_22_marks_that_cannot_be_are_refused_and_nothing_is_sent(
+    given: object, engagement: object, field: str
+) -> None:
     rb = recording()
 
     with pytest.raises(InvalidRequest) as refusal:
-        rb.messages.mark(given, mark)  # type: ignore[arg-type]
+        rb.messages.mark(given, engagement)  # type: ignore[arg-type]
 
     assert [problem.field for problem in refusal.value.problems] == [field]
     assert rb.sent == []

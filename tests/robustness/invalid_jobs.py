@@ -45,7 +45,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "categories": ["c"],
         "channels": ["in_app"],
     },
-    "mark": {"message_ids": [MARKED], "mark": "seen"},
+    "mark": {"message_ids": [MARKED], "engagement": "seen"},
 }
 """A good job of each kind but `bulk_identify`, in which users are rejected one by one."""
 
@@ -112,7 +112,7 @@ SORTS: Final[dict[str, dict[Path, str]]] = {
         ("channels",): "channels",
         ("channels", 0): "listed key",
     },
-    "mark": {("message_ids",): "list", ("message_ids", 0): "message_id", ("mark",): "mark"},
+    "mark": {("message_ids",): "list", ("message_ids", 0): "message_id", ("engagement",): "engagement"},
 }
 EVERY_JOB: Final[dict[Path, str]] = {
     ("id",): "job_id",

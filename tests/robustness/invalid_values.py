@@ -197,7 +197,7 @@ REFUSED: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
             "a list": [],
             "with NUL": "\0",
         },
-        "mark": {
+        "engagement": {
             "left out": ABSENT,
             "null": None,
             "true": True,

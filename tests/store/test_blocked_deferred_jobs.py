@@ -191,7 +191,7 @@ def test_a_job_that_another_dispatcher_tries_is_left_to_it_for_now(
     store.release_due(now=NOW)
     failures.clear()
 
-    with locked(due.url, "SELECT 1 FROM rollbook.deferred WHERE id = 'j1' FOR UPDATE"):
+    with locked(due.url, "SELECT 1 FROM rollbook.deferred_jobs WHERE id = 'j1' FOR UPDATE"):
         assert store.release_held_up(now=NOW) == 0
 
     assert store.release_held_up(now=NOW) == 1
@@ -203,7 +203,7 @@ def test_what_was_cancelled_is_forgotten_and_its_id_is_not_passed_over_any_more(
     failures["u1"] = errors.QueryCanceled()
     store.release_due(now=NOW)
     failures.clear()
-    due.connection.execute("DELETE FROM rollbook.deferred")
+    due.connection.execute("DELETE FROM rollbook.deferred_jobs")
     due.connection.execute("DELETE FROM rollbook.jobs")
 
     assert store.release_held_up(now=NOW) == 0

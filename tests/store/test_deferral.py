@@ -145,7 +145,7 @@ def test_a_dispatcher_passes_over_jobs_that_another_one_is_releasing(store: OnPo
     arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in "ab"), now=day(0))
 
     with psycopg.connect(store.url) as other:
-        other.execute("SELECT 1 FROM rollbook.deferred WHERE id = 'a' FOR UPDATE")
+        other.execute("SELECT 1 FROM rollbook.deferred_jobs WHERE id = 'a' FOR UPDATE")
         released = store.release_due(now=NOW)
 
     assert (released, store.deferred(), ids(store)) == (1, ["a"], {"b"})
@@ -154,8 +154,8 @@ def test_a_dispatcher_passes_over_jobs_that_another_one_is_releasing(store: OnPo
 def test_what_a_dispatcher_had_taken_when_it_died_is_released_by_another(store: OnPostgres) -> None:
     arrive(store, encode(later(identify("a", at=1))), now=day(0))
     with psycopg.connect(store.url) as dying:
-        dying.execute("SELECT 1 FROM rollbook.deferred FOR UPDATE")
-        dying.execute("DELETE FROM rollbook.deferred")
+        dying.execute("SELECT 1 FROM rollbook.deferred_jobs FOR UPDATE")
+        dying.execute("DELETE FROM rollbook.deferred_jobs")
         dying.rollback()
 
     assert store.release_due(now=NOW) == 1
@@ -164,7 +164,7 @@ def test_what_a_dispatcher_had_taken_when_it_died_is_released_by_another(store: 
 
 def test_a_kept_text_that_is_no_job_here_dies_and_does_not_block_the_others(store: OnPostgres) -> None:
     arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in "abc"), now=day(0))
-    store.connection.execute("UPDATE rollbook.deferred SET body = '{\"v\":2}' WHERE id = 'a'")
+    store.connection.execute("UPDATE rollbook.deferred_jobs SET body = '{\"v\":2}' WHERE id = 'a'")
 
     released = store.release_due(now=NOW)
 

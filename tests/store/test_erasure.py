@@ -53,7 +53,7 @@ def test_before_a_delete_has_settled_its_facts_stay(store: OnPostgres) -> None:
 
     erase(store, now=day(5) + 60_000_000)
 
-    assert tables_with(store, "marked-") == ["choices", "family_choices", "users"]
+    assert tables_with(store, "marked-") == ["preference_set_versions", "resolved_preference_sets", "users"]
 
 
 @pytest.mark.parametrize("trace", ["ann", "guest", "marked-"])
@@ -74,7 +74,7 @@ def test_rule_11_a_receipt_remains_that_counts_what_was_erased(store: OnPostgres
     receipts: list[dict[str, Any]] = [
         erased
         for (erased,) in store.connection.execute(
-            "SELECT erased FROM rollbook.receipts ORDER BY erased ->> 'sightings'"
+            "SELECT erased FROM rollbook.erasure_receipts ORDER BY erased ->> 'identify_log'"
         )
     ]
     assert sorted((r["users"], r["messages"], r["activities"]) for r in receipts) == [(1, 1, 1), (1, 1, 1)]
@@ -112,7 +112,7 @@ def test_rule_10_an_erased_id_used_again_inherits_nothing_and_is_an_ordinary_use
     ann = store.world()["users"]["ann"]
     assert (ann["attributes"], ann["properties"]) == ({"name": "New Ann"}, {})
     assert tables_with(store, "marked-") == []
-    family = store.connection.execute("SELECT family FROM rollbook.users WHERE id = 'ann'").fetchone()
+    family = store.connection.execute("SELECT cluster_root FROM rollbook.users WHERE id = 'ann'").fetchone()
     assert family == (None,)
 
 
@@ -121,7 +121,7 @@ def test_a_delete_that_took_no_effect_is_forgotten_without_a_receipt(store: OnPo
 
     erase(store, now=day(6, 1))
 
-    assert everything(store)["receipts"] == []
+    assert everything(store)["erasure_receipts"] == []
     assert store.store.erase_settled(now=day(6, 1)) == 0
     assert store.world()["merged"] == {"guest": "ann"}
 
@@ -150,7 +150,7 @@ def test_a_user_erased_at_once_leaves_only_the_bare_delete_until_it_has_settled(
     rows = erase_user(store.store, "ann", now=day(5))
 
     assert tables_with(store, "marked-") == []
-    assert tables_with(store, "ann") == ["endings", "spans", "users"]
+    assert tables_with(store, "ann") == ["lifecycle_events", "ownership_periods", "users"]
     assert rows["messages"] == 2
     apply(store, identify("guest", at=4, plus=5, job="k1", hobby="marked-late"), now=day(5, 1))
     assert list(store.world()["users"]) == ["bo"]
@@ -200,13 +200,13 @@ def test_compaction_takes_the_settled_sightings_of_an_ordinary_user(store: OnPos
     apply(store, *(identify("ann", at=5, plus=plus, job=f"j{plus}", n=plus) for plus in range(100)), now=day(5))
     apply(store, merge("cy", "bo", at=4), now=day(5))
     apply(store, *(identify("bo", at=5, plus=plus, job=f"k{plus}", n=plus) for plus in range(100)), now=day(5))
-    before = len(everything(store)["sightings"])
+    before = len(everything(store)["identify_log"])
 
     taken = store.store.compact(now=day(7))
 
     assert taken == before / 2 > 0
     assert tables_with(store, "ann") == ["users"]
-    assert len(everything(store)["sightings"]) == taken
+    assert len(everything(store)["identify_log"]) == taken
 
 
 @examples(60)

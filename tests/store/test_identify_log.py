@@ -30,7 +30,7 @@ room_for_lists: Final = st.sampled_from([0, 25, 50])
 @contextmanager
 def room(characters: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fact_writer, "SEEN_CHARACTERS", characters)
+        patch.setattr(fact_writer, "MAX_IDENTIFY_CHARACTERS", characters)
         yield
 
 
@@ -60,12 +60,12 @@ def arrive(store: PostgresStore, *jobs: Job) -> None:
 
 
 def listed(subject: OnPostgres) -> list[str]:
-    rows = subject.connection.execute("SELECT seen FROM rollbook.users").fetchall()
+    rows = subject.connection.execute("SELECT identify_stamps FROM rollbook.users").fetchall()
     return [stamp for (seen,) in rows for stamp in seen.split()]
 
 
 def moved(subject: OnPostgres) -> list[str]:
-    rows = subject.connection.execute("SELECT seen FROM rollbook.sightings").fetchall()
+    rows = subject.connection.execute("SELECT identify_stamps FROM rollbook.identify_log").fetchall()
     return [stamp for (seen,) in rows for stamp in seen.split()]
 
 
@@ -129,7 +129,7 @@ def test_erasure_takes_lists_that_were_moved_and_leaves_what_came_after(
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
 
-@pytest.mark.parametrize("characters", [0, fact_writer.SEEN_CHARACTERS], ids=["moved", "listed"])
+@pytest.mark.parametrize("characters", [0, fact_writer.MAX_IDENTIFY_CHARACTERS], ids=["moved", "listed"])
 def test_erasure_leaves_of_an_id_used_again_what_was_seen_after_the_delete(
     subject: OnPostgres, store_with: Callable[[timedelta], PostgresStore], characters: int
 ) -> None:
@@ -155,7 +155,7 @@ def test_a_list_that_is_full_moves_to_the_table_and_no_sighting_is_lost(
 ) -> None:
     for at in range(100):
         arrive(store_with(NEVER), identify("a", at=at))
-        assert sum(map(len, listed(subject))) <= fact_writer.SEEN_CHARACTERS
+        assert sum(map(len, listed(subject))) <= fact_writer.MAX_IDENTIFY_CHARACTERS
 
     assert len({*listed(subject), *moved(subject)}) == 99  # and the first
 

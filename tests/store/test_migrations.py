@@ -18,7 +18,7 @@ from rollbook_shared.errors import Unavailable
 from rollbook_worker.migrations import locking, versions
 from rollbook_worker.migrations import runner as migrating
 
-BEFORE_THE_FIRST_RELEASE = {"0001", "0002"}
+BEFORE_THE_FIRST_RELEASE = {"0001"}
 """They made the schema: there was no worker of a version before."""
 
 EXPANDS_A_TABLE = """
@@ -180,7 +180,7 @@ def test_later_migrations_expand_first_and_contract_a_release_later() -> None:
         "ALTER TABLE rollbook.jobs RENAME COLUMN detail TO details",
         "ALTER TABLE rollbook.jobs ALTER COLUMN kind TYPE varchar",
         "CREATE INDEX jobs_kind ON rollbook.jobs (kind)",
-        "UPDATE rollbook.users SET last = first",
+        "UPDATE rollbook.users SET last_stamp = first_identified",
         "ALTER TABLE rollbook.jobs ADD CONSTRAINT positive CHECK (duplicates >= 0);",
     ],
 )

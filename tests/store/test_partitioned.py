@@ -73,6 +73,7 @@ def test_partitioning_keeps_what_is_there(new_database: Callable[[], str]) -> No
 def families_across(subject: OnPostgres) -> int:
     row = subject.connection.execute(
         "SELECT count(*) FROM"
-        " (SELECT FROM rollbook.users GROUP BY family HAVING count(DISTINCT tableoid) > 1 AND family IS NOT NULL) AS f"
+        " (SELECT FROM rollbook.users GROUP BY cluster_root"
+        " HAVING count(DISTINCT tableoid) > 1 AND cluster_root IS NOT NULL) AS f"
     ).fetchone()
     return int(row[0]) if row else 0

@@ -60,7 +60,7 @@ def test_the_age_of_a_deferred_job_counts_from_when_it_took_effect(store: OnPost
 
 def test_that_a_job_is_deferred_or_was_cancelled_is_never_forgotten(store: OnPostgres) -> None:
     arrive(store, *(encode(later(identify(id_, at=299, job=id_))) for id_ in ("waits", "cancelled")), now=day(0))
-    store.connection.execute("DELETE FROM rollbook.deferred WHERE id = 'cancelled'")
+    store.connection.execute("DELETE FROM rollbook.deferred_jobs WHERE id = 'cancelled'")
     store.connection.execute("UPDATE rollbook.jobs SET state = 'cancelled' WHERE id = 'cancelled'")
 
     assert store.store.prune_jobs(now=day(10_000)) == 0

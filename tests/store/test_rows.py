@@ -64,5 +64,5 @@ def _as_written(lines: Lines) -> dict[str, Any]:
         }
         for line in lines.users
     }
-    tables = ("choices", "endings", "triggers", "activities", "messages", "marks")
+    tables = ("preference_sets", "lifecycle_events", "triggers", "activities", "messages", "engagements")
     return {"users": users} | {table: sorted(map(str, getattr(lines, table))) for table in tables}

@@ -81,7 +81,7 @@ def test_telling_a_user_again_is_an_update_in_place_and_no_other_row(subject: On
         arrive(subject, identify("a", plan=at, name="Ann", at=at))
 
     assert changes(subject, "users") == {"inserted": 1, "updated": 4, "in place": 4, "deleted": 0}
-    assert changes(subject, "sightings") == {"inserted": 0, "updated": 0, "in place": 0, "deleted": 0}
+    assert changes(subject, "identify_log") == {"inserted": 0, "updated": 0, "in place": 0, "deleted": 0}
 
 
 def test_telling_members_of_families_again_is_an_update_in_place(subject: OnPostgres) -> None:

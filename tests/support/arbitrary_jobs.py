@@ -62,7 +62,7 @@ user_updates: Final = st.fixed_dictionaries(
     },
 )
 _several: Final = st.lists(user_ids, min_size=1, max_size=3)
-_marks: Final = st.sampled_from(["seen", "unseen", "read", "unread", "archived", "unarchived"])
+_engagements: Final = st.sampled_from(["seen", "unseen", "read", "unread", "archived", "unarchived"])
 _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
     "identify": {"user": user_updates},
     "bulk_identify": {"users": st.lists(user_updates, min_size=1, max_size=3)},
@@ -82,7 +82,7 @@ _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
         "tenant": st.none() | keys,
         "channels": st.lists(keys, min_size=1, max_size=3),
     },
-    "mark": {"message_ids": st.lists(st.uuids(), min_size=1, max_size=3), "mark": _marks},
+    "mark": {"message_ids": st.lists(st.uuids(), min_size=1, max_size=3), "engagement": _engagements},
 }
 
 

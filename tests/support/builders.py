@@ -168,14 +168,17 @@ def unset_channel_data(id_: str, channel_id: str, *, at: int, plus: int = 0, job
 
 def mark(
     message_ids: Iterable[UUID],
-    mark: Literal["seen", "unseen", "read", "unread", "archived", "unarchived"],
+    engagement: Literal["seen", "unseen", "read", "unread", "archived", "unarchived"],
     *,
     at: int,
     plus: int = 0,
     job: str = "",
 ) -> jobs.Mark:
     return jobs.Mark(
-        id=job or _id("mark", mark, at, plus), occurred_at=day(at, plus), message_ids=tuple(message_ids), mark=mark
+        id=job or _id("mark", engagement, at, plus),
+        occurred_at=day(at, plus),
+        message_ids=tuple(message_ids),
+        engagement=engagement,
     )
 
 

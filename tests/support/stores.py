@@ -63,7 +63,7 @@ class InMemory:
         marks: dict[str, set[str]] = {message: set() for message in self.world()["messages"]}
         for fact in self.store.kept.values():
             if isinstance(fact, Marked) and fact.is_set and str(fact.message_id) in marks:
-                marks[str(fact.message_id)].add(fact.mark)
+                marks[str(fact.message_id)].add(fact.engagement)
         return marks
 
     def ledger(self) -> dict[str, tuple[str, int, dict[str, Any] | None]]:
@@ -104,13 +104,13 @@ class OnPostgres:
                 row["id"]: {
                     "attributes": {
                         key.removeprefix("a."): value
-                        for key, value in row["data"].items()
+                        for key, value in row["profile"].items()
                         if key.startswith("a.") and value is not None
                     },
                     "properties": row["properties"],
                     "preferences": row["preferences"],
                     "channel_data": row["channel_data"],
-                    "updated": row["updated"],
+                    "updated": row["updated_stamp"],
                 }
                 for row in self._rows("current_users")
             },
@@ -134,7 +134,7 @@ class OnPostgres:
         return sorted((row["id"], row["code"]) for row in self._rows("dead_letters"))
 
     def deferred(self) -> list[str]:
-        return sorted(row["id"] for row in self._rows("deferred"))
+        return sorted(row["id"] for row in self._rows("deferred_jobs"))
 
     def _rows(self, table: str) -> list[dict[str, Any]]:
         with self.connection.cursor(row_factory=dict_row) as cursor:
@@ -150,6 +150,6 @@ def _activity(row: dict[str, Any]) -> Activity:
     return {
         "owner": row["owner"],
         "actor": row["actor"],
-        "missing_actor": bool(row["had_actor"]) and row["actor"] is None,
+        "missing_actor": row["had_actor"] and row["actor"] is None,
         "workflow": row["workflow"],
     }

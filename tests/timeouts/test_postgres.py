@@ -55,7 +55,7 @@ def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone
 def test_maintenance_waits_for_locks_no_longer(database_url: str, locked: Locked, impatient: Impatient) -> None:
     store = impatient(database_url)
 
-    with locked("LOCK TABLE rollbook.deferred"), in_time(), pytest.raises(Unavailable, match="lock"):
+    with locked("LOCK TABLE rollbook.deferred_jobs"), in_time(), pytest.raises(Unavailable, match="lock"):
         store.release_due(now=NOW)
 
 

@@ -66,9 +66,9 @@ def _message(row: RowMapping, recipient: str) -> Message:
     return Message(
         **_shared(row, recipient),
         channel=row["channel"],
-        seen=bool(row["seen"]),
-        read=bool(row["read"]),
-        archived=bool(row["archived"]),
+        seen=row["seen"],
+        read=row["read"],
+        archived=row["archived"],
     )
 
 
@@ -85,6 +85,6 @@ def _shared(row: RowMapping, recipient: str) -> dict[str, Any]:
         "occurred_at": moment(occurred_at_of(row["stamp"])),
         "recipient": recipient,
         "actor": Actor(id=row["actor"], name=row["actor_name"], avatar=row["actor_avatar"])
-        if row["named_actor"] is not None
+        if row["had_actor"]
         else None,
     }

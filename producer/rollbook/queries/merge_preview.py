@@ -113,10 +113,10 @@ def _same(one: object, other: object) -> bool:
 
 
 def _profile(connection: Connection, user_id: str) -> Profile | None:
-    data: dict[str, Any] | None = connection.execute(
-        select(current_users.c.data).where(current_users.c.id == user_id)
+    profile: dict[str, Any] | None = connection.execute(
+        select(current_users.c.profile).where(current_users.c.id == user_id)
     ).scalar()
-    return None if data is None else profile_of(data)
+    return None if profile is None else profile_of(profile)
 
 
 def _count(connection: Connection, view: Table, owner: str, since: Stamp) -> int:

@@ -23,17 +23,17 @@ _SINGLES: Final = frozenset({"user", "actor"})
 
 ABOUT: Final = {
     "what": "Everything that Rollbook holds of one person, under every id that stands for it.",
-    "profile": "The person as seen now, after merges; null where there is none, or none any more.",
-    "told": "What was told under each id: of each key the newest value, and the job that told it.",
-    "preferences": "Every preference set that was told, also those replaced since; null: taken away.",
-    "sightings": "When the ids were told of.",
-    "endings": "Deletes (no primary_id) and merges that name one of the ids.",
+    "profile": "The user as readers see it now, after merges; null if there is none, or none any more.",
+    "profiles": "What was received under each id: of each key the newest value, and the job that set it.",
+    "preferences": "Every version of a preference set, also those replaced since; null: removed.",
+    "identify_log": "When the ids were identified.",
+    "lifecycle_events": "Deletes (no primary_id) and merges that name one of the ids.",
     "messages": "What was sent to the person. `current` is false for what belongs to nobody: left behind by a"
     " merge, or sent before the person was known. What the person did not want to hear of is here as well.",
     "activities": "What was triggered for the person.",
     "caused": "What the person did, as the actor of a trigger; the recipients are other people, and only counted.",
     "skipped": "Triggers that named one of the ids while it was nobody.",
-    "deferred": "Jobs that are to take effect later and name one of the ids; of others in them nothing is shown.",
+    "deferred_jobs": "Jobs that are to take effect later and name one of the ids; of others in them nothing is shown.",
     "dead_letters": "Jobs that could not be applied and whose text has one of the ids. What cannot be read is shown as"
     " it is, and may speak of others too: look at it before you hand it out.",
     "not_here": "Jobs that no worker has taken yet (in the broker, or in your own outbox table); copies that are worked"
@@ -46,30 +46,33 @@ def find_export(connection: Connection, user_id: str) -> dict[str, Any]:
     person = primary_of(connection, user_id) or user_id
     ids = [row["id"] for row in _rows(connection, "ids", person=person)]
     profile = connection.execute(select(current_users).where(current_users.c.id == person)).mappings().first()
-    endings = _rows(connection, "endings", ids=ids)
-    begun = {} if profile is None else _begun(endings, ids, person)
+    events = _rows(connection, "lifecycle_events", ids=ids)
+    begun = {} if profile is None else _begun(events, ids, person)
     history = {"ids": ids, "person": person, "begun": json.dumps(begun)}
     texts = sorted({json.dumps(id_, ensure_ascii=ascii) for id_ in ids for ascii in (True, False)})
     document = {
         "profile": None if profile is None else _profile(profile),
-        "told": [_told(row, begun.get(row["id"], "")) for row in _rows(connection, "told", ids=ids)],
+        "profiles": [_received(row, begun.get(row["id"], "")) for row in _rows(connection, "profiles", ids=ids)],
         "preferences": [
             {"id": row["id"], "set": row["set_id"], "settings": row["settings"], **_when(row["stamp"])}
-            for row in _since(begun, _rows(connection, "choices", ids=ids))
+            for row in _since(begun, _rows(connection, "preference_sets", ids=ids))
         ],
-        "sightings": [
-            {"id": row["id"], **_when(row["stamp"])} for row in _since(begun, _rows(connection, "sightings", ids=ids))
+        "identify_log": [
+            {"id": row["id"], **_when(row["stamp"])}
+            for row in _since(begun, _rows(connection, "identify_log", ids=ids))
         ],
-        "endings": [{"ended": row["ended"], "primary_id": row["primary_id"], **_when(row["stamp"])} for row in endings],
+        "lifecycle_events": [
+            {"user_id": row["user_id"], "primary_id": row["primary_id"], **_when(row["stamp"])} for row in events
+        ],
         "messages": [_message(row) for row in _rows(connection, "messages", **history)],
         "activities": [_triggered(row) for row in _rows(connection, "activities", **history)],
         "caused": [_caused(row) for row in _rows(connection, "caused", **history)],
         "skipped": [_skipped(row, ids) for row in _rows(connection, "skipped", ids=ids)],
-        "deferred": [
+        "deferred_jobs": [
             {"job_id": row["id"], "due_at": _utc(row["due_at"]), "job": _about(row["body"], ids)}
-            for row in _rows(connection, "deferred", texts=texts)
+            for row in _rows(connection, "deferred_jobs", texts=texts)
         ],
-        "dead_letters": [_letter(row, ids) for row in _rows(connection, "letters", texts=texts)],
+        "dead_letters": [_letter(row, ids) for row in _rows(connection, "dead_letters", texts=texts)],
     }
     return {"about": ABOUT, "id": person, "asked_for": user_id, "ids": ids, "held": any(document.values()), **document}
 
@@ -78,16 +81,16 @@ def _rows(connection: Connection, name: str, **asked: object) -> list[RowMapping
     return list(connection.execute(_QUERIES[name], asked).mappings())
 
 
-def _begun(endings: list[RowMapping], ids: list[str], person: str) -> dict[str, str]:
+def _begun(events: list[RowMapping], ids: list[str], person: str) -> dict[str, str]:
     """From which stamp on each id speaks of this person: who used it before a delete was somebody else.
 
     A delete of an id that was merged away before is none, so of those ids only deletes before any merge count.
     """
     begun: dict[str, str] = {}
     for id_ in ids:
-        merges = [row["stamp"] for row in endings if row["ended"] == id_ and row["primary_id"] is not None]
+        merges = [row["stamp"] for row in events if row["user_id"] == id_ and row["primary_id"] is not None]
         end = min(merges) if merges and id_ != person else "~"
-        deletes = [row["stamp"] for row in endings if row["ended"] == id_ and row["primary_id"] is None]
+        deletes = [row["stamp"] for row in events if row["user_id"] == id_ and row["primary_id"] is None]
         begun[id_] = max((at for at in deletes if at < end), default="")
     return begun
 
@@ -97,23 +100,23 @@ def _since(begun: Mapping[str, str], rows: list[RowMapping]) -> list[RowMapping]
 
 
 def _profile(row: RowMapping) -> dict[str, Any]:
-    attributes = {key.removeprefix("a."): value for key, value in row["data"].items() if key.startswith("a.")}
+    attributes = {key.removeprefix("a."): value for key, value in row["profile"].items() if key.startswith("a.")}
     return {
         "attributes": attributes,
         "properties": row["properties"],
         "preferences": row["preferences"],
         "channel_data": row["channel_data"],
-        "updated": _when(row["updated"]),
+        "updated": _when(row["updated_stamp"]),
     }
 
 
-def _told(row: RowMapping, begun: str) -> dict[str, Any]:
-    stamps = {key: row["stamps"].get(key, row["since"]) for key in row["data"]}
+def _received(row: RowMapping, begun: str) -> dict[str, Any]:
+    stamps = {key: row["key_stamps"].get(key, row["base_stamp"]) for key in row["profile"]}
     return {
         "id": row["id"],
         "values": [
             {"section": Section(key[0]).name.lower(), "key": key[2:], "value": value, **_when(stamps[key])}
-            for key, value in sorted(row["data"].items())
+            for key, value in sorted(row["profile"].items())
             if stamps[key] > begun
         ],
     }
@@ -124,17 +127,20 @@ def _triggered(row: RowMapping) -> dict[str, Any]:
         "id": str(row["id"]),
         "addressed_to": row["recipient"],
         "current": row["is_owned"],
-        "actor": row["actor"] or None,
+        "actor": row["actor"],
         **_trigger(row),
     }
 
 
 def _message(row: RowMapping) -> dict[str, Any]:
-    marks: Mapping[str, Any] = row["marks"] or {}
+    engagements: Mapping[str, Any] = row["engagements"] or {}
     return {
         **_triggered(row),
         "channel": row["channel"],
-        "marks": {mark: {"set": told["set"], **_when(told["stamp"])} for mark, told in sorted(marks.items())},
+        "engagements": {
+            engagement: {"set": state["set"], **_when(state["stamp"])}
+            for engagement, state in sorted(engagements.items())
+        },
     }
 
 

@@ -53,7 +53,7 @@ def _matches(name: str, value: object) -> ColumnElement[bool]:
     if name in ATTRIBUTES:
         return current_users.c[name] == value  # SQLAlchemy makes IS NULL of None
     # on the stored form: a filter on `properties` would build that object for every user
-    return current_users.c.data[trait_key(name)] == cast(bindparam(None, json.dumps(value), Text), JSONB)
+    return current_users.c.profile[trait_key(name)] == cast(bindparam(None, json.dumps(value), Text), JSONB)
 
 
 def _user(row: RowMapping) -> User:

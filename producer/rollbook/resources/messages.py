@@ -55,7 +55,9 @@ class Messages:
             checked_channel(channel)
         return self._context.reader().messages(user_id, channel, status or "any", limit, cursor_of(after))
 
-    def mark(self, message_ids: Iterable[str | UUID], mark: Engagement, **options: Unpack[WriteOptions]) -> JobHandle:
+    def mark(
+        self, message_ids: Iterable[str | UUID], engagement: Engagement, **options: Unpack[WriteOptions]
+    ) -> JobHandle:
         """Mark 1 to 1,000 messages as seen, read or archived, or take the mark away again.
 
         A mark is a job like every other, and not a write of its own: so it survives a lost broker or a redelivery, may
@@ -68,7 +70,7 @@ class Messages:
             rb.messages.mark([item.id for item in rb.feeds.list("ann").items], "seen")
 
         message_ids: the `id` of items of a feed or of `list`; an id of no message does no harm.
-        mark: `seen`, `read`, `archived`, or `unseen`, `unread`, `unarchived`.
+        engagement: `seen`, `read`, `archived`, or `unseen`, `unread`, `unarchived`.
         options: as with every write: `job_id`, `occurred_at`, `run_at`, `delay`.
 
         Raises:
@@ -78,4 +80,4 @@ class Messages:
         """
         found: list[Problem] = []
         given = as_list(found, message_ids, "message_ids", limit=MAX_MARKED, what="message ids")
-        return self._context.send(jobs.Mark, found, options, message_ids=given, mark=mark)
+        return self._context.send(jobs.Mark, found, options, message_ids=given, engagement=engagement)

@@ -51,7 +51,7 @@ def play(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None:
                 **when,
             )
         case jobs.Mark():
-            rollbook.messages.mark(job.message_ids, job.mark, **when)
+            rollbook.messages.mark(job.message_ids, job.engagement, **when)
         case _:
             raise NotImplementedError(f"the face has no call for {job.kind}")
 

@@ -35,7 +35,7 @@ def _user(row: Any) -> User:
         "properties": row.properties,
         "preferences": row.preferences,
         "channel_data": row.channel_data,
-        "updated": row.updated,
+        "updated": row.updated_stamp,
     }
 
 
@@ -43,7 +43,7 @@ def _activity(row: Any) -> Activity:
     return {
         "owner": row.owner,
         "actor": row.actor,
-        "missing_actor": bool(row.had_actor) and row.actor is None,
+        "missing_actor": row.had_actor and row.actor is None,
         "workflow": row.workflow,
     }
 

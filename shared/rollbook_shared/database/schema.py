@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Final
 
-NEWEST_MIGRATION: Final = "0002"
+NEWEST_MIGRATION: Final = "0001"

@@ -1,13 +1,16 @@
-"""The tables in Postgres, as SQLAlchemy metadata. The migrations are the schema; a test holds the two together.
+"""The tables in Postgres, as SQLAlchemy metadata. The migrations are the schema; a test compares the two.
 
-All lives in a Postgres schema of its own, `rollbook`, so that it can share a database with the application. Stamps
-and ids are compared byte by byte (collation "C"), as the fold does.
+All tables live in a Postgres schema of their own, `rollbook`, so that Rollbook can share a database with the
+application. Stamps and ids are compared byte by byte (collation "C"), as the core compares them.
 
-`users` holds what was told under each id (the newest value per key), never what a merge made of it. `data` is flat:
-its keys are a section's letter, a dot, and the name (`a.email`, `p.plan`, `s.default`, `c.apns`). `since` is the
-stamp of every key that has none of its own in `stamps`. An id that no merge or delete ever named has no `family`, and
-is shown as `data` says. The ids that merges hang together are a family, named for its smallest id; for them `shown`
-is the person as seen now, written by whoever changes the family.
+`users` keeps what was received under each id (the newest value per key), never the result of a merge. A profile is
+flat: each key is a section's prefix, a dot, and the name (`a.email`, `p.plan`, `s.default`, `c.apns`). `base_stamp`
+is the stamp of every key that has none of its own in `key_stamps`. An id that no merge or delete names has no
+`cluster_root`, and readers see its `profile`. The ids that merges have joined are a cluster, named for its smallest id,
+the root; for these ids readers see `resolved_profile`, which the transaction that changes the cluster writes.
+
+`~` sorts after every stamp. It ends the ownership periods that have no end, because text has no `infinity`: with a null
+every comparison of a stamp with a period, and so every index range over a period, would need a `coalesce`.
 """
 
 from __future__ import annotations
@@ -43,77 +46,86 @@ users: Final = Table(
     "users",
     metadata,
     Column("id", _bytewise(), primary_key=True),
-    Column("family", _bytewise(), comment="smallest id of the family; null: no merge or delete names this id"),
-    Column("goes_to", _bytewise(), comment="in a family: the id that this merged-away id stands for"),
-    Column("shown", JSONB, comment="in a family: the person as seen now; null: none"),
-    Column("shown_at", _bytewise(), comment="in a family: stamp of the newest change to the person"),
+    Column("cluster_root", _bytewise(), comment="smallest id of the cluster; null: no merge or delete names this id"),
+    Column("canonical_id", _bytewise(), comment="in a cluster: the id that this merged-away id stands for"),
+    Column("resolved_profile", JSONB, comment="in a cluster: the user as readers see it; null: no user"),
+    Column("resolved_stamp", _bytewise(), comment="in a cluster: stamp of the newest change to the resolved profile"),
     # what changes least comes first: of an update that stays on its page, the WAL holds what is between the first byte
     # that changed and the last
-    Column("data", JSONB, nullable=False, comment="newest value per key told under this id"),
-    Column("stamps", JSONB, nullable=False, comment="key to stamp, for those that have one of their own"),
-    Column("since", _bytewise(), comment="stamp of every other key of data"),
-    Column("last", _bytewise(), comment="newest stamp told"),
-    Column("first", _bytewise(), comment="earliest sighting; null: only named by a merge or delete"),
-    Column("seen", _bytewise(), nullable=False, comment="further sightings, a space behind each"),
+    Column("profile", JSONB, nullable=False, comment="newest value per key received under this id"),
+    Column("key_stamps", JSONB, nullable=False, comment="key to stamp, for keys that have a stamp of their own"),
+    Column("base_stamp", _bytewise(), comment="stamp of every other key of the profile"),
+    Column("last_stamp", _bytewise(), comment="newest stamp received"),
+    Column("first_identified", _bytewise(), comment="first identify; null: only named by a merge or delete"),
+    Column("identify_stamps", _bytewise(), nullable=False, comment="further identifies, a space after each"),
     postgresql_with={"fillfactor": 80},
 )
-Index("users_family", users.c.family, postgresql_where=users.c.family.is_not(None))
+Index("users_cluster_root", users.c.cluster_root, postgresql_where=users.c.cluster_root.is_not(None))
 
-sightings: Final = Table(
-    "sightings",
+identify_log: Final = Table(
+    "identify_log",
     metadata,
     Column("user_id", _bytewise(), primary_key=True),
-    Column("last", _bytewise(), primary_key=True, comment="the newest of the list"),
-    Column("seen", _bytewise(), nullable=False, comment="sightings, a space behind each"),
-    comment="when a user was told of, beside users.first and users.seen; says who was known when a trigger ran",
+    Column("last_stamp", _bytewise(), primary_key=True, comment="the newest of the list"),
+    Column("identify_stamps", _bytewise(), nullable=False, comment="stamps, a space after each"),
+    comment="when an id was identified, besides what its row in users lists; says who existed when a trigger ran",
 )
 
-choices: Final = Table(
-    "choices",
+preference_set_versions: Final = Table(
+    "preference_set_versions",
     metadata,
     Column("user_id", _bytewise(), primary_key=True),
     Column("set_id", _bytewise(), primary_key=True),
     Column("stamp", _bytewise(), primary_key=True),
-    Column("settings", JSONB(none_as_null=True), comment="null: the set was taken away"),
-    comment="every preference set told; says what was wanted when a trigger ran",
+    Column("settings", JSONB(none_as_null=True), comment="null: the set was removed"),
+    comment="every version received of a preference set; says which applied when a trigger ran",
 )
 
-family_choices: Final = Table(
-    "family_choices",
+resolved_preference_sets: Final = Table(
+    "resolved_preference_sets",
     metadata,
-    Column("name", _bytewise(), primary_key=True, comment="an id of a family"),
+    Column("user_id", _bytewise(), primary_key=True, comment="an id of a cluster"),
     Column("set_id", _bytewise(), primary_key=True),
-    Column("since", _bytewise(), primary_key=True),
+    Column("valid_from", _bytewise(), primary_key=True),
     Column("settings", JSONB(none_as_null=True), comment="null: no such set"),
-    comment="the same for the ids of families, as the family sees it",
+    comment="the same for the ids of clusters, after their merges and deletes",
 )
 
-endings: Final = Table(
-    "endings",
+lifecycle_events: Final = Table(
+    "lifecycle_events",
     metadata,
     Column("stamp", _bytewise(), primary_key=True),
-    Column("ended", _bytewise(), nullable=False, comment="the deleted user, or the secondary of a merge"),
+    Column("user_id", _bytewise(), nullable=False, comment="the deleted user, or the secondary of a merge"),
     Column("primary_id", _bytewise(), comment="the primary of a merge; null: a delete"),
     Column("keep_opt_outs", Boolean, nullable=False),
     Column("merge_tokens", Boolean, nullable=False),
-    comment="every merge and delete, kept",
+    comment="every delete and merge, kept",
 )
-Index("endings_deleted", endings.c.stamp, postgresql_where=endings.c.primary_id.is_(None))
-Index("endings_ended", endings.c.ended)
-Index("endings_primary", endings.c.primary_id, postgresql_where=endings.c.primary_id.is_not(None))
+Index("lifecycle_events_deletes", lifecycle_events.c.stamp, postgresql_where=lifecycle_events.c.primary_id.is_(None))
+Index("lifecycle_events_user", lifecycle_events.c.user_id)
+Index(
+    "lifecycle_events_primary",
+    lifecycle_events.c.primary_id,
+    postgresql_where=lifecycle_events.c.primary_id.is_not(None),
+)
 
-spans: Final = Table(
-    "spans",
+ownership_periods: Final = Table(
+    "ownership_periods",
     metadata,
-    Column("name", _bytewise(), primary_key=True, comment="an id of a family"),
-    Column("since", _bytewise(), primary_key=True),
-    Column("until", _bytewise(), nullable=False, comment="~ is after every stamp"),
-    Column("owner", _bytewise(), comment="who owns what was addressed to the name in this span; null: nobody"),
-    Column("known", Boolean, nullable=False, comment="whether the name stood for somebody then"),
+    Column("user_id", _bytewise(), primary_key=True, comment="an id of a cluster"),
+    Column("valid_from", _bytewise(), primary_key=True),
+    Column("valid_to", _bytewise(), nullable=False, comment="exclusive; ~ is after every stamp"),
+    Column("owner", _bytewise(), comment="who owns what was addressed to the id in this period; null: no user"),
+    Column("existed", Boolean, nullable=False, comment="whether the id stood for a user then"),
     comment="ownership of history, so that a merge moves no rows",
 )
-Index("spans_owner", spans.c.owner, postgresql_where=spans.c.owner.is_not(None))
-Index("spans_nobody", spans.c.name, spans.c.since, postgresql_where=spans.c.owner.is_(None))
+Index("ownership_periods_owner", ownership_periods.c.owner, postgresql_where=ownership_periods.c.owner.is_not(None))
+Index(
+    "ownership_periods_unowned",
+    ownership_periods.c.user_id,
+    ownership_periods.c.valid_from,
+    postgresql_where=ownership_periods.c.owner.is_(None),
+)
 
 triggers: Final = Table(
     "triggers",
@@ -121,7 +133,8 @@ triggers: Final = Table(
     Column("job_id", _bytewise(), primary_key=True),
     Column("stamp", _bytewise(), nullable=False),
     Column("workflow", Text, nullable=False),
-    Column("actor", _bytewise()),
+    Column("had_actor", Boolean, nullable=False, comment="whether an actor was named"),
+    Column("actor", _bytewise(), comment="the id as named; null: none was named, or it was erased"),
     Column("tenant", Text),
     Column("categories", ARRAY(Text), nullable=False),
     Column("data", JSONB, nullable=False),
@@ -152,13 +165,13 @@ messages: Final = Table(
 Index("messages_recipient", messages.c.recipient, messages.c.stamp)
 Index("messages_job", messages.c.job_id)
 
-marks: Final = Table(
-    "marks",
+engagements: Final = Table(
+    "engagements",
     metadata,
     Column("message_id", UUID(as_uuid=True), primary_key=True),
-    Column("mark", Text, primary_key=True, comment="seen, read or archived"),
+    Column("engagement", Text, primary_key=True, comment="seen, read or archived"),
     Column("stamp", _bytewise(), nullable=False),
-    Column("is_set", Integer, nullable=False, comment="1: set, 0: cleared again"),
+    Column("is_set", Boolean, nullable=False, comment="false: cleared again"),
 )
 
 jobs: Final = Table(
@@ -166,14 +179,14 @@ jobs: Final = Table(
     metadata,
     Column("id", _bytewise(), primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False, comment="what tells a duplicate from another job under the same id"),
+    Column("digest", LargeBinary, nullable=False, comment="distinguishes a duplicate from another job with this id"),
     Column("state", Text, nullable=False, comment="applied, rejected, deferred or cancelled"),
     Column("occurred_at", BigInteger, nullable=False, comment="microseconds since 1970"),
     Column("finished_at", DateTime(timezone=True), nullable=False),
     Column("duplicates", Integer, nullable=False, server_default=text("0")),
     Column("detail", JSONB, comment="counts and rejected users of a bulk job, skipped recipients of a trigger"),
     CheckConstraint("state IN ('applied', 'rejected', 'deferred', 'cancelled')", name="jobs_state"),
-    comment="how each job ended",
+    comment="the state of each job",
 )
 Index("jobs_finished_at", jobs.c.finished_at, postgresql_where=jobs.c.state.in_(["applied", "rejected"]))
 Index(
@@ -202,31 +215,31 @@ dead_letters: Final = Table(
 )
 Index("dead_letters_failed_at", dead_letters.c.failed_at, dead_letters.c.id, dead_letters.c.digest)
 
-deferred: Final = Table(
-    "deferred",
+deferred_jobs: Final = Table(
+    "deferred_jobs",
     metadata,
     Column("id", _bytewise(), primary_key=True),
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("body", Text, nullable=False, comment="the encoded job"),
-    comment="jobs that are to take effect later, until then",
+    comment="jobs that take effect at a later time, until then",
 )
-Index("deferred_due_at", deferred.c.due_at, deferred.c.id)
+Index("deferred_jobs_due_at", deferred_jobs.c.due_at, deferred_jobs.c.id)
 
-receipts: Final = Table(
-    "receipts",
+erasure_receipts: Final = Table(
+    "erasure_receipts",
     metadata,
     Column("id_hash", LargeBinary, primary_key=True, comment="keyed hash of the erased id"),
     Column("stamp", _bytewise(), primary_key=True, comment="stamp of the delete"),
     Column("erased", JSONB, nullable=False, comment="rows erased per table"),
     Column("erased_at", DateTime(timezone=True), nullable=False),
-    comment="that a deleted user was erased, without saying who",
+    comment="that a deleted user was erased, without the id",
 )
 
 current_users: Final = Table(
     "current_users",
     views,
     Column("id", _bytewise(), primary_key=True),
-    Column("data", JSONB, comment="flat, keys with their section's letter"),
+    Column("profile", JSONB, comment="flat, keys with their section's prefix"),
     Column("email", Text),
     Column("name", Text),
     Column("avatar", Text),
@@ -238,9 +251,9 @@ current_users: Final = Table(
     Column("preferences", JSONB),
     Column("channel_data", JSONB),
     Column("updated_at", DateTime(timezone=True)),
-    Column("updated", _bytewise(), comment="stamp of the newest change"),
+    Column("updated_stamp", _bytewise(), comment="stamp of the newest change"),
 )
-"""Who is a user now: neither deleted nor merged away."""
+"""The users of now: neither deleted nor merged away."""
 
 merged_users: Final = Table(
     "merged_users",
@@ -261,7 +274,7 @@ owned_activities: Final = Table(
     Column("workflow", Text),
     Column("tenant", Text),
     Column("data", JSONB),
-    Column("had_actor", Integer, comment="1: an actor was named, so that a null actor means a missing user"),
+    Column("had_actor", Boolean, comment="whether an actor was named; then a null actor is a missing user"),
     Column("actor", _bytewise(), comment="the user who is the actor now; null: none or missing"),
     Column("occurred_at", DateTime(timezone=True)),
 )
@@ -272,8 +285,8 @@ owned_messages: Final = Table(
     views,
     *(Column(column.name, column.type, primary_key=column.primary_key) for column in owned_activities.c),
     Column("channel", Text),
-    Column("seen", Integer),
-    Column("read", Integer),
-    Column("archived", Integer),
+    Column("seen", Boolean),
+    Column("read", Boolean),
+    Column("archived", Boolean),
 )
-"""The messages that belong to a user now, with their marks (0 or 1)."""
+"""The messages that belong to a user now, with their engagements."""

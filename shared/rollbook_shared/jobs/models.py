@@ -256,11 +256,11 @@ class Trigger(_Job):
 
 
 class Mark(_Job):
-    """Set or clear a mark on messages; one that is not there yet is marked when it comes. Rule 22."""
+    """Set or clear an engagement of messages; a message that does not exist yet gets it when it comes. Rule 22."""
 
     kind: Literal["mark"] = "mark"
     message_ids: Annotated[tuple[UUID, ...], Field(min_length=1, max_length=1_000)]
-    mark: Literal["seen", "unseen", "read", "unread", "archived", "unarchived"]
+    engagement: Literal["seen", "unseen", "read", "unread", "archived", "unarchived"]
 
     @property
     def user_ids(self) -> tuple[str, ...]:

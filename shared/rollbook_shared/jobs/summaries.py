@@ -48,7 +48,7 @@ def summary(job: models.Job) -> str:
                 f", {inline} inline" if inline else ""
             )
         case models.Mark():
-            return f"{len(job.message_ids)} messages {job.mark}"
+            return f"{len(job.message_ids)} messages {job.engagement}"
         case _:
             assert_never(job)
 

@@ -20,23 +20,23 @@ from rollbook_worker.core.compaction import Settlement, settle
 from rollbook_worker.core.decomposition import facts_of, pieces_of, rows_stamp
 from rollbook_worker.core.facts import Activity, Ended, Fact, Identified, Marked, Message, Seen, Told, Triggered
 from rollbook_worker.core.join import Kept, join
-from rollbook_worker.core.projection import FOREVER, Choice, Person, Projection, Span, project
+from rollbook_worker.core.projection import FOREVER, OwnershipPeriod, Person, PreferenceSetVersion, Projection, project
 
 __all__ = [
     "FOREVER",
     "Activity",
-    "Choice",
     "Ended",
     "Fact",
     "Identified",
     "Kept",
     "Marked",
     "Message",
+    "OwnershipPeriod",
     "Person",
+    "PreferenceSetVersion",
     "Projection",
     "Seen",
     "Settlement",
-    "Span",
     "Told",
     "Triggered",
     "facts_of",

@@ -53,9 +53,9 @@ def pieces_of(job: jobs.Job) -> Iterator[Fact | Identified]:
         case jobs.Trigger():
             yield from _triggered(job)
         case jobs.Mark():
-            mark = job.mark.removeprefix("un")
+            engagement = job.engagement.removeprefix("un")
             for place, id_ in enumerate(job.message_ids):
-                yield Marked(stamp(job.occurred_at, job.id, place), id_, mark, mark == job.mark)
+                yield Marked(stamp(job.occurred_at, job.id, place), id_, engagement, engagement == job.engagement)
         case _:
             assert_never(job)
 

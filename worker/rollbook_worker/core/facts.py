@@ -124,13 +124,13 @@ class Marked(NamedTuple):
 
     stamp: Stamp
     message_id: UUID
-    mark: str
+    engagement: str
     is_set: bool
 
     @property
     def slot(self) -> Slot:
         """The message's mark, set or cleared."""
-        return ("marked", str(self.message_id), self.mark)
+        return ("marked", str(self.message_id), self.engagement)
 
 
 Fact = Told | Seen | Ended | Triggered | Activity | Message | Marked

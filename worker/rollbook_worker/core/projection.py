@@ -26,22 +26,22 @@ class Person:
     data: dict[str, object] = field(default_factory=dict)
 
 
-class Span(NamedTuple):
-    """From `since` to before `until`, what is addressed to a name belongs to `owner` (None: nobody).
+class OwnershipPeriod(NamedTuple):
+    """From `valid_from` to before `valid_to`, what is addressed to an id belongs to `owner` (None: no user).
 
-    `known` says whether it stood for somebody then, whatever became of them: only those are sent anything.
+    `existed` says whether the id stood for a user then, whatever happened to that user later: only those get messages.
     """
 
-    since: Stamp
-    until: Stamp
+    valid_from: Stamp
+    valid_to: Stamp
     owner: str | None
-    known: bool
+    existed: bool
 
 
-class Choice(NamedTuple):
-    """From `since` on, until the next choice on this set, `settings` is what is wanted (None: the set is unset)."""
+class PreferenceSetVersion(NamedTuple):
+    """From `valid_from` on, until the next version of this set, `settings` apply (None: the set was removed)."""
 
-    since: Stamp
+    valid_from: Stamp
     set_id: str
     settings: Any
 
@@ -64,14 +64,14 @@ class Projection:
 
     people: Mapping[str, Person]
     goes_to: Mapping[str, str]
-    spans: Mapping[str, tuple[Span, ...]]
+    spans: Mapping[str, tuple[OwnershipPeriod, ...]]
     deletes: Mapping[Stamp, tuple[str, ...]]
-    choices: Mapping[str, tuple[Choice, ...]]
+    choices: Mapping[str, tuple[PreferenceSetVersion, ...]]
     """Per id, the preferences of whoever it stood for, as they changed."""
 
     def wanted(self, name: str, at: Stamp, *, tenant: str | None) -> Mapping[str, Any]:
         """The settings that apply to what is addressed to `name` at that stamp."""
-        sets = {choice.set_id: choice.settings for choice in self.choices.get(name, ()) if choice.since <= at}
+        sets = {choice.set_id: choice.settings for choice in self.choices.get(name, ()) if choice.valid_from <= at}
         return settings_for(sets, tenant)
 
     def owner(self, name: str, at: Stamp) -> str | None:
@@ -84,11 +84,11 @@ class Projection:
     def knew(self, name: str, at: Stamp) -> bool:
         """Whether `name` stood for somebody at that stamp, whatever became of them later."""
         span = self._span(name, at)
-        return span is not None and span.known
+        return span is not None and span.existed
 
-    def _span(self, name: str, at: Stamp) -> Span | None:
+    def _span(self, name: str, at: Stamp) -> OwnershipPeriod | None:
         spans = self.spans.get(name, ())
-        place = bisect(spans, at, key=lambda span: span.since)
+        place = bisect(spans, at, key=lambda span: span.valid_from)
         return spans[place - 1] if place else None
 
 
@@ -126,7 +126,7 @@ class _Telling:
         self._owners: dict[str, list[_Change]] = {}
         """Id to the changes of who owns what is addressed to it."""
         self._deletes: dict[Stamp, tuple[str, ...]] = {}
-        self._choices: dict[str, list[Choice]] = {}
+        self._choices: dict[str, list[PreferenceSetVersion]] = {}
 
     def see(self, user: str, at: Stamp) -> None:
         id_ = self._goes_to.get(user, user)
@@ -198,7 +198,7 @@ class _Telling:
         nobody = _Change(FOREVER, None, False)
         spans = {
             name: tuple(
-                Span(change.since, after.since, change.owner, change.known)
+                OwnershipPeriod(change.since, after.since, change.owner, change.known)
                 for change, after in pairwise([*changes, nobody])
                 if change.since < after.since
             )
@@ -209,7 +209,7 @@ class _Telling:
 
     def _choose(self, names: Iterable[str], at: Stamp, sets: Mapping[str, Any]) -> None:
         for name in names if sets else ():
-            self._choices.setdefault(name, []).extend(Choice(at, *chosen) for chosen in sets.items())
+            self._choices.setdefault(name, []).extend(PreferenceSetVersion(at, *chosen) for chosen in sets.items())
 
 
 def _sets(person: Person | None) -> dict[str, Any]:

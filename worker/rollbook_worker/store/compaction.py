@@ -28,7 +28,8 @@ def compact_sightings(cursor: Cursor, *, horizon: Stamp, after: Place, limit: in
     """Look at `limit` lists behind `after`; return how many were taken, and where to go on (None: done)."""
     user_id, last = after
     cursor.execute(
-        _ERASURE["compact_sightings"], {"horizon": horizon, "user_id": user_id, "last": last, "limit": limit}
+        _ERASURE["compact_identify_log"],
+        {"horizon": horizon, "user_id": user_id, "last_stamp": last, "limit": limit},
     )
     row = cursor.fetchone()
     return (row[0], (row[1], row[2])) if row else (0, None)

@@ -32,25 +32,25 @@ class Due:
 
 def take_due(cursor: Cursor, *, now: int, limit: int, but: list[str]) -> list[Due]:
     """Lock some jobs that are due, the longest due first, and that nobody else has locked; none of `but`."""
-    cursor.execute(_JOBS["take_due"], {"now": now, "limit": limit, "but": but})
+    cursor.execute(_JOBS["lock_due"], {"now": now, "limit": limit, "but": but})
     return [Due(id_, ReceivedJob.of(body)) for id_, body in cursor]
 
 
 def take_one(cursor: Cursor, id_: str) -> list[Due]:
     """Lock this job, which was due, unless it is gone or somebody else has locked it."""
-    cursor.execute(_JOBS["take_one"], {"id": id_})
+    cursor.execute(_JOBS["lock_one"], {"id": id_})
     return [Due(id_, ReceivedJob.of(body)) for (body,) in cursor]
 
 
 def still_deferred(cursor: Cursor, ids: list[str]) -> list[str]:
     """Those of the jobs that were neither released nor cancelled, the longest due first."""
-    cursor.execute(_JOBS["still_deferred"], {"ids": ids})
+    cursor.execute(_JOBS["select_still_deferred"], {"ids": ids})
     return [id_ for (id_,) in cursor]
 
 
 def hurry(cursor: Cursor, *, lock: timedelta, statement: timedelta) -> None:
     """Let the rest of the transaction wait no longer than this for a lock, and for a statement."""
-    cursor.execute(_JOBS["hurry"], {"lock": _milliseconds(lock), "statement": _milliseconds(statement)})
+    cursor.execute(_JOBS["set_local_timeouts"], {"lock": _milliseconds(lock), "statement": _milliseconds(statement)})
 
 
 def release(cursor: Cursor, taken: list[Due], *, now: int) -> list[Job]:
@@ -67,7 +67,7 @@ def release(cursor: Cursor, taken: list[Due], *, now: int) -> list[Job]:
             jobs.append(job)
     if states:
         ends = [state.value for state in states.values()]
-        cursor.execute(_JOBS["release"], {"ids": list(states), "states": ends, "now": now})
+        cursor.execute(_JOBS["release_deferred"], {"ids": list(states), "states": ends, "now": now})
     return jobs
 
 
@@ -75,7 +75,7 @@ def give_up(cursor: Cursor, due: Due, code: str, reason: str, *, now: int) -> No
     """Make a dead letter of a deferred job, unless it was cancelled or released meanwhile. The ledger forgets it, as
     it knows nothing of jobs that died on arrival: its id is free for the job as it should have been.
     """
-    cursor.execute(_JOBS["give_up"], {"ids": [due.id]})
+    cursor.execute(_JOBS["remove_deferred"], {"ids": [due.id]})
     if cursor.fetchall():
         bury(cursor, [{**letter(due.arrival, code, reason), "id": due.id}], now)
 

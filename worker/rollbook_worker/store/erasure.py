@@ -21,16 +21,16 @@ from rollbook_worker.store.rows import as_json, lines_of
 from rollbook_worker.store.statements import load
 from rollbook_worker.store.tombstones import id_hash
 
-_CHOICES: Final = load("choices")
 _ERASURE: Final = load("erasure")
-_RECEIPTS: Final = load("receipts")
-_SPANS: Final = load("spans")
+_OWNERSHIP_PERIODS: Final = load("ownership_periods")
+_PREFERENCE_SETS: Final = load("preference_sets")
+_RECEIPTS: Final = load("erasure_receipts")
 _USERS: Final = load("users")
 
 
 def settled_users(cursor: Cursor, *, after: Stamp, horizon: Stamp, limit: int) -> list[tuple[str, Stamp]]:
     """Some users whose delete lies before the horizon, and behind `after`; each with the stamp of its delete."""
-    cursor.execute(_ERASURE["settled"], {"after": after, "horizon": horizon, "limit": limit})
+    cursor.execute(_ERASURE["select_due_deletes"], {"after": after, "horizon": horizon, "limit": limit})
     return cursor.fetchall()
 
 
@@ -42,7 +42,7 @@ def erase(
     Endings go only with deletes before `settled`: until then jobs from before the delete may still arrive, and must
     find it, and whom the ids stood for.
     """
-    cursor.execute(_USERS["families_of"], {"ids": as_json([user])})
+    cursor.execute(_USERS["select_cluster_roots"], {"ids": as_json([user])})
     heads = hold(cursor, {head for (head,) in cursor})
     family = family_of(cursor, heads, [user])
     if any(head not in heads for head in family.heads):
@@ -54,15 +54,17 @@ def erase(
     standing = {fact.stamp for fact in settlement.kept if isinstance(fact, Ended)}
     over = [ending for ending in family.endings if ending.stamp not in standing]
     late = [ending for ending in over if _may_be_asked(ending, gone, settled)]
-    cursor.execute(_ERASURE["erase_endings"], {"stamps": [ending.stamp for ending in over if ending not in late]})
+    cursor.execute(
+        _ERASURE["delete_lifecycle_events"], {"stamps": [ending.stamp for ending in over if ending not in late]}
+    )
     kept = [*settlement.kept, *late]
     left = {line["id"]: line for line in lines_of(kept).users}
-    cursor.execute(_ERASURE["keep_users"], {"users": json.dumps([left[id_] for id_ in gone if id_ in left])})
-    cursor.execute(_ERASURE["erase_users"], {"ids": [id_ for id_ in gone if id_ not in left]})
+    cursor.execute(_ERASURE["replace_users"], {"users": json.dumps([left[id_] for id_ in gone if id_ in left])})
+    cursor.execute(_ERASURE["delete_users"], {"ids": [id_ for id_ in gone if id_ not in left]})
     counts["users"].update(gone.keys())
-    cursor.execute(_SPANS["forget_spans"], {"names": list(gone)})
-    cursor.execute(_CHOICES["forget_family_choices"], {"names": list(gone)})
-    cursor.execute(_ERASURE["erase_letters"], {"texts": [json.dumps(id_) for id_ in gone], "horizon": horizon})
+    cursor.execute(_OWNERSHIP_PERIODS["delete"], {"ids": list(gone)})
+    cursor.execute(_PREFERENCE_SETS["delete_resolved"], {"ids": list(gone)})
+    cursor.execute(_ERASURE["delete_dead_letters"], {"texts": [json.dumps(id_) for id_ in gone], "horizon": horizon})
     _give_receipts(cursor, gone, counts, key, now)
     refold(cursor, family.heads, [], history=history)
     return {table: count.total() for table, count in counts.items() if count}
@@ -74,14 +76,17 @@ def erase_left_behind(
     """Erase history older than merges took over, span by span; return how many rows, and where to go on (None:
     done).
     """
-    name, since = after
-    cursor.execute(_ERASURE["erase_left_behind"], {"horizon": horizon, "name": name, "since": since, "limit": limit})
+    user_id, valid_from = after
+    cursor.execute(
+        _ERASURE["delete_unowned_history"],
+        {"horizon": horizon, "user_id": user_id, "valid_from": valid_from, "limit": limit},
+    )
     row = cursor.fetchone()
     if row is None:
         return 0, None
-    erased, job_ids, name, since = row
-    cursor.execute(_ERASURE["erase_triggers"], {"job_ids": job_ids or []})
-    return erased, (name, since)
+    erased, job_ids, user_id, valid_from = row
+    cursor.execute(_ERASURE["delete_triggers"], {"job_ids": job_ids or []})
+    return erased, (user_id, valid_from)
 
 
 def _may_be_asked(ending: Ended, gone: Mapping[str, Stamp], settled: Stamp) -> bool:
@@ -99,19 +104,19 @@ def _erase_rows(cursor: Cursor, gone: Mapping[str, Stamp]) -> dict[str, Counter[
     lines = json.dumps([{"id": id_, "until": until} for id_, until in gone.items()])
     counts: dict[str, Counter[str]] = {"users": Counter()}
     statements: dict[str, LiteralString] = {
-        "sightings": _ERASURE["erase_sightings"],
-        "choices": _ERASURE["erase_choices"],
-        "messages": _ERASURE["erase_messages"],
-        "triggers as actor": _ERASURE["forget_actors"],
+        "identify_log": _ERASURE["delete_identify_log"],
+        "preference_set_versions": _ERASURE["delete_preference_sets"],
+        "messages": _ERASURE["delete_messages"],
+        "triggers as actor": _ERASURE["clear_actors"],
     }
     for table, statement in statements.items():
-        cursor.execute(statement, {"gone": lines})
+        cursor.execute(statement, {"erased": lines})
         counts[table] = Counter(id_ for (id_,) in cursor)
-    cursor.execute(_ERASURE["erase_activities"], {"gone": lines})
+    cursor.execute(_ERASURE["delete_activities"], {"erased": lines})
     activities = cursor.fetchall()
     counts["activities"] = Counter(id_ for id_, _ in activities)
-    cursor.execute(_ERASURE["erase_triggers"], {"job_ids": sorted({job_id for _, job_id in activities})})
-    cursor.execute(_ERASURE["forget_skipped"], {"ids": list(gone)})
+    cursor.execute(_ERASURE["delete_triggers"], {"job_ids": sorted({job_id for _, job_id in activities})})
+    cursor.execute(_ERASURE["remove_skipped"], {"ids": list(gone)})
     return counts
 
 
@@ -127,4 +132,4 @@ def _give_receipts(
         for id_, until in gone.items()
     ]
     if receipts:
-        cursor.execute(_RECEIPTS["give_receipt"], {"receipts": json.dumps(receipts), "now": now})
+        cursor.execute(_RECEIPTS["upsert"], {"receipts": json.dumps(receipts), "now": now})

@@ -13,12 +13,12 @@ from rollbook_worker.store.clusters import refold
 from rollbook_worker.store.rows import Line, Lines, as_json, lines_of
 from rollbook_worker.store.statements import load
 
-SEEN_CHARACTERS: Final = 400
+MAX_IDENTIFY_CHARACTERS: Final = 400
 """How long the list of sightings in a user's row may be: eight of them."""
 _USERS = load("users")
-_CHOICES = load("choices")
-_SIGHTINGS = load("sightings")
-_ENDINGS = load("endings")
+_PREFERENCE_SETS = load("preference_sets")
+_IDENTIFY_LOG = load("identify_log")
+_LIFECYCLE_EVENTS = load("lifecycle_events")
 _HISTORY = load("history")
 
 
@@ -42,12 +42,12 @@ def write(
     lines = lines_of(facts)
     if lines.users:
         families = _tell(cursor, lines, horizon, heads)
-    _insert(cursor, _CHOICES["choose"], choices=lines.choices)
-    _insert(cursor, _HISTORY["trigger"], triggers=lines.triggers)
-    _insert(cursor, _HISTORY["activity"], activities=lines.activities)
-    _insert(cursor, _HISTORY["message"], messages=lines.messages)
-    _insert(cursor, _HISTORY["mark"], marks=lines.marks)
-    _insert(cursor, _ENDINGS["end"], endings=lines.endings)
+    _insert(cursor, _PREFERENCE_SETS["insert_versions"], versions=lines.preference_sets)
+    _insert(cursor, _HISTORY["insert_triggers"], triggers=lines.triggers)
+    _insert(cursor, _HISTORY["insert_activities"], activities=lines.activities)
+    _insert(cursor, _HISTORY["insert_messages"], messages=lines.messages)
+    _insert(cursor, _HISTORY["upsert_engagements"], engagements=lines.engagements)
+    _insert(cursor, _LIFECYCLE_EVENTS["insert"], events=lines.lifecycle_events)
     if lines.users and (families or lines.ended):
         refold(cursor, families, lines.ended, history=history)
     return set(lines.ids)
@@ -59,26 +59,28 @@ def hold(cursor: Cursor, heads: Collection[str]) -> set[str]:
     """
     if not heads:
         return set()
-    cursor.execute(_USERS["lock_heads"], {"heads": sorted(heads)})
+    cursor.execute(_USERS["lock_cluster_roots"], {"roots": sorted(heads)})
     return {head for (head,) in cursor}
 
 
 def hold_families_of(cursor: Cursor, ids: Iterable[str], heads: frozenset[str] = frozenset()) -> set[str]:
     """Hold the families that these ids belong to, and those of `heads`; return the heads that were there."""
-    cursor.execute(_USERS["families_of"], {"ids": as_json(list(ids))})
+    cursor.execute(_USERS["select_cluster_roots"], {"ids": as_json(list(ids))})
     return hold(cursor, heads | {family for (family,) in cursor})
 
 
 def _tell(cursor: Cursor, lines: Lines, horizon: Stamp, heads: frozenset[str]) -> set[str]:
     """Hold the families, tell the users; return the families they belong to."""
     held = hold_families_of(cursor, lines.ids, heads)
-    cursor.execute(_USERS["tell"], {"users": as_json(lines.users), "seen_characters": SEEN_CHARACTERS})
+    cursor.execute(
+        _USERS["upsert"], {"users": as_json(lines.users), "max_identify_characters": MAX_IDENTIFY_CHARACTERS}
+    )
     told = cursor.fetchall()
     families = {family for _, family, _ in told if family is not None}
     if not families <= held:
         raise FamiliesNotHeld(families | held)
     if full := [id_ for id_, _, is_full in told if is_full]:
-        cursor.execute(_SIGHTINGS["move_sightings"], {"ids": full, "horizon": horizon})
+        cursor.execute(_IDENTIFY_LOG["move_from_users"], {"ids": full, "horizon": horizon})
     return families
 
 

@@ -80,14 +80,14 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, fu
     ]
     if later:
         # their texts may hold halves of surrogate pairs, in users that were rejected; Postgres is to say so
-        cursor.execute(_JOBS["defer"], {"jobs": json.dumps(later)})
+        cursor.execute(_JOBS["insert_deferred"], {"jobs": json.dumps(later)})
     return admission
 
 
 def bury(cursor: Cursor, letters: list[dict[str, Any]], now: int) -> None:
     """Keep dead letters, each once."""
     if letters:
-        cursor.execute(_JOBS["bury"], {"letters": as_json(letters), "now": now})
+        cursor.execute(_JOBS["upsert_dead_letters"], {"letters": as_json(letters), "now": now})
 
 
 def letter(arrival: ReceivedJob, code: str, reason: str) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _enter(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, S
         for id_, arrival in arrivals.items()
         if not isinstance(arrival.job, Undecodable)
     ]
-    cursor.execute(_JOBS["admit"], {"jobs": as_json(lines), "now": now})
+    cursor.execute(_JOBS["insert"], {"jobs": as_json(lines), "now": now})
     return {id_ for (id_,) in cursor}
 
 
@@ -166,5 +166,5 @@ def _counts(job: Job) -> dict[str, Any] | None:
 def _known(cursor: Cursor, ids: set[str]) -> dict[str, bytes]:
     if not ids:
         return {}
-    cursor.execute(_JOBS["known"], {"ids": sorted(ids)})
+    cursor.execute(_JOBS["select_digests"], {"ids": sorted(ids)})
     return {id_: bytes(digest) for id_, digest in cursor}

@@ -22,9 +22,9 @@ _JOBS: Final = load("jobs")
 
 def prune_jobs(cursor: Cursor, *, horizon: int, limit: int) -> int:
     """Forget up to `limit` outcomes decided before the horizon; return how many."""
-    return cursor.execute(_JOBS["forget_outcomes"], {"horizon": horizon, "limit": limit}).rowcount
+    return cursor.execute(_JOBS["prune_jobs"], {"horizon": horizon, "limit": limit}).rowcount
 
 
 def prune_dead_letters(cursor: Cursor, *, horizon: int, limit: int) -> int:
     """Forget up to `limit` dead letters that died before the horizon; return how many."""
-    return cursor.execute(_JOBS["forget_letters"], {"horizon": horizon, "limit": limit}).rowcount
+    return cursor.execute(_JOBS["prune_dead_letters"], {"horizon": horizon, "limit": limit}).rowcount

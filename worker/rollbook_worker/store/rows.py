@@ -20,15 +20,15 @@ class Lines:
 
     users: list[Line] = field(default_factory=list)
     """In id order: told users, and those that endings name."""
-    choices: list[Line] = field(default_factory=list)
+    preference_sets: list[Line] = field(default_factory=list)
     """Every preference set told, not the newest only."""
-    endings: list[Line] = field(default_factory=list)
+    lifecycle_events: list[Line] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     """Every id that an ending names."""
     triggers: list[Line] = field(default_factory=list)
     activities: list[Line] = field(default_factory=list)
     messages: list[Line] = field(default_factory=list)
-    marks: list[Line] = field(default_factory=list)
+    engagements: list[Line] = field(default_factory=list)
 
     @property
     def ids(self) -> list[str]:
@@ -46,14 +46,14 @@ def lines_of(facts: Iterable[Fact | Identified]) -> Lines:
         else:
             join(others, [fact])
         if isinstance(fact, Told) and fact.key[0] == "s":
-            lines.choices.append(
+            lines.preference_sets.append(
                 {"user_id": fact.user, "set_id": fact.key[2:], "stamp": fact.stamp, "settings": fact.value}
             )
     for fact in others.values():
         match fact:
             case Ended(user=user, primary_id=primary_id):
                 line = fact._asdict()
-                lines.endings.append({"ended": line.pop("user"), **line})
+                lines.lifecycle_events.append({"user_id": line.pop("user"), **line})
                 lines.ended.update((user,) if primary_id is None else (user, primary_id))
             case Triggered():
                 lines.triggers.append(fact._asdict())
@@ -62,7 +62,7 @@ def lines_of(facts: Iterable[Fact | Identified]) -> Lines:
             case Message():
                 lines.messages.append(fact._asdict() | {"id": str(fact.id)})
             case Marked():
-                lines.marks.append(fact._asdict() | {"message_id": str(fact.message_id), "is_set": int(fact.is_set)})
+                lines.engagements.append(fact._asdict() | {"message_id": str(fact.message_id)})
     lines.users = [_user(user, told.get(user, ())) for user in sorted(told.keys() | lines.ended)]
     return lines
 
@@ -95,10 +95,10 @@ def _line(
 ) -> Line:
     return {
         "id": user,
-        "data": data,
-        "since": since,
-        "stamps": stamps,
-        "first": seen[0] if seen else None,
-        "last": last,
-        "seen": "".join(f"{stamp} " for stamp in seen[1:]),
+        "profile": data,
+        "base_stamp": since,
+        "key_stamps": stamps,
+        "first_identified": seen[0] if seen else None,
+        "last_stamp": last,
+        "identify_stamps": "".join(f"{stamp} " for stamp in seen[1:]),
     }

@@ -25,7 +25,7 @@ def tell_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
     triggers = [(job, named) for job in jobs if isinstance(job, Trigger) and (named := _named(job))]
     if not triggers:
         return
-    cursor.execute(_HISTORY["known"], {"names": sorted({name for _, names in triggers for name in names})})
+    cursor.execute(_HISTORY["select_existence"], {"ids": sorted({name for _, names in triggers for name in names})})
     spans: dict[str, list[tuple[str, str]]] = {}
     for name, since, until in cursor:
         spans.setdefault(name, []).append((since, until))
@@ -36,7 +36,7 @@ def tell_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
         if skipped:
             lines.append({"id": job.id, "skipped": skipped})
     if lines:
-        cursor.execute(_JOBS["tell_skipped"], {"skipped": json.dumps(lines)})
+        cursor.execute(_JOBS["set_skipped"], {"skipped": json.dumps(lines)})
 
 
 def _named(job: Trigger) -> list[str]:

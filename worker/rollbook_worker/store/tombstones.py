@@ -21,7 +21,7 @@ CAUTION: Final = 2
 """A fact is late that is older than this part of the settling time, a half. Not all of it: a maintenance process
 whose clock is ahead of the worker's, or whose settling time is shorter, erases earlier than the worker expects.
 """
-_RECEIPTS: Final = load("receipts")
+_RECEIPTS: Final = load("erasure_receipts")
 _KEY_BYTES: Final = hashlib.blake2b.MAX_KEY_SIZE
 _HASH_BYTES: Final = 16
 
@@ -46,7 +46,7 @@ def restored(cursor: Cursor, earliest: Mapping[str, Stamp], *, key: str) -> list
     held: before, an erasure may be under way, whose receipts are not seen yet.
     """
     hashes = {id_hash(user, key): user for user in earliest}
-    cursor.execute(_RECEIPTS["receipts_of"], {"hashes": list(hashes)})
+    cursor.execute(_RECEIPTS["select_newest"], {"hashes": list(hashes)})
     found = [(hashes[bytes(hash_)], Stamp(stamp)) for hash_, stamp in cursor]
     return [Ended(_beside(stamp, user, key), user, None) for user, stamp in found if earliest[user] < stamp]
 

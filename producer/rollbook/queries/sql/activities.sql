@@ -1,5 +1,5 @@
 -- name: recipient
--- The newest activities of a user before a place, span by span like its messages.
+-- The newest activities of a user before a cursor, period by period like its messages.
 SELECT
     page.*,
     :user_id AS owner,
@@ -8,7 +8,7 @@ SELECT
     person.avatar AS actor_avatar
 FROM (
     SELECT activity.*
-    FROM rollbook.ownership AS span
+    FROM rollbook.ownership AS period
     CROSS JOIN LATERAL (
         SELECT
             row.id,
@@ -16,28 +16,29 @@ FROM (
             trigger.workflow,
             trigger.tenant,
             trigger.data,
+            trigger.had_actor,
             trigger.actor AS named_actor
         FROM rollbook.activities AS row
         JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
-        WHERE row.recipient = span.name
-            AND row.stamp >= span.since
-            AND row.stamp < span.until
+        WHERE row.recipient = period.user_id
+            AND row.stamp >= period.valid_from
+            AND row.stamp < period.valid_to
             AND (row.stamp, row.id) < (CAST(:stamp AS text), CAST(:id AS uuid))
         ORDER BY row.stamp DESC
         FETCH FIRST (CAST(:limit AS integer)) ROWS WITH TIES
     ) AS activity
-    WHERE span.owner = :user_id
+    WHERE period.owner = :user_id
     ORDER BY stamp DESC, id DESC
     LIMIT CAST(:limit AS integer)
 ) AS page
 LEFT JOIN rollbook.ownership AS act
-    ON act.name = page.named_actor AND page.stamp >= act.since AND page.stamp < act.until
+    ON act.user_id = page.named_actor AND page.stamp >= act.valid_from AND page.stamp < act.valid_to
 LEFT JOIN rollbook.current_users AS person ON person.id = act.owner
 ORDER BY page.stamp DESC, page.id DESC
 
 -- name: actor
--- The newest activities that a user caused and that belong to somebody: the triggers of each span from the index on
--- (actor, stamp), and their recipients of now.
+-- The newest activities that a user caused and that a user owns: the triggers of each period, from the index on
+-- (actor, stamp), and their owners of now.
 SELECT
     page.*,
     :user_id AS actor,
@@ -45,7 +46,7 @@ SELECT
     person.avatar AS actor_avatar
 FROM (
     SELECT activity.*
-    FROM rollbook.ownership AS span
+    FROM rollbook.ownership AS period
     CROSS JOIN LATERAL (
         SELECT
             row.id,
@@ -54,19 +55,19 @@ FROM (
             trigger.workflow,
             trigger.tenant,
             trigger.data,
-            trigger.actor AS named_actor
+            trigger.had_actor
         FROM rollbook.triggers AS trigger
         JOIN rollbook.activities AS row ON row.job_id = trigger.job_id
         JOIN rollbook.ownership AS own
-            ON own.name = row.recipient AND row.stamp >= own.since AND row.stamp < own.until
-        WHERE trigger.actor = span.name
-            AND trigger.stamp >= span.since
-            AND trigger.stamp < span.until
+            ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
+        WHERE trigger.actor = period.user_id
+            AND trigger.stamp >= period.valid_from
+            AND trigger.stamp < period.valid_to
             AND (trigger.stamp, row.id) < (CAST(:stamp AS text), CAST(:id AS uuid))
         ORDER BY trigger.stamp DESC
         FETCH FIRST (CAST(:limit AS integer)) ROWS WITH TIES
     ) AS activity
-    WHERE span.owner = :user_id
+    WHERE period.owner = :user_id
     ORDER BY stamp DESC, id DESC
     LIMIT CAST(:limit AS integer)
 ) AS page

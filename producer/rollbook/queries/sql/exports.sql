@@ -1,61 +1,61 @@
 -- name: ids
--- The ids of a person: those that stand for it now. Of one that is deleted and not erased yet, those that did.
+-- The ids that stand for a user now; of a user who is deleted and not erased yet, the ids that did.
 WITH RECURSIVE mine AS (
     SELECT CAST(:person AS text) COLLATE "C" AS id
     UNION
-    SELECT ending.ended
+    SELECT event.user_id
     FROM mine
-    JOIN rollbook.endings AS ending ON ending.primary_id = mine.id
-    LEFT JOIN rollbook.users AS ended ON ended.id = ending.ended
-    WHERE ended.goes_to IS NOT DISTINCT FROM CAST(:person AS text)
+    JOIN rollbook.lifecycle_events AS event ON event.primary_id = mine.id
+    LEFT JOIN rollbook.users AS secondary ON secondary.id = event.user_id
+    WHERE secondary.canonical_id IS NOT DISTINCT FROM CAST(:person AS text)
         OR (
-            ended.goes_to IS NULL
-            AND NOT EXISTS (SELECT 1 FROM rollbook.current_users AS other WHERE other.id IN (ended.id, :person))
+            secondary.canonical_id IS NULL
+            AND NOT EXISTS (SELECT 1 FROM rollbook.current_users AS other WHERE other.id IN (secondary.id, :person))
         )
 )
 SELECT id
 FROM mine
 ORDER BY id
 
--- name: told
--- What was told under the ids, with the stamps.
-SELECT id, data, since, stamps, first, last
+-- name: profiles
+-- The values received under the ids, with their stamps.
+SELECT id, profile, base_stamp, key_stamps, first_identified, last_stamp
 FROM rollbook.users
 WHERE id = ANY(CAST(:ids AS text[]))
 ORDER BY id
 
--- name: choices
--- Every preference set told under the ids.
+-- name: preference_sets
+-- Every version of the preference sets of the ids.
 SELECT user_id AS id, set_id, stamp, settings
-FROM rollbook.choices
+FROM rollbook.preference_set_versions
 WHERE user_id = ANY(CAST(:ids AS text[]))
 ORDER BY stamp
 
--- name: sightings
--- When the ids were told of.
+-- name: identify_log
+-- When the ids were identified.
 SELECT user_id AS id, listed.stamp
-FROM rollbook.sightings
-CROSS JOIN string_to_table(rtrim(seen), ' ') AS listed (stamp)
+FROM rollbook.identify_log
+CROSS JOIN string_to_table(rtrim(identify_stamps), ' ') AS listed (stamp)
 WHERE user_id = ANY(CAST(:ids AS text[]))
 UNION
 SELECT id, listed.stamp
 FROM rollbook.users
-CROSS JOIN string_to_table(first || ' ' || rtrim(seen), ' ') AS listed (stamp)
+CROSS JOIN string_to_table(first_identified || ' ' || rtrim(identify_stamps), ' ') AS listed (stamp)
 WHERE id = ANY(CAST(:ids AS text[]))
     AND listed.stamp <> ''
 ORDER BY stamp
 
--- name: endings
+-- name: lifecycle_events
 -- The deletes and merges that name the ids.
-SELECT stamp, ended, primary_id
-FROM rollbook.endings
-WHERE ended = ANY(CAST(:ids AS text[]))
+SELECT stamp, user_id, primary_id
+FROM rollbook.lifecycle_events
+WHERE user_id = ANY(CAST(:ids AS text[]))
     OR primary_id = ANY(CAST(:ids AS text[]))
 ORDER BY stamp
 
 -- name: messages
--- What was sent to the ids: wanted or not, and what belongs to nobody any more, but nothing of whoever had an id before
--- or after.
+-- The messages to the ids: allowed by preferences or not, owned by the user or by no user any more, but none of another
+-- user who had an id before or after.
 SELECT
     row.id,
     row.stamp,
@@ -68,14 +68,14 @@ SELECT
     trigger.data,
     trigger.actor,
     (
-        SELECT jsonb_object_agg(mark, jsonb_build_object('set', is_set = 1, 'stamp', stamp))
-        FROM rollbook.marks
+        SELECT jsonb_object_agg(engagement, jsonb_build_object('set', is_set, 'stamp', stamp))
+        FROM rollbook.engagements
         WHERE message_id = row.id
-    ) AS marks
+    ) AS engagements
 FROM rollbook.messages AS row
 JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
 LEFT JOIN rollbook.ownership AS own
-    ON own.name = row.recipient AND row.stamp >= own.since AND row.stamp < own.until
+    ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
 WHERE row.recipient = ANY(CAST(:ids AS text[]))
     AND (
         own.owner = CAST(:person AS text)
@@ -84,7 +84,7 @@ WHERE row.recipient = ANY(CAST(:ids AS text[]))
 ORDER BY row.stamp, row.id
 
 -- name: activities
--- What was triggered for the ids, likewise.
+-- The activities of the ids, likewise.
 SELECT
     row.id,
     row.stamp,
@@ -98,7 +98,7 @@ SELECT
 FROM rollbook.activities AS row
 JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
 LEFT JOIN rollbook.ownership AS own
-    ON own.name = row.recipient AND row.stamp >= own.since AND row.stamp < own.until
+    ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
 WHERE row.recipient = ANY(CAST(:ids AS text[]))
     AND (
         own.owner = CAST(:person AS text)
@@ -107,7 +107,7 @@ WHERE row.recipient = ANY(CAST(:ids AS text[]))
 ORDER BY row.stamp, row.id
 
 -- name: caused
--- What was triggered by the ids, likewise; how many others it concerned, but not whom.
+-- The triggers that the ids caused, likewise; how many others they concerned, but not whom.
 SELECT
     trigger.stamp,
     trigger.actor,
@@ -120,7 +120,7 @@ SELECT
     (SELECT count(*) FROM rollbook.messages AS row WHERE row.job_id = trigger.job_id) AS messages
 FROM rollbook.triggers AS trigger
 LEFT JOIN rollbook.ownership AS own
-    ON own.name = trigger.actor AND trigger.stamp >= own.since AND trigger.stamp < own.until
+    ON own.user_id = trigger.actor AND trigger.stamp >= own.valid_from AND trigger.stamp < own.valid_to
 WHERE trigger.actor = ANY(CAST(:ids AS text[]))
     AND (
         own.owner = CAST(:person AS text)
@@ -129,21 +129,21 @@ WHERE trigger.actor = ANY(CAST(:ids AS text[]))
 ORDER BY trigger.stamp
 
 -- name: skipped
--- Triggers that skipped one of the ids, for it was nobody then.
+-- Triggers that skipped one of the ids, because it stood for no user then.
 SELECT id, kind, occurred_at, state, finished_at, detail -> 'skipped' AS skipped
 FROM rollbook.jobs
 WHERE detail ? 'skipped'
     AND detail -> 'skipped' ?| CAST(:ids AS text[])
 ORDER BY occurred_at, id
 
--- name: deferred
+-- name: deferred_jobs
 -- Deferred jobs whose text has one of the ids.
 SELECT id, due_at, body
-FROM rollbook.deferred
+FROM rollbook.deferred_jobs
 WHERE EXISTS (SELECT 1 FROM unnest(CAST(:texts AS text[])) AS quoted WHERE position(quoted IN body) > 0)
 ORDER BY due_at, id
 
--- name: letters
+-- name: dead_letters
 -- Dead letters whose text has one of the ids.
 SELECT id, kind, code, reason, failed_at, body
 FROM rollbook.dead_letters

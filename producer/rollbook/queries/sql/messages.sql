@@ -1,16 +1,16 @@
--- name: spans
--- When which id stood for the user, and whether it ever said what it does not want to hear of: most never do, and their
--- messages need not be asked for one by one. Whatever is not false lets through.
+-- name: periods
+-- When each id stood for the user, and whether the id ever opted out of anything: most never do, and then no message
+-- needs a check of its own. Only a `false` opts out.
 SELECT
-    name,
-    since,
-    until,
+    user_id,
+    valid_from,
+    valid_to,
     coalesce(
         (
             SELECT true
-            FROM rollbook.wishes AS wish
-            WHERE wish.name = own.name
-                AND jsonb_path_exists(wish.settings, '$.** ? (@ == false)')
+            FROM rollbook.effective_preference_sets AS applied
+            WHERE applied.user_id = own.user_id
+                AND jsonb_path_exists(applied.settings, '$.** ? (@ == false)')
             LIMIT 1
         ),
         false
@@ -19,21 +19,24 @@ FROM rollbook.ownership AS own
 WHERE owner = :user_id
 
 -- name: visible
--- The messages of one span that the user wanted, as in the view owned_messages. That view would look for the owner of
--- every row; here the owner is known, and the rows come from the index on (recipient, stamp) in the order of a feed.
+-- The messages of one period that preferences allow, as in the view owned_messages. That view would look for the owner
+-- of every row; here the owner is known, and the rows come from the index on (recipient, stamp) in the order of a feed.
 FROM rollbook.messages AS row
-LEFT JOIN rollbook.marks AS seen ON seen.message_id = row.id AND seen.mark = 'seen'
-LEFT JOIN rollbook.marks AS read ON read.message_id = row.id AND read.mark = 'read'
-LEFT JOIN rollbook.marks AS archived ON archived.message_id = row.id AND archived.mark = 'archived'
-WHERE row.recipient = span.name
-    AND row.stamp >= span.since
-    AND row.stamp < span.until
+LEFT JOIN rollbook.engagements AS seen ON seen.message_id = row.id AND seen.engagement = 'seen'
+LEFT JOIN rollbook.engagements AS read ON read.message_id = row.id AND read.engagement = 'read'
+LEFT JOIN rollbook.engagements AS archived ON archived.message_id = row.id AND archived.engagement = 'archived'
+WHERE row.recipient = period.user_id
+    AND row.stamp >= period.valid_from
+    AND row.stamp < period.valid_to
     AND (CAST(:channel AS text) IS NULL OR row.channel = CAST(:channel AS text))
     AND (
-        NOT span.has_opted_out
+        NOT period.has_opted_out
         OR (
-            SELECT rollbook.allowed(
-                rollbook.wanted(row.recipient, cause.tenant, row.stamp), cause.workflow, cause.categories, row.channel
+            SELECT rollbook.is_channel_enabled(
+                rollbook.effective_preferences(row.recipient, cause.tenant, row.stamp),
+                cause.workflow,
+                cause.categories,
+                row.channel
             )
             FROM rollbook.triggers AS cause
             WHERE cause.job_id = row.job_id
@@ -41,40 +44,40 @@ WHERE row.recipient = span.name
     )
 
 -- name: page
--- The newest messages of a user before a place. Each span gives its newest, and those of the same stamp as the last of
--- them, so that no row needs sorting before it is known to be on the page.
-WITH span AS MATERIALIZED (
-    {spans}
+-- The newest messages of a user before a cursor. Each period gives its newest, and those with the stamp of the last of
+-- these, so that no row is sorted before it is known to be on the page.
+WITH period AS MATERIALIZED (
+    {periods}
 )
 SELECT
     page.*,
     trigger.workflow,
     trigger.tenant,
     trigger.data,
-    trigger.actor AS named_actor,
+    trigger.had_actor,
     act.owner AS actor,
     person.name AS actor_name,
     person.avatar AS actor_avatar
 FROM (
     SELECT message.*
-    FROM span
+    FROM period
     CROSS JOIN LATERAL (
         SELECT
             row.id,
             row.job_id,
             row.stamp,
             row.channel,
-            coalesce(seen.is_set, 0) AS seen,
-            coalesce(read.is_set, 0) AS read,
-            coalesce(archived.is_set, 0) AS archived
+            coalesce(seen.is_set, false) AS seen,
+            coalesce(read.is_set, false) AS read,
+            coalesce(archived.is_set, false) AS archived
         {visible}
             AND (row.stamp, row.id) < (CAST(:stamp AS text), CAST(:id AS uuid))
             AND CASE CAST(:status AS text)
                 WHEN 'any' THEN true
-                WHEN 'all' THEN coalesce(archived.is_set, 0) = 0
-                WHEN 'unseen' THEN coalesce(archived.is_set, 0) = 0 AND coalesce(seen.is_set, 0) = 0
-                WHEN 'unread' THEN coalesce(archived.is_set, 0) = 0 AND coalesce(read.is_set, 0) = 0
-                WHEN 'archived' THEN archived.is_set = 1
+                WHEN 'all' THEN NOT coalesce(archived.is_set, false)
+                WHEN 'unseen' THEN NOT coalesce(archived.is_set, false) AND NOT coalesce(seen.is_set, false)
+                WHEN 'unread' THEN NOT coalesce(archived.is_set, false) AND NOT coalesce(read.is_set, false)
+                WHEN 'archived' THEN archived.is_set
             END
         ORDER BY row.stamp DESC
         FETCH FIRST (CAST(:limit AS integer)) ROWS WITH TIES
@@ -84,32 +87,32 @@ FROM (
 ) AS page
 JOIN rollbook.triggers AS trigger ON trigger.job_id = page.job_id
 LEFT JOIN rollbook.ownership AS act
-    ON act.name = trigger.actor AND page.stamp >= act.since AND page.stamp < act.until
+    ON act.user_id = trigger.actor AND page.stamp >= act.valid_from AND page.stamp < act.valid_to
 LEFT JOIN rollbook.current_users AS person ON person.id = act.owner
 ORDER BY page.stamp DESC, page.id DESC
 
 -- name: counts
--- How many messages of a channel a user has, without the archived ones. Counted span by span, or the planner may take
--- it for a join that is worth a look at every message there is.
-WITH span AS MATERIALIZED (
-    {spans}
+-- How many messages of a channel a user has, without the archived ones. Counted period by period; otherwise the planner
+-- may choose a join that reads every message there is.
+WITH period AS MATERIALIZED (
+    {periods}
 )
 SELECT
     coalesce(sum(counted.total), 0) AS total,
     coalesce(sum(counted.unseen), 0) AS unseen,
     coalesce(sum(counted.unread), 0) AS unread
-FROM span
+FROM period
 CROSS JOIN LATERAL (
     SELECT
         count(*) AS total,
-        count(*) FILTER (WHERE coalesce(seen.is_set, 0) = 0) AS unseen,
-        count(*) FILTER (WHERE coalesce(read.is_set, 0) = 0) AS unread
+        count(*) FILTER (WHERE NOT coalesce(seen.is_set, false)) AS unseen,
+        count(*) FILTER (WHERE NOT coalesce(read.is_set, false)) AS unread
     {visible}
-        AND coalesce(archived.is_set, 0) = 0
+        AND NOT coalesce(archived.is_set, false)
 ) AS counted
 
 -- name: feed
--- A page with the counts, and whom a merged-away id stands for, as of one moment.
+-- A page with the counts, and the user that a merged-away id stands for, in one snapshot.
 WITH page AS (
     {page}
 ),

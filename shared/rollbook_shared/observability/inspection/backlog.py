@@ -19,9 +19,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 _DEFERRED: Final = """
 SELECT
-    (SELECT count(*) FROM (SELECT FROM rollbook.deferred LIMIT %(most)s) AS all_of_them),
-    (SELECT count(*) FROM (SELECT FROM rollbook.deferred WHERE due_at <= now() LIMIT %(most)s) AS due),
-    (SELECT greatest(0, extract(epoch FROM now() - min(due_at)))::float FROM rollbook.deferred WHERE due_at <= now())
+    (SELECT count(*) FROM (SELECT FROM rollbook.deferred_jobs LIMIT %(most)s) AS all_of_them),
+    (SELECT count(*) FROM (SELECT FROM rollbook.deferred_jobs WHERE due_at <= now() LIMIT %(most)s) AS due),
+    (
+        SELECT greatest(0, extract(epoch FROM now() - min(due_at)))::float
+        FROM rollbook.deferred_jobs
+        WHERE due_at <= now()
+    )
 """
 """Deferred jobs, those that are due, and for how long the first of these has been."""
 
@@ -34,16 +38,16 @@ ORDER BY max(failed_at) DESC
 """Dead letters by code, the code that came up last first, and how long ago that was."""
 
 _UNERASED: Final = """
-SELECT count(*), extract(epoch FROM now() - rollbook.moment(min(stamp)))::float
+SELECT count(*), extract(epoch FROM now() - rollbook.occurred_at(min(stamp)))::float
 FROM (
     SELECT stamp
-    FROM rollbook.endings AS ending
+    FROM rollbook.lifecycle_events AS event
     WHERE primary_id IS NULL
         AND stamp < %(horizon)s
         -- one that has only just come in, late, is not overdue; its stamp holds the id of its job
         AND NOT EXISTS (
             SELECT FROM rollbook.jobs AS job
-            WHERE job.id = substr(ending.stamp, 15, length(ending.stamp) - 19)
+            WHERE job.id = substr(event.stamp, 15, length(event.stamp) - 19)
                 AND job.finished_at > now() - %(grace)s
         )
     ORDER BY stamp

@@ -1,20 +1,20 @@
--- name: trigger
+-- name: insert_triggers
 -- Keep what the rows of a trigger share.
-INSERT INTO rollbook.triggers (job_id, stamp, workflow, actor, tenant, categories, data)
-SELECT job_id, stamp, workflow, actor, tenant, categories, data
+INSERT INTO rollbook.triggers (job_id, stamp, workflow, had_actor, actor, tenant, categories, data)
+SELECT job_id, stamp, workflow, actor IS NOT NULL, actor, tenant, categories, data
 FROM json_to_recordset(%(triggers)s::json) AS n (
     job_id text, stamp text, workflow text, actor text, tenant text, categories text[], data jsonb
 )
 ON CONFLICT DO NOTHING;
 
--- name: activity
+-- name: insert_activities
 -- Keep one activity for each recipient.
 INSERT INTO rollbook.activities (id, job_id, stamp, recipient)
 SELECT id, job_id, stamp, recipient
 FROM json_to_recordset(%(activities)s::json) AS n (id uuid, job_id text, stamp text, recipient text)
 ON CONFLICT DO NOTHING;
 
--- name: message
+-- name: insert_messages
 -- Keep one message for each recipient and channel.
 INSERT INTO rollbook.messages (id, job_id, stamp, recipient, channel)
 SELECT id, job_id, stamp, recipient, channel
@@ -23,26 +23,26 @@ FROM json_to_recordset(%(messages)s::json) AS n (
 )
 ON CONFLICT DO NOTHING;
 
--- name: mark
--- Keep the newest state of each mark.
-INSERT INTO rollbook.marks AS m (message_id, mark, stamp, is_set)
-SELECT message_id, mark, stamp, is_set
-FROM json_to_recordset(%(marks)s::json) AS n (message_id uuid, mark text, stamp text, is_set integer)
-ORDER BY message_id, mark
-ON CONFLICT (message_id, mark) DO UPDATE SET
+-- name: upsert_engagements
+-- Keep the newest state of each engagement.
+INSERT INTO rollbook.engagements AS e (message_id, engagement, stamp, is_set)
+SELECT message_id, engagement, stamp, is_set
+FROM json_to_recordset(%(engagements)s::json) AS n (message_id uuid, engagement text, stamp text, is_set boolean)
+ORDER BY message_id, engagement
+ON CONFLICT (message_id, engagement) DO UPDATE SET
     stamp = excluded.stamp,
     is_set = excluded.is_set
-WHERE m.stamp < excluded.stamp;
+WHERE e.stamp < excluded.stamp;
 
--- name: known
--- When these ids stood for somebody, whatever became of them later.
-SELECT id, first, '~'
+-- name: select_existence
+-- When these ids stood for a user, whatever happened to that user later.
+SELECT id, first_identified, '~'
 FROM rollbook.users
-WHERE id = ANY(%(names)s)
-    AND family IS NULL
-    AND first IS NOT NULL
+WHERE id = ANY(%(ids)s)
+    AND cluster_root IS NULL
+    AND first_identified IS NOT NULL
 UNION ALL
-SELECT name, since, until
-FROM rollbook.spans
-WHERE name = ANY(%(names)s)
-    AND known;
+SELECT user_id, valid_from, valid_to
+FROM rollbook.ownership_periods
+WHERE user_id = ANY(%(ids)s)
+    AND existed;

@@ -1,7 +1,7 @@
--- name: admit
+-- name: insert
 -- Enter jobs, in id order; those that were there already are not returned.
 INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at, detail)
-SELECT id, kind, decode(digest, 'hex'), state, occurred_at, rollbook.instant(%(now)s), detail
+SELECT id, kind, decode(digest, 'hex'), state, occurred_at, rollbook.from_microseconds(%(now)s), detail
 FROM json_to_recordset(%(jobs)s::json) AS n (
     id text, kind text, digest text, state text, occurred_at bigint, detail jsonb
 )
@@ -9,8 +9,8 @@ ORDER BY id COLLATE "C"
 ON CONFLICT DO NOTHING
 RETURNING id;
 
--- name: known
--- What tells a duplicate from another job under the same id.
+-- name: select_digests
+-- What distinguishes a duplicate from another job with the same id.
 SELECT id, digest
 FROM rollbook.jobs
 WHERE id = ANY(%(ids)s);
@@ -28,18 +28,18 @@ FROM (
 ) AS n
 WHERE j.id = n.id;
 
--- name: tell_skipped
--- Say which recipients of a trigger were skipped.
+-- name: set_skipped
+-- Note which recipients of a trigger were skipped.
 UPDATE rollbook.jobs AS j
 SET detail = coalesce(j.detail, '{}') || jsonb_build_object('skipped', n.skipped)
 FROM json_to_recordset(%(skipped)s::json) AS n (id text, skipped jsonb)
 WHERE j.id = n.id;
 
--- name: bury
--- Keep a job that cannot be applied as it stands, once; one that dies again says when and why it did last.
+-- name: upsert_dead_letters
+-- Keep a job that cannot be applied as it stands, once; if it fails again, keep the last time and reason.
 INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, failed_at)
 SELECT DISTINCT ON (id COLLATE "C", digest)
-    id, decode(digest, 'hex'), kind, code, reason, decode(body, 'hex'), rollbook.instant(%(now)s)
+    id, decode(digest, 'hex'), kind, code, reason, decode(body, 'hex'), rollbook.from_microseconds(%(now)s)
 FROM json_to_recordset(%(letters)s::json) AS n (
     id text, digest text, kind text, code text, reason text, body text
 )
@@ -49,50 +49,50 @@ SET code = excluded.code,
     reason = excluded.reason,
     failed_at = excluded.failed_at;
 
--- name: defer
+-- name: insert_deferred
 -- Keep jobs stamped in the future, until then.
-INSERT INTO rollbook.deferred (id, due_at, body)
-SELECT id, rollbook.instant(due), body
+INSERT INTO rollbook.deferred_jobs (id, due_at, body)
+SELECT id, rollbook.from_microseconds(due), body
 FROM json_to_recordset(%(jobs)s::json) AS n (id text, due bigint, body text)
 ON CONFLICT DO NOTHING;
 
--- name: take_due
--- Take deferred jobs that are due, passing over those that another dispatcher holds, or that are held up.
+-- name: lock_due
+-- Lock deferred jobs that are due, except those that another dispatcher has locked and those to skip.
 SELECT id, body
-FROM rollbook.deferred
-WHERE due_at <= rollbook.instant(%(now)s)
+FROM rollbook.deferred_jobs
+WHERE due_at <= rollbook.from_microseconds(%(now)s)
     AND id <> ALL(%(but)s::text[])
 ORDER BY due_at, id
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED;
 
--- name: take_one
--- Take a deferred job, unless another dispatcher holds it.
+-- name: lock_one
+-- Lock a deferred job, unless another dispatcher has locked it.
 SELECT body
-FROM rollbook.deferred
+FROM rollbook.deferred_jobs
 WHERE id = %(id)s
 FOR UPDATE SKIP LOCKED;
 
--- name: still_deferred
+-- name: select_still_deferred
 -- Which of these jobs are still deferred, the longest due first.
 SELECT id
-FROM rollbook.deferred
+FROM rollbook.deferred_jobs
 WHERE id = ANY(%(ids)s)
 ORDER BY due_at, id;
 
--- name: hurry
--- Bound what the rest of the transaction waits for.
+-- name: set_local_timeouts
+-- Bound how long the rest of the transaction may wait.
 SELECT set_config('lock_timeout', %(lock)s, true), set_config('statement_timeout', %(statement)s, true);
 
--- name: release
--- These deferred jobs are decided now; locks in id order.
+-- name: release_deferred
+-- Delete deferred jobs that are due, and set their final states; lock in id order.
 WITH gone AS (
-    DELETE FROM rollbook.deferred
+    DELETE FROM rollbook.deferred_jobs
     WHERE id = ANY(%(ids)s)
 )
 UPDATE rollbook.jobs AS j
 SET state = n.state,
-    finished_at = rollbook.instant(%(now)s)
+    finished_at = rollbook.from_microseconds(%(now)s)
 FROM (
     SELECT job.id, due.state
     FROM rollbook.jobs AS job
@@ -102,10 +102,10 @@ FROM (
 ) AS n
 WHERE j.id = n.id;
 
--- name: give_up
--- Take deferred jobs that cannot be applied out of the queue and the ledger; say which were still there.
+-- name: remove_deferred
+-- Delete deferred jobs that cannot be applied, with their rows in `jobs`; return those that were still there.
 WITH gone AS (
-    DELETE FROM rollbook.deferred
+    DELETE FROM rollbook.deferred_jobs
     WHERE id = ANY(%(ids)s)
     RETURNING id
 ), forgotten AS (
@@ -114,12 +114,12 @@ WITH gone AS (
 )
 SELECT id FROM gone;
 
--- name: forget_outcomes
--- Forget the oldest outcomes, but for those that nothing else says.
+-- name: prune_jobs
+-- Delete the oldest finished jobs, except those whose state no other table records.
 WITH oldest AS MATERIALIZED (
     SELECT id
     FROM rollbook.jobs
-    WHERE finished_at < rollbook.instant(%(horizon)s)
+    WHERE finished_at < rollbook.from_microseconds(%(horizon)s)
         AND state IN ('applied', 'rejected')
     ORDER BY finished_at
     LIMIT %(limit)s
@@ -129,12 +129,12 @@ DELETE FROM rollbook.jobs AS j
 USING oldest
 WHERE j.id = oldest.id;
 
--- name: forget_letters
--- Forget the oldest dead letters.
+-- name: prune_dead_letters
+-- Delete the oldest dead letters.
 WITH oldest AS MATERIALIZED (
     SELECT id, digest
     FROM rollbook.dead_letters
-    WHERE failed_at < rollbook.instant(%(horizon)s)
+    WHERE failed_at < rollbook.from_microseconds(%(horizon)s)
     ORDER BY failed_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

@@ -1,82 +1,95 @@
--- name: families_of
--- The families that these ids belong to, read without a lock. As JSON the ids cost a worker a fiftieth of an array.
-SELECT DISTINCT family
+-- name: select_cluster_roots
+-- The roots of the clusters that these ids belong to, read without a lock. Passing the ids as JSON costs a worker a
+-- fiftieth of what an array costs.
+SELECT DISTINCT cluster_root
 FROM rollbook.users
 WHERE id = ANY(ARRAY(SELECT json_array_elements_text(%(ids)s::json)))
-    AND family IS NOT NULL;
+    AND cluster_root IS NOT NULL;
 
--- name: lock_heads
--- Hold these families, in id order; says which of the heads are still there to be held.
+-- name: lock_cluster_roots
+-- Lock these clusters, in id order; return the roots that still exist.
 SELECT id
 FROM rollbook.users
-WHERE id = ANY(%(heads)s)
+WHERE id = ANY(%(roots)s)
 ORDER BY id
 FOR UPDATE;
 
--- name: tell
--- Keep the newest value per key; create and lock each user in id order; say who belongs to a family, and whose list of
--- sightings is full.
--- A user told every known key anew, later than all before, needs no stamp per key: `since` stamps them all.
-WITH told AS (
-    INSERT INTO rollbook.users AS u (id, data, stamps, since, last, first, seen)
-    SELECT id, data, stamps, since, last, first, seen
+-- name: upsert
+-- Keep the newest value per key; create and lock each user in id order; return the users that belong to a cluster, and
+-- those whose list of identify stamps is full.
+-- A user who received every stored key anew, later than all before, needs no stamp per key: `base_stamp` covers them all.
+WITH upserted AS (
+    INSERT INTO rollbook.users AS u (
+        id, profile, key_stamps, base_stamp, last_stamp, first_identified, identify_stamps
+    )
+    SELECT id, profile, key_stamps, base_stamp, last_stamp, first_identified, identify_stamps
     FROM json_to_recordset(%(users)s::json) AS n (
-        id text, data jsonb, stamps jsonb, since text, last text, first text, seen text
+        id text, profile jsonb, key_stamps jsonb, base_stamp text, last_stamp text, first_identified text,
+        identify_stamps text
     )
     ORDER BY id COLLATE "C"
     ON CONFLICT (id) DO UPDATE SET
-        (data, stamps, since) = (
+        (profile, key_stamps, base_stamp) = (
             SELECT
                 CASE
-                    WHEN later AND joined = u.data THEN u.data  -- what is stored out of line stays where it is
+                    WHEN later AND joined = u.profile THEN u.profile  -- what is stored out of line stays where it is
                     WHEN later THEN joined
-                    ELSE u.data || rollbook.newer_values(
-                        excluded.data, excluded.stamps, excluded.since, u.data, u.stamps, u.since
+                    ELSE u.profile || rollbook.newer_values(
+                        excluded.profile, excluded.key_stamps, excluded.base_stamp,
+                        u.profile, u.key_stamps, u.base_stamp
                     )
                 END,
                 CASE
-                    WHEN later AND joined = excluded.data THEN excluded.stamps
-                    WHEN later THEN u.stamps || rollbook.stamped(excluded.data, excluded.since) || excluded.stamps
-                    ELSE u.stamps || rollbook.newer_stamps(
-                        excluded.data, excluded.stamps, excluded.since, u.data, u.stamps, u.since
+                    WHEN later AND joined = excluded.profile THEN excluded.key_stamps
+                    WHEN later THEN u.key_stamps
+                        || rollbook.uniform_stamps(excluded.profile, excluded.base_stamp)
+                        || excluded.key_stamps
+                    ELSE u.key_stamps || rollbook.newer_stamps(
+                        excluded.profile, excluded.key_stamps, excluded.base_stamp,
+                        u.profile, u.key_stamps, u.base_stamp
                     )
                 END,
-                CASE WHEN later AND joined = excluded.data THEN excluded.since ELSE u.since END
+                CASE WHEN later AND joined = excluded.profile THEN excluded.base_stamp ELSE u.base_stamp END
             FROM (
-                SELECT coalesce(u.last, '') < excluded.since AS later, u.data || excluded.data AS joined
-                OFFSET 0  -- so that both are worked out once
+                SELECT
+                    coalesce(u.last_stamp, '') < excluded.base_stamp AS later,
+                    u.profile || excluded.profile AS joined
+                OFFSET 0  -- so that both are computed once
             ) AS either
         ),
-        last = greatest(u.last, excluded.last),
-        first = least(u.first, excluded.first),
-        seen = CASE
-            WHEN u.first <> excluded.first
-                THEN excluded.seen || greatest(u.first, excluded.first) || ' ' || u.seen
-            ELSE excluded.seen || u.seen
+        last_stamp = greatest(u.last_stamp, excluded.last_stamp),
+        first_identified = least(u.first_identified, excluded.first_identified),
+        identify_stamps = CASE
+            WHEN u.first_identified <> excluded.first_identified
+                THEN excluded.identify_stamps
+                    || greatest(u.first_identified, excluded.first_identified) || ' '
+                    || u.identify_stamps
+            ELSE excluded.identify_stamps || u.identify_stamps
         END
-    RETURNING id, family, length(seen) > %(seen_characters)s AS is_full
+    RETURNING id, cluster_root, length(identify_stamps) > %(max_identify_characters)s AS is_full
 )
-SELECT id, family, is_full
-FROM told
-WHERE family IS NOT NULL
+SELECT id, cluster_root, is_full
+FROM upserted
+WHERE cluster_root IS NOT NULL
     OR is_full;
 
--- name: members
--- The facts told under the ids of these families, and under ids that are about to join one.
-SELECT id, family, data, since, stamps, first, seen
+-- name: select_members
+-- What was received under the ids of these clusters, and under ids that are about to join one.
+SELECT id, cluster_root, profile, base_stamp, key_stamps, first_identified, identify_stamps
 FROM rollbook.users
-WHERE (family IS NOT NULL AND family = ANY(%(heads)s))
+WHERE (cluster_root IS NOT NULL AND cluster_root = ANY(%(roots)s))
     OR id = ANY(%(ids)s);
 
--- name: show
--- Write how the members of families are seen, where that changed.
+-- name: update_resolved
+-- Write how the members of clusters resolve, where that changed.
 UPDATE rollbook.users AS u
-SET family = n.family,
-    shown = n.shown,
-    shown_at = n.shown_at,
-    goes_to = n.goes_to
+SET cluster_root = n.cluster_root,
+    resolved_profile = n.resolved_profile,
+    resolved_stamp = n.resolved_stamp,
+    canonical_id = n.canonical_id
 FROM json_to_recordset(%(members)s::json) AS n (
-    id text, family text, shown jsonb, shown_at text, goes_to text
+    id text, cluster_root text, resolved_profile jsonb, resolved_stamp text, canonical_id text
 )
 WHERE u.id = n.id
-    AND (u.family, u.shown, u.shown_at, u.goes_to) IS DISTINCT FROM (n.family, n.shown, n.shown_at, n.goes_to);
+    AND (u.cluster_root, u.resolved_profile, u.resolved_stamp, u.canonical_id)
+        IS DISTINCT FROM (n.cluster_root, n.resolved_profile, n.resolved_stamp, n.canonical_id);
