@@ -94,7 +94,12 @@ def test_each_part_has_its_own(applied: Applied) -> None:
     assert (document["id"], document["ids"], document["held"]) == ("ann", ["ann", "guest", "later"], True)
     assert set(document) - {"id", "asked_for", "ids", "held", "about"} <= set(document["about"])
     assert document["profile"]["attributes"]["name"] == "ANN000"
-    assert {value["key"] for told in document["told"] for value in told["values"]} >= {"name", "plan", "cart", "fcm"}
+    assert {value["key"] for received in document["profiles"] for value in received["values"]} >= {
+        "name",
+        "plan",
+        "cart",
+        "fcm",
+    }
     assert [row["settings"]["categories"] for row in document["preferences"] if row["set"] == "default"] == [
         {"ANN007": True},
         {"ANN008": False},

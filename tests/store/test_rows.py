@@ -27,9 +27,9 @@ def test_tellings_in_one_piece_make_the_lines_of_their_facts(jobs: list[Job], da
 def test_a_user_told_once_has_one_stamp_for_all() -> None:
     (line,) = lines_of(pieces_of(identify("a", plan="pro", name="Ann", at=1))).users
 
-    assert line["data"] == {"p.plan": "pro", "a.name": "Ann"}
-    assert line["since"] == line["first"] == line["last"]
-    assert (line["stamps"], line["seen"]) == ({}, "")
+    assert line["profile"] == {"p.plan": "pro", "a.name": "Ann"}
+    assert line["base_stamp"] == line["first_identified"] == line["last_stamp"]
+    assert (line["key_stamps"], line["identify_stamps"]) == ({}, "")
 
 
 def test_a_user_told_several_times_has_the_earliest_stamp_for_all_without_one_of_their_own() -> None:
@@ -37,11 +37,11 @@ def test_a_user_told_several_times_has_the_earliest_stamp_for_all_without_one_of
 
     (line,) = lines_of(piece for job in told for piece in pieces_of(job)).users
 
-    assert line["data"] == {"p.k1": 1, "p.k2": 2, "p.k3": 3, "p.every": 0}
-    assert line["since"] == line["first"] < min(line["stamps"].values())
-    assert line["stamps"].keys() == {"p.k2", "p.k3", "p.every"}
-    assert line["last"] == line["stamps"]["p.every"] == line["stamps"]["p.k3"]
-    assert len(line["seen"].split()) == 2
+    assert line["profile"] == {"p.k1": 1, "p.k2": 2, "p.k3": 3, "p.every": 0}
+    assert line["base_stamp"] == line["first_identified"] < min(line["key_stamps"].values())
+    assert line["key_stamps"].keys() == {"p.k2", "p.k3", "p.every"}
+    assert line["last_stamp"] == line["key_stamps"]["p.every"] == line["key_stamps"]["p.k3"]
+    assert len(line["identify_stamps"].split()) == 2
 
 
 def test_users_come_in_the_order_of_their_ids_whoever_is_told_first() -> None:
@@ -59,8 +59,8 @@ def _as_written(lines: Lines) -> dict[str, Any]:
     users = {
         line["id"]: {
             **line,
-            "since": None,
-            "stamps": {key: line["stamps"].get(key, line["since"]) for key in line["data"]},
+            "base_stamp": None,
+            "key_stamps": {key: line["key_stamps"].get(key, line["base_stamp"]) for key in line["profile"]},
         }
         for line in lines.users
     }
