@@ -74,11 +74,11 @@ class Unavailable(RollbookError):
 
 class NotSent(Unavailable):
     """The broker did not take the job, or its answer was lost. Sending it again under the same `job_id` is always
-    safe: a job that did arrive is applied once. `why` is what was at the bottom of it.
+    safe: a job that did arrive is applied once. `reason` is the root cause.
     """
 
-    def __init__(self, job_id: str, why: str = "") -> None:
+    def __init__(self, job_id: str, reason: str = "") -> None:
         self.job_id = job_id
-        self.why = why
-        because = f" ({why})" if why else ""
+        self.reason = reason
+        because = f" ({reason})" if reason else ""
         super().__init__(f"job {job_id} may not have been sent{because}; sending it again under this id is safe")

@@ -146,7 +146,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "sending: a job that Redis did not take is said to be sent",
         "producer/rollbook/publishing/direct.py",
-        "            raise NotSent(job.id, _why(error)) from error\n",
+        "            raise NotSent(job.id, safe_reason(error)) from error\n",
         "            return\n",
         chaos=VALKEY_AWAY,
     ),

@@ -81,10 +81,10 @@ class Message:
                 sender=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue
             )
 
-    def was_not_sent(self, error: BaseException, why: str) -> None:
+    def was_not_sent(self, error: BaseException, reason: str) -> None:
         """End the span."""
         if self.span is not None:
-            mark_failed(self.span, error, why)
+            mark_failed(self.span, error, reason)
             self.span.end()
 
 

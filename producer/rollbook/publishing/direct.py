@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-import redis.exceptions
-
 from rollbook.publishing.celery_message import Message
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.redis import BROKER_FAILURES, Broker
 from rollbook_shared.errors import NotSent, Unavailable
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.jobs.routing import queue_of
+from rollbook_shared.reasons import safe_reason
 
 TOGETHER: Final = 500
 """Jobs in one round trip to Redis, where many are sent at once."""
@@ -54,8 +53,8 @@ class DirectPublisher:
         try:
             self._broker.push(message.queue, [message.text])
         except BROKER_FAILURES as error:
-            message.was_not_sent(error, _why(error))
-            raise NotSent(job.id, _why(error)) from error
+            message.was_not_sent(error, safe_reason(error))
+            raise NotSent(job.id, safe_reason(error)) from error
         message.was_sent()
 
     def publish_many(self, jobs: Sequence[EncodedJob]) -> None:
@@ -68,10 +67,10 @@ class DirectPublisher:
             try:
                 self._broker.push(queue, [message.text for message in messages])
             except BROKER_FAILURES as error:
-                why = _why(error)
+                reason = safe_reason(error)
                 for message in messages:
-                    message.was_not_sent(error, why)
-                raise Unavailable(f"the broker did not take {len(jobs)} jobs ({why})") from error
+                    message.was_not_sent(error, reason)
+                raise Unavailable(f"the broker did not take {len(jobs)} jobs ({reason})") from error
             for message in messages:
                 message.was_sent()
 
@@ -94,19 +93,3 @@ def _together(jobs: Sequence[EncodedJob]) -> Iterator[tuple[str, list[Message]]]
                 messages, size = [], 0
         if messages:
             yield queue, messages
-
-
-def _why(error: BaseException) -> str:
-    """What was at the bottom of it, for kombu wraps what Redis said. Of connections the text, which names the host; of
-    anything else our own words or the class: what Redis says of a command may quote the job.
-    """
-    while error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, redis.exceptions.OutOfMemoryError):
-        return "Redis is at its memory limit, and takes no more jobs until workers have taken some"
-    if isinstance(error, redis.exceptions.ReadOnlyError):
-        return "this Redis is a replica, and takes no jobs"
-    if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith("MISCONF"):
-        return "Redis cannot write to its disk, and takes no jobs"
-    is_connecting = isinstance(error, (redis.exceptions.ConnectionError, OSError))
-    return (is_connecting and str(error).rstrip(".")) or type(error).__name__

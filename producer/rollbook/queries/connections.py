@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from rollbook.at_fork import reset_after_fork
 from rollbook_shared.database.timeouts import connection_options, patient
 from rollbook_shared.errors import NotConfigured, Unavailable
+from rollbook_shared.reasons import safe_reason
 
 _TIMEOUT: Final = timedelta(seconds=30)
 _POOL_SECONDS: Final = 10
@@ -57,7 +58,7 @@ class Database:
             with self._engine.connect() as connection:
                 yield connection.execution_options(isolation_level=isolation, postgresql_readonly=readonly)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise Unavailable(f"the database could not be reached or did not answer{_said(error)}") from error
+            raise Unavailable(f"the database could not be reached or did not answer: {safe_reason(error)}") from error
         except DBAPIError as error:
             if (what := _NOT_CONFIGURED.get(getattr(error.orig, "sqlstate", None) or "")) is not None:
                 raise NotConfigured(what) from error
@@ -89,12 +90,3 @@ class Database:
             return kind.connect(*arguments, **{**parameters, **options})
 
         return engine
-
-
-def _said(error: Exception) -> str:
-    """What was said of connecting, which names the host; what a server says of a statement may quote a value."""
-    cause = getattr(error, "orig", None)
-    if cause is None or getattr(cause, "sqlstate", None) is not None:
-        return ""
-    first_line = str(cause).partition("\n")[0]
-    return f": {first_line}" if first_line else ""

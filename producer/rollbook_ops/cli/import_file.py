@@ -138,7 +138,7 @@ def import_file(
         complain(_reason(error))
         raise typer.Exit(2) from None
     except NotSent as error:
-        complain(f"the broker does not take the jobs ({error.why}); run the same command again to go on")
+        complain(f"the broker does not take the jobs ({error.reason}); run the same command again to go on")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         is_over = keep.load() is None

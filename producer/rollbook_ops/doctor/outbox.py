@@ -9,7 +9,8 @@ import psycopg
 
 from rollbook.publishing.outbox.table import TABLE
 from rollbook_ops.doctor.findings import Finding, many, ok, problem, span, warning
-from rollbook_ops.doctor.postgres import open_postgres, why
+from rollbook_ops.doctor.postgres import open_postgres
+from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
 
 LATE_SECONDS: Final = 30.0
@@ -36,7 +37,7 @@ def examine_outbox(settings: Settings) -> Iterator[Finding]:
             elif settings.outbox_url:
                 yield problem("outbox", "there is no table rollbook_outbox", "Run `rollbook outbox create`.")
     except psycopg.Error as error:
-        yield problem("outbox", f"not available: {why(error)}", "Check ROLLBOOK_OUTBOX_URL.")
+        yield problem("outbox", f"not available: {safe_reason(error)}", "Check ROLLBOOK_OUTBOX_URL.")
 
 
 def _judge(connection: psycopg.Connection) -> Finding:

@@ -14,6 +14,7 @@ from rollbook_ops.doctor.findings import Finding, many, ok, problem, span, warni
 from rollbook_ops.doctor.versions import check_postgres_version
 from rollbook_shared.database.schema import NEWEST_MIGRATION
 from rollbook_shared.observability.inspection import Backlog, find_backlog
+from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
 
 _CONNECT_SECONDS: Final = 5
@@ -44,7 +45,7 @@ def examine_postgres(settings: Settings, clock: Clock) -> Iterator[Finding]:
                 )
     except psycopg.Error as error:
         advice = "Check ROLLBOOK_DATABASE_URL, and that Postgres runs and takes connections from here."
-        yield problem("postgres", f"not available: {why(error)}", advice)
+        yield problem("postgres", f"not available: {safe_reason(error)}", advice)
 
 
 def open_postgres(url: str) -> psycopg.Connection:
@@ -61,13 +62,6 @@ def open_postgres(url: str) -> psycopg.Connection:
     connection.execute(f"SET statement_timeout = {_ANSWER_MILLISECONDS}")
     connection.execute("SET default_transaction_read_only = on")
     return connection
-
-
-def why(error: psycopg.Error) -> str:
-    """What went wrong, without what a message may quote: a URL that cannot be read, or a value."""
-    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-        return str(error).partition("\n")[0].rstrip(".")
-    return type(error).__name__
 
 
 def _time(connection: psycopg.Connection) -> float:

@@ -17,6 +17,7 @@ from rollbook_shared.broker_url import client_of
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE, QUEUES
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS, Held, Queue, find_queues
+from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
 
 MUCH_OF_MEMORY: Final = 0.8
@@ -59,9 +60,9 @@ def examine_redis(settings: Settings, clock: Clock) -> Iterator[Finding]:
                 said = f"{many(queues.set_aside, 'message')} that no worker could take"
                 yield warning("set aside", said, "See the list `dead_letters` in Redis, and deploy/runbook.md.")
     except BROKER_FAILURES as error:
-        said = why(error)
+        reason = safe_reason(error)
         advice = "Check ROLLBOOK_BROKER_URL, and that Redis runs and takes connections from here."
-        yield problem("redis", f"not available: {said}", _DISK if "MISCONF" in said else advice)
+        yield problem("redis", f"not available: {reason}", _DISK if "disk" in reason else advice)
 
 
 @contextmanager
@@ -79,16 +80,6 @@ def open_redis(url: str) -> Iterator[Any]:
     connection: Any = Connection(where, transport_options=options)  # type: ignore[no-untyped-call]
     with client_of(connection) as client:
         yield client
-
-
-def why(error: BaseException) -> str:
-    """What was at the bottom of it. Of connections the text, which names the host; else the class, and Redis' code."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, (redis.exceptions.ConnectionError, OSError)) and str(error):
-        return str(error).rstrip(".")
-    code = str(error).partition(" ")[0]
-    return f"{type(error).__name__} {code}" if code.isupper() else type(error).__name__
 
 
 def _time(client: Any) -> float:

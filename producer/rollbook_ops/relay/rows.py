@@ -16,6 +16,7 @@ from rollbook.publishing.outbox.table import create_table
 from rollbook_ops.relay import statements
 from rollbook_shared.database.timeouts import connection_options, patient
 from rollbook_shared.errors import NotConfigured, Unavailable
+from rollbook_shared.reasons import safe_reason
 
 _STATEMENT: Final = timedelta(seconds=30)
 """Each takes or marks some hundred rows; one that takes so long waits for something that does not come."""
@@ -79,7 +80,7 @@ class Rows:
         # a primary that has become a standby says what it is with an error of its own sort
         except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as error:
             self.close()
-            raise Unavailable(f"the outbox's database is not available ({type(error).__name__})") from error
+            raise Unavailable(f"the outbox's database is not available ({safe_reason(error)})") from error
 
     def create(self) -> None:
         """Make the table, unless it is there."""

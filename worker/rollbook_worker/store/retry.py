@@ -29,6 +29,7 @@ from psycopg import errors
 
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.reasons import safe_reason
 
 RETRY: Final = Backoff(first=0.5, longest=60.0)
 """Before a job, or a periodic task, is tried again."""
@@ -90,26 +91,15 @@ def is_lock_timeout(error: BaseException) -> bool:
     return isinstance(error, errors.LockNotAvailable)
 
 
-def told(error: BaseException) -> str:
-    """What to say of a failure of the infrastructure: never the server's own words, which may quote a value."""
-    match error:
-        case errors.LockNotAvailable():
-            return "another transaction holds a lock for too long"
-        case errors.QueryCanceled():
-            return "the database took too long over a statement"
-        case _:
-            return f"the database is not available ({type(error).__name__})"
-
-
 def unavailable(error: BaseException) -> Unavailable:
-    """What to raise for a failure of the infrastructure."""
+    """What to raise for a failure of the infrastructure; its text holds nothing that the server said of values."""
     match error:
         case errors.LockNotAvailable():
-            return Blocked(told(error))
+            return Blocked("another transaction holds a lock for too long")
         case errors.QueryCanceled():
-            return StatementTimeout(told(error))
+            return StatementTimeout("the database took too long over a statement")
         case _:
-            return Unavailable(told(error))
+            return Unavailable(f"the database is not available ({safe_reason(error)})")
 
 
 def is_outage(error: BaseException) -> bool:
