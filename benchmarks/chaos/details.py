@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
-from rollbook_shared.domain.stamps import moment
+from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.jobs.models import Job, Trigger, UserUpdate
 
 _DETAILS: Final = """
@@ -33,7 +33,7 @@ def read_details(connection: psycopg.Connection) -> Details:
 def details_after(jobs: Iterable[Job]) -> Details:
     """What they should show, of all rows that may have been made."""
     return {
-        id_: {"tenant": job.tenant, "data": job.data, "occurred_at": moment(job.occurred_at).isoformat()}
+        id_: {"tenant": job.tenant, "data": job.data, "occurred_at": datetime_of(job.occurred_at).isoformat()}
         for job in jobs
         if isinstance(job, Trigger)
         for id_ in _rows_of(job)

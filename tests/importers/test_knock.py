@@ -12,7 +12,7 @@ from tests.support.interrupted_import import STARTED, run_import
 
 from rollbook.testing import BulkIdentify, RecordingRollbook, UserUpdate, recording
 from rollbook_ops.importers import Format, Options, RejectedRow, RejectedRows
-from rollbook_shared.domain.stamps import microseconds, moment
+from rollbook_shared.domain.stamps import datetime_of, microseconds
 
 KNOCK = Options(format=Format.KNOCK)
 APNS = "97c5837d-c65c-4d54-aa39-080eeb81c69d"
@@ -75,7 +75,7 @@ def test_a_page_tells_of_users_as_they_were_when_they_were_updated(rollbook: Rec
         "address": {"city": "Austin"},
         "nickname": None,
     }
-    assert [moment(at).isoformat() for at in job.timestamps] == [
+    assert [datetime_of(at).isoformat() for at in job.timestamps] == [
         "2026-03-01T10:00:00+00:00",
         "2026-03-02T10:00:00+00:00",
     ]

@@ -11,7 +11,7 @@ from tests.support.interrupted_import import run_import
 
 from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, UserUpdate, recording
 from rollbook_ops.importers import Format, Import, Options, RejectedRow, RejectedRows
-from rollbook_shared.domain.stamps import moment
+from rollbook_shared.domain.stamps import datetime_of
 
 SEGMENT = Options(format=Format.SEGMENT)
 WITH_VISITORS = Options(format=Format.SEGMENT, anonymous=True)
@@ -65,7 +65,7 @@ def test_an_identify_happened_at_its_timestamp(tmp_path: Path) -> None:
 
     (job,) = rollbook.sent.of(BulkIdentify)
     assert [user.id for user in told(rollbook)] == ["ann", "bo"]
-    assert [moment(at).isoformat() for at in job.timestamps] == [
+    assert [datetime_of(at).isoformat() for at in job.timestamps] == [
         "2015-02-23T22:28:55.111000+00:00",
         "2015-02-24T00:00:00+00:00",
     ]
@@ -86,7 +86,7 @@ def test_the_best_time_that_is_known_counts(tmp_path: Path, times: dict[str, str
     imported(rollbook, tmp_path, identify(**{"timestamp": None, **times}))
 
     (job,) = rollbook.sent.of(BulkIdentify)
-    assert moment(job.timestamps[0]).isoformat() == "2015-02-23T22:28:55.111000+00:00"
+    assert datetime_of(job.timestamps[0]).isoformat() == "2015-02-23T22:28:55.111000+00:00"
 
 
 def test_traits_with_a_meaning_become_attributes_and_the_others_properties(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_an_alias_is_a_merge_at_its_timestamp(tmp_path: Path) -> None:
 
     (job,) = rollbook.sent.of(Merge)
     assert (job.primary_id, job.secondary_id) == ("ann", "guest")
-    assert moment(job.occurred_at).isoformat() == "2015-02-23T22:28:55.111000+00:00"
+    assert datetime_of(job.occurred_at).isoformat() == "2015-02-23T22:28:55.111000+00:00"
     assert (end.users, end.merges, end.jobs) == (0, 1, 1)
 
 
@@ -284,13 +284,13 @@ def test_a_visitor_with_a_bad_id_is_refused_under_its_own_field(tmp_path: Path) 
 
 def test_a_time_given_for_the_file_counts_for_calls_without_one(tmp_path: Path) -> None:
     rollbook = recording()
-    options = Options(format=Format.SEGMENT, occurred_at=moment(1_700_000_000_000_000))
+    options = Options(format=Format.SEGMENT, occurred_at=datetime_of(1_700_000_000_000_000))
 
     imported(rollbook, tmp_path, identify(timestamp=None), identify("bo"), options=options)
 
     (job,) = rollbook.sent.of(BulkIdentify)
     assert job.timestamps[0] == 1_700_000_000_000_000
-    assert moment(job.timestamps[1]).year == 2015
+    assert datetime_of(job.timestamps[1]).year == 2015
 
 
 def test_a_log_of_which_little_is_ours_is_sent_in_full_jobs(tmp_path: Path) -> None:

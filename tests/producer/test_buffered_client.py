@@ -22,7 +22,7 @@ from rollbook import InvalidRequest, Limits, NotSent, Rollbook
 from rollbook.client import BufferedRollbook
 from rollbook.publishing.buffered import BufferFull
 from rollbook.testing import RecordingPublisher, RecordingRollbook, recording
-from rollbook_shared.domain.stamps import Stamp, moment, occurred_at_of
+from rollbook_shared.domain.stamps import Stamp, datetime_of, occurred_at_of
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import BulkIdentify, Delete, Identify, Job, Trigger
 from rollbook_shared.reference.oracle import oracle
@@ -111,7 +111,7 @@ def test_what_has_an_id_or_a_time_of_its_own_is_sent_at_once(
     rb = buffered()
     rb.users.identify("u1")
     rb.users.identify("u1", job_id="mine")
-    rb.users.identify("u1", occurred_at=moment(1))
+    rb.users.identify("u1", occurred_at=datetime_of(1))
     rb.users.identify("u1", delay=60)
     rb.users.delete("u2")
     rb.workflows.trigger("hello", ["u1"])
@@ -355,7 +355,7 @@ def play(rb: Rollbook, calls: list[Call], tick: Callable[[], int]) -> None:
                 rb.users.identify(*what)
             case "told_of_before":
                 user_id, traits, at = what
-                rb.users.identify(user_id, traits, occurred_at=moment(at), job_id=f"b{number}")
+                rb.users.identify(user_id, traits, occurred_at=datetime_of(at), job_id=f"b{number}")
             case "delete":
                 rb.users.delete(what)
             case "merge":

@@ -1,4 +1,4 @@
-"""Stamps are text that sorts like `(occurred_at, job id, place)`."""
+"""Stamps are text that sorts like `(occurred_at, job id, ordinal)`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tests.support.example_counts import examples
 
 from rollbook_shared.domain.stamps import (
     JOB_ID,
-    MAX_PLACE,
-    edge,
+    MAX_ORDINAL,
+    datetime_of,
     job_id_of,
     microseconds,
-    moment,
     new_job_id,
     occurred_at_of,
-    place_of,
+    ordinal_of,
     stamp,
+    stamp_floor,
 )
 
 Parts = tuple[int, str, int]
@@ -26,13 +26,13 @@ Parts = tuple[int, str, int]
 _times = st.integers(0, 3) | st.integers(0, (1 << 55) - 1)
 # few letters, so that ids often begin with one another; among them the smallest and the greatest an id may hold
 _ids = st.text("-.0A:_az", min_size=1, max_size=4) | st.from_regex(JOB_ID, fullmatch=True)
-_places = st.integers(0, 2) | st.integers(0, MAX_PLACE)
-_parts = st.tuples(_times, _ids, _places)
+_ordinals = st.integers(0, 2) | st.integers(0, MAX_ORDINAL)
+_parts = st.tuples(_times, _ids, _ordinals)
 
 
 @examples(300)
 @given(_parts, _parts)
-@example((1, "x", MAX_PLACE), (1, "x-", 0))
+@example((1, "x", MAX_ORDINAL), (1, "x-", 0))
 @example((1, "x", 1), (1, "x0", 0))
 @example((255, "x", 0), (256, "a", 0))
 def test_stamps_sort_like_their_parts(one: Parts, other: Parts) -> None:
@@ -45,23 +45,23 @@ def test_stamps_sort_like_their_parts(one: Parts, other: Parts) -> None:
 def test_a_stamp_gives_its_parts_back(parts: Parts) -> None:
     text = stamp(*parts)
 
-    assert (occurred_at_of(text), job_id_of(text), place_of(text)) == parts
+    assert (occurred_at_of(text), job_id_of(text), ordinal_of(text)) == parts
 
 
 @examples(150)
 @given(_parts, _times)
 def test_an_edge_lies_before_all_that_happened_then_and_after_all_before(parts: Parts, occurred_at: int) -> None:
-    assert (stamp(*parts) > edge(occurred_at)) == (parts[0] >= occurred_at)
+    assert (stamp(*parts) > stamp_floor(occurred_at)) == (parts[0] >= occurred_at)
 
 
 def test_an_edge_before_1970_lies_before_everything() -> None:
-    assert edge(-1) == edge(0) < stamp(0, "-", 0)
+    assert stamp_floor(-1) == stamp_floor(0) < stamp(0, "-", 0)
 
 
 @examples(150)
 @given(_times)
 def test_moments_lose_no_microsecond(occurred_at: int) -> None:
-    assert microseconds(moment(occurred_at)) == occurred_at
+    assert microseconds(datetime_of(occurred_at)) == occurred_at
 
 
 def test_moments_of_other_time_zones_are_the_same_moments() -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
 from rollbook.commands.lists import as_list
-from rollbook_shared.domain.stamps import JOB_ID, microseconds, moment, new_job_id
+from rollbook_shared.domain.stamps import JOB_ID, datetime_of, microseconds, new_job_id
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.limits import HARD_BULK_USERS
 from rollbook_shared.jobs.models import LAST_MOMENT
@@ -85,7 +85,7 @@ def resolve_timestamps(
     given = as_list(found, timestamps, "timestamps", limit=HARD_BULK_USERS, what="timestamps")
     told = tuple(_told_at(found, index, value, now, future) for index, value in enumerate(given))
     if told and not found and not problems and options.get("occurred_at") is None:
-        options["occurred_at"] = moment(max(told))
+        options["occurred_at"] = datetime_of(max(told))
     problems += found
     return told
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, text
 from rollbook.models import Activity, ActivityRole, Actor, Feed, Message, Page
 from rollbook.queries.cursors import Cursor
 from rollbook.queries.statements import load
-from rollbook_shared.domain.stamps import moment, occurred_at_of
+from rollbook_shared.domain.stamps import datetime_of, occurred_at_of
 
 _MESSAGES: Final = load("messages")
 PAGE: Final = text(_MESSAGES["page"])
@@ -82,7 +82,7 @@ def _shared(row: RowMapping, recipient: str) -> dict[str, Any]:
         "workflow": row["workflow"],
         "data": row["data"],
         "tenant": row["tenant"],
-        "occurred_at": moment(occurred_at_of(row["stamp"])),
+        "occurred_at": datetime_of(occurred_at_of(row["stamp"])),
         "recipient": recipient,
         "actor": Actor(id=row["actor"], name=row["actor_name"], avatar=row["actor_avatar"])
         if row["had_actor"]

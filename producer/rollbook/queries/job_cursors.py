@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from rollbook_shared.domain.stamps import JOB_ID, microseconds, moment
+from rollbook_shared.domain.stamps import JOB_ID, datetime_of, microseconds
 from rollbook_shared.errors import InvalidRequest, Problem
 
 _TEXT: Final = re.compile(rf"(?P<at>[0-9a-f]{{14}})(?P<key>[0-9a-f]{{32}})?\.(?P<id>{JOB_ID.pattern})")
@@ -35,4 +35,4 @@ def place_of(after: str | None) -> JobCursor | None:
     found = _TEXT.fullmatch(after)
     if found is None:
         raise InvalidRequest([Problem("after", "must be the `after` of a page")])
-    return JobCursor(moment(int(found["at"], 16)), found["id"], found["key"] or "")
+    return JobCursor(datetime_of(int(found["at"], 16)), found["id"], found["key"] or "")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from rollbook.models import JobStatus, RejectedItem
 from rollbook_shared.database.tables import dead_letters, jobs
-from rollbook_shared.domain.stamps import moment
+from rollbook_shared.domain.stamps import datetime_of
 
 # not the body, which may be large, and personal
 _LETTER = tuple(column for column in dead_letters.c if column.name not in ("body", "digest"))
@@ -51,7 +51,7 @@ def _decided(row: RowMapping) -> JobStatus:
         skipped=tuple(detail.get("skipped", ())),
         duplicates=row["duplicates"],
         finished_at=row["finished_at"],
-        due_at=moment(row["occurred_at"]) if row["state"] in ("deferred", "cancelled") else None,
+        due_at=datetime_of(row["occurred_at"]) if row["state"] in ("deferred", "cancelled") else None,
     )
 
 

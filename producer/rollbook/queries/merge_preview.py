@@ -13,7 +13,7 @@ from rollbook.queries.users import primary_of
 from rollbook_shared.database.tables import current_users, owned_activities, owned_messages
 from rollbook_shared.domain.merge import Profile, merge_profiles
 from rollbook_shared.domain.sections import profile_of
-from rollbook_shared.domain.stamps import Stamp, edge
+from rollbook_shared.domain.stamps import Stamp, stamp_floor
 from rollbook_shared.jobs.models import Merge
 
 
@@ -27,7 +27,7 @@ def find_preview(connection: Connection, merge: Merge, history: int) -> MergePre
         return _preview(merge, primary_id, "nothing", primary, Profile(), (0, 0))
     if secondary is None:
         return _preview(merge, primary_id, "redirect", primary, Profile(), (0, 0))
-    since = edge(merge.occurred_at - history)
+    since = stamp_floor(merge.occurred_at - history)
     moved = (
         _count(connection, owned_messages, secondary_id, since),
         _count(connection, owned_activities, secondary_id, since),

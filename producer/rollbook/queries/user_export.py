@@ -13,7 +13,7 @@ from rollbook.queries.statements import load
 from rollbook.queries.users import primary_of
 from rollbook_shared.database.tables import current_users
 from rollbook_shared.domain.sections import Section
-from rollbook_shared.domain.stamps import Stamp, job_id_of, moment, occurred_at_of
+from rollbook_shared.domain.stamps import Stamp, datetime_of, job_id_of, occurred_at_of
 
 _QUERIES: Final = {name: text(sql) for name, sql in load("exports").items()}
 _LISTS: Final = frozenset({"users", "recipients", "user_ids"})
@@ -164,7 +164,7 @@ def _skipped(row: RowMapping, ids: Collection[str]) -> dict[str, Any]:
         "job_id": row["id"],
         "kind": row["kind"],
         "state": row["state"],
-        "occurred_at": _utc(moment(row["occurred_at"])),
+        "occurred_at": _utc(datetime_of(row["occurred_at"])),
         "skipped": [id_ for id_ in row["skipped"] if id_ in ids],
     }
 
@@ -200,7 +200,7 @@ def _names(person: Any, ids: Collection[str]) -> bool:
 
 def _when(stamp: str) -> dict[str, str]:
     at = Stamp(stamp)
-    return {"occurred_at": _utc(moment(occurred_at_of(at))), "job_id": job_id_of(at)}
+    return {"occurred_at": _utc(datetime_of(occurred_at_of(at))), "job_id": job_id_of(at)}
 
 
 def _utc(at: datetime) -> str:

@@ -26,7 +26,7 @@ from rollbook_ops.importers import (
     fingerprint,
     import_users,
 )
-from rollbook_shared.domain.stamps import moment
+from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.json_values import printable
 from rollbook_shared.settings import Settings
@@ -180,7 +180,7 @@ def _start(file: Path, options: Options, keep: StateFile, restart: bool, chunk_u
         changed = f"{file.name}, or how it is to be read, has changed since its import was interrupted"
         raise NotImportable(f"{changed}; start anew with --restart")
     sent = counted(kept.users, "user")
-    say(f"going on with the import started at {moment(kept.started):%Y-%m-%d %H:%M} UTC, after {sent}")
+    say(f"going on with the import started at {datetime_of(kept.started):%Y-%m-%d %H:%M} UTC, after {sent}")
     return kept
 
 

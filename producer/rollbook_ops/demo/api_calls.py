@@ -7,7 +7,7 @@ from typing import Any
 
 from rollbook import Rollbook
 from rollbook_shared import jobs
-from rollbook_shared.domain.stamps import moment
+from rollbook_shared.domain.stamps import datetime_of
 
 
 def play(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None:
@@ -15,7 +15,7 @@ def play(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None:
     users = rollbook.users
     when: dict[str, Any] = {"job_id": job.id}
     if stamped:
-        when["run_at" if job.deferred else "occurred_at"] = moment(job.occurred_at)
+        when["run_at" if job.deferred else "occurred_at"] = datetime_of(job.occurred_at)
     match job:
         case jobs.Identify(user=user):
             told = flat(user)

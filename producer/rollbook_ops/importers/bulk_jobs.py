@@ -13,7 +13,7 @@ from rollbook_ops.importers.checkpoint import Import, StateFile
 from rollbook_ops.importers.contents import Merged, Names, Record, Rejected, Skipped, Told, joined
 from rollbook_ops.importers.records import Options, read_records
 from rollbook_ops.importers.rejected_rows import RejectedRow, RejectedRows
-from rollbook_shared.domain.stamps import moment
+from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.errors import InvalidRequest, Problem
 
 _SKIPPED_AT_ONCE: Final = 20
@@ -101,7 +101,7 @@ class _Sent:
 
 def _send(users: Users, chunk: Sequence[Record], state: Import, options: Options) -> _Sent:
     sent = _Sent()
-    otherwise_at = options.occurred_at or moment(state.started)
+    otherwise_at = options.occurred_at or datetime_of(state.started)
     for record in chunk:
         if isinstance(record.content, Rejected):
             sent.refuse(record, record.content.problems, Names())

@@ -61,13 +61,13 @@ def _time_zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
-def rfc3339(moment: datetime) -> str:
+def rfc3339(at: datetime) -> str:
     """An aware datetime as RFC 3339 text in UTC; where that has no such time, as text that no attribute takes."""
     try:
-        moment = moment.astimezone(UTC)
+        at = at.astimezone(UTC)
     except OverflowError:
-        return moment.isoformat()
-    return moment.isoformat().replace("+00:00", "Z")
+        return at.isoformat()
+    return at.isoformat().replace("+00:00", "Z")
 
 
 _CHECKS: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(

@@ -101,16 +101,16 @@ class BulkIdentify(_Job):
         return handler([_update_or_problem(index, user, info.context) for index, user in enumerate(users)])
 
     @model_validator(mode="after")
-    def _a_moment_each(self) -> BulkIdentify:
+    def _check_timestamps(self) -> BulkIdentify:
         if self.timestamps and len(self.timestamps) != len(self.users):
             refuse("must be one for each user", "timestamps")
         if self.timestamps and max(self.timestamps) > self.occurred_at:
             refuse("must not be after occurred_at", "timestamps")
         return self
 
-    def moment(self, place: int) -> int:
-        """When the user at this place was told of."""
-        return self.timestamps[place] if self.timestamps else self.occurred_at
+    def timestamp_of(self, index: int) -> int:
+        """When the update of the user at this index occurred, in microseconds since 1970."""
+        return self.timestamps[index] if self.timestamps else self.occurred_at
 
     @property
     def user_ids(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from rollbook_shared.domain.stamps import moment
+from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job, Merge
 from rollbook_shared.reference.world import World, differences, first_difference
@@ -88,4 +88,4 @@ def _other_sides(pairs: list[tuple[str, str]], family: set[str]) -> Iterator[str
 def _shown(job: Job) -> str:
     text = encode(job)
     cut = f"{text[:_SHOWN_CHARACTERS]}..." if len(text) > _SHOWN_CHARACTERS else text
-    return f"{moment(job.occurred_at).isoformat()} {cut}"
+    return f"{datetime_of(job.occurred_at).isoformat()} {cut}"

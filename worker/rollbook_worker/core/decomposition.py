@@ -31,7 +31,7 @@ def pieces_of(job: jobs.Job) -> Iterator[Fact | Identified]:
         case jobs.BulkIdentify():
             for place, user in enumerate(job.users):
                 if not isinstance(user, Problem):
-                    yield from _telling(user, stamp(job.moment(place), job.id, place))
+                    yield from _telling(user, stamp(job.timestamp_of(place), job.id, place))
         case jobs.Delete():
             yield Ended(at, job.user_id, None)
         case jobs.BulkDelete():

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from rollbook_shared.domain.merge import merge_profiles
 from rollbook_shared.domain.sections import data_of, profile_of
-from rollbook_shared.domain.stamps import Stamp, edge, occurred_at_of
+from rollbook_shared.domain.stamps import Stamp, occurred_at_of, stamp_floor
 from rollbook_shared.reference.preferences import settings_for
 from rollbook_worker.core.facts import Ended, Fact, Seen, Told
 
@@ -170,7 +170,7 @@ class _Telling:
             return
         gone = self._people.pop(fact.user, None)
         names = self._names.pop(fact.user, [fact.user])
-        kept_from = edge(occurred_at_of(fact.stamp) - self._history)
+        kept_from = stamp_floor(occurred_at_of(fact.stamp) - self._history)
         for name in names:
             self._owners[name] = _carried(self._owners.get(name, []), fact.user, primary_id, kept_from, fact.stamp)
             self._goes_to[name] = primary_id

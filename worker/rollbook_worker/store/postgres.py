@@ -9,7 +9,7 @@ from typing import Final
 
 from psycopg import Cursor
 
-from rollbook_shared.domain.stamps import Stamp, edge
+from rollbook_shared.domain.stamps import Stamp, stamp_floor
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.settings import Settings
@@ -70,7 +70,7 @@ class PostgresStore:
         self._outcomes = outcomes // _MICROSECOND
         self._dead_letters = dead_letters // _MICROSECOND
         self._erasure_key = erasure_key
-        self._looked_at = edge(0)
+        self._looked_at = stamp_floor(0)
         """How far erasure has come; it begins again when it has come to the end."""
         self._dispatcher = Dispatcher(
             self._transactions,
@@ -144,7 +144,7 @@ class PostgresStore:
             Unavailable: see above; at once, unless it is one user who is held up.
             Exception: why somebody was passed over; the others of this call are erased.
         """
-        horizon = edge(now - self._settling)
+        horizon = stamp_floor(now - self._settling)
         after, passed_over = self._looked_at, None
         page = self._transactions.run(
             lambda cursor, heads: settled_users(cursor, after=after, horizon=horizon, limit=limit)
@@ -156,7 +156,7 @@ class PostgresStore:
                 if is_outage(error):
                     raise
                 passed_over = error
-        self._looked_at = page[-1][1] if len(page) == limit else edge(0)
+        self._looked_at = page[-1][1] if len(page) == limit else stamp_floor(0)
         if passed_over:
             raise passed_over
         return len(page)
@@ -167,10 +167,10 @@ class PostgresStore:
         What was told and sent goes; the bare fact of the delete stays until it has settled, for jobs from before it
         may still arrive. Does nothing for a user who was not deleted.
         """
-        return self._erase(user_id, edge(now), now)
+        return self._erase(user_id, stamp_floor(now), now)
 
     def _erase(self, user_id: str, horizon: Stamp, now: int) -> dict[str, int]:
-        settled = edge(now - self._settling)
+        settled = stamp_floor(now - self._settling)
         return self._transactions.run(
             lambda cursor, heads: erase(
                 cursor,
@@ -185,7 +185,7 @@ class PostgresStore:
 
     def compact(self, *, now: int, limit: int = 1_000) -> int:
         """Take away lists of sightings that can decide nothing any more, `limit` a transaction; return how many."""
-        horizon, taken = edge(now - self._settling), 0
+        horizon, taken = stamp_floor(now - self._settling), 0
         after: Place | None = BEGINNING
         while after is not None:
             some, after = self._transactions.run(
@@ -198,7 +198,7 @@ class PostgresStore:
 
     def erase_left_behind(self, *, now: int, limit: int = 1_000) -> int:
         """Erase the history that merges left behind, `limit` spans a transaction; return how many rows."""
-        horizon, erased = edge(now - self._settling), 0
+        horizon, erased = stamp_floor(now - self._settling), 0
         after: tuple[str, str] | None = ("", "")
         while after is not None:
             rows, after = self._transactions.run(
@@ -231,9 +231,9 @@ class PostgresStore:
     def _keep(self, cursor: Cursor, jobs: Sequence[Job], now: int, heads: frozenset[str]) -> None:
         facts = [fact for job in jobs for fact in pieces_of(job)]
         if facts:
-            horizon = edge(now - self._settling)
+            horizon = stamp_floor(now - self._settling)
             held = write(cursor, facts, history=self._history, horizon=horizon, heads=heads)
-            if named := late(facts, horizon=edge(now - self._settling // CAUTION)):
+            if named := late(facts, horizon=stamp_floor(now - self._settling // CAUTION)):
                 # only now that they are held: whatever erased one of them meanwhile has left its receipt
                 if others := named.keys() - held:  # whom only a trigger's rows name
                     hold_families_of(cursor, others)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from rollbook_shared.domain.stamps import edge
+from rollbook_shared.domain.stamps import stamp_floor
 
 if TYPE_CHECKING:
     import psycopg
@@ -86,7 +86,7 @@ class Backlog:
 def find_backlog(connection: psycopg.Connection, *, now: int, settling: timedelta) -> Backlog:
     """Count what waits. `now` is in microseconds since 1970. Raises psycopg's errors."""
     deferred, due, overdue = _one(connection.execute(_DEFERRED, {"most": COUNTED}))
-    horizon = edge(now - (settling + GRACE) // _MICROSECOND)
+    horizon = stamp_floor(now - (settling + GRACE) // _MICROSECOND)
     unerased, oldest = _one(connection.execute(_UNERASED, {"horizon": horizon, "grace": GRACE, "most": COUNTED}))
     return Backlog(
         deferred=deferred,
