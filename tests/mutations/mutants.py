@@ -71,7 +71,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "rule 7: receipts are asked for before the users are held",
         f"{STORE}/postgres.py",
         "            held = write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
-        "            if named := late(facts, horizon=edge(now - self._settling // CAUTION)):\n",
+        "            if named := late(facts, horizon=stamp_floor(now - self._settling // CAUTION)):\n",
         "            named = late(facts, horizon=horizon)\n"
         "            facts += restored(cursor, named, key=self._erasure_key)\n"
         "            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
@@ -81,7 +81,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 7: maintenance is trusted to have the worker's clock",
         f"{STORE}/postgres.py",
-        "horizon=edge(now - self._settling // CAUTION)",
+        "horizon=stamp_floor(now - self._settling // CAUTION)",
         "horizon=horizon",
         LATE_JOBS,
     ),
@@ -145,8 +145,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 14: the edge of the window is a microsecond off",
         f"{FOLD}/projection.py",
-        "edge(occurred_at_of(fact.stamp) - self._history)",
-        "edge(occurred_at_of(fact.stamp) - self._history + 1)",
+        "stamp_floor(occurred_at_of(fact.stamp) - self._history)",
+        "stamp_floor(occurred_at_of(fact.stamp) - self._history + 1)",
     ),
     Defect(
         "rule 16: a delete follows a merged-away id",
@@ -529,14 +529,14 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "erasure begins with those it has just passed over",
         "worker/rollbook_worker/store/postgres.py",
-        "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
-        "self._looked_at = edge(0)",
+        "self._looked_at = page[-1][1] if len(page) == limit else stamp_floor(0)",
+        "self._looked_at = stamp_floor(0)",
         ERASING,
     ),
     Defect(
         "erasure, once at the end, never begins again",
         "worker/rollbook_worker/store/postgres.py",
-        "self._looked_at = page[-1][1] if len(page) == limit else edge(0)",
+        "self._looked_at = page[-1][1] if len(page) == limit else stamp_floor(0)",
         "self._looked_at = page[-1][1] if page else after",
         ERASING,
     ),
