@@ -8,18 +8,18 @@ started as broker for those too, such as `redis-server`.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import count, cycle
-from urllib.parse import urlsplit
+from pathlib import Path
 
-import psycopg
 import pytest
 import redis
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 from tests.support.brokers import broker_program
+from tests.support.databases import administer, drop_database, migrate, with_database
+from tests.support.worker_processes import Workers
 
+from rollbook import Rollbook
 from rollbook_ops.devstack import Servers
 
 _numbers = count(1)
@@ -50,12 +50,12 @@ def own_servers() -> Iterator[Servers]:
 def migrated_template(servers: Servers) -> Iterator[str]:
     """The name of a migrated database that others are copied from."""
     name = f"rollbook_template_{os.getpid()}"
-    _administer(servers.database_url, SQL("CREATE DATABASE {}").format(Identifier(name)))
+    administer(servers.database_url, SQL("CREATE DATABASE {}").format(Identifier(name)))
     try:
-        migrate(_with_database(servers.database_url, name))
+        migrate(with_database(servers.database_url, name))
         yield name
     finally:
-        _drop(servers.database_url, name)
+        drop_database(servers.database_url, name)
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +65,16 @@ def new_database(servers: Servers, migrated_template: str) -> Iterator[Callable[
 
     def make() -> str:
         name = f"rollbook_test_{os.getpid()}_{next(_numbers)}"
-        _administer(
+        administer(
             servers.database_url,
             SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(migrated_template)),
         )
         names.append(name)
-        return _with_database(servers.database_url, name)
+        return with_database(servers.database_url, name)
 
     yield make
     for name in names:
-        _drop(servers.database_url, name)
+        drop_database(servers.database_url, name)
 
 
 @pytest.fixture(scope="module")
@@ -86,34 +86,22 @@ def database_url(new_database: Callable[[], str]) -> str:
 @pytest.fixture(scope="module")
 def broker_url(servers: Servers) -> str:
     """The module's own broker: a numbered database of the session's Valkey, emptied."""
-    url = _with_database(servers.broker_url, str(next(_broker_databases)))
+    url = with_database(servers.broker_url, str(next(_broker_databases)))
     with redis.Redis.from_url(url) as client:
         client.flushdb()
     return url
 
 
-def migrate(database_url: str) -> None:
-    """Bring a database to the newest schema, as operators do."""
-    environment = os.environ | {"ROLLBOOK_DATABASE_URL": database_url}
-    done = subprocess.run(
-        [sys.executable, "-m", "rollbook_worker.migrations"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"the migration failed:\n{done.stdout}{done.stderr}")
+@pytest.fixture
+def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
+    """Starts workers on the module's database and broker; they end with the test."""
+    workers = Workers(database_url, broker_url, tmp_path)
+    yield workers
+    workers.stop()
 
 
-def _with_database(url: str, name: str) -> str:
-    return urlsplit(url)._replace(path=f"/{name}").geturl()
-
-
-def _drop(url: str, name: str) -> None:
-    _administer(url, SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
-
-
-def _administer(url: str, statement: Composed) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
+@pytest.fixture
+def rb(database_url: str, broker_url: str) -> Iterator[Rollbook]:
+    """A client of the module's database and broker."""
+    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
+        yield rb

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.support.repository import ROOT
+
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 _CODE = re.compile(r"`([^`\n]+)`")
 _FILE_AND_NAME = re.compile(r"`([\w/]+\.py)`, `([\w.]+)`")

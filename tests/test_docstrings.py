@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.repository import ROOT
 
 from rollbook import Rollbook
 from rollbook.errors import RollbookError, Unavailable, UserNotFound
@@ -24,7 +25,6 @@ from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
 from rollbook.testing import RecordingPublisher
 
-ROOT = Path(__file__).parent.parent
 _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
 """Of the producer, what no application imports."""
 _WORKER = ("fold/*.py", "store/__init__.py", "store/arrivals.py", "store/postgres.py")

@@ -6,21 +6,18 @@ import importlib.util
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import psycopg
 import pytest
-from tests.acceptance.conftest import Workers
-from tests.test_repository import known_variables, unknown_options
-from typer.testing import CliRunner
+from tests.support.documentation import assert_rollbook_command, headings, table
+from tests.support.repository import ROOT, known_variables, unknown_options
+from tests.support.worker_processes import Workers
 
-from rollbook_ops.cli.app import app
 from rollbook_shared.settings import Settings
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 WORDS = (
     *("user", "properties", "job", "stamp", "identify", "trigger", "message", "activity", "history", "merge"),
@@ -40,31 +37,10 @@ def blocks(language: str) -> list[str]:
     return [text for found, text in _BLOCK.findall(README) if found == language]
 
 
-def table(first_heading: str) -> list[list[str]]:
-    """The rows of the table whose first column is headed so."""
-    lines = iter(README.splitlines())
-    for line in lines:
-        if line.startswith(f"| {first_heading} |"):
-            next(lines)
-            return [cells(row) for row in iter(lambda: next(lines, ""), "") if row.startswith("|")]
-    raise AssertionError(f"no table is headed {first_heading}")
-
-
-def cells(row: str) -> list[str]:
-    return [cell.strip() for cell in row.strip("|").split("|")]
-
-
 def commands() -> list[str]:
     """Each line of the shell blocks, without its comment."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     return [command for line in lines if (command := re.sub(r"\s+#.*", "", line).strip())]
-
-
-@pytest.fixture
-def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(database_url, broker_url, tmp_path)
-    yield workers
-    workers.stop()
 
 
 def test_its_python_runs(
@@ -133,15 +109,10 @@ def is_run_command(arguments: list[str]) -> bool:
     return True
 
 
-def assert_rollbook_command(arguments: list[str]) -> None:
-    """The command and its options are known; asked for help, it does nothing."""
-    asked = CliRunner().invoke(app, [*arguments, "--help"])
-
-    assert asked.exit_code == 0, asked.output
-
-
 def test_the_process_table_names_what_exists() -> None:
-    lines = [line for row in table("process") for line in re.findall(r"`((?:celery|python|rollbook) [^`]*)`", row[1])]
+    lines = [
+        line for row in table(README, "process") for line in re.findall(r"`((?:celery|python|rollbook) [^`]*)`", row[1])
+    ]
 
     for line in lines:
         program, *arguments = shlex.split(line)
@@ -157,14 +128,14 @@ def test_the_process_table_names_what_exists() -> None:
 
 
 def test_the_settings_are_those_that_the_code_reads() -> None:
-    variables = [row[0].strip("`") for row in table("variable")]
+    variables = [row[0].strip("`") for row in table(README, "variable")]
 
     assert len(variables) == len(set(variables))
     assert set(variables) == {name for name in known_variables() if name.startswith("ROLLBOOK_")}
 
 
 def test_the_defaults_are_those_of_the_code() -> None:
-    given = {row[0].strip("`"): row[1] for row in table("variable") if row[1]}
+    given = {row[0].strip("`"): row[1] for row in table(README, "variable") if row[1]}
 
     assert Settings.from_env(given) == Settings()
     for name, default in given.items():
@@ -173,7 +144,7 @@ def test_the_defaults_are_those_of_the_code() -> None:
 
 
 def test_the_words_are_those_of_the_rules() -> None:
-    assert tuple(row[0] for row in table("word")) == WORDS
+    assert tuple(row[0] for row in table(README, "word")) == WORDS
 
 
 def test_each_extra_it_names_exists() -> None:
@@ -196,12 +167,6 @@ def test_each_place_within_a_page_is_a_heading_there() -> None:
 
     assert places
     assert [(page, place) for page, place in places if place not in headings(ROOT / page)] == []
-
-
-def headings(page: Path) -> set[str]:
-    """As GitHub names them in links."""
-    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_who_cannot_see_its_pictures_is_told_what_they_show() -> None:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
-from rollbook_shared.settings import Settings
-
-ROOT = Path(__file__).parent.parent
-LOCKS = [ROOT / folder / "requirements.lock" for folder in ("", "deploy", "benchmarks", "docs")]
+from tests.support.repository import LOCKS, ROOT, pins, tracked
 
 # Put together here, so that this file does not contain what it forbids.
 _INDEX_HOSTS = ["py" + "pi.org", "python" + "hosted.org", "py" + "pi.python.org"]
@@ -27,25 +20,11 @@ _MACHINE_PATHS = [rf"(?<![\w.~-])/{folder}/\w" for folder in _TOP_FOLDERS]
 _FORBIDDEN = re.compile("|".join([*map(re.escape, _INDEX_HOSTS + _INDEX_OPTIONS), *_MACHINE_PATHS]))
 
 
-def tracked() -> list[Path]:
-    if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("not a git clone")
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [path for name in names.split("\0") if name and (path := ROOT / name).is_file()]
-
-
 def lines_of_text(path: Path) -> Iterator[tuple[int, str]]:
     try:
         yield from enumerate(path.read_text().splitlines(), start=1)
     except UnicodeDecodeError:
         return
-
-
-def pins(lock: Path) -> dict[str, list[str]]:
-    """Requirement to its hashes, as pip reads them."""
-    logical = lock.read_text().replace("\\\n", " ").splitlines()
-    entries = [line.split() for line in logical if line.strip() and not line.startswith("#")]
-    return {entry[0]: [part for part in entry if part.startswith("--hash=")] for entry in entries}
 
 
 def test_no_tracked_file_names_an_index_or_a_path_of_a_machine() -> None:
@@ -110,37 +89,33 @@ def test_ci_and_run_can_be_executed() -> None:
     assert [name for name in ("run", ".ci/run") if not (ROOT / name).stat().st_mode & 0o111] == []
 
 
-def unknown_options(subcommand: str, options: list[str]) -> list[str]:
-    from celery.bin.celery import celery
-
-    command = celery.commands[subcommand]
-    known = {option for parameter in (*celery.params, *command.params) for option in parameter.opts}
-    if subcommand == "flower":
-        # Flower adds Tornado's options to Celery's.
-        import flower.command
-        from tornado.options import options as tornado_options
-
-        assert flower.command
-        known |= {f"--{name.replace('_', '-')}" for name in tornado_options.as_dict()}
-    return [option for option in options if option.split("=")[0] not in known]
-
-
-def known_variables() -> set[str]:
-    read: set[str] = set()
-
-    class Environment(dict[str, str]):
-        def get(self, key: str, default: Any = None) -> Any:
-            read.add(key)
-            return default
-
-    Settings.from_env(Environment())
-    assert read
-    return read | {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"}
-
-
 def test_the_table_of_rules_names_tests_that_exist_and_leaves_no_rule_out() -> None:
     table = (ROOT / "tests" / "README.md").read_text()
 
     files = re.findall(r"`([a-z_]+/test_[a-z_]+\.py)", table)
     assert [file for file in files if not (ROOT / "tests" / file).exists()] == []
     assert [int(number) for number in re.findall(r"^\| (\d+) ", table, re.MULTILINE)] == list(range(1, 30))
+
+
+def test_no_test_imports_from_another_test_or_a_conftest() -> None:
+    """What several tests need is in `tests/support`; what pytest collects is imported by pytest alone."""
+    imports = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*(?:test_\w+|conftest)\b", re.MULTILINE)
+    files = [path for path in tracked() if path.suffix == ".py"]
+
+    assert [str(path.relative_to(ROOT)) for path in files if imports.search(path.read_text())] == []
+
+
+def test_test_folders_hold_tests_alone() -> None:
+    """Helpers are in `tests/support`. What runs as a program, and the tables of the rules, have places of their own."""
+    programs = {"tests/dashboard/screenshot.py", "tests/deploy/image.py", "tests/typing/client.py"}
+    elsewhere = ("tests/support/", "tests/rules/cases/", "tests/mutations/")
+    files = [str(path.relative_to(ROOT)) for path in tracked() if path.suffix == ".py"]
+
+    assert [
+        file
+        for file in files
+        if file.startswith("tests/")
+        and not file.startswith(elsewhere)
+        and not file.rsplit("/", 1)[-1].startswith(("test_", "conftest"))
+        and file not in programs
+    ] == []

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support.repository import ROOT
 
-ROOT: Final = Path(__file__).parent.parent
 SEARCHED: Final = ("producer", "worker", "shared", "docs", "README.md")
 BINARY: Final = (".png", ".woff2", ".ico")
 

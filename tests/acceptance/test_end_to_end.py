@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.acceptance.conftest import Workers, until
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import InvalidRequest, Rollbook, UserNotFound
 
@@ -74,7 +75,7 @@ def test_the_same_job_sent_many_times_changes_nothing_after_the_first(rb: Rollbo
 
     rb.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
 
-    until(lambda: rb.jobs.get("once-1").duplicates == 5, what="counting five duplicates")
+    wait_until(lambda: rb.jobs.get("once-1").duplicates == 5, what="counting five duplicates")
     assert rb.users.get("once").properties == {"n": 2}
 
 

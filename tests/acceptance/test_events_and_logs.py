@@ -7,7 +7,8 @@ from typing import Any
 
 from celery import Celery
 from celery.events import EventReceiver
-from tests.acceptance.conftest import Workers, until
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.summaries import alias
@@ -41,7 +42,7 @@ def test_events_and_logs_tell_of_jobs_without_personal_data(rb: Rollbook, worker
     rb.users.merge(user, from_user_id=f"{MARKED}-2").wait(20)
     rb.users.delete(user).wait(20)
 
-    until(lambda: sum(event["type"] == "task-succeeded" for event in events) >= 5, what="five successes")
+    wait_until(lambda: sum(event["type"] == "task-succeeded" for event in events) >= 5, what="five successes")
     done.set()
     listener.join(10)
     assert MARKED not in repr(events)

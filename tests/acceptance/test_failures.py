@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from tests.acceptance.conftest import Workers, until
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack import Servers, processes
@@ -38,7 +39,7 @@ def test_a_worker_killed_at_work_costs_nothing_that_is_sent_again(
 
     first = workers.start(f"{pool}-1", pool=pool, threads=2)
     jobs = [send(number) for number in range(JOBS)]
-    until(lambda: decided(database_url) > before + JOBS // 10, what="a tenth of the jobs")
+    wait_until(lambda: decided(database_url) > before + JOBS // 10, what="a tenth of the jobs")
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     workers.start(f"{pool}-2", pool=pool, threads=2)
@@ -47,7 +48,7 @@ def test_a_worker_killed_at_work_costs_nothing_that_is_sent_again(
         if job.status().state == "queued":
             send(number)
 
-    until(lambda: decided(database_url) == before + JOBS, what="all jobs")
+    wait_until(lambda: decided(database_url) == before + JOBS, what="all jobs")
     assert rb.users.get("hot").properties == {"n": JOBS - 1}
 
 
@@ -58,13 +59,13 @@ def test_a_worker_told_to_stop_finishes_in_time_and_leaves_the_rest_to_another(
     first = workers.start("first", threads=2)
     for number in range(JOBS):
         rb.users.identify("warm-stop", {"n": number})
-    until(lambda: decided(database_url) > before, what="the first job")
+    wait_until(lambda: decided(database_url) > before, what="the first job")
 
     status = processes.stop(first, grace=15, by=signal.SIGTERM)
 
     assert status == 0
     workers.start("second", threads=2)
-    until(lambda: decided(database_url) == before + JOBS, what="all jobs, sent once")
+    wait_until(lambda: decided(database_url) == before + JOBS, what="all jobs, sent once")
 
 
 def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
@@ -72,12 +73,12 @@ def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
 ) -> None:
     worker = durable_workers.start(threads=2)
     jobs = [durable_rc.users.identify("steady", {"n": number}) for number in range(200)]
-    until(lambda: decided(durable_database_url) > 10, what="the first jobs")
+    wait_until(lambda: decided(durable_database_url) > 10, what="the first jobs")
 
     assert durable_servers.postgres is not None
     durable_servers.postgres.kill()
     jobs += [durable_rc.users.identify("steady", {"n": number}) for number in range(200, 220)]
-    until(lambda: "trying again" in durable_workers.log(), what="a job being tried again")
+    wait_until(lambda: "trying again" in durable_workers.log(), what="a job being tried again")
     durable_servers.postgres.start()
 
     for job in jobs:
@@ -99,8 +100,8 @@ def test_rule_26_a_job_stamped_in_the_future_waits_for_its_time(
         "rollbook.identify", args=[encode(job)], task_id=job.id, queue="default", ignore_result=True
     )
 
-    until(lambda: rb.jobs.get("early").state == "deferred", what="deferring")
-    workers.start_upkeep()
-    until(lambda: rb.jobs.get("early").state == "applied", what="applying")
+    wait_until(lambda: rb.jobs.get("early").state == "deferred", what="deferring")
+    workers.start_maintenance()
+    wait_until(lambda: rb.jobs.get("early").state == "applied", what="applying")
     assert datetime.now(UTC) >= due
     assert rb.users.get("early-bird").updated_at == due

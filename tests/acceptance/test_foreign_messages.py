@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 import redis
 from celery import Celery
-from tests.acceptance.conftest import Workers, until
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
@@ -37,10 +38,10 @@ def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters
     with psycopg.connect(database_url, autocommit=True) as connection:
         codes = "SELECT code, count(*) FROM rollbook.dead_letters GROUP BY code"
         expected = {"malformed": 7, "unknown_version": 2, "unknown_kind": 1, "invalid": 1}
-        until(lambda: dict(connection.execute(codes).fetchall()) == expected, what="burying the broken jobs")
+        wait_until(lambda: dict(connection.execute(codes).fetchall()) == expected, what="burying the broken jobs")
     assert rb.jobs.get("bad-1").state == "dead"
     assert worker.poll() is None
-    until(lambda: _length(broker_url) == 0, what="emptying the queue")
+    wait_until(lambda: _length(broker_url) == 0, what="emptying the queue")
 
 
 def _push_pickled(broker_url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.batching.scheduler_harness import Line
+from tests.support.batching.scheduler_harness import Line
 
 from rollbook_worker.celery_ext.batching.scheduler import PROBE, Waiting
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from celery.worker import state
-from tests.batching.fake_consumer import IDENTIFY, Stage
+from tests.support.batching.fake_consumer import IDENTIFY, Stage
 
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching.strategy import gathering

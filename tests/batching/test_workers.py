@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.conftest import until
-from tests.batching.conftest import MaintenanceMonitor, Site
-from tests.conftest import migrate
+from tests.support.batching.site import MaintenanceMonitor, Site
+from tests.support.databases import migrate
+from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import Servers, processes
 
@@ -27,10 +27,12 @@ def test_waiting_jobs_share_transactions_and_flower_sees_each_by_itself(
 
     worker = site.start("worker", pool=pool, ready=False)
 
-    until(lambda: len(site.decided(pool)) == 300, what="applying all")
-    until(site.is_drained, what="acknowledging all")
+    wait_until(lambda: len(site.decided(pool)) == 300, what="applying all")
+    wait_until(site.is_drained, what="acknowledging all")
     assert site.transactions(pool) < 30
-    until(lambda: Counter(task.state for task in watching.tasks(pool).values())["SUCCESS"] == 300, what="300 successes")
+    wait_until(
+        lambda: Counter(task.state for task in watching.tasks(pool).values())["SUCCESS"] == 300, what="300 successes"
+    )
     seen = watching.tasks(pool)
     assert {(task.name, task.result) for task in seen.values()} == {("rollbook.identify", "'applied'")}
     assert {tuple(watching.types[id_]) for id_ in seen} == {("task-received", "task-started", "task-succeeded")}
@@ -46,11 +48,11 @@ def test_a_job_that_raises_and_one_that_kills_its_process_harm_no_other(
     site.rb.users.identify("kills", {}, job_id="fault-kills")
     site.send("after", 50)
 
-    worker = site.start("worker", pool="prefork", app="tests.batching.faulty_app", ready=False)
+    worker = site.start("worker", pool="prefork", app="tests.support.batching.faulty_app", ready=False)
 
-    until(lambda: len(site.decided("before") | site.decided("after")) == 100, what="applying the others", within=60)
-    until(lambda: watching.tasks("fault")["fault-raises"].state == "FAILURE", what="the failure of one")
-    until(lambda: watching.tasks("after")["after-49"].state == "SUCCESS", what="the last success")
+    wait_until(lambda: len(site.decided("before") | site.decided("after")) == 100, what="applying the others")
+    wait_until(lambda: watching.tasks("fault")["fault-raises"].state == "FAILURE", what="the failure of one")
+    wait_until(lambda: watching.tasks("after")["after-49"].state == "SUCCESS", what="the last success")
     others = [*watching.tasks("before").values(), *watching.tasks("after").values()]
     assert {task.state for task in others} == {"SUCCESS"}
     assert site.decided("fault") == set()
@@ -66,7 +68,7 @@ def test_a_busy_worker_that_is_told_to_stop_does_so_soon_and_no_job_is_lost_or_l
     name = f"stop-{pool}-{transport}"
     sent = {job.id for job in site.send(name, 1_500)}
     worker = site.start("worker", pool=pool, ready=False, ROLLBOOK_TRANSPORT=transport, ROLLBOOK_BATCH_SIZE="20")
-    until(lambda: len(site.decided(name)) >= 100, what="the first jobs")
+    wait_until(lambda: len(site.decided(name)) >= 100, what="the first jobs")
 
     status = processes.stop(worker, grace=PROMPTLY_SECONDS, by=signal.SIGTERM)
 
@@ -83,32 +85,34 @@ def test_while_postgres_is_away_jobs_are_held_without_a_message_and_none_is_lost
 ) -> None:
     worker = away.start("worker")
     away.send("first", 10)
-    until(lambda: len(away.decided("first")) == 10, what="the first jobs")
+    wait_until(lambda: len(away.decided("first")) == 10, what="the first jobs")
 
     own_servers.postgres.kill()
     away.send("held", 300)
-    until(lambda: away.log("worker").count("trying again") >= 2, what="two attempts")
+    wait_until(lambda: away.log("worker").count("trying again") >= 2, what="two attempts")
 
     messages = away.messages()
     assert len(messages) == 300
     assert not any(message["headers"].get("retries") for message in messages)
-    until(lambda: "RETRY" in {task.state for task in watching_away.tasks("held").values()}, what="Flower seeing it")
+    wait_until(
+        lambda: "RETRY" in {task.state for task in watching_away.tasks("held").values()}, what="Flower seeing it"
+    )
     own_servers.postgres.start()
-    until(lambda: len(away.decided("held")) == 300, what="applying those held")
-    until(away.is_drained, what="acknowledging them")
+    wait_until(lambda: len(away.decided("held")) == 300, what="applying those held")
+    wait_until(away.is_drained, what="acknowledging them")
     assert worker.poll() is None
 
     attempts = away.log("worker").count("trying again")
     own_servers.postgres.kill()
     away.send("given-back", 300)
-    until(lambda: away.log("worker").count("trying again") > attempts, what="another attempt")
+    wait_until(lambda: away.log("worker").count("trying again") > attempts, what="another attempt")
     begin = time.monotonic()
     assert processes.stop(worker, grace=30, by=signal.SIGTERM) == 0
     assert time.monotonic() - begin < PROMPTLY_SECONDS
     assert len(away.waiting()) == 300
     own_servers.postgres.start()
     away.start("second")
-    until(lambda: len(away.decided("given-back")) == 300, what="applying those given back")
+    wait_until(lambda: len(away.decided("given-back")) == 300, what="applying those given back")
 
 
 @pytest.fixture

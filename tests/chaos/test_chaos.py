@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from benchmarks.chaos.kinds import KINDS
 from tests.support.brokers import broker_program
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SEED = 3
 
 

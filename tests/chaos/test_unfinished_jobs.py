@@ -6,8 +6,8 @@ import psycopg
 import redis
 from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
 from tests.support.builders import identify
-from tests.transport.consumers import Consumer
-from tests.transport.harness import envelope
+from tests.support.transport.consumers import Consumer
+from tests.support.transport.harness import envelope
 
 from rollbook import Rollbook
 from rollbook.publishing.outbox import create_table

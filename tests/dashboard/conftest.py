@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
-from tests.dashboard.browser import Tasks, browser, chromium
-from tests.dashboard.sample_jobs import PUT_OFF_SECONDS
+from tests.support.dashboard.browser import Tasks, browser, chromium
+from tests.support.dashboard.sample_jobs import PUT_OFF_SECONDS
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack

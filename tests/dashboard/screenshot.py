@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Final
 
-from tests.acceptance.conftest import until
-from tests.dashboard.browser import Tasks, browser
-from tests.dashboard.sample_jobs import PUT_OFF_SECONDS, Hindered, play, send_what_dies
+from tests.support.dashboard.browser import Tasks, browser
+from tests.support.dashboard.sample_jobs import PUT_OFF_SECONDS, Hindered, play, send_what_dies
+from tests.support.repository import ROOT
+from tests.support.waits import wait_until
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack
 
-PICTURE: Final = Path(__file__).parents[2] / "deploy" / "pictures" / "flower.png"
+PICTURE: Final = ROOT / "deploy" / "pictures" / "flower.png"
 _SIZE: Final = {"width": 1524, "height": 737}
 _HIDDEN: Final = "footer, .page-header, .dt-footer { display: none !important }"
 
@@ -39,7 +39,7 @@ def photograph(stack: LocalStack) -> None:
     assert stack.flower_url
     with browser() as chromium, chromium.new_context(viewport=_SIZE, device_scale_factor=1.2) as context:  # type: ignore[arg-type]
         tasks = Tasks(context.new_page(), stack.flower_url)
-        until(lambda: tasks.open().get("upgrade-1", {}).get("STATE") == "RETRY", what="a job that is tried again")
+        wait_until(lambda: tasks.open().get("upgrade-1", {}).get("STATE") == "RETRY", what="a job that is tried again")
         tasks.page.add_style_tag(content=_HIDDEN)
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         tasks.page.screenshot(path=PICTURE)

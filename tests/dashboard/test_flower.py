@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page
-from tests.acceptance.conftest import until
-from tests.dashboard.browser import Row, Tasks
-from tests.dashboard.sample_jobs import ANN, GUEST, MARK, Hindered, play, send_what_dies
+from tests.support.dashboard.browser import Row, Tasks
+from tests.support.dashboard.sample_jobs import ANN, GUEST, MARK, Hindered, play, send_what_dies
+from tests.support.waits import wait_until
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack
@@ -30,7 +30,7 @@ def ended(tasks: Tasks, *job_ids: str) -> dict[str, Row]:
         rows.update(tasks.open())
         return all(rows.get(id_, {}).get("STATE") in ("SUCCESS", "FAILURE") for id_ in job_ids)
 
-    until(have_ended, what=f"Flower seeing the end of {job_ids}")
+    wait_until(have_ended, what=f"Flower seeing the end of {job_ids}")
     return rows
 
 
@@ -68,7 +68,7 @@ def test_a_job_that_was_applied_is_green_and_says_so(tasks: Tasks) -> None:
 
 
 def test_a_job_that_was_sent_again_is_told_from_one_that_was_applied(tasks: Tasks) -> None:
-    until(lambda: ended(tasks, "again-1")["again-1"]["RESULT"] == "'duplicate'", what="the duplicate")
+    wait_until(lambda: ended(tasks, "again-1")["again-1"]["RESULT"] == "'duplicate'", what="the duplicate")
 
 
 def test_dead_letters_are_red_say_why_and_can_be_looked_for(tasks: Tasks) -> None:
@@ -95,7 +95,7 @@ def test_a_job_that_is_tried_again_is_yellow_meanwhile_and_afterwards_says_how_o
 ) -> None:
     with Hindered(stack.database_url):
         job = rb.users.identify(ANN, {"plan": MARK}, job_id="hindered-1")
-        until(lambda: tasks.open().get(job.id, {}).get("STATE") == "RETRY", what="Flower seeing it wait")
+        wait_until(lambda: tasks.open().get(job.id, {}).get("STATE") == "RETRY", what="Flower seeing it wait")
         assert "another transaction holds a lock" in tasks.rows()[job.id]["EXCEPTION"]
         assert tasks.colour(job.id) == YELLOW
     job.wait(30)

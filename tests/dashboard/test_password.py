@@ -6,20 +6,20 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 from playwright.sync_api import Browser, Error
-from tests.acceptance.conftest import until
-from tests.dashboard.browser import Tasks
+from tests.support.dashboard.browser import Tasks
+from tests.support.repository import ROOT
+from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import LOOPBACK, free_port
 from rollbook_ops.devstack.stack import _is_healthy
 
-COMPOSE: Final = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
+COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 FLOWER: Final[dict[str, Any]] = COMPOSE["services"]["flower"]
 USER, PASSWORD = "reader", "correct-horse"
 
@@ -36,7 +36,7 @@ def flower(broker_url: str, chromium_browser: Browser, tmp_path_factory: pytest.
         env={**os.environ, "CELERY_BROKER_URL": broker_url, "FLOWER_BASIC_AUTH": f"{USER}:{PASSWORD}"},
     )
     try:
-        until(lambda: _is_healthy(f"http://{LOOPBACK}:{port}"), what="Flower")
+        wait_until(lambda: _is_healthy(f"http://{LOOPBACK}:{port}"), what="Flower")
         yield f"http://{LOOPBACK}:{port}"
     finally:
         processes.stop(flower)

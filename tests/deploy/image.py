@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[2]
+from tests.support.repository import ROOT
+
 DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
 IGNORE: Final = ROOT / "deploy" / "Dockerfile.dockerignore"
 HOME: Final = "/opt/rollbook"

@@ -6,9 +6,9 @@ import re
 from importlib.util import find_spec
 
 import pytest
-from tests.deploy.compose_file import COMPOSE, OURS, ROOT, SERVICES, TEXT, seconds, variables
-from tests.deploy.process_commands import HEALTHY, LASTING
-from tests.test_repository import known_variables, pins
+from tests.support.deploy.compose_file import COMPOSE, OURS, SERVICES, TEXT, seconds, variables
+from tests.support.deploy.process_commands import HEALTHY, LASTING
+from tests.support.repository import ROOT, known_variables, pins
 
 from rollbook_shared.settings import Settings
 

@@ -18,12 +18,13 @@ import pytest
 import redis
 import yaml
 from psycopg.sql import SQL, Identifier, Literal
-from tests.acceptance.conftest import until
-from tests.deploy.compose_file import OURS, ROOT
-from tests.deploy.compose_processes import Composition
-from tests.deploy.process_commands import LASTING
+from tests.support.deploy.compose_file import OURS
+from tests.support.deploy.compose_processes import Composition
+from tests.support.deploy.process_commands import LASTING
 from tests.support.redis_server import REDIS_NEEDED
+from tests.support.repository import ROOT
 from tests.support.truncated_aof import HALF
+from tests.support.waits import wait_until
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
@@ -53,7 +54,7 @@ def composition(own_servers: Servers, tmp_path_factory: pytest.TempPathFactory) 
         for name in composition.in_order(set(OURS)):
             composition.up(name)
         for name in LASTING:
-            until(partial(composition.healthy, name), within=120, what=f"{name} being well")
+            wait_until(partial(composition.healthy, name), what=f"{name} being well")
         yield composition
     finally:
         composition.end()
@@ -89,7 +90,7 @@ def start_redis(composition: Composition, port: int) -> None:
     path = f"{programs}:{composition.environment('redis')['PATH']}"
     composition.start("redis", [*shell, script], PATH=path)
     with redis.Redis(port=port, password=PASSWORD) as client:
-        until(partial(answers, client), what="Redis answering")
+        wait_until(partial(answers, client), what="Redis answering")
 
 
 @REDIS_NEEDED
@@ -102,7 +103,7 @@ def test_a_redis_that_was_killed_in_a_transaction_keeps_what_it_confirms_from_th
         with redis.Redis(port=port, password=PASSWORD) as client:
             for name in ("before", "after", "last"):
                 composition.start("redis", [*shell, script])
-                until(partial(answers, client), what="Redis answering")
+                wait_until(partial(answers, client), what="Redis answering")
                 client.lpush("default", name)
                 processes.kill(composition.running["redis"])
                 (file,) = (composition.folder("redis") / "appendonlydir").glob("*.incr.aof")
@@ -110,7 +111,7 @@ def test_a_redis_that_was_killed_in_a_transaction_keeps_what_it_confirms_from_th
                     end.write(HALF)
 
             composition.start("redis", [*shell, script])
-            until(partial(answers, client), what="Redis answering")
+            wait_until(partial(answers, client), what="Redis answering")
             assert client.lrange("default", 0, -1) == [b"last", b"after", b"before"]
     finally:
         composition.end()
@@ -176,7 +177,9 @@ def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
         return shown
 
     jobs = [rb.users.identify("ann", {}), rb.users.bulk_identify([{"id": "bo"}])]
-    until(lambda: all(tasks().get(job.id, {}).get("state") == "SUCCESS" for job in jobs), what="Flower showing both")
+    wait_until(
+        lambda: all(tasks().get(job.id, {}).get("state") == "SUCCESS" for job in jobs), what="Flower showing both"
+    )
 
     workers = [str(tasks()[job.id]["worker"]).partition("@")[0] for job in jobs]
     assert workers == ["default", "bulk"]

@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from itertools import pairwise
 
 import pytest
-from tests.deploy.compose_file import ROOT, SERVICES, variables
-from tests.deploy.manifests import FOLDER as KUBERNETES
-from tests.deploy.manifests import WORKLOADS
-from tests.deploy.manifests import kustomization as kustomization_of
-from tests.deploy.systemd_units import FOLDER as UNITS
-from tests.deploy.systemd_units import PROCESS_OF, read
-from tests.test_readme import assert_rollbook_command
-from tests.test_repository import known_variables
+from tests.support.deploy.compose_file import SERVICES, variables
+from tests.support.deploy.manifests import FOLDER as KUBERNETES
+from tests.support.deploy.manifests import WORKLOADS
+from tests.support.deploy.manifests import kustomization as kustomization_of
+from tests.support.deploy.systemd_units import FOLDER as UNITS
+from tests.support.deploy.systemd_units import PROCESS_OF, read
+from tests.support.documentation import assert_rollbook_command
+from tests.support.repository import ROOT, known_variables
 
 from rollbook_ops.doctor.versions import OLDEST_POSTGRES, OLDEST_REDIS
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import redis
 import yaml
-from tests.deploy.compose_file import OURS
 from tests.deploy.image import stages
-from tests.deploy.manifests import (
+from tests.support.deploy.compose_file import OURS
+from tests.support.deploy.manifests import (
     BASE,
     COMPONENTS,
     FOLDER,
@@ -31,8 +31,8 @@ from tests.deploy.manifests import (
     settings,
     variables,
 )
-from tests.deploy.process_commands import HEALTHY, LASTING, PROCESSES, meaning
-from tests.test_repository import known_variables
+from tests.support.deploy.process_commands import HEALTHY, LASTING, PROCESSES, meaning
+from tests.support.repository import known_variables
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.routing import QUEUES

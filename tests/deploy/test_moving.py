@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.support.interrupted_import import run_import
+from tests.support.repository import ROOT
 from typer.testing import CliRunner
 
 from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, UserUpdate, recording
 from rollbook_ops.cli.app import app
 from rollbook_ops.importers import Format, Import, Options, RejectedRows
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 PAGE = (DEPLOY / "moving.md").read_text()
 
 

@@ -6,12 +6,13 @@ import json
 import re
 
 import pytest
-from tests.deploy.compose_file import OURS
 from tests.deploy.image import stages
-from tests.deploy.process_commands import PROCESSES, meaning
-from tests.test_readme import table
+from tests.support.deploy.compose_file import OURS
+from tests.support.deploy.process_commands import PROCESSES, meaning
+from tests.support.documentation import table
+from tests.support.repository import ROOT
 
-README = {row[0].rpartition(", ")[2].lower(): row[1] for row in table("process")}
+ROWS = {row[0].rpartition(", ")[2].lower(): row[1] for row in table((ROOT / "README.md").read_text(), "process")}
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -27,7 +28,7 @@ def test_the_image_is_a_live_worker_unless_it_is_told_otherwise() -> None:
 
 @pytest.mark.parametrize("name", [name for name in PROCESSES if name not in ("bulk", "migrate")])
 def test_the_readme_starts_it_likewise(name: str) -> None:
-    found = re.search(r"`([^`]+)`", README[name])
+    found = re.search(r"`([^`]+)`", ROWS[name])
     assert found
     said, meant = meaning(found[1]), meaning(PROCESSES[name])
 
@@ -39,7 +40,7 @@ def test_the_readme_starts_it_likewise(name: str) -> None:
 
 def test_the_readme_starts_workers_for_bulk_jobs_as_those_for_live_ones() -> None:
     said, default, bulk = (
-        README["bulk"],
+        ROWS["bulk"],
         dict(meaning(PROCESSES["default"]).options),
         meaning(PROCESSES["bulk"]).options,
     )

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from tests.deploy.compose_file import OURS, ROOT, SERVICES
-from tests.deploy.process_commands import LASTING
+from tests.support.deploy.compose_file import OURS, SERVICES
+from tests.support.deploy.process_commands import LASTING
+from tests.support.repository import ROOT
 
 FOLDER: Final = ROOT / "deploy" / "metrics"
 CONFIG: Final[dict[str, Any]] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())

@@ -11,10 +11,9 @@ from importlib.util import find_spec
 
 import psycopg
 import pytest
-from tests.deploy.compose_file import SERVICES
-from tests.operations.test_runbook import named_services
-from tests.test_readme import assert_rollbook_command, headings
-from tests.test_repository import ROOT
+from tests.support.deploy.compose_file import SERVICES, named_services
+from tests.support.documentation import assert_rollbook_command, headings
+from tests.support.repository import ROOT
 
 from rollbook_ops.devstack.binaries import find_postgres
 from rollbook_shared.database.tables import metadata

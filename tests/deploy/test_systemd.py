@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.deploy.compose_file import OURS, seconds
-from tests.deploy.manifests import SECRETS
-from tests.deploy.process_commands import LASTING, PROCESSES, meaning
-from tests.deploy.systemd_units import FOLDER, HOME, PROCESS_OF, SANDBOX, read, variables_of
-from tests.test_repository import known_variables
+from tests.support.deploy.compose_file import OURS, seconds
+from tests.support.deploy.manifests import SECRETS
+from tests.support.deploy.process_commands import LASTING, PROCESSES, meaning
+from tests.support.deploy.systemd_units import FOLDER, HOME, PROCESS_OF, SANDBOX, read, variables_of
+from tests.support.repository import known_variables
 
 from rollbook_shared.settings import Settings
 

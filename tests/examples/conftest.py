@@ -2,89 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from tests.acceptance.conftest import Workers, until
-
-from rollbook import Rollbook
-from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.ports import free_port
-
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-
-
-class Answer(NamedTuple):
-    status: int
-    body: Any
-
-
-class Example:
-    """A backend that listens."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self.process = process
-        self.log = log
-        self._url = f"http://127.0.0.1:{port}"
-
-    def post(self, path: str, body: object) -> Answer:
-        data = json.dumps(body).encode()
-        return self._ask(urllib.request.Request(self._url + path, data, headers={"Content-Type": "application/json"}))
-
-    def get(self, path: str) -> Answer:
-        return self._ask(urllib.request.Request(self._url + path))
-
-    def is_up(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            self.get("/")
-        except urllib.error.URLError:
-            return False
-        return True
-
-    def _ask(self, request: urllib.request.Request) -> Answer:
-        try:
-            with urllib.request.urlopen(request, timeout=20) as response:
-                return Answer(response.status, json.load(response))
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, None)
-
-
-class Running:
-    """Starts examples with what they need to find Rollbook, and stops them."""
-
-    def __init__(self, environment: dict[str, str], logs: Path) -> None:
-        self._environment = os.environ | environment
-        self._logs = logs
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    def backend(self, command: Callable[[int], Sequence[str]], **settings: str) -> Example:
-        """Start `python COMMAND` with a port to listen on, and wait until it answers."""
-        port, log = free_port(), self._logs / "backend.log"
-        example = Example(self.start(log, *command(port), **settings), port, log)
-        until(example.is_up, within=60, what="the backend answering")
-        return example
-
-    def start(self, log: Path, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        process = processes.spawn([sys.executable, *arguments], log=log, env=self._environment | settings, cwd=EXAMPLES)
-        self._processes.append(process)
-        return process
-
-    def relay(self, outbox_url: str) -> None:
-        self.start(self._logs / "relay.log", "-m", "rollbook_ops.relay", ROLLBOOK_OUTBOX_URL=outbox_url)
-
-    def stop(self) -> None:
-        for process in self._processes:
-            processes.stop(process)
+from tests.support.examples.backends import Running
+from tests.support.worker_processes import Workers
 
 
 @pytest.fixture
@@ -100,9 +23,3 @@ def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Work
     workers.start()
     yield workers
     workers.stop()
-
-
-@pytest.fixture
-def rb(database_url: str, broker_url: str) -> Iterator[Rollbook]:
-    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
-        yield rb

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.acceptance.conftest import Workers, until
-from tests.examples.conftest import Running
+from tests.support.examples.backends import Running
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 
 def test_a_sign_up_is_a_user(running: Running, workers: Workers, tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_a_sign_up_is_a_user(running: Running, workers: Workers, tmp_path: Path)
     status, account = backend.post("/sign-up", {"email": "ann@example.com", "name": "Ann"})
 
     assert status == 201
-    until(lambda: backend.get(f"/users/{account['id']}").status == 200, what="the user in Rollbook")
+    wait_until(lambda: backend.get(f"/users/{account['id']}").status == 200, what="the user in Rollbook")
     _, user = backend.get(f"/users/{account['id']}")
     assert user == {"id": account["id"], "email": "ann@example.com", "name": "Ann", "properties": {"plan": "free"}}
     assert backend.post("/sign-up", {"email": "ann@example.com", "name": "Eve"}).status == 409

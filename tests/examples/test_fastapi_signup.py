@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import psycopg
-from tests.acceptance.conftest import Workers, until
-from tests.examples.conftest import Running
+from tests.support.examples.backends import Running
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 
@@ -25,8 +26,8 @@ def test_a_sign_up_is_a_user_with_the_guests_history(
     status, account = backend.post("/sign-up", {"email": "ann@example.com", "name": "Ann", "guest_id": "guest_9"})
 
     assert status == 201
-    until(lambda: backend.get(f"/users/{account['id']}").status == 200, what="the user in Rollbook")
-    until(lambda: waiting(outbox_url) == 0, what="an empty outbox")
+    wait_until(lambda: backend.get(f"/users/{account['id']}").status == 200, what="the user in Rollbook")
+    wait_until(lambda: waiting(outbox_url) == 0, what="an empty outbox")
     _, user = backend.get(f"/users/{account['id']}")
     assert (user["email"], user["name"]) == ("ann@example.com", "Ann")
     assert user["properties"] == {"plan": "free", "theme": "dark"}

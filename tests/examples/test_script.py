@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.acceptance.conftest import Workers
-from tests.examples.conftest import Running
+from tests.support.examples.backends import Running
+from tests.support.worker_processes import Workers
 
 
 def test_the_script_prints_the_merged_user(running: Running, workers: Workers, tmp_path: Path) -> None:

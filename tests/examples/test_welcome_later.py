@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import redis
-from tests.acceptance.conftest import Workers, until
-from tests.examples.conftest import EXAMPLES
+from tests.support.examples.backends import EXAMPLES
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 
@@ -38,7 +39,7 @@ def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_no
         for name in ("ann", "bo")
     )
     for job in (ann, bo):
-        until(lambda job=job: rb.jobs.get(job).state == "deferred", what="deferring")  # type: ignore[misc]
+        wait_until(lambda job=job: rb.jobs.get(job).state == "deferred", what="deferring")  # type: ignore[misc]
     assert [line.split()[-1] for line in run(database_url, broker_url, "waiting").splitlines()] == [ann, bo]
     assert run(database_url, broker_url, "leave", "bo", bo) == "cancelled"
     workers.stop()
@@ -46,8 +47,8 @@ def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_no
         client.flushdb()
 
     for _ in range(2):
-        workers.start_upkeep()
-    until(lambda: "maintenance: started" in workers.log("maintenance"), what="maintenance")
+        workers.start_maintenance()
+    wait_until(lambda: "maintenance: started" in workers.log("maintenance"), what="maintenance")
     looking_since = datetime.now(UTC)
 
     status = rb.jobs.wait(ann, timeout=30)

@@ -19,8 +19,8 @@ from typing import Final
 
 from tests.mutations.chaos_mutants import UNDER_FIRE
 from tests.mutations.mutants import DEFECTS, Defect
+from tests.support.repository import ROOT
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 ROOMS: Final = ("producer", "worker", "shared")
 COPIED: Final = (*ROOMS, "tests", "benchmarks", "pyproject.toml")
 TESTS_FAILED: Final = 1

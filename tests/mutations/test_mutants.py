@@ -6,7 +6,8 @@ import pytest
 from benchmarks.chaos.arguments import parse
 from tests.mutations.chaos_mutants import UNDER_FIRE
 from tests.mutations.mutants import DEFECTS, Defect
-from tests.mutations.run import ROOT, spoiled
+from tests.mutations.run import spoiled
+from tests.support.repository import ROOT
 
 
 @pytest.mark.parametrize("defect", [*DEFECTS, *UNDER_FIRE], ids=lambda defect: defect.what)

@@ -6,8 +6,9 @@ from typing import Any
 
 import psycopg
 from celery import Celery
-from tests.acceptance.conftest import Workers, until
-from tests.operations.findings import MARKED
+from tests.support.operations.findings import MARKED
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 
@@ -33,7 +34,7 @@ def test_jobs_in_hand_are_shown_without_what_they_hold(workers: Workers, databas
                     seen.update({request["id"]: request for request in states})
             return len(seen) == len(jobs)
 
-        until(see, what="seeing all jobs")
+        wait_until(see, what="seeing all jobs")
         blocking.rollback()
         for job in jobs:
             assert job.wait(30).state == "applied"

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 from alembic.script import ScriptDirectory
-from tests.acceptance.conftest import Workers
-from tests.operations.findings import HOUR, MARKED, NO_DATABASE, NO_REDIS, named
+from tests.support.operations.findings import HOUR, MARKED, NO_DATABASE, NO_REDIS, named
+from tests.support.worker_processes import Workers
 from typer.testing import CliRunner
 
 from rollbook.publishing.outbox import create_table

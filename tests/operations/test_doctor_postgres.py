@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from tests.operations.findings import DAY, HOUR, MARKED, NO_DATABASE, microseconds, named
+from tests.support.operations.findings import DAY, HOUR, MARKED, NO_DATABASE, microseconds, named
 
 from rollbook_ops.doctor import Finding, Level
 from rollbook_ops.doctor.postgres import examine_postgres

@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 import redis
-from tests.acceptance.conftest import until
-from tests.operations.findings import HOUR, MARKED, NO_REDIS, named
+from tests.support.operations.findings import HOUR, MARKED, NO_REDIS, named
+from tests.support.waits import wait_until
 
 from rollbook.publishing.celery_message import Message
 from rollbook.publishing.encoded_job import EncodedJob
@@ -128,12 +128,12 @@ def failing_disk(own_servers: Servers, valkey: redis.Redis) -> Iterator[None]:
     in_the_way.unlink(missing_ok=True)
     in_the_way.mkdir()
     valkey.bgsave()
-    until(lambda: valkey.info()["rdb_last_bgsave_status"] == "err", what="failing")
+    wait_until(lambda: valkey.info()["rdb_last_bgsave_status"] == "err", what="failing")
     yield
     in_the_way.rmdir()
     valkey.config_set("save", "")
     valkey.bgsave()
-    until(lambda: valkey.info()["rdb_last_bgsave_status"] == "ok", what="saving")
+    wait_until(lambda: valkey.info()["rdb_last_bgsave_status"] == "ok", what="saving")
 
 
 @pytest.mark.usefixtures("failing_disk")

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-import pytest
-from tests.acceptance.conftest import Workers, until
-from tests.operations.conftest import Probe
+from tests.support.operations.probe import Probe
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
@@ -29,12 +29,6 @@ FRESH = 2.5
 """Seconds; a sign of life comes each second."""
 
 
-@pytest.fixture
-def rb(database_url: str, broker_url: str) -> Iterator[Rollbook]:
-    with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
-        yield rb
-
-
 def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_file_along(
     rb: Rollbook,
     workers: Workers,
@@ -45,23 +39,23 @@ def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_
 ) -> None:
     assert probe.run() == (1, "it has not started, or has ended: there is no file")
     worker = workers.start(threads=1, ROLLBOOK_HEALTH_FILE=str(health_file))
-    until(lambda: probe.trouble(ready=True) is None, what="being ready")
+    wait_until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
     with psycopg.connect(database_url) as blocking:
         # the worker's only thread hangs on a lock: the loop does not
         blocking.execute("LOCK TABLE rollbook.users IN ACCESS EXCLUSIVE MODE")
         job = rb.users.identify("u1", {})
-        until(lambda: waits_for_a_lock(database_url), what="the worker waiting for the lock")
+        wait_until(lambda: waits_for_a_lock(database_url), what="the worker waiting for the lock")
         before = health_file.stat().st_mtime
-        until(lambda: health_file.stat().st_mtime > before + 1, what="two signs of life at work")
+        wait_until(lambda: health_file.stat().st_mtime > before + 1, what="two signs of life at work")
         assert probe.run("--ready", "--max-age", "5") == (0, "well")
         blocking.rollback()
 
     assert job.wait(20).state == "applied"
     frozen(worker)
-    until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
+    wait_until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
     worker.send_signal(signal.SIGCONT)
-    until(lambda: probe.trouble(max_age=FRESH) is None, what="being well again")
+    wait_until(lambda: probe.trouble(max_age=FRESH) is None, what="being well again")
     assert processes.stop(worker, grace=15, by=signal.SIGTERM) == 0
     assert not health_file.exists()
     assert probe.run()[0] == 1
@@ -81,14 +75,14 @@ def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", own_servers.broker_url, tmp_path)
     try:
         workers.start(ROLLBOOK_HEALTH_FILE=str(health_file))
-        until(lambda: probe.trouble(ready=True) is None, what="being ready")
+        wait_until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
         own_servers.valkey.kill()
 
-        until(lambda: probe.trouble(ready=True, max_age=FRESH) == WAITING, what="waiting")
+        wait_until(lambda: probe.trouble(ready=True, max_age=FRESH) == WAITING, what="waiting")
         assert probe.trouble(max_age=FRESH) is None
         own_servers.valkey.start()
-        until(lambda: probe.trouble(ready=True) is None, what="being ready again")
+        wait_until(lambda: probe.trouble(ready=True) is None, what="being ready again")
     finally:
         workers.stop()
 
@@ -96,13 +90,13 @@ def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
 def test_maintenance_is_well_until_it_ends_and_looks_dead_when_frozen(
     workers: Workers, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
-    maintenance = workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
-    until(lambda: probe.trouble(ready=True) is None, what="being ready")
+    maintenance = workers.start_maintenance(ROLLBOOK_HEALTH_FILE=str(health_file))
+    wait_until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
     frozen(maintenance)
-    until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
+    wait_until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
     maintenance.send_signal(signal.SIGCONT)
-    until(lambda: probe.trouble(ready=True, max_age=FRESH) is None, what="being well again")
+    wait_until(lambda: probe.trouble(ready=True, max_age=FRESH) is None, what="being well again")
 
     assert processes.stop(maintenance, by=signal.SIGTERM) == 0
     assert not health_file.exists()
@@ -113,9 +107,9 @@ def test_maintenance_whose_postgres_is_away_is_alive_and_not_ready(
 ) -> None:
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", "redis://unused", tmp_path)
     try:
-        workers.start_upkeep(ROLLBOOK_HEALTH_FILE=str(health_file))
+        workers.start_maintenance(ROLLBOOK_HEALTH_FILE=str(health_file))
 
-        until(lambda: probe.trouble(ready=True) == WAITING, what="waiting")
+        wait_until(lambda: probe.trouble(ready=True) == WAITING, what="waiting")
         assert probe.trouble() is None
     finally:
         workers.stop()

@@ -9,8 +9,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 from psycopg import errors
-from tests.acceptance.conftest import until
 from tests.support.builders import day, identify
+from tests.support.waits import wait_until
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
@@ -61,8 +61,8 @@ def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
         other.execute("UPDATE rollbook.users SET id = id")
         waiting = threading.Thread(target=apply)
         waiting.start()
-        until(lambda: find_lock_waits(looking).transactions == 1, what="the wait", within=10)
-        until(lambda: find_lock_waits(looking).oldest > 0.1, what="its length", within=10)
+        wait_until(lambda: find_lock_waits(looking).transactions == 1, what="the wait")
+        wait_until(lambda: find_lock_waits(looking).oldest > 0.1, what="its length")
         waiting.join(10)
 
     assert len(failures) == 1
@@ -83,9 +83,7 @@ def test_those_who_wait_for_tables_of_the_application_are_not_ours(
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-        until(
-            lambda: looking.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount == 1, what="waiting", within=10
-        )
+        wait_until(lambda: looking.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount == 1, what="waiting")
         found = find_lock_waits(looking)
         looking.execute("SELECT pg_cancel_backend(%s)", [other.info.backend_pid])
         waiting.join(10)

@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,8 +23,11 @@ import redis
 import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
-from tests.acceptance.conftest import Workers, until
-from tests.operations.findings import MARKED, NO_DATABASE
+from tests.support.metrics import answers, fetched, value
+from tests.support.operations.findings import MARKED, NO_DATABASE
+from tests.support.repository import ROOT
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook.publishing.outbox import create_table
@@ -40,7 +41,7 @@ from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.observability.metrics import Counting, MeasuredStore
 from rollbook_worker.store import Outcome, ReceivedJob, State
 
-DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "metrics"
+DEPLOY = ROOT / "deploy" / "metrics"
 ALERTS = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
 DASHBOARD = json.loads((DEPLOY / "dashboard.json").read_text())
 EXPRESSIONS = {
@@ -52,24 +53,6 @@ EXPRESSIONS = {
     },
 }
 Series = dict[str, list[dict[str, str]]]
-
-
-def fetched(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        return str(answer.read().decode())
-
-
-def answers(port: int) -> bool:
-    try:
-        return bool(fetched(port))
-    except urllib.error.URLError:
-        return False
-
-
-def value(port: int, sample: str) -> float | None:
-    """The value of a series, as it is written in the text."""
-    found = re.search(rf"^{re.escape(sample)} (\S+)$", fetched(port), re.MULTILINE)
-    return float(found.group(1)) if found else None
 
 
 class Stack:
@@ -86,13 +69,13 @@ class Stack:
             create_table(lambda statement: connection.execute(statement.encode()))
         self.processes = {
             "worker": self.workers.start(ROLLBOOK_METRICS_PORT=str(self.ports["worker"])),
-            "maintenance": self.workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(self.ports["maintenance"])),
-            "relay": self.workers._spawn(
+            "maintenance": self.workers.start_maintenance(ROLLBOOK_METRICS_PORT=str(self.ports["maintenance"])),
+            "relay": self.workers.spawn_python(
                 "relay", "-m", "rollbook_ops.relay", ROLLBOOK_METRICS_PORT=str(self.ports["relay"])
             ),
         }
         for name, port in self.ports.items():
-            until(lambda port=port: answers(port), what=f"{name} serving")  # type: ignore[misc]
+            wait_until(lambda port=port: answers(port), what=f"{name} serving")  # type: ignore[misc]
 
     def play(self) -> None:
         with Rollbook(database_url=self.database_url, broker_url=self.broker_url) as rb:
@@ -113,9 +96,9 @@ class Stack:
             kind = json.dumps({"v": 1, "kind": MARKED, "id": MARKED, "occurred_at": 5})
             app.send_task("rollbook.identify", args=[kind], queue="default", ignore_result=True)
         maintenance, relay = self.ports["maintenance"], self.ports["relay"]
-        until(lambda: value(maintenance, 'rollbook_dead_letters{code="unknown_kind"}') == 1, what="a dead letter")
-        until(lambda: value(maintenance, "rollbook_deferred_jobs") == 1, what="a deferred job")
-        until(lambda: value(relay, 'rollbook_outbox_jobs_total{event="decided"}') == 1, what="relaying")
+        wait_until(lambda: value(maintenance, 'rollbook_dead_letters{code="unknown_kind"}') == 1, what="a dead letter")
+        wait_until(lambda: value(maintenance, "rollbook_deferred_jobs") == 1, what="a deferred job")
+        wait_until(lambda: value(relay, 'rollbook_outbox_jobs_total{event="decided"}') == 1, what="relaying")
 
 
 @pytest.fixture(scope="module")
@@ -159,29 +142,31 @@ def test_maintenance_tells_what_waits_in_queues_and_for_locks(new_database: Any,
     database_url, port = new_database(), free_port()
     broker_url = urlsplit(servers.broker_url)._replace(path="/0").geturl()
     workers = Workers(database_url, broker_url, tmp_path)
-    workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(port))
+    workers.start_maintenance(ROLLBOOK_METRICS_PORT=str(port))
     try:
         with Rollbook(broker_url=broker_url) as rb, redis.Redis.from_url(broker_url) as broker:
             broker.flushdb()
             rb.users.identify("ann")
             rb.users.bulk_identify([{"id": "bo"}])
             rb.users.bulk_identify([{"id": "cy"}])
-            until(lambda: answers(port), what="serving")
-            until(lambda: value(port, 'rollbook_queue_jobs{queue="default"}') == 1, what="telling of queues")
+            wait_until(lambda: answers(port), what="serving")
+            wait_until(lambda: value(port, 'rollbook_queue_jobs{queue="default"}') == 1, what="telling of queues")
             assert value(port, 'rollbook_queue_jobs{queue="bulk"}') == 2
             # messages say when they were sent in whole seconds
-            until(lambda: (value(port, 'rollbook_queue_oldest_seconds{queue="default"}') or 0) > 0, what="growing old")
+            wait_until(
+                lambda: (value(port, 'rollbook_queue_oldest_seconds{queue="default"}') or 0) > 0, what="growing old"
+            )
             broker.flushdb()
         assert value(port, "rollbook_lock_waits") == 0
         with psycopg.connect(database_url) as holder, psycopg.connect(database_url) as waiter:
             holder.execute("LOCK TABLE rollbook.users")
             waiting = threading.Thread(target=waiter.execute, args=["SELECT FROM rollbook.users"])
             waiting.start()
-            until(lambda: value(port, "rollbook_lock_waits") == 1, what="a transaction waiting")
+            wait_until(lambda: value(port, "rollbook_lock_waits") == 1, what="a transaction waiting")
             assert (value(port, "rollbook_lock_waits_oldest_seconds") or 0) > 0
             holder.rollback()
             waiting.join(10)
-        until(lambda: value(port, "rollbook_lock_waits") == 0, what="nobody waiting")
+        wait_until(lambda: value(port, "rollbook_lock_waits") == 0, what="nobody waiting")
     finally:
         workers.stop()
 
@@ -324,7 +309,7 @@ def test_a_relay_that_fails_says_so(stack: Stack, tmp_path: Path) -> None:
         },
     )
     try:
-        until(lambda: answers(port), what="serving")
-        until(lambda: (value(port, 'rollbook_outbox_failures_total{half="sending"}') or 0) > 0, what="failing")
+        wait_until(lambda: answers(port), what="serving")
+        wait_until(lambda: (value(port, 'rollbook_outbox_failures_total{half="sending"}') or 0) > 0, what="failing")
     finally:
         processes.stop(relay, by=signal.SIGTERM)

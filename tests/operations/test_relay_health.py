@@ -14,8 +14,8 @@ from typing import cast
 
 import psycopg
 import pytest
-from tests.acceptance.conftest import until
-from tests.operations.conftest import Probe
+from tests.support.operations.probe import Probe
+from tests.support.waits import wait_until
 
 from rollbook import Rollbook
 from rollbook.publishing.outbox import create_table
@@ -52,13 +52,13 @@ def test_a_relay_is_well_looks_dead_when_frozen_and_takes_its_file_along(
     start: Start, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
     relay = start()
-    until(lambda: probe.trouble(ready=True) is None, what="being ready")
+    wait_until(lambda: probe.trouble(ready=True) is None, what="being ready")
     assert probe.run("--ready") == (0, "well")
 
     frozen(relay)
-    until(lambda: "hangs or was killed" in (probe.trouble(max_age=2.5) or ""), what="looking dead")
+    wait_until(lambda: "hangs or was killed" in (probe.trouble(max_age=2.5) or ""), what="looking dead")
     relay.send_signal(signal.SIGCONT)
-    until(lambda: probe.trouble(ready=True, max_age=2.5) is None, what="being well again")
+    wait_until(lambda: probe.trouble(ready=True, max_age=2.5) is None, what="being well again")
 
     assert processes.stop(relay, by=signal.SIGTERM) == 0
     assert not health_file.exists()
@@ -69,7 +69,7 @@ def test_a_relay_whose_redis_is_away_is_alive_and_not_ready(start: Start, databa
         Rollbook().outbox(connection).users.identify("ann", {})
     start(broker="redis://127.0.0.1:1/0")
 
-    until(lambda: probe.trouble(ready=True) == "it is waiting, and takes no jobs", what="waiting")
+    wait_until(lambda: probe.trouble(ready=True) == "it is waiting, and takes no jobs", what="waiting")
     assert probe.trouble() is None
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from tests.deploy.compose_file import SERVICES
-from tests.test_readme import assert_rollbook_command
-from tests.test_repository import ROOT, unknown_options
+from tests.support.deploy.compose_file import SERVICES, named_services
+from tests.support.documentation import assert_rollbook_command
+from tests.support.repository import ROOT, unknown_options
 
 from rollbook.publishing.outbox import create_table
 from rollbook_ops.devstack.binaries import find_postgres
@@ -60,13 +60,6 @@ def assert_celery_command(arguments: list[str]) -> None:
     assert arguments[:2] == ["-A", "rollbook_worker.app"]
     options = [argument for argument in arguments[3:] if argument.startswith("-")]
     assert unknown_options(arguments[2], options) == []
-
-
-def named_services(arguments: list[str]) -> list[str]:
-    known = {"up", "stop", "start", "ps", "exec", "logs", "50"}
-    words = [word.partition("=")[0] for word in arguments[1:] if not word.startswith("-")]
-    own = words[: words.index("python")] if "python" in words else words
-    return [word for word in own if word not in known]
 
 
 def test_its_statements_run(new_database: Callable[[], str]) -> None:

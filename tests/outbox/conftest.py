@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from tests.support.outbox.relays import MakeRelay
 
 from rollbook import Rollbook
 from rollbook.publishing.direct import DirectPublisher
@@ -36,9 +37,6 @@ def rb(database_url: str) -> Iterator[Rollbook]:
     """As a web process has it: it reads, and has no broker."""
     with Rollbook(database_url=database_url) as rb:
         yield rb
-
-
-MakeRelay = Callable[..., Relay]
 
 
 @pytest.fixture

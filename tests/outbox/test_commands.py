@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-from tests.acceptance.conftest import until
+from tests.support.waits import wait_until
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import processes
@@ -66,7 +66,7 @@ def test_the_command_relays_until_it_is_told_to_stop(
         return bool(sent)
 
     try:
-        until(is_sent, what="the job being sent")
+        wait_until(is_sent, what="the job being sent")
     finally:
         status = processes.stop(relay, by=signal.SIGTERM)
     assert status == 0

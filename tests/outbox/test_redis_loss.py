@@ -13,8 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.acceptance.conftest import Workers, until
 from tests.support.brokers import broker_program
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook.publishing.outbox import create_table
@@ -80,19 +81,19 @@ def test_killing_a_redis_that_keeps_nothing_loses_nothing(
     relay = start_relay(servers, log)
     try:
         tell(servers, range(50))
-        until(lambda: count(servers, "rollbook.jobs") > 20, what="the first jobs")
+        wait_until(lambda: count(servers, "rollbook.jobs") > 20, what="the first jobs")
         os.kill(worker.pid, signal.SIGSTOP)
         tell(servers, range(50, JOBS))
-        until(lambda: queued(servers) >= 400, what="jobs in Redis")
+        wait_until(lambda: queued(servers) >= 400, what="jobs in Redis")
 
         servers.valkey.kill()
         tell(servers, range(JOBS, JOBS + LATE))
         os.kill(worker.pid, signal.SIGCONT)
-        until(lambda: "sending" in log.read_text(), what="the relay noticing")
+        wait_until(lambda: "sending" in log.read_text(), what="the relay noticing")
         assert count(servers, "rollbook_outbox") >= JOBS + LATE - 50
         servers.valkey.start()
 
-        until(lambda: count(servers, "rollbook_outbox") == 0, within=90, what="every job decided")
+        wait_until(lambda: count(servers, "rollbook_outbox") == 0, what="every job decided")
         assert count(servers, "rollbook.jobs") == JOBS + LATE
         with Rollbook(database_url=servers.database_url) as rb:
             assert sorted(user.properties["n"] for user in rb.users.all()) == list(range(JOBS + LATE))
@@ -114,7 +115,7 @@ def test_a_relay_without_its_servers_waits_for_them_and_stops_when_told(tmp_path
     }
     relay = processes.spawn([sys.executable, "-m", "rollbook_ops.relay"], log=log, env=os.environ | nowhere)
     try:
-        until(lambda: log.exists() and log.read_text().count("trying again") >= 2, what="both halves failing")
+        wait_until(lambda: log.exists() and log.read_text().count("trying again") >= 2, what="both halves failing")
     finally:
         status = processes.stop(relay, by=signal.SIGTERM)
 

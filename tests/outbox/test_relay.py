@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
-from tests.outbox.conftest import MakeRelay
+from tests.support.outbox.relays import MakeRelay
 
 from rollbook import NotConfigured, Rollbook, Unavailable
 from rollbook_ops.relay import rows

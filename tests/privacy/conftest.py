@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier, Literal
+from tests.support.privacy.roles import Login
+from tests.support.repository import ROOT
 
 from rollbook.publishing.outbox import create_table
 
-ROLES_SQL = Path(__file__).parents[2] / "deploy" / "roles.sql"
-Login = Callable[[str], str]
+ROLES_SQL = ROOT / "deploy" / "roles.sql"
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,10 @@ import pytest
 from celery import Celery
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from tests.acceptance.conftest import Workers, until
-from tests.tracing.traced_app import Lines
+from tests.support.repository import ROOT
+from tests.support.tracing.traced_app import Lines
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook, RollbookError
 from rollbook.publishing.outbox import create_table
@@ -29,7 +31,6 @@ from rollbook_ops.devstack.ports import LOOPBACK, free_port
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
 from rollbook_shared.observability import tracing
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 MARK: Final = "Marked-4711"
 PEOPLE: Final = [f"{MARK}-{number}@example.com" for number in range(4)]
 VALUES: Final[dict[str, Any]] = {
@@ -79,25 +80,27 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
     try:
         flower = ["-m", "celery", "flower", f"--address={LOOPBACK}", f"--port={port}", "--logging=debug"]
         start("flower", *flower, CELERY_BROKER_URL=broker_url, FLOWER_UNAUTHENTICATED_API="true")
-        until(lambda: _page(port, "/healthcheck"), what="Flower")
+        wait_until(lambda: _page(port, "/healthcheck"), what="Flower")
         workers.spawn(
             "debug",
             threads=2,
             loglevel="DEBUG",
-            app="tests.privacy.observed_app",
+            app="tests.support.privacy.observed_app",
             ROLLBOOK_LOCK_TIMEOUT_SECONDS="0.2",
             PYTHONPATH=str(ROOT),
             WATCHED_LOG=str(folder / "debug-json.log"),
             TRACED_SPANS=str(folder / "worker-spans.log"),
         )
-        workers.start_upkeep(ROLLBOOK_LOG_FORMAT="json")
+        workers.start_maintenance(ROLLBOOK_LOG_FORMAT="json")
         with psycopg.connect(database_url) as connection:
             create_table(connection.execute)
-        relay = "import sys, tests.tracing.traced_app; from rollbook_ops.relay.relay import main; sys.exit(main())"
+        relay = (
+            "import sys, tests.support.tracing.traced_app; from rollbook_ops.relay.relay import main; sys.exit(main())"
+        )
         start("relay", "-c", relay, ROLLBOOK_LOG_FORMAT="json", TRACED_SPANS=str(folder / "relay-spans.log"))
         with traced(folder / "application-spans.log"), Rollbook(database_url=database_url, broker_url=broker_url) as rb:
             seen.texts["errors"] = "\n".join(_do_everything(rb, database_url, broker_url))
-            until(lambda: len(rb.jobs.dead().items) >= 5, what="five dead letters")
+            wait_until(lambda: len(rb.jobs.dead().items) >= 5, what="five dead letters")
             letter = rb.jobs.dead().items[0]
             seen.texts["dead letters"] = repr(rb.jobs.dead()) + repr(rb.jobs.show(letter.id))
         listings = (["dead"], ["dead", "--json"], ["deferred"], ["get", "job-1"], ["wait", "job-1"])
@@ -105,7 +108,7 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
             command = [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "jobs", *arguments]
             said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             seen.texts[f"rollbook jobs {' '.join(arguments)}"] = said.stdout + said.stderr
-        until(lambda: "rollbook.merge" in _page(port, "/api/tasks?limit=1000"), what="Flower's view of the merge")
+        wait_until(lambda: "rollbook.merge" in _page(port, "/api/tasks?limit=1000"), what="Flower's view of the merge")
         for page in PAGES:
             seen.texts[f"Flower {page}"] = _page(port, page)
         for task in json.loads(_page(port, "/api/tasks?limit=1000")):

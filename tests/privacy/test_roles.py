@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Identifier
-from tests.acceptance.conftest import Workers
-from tests.privacy.conftest import Login
 from tests.support.builders import DAY, NOW, delete, identify, merge, trigger
+from tests.support.privacy.roles import Login
 from tests.support.stores import OnPostgres
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_ops.relay.relay import Relay
@@ -34,7 +34,7 @@ def test_a_worker_and_upkeep_run_under_the_workers_role(
     with Rollbook(database_url=owner_url, broker_url=broker_url) as rb:
         try:
             worker = workers.start()
-            maintenance = workers.start_upkeep()
+            maintenance = workers.start_maintenance()
             soon = datetime.now(UTC) + timedelta(seconds=1)
             jobs = [
                 rb.users.identify("ann", {"email": "ann@example.com"}),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support.repository import ROOT
 
-ROOT: Final = Path(__file__).parents[2]
 ROOMS: Final = ("producer", "worker", "shared")
 SENDING: Final = {"execute", "executemany", "exec_driver_sql", "text", "copy", "SQL"}
 """The calls whose first argument is SQL."""

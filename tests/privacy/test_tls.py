@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.acceptance.conftest import Workers, until
-from tests.privacy.tls_proxy import Certificate, Front, make_certificate, tls_in_front_of
+from tests.support.privacy.tls_proxy import Certificate, Front, make_certificate, tls_in_front_of
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import NotSent, Rollbook, Unavailable
 from rollbook_ops.relay.rows import Rows
@@ -95,7 +96,7 @@ def test_a_server_that_wants_tls_gets_nothing_without(redis_front: Front, broker
     with Rollbook(broker_url=plain) as rb, pytest.raises(NotSent):
         rb.users.identify("u1", {"email": "ann@example.com"})
 
-    until(lambda: redis_front.rejected > 0, what="the refusal")
+    wait_until(lambda: redis_front.rejected > 0, what="the refusal")
     assert redis_front.taken == before
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.producer.applied_jobs import Applied
+from tests.support.producer.applied_jobs import Applied
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.producer.applied_jobs import NOW, Applied
+from tests.support.producer.applied_jobs import NOW, Applied
 
 from rollbook import Activity, InvalidRequest, Page, Rollbook
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from tests.producer.applied_jobs import NOW, Applied
+from tests.support.producer.applied_jobs import NOW, Applied
 
 from rollbook import DeadLetterNotFound, InvalidRequest, JobStatus, JobTimeout, NotSent
 from rollbook_shared.domain.stamps import microseconds

@@ -9,7 +9,7 @@ from typing import Final
 
 import psycopg
 import pytest
-from tests.producer.applied_jobs import NOW, Applied
+from tests.support.producer.applied_jobs import NOW, Applied
 
 from rollbook import DeferredJob, InvalidRequest, UserNotFound
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.producer.applied_jobs import NOW, Applied
+from tests.support.producer.applied_jobs import NOW, Applied
 
 from rollbook.queries.statements import load
 from rollbook_shared.database.tables import metadata

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 import psycopg
 import pytest
 from sqlalchemy import TextClause
-from tests.producer.applied_jobs import NOW
 from tests.support.builders import delete, mark, merge, set_preferences, trigger, user
+from tests.support.producer.applied_jobs import NOW
 
 from rollbook.queries.cursors import TOP
 from rollbook.queries.history import FEED, PAGE

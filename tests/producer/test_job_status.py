@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
-from tests.producer.applied_jobs import NOW, Applied
+from tests.support.producer.applied_jobs import NOW, Applied
 
 from rollbook import JobStatus, JobTimeout, RejectedItem, Rollbook
 from rollbook.resources.jobs import POLLING

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from tests.producer.applied_jobs import NOW, Applied
+from tests.support.producer.applied_jobs import NOW, Applied
 
 from rollbook import InvalidRequest, Message, Page
 from rollbook.testing import recording

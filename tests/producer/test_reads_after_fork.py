@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 
-from tests.producer.applied_jobs import Applied
+from tests.support.producer.applied_jobs import Applied
 
 
 def test_parent_and_children_read_at_once(applied: Applied) -> None:

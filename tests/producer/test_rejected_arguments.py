@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.producer.rejections import NOW, Call, only_problem_of, problems_of
+from tests.support.producer.rejections import NOW, Call, only_problem_of, problems_of
 
 from rollbook import Limits, NotConfigured, Rollbook
 from rollbook.testing import recording

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from tests.producer.rejections import NOW, only_problem_of, problems_of
+from tests.support.producer.rejections import NOW, only_problem_of, problems_of
 
 from rollbook import InvalidRequest
 from rollbook.testing import RecordingRollbook, recording

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from tests.acceptance.conftest import until
-from tests.conftest import migrate
-from tests.producer.applied_jobs import Applied
+from tests.support.databases import migrate
+from tests.support.producer.applied_jobs import Applied
 from tests.support.replicas import Primary, Replica
+from tests.support.waits import wait_until
 
 from rollbook import JobTimeout, Rollbook, UserNotFound
 from rollbook.errors import NotConfigured
@@ -95,7 +95,7 @@ def test_it_answers_every_question_as_the_primary_does(applied: Applied, rb: Rol
     applied.rb.workflows.trigger("hello", ["ann"], actor="guest")
     applied.rb.users.delete("guest", delay=timedelta(days=1), job_id="last")
     applied.now()
-    until(lambda: rb.jobs.get("last").state == "deferred", what="the replica taking it in")
+    wait_until(lambda: rb.jobs.get("last").state == "deferred", what="the replica taking it in")
 
     answers = {name: read(rb) for name, read in READS.items()}
 
@@ -107,7 +107,7 @@ def test_it_answers_every_question_as_the_primary_does(applied: Applied, rb: Rol
 def test_what_writes_says_that_it_needs_the_primary(applied: Applied, rb: Rollbook) -> None:
     job = applied.rb.users.delete("bo", delay=timedelta(days=1), job_id="later")
     applied.now()
-    until(lambda: rb.jobs.get(job.id).state == "deferred", what="the replica taking it in")
+    wait_until(lambda: rb.jobs.get(job.id).state == "deferred", what="the replica taking it in")
 
     with pytest.raises(NotConfigured, match="primary"):
         rb.jobs.cancel(job.id)

@@ -13,9 +13,9 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.robustness.invalid_values import ABSENT, REFUSED, Raw
 from tests.support.arbitrary_jobs import junk
 from tests.support.example_counts import examples
+from tests.support.robustness.invalid_values import ABSENT, REFUSED, Raw
 
 from rollbook import InvalidRequest, Limits
 from rollbook.testing import RecordingRollbook, recording

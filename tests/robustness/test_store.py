@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.robustness.invalid_jobs import Bad, corpus
 from tests.support.builders import NOW, identify
+from tests.support.robustness.invalid_jobs import Bad, corpus
 from tests.support.stores import OnPostgres
 
 from rollbook_shared.jobs.codec import encode

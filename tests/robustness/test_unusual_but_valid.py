@@ -7,9 +7,9 @@ import unicodedata
 from typing import Any
 
 import pytest
-from tests.robustness.invalid_jobs import AT
-from tests.robustness.invalid_values import REFUSED, Raw
 from tests.support.builders import DAY, NOW, delete, identify, merge
+from tests.support.robustness.invalid_jobs import AT
+from tests.support.robustness.invalid_values import REFUSED, Raw
 from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode

@@ -7,10 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.acceptance.conftest import Workers, until
-from tests.robustness.broken_messages import MARKED, Envelope, foreign, good, job, unreadable
-from tests.robustness.invalid_jobs import Bad, corpus
 from tests.support.builders import identify
+from tests.support.robustness.broken_messages import MARKED, Envelope, foreign, good, job, unreadable
+from tests.support.robustness.invalid_jobs import Bad, corpus
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.codec import encode
@@ -37,8 +38,10 @@ def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
         try:
             worker = workers.start(pool, pool=pool, threads=2)
             applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, %s)"
-            until(lambda: connection.execute(applied, [f"{pool}-"]).fetchone() == (len(bad),), what="the good jobs")
-            until(lambda: _waiting(broker) == 0, what="an empty queue")
+            wait_until(
+                lambda: connection.execute(applied, [f"{pool}-"]).fetchone() == (len(bad),), what="the good jobs"
+            )
+            wait_until(lambda: _waiting(broker) == 0, what="an empty queue")
 
             letters = connection.execute("SELECT reason, body FROM rollbook.dead_letters").fetchall()
             with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
@@ -69,8 +72,10 @@ def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
             worker = workers.start(pool, pool=pool, threads=2)
             applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, %s)"
             expected = (len(unreadable()),)
-            until(lambda: connection.execute(applied, [f"beside-{pool}-"]).fetchone() == expected, what="the good jobs")
-            until(lambda: _waiting(broker) == 0, what="an empty queue")
+            wait_until(
+                lambda: connection.execute(applied, [f"beside-{pool}-"]).fetchone() == expected, what="the good jobs"
+            )
+            wait_until(lambda: _waiting(broker) == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()
@@ -92,8 +97,8 @@ def test_messages_of_100_mb_are_buried_and_hold_up_nobody(database_url: str, bro
         try:
             worker = workers.spawn(threads=2)  # not `start`: while it claims a large one, Redis answers nobody
             applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, 'beside-large-')"
-            until(lambda: connection.execute(applied).fetchone() == (2,), what="the good jobs")
-            until(lambda: _waiting(broker) == 0, what="an empty queue")
+            wait_until(lambda: connection.execute(applied).fetchone() == (2,), what="the good jobs")
+            wait_until(lambda: _waiting(broker) == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()

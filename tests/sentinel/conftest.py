@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.conftest import Workers
-from tests.sentinel.sentinels import SentinelSet
+from tests.support.sentinel.sentinels import SentinelSet
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.acceptance.conftest import Workers, until
-from tests.operations.test_metrics import answers, value
-from tests.sentinel.continuous_client import USERS, UserUpdate
-from tests.sentinel.sentinels import SentinelSet
+from tests.support.metrics import answers, value
+from tests.support.sentinel.continuous_client import USERS, UserUpdate
+from tests.support.sentinel.sentinels import SentinelSet
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import JobHandle, Rollbook
 from rollbook.publishing.outbox import create_table
@@ -82,19 +83,19 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
     )
     try:
         with UserUpdate(send) as direct, UserUpdate(write) as outbox:
-            until(lambda: count(database_url, "rollbook.jobs") > BEFORE, what="jobs before")
+            wait_until(lambda: count(database_url, "rollbook.jobs") > BEFORE, what="jobs before")
             dead = sentinels.kill_primary()
             sentinels.wait_for_another_than(dead)
             sentinels.start_again(dead)
             after = len(direct.confirmed)
-            until(lambda: len(direct.confirmed) >= after + BEFORE, what="jobs confirmed by the new primary")
-        until(lambda: is_quiet(sentinels), within=60, what="workers taking what the new primary has")
+            wait_until(lambda: len(direct.confirmed) >= after + BEFORE, what="jobs confirmed by the new primary")
+        wait_until(lambda: is_quiet(sentinels), what="workers taking what the new primary has")
         for number in range(direct.told):
             if rb.jobs.get(f"direct-{number:06}").state == "queued":
                 send(number)
-        until(lambda: count(backend_url, "rollbook_outbox") == 0, within=60, what="the relay's jobs decided")
+        wait_until(lambda: count(backend_url, "rollbook_outbox") == 0, what="the relay's jobs decided")
         everything = direct.told + outbox.told
-        until(lambda: count(database_url, "rollbook.jobs") == everything, what="every job decided")
+        wait_until(lambda: count(database_url, "rollbook.jobs") == everything, what="every job decided")
     finally:
         processes.stop(relay, by=signal.SIGTERM)
 
@@ -104,7 +105,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
         assert {user_id: rb.users.get(user_id).properties["n"] for user_id in newest} == newest
     assert not outbox.rejected
     assert count(database_url, "rollbook.dead_letters") == 0
-    until(lambda: is_quiet(sentinels), what="nothing held")
+    wait_until(lambda: is_quiet(sentinels), what="nothing held")
 
     found = examine(Settings(broker_url=sentinels.url, database_url=database_url))
     levels = {finding.name: finding.level for finding in found}
@@ -118,7 +119,9 @@ def test_the_metrics_tell_of_the_queues_of_the_primary(rb: Rollbook, workers: Wo
     rb.users.identify("waiting", {})
     port = free_port()
 
-    workers.start_upkeep(ROLLBOOK_METRICS_PORT=str(port))
+    workers.start_maintenance(ROLLBOOK_METRICS_PORT=str(port))
 
-    until(lambda: answers(port) and value(port, 'rollbook_server_up{server="redis"}') == 1, what="an answer of Redis")
+    wait_until(
+        lambda: answers(port) and value(port, 'rollbook_server_up{server="redis"}') == 1, what="an answer of Redis"
+    )
     assert value(port, 'rollbook_queue_jobs{queue="default"}') == 1

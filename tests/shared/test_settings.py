@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.test_repository import known_variables
+from tests.support.repository import known_variables
 
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.settings import Settings

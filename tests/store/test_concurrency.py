@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Final
 
 import pytest
 from tests.support.builders import (
-    NOW,
-    bulk_identify,
-    delete,
     identify,
     merge,
-    set_preferences,
     trigger,
-    unset_preferences,
-    user,
 )
+from tests.support.store.contended_jobs import JOBS, WORKERS, deliver, jobs_in_the_way
 from tests.support.stores import OnPostgres
 
-from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
-from rollbook_worker.store import ReceivedJob
 
-WORKERS: Final = 6
-JOBS: Final = 400
 FAMILIES: Final = 100
-USERS: Final = tuple(f"u{number}" for number in range(12))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -48,32 +37,6 @@ def test_workers_in_each_others_way_end_like_the_reference(on_postgres: OnPostgr
 
     assert sum(state == "applied" for states in outcomes for state in states) == JOBS
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
-
-
-def deliver(subject: OnPostgres, batch: list[Job]) -> list[str]:
-    return [
-        outcome.state.value for outcome in subject.store.apply([ReceivedJob.of(encode(job)) for job in batch], now=NOW)
-    ]
-
-
-def jobs_in_the_way(chance: random.Random) -> Iterator[Job]:
-    for number in range(JOBS):
-        job, at, one, other = f"j{number}", chance.randrange(100), *chance.sample(USERS, 2)
-        match chance.randrange(12):
-            case 0 | 1:
-                yield merge(one, other, at=at, job=job)
-            case 2:
-                yield delete(one, at=at, job=job)
-            case 3 | 4:
-                yield trigger(f"w{number}", [one, user(other, seats=number)], actor=one, at=at, job=job)
-            case 5:
-                yield set_preferences(one, "default", {"workflows": {"x": bool(number % 2)}}, at=at, job=job)
-            case 6:
-                yield unset_preferences(one, "default", at=at, job=job)
-            case 7 | 8:
-                yield bulk_identify(*(user(id_, plan=number) for id_ in chance.sample(USERS, 5)), at=at, job=job)
-            case _:
-                yield identify(one, at=at, job=job, plan=number, nested={"k": {other: number}})
 
 
 def test_families_that_form_while_their_members_are_told_of_end_like_the_reference(on_postgres: OnPostgres) -> None:

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from benchmarks.partitioning import partition
 from hypothesis import given
-from tests.store.test_concurrency import JOBS, WORKERS, deliver, jobs_in_the_way
 from tests.support.builders import NOW
 from tests.support.conflicting_jobs import Delivery, deliveries
 from tests.support.example_counts import examples
+from tests.support.store.contended_jobs import JOBS, WORKERS, deliver, jobs_in_the_way
 from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
-from tests.acceptance.conftest import until
 from tests.support.stores import OnPostgres
+from tests.support.waits import wait_until
 
 
 def begin_while(store: OnPostgres, hindrance: str, *steps: Callable[[], object]) -> None:
@@ -19,7 +19,7 @@ def begin_while(store: OnPostgres, hindrance: str, *steps: Callable[[], object])
         other.execute(hindrance.encode())
         for step in steps:
             begun.append(threads.submit(step))
-            until(
+            wait_until(
                 lambda: _waiting(store) + sum(future.done() for future in begun) == len(begun),
                 what="a step that waits",
                 within=4,  # before a lock takes too long

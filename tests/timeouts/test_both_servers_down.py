@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.acceptance.conftest import Workers, until
-from tests.conftest import migrate
+from tests.support.databases import migrate
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers
@@ -34,13 +35,13 @@ def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
             broker.config_set("maxmemory-policy", "noeviction")
             broker.config_set("maxmemory", 1)
             for tried in (*(job.id for job in jobs), "rollbook.dead_letter["):
-                until(lambda tried=tried: _times_received(workers, tried) > TRIES, what="trying")  # type: ignore[misc]
+                wait_until(lambda tried=tried: _times_received(workers, tried) > TRIES, what="trying")  # type: ignore[misc]
 
             broker.config_set("maxmemory", 0)
             own_servers.postgres.start()
 
             assert [job.wait(30).state for job in jobs] == ["applied"] * len(jobs)
-            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+            wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
         finally:
             workers.stop()
             broker.config_set("maxmemory", 0)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.acceptance.conftest import Workers, until
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 
@@ -32,7 +33,7 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter_and_the_others_are_a
             status = deadly.wait(60)
             assert (status.state, status.code) == ("dead", "kills_worker")
             assert rb.users.identify("later").wait(30).state == "applied"
-            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+            wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from tests.support.builders import NOW, identify
 from tests.support.stores import OnPostgres
-from tests.timeouts.conftest import SHORT, frozen
+from tests.support.timeouts.frozen_servers import SHORT, frozen
 
 from rollbook import Rollbook, Unavailable
 from rollbook.queries.connections import Database

@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.acceptance.conftest import Workers, until
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import NotSent, Rollbook
 from rollbook.publishing.outbox import create_table
@@ -84,7 +85,7 @@ def test_workers_take_jobs_out_of_a_full_redis_and_then_it_takes_jobs_again(
         try:
             # not `start`: to ask a worker whether it is there needs memory in Redis too
             worker = workers.spawn("worker", threads=2)
-            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+            wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
 
             assert rb.users.identify("after", FILL).wait(20).state == "applied"
             assert worker.poll() is None

@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import errors
-from tests.acceptance.conftest import Workers
 from tests.support.builders import NOW, identify
 from tests.support.slow_user import dawdle_over
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.database.timeouts import ResponseTimeout

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import psutil
-from tests.acceptance.conftest import Workers
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 

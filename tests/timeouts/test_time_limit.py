@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import redis
-from tests.acceptance.conftest import Workers, until
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 
@@ -28,9 +29,9 @@ def test_a_job_that_met_the_time_limit_is_applied_once_it_can_be(
 
             with locked("LOCK TABLE rollbook.users IN EXCLUSIVE MODE"):
                 slow = rb.users.identify("ann", {"plan": "pro"})
-                until(lambda: "Hard time limit" in workers.log(), what="ending it")
+                wait_until(lambda: "Hard time limit" in workers.log(), what="ending it")
 
             assert slow.wait(30).state == "applied"
-            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+            wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
         finally:
             workers.stop()

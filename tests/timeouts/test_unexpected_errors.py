@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.acceptance.conftest import Workers, until
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 
@@ -29,7 +30,7 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
             assert {job.wait(30).state for job in (*before, *after)} == {"applied"}
             status = met.wait(30)
             assert (status.state, status.code) == ("dead", "rejected")
-            until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+            wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()

@@ -12,20 +12,19 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, use_span
 from tests.support.builders import identify
 from tests.support.memory_store import MemoryStore
-from tests.tracing.conftest import Recorded
+from tests.support.tracing.batches import SENT, job, run
+from tests.support.tracing.spans import Recorded
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
 from rollbook_worker import tasks
 from rollbook_worker.app import app
-from rollbook_worker.celery_ext.batching import BATCH_TASK, Ended, Jobs, Sent
-from rollbook_worker.celery_ext.batching.execution import execute
+from rollbook_worker.celery_ext.batching import BATCH_TASK
 from rollbook_worker.observability.tracing import TracedStore, hindered
 from rollbook_worker.store import Outcome, ReceivedJob
 from rollbook_worker.store.retry import Contention
 
 SECRET = "ann@example.com"
-SENT = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 6)]
 
 
 class WatchedStore(MemoryStore):
@@ -50,16 +49,6 @@ def store(monkeypatch: pytest.MonkeyPatch) -> WatchedStore:
     traced = TracedStore(store)
     monkeypatch.setattr(tasks, "store", lambda: traced)
     return store
-
-
-def job(number: int, **traits: Any) -> str:
-    return encode(identify(f"user-{number}", at=1, job=f"job-{number}", **traits))
-
-
-def run(*messages: object, sent: Sequence[str | None] = (), received: int = 5) -> Ended | None:
-    by = [Sent.of({"traceparent": parent}) for parent in sent]
-    jobs = Jobs([*messages], [each and each._replace(received=received) for each in by])
-    return execute(BATCH_TASK, "batch-1", jobs, "worker@here")
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:

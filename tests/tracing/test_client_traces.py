@@ -13,7 +13,7 @@ from celery import signals
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 from tests.support.builders import identify
-from tests.tracing.conftest import Recorded, parent_of_children
+from tests.support.tracing.spans import Recorded, parent_of_children
 
 from rollbook import NotSent, Rollbook, Unavailable
 from rollbook.publishing.direct import DirectPublisher

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 from tests.support.memory_store import MemoryStore
-from tests.test_repository import known_variables, unknown_options
-from tests.tracing.conftest import Recorded
-from tests.tracing.test_batch_traces import SENT, job, run
+from tests.support.repository import ROOT, known_variables, unknown_options
+from tests.support.tracing.batches import SENT, job, run
+from tests.support.tracing.spans import Recorded
 
 from rollbook import Rollbook
 from rollbook_shared.observability.logs import FIELDS
@@ -21,7 +20,6 @@ from rollbook_worker import tasks
 from rollbook_worker.observability.tracing import TracedStore, hindered
 from rollbook_worker.store.retry import Contention
 
-ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "deploy" / "observing.md").read_text()
 PICTURE, COMMANDS = re.findall(r"^```(?:sh)?\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)[:2]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from tests.acceptance.conftest import Workers, until
-from tests.tracing.conftest import Recorded, Written
+from tests.support.repository import ROOT
+from tests.support.tracing.spans import Recorded, Written
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.errors import NotConfigured
@@ -19,8 +20,6 @@ from rollbook_shared.observability.logs import begin_logging, json_formatter
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import need_settings
 from rollbook_worker.observability.logs import log_as_set
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def lines(workers: Workers, name: str = "worker") -> list[dict[str, Any]]:
@@ -34,7 +33,7 @@ def saying(workers: Workers, words: str, name: str = "worker") -> dict[str, Any]
     def found() -> list[dict[str, Any]]:
         return [line for line in lines(workers, name) if words in line["event"]]
 
-    until(found, within=60, what=f"a line about {words}")
+    wait_until(found, what=f"a line about {words}")
     return found()[0]
 
 
@@ -50,9 +49,14 @@ def in_json(workers: Workers, written: Written) -> dict[str, str]:
 
 
 def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
-    recorded: Recorded, written: Written, workers: Workers, rb: Rollbook, database_url: str, in_json: dict[str, str]
+    recorded: Recorded,
+    written: Written,
+    workers: Workers,
+    rb: Rollbook,
+    database_url: str,
+    in_json: dict[str, str],
 ) -> None:
-    workers.spawn(threads=1, app="tests.tracing.traced_app", loglevel="DEBUG", **in_json)
+    workers.spawn(threads=1, app="tests.support.tracing.traced_app", loglevel="DEBUG", **in_json)
     rb.users.identify("ann", {"plan": "pro"}, job_id="good").wait(60)
     rb.users.identify("ann", {"plan": "free"}, job_id="good").wait(20)
     with psycopg.connect(database_url) as locker:
@@ -69,7 +73,7 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
         "outcome": "dead",
         "code": "id_reused",
     }
-    until(lambda: len(written.of_job("good")) == 2, what="spans")
+    wait_until(lambda: len(written.of_job("good")) == 2, what="spans")
     context = written.of_job("good")[1]["context"]
     assert (f"0x{dead['trace_id']}", f"0x{dead['span_id']}") == (context["trace_id"], context["span_id"])
     batch = saying(workers, "Task rollbook.batch[")
@@ -85,7 +89,7 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
 def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
     recorded: Recorded, workers: Workers, rb: Rollbook, in_json: dict[str, str]
 ) -> None:
-    workers.spawn(threads=1, app="tests.tracing.traced_app", ROLLBOOK_BATCH_SIZE="1", **in_json)
+    workers.spawn(threads=1, app="tests.support.tracing.traced_app", ROLLBOOK_BATCH_SIZE="1", **in_json)
     rb.users.identify("cy", {}, job_id="single").wait(60)
 
     received, succeeded = saying(workers, "single] received"), saying(workers, "single] succeeded")
@@ -98,8 +102,8 @@ def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
 
 
 def test_maintenance_and_the_relay_write_json_too(workers: Workers, backend_url: str, in_json: dict[str, str]) -> None:
-    workers.start_upkeep(**in_json)
-    workers._spawn("relay", "-m", "rollbook_ops.relay", ROLLBOOK_OUTBOX_URL=backend_url, **in_json)
+    workers.start_maintenance(**in_json)
+    workers.spawn_python("relay", "-m", "rollbook_ops.relay", ROLLBOOK_OUTBOX_URL=backend_url, **in_json)
 
     assert saying(workers, "maintenance: started", "maintenance")["level"] == "info"
     assert saying(workers, "relay: started", "relay")["logger"]

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from psycopg.rows import dict_row
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
-from tests.tracing.conftest import Recorded, parent_of_children
+from tests.support.tracing.spans import Recorded, parent_of_children
 
 from rollbook import NotConfigured, Rollbook
 from rollbook.publishing.direct import DirectPublisher

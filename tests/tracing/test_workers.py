@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from celery import Celery
-from tests.acceptance.conftest import Workers, until
-from tests.tracing.conftest import Recorded, Written
+from tests.support.repository import ROOT
+from tests.support.tracing.spans import Recorded, Written
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.codec import decode
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def start(workers: Workers, written: Written, pool: str = "threads", **settings: str) -> None:
     settings = {"TRACED_SPANS": str(written.path), "PYTHONPATH": str(ROOT), **settings}
-    workers.spawn(pool=pool, threads=1, app="tests.tracing.traced_app", **settings)
+    workers.spawn(pool=pool, threads=1, app="tests.support.tracing.traced_app", **settings)
 
 
 def trace_id(span: Any) -> str:
@@ -40,9 +39,9 @@ def test_a_request_s_trace_goes_from_its_call_to_the_commit(
 
     for job in jobs:
         assert job.wait(60).state == "applied"
-    until(lambda: len(written.named("rollbook.identify")) == 3, what="three spans")
+    wait_until(lambda: len(written.named("rollbook.identify")) == 3, what="three spans")
     sent = {span.attributes["messaging.message.id"]: span for span in recorded.named("send rollbook.identify")}  # type: ignore[index]
-    until(lambda: written.named("rollbook.batch"), what="the batch's span")
+    wait_until(lambda: written.named("rollbook.batch"), what="the batch's span")
     (batch,) = written.named("rollbook.batch")
     (transaction,) = written.named("rollbook.apply")
     for job in jobs:
@@ -64,7 +63,7 @@ def test_a_worker_without_batches_has_the_same_span_with_the_transaction_in_it(
     again = rb.users.identify("cy", {"plan": "free"}, job_id="single")
     assert again.wait(20).state == "dead"
 
-    until(lambda: len(written.of_job("single")) == 2, what="two spans")
+    wait_until(lambda: len(written.of_job("single")) == 2, what="two spans")
     sent = recorded.named("send rollbook.identify")
     applied, dead = written.of_job("single")
     assert [span["parent_id"] for span in (applied, dead)] == list(map(span_id, sent))

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 import redis
-from tests.support.redis_server import REDIS, REDIS_NEEDED
-from tests.transport.consumers import Consumer
-from tests.transport.harness import Field
+from tests.support.redis_server import REDIS
+from tests.support.transport.consumers import Consumer
+from tests.support.transport.harness import Field
+from tests.support.transport.makes import MAKES
 
 from rollbook_ops.devstack import Servers
-
-MAKES: list[Any] = ["valkey", pytest.param("redis", marks=REDIS_NEEDED)]
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from tests.transport.consumers import Consumer, job_of
-from tests.transport.harness import envelope, until
-from tests.transport.test_release import expire, waiting
+from tests.support.transport.consumers import Consumer, expire, job_of, waiting
+from tests.support.transport.harness import envelope
+from tests.support.waits import wait_until
 
 from rollbook_worker.celery_ext.transport import kombu_internals
 
@@ -283,7 +283,7 @@ def test_messages_that_nobody_acknowledges_are_done_when_delivered(client: redis
     channel.basic_consume(queue="replies", no_ack=True, callback=received.append, consumer_tag="replies")
 
     channel.work()
-    until(lambda: not channel.has_work() or channel.work(), what="sending the acknowledgement")
+    wait_until(lambda: not channel.has_work() or channel.work(), what="sending the acknowledgement")
 
     assert len(received) == 1
     assert client.hlen("unacked") == 0

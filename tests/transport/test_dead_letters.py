@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 import redis
-from tests.transport.consumers import Consumer
-from tests.transport.harness import envelope
-from tests.transport.test_release import expire, waiting
+from tests.support.transport.consumers import Consumer, expire, waiting
+from tests.support.transport.harness import envelope
 
 Consume = Callable[..., Consumer]
 SUSPECT = "00000000-0000-4000-8000-000000000000"

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from tests.transport.consumers import Consumer
-from tests.transport.harness import envelope
-from tests.transport.recording_app import QUEUES
+from tests.support.transport.consumers import Consumer
+from tests.support.transport.harness import envelope
+from tests.support.transport.recording_app import QUEUES
 
 Consume = Callable[..., Consumer]
 

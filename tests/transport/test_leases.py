@@ -7,22 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
-from tests.transport.consumers import Consumer
-from tests.transport.harness import envelope, until
+from tests.support.transport.consumers import LEASE, Consumer, score
+from tests.support.transport.harness import envelope
+from tests.support.waits import wait_until
 
 from rollbook_worker.celery_ext.transport.leases import Leases
 
 Consume = Callable[..., Consumer]
-LEASE = 0.3
 
 
 def renewals() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "rollbook-leases"]
-
-
-def score(client: redis.Redis) -> float:
-    (tag,) = client.hkeys("unacked")
-    return float(client.zscore("unacked_index", tag) or 0)
 
 
 class Interrupted(dict[str, int]):
@@ -55,7 +50,7 @@ def test_leases_are_renewed_while_the_consumer_does_something_else(client: redis
     busy.take(1)
     before = score(client)
 
-    until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
+    wait_until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
     consume("second", lease=LEASE).channel.restore()
 
     assert client.hlen("unacked") == 1
@@ -104,7 +99,7 @@ def test_renewing_ends_with_the_channel(client: redis.Redis, consume: Consume) -
 
     consumer.close()
 
-    until(lambda: not renewals(), what="the end of the thread")
+    wait_until(lambda: not renewals(), what="the end of the thread")
 
 
 def test_renewing_does_not_keep_a_channel_from_its_end(client: redis.Redis, consume: Consume) -> None:
@@ -125,7 +120,7 @@ def test_a_message_that_is_held_for_too_long_is_left_to_others(client: redis.Red
         other.channel.restore()
         return bool(client.llen("first"))
 
-    until(is_back, what="coming back")
+    wait_until(is_back, what="coming back")
 
 
 def test_renewing_outlives_a_broken_connection(client: redis.Redis, consume: Consume) -> None:
@@ -137,5 +132,5 @@ def test_renewing_outlives_a_broken_connection(client: redis.Redis, consume: Con
             client.client_kill_filter(_id=connection["id"])
     before = score(client)
 
-    until(lambda: score(client) > before + LEASE, what="renewing")
+    wait_until(lambda: score(client) > before + LEASE, what="renewing")
     consumer.vanish()

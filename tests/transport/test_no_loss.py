@@ -11,14 +11,15 @@ from contextlib import suppress
 import pytest
 import redis
 from kombu import pools
-from tests.transport.conftest import MAKES
-from tests.transport.harness import Field, Stream, kill, until
+from tests.support.transport.harness import Field, Stream, kill
+from tests.support.transport.makes import MAKES
+from tests.support.waits import wait_until
 
 RATE = 500
 
 
 def assert_all_done(field: Field, sent: int) -> None:
-    until(field.is_drained, within=30, what="an empty broker")
+    wait_until(field.is_drained, what="an empty broker")
     assert field.done() == set(range(sent))
     assert not field.redis.llen("letters")
 
@@ -26,7 +27,7 @@ def assert_all_done(field: Field, sent: int) -> None:
 def until_at_work(field: Field) -> None:
     """Wait for the middle of things."""
     before = field.runs()
-    until(lambda: field.runs() > before + RATE // 20, what="work")
+    wait_until(lambda: field.runs() > before + RATE // 20, what="work")
     time.sleep(random.random() / 20)  # not always at the same point of a turn
 
 
@@ -42,7 +43,7 @@ def test_workers_killed_at_work_lose_nothing_of_a_redis(field: Field) -> None:
 
 def kill_some_at_work(field: Field, pool: str, concurrency: int) -> None:
     workers = [field.start(f"worker-{number}", pool=pool, concurrency=concurrency) for number in range(3)]
-    until(lambda: field.answer("worker-0", "worker-1", "worker-2"), what="the workers")
+    wait_until(lambda: field.answer("worker-0", "worker-1", "worker-2"), what="the workers")
 
     with Stream(field, RATE) as stream:
         for worker in workers[:2]:
@@ -56,7 +57,7 @@ def kill_some_at_work(field: Field, pool: str, concurrency: int) -> None:
 @pytest.mark.parametrize("field", MAKES, indirect=True)
 def test_connections_cut_at_work_lose_nothing(field: Field) -> None:
     field.start()
-    until(lambda: field.answer("worker"), what="the worker")
+    wait_until(lambda: field.answer("worker"), what="the worker")
     with Stream(field, RATE) as stream:
         for _ in range(6):
             until_at_work(field)
@@ -72,13 +73,13 @@ def test_a_stopped_worker_s_messages_are_done_by_another(field: Field) -> None:
     jobs = list(range(10))
     field.send(*jobs, task="linger")
     stopped = field.start("stopped")
-    until(lambda: field.claimed() == 10, what="claiming")
+    wait_until(lambda: field.claimed() == 10, what="claiming")
 
     os.killpg(stopped.pid, signal.SIGSTOP)
     try:
         field.redis.set("go", 1)
         field.start("other")
-        until(lambda: field.done() == set(jobs), what="another doing them")
+        wait_until(lambda: field.done() == set(jobs), what="another doing them")
     finally:
         os.killpg(stopped.pid, signal.SIGCONT)
 
@@ -87,18 +88,18 @@ def test_a_busy_solo_worker_keeps_what_it_holds(field: Field) -> None:
     """Stock would give it to others, and again, for as long as the first is at it."""
     field.send("long", "next", task="linger")
     field.start("busy", pool="solo", concurrency=1)
-    until(lambda: field.redis.llen("begun") == 1, what="beginning")
+    wait_until(lambda: field.redis.llen("begun") == 1, what="beginning")
 
     field.start("idle")
-    until(lambda: field.answer("idle"), what="the other")
+    wait_until(lambda: field.answer("idle"), what="the other")
     begun = time.monotonic()
     field.send("meanwhile")
-    until(lambda: field.done() == {"meanwhile"}, what="the other working")
-    until(lambda: time.monotonic() > begun + 3 * 1.5, what="three leases")  # nothing is to happen
+    wait_until(lambda: field.done() == {"meanwhile"}, what="the other working")
+    wait_until(lambda: time.monotonic() > begun + 3 * 1.5, what="three leases")  # nothing is to happen
 
     assert field.redis.llen("begun") == 1
     field.redis.set("go", 1)
-    until(lambda: field.done() == {"long", "next", "meanwhile"}, what="all")
+    wait_until(lambda: field.done() == {"long", "next", "meanwhile"}, what="all")
     assert field.runs() == 3
 
 
@@ -107,7 +108,7 @@ def test_a_message_that_kills_its_worker_becomes_a_dead_letter_and_harms_no_othe
     field.send("killer", task="die")
     field.send(*range(50))
 
-    until(lambda: field.redis.lrange("letters", 0, -1) == [b"kills_worker"], what="the letter")
-    until(lambda: field.done() == set(range(50)), what="the others")
+    wait_until(lambda: field.redis.lrange("letters", 0, -1) == [b"kills_worker"], what="the letter")
+    wait_until(lambda: field.done() == set(range(50)), what="the others")
     assert int(field.redis.get("deaths") or 0) == 2
-    until(field.is_drained, what="an empty broker")
+    wait_until(field.is_drained, what="an empty broker")

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-from tests.transport.consumers import Consumer
-from tests.transport.harness import envelope, until
-from tests.transport.test_leases import LEASE, score
-from tests.transport.test_release import expire, waiting
+from tests.support.transport.consumers import LEASE, Consumer, expire, score, waiting
+from tests.support.transport.harness import envelope
+from tests.support.waits import wait_until
 
 Consume = Callable[..., Consumer]
 
@@ -42,7 +41,7 @@ def test_leases_are_renewed(client: redis.Redis, consume: Consume, fill: Callabl
     fill()
     before = score(client)
 
-    until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
+    wait_until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
 
 
 def test_what_a_lost_worker_held_is_put_back(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:

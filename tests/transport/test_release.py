@@ -8,24 +8,13 @@ from typing import Any
 
 import pytest
 import redis
-from tests.transport.consumers import Consumer, job_of
-from tests.transport.harness import envelope
+from tests.support.transport.consumers import Consumer, expire, waiting
+from tests.support.transport.harness import envelope
 
 from rollbook_worker.celery_ext.transport.script_connection import Line
 
 Consume = Callable[..., Consumer]
 SOON = 0.05
-
-
-def waiting(client: redis.Redis, queue: str = "first") -> list[object]:
-    """The jobs of a queue, the next one first."""
-    return [job_of(item) for item in reversed(client.lrange(queue, 0, -1))]
-
-
-def expire(client: redis.Redis) -> None:
-    """Let all leases have ended long ago."""
-    for tag in client.hkeys("unacked"):
-        client.zadd("unacked_index", {str(tag, "utf-8"): 1})  # type: ignore[arg-type]
 
 
 def test_a_worker_that_ends_gives_back_everything_in_order(client: redis.Redis, consume: Consume) -> None:

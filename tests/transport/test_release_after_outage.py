@@ -7,10 +7,9 @@ from typing import NoReturn
 
 import pytest
 import redis
-from tests.transport.consumers import Consumer
-from tests.transport.harness import envelope, until
-from tests.transport.test_leases import LEASE
-from tests.transport.test_release import expire, waiting
+from tests.support.transport.consumers import LEASE, Consumer, expire, waiting
+from tests.support.transport.harness import envelope
+from tests.support.waits import wait_until
 
 from rollbook_worker.celery_ext.transport.script_connection import Line
 
@@ -59,7 +58,7 @@ def test_nor_if_its_lease_was_renewed(client: redis.Redis, consume: Consume) -> 
     consumer.take(1)
     leases = consumer.channel._holding._leases
     before = leases.held_at
-    until(lambda: leases.held_at > before, what="renewing")
+    wait_until(lambda: leases.held_at > before, what="renewing")
 
     cut_off(consumer)
 

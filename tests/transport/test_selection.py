@@ -15,8 +15,10 @@ import pytest
 import redis
 from kombu.transport import redis as kombu_redis
 from tests.support.brokers import broker_program
-from tests.transport.consumers import KombuConsumer
-from tests.transport.harness import ROOT, envelope, until
+from tests.support.repository import ROOT
+from tests.support.transport.consumers import KombuConsumer
+from tests.support.transport.harness import envelope
+from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import Servers, processes
 from rollbook_ops.devstack.ports import free_port
@@ -92,7 +94,7 @@ def sentinel(tmp_path: Path) -> Iterator[str]:
         )
         process = processes.spawn([broker_program(), config, "--sentinel"], log=tmp_path / "sentinel.log")
         try:
-            until(lambda: _listens(port), what="Sentinel")
+            wait_until(lambda: _listens(port), what="Sentinel")
             yield f"sentinel://:{password}@127.0.0.1:{port}/0"
         finally:
             processes.stop(process)
@@ -134,7 +136,7 @@ def test_flower_shows_the_lengths_of_the_queues(broker_url: str, tmp_path: Path)
         cwd=ROOT,
     )
     try:
-        until(lambda: _listens(port), what="Flower", within=30)
+        wait_until(lambda: _listens(port), what="Flower")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/broker", timeout=10) as page:
             assert page.status == 200
             assert "37" in page.read().decode()

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from tests.transport.consumers import Consumer
-from tests.transport.harness import envelope
-from tests.transport.test_release import waiting
+from tests.support.transport.consumers import Consumer, waiting
+from tests.support.transport.harness import envelope
 
 Consume = Callable[..., Consumer]
 

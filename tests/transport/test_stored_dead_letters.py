@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 import redis
-from tests.acceptance.conftest import Workers, until
-from tests.transport.consumers import Consumer
-from tests.transport.harness import envelope
-from tests.transport.test_release import expire
+from tests.support.transport.consumers import Consumer, expire
+from tests.support.transport.harness import envelope
+from tests.support.waits import wait_until
+from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE
 from rollbook_worker.celery_ext.unprocessable import job_in
-
-
-@pytest.fixture
-def workers(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(database_url, broker_url, tmp_path)
-    yield workers
-    workers.stop()
 
 
 def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
@@ -43,7 +33,7 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
 
         workers.start()
 
-        until(lambda: len(rb.jobs.dead().items) == 2, what="two dead letters")
+        wait_until(lambda: len(rb.jobs.dead().items) == 2, what="two dead letters")
         letters = {letter.code: rb.jobs.show(letter.id) for letter in rb.jobs.dead().items}
         assert letters["malformed"].body == "\\xff is no message"
         assert (letters["kills_worker"].id, letters["kills_worker"].kind) == (job.id, "identify")
@@ -52,7 +42,7 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
 
         rb.jobs.replay(job.id)
 
-        until(lambda: job.status().state == "applied", what="applying")
+        wait_until(lambda: job.status().state == "applied", what="applying")
         assert rb.users.get("ann").properties == {"plan": "pro"}
 
 

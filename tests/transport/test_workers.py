@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 
 import pytest
-from tests.transport.consumers import job_of
-from tests.transport.harness import Field, until
+from tests.support.transport.consumers import job_of
+from tests.support.transport.harness import Field
+from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import processes
 
@@ -17,11 +18,11 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_gives_the_rest_back_in
 ) -> None:
     field.send(*range(60), task="linger")
     worker = field.start(pool=pool, concurrency=concurrency)
-    until(lambda: field.redis.llen("begun") == concurrency, what="beginning")
-    until(lambda: field.claimed() == 10 * concurrency, what="claiming")
+    wait_until(lambda: field.redis.llen("begun") == concurrency, what="beginning")
+    wait_until(lambda: field.claimed() == 10 * concurrency, what="claiming")
 
     worker.send_signal(signal.SIGTERM)
-    until(lambda: "Warm shutdown" in field.log(), what="hearing it")
+    wait_until(lambda: "Warm shutdown" in field.log(), what="hearing it")
     field.redis.set("go", 1)
     assert processes.stop(worker, grace=20) == 0
 
@@ -42,12 +43,12 @@ def test_a_worker_told_to_stop_at_once_gives_back_what_it_has_no_time_for(
     worker = field.start(
         "worker", "--without-mingle", "--", f"worker.soft_shutdown_timeout={soft_seconds}", pool=pool, concurrency=2
     )
-    until(lambda: field.redis.llen("begun") == 2, what="beginning")
-    until(lambda: field.claimed() == 20, what="claiming")
+    wait_until(lambda: field.redis.llen("begun") == 2, what="beginning")
+    wait_until(lambda: field.claimed() == 20, what="claiming")
 
     worker.send_signal(signal.SIGQUIT)
     if finished:
-        until(lambda: "Initiating Soft Shutdown" in field.log(), what="hearing it")
+        wait_until(lambda: "Initiating Soft Shutdown" in field.log(), what="hearing it")
         field.redis.set("go", 1)
     assert worker.wait(20) == 0, field.log()
 
@@ -61,7 +62,7 @@ def test_a_worker_told_to_stop_at_once_gives_back_what_it_has_no_time_for(
 def test_celery_s_tools_reach_a_worker(field: Field) -> None:
     """Inspect, revoke, cancel and add queues, mingle; and it takes what the stock producer sends."""
     field.start("first", "--loglevel", "INFO")  # with mingling
-    until(lambda: field.answer("first"), what="an answer")
+    wait_until(lambda: field.answer("first"), what="an answer")
     control = field.app.control.inspect([name := "first@transport"], timeout=5)
 
     assert [queue["name"] for queue in control.active_queues()[name]] == ["first"]
@@ -70,26 +71,28 @@ def test_celery_s_tools_reach_a_worker(field: Field) -> None:
     field.app.control.revoke("unwanted", destination=[name], reply=True, timeout=5)
     field.app.send_task("note", ["revoked"], task_id="unwanted")
     field.app.send_task("note", ["wanted"])
-    until(lambda: field.done() == {"wanted"} and field.is_drained(), what="the wanted one alone")
+    wait_until(lambda: field.done() == {"wanted"} and field.is_drained(), what="the wanted one alone")
 
     field.app.control.cancel_consumer("first", destination=[name], reply=True, timeout=5)
     field.app.control.add_consumer("second", destination=[name], reply=True, timeout=5)
     field.send("left")
     field.send("other queue", queue="second")
-    until(lambda: field.done() == {"wanted", "other queue"} and not field.claimed(), what="the queue that was added")
+    wait_until(
+        lambda: field.done() == {"wanted", "other queue"} and not field.claimed(), what="the queue that was added"
+    )
     assert field.waiting("first") == 1
 
     field.app.control.add_consumer("first", destination=[name], reply=True, timeout=5)
-    until(lambda: field.done() == {"wanted", "other queue", "left"}, what="the queue that is back")
+    wait_until(lambda: field.done() == {"wanted", "other queue", "left"}, what="the queue that is back")
 
 
 def test_stock_workers_and_ours_share_a_queue(field: Field) -> None:
     field.start("ours")
     field.start("stock", stock=True)
-    until(lambda: field.answer("ours", "stock"), what="both")
+    wait_until(lambda: field.answer("ours", "stock"), what="both")
 
     field.send(*range(300))
 
-    until(field.is_drained, what="an empty queue")
+    wait_until(field.is_drained, what="an empty queue")
     assert sorted(field.order()) == list(range(300))
     assert all("received" in field.log(name) for name in ("ours", "stock"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.deploy.compose_file import ROOT
+from tests.support.repository import ROOT
 
 FOLDER: Final = ROOT / "deploy" / "systemd"
 HOME: Final = "/opt/rollbook"

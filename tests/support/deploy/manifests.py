@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from tests.deploy.compose_file import ROOT
+from tests.support.repository import ROOT
 
 Document = dict[str, Any]
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from tests.deploy.compose_file import TEXT, filled, seconds
 from tests.deploy.image import HOME, stages
+from tests.support.deploy.compose_file import TEXT, filled, seconds
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import LOOPBACK, free_port

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import redis
-from tests.acceptance.conftest import until
 from tests.support.brokers import broker_program
+from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import LOOPBACK, free_port
@@ -52,7 +52,7 @@ class SentinelSet:
             self._serve(port, replica_of=first)
         for port in self._sentinels:
             self._watch(port, first)
-        until(self._all_know_all, within=_PATIENCE_SECONDS, what="the sentinels knowing each other and the replicas")
+        wait_until(self._all_know_all, what="the sentinels knowing each other and the replicas")
 
     def stop(self) -> None:
         self._to_undo.close()
@@ -72,7 +72,7 @@ class SentinelSet:
             port = self.primary()
             return port != 0
 
-        until(agreed, within=_PATIENCE_SECONDS, what="the sentinels agreeing on a primary")
+        wait_until(agreed, what="the sentinels agreeing on a primary")
         return self._asked(port)
 
     def kill_primary(self) -> int:
@@ -84,9 +84,8 @@ class SentinelSet:
     def wait_for_another_than(self, port: int) -> float:
         """Wait until the sentinels agree on another primary, and it takes writes; return for how many seconds."""
         begin = time.monotonic()
-        until(
+        wait_until(
             lambda: self.primary() not in (0, port) and self.client().info("replication")["role"] == "master",
-            within=_PATIENCE_SECONDS,
             what="a failover",
         )
         return time.monotonic() - begin
@@ -97,9 +96,8 @@ class SentinelSet:
 
     def wait_until_replica(self, port: int) -> None:
         """Wait until the sentinels have made a replica of it."""
-        until(
+        wait_until(
             lambda: self._asked(port).info("replication")["role"] == "slave",
-            within=_PATIENCE_SECONDS,
             what="the old primary becoming a replica",
         )
 
@@ -127,7 +125,7 @@ class SentinelSet:
             [broker_program(), *options], log=self._folder / f"{name}.log", env=dict(os.environ), cwd=home
         )
         self._to_undo.callback(processes.kill, process)
-        until(lambda: _answers(port), within=_PATIENCE_SECONDS, what=f"{name} answering")
+        wait_until(lambda: _answers(port), what=f"{name} answering")
         return process
 
     def _all_know_all(self) -> bool:

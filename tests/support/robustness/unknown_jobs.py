@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.robustness.invalid_jobs import AT, GOOD, Bad
+from tests.support.robustness.invalid_jobs import AT, GOOD, Bad
 
 _VERSIONS: Final[list[object]] = [None, 0, 2, 99, -1, "1", "", True, [], [1], {}, 1.5, 1 << 70, "v1"]
 _KINDS: Final[list[object]] = [

@@ -1,5 +1,6 @@
-"""A worker whose log is written as text and as JSON alike, and whose spans are written down: `celery -A
-tests.privacy.observed_app`. Where to says WATCHED_LOG.
+"""A worker that logs as text and as JSON, and writes its spans: `celery -A tests.support.privacy.observed_app`.
+
+WATCHED_LOG names the file of the log.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 from typing import Any
 
 from celery import signals
-from tests.tracing.traced_app import app
+from tests.support.tracing.traced_app import app
 
 from rollbook_shared.observability.logs import json_formatter
 from rollbook_worker.observability.logs import in_hand

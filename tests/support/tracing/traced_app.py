@@ -1,6 +1,6 @@
-"""A worker that is traced: `celery -A tests.tracing.traced_app`, with an SDK that writes each span as a line of JSON.
+"""A traced worker: `celery -A tests.support.tracing.traced_app`.
 
-Where the file is says TRACED_SPANS.
+Its SDK writes each span as a line of JSON into the file that TRACED_SPANS names.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Final
 
 import psycopg
 from celery import Celery
-from tests.acceptance.conftest import until
+from tests.support.waits import wait_until
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
@@ -52,7 +52,7 @@ def send_what_dies(rb: Rollbook, broker_url: str) -> None:
         options = {"queue": DEFAULT_QUEUE, "ignore_result": True}
         stranger.send_task(TASKS["identify"], args=[json.dumps(job)], task_id="tomorrow-1", **options)
         stranger.send_task("somebody.elses", args=[MARK], **options)
-    until(lambda: len(rb.jobs.dead().items) == before + 3, what="three dead letters")
+    wait_until(lambda: len(rb.jobs.dead().items) == before + 3, what="three dead letters")
 
 
 class Hindered:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from tests.support.repository import ROOT
 
-ROOT: Final = Path(__file__).parents[2]
 TEXT: Final = (ROOT / "docker-compose.yml").read_text()
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)(?::-([^}]*))?\})")
 
@@ -44,3 +43,10 @@ def seconds(duration: str) -> float:
     """Of a duration as compose writes them: 45s, 1m30s."""
     units = {"h": 3600, "m": 60, "s": 1}
     return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([hms])", duration))
+
+
+def named_services(arguments: list[str]) -> list[str]:
+    known = {"up", "stop", "start", "ps", "exec", "logs", "50"}
+    words = [word.partition("=")[0] for word in arguments[1:] if not word.startswith("-")]
+    own = words[: words.index("python")] if "python" in words else words
+    return [word for word in own if word not in known]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from tests.robustness.invalid_values import ABSENT, RAW, REFUSED, Raw
+from tests.support.robustness.invalid_values import ABSENT, RAW, REFUSED, Raw
 
 AT: Final = 1_700_000_000_000_000
 Path = tuple[str | int, ...]
@@ -135,7 +135,7 @@ class Bad:
 @cache
 def corpus() -> tuple[Bad, ...]:
     """Every case; no two have the same message."""
-    from tests.robustness.unknown_jobs import strangers  # which needs the good jobs of this file
+    from tests.support.robustness.unknown_jobs import strangers  # which needs the good jobs of this file
 
     cases = {repr(case.message): case for case in (*spoilt_jobs(), *strangers())}
     return tuple(cases.values())

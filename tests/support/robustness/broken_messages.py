@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.robustness.invalid_jobs import AT, Bad
+from tests.support.robustness.invalid_jobs import AT, Bad
 
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
 

@@ -6,6 +6,7 @@ import json
 from base64 import b64decode
 from typing import Any, Final, Self
 
+import redis
 from kombu import messaging
 from kombu.entity import Exchange, Queue
 
@@ -82,3 +83,22 @@ def job_of(item: bytes | str) -> object:
 
 def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+
+
+def waiting(client: redis.Redis, queue: str = "first") -> list[object]:
+    """The jobs of a queue, the next one first."""
+    return [job_of(item) for item in reversed(client.lrange(queue, 0, -1))]
+
+
+def expire(client: redis.Redis) -> None:
+    """Let all leases have ended long ago."""
+    for tag in client.hkeys("unacked"):
+        client.zadd("unacked_index", {str(tag, "utf-8"): 1})  # type: ignore[arg-type]
+
+
+LEASE = 0.3
+
+
+def score(client: redis.Redis) -> float:
+    (tag,) = client.hkeys("unacked")
+    return float(client.zscore("unacked_index", tag) or 0)

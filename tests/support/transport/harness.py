@@ -9,29 +9,18 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import redis
 from celery import Celery
-from tests.transport.recording_app import DONE, QUEUES, RUNS, make_app
+from tests.support.repository import ROOT
+from tests.support.transport.recording_app import DONE, QUEUES, RUNS, make_app
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.workers import answering
-
-ROOT: Final = Path(__file__).resolve().parents[2]
-
-
-def until(condition: Callable[[], object], *, within: float = 20.0, what: str = "it") -> None:
-    """Ask again and again until `condition` holds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {within:.0f} s"
-        time.sleep(0.01)
 
 
 def envelope(job: object, *, task: str = "note", queue: str = QUEUES[0], **properties: Any) -> str:
@@ -77,7 +66,8 @@ class Field:
         settings = {"TRANSPORT_BROKER": self.broker, "TRANSPORT_OPTIONS": json.dumps(options)}
         worker = processes.spawn(
             [
-                *(sys.executable, "-m", "celery", "-A", "tests.transport.recording_app", "worker", "--queues", queues),
+                *(sys.executable, "-m", "celery", "-A", "tests.support.transport.recording_app", "worker"),
+                *("--queues", queues),
                 *("--hostname", f"{name}@transport", "--pool", pool, "--concurrency", str(concurrency)),
                 *("--loglevel", "INFO", "--without-gossip", *(arguments or ("--without-mingle",))),
             ],

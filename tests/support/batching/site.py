@@ -1,0 +1,146 @@
+"""Real workers on a broker and a database, and a listener to their events."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+import redis
+from celery import Celery
+from celery.events import EventReceiver
+from celery.events.state import State
+from tests.support.repository import ROOT
+from tests.support.waits import wait_until
+
+from rollbook import JobHandle, Rollbook
+from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.workers import answering
+from rollbook_shared.jobs.codec import decode
+
+
+class Site:
+    """A broker and a database, jobs that are sent, and workers."""
+
+    def __init__(self, broker_url: str, database_url: str, logs: Path) -> None:
+        self.broker_url = broker_url
+        self.database_url = database_url
+        self.logs = logs
+        self.broker = redis.Redis.from_url(broker_url)
+        self.broker.flushdb()
+        self.rb = Rollbook(broker_url=broker_url, database_url=database_url)
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, name: str, *, pool: str = "threads", app: str = "rollbook_worker.app", ready: bool = True, **settings: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker, by default wait until it answers."""
+        host = f"{name}@batching"
+        environment = {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
+        worker = processes.spawn(
+            [
+                *(sys.executable, "-m", "celery", "-A", app, "worker", "--queues", "default,bulk", "--hostname", host),
+                *("--pool", pool, "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+            ],
+            log=self.logs / f"{name}.log",
+            env=os.environ | environment | settings,
+            cwd=ROOT,
+        )
+        self._running.append(worker)
+        if ready:
+            wait_until(lambda: answering(self.broker_url, {host}), what=f"{name} answering")
+        return worker
+
+    def send(self, name: str, number: int) -> list[JobHandle]:
+        """Tell of as many users, each by a job of its own."""
+        return [self.rb.users.identify(f"{name}-{n}", {"n": n}, job_id=f"{name}-{n}") for n in range(number)]
+
+    def decided(self, name: str) -> set[str]:
+        """The ids of the jobs of this name that are in the database."""
+        with psycopg.connect(self.database_url) as connection:
+            rows = connection.execute("SELECT id FROM rollbook.jobs WHERE id LIKE %s", (f"{name}-%",))
+            return {id_ for (id_,) in rows}
+
+    def transactions(self, name: str) -> int:
+        """How many transactions the jobs of this name took."""
+        with psycopg.connect(self.database_url) as connection:
+            counted = "SELECT count(DISTINCT xmin::text) FROM rollbook.jobs WHERE id LIKE %s"
+            (number,) = connection.execute(counted, (f"{name}-%",)).fetchone() or (0,)
+            return int(number)
+
+    def waiting(self) -> set[str]:
+        """The ids of the jobs in the queue."""
+        bodies = [json.loads(message)["body"] for message in self.broker.lrange("default", 0, -1)]
+        return {decode(json.loads(base64.b64decode(body))[0][0]).id for body in bodies}
+
+    def messages(self) -> list[Any]:
+        """Those that wait and those that a worker holds, at one moment: one that is being claimed is in one place."""
+        look = self.broker.pipeline(transaction=True)
+        look.hvals("unacked")
+        look.lrange("default", 0, -1)
+        held, waiting = look.execute()
+        return [*(json.loads(entry)[0] for entry in held), *map(json.loads, waiting)]
+
+    def unacknowledged(self) -> int:
+        return int(self.broker.hlen("unacked"))
+
+    def is_drained(self) -> bool:
+        return not self.broker.llen("default") and not self.unacknowledged()
+
+    def log(self, name: str) -> str:
+        return (self.logs / f"{name}.log").read_text()
+
+    def close(self) -> None:
+        for process in self._running:
+            processes.stop(process, by=signal.SIGKILL)
+        self.rb.close()
+        self.broker.close()
+
+
+class MaintenanceMonitor:
+    """What Flower knows: Celery's own receiver of events and its state of tasks."""
+
+    def __init__(self, broker_url: str) -> None:
+        self.state: Any = State()
+        self.types: dict[str, list[str]] = {}
+        self._app = Celery(broker=broker_url, set_as_current=False)
+        self._listening = threading.Event()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def tasks(self, name: str) -> dict[str, Any]:
+        return {id_: task for id_, task in self.state.tasks.items() if id_.startswith(f"{name}-")}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._listening.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(10)
+
+    def _listen(self) -> None:
+        with self._app.connection() as connection:
+            receiver = EventReceiver(connection, app=self._app, handlers={"*": self._hear})
+            with receiver.consumer_context():
+                self._listening.set()
+                while not self._done.is_set():
+                    try:
+                        for _ in receiver.consume(limit=None, timeout=0.2, wakeup=False):
+                            if self._done.is_set():
+                                return
+                    except TimeoutError:
+                        continue
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        if "uuid" in event:
+            self.types.setdefault(event["uuid"], []).append(event["type"])
+        self.state.event(event)

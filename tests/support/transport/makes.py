@@ -1,0 +1,10 @@
+"""The makes of broker that the transport is tested on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.support.redis_server import REDIS_NEEDED
+
+MAKES: list[Any] = ["valkey", pytest.param("redis", marks=REDIS_NEEDED)]
