@@ -18,7 +18,7 @@ from tests.support.outbox.relays import MakeRelay
 
 from rollbook import NotConfigured, Rollbook, Unavailable
 from rollbook_ops.relay import rows
-from rollbook_ops.relay.relay import Relay, Turns
+from rollbook_ops.relay.relay import Relay, RelayLoop
 from rollbook_ops.relay.rows import Rows
 from rollbook_shared.jobs.summaries import alias
 from rollbook_worker.store import PostgresStore, ReceivedJob
@@ -370,7 +370,7 @@ def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
         def __init__(self) -> None: ...
 
     tell(rb, backend, "ann@example.com")
-    loop = threading.Thread(target=Turns(Fails()).run, args=(stopped,))
+    loop = threading.Thread(target=RelayLoop(Fails()).run, args=(stopped,))
     loop.start()
     assert sent.wait(20)
     stopped.set()

@@ -11,7 +11,7 @@ from rollbook_ops.cli.outbox import need_drivers
 @taught(
     "rollbook relay",
     "ROLLBOOK_OUTBOX_URL=postgresql://app@db/app rollbook relay",
-    exits={0: "asked to end, and ended", 1: "it cannot go on"},
+    exits={0: "asked to end, and ended", 2: "a setting is missing or cannot be used"},
 )
 def relay() -> None:
     """Send the jobs of the outbox, and again until a worker has decided them, until Ctrl-C or SIGTERM.

@@ -11,7 +11,6 @@ worst, which changes nothing.
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import threading
 import time
@@ -24,11 +23,9 @@ from rollbook.publishing.direct import DirectPublisher
 from rollbook.queries.finished_jobs import Decisions
 from rollbook_ops.relay.rows import Rows, delete, mark_sent, postpone, read_bodies, take_sent, take_unsent
 from rollbook_shared.backoff import Backoff
-from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
+from rollbook_shared.errors import NotConfigured, Unavailable
+from rollbook_shared.observability.daemon import run_daemon
 from rollbook_shared.observability.health_file import State
-from rollbook_shared.observability.heartbeat import Heartbeat
-from rollbook_shared.observability.logs import begin_logging
-from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,15 +123,6 @@ class Relay:
         self._decisions.close()
 
 
-def _counting(settings: Settings) -> Counting | None:
-    """Serve metrics if they are wanted; the extra that makes them is not imported otherwise."""
-    if not serve_metrics(settings):
-        return None
-    from rollbook_ops.relay.metrics import count_relay
-
-    return count_relay(settings.need_outbox_url())
-
-
 class _Half:
     """One half of the work, with the pauses after its own failures."""
 
@@ -175,10 +163,11 @@ class _Half:
             self._said = problem
 
 
-class Turns:
-    """The relay's turns, one after the other. How they go is asked from another thread."""
+class RelayLoop:
+    """Runs the relay's two halves in turn. Another thread may ask for its state."""
 
     def __init__(self, relay: Relay, counting: Counting | None = None) -> None:
+        self._relay = relay
         self._halves = (_Half("sending", relay.send, counting), _Half("settling", relay.settle, counting))
         self._turned = time.monotonic()
 
@@ -196,31 +185,23 @@ class Turns:
             return None
         return State.READY if all(half.works for half in self._halves) else State.WAITING
 
+    def close(self) -> None:
+        """Close all connections."""
+        self._relay.close()
+
 
 def main() -> int:
     """Relay as the environment says until SIGTERM or Ctrl-C; the batch in hand is finished."""
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        settings = Settings.from_env()
-        begin_logging(settings)
-        counting = _counting(settings)
-        relay = Relay.from_settings(settings, counting)
-    except RollbookError as error:
-        print(f"rollbook: {error}", file=sys.stderr)
-        return 2
-    logger.info("relay: started")
-    turns = Turns(relay, counting)
-    health = Heartbeat(settings.health_file, turns.state)
-    health.start()
-    try:
-        turns.run(stopped)
-    finally:
-        health.stop()
-        relay.close()
-    logger.info("relay: stopped")
-    return 0
+    return run_daemon("relay", _relay_loop)
+
+
+def _relay_loop(settings: Settings, with_metrics: bool) -> RelayLoop:
+    counting = None
+    if with_metrics:
+        from rollbook_ops.relay.metrics import count_relay
+
+        counting = count_relay(settings.need_outbox_url())
+    return RelayLoop(Relay.from_settings(settings, counting), counting)
 
 
 if __name__ == "__main__":

@@ -8,26 +8,20 @@ happen even when Redis is lost.
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rollbook_shared.backoff import Backoff
-from rollbook_shared.errors import RollbookError
-from rollbook_shared.observability.heartbeat import Heartbeat
-from rollbook_shared.observability.logs import begin_logging
-from rollbook_shared.observability.metrics_server import serve_metrics
+from rollbook_shared.observability.daemon import run_daemon
+from rollbook_shared.observability.health_file import State
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.store import PostgresStore
 from rollbook_worker.store.retry import RETRY
-
-if TYPE_CHECKING:
-    from rollbook_worker.observability.metrics import Counting
 
 logger = logging.getLogger(__name__)
 
@@ -128,43 +122,43 @@ def see_to(
                 stopped.wait(task.every)
 
 
-def _counting(settings: Settings) -> Counting | None:
-    """Serve metrics if they are wanted; the extra that makes them is not imported otherwise."""
-    if not serve_metrics(settings):
-        return None
+class Maintenance:
+    """The periodic tasks of one process, on its store."""
+
+    def __init__(self, store: PostgresStore, monitor: MaintenanceMonitor) -> None:
+        self._store = store
+        self._monitor = monitor
+
+    def run(self, stopped: threading.Event) -> None:
+        """Run the tasks until `stopped`."""
+        run(periodic_tasks(self._store), stopped, watching=self._monitor)
+
+    def state(self) -> State | None:
+        """How maintenance is; None: it hangs."""
+        return self._monitor.state()
+
+    def close(self) -> None:
+        """Close the store's connections."""
+        self._store.close()
+
+
+def main() -> int:
+    """Run maintenance as the environment says until SIGTERM or Ctrl-C; what is under way is finished."""
+    return run_daemon("maintenance", _maintenance)
+
+
+def _maintenance(settings: Settings, with_metrics: bool) -> Maintenance:
+    if not with_metrics:
+        return Maintenance(PostgresStore.from_settings(settings), MaintenanceMonitor())
     from prometheus_client import REGISTRY
 
     from rollbook_worker.maintenance.gauges import Gauges
     from rollbook_worker.observability.metrics import counting
 
     REGISTRY.register(Gauges(settings))
-    return counting()
-
-
-def main() -> int:
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        settings = Settings.from_env()
-        begin_logging(settings)
-        counting = _counting(settings)
-        store = (
-            PostgresStore.from_settings(settings, counting.hindered)
-            if counting
-            else PostgresStore.from_settings(settings)
-        )
-        watching = MaintenanceMonitor(counting=counting)
-    except RollbookError as error:
-        print(f"rollbook: {error}", file=sys.stderr)
-        return 1
-    health = Heartbeat(settings.health_file, watching.state)
-    health.start()
-    logger.info("maintenance: started")
-    run(periodic_tasks(store), stopped, watching=watching)
-    logger.info("maintenance: stopped")
-    health.stop()
-    return 0
+    metrics = counting()
+    store = PostgresStore.from_settings(settings, metrics.hindered)
+    return Maintenance(store, MaintenanceMonitor(counting=metrics))
 
 
 if __name__ == "__main__":
