@@ -1,19 +1,41 @@
-"""From the arguments of a call to a job, or to everything that is wrong with them. No I/O, no clock."""
+"""Turns the arguments of a call into a job, one typed function for each kind. No I/O, no clock, no logging.
 
-from rollbook.commands.build import build_job, plain
-from rollbook.commands.lists import as_list
-from rollbook.commands.sizes import check_size
-from rollbook.commands.timing import Timing, WriteOptions, resolve_timestamps, resolve_timing
-from rollbook.commands.user_updates import parse_user
+A function here is named as the client's method. It takes the method's arguments, the client's limits, and the present
+time in microseconds since 1970. It returns the job, or raises `InvalidRequest` with every problem of the call.
+"""
+
+from rollbook.commands.jobs import (
+    bulk_delete,
+    bulk_identify,
+    bulk_set_preferences,
+    delete,
+    identify,
+    mark,
+    merge,
+    set_channel_data,
+    set_preferences,
+    trigger,
+    unset_channel_data,
+    unset_preferences,
+    user_update,
+)
+from rollbook.commands.replay import replay
+from rollbook.commands.timing import WriteOptions
 
 __all__ = [
-    "Timing",
     "WriteOptions",
-    "as_list",
-    "build_job",
-    "check_size",
-    "parse_user",
-    "plain",
-    "resolve_timestamps",
-    "resolve_timing",
+    "bulk_delete",
+    "bulk_identify",
+    "bulk_set_preferences",
+    "delete",
+    "identify",
+    "mark",
+    "merge",
+    "replay",
+    "set_channel_data",
+    "set_preferences",
+    "trigger",
+    "unset_channel_data",
+    "unset_preferences",
+    "user_update",
 ]

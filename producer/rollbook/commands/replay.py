@@ -1,4 +1,4 @@
-"""From a dead letter to the job that is sent in its place, or to what keeps it from being applied again."""
+"""Turns a dead letter into the job that is sent in its place."""
 
 from __future__ import annotations
 
@@ -7,39 +7,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollbook.models import DeadLetter
-from rollbook.queries.validation import checked_job_id
 from rollbook_shared.errors import InvalidRequest, Problem, Undecodable
+from rollbook_shared.jobs import BulkIdentify, Job
 from rollbook_shared.jobs.codec import VERSION, decode, encode
-from rollbook_shared.jobs.models import BulkIdentify, Job
 
 
-def replayed(letter: DeadLetter, *, job_id: str | None, body: str | Mapping[str, Any] | None) -> Job:
+def replay(dead_letter: DeadLetter, *, job_id: str | None, body: str | Mapping[str, Any] | None) -> Job:
     """The job to send.
 
     Raises:
-        InvalidRequest: it would only die again: the body is no job, or the job needs an id of its own.
+        InvalidRequest: the job would only become a dead letter again: the body is no job, or its id is taken.
     """
-    job = _job(_text(letter, body))
+    job = _job(_text(dead_letter, body))
     if job_id is not None:
-        job = job.model_copy(update={"id": checked_job_id(job_id)})
-    if letter.code == "id_reused" and job.id == letter.id:
-        raise InvalidRequest([Problem("job_id", "another job stands under this id; give this one an id of its own")])
+        job = job.model_copy(update={"id": job_id})
+    if dead_letter.code == "id_reused" and job.id == dead_letter.id:
+        raise InvalidRequest([Problem("job_id", "this job id is already used by another job; pass a new job_id")])
     return job
 
 
-def _text(letter: DeadLetter, body: str | Mapping[str, Any] | None) -> str:
+def _text(dead_letter: DeadLetter, body: str | Mapping[str, Any] | None) -> str:
     if body is None:
-        return letter.body or ""
+        return dead_letter.body or ""
     if isinstance(body, str):
-        return _versioned(body)
+        return _with_version(body)
     try:
         return json.dumps({"v": VERSION, **body})
     except (TypeError, ValueError):
         raise InvalidRequest([Problem("body", "must be a job as JSON")]) from None
 
 
-def _versioned(text: str) -> str:
-    """The text with the version that people leave out, as in a mapping; what is no object is left to the codec."""
+def _with_version(text: str) -> str:
+    """The text with the version, if it is an object without one. The codec refuses what is no object."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):

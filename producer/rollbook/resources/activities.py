@@ -1,4 +1,4 @@
-"""Activities: what was triggered for users, and by them."""
+"""Activities: which triggers concerned a user, and which the user caused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rollbook.resources.context import ClientContext
 
 
 class Activities:
-    """Read what was triggered for users, and by them. Needs the database, and no broker."""
+    """Read activities. Needs the database, and no broker."""
 
     def __init__(self, context: ClientContext) -> None:
         self._context = context
@@ -19,19 +19,19 @@ class Activities:
     def list(
         self, user_id: str, *, limit: int = 50, after: str | None = None, role: ActivityRole = "recipient"
     ) -> Page[Activity]:
-        """Read a page of a user's activities, newest first. Nobody's id, and a merged-away one, has none.
+        """Read a page of a user's activities, newest first. An unknown id and a merged-away id have none.
 
-        An activity is there whatever the recipient's preferences let through as messages.
+        Activities do not depend on the recipient's preferences, which only decide about messages.
 
-        limit: 1 to 1,000.
-        after: the `after` of the page before.
-        role: `recipient`, what concerned the user; `actor`, what the user caused, once for each recipient who still
-            is somebody.
+        limit: 1 to 1,000 activities.
+        after: the `after` of the previous page.
+        role: `recipient`: triggers that concerned the user. `actor`: triggers that the user caused, one activity for
+            each recipient that still exists.
 
         Raises:
-            InvalidRequest: an argument cannot be used; the problem names it.
+            InvalidRequest: an argument is invalid; the problem names it.
             NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
-                (`rollbook migrate`), or the URL's role may not read them.
+                (`rollbook migrate`), or the role in the URL may not read them.
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)

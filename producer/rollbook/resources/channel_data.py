@@ -1,19 +1,19 @@
-"""The channel data of users: what is needed to reach them on a channel."""
+"""The channel data of users: what a sender needs to reach them on a channel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from rollbook.commands import WriteOptions, plain
+from rollbook import commands
+from rollbook.commands import WriteOptions
 from rollbook.queries.validation import checked_user_id
 from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import JobHandle
-from rollbook_shared import jobs
 
 
-class ChannelDataCalls:
-    """The part of `Users` that is about channel data."""
+class UserChannelData:
+    """The methods of `Users` for channel data."""
 
     def __init__(self, context: ClientContext) -> None:
         self._context = context
@@ -25,32 +25,36 @@ class ChannelDataCalls:
         data: Mapping[str, Any],
         **options: Unpack[WriteOptions],
     ) -> JobHandle:
-        """Replace what is needed to reach a user on one channel; an unknown user is created.
+        """Replace the user's data for one channel. An unknown user is created.
 
         channel_id: 1 to 256 characters of your choosing.
-        data: `{"tokens": ["f3a..."]}` for a push channel, `{"connections": [{...}]}` for a chat; any other object is
-            kept as sent. At most 256 KiB as JSON.
+        data: `{"tokens": ["f3a..."]}` for a push channel, `{"connections": [{...}]}` for a chat channel; any other
+            object is kept as it is. At most 256 KiB as JSON.
 
         Raises:
             InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._context.send(
-            jobs.SetChannelData, [], options, user_id=user_id, channel_id=channel_id, data=plain(data)
+        job = commands.set_channel_data(
+            user_id, channel_id, data, limits=self._context.limits, now=self._context.now(), **options
         )
+        return self._context.publish(job)
 
     def unset_channel_data(self, user_id: str, channel_id: str, **options: Unpack[WriteOptions]) -> JobHandle:
-        """Take one channel's data from a user; an unknown user stays unknown.
+        """Remove the user's data for one channel. An unknown user stays unknown.
 
         Raises:
             InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._context.send(jobs.UnsetChannelData, [], options, user_id=user_id, channel_id=channel_id)
+        job = commands.unset_channel_data(
+            user_id, channel_id, limits=self._context.limits, now=self._context.now(), **options
+        )
+        return self._context.publish(job)
 
     def get_channel_data(self, user_id: str, channel_id: str) -> dict[str, Any] | None:
-        """Read one channel's data of a user, as it was set; None when it has none for this channel.
+        """Read the user's data for one channel, as it was set; None if there is none.
 
         Raises:
-            UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
+            UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)

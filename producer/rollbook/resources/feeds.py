@@ -1,4 +1,4 @@
-"""Feeds: the messages of a user, as a product shows them."""
+"""Feeds: the messages of a user on one channel, as a product shows them."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ class Feeds:
     ) -> Feed:
         """Read a page of a user's feed, newest first, with the counts of the whole feed.
 
-        What happened last is first, whenever it was delivered. After a merge the feed of the primary has the messages
-        of both, back to 30 days before the merge, with their marks.
+        Messages are sorted by when they happened, not by when they were delivered. After a merge the feed of the
+        primary has the messages of both users, back to 30 days before the merge, with their engagement.
 
-        An unknown or deleted user has an empty feed. So has a merged-away id, and `merged_into` names the user that it
-        stands for: it is not followed here, for who holds the id of a guest need not be who signed in later. Where
-        the application knows that it is, it asks again with that id.
+        The feed of an unknown or deleted user is empty. So is the feed of a merged-away id, whose `merged_into` is the
+        primary's id. This call does not follow it: the person who holds the id of a guest may not be the one who signed in
+        later. An application that knows they are the same reads the primary's feed.
 
-        status: `all` is everything but the archived ones; `unseen` and `unread` are those of `all` without that mark;
-            `archived` is the archived ones alone.
-        limit: 1 to 1,000.
-        after: the `after` of the page before. Messages that came meanwhile shift no page.
-        channel: feeds are made of one channel's messages.
+        status: `all`: everything except archived messages. `unseen`, `unread`: those of `all` that are not seen or not
+            read. `archived`: only archived messages.
+        limit: 1 to 1,000 messages.
+        after: the `after` of the previous page. New messages do not shift the pages.
+        channel: the channel whose messages the feed holds.
 
         Raises:
-            InvalidRequest: an argument cannot be used; the problem names it.
+            InvalidRequest: an argument is invalid; the problem names it.
             NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
-                (`rollbook migrate`), or the URL's role may not read them.
+                (`rollbook migrate`), or the role in the URL may not read them.
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)

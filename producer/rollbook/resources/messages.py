@@ -1,26 +1,22 @@
-"""Messages: read on every channel, and marked."""
+"""Messages: read them on every channel, and record engagement."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Unpack, get_args
+from typing import Unpack, get_args
 from uuid import UUID
 
-from rollbook.commands import WriteOptions, as_list
+from rollbook import commands
+from rollbook.commands import WriteOptions
 from rollbook.models import Engagement, FeedStatus, Message, Page
 from rollbook.queries.cursors import cursor_of
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
 from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import JobHandle
-from rollbook_shared import jobs
-from rollbook_shared.errors import Problem
-
-MAX_MARKED: Final = 1_000
-"""Messages in one job of marks, as its model has it."""
 
 
 class Messages:
-    """Read messages of every channel, and mark them."""
+    """Read messages of every channel, and record engagement."""
 
     def __init__(self, context: ClientContext) -> None:
         self._context = context
@@ -34,17 +30,17 @@ class Messages:
         channel: str | None = None,
         status: FeedStatus | None = None,
     ) -> Page[Message]:
-        """Read a page of a user's messages, newest first. Nobody's id, and a merged-away one, has none.
+        """Read a page of a user's messages, newest first. An unknown id and a merged-away id have none.
 
-        limit: 1 to 1,000.
-        after: the `after` of the page before.
-        channel: by default every channel.
-        status: by default every message, archived or not; else as in a feed.
+        limit: 1 to 1,000 messages.
+        after: the `after` of the previous page.
+        channel: by default all channels.
+        status: by default all messages, archived or not; otherwise as in a feed.
 
         Raises:
-            InvalidRequest: an argument cannot be used; the problem names it.
+            InvalidRequest: an argument is invalid; the problem names it.
             NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing
-                (`rollbook migrate`), or the URL's role may not read them.
+                (`rollbook migrate`), or the role in the URL may not read them.
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)
@@ -58,26 +54,27 @@ class Messages:
     def mark(
         self, message_ids: Iterable[str | UUID], engagement: Engagement, **options: Unpack[WriteOptions]
     ) -> JobHandle:
-        """Mark 1 to 1,000 messages as seen, read or archived, or take the mark away again.
+        """Mark 1 to 1,000 messages as seen, read or archived, or take that back.
 
-        A mark is a job like every other, and not a write of its own: so it survives a lost broker or a redelivery, may
-        come before its message does, and of a mark and its opposite the one that happened last counts, whichever
-        arrives last. To mark what is marked changes nothing. The three marks are independent: what is read may be
-        unseen, and archiving does not read. A mark stays with its message through merges.
+        Engagement is a job like every other write, so it survives a broker that is down, may be delivered twice, and
+        may arrive before its message. Of an engagement and its opposite, the one that happened last counts, whichever
+        arrives last. Marking a message again changes nothing. The three are independent: a read message may be unseen,
+        and archiving does not mark as read. Engagement stays with its message when users are merged.
 
-        Whether the messages are those of whoever asks is for the application to check; ids are not secret.
+        The application must check that the messages are those of the person who asks; ids are not secret.
 
             rb.messages.mark([item.id for item in rb.feeds.list("ann").items], "seen")
 
-        message_ids: the `id` of items of a feed or of `list`; an id of no message does no harm.
+        message_ids: the `id` of messages from a feed or from `list`. An id of no message does no harm.
         engagement: `seen`, `read`, `archived`, or `unseen`, `unread`, `unarchived`.
-        options: as with every write: `job_id`, `occurred_at`, `run_at`, `delay`.
+        options: as for every write: `job_id`, `occurred_at`, `run_at`, `delay`; see `Users`.
 
         Raises:
-            InvalidRequest: something is wrong with it, named by field and index; nothing was sent.
-            NotConfigured: there is no broker URL. Of `rb.outbox(...)`: there is no table `rollbook_outbox`.
-            NotSent: the broker may not have it; send it again with the error's `job_id`.
+            InvalidRequest: the call is invalid; each problem names its field and index. Nothing was sent.
+            NotConfigured: there is no broker URL. With `rb.outbox(...)`: the table `rollbook_outbox` is missing.
+            NotSent: the broker may not have the job; sending it again with the error's `job_id` is safe.
         """
-        found: list[Problem] = []
-        given = as_list(found, message_ids, "message_ids", limit=MAX_MARKED, what="message ids")
-        return self._context.send(jobs.Mark, found, options, message_ids=given, engagement=engagement)
+        job = commands.mark(
+            message_ids, engagement, limits=self._context.limits, now=self._context.now(), **options
+        )
+        return self._context.publish(job)

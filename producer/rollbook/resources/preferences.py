@@ -1,28 +1,22 @@
-"""The preference sets of users: what they want to hear of."""
+"""The preference sets of users: which notifications they want."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
-from rollbook.commands import WriteOptions, as_list, plain
+from rollbook import commands
+from rollbook.commands import WriteOptions
 from rollbook.queries.validation import checked_user_id
 from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import JobHandle
-from rollbook_shared import jobs
-from rollbook_shared.errors import Problem
-from rollbook_shared.jobs.limits import HARD_BULK_USERS
 
 
-class PreferenceCalls:
-    """The part of `Users` that is about preferences."""
+class UserPreferences:
+    """The methods of `Users` for preferences."""
 
     def __init__(self, context: ClientContext) -> None:
         self._context = context
-
-    @property
-    def _bulk_limit(self) -> int:
-        return min(self._context.limits.bulk_users, HARD_BULK_USERS)
 
     def set_preferences(
         self,
@@ -31,7 +25,7 @@ class PreferenceCalls:
         settings: Mapping[str, Any],
         **options: Unpack[WriteOptions],
     ) -> JobHandle:
-        """Replace one preference set of a user, `default` or a tenant's; an unknown user is created.
+        """Replace one preference set of a user, `default` or a tenant's. An unknown user is created.
 
             rb.users.set_preferences("ann", "default", {
                 "workflows": {"digest": False, "comment": {"channel_types": {"sms": False}}},
@@ -41,24 +35,28 @@ class PreferenceCalls:
 
         A message is made only if every setting that applies to it is true or absent.
 
-        set_id: `default`, or the id of a tenant: 1 to 256 characters.
-        settings: `workflows` and `categories` (each key to a bool or `{"channel_types": {...}}`), `channel_types`
-            (each to a bool); at most 256 KiB as JSON.
+        set_id: `default` or the id of a tenant, 1 to 256 characters.
+        settings: `workflows` and `categories` (each key to a bool or to `{"channel_types": {...}}`), and
+            `channel_types` (each key to a bool); at most 256 KiB as JSON.
 
         Raises:
             InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._context.send(
-            jobs.SetPreferences, [], options, user_id=user_id, set_id=set_id, settings=plain(settings)
+        job = commands.set_preferences(
+            user_id, set_id, settings, limits=self._context.limits, now=self._context.now(), **options
         )
+        return self._context.publish(job)
 
     def unset_preferences(self, user_id: str, set_id: str, **options: Unpack[WriteOptions]) -> JobHandle:
-        """Take one preference set from a user; an unknown user stays unknown.
+        """Remove one preference set of a user. An unknown user stays unknown.
 
         Raises:
             InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        return self._context.send(jobs.UnsetPreferences, [], options, user_id=user_id, set_id=set_id)
+        job = commands.unset_preferences(
+            user_id, set_id, limits=self._context.limits, now=self._context.now(), **options
+        )
+        return self._context.publish(job)
 
     def bulk_set_preferences(
         self,
@@ -67,27 +65,21 @@ class PreferenceCalls:
         settings: Mapping[str, Any],
         **options: Unpack[WriteOptions],
     ) -> JobHandle:
-        """Replace one preference set of 1 to 100 users (see `Limits`) in one job, each as `set_preferences` would.
+        """Replace one preference set of 1 to 100 users (see `Limits`) in one job, each as `set_preferences` does.
 
         Raises:
             InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        found: list[Problem] = []
-        given = as_list(found, user_ids, "user_ids", limit=self._bulk_limit, what="user ids")
-        return self._context.send(
-            jobs.BulkSetPreferences,
-            found,
-            options,
-            user_ids=given,
-            set_id=set_id,
-            settings=plain(settings),
+        job = commands.bulk_set_preferences(
+            user_ids, set_id, settings, limits=self._context.limits, now=self._context.now(), **options
         )
+        return self._context.publish(job)
 
     def get_preferences(self, user_id: str, set_id: str = "default") -> dict[str, Any] | None:
-        """Read one preference set of a user; None when it has no such set.
+        """Read one preference set of a user; None if the user has no such set.
 
         Raises:
-            UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
+            UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         return self.list_preferences(user_id).get(set_id)
@@ -96,7 +88,7 @@ class PreferenceCalls:
         """Read all preference sets of a user, by set id, each as it was set.
 
         Raises:
-            UserNotFound: nobody has this id now; `merged_into` names the user that a merged-away id stands for.
+            UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         user_id = checked_user_id(user_id)

@@ -1,0 +1,228 @@
+"""One function for each kind of job: the arguments of a call, checked and turned into the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Unpack
+from uuid import UUID
+
+from rollbook.commands.arguments import Arguments, as_dict, as_settings, as_uuids
+from rollbook.commands.timing import WriteOptions
+from rollbook.commands.user_update import check_user_update
+from rollbook.models import Engagement
+from rollbook_shared import jobs
+from rollbook_shared.jobs.limits import HARD_BULK_USERS, HARD_RECIPIENTS, Limits
+
+MAX_MESSAGES: Final = 1_000
+"""Messages in one job of marks; the job's model has the same bound."""
+_MAX_NAMES: Final = 100
+"""Channels or categories of one trigger; the job's model has the same bound."""
+_MERGE_FIELDS: Final = {"primary_id": "user_id", "secondary_id": "from_user_id"}
+
+
+def identify(
+    user_id: str, traits: Mapping[str, Any] | None, *, limits: Limits, now: int, **options: Unpack[WriteOptions]
+) -> jobs.Identify:
+    """The job that creates or updates one user."""
+    with Arguments("identify", options) as arguments:
+        user = check_user_update(arguments, {} if traits is None else traits, limits, user_id=user_id)
+        return jobs.Identify(**arguments.timing(now, limits.future), user=user)
+
+
+def user_update(user_id: str, traits: Mapping[str, Any] | None, *, limits: Limits) -> jobs.UserUpdate:
+    """What an identify says of the user, for a client that gathers several into one job."""
+    with Arguments("identify") as arguments:
+        return check_user_update(arguments, {} if traits is None else traits, limits, user_id=user_id)
+
+
+def bulk_identify(
+    users: Iterable[Mapping[str, Any]],
+    timestamps: Iterable[Any] | None,
+    *,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.BulkIdentify:
+    """The job that creates or updates many users. It happened at the last of the `timestamps`, if it has those."""
+    with Arguments("bulk_identify", options) as arguments:
+        given = arguments.items(users, "users", most=_bulk_users(limits), what="users")
+        updates = tuple(
+            check_user_update(arguments, user, limits, where=f"users[{index}]", index=index)
+            for index, user in enumerate(given)
+        )
+        times = () if timestamps is None else arguments.timestamps(timestamps, now, limits.future)
+        timing = arguments.timing(now, limits.future, last_timestamp=max(times, default=None))
+        job = jobs.BulkIdentify(**timing, users=updates, timestamps=times)
+        arguments.check_job_size(job, "users", len(updates), limits)
+    return job
+
+
+def delete(user_id: str, *, limits: Limits, now: int, **options: Unpack[WriteOptions]) -> jobs.Delete:
+    """The job that deletes one user."""
+    with Arguments("delete", options) as arguments:
+        return jobs.Delete(**arguments.timing(now, limits.future), user_id=user_id)
+
+
+def bulk_delete(
+    user_ids: Iterable[str], *, limits: Limits, now: int, **options: Unpack[WriteOptions]
+) -> jobs.BulkDelete:
+    """The job that deletes many users."""
+    with Arguments("bulk_delete", options) as arguments:
+        ids = arguments.items(user_ids, "user_ids", most=_bulk_users(limits), what="user ids")
+        return jobs.BulkDelete(**arguments.timing(now, limits.future), user_ids=ids)
+
+
+def merge(
+    user_id: str,
+    from_user_id: str,
+    *,
+    keep_opt_outs: bool,
+    merge_tokens: bool,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.Merge:
+    """The job that makes `from_user_id`, the secondary, part of `user_id`, the primary."""
+    with Arguments("merge", options, renames=_MERGE_FIELDS) as arguments:
+        return jobs.Merge(
+            **arguments.timing(now, limits.future),
+            primary_id=user_id,
+            secondary_id=from_user_id,
+            keep_opt_outs=keep_opt_outs,
+            merge_tokens=merge_tokens,
+        )
+
+
+def set_preferences(
+    user_id: str,
+    set_id: str,
+    settings: Mapping[str, Any],
+    *,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.SetPreferences:
+    """The job that replaces one preference set of a user."""
+    with Arguments("set_preferences", options) as arguments:
+        timing = arguments.timing(now, limits.future)
+        job = jobs.SetPreferences(**timing, user_id=user_id, set_id=set_id, settings=as_settings(settings))
+        arguments.check_size("settings", job.settings, limits.data_bytes)
+    return job
+
+
+def unset_preferences(
+    user_id: str, set_id: str, *, limits: Limits, now: int, **options: Unpack[WriteOptions]
+) -> jobs.UnsetPreferences:
+    """The job that removes one preference set of a user."""
+    with Arguments("unset_preferences", options) as arguments:
+        return jobs.UnsetPreferences(**arguments.timing(now, limits.future), user_id=user_id, set_id=set_id)
+
+
+def bulk_set_preferences(
+    user_ids: Iterable[str],
+    set_id: str,
+    settings: Mapping[str, Any],
+    *,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.BulkSetPreferences:
+    """The job that replaces one preference set of many users."""
+    with Arguments("bulk_set_preferences", options) as arguments:
+        ids = arguments.items(user_ids, "user_ids", most=_bulk_users(limits), what="user ids")
+        timing = arguments.timing(now, limits.future)
+        job = jobs.BulkSetPreferences(**timing, user_ids=ids, set_id=set_id, settings=as_settings(settings))
+        arguments.check_size("settings", job.settings, limits.data_bytes)
+    return job
+
+
+def set_channel_data(
+    user_id: str,
+    channel_id: str,
+    data: Mapping[str, Any],
+    *,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.SetChannelData:
+    """The job that replaces a user's data for one channel."""
+    with Arguments("set_channel_data", options) as arguments:
+        timing = arguments.timing(now, limits.future)
+        job = jobs.SetChannelData(**timing, user_id=user_id, channel_id=channel_id, data=as_dict(data))
+        arguments.check_size("data", job.data, limits.data_bytes)
+    return job
+
+
+def unset_channel_data(
+    user_id: str, channel_id: str, *, limits: Limits, now: int, **options: Unpack[WriteOptions]
+) -> jobs.UnsetChannelData:
+    """The job that removes a user's data for one channel."""
+    with Arguments("unset_channel_data", options) as arguments:
+        return jobs.UnsetChannelData(**arguments.timing(now, limits.future), user_id=user_id, channel_id=channel_id)
+
+
+def trigger(
+    workflow: str,
+    recipients: Iterable[str | Mapping[str, Any]],
+    *,
+    actor: str | Mapping[str, Any] | None,
+    data: Mapping[str, Any] | None,
+    tenant: str | None,
+    channels: Iterable[str],
+    categories: Iterable[str],
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.Trigger:
+    """The job that starts a workflow for its recipients."""
+    with Arguments("trigger", options) as arguments:
+        most = min(limits.recipients, HARD_RECIPIENTS)
+        given = arguments.items(recipients, "recipients", most=most, what="user ids or mappings")
+        people = tuple(
+            _recipient(arguments, recipient, limits, where=f"recipients[{index}]", index=index)
+            for index, recipient in enumerate(given)
+        )
+        job = jobs.Trigger(
+            **arguments.timing(now, limits.future),
+            workflow=workflow,
+            recipients=people,
+            actor=None if actor is None else _recipient(arguments, actor, limits, where="actor"),
+            data={} if data is None else as_dict(data),
+            tenant=tenant,
+            channels=arguments.items(channels, "channels", most=_MAX_NAMES, what="channel names"),
+            categories=arguments.items(categories, "categories", least=0, most=_MAX_NAMES, what="category names"),
+        )
+        arguments.check_size("data", job.data, limits.data_bytes)
+        arguments.check_job_size(job, "recipients", len(people), limits)
+    return job
+
+
+def mark(
+    message_ids: Iterable[str | UUID],
+    engagement: Engagement,
+    *,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.Mark:
+    """The job that records what a recipient did with messages."""
+    with Arguments("mark", options) as arguments:
+        ids = arguments.items(message_ids, "message_ids", most=MAX_MESSAGES, what="message ids")
+        return jobs.Mark(**arguments.timing(now, limits.future), message_ids=as_uuids(ids), engagement=engagement)
+
+
+def _bulk_users(limits: Limits) -> int:
+    return min(limits.bulk_users, HARD_BULK_USERS)
+
+
+def _recipient(
+    arguments: Arguments,
+    recipient: str | Mapping[str, Any],
+    limits: Limits,
+    *,
+    where: str,
+    index: int | None = None,
+) -> str | jobs.UserUpdate:
+    if isinstance(recipient, Mapping):
+        return check_user_update(arguments, recipient, limits, where=where, index=index)
+    return recipient

@@ -1,0 +1,76 @@
+"""Resources of the buffered client: identifies without options go into the buffer; all other writes are sent at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from rollbook import commands
+from rollbook.commands import WriteOptions
+from rollbook.models import JobStatus
+from rollbook.publishing.buffered.buffer import Buffer
+from rollbook.resources.context import ClientContext, DerivedContext
+from rollbook.resources.jobs import JobHandle, Jobs
+from rollbook.resources.users import Users
+from rollbook_shared.jobs.codec import encode_user
+
+
+class BufferedContext(DerivedContext):
+    """The context of a buffered client. Closing it closes the buffer; the connections are another client's."""
+
+    def __init__(self, context: ClientContext, buffer: Buffer) -> None:
+        super().__init__(context, context.publisher())
+        self._buffer = buffer
+
+    def publish_buffered(self, user: bytes) -> JobHandle:
+        """Put the encoded user into the buffer.
+
+        Raises:
+            BufferFull: there was no room within the time to wait for it.
+        """
+        return _BufferedJobHandle(self.jobs, self._buffer.add(user, self.now()))
+
+    def close(self) -> None:
+        """Send what is in the buffer, and end its thread."""
+        self._buffer.close()
+
+
+class BufferedUsers(Users):
+    """The users of a buffered client."""
+
+    def __init__(self, context: BufferedContext) -> None:
+        super().__init__(context)
+        self._buffered = context
+
+    def identify(
+        self, user_id: str, traits: Mapping[str, Any] | None = None, **options: Unpack[WriteOptions]
+    ) -> JobHandle:
+        """Create the user or update it, in a bulk job that is sent soon; see `Rollbook.buffered` and `Users.identify`.
+
+        With `job_id`, `occurred_at`, `run_at` or `delay` it is sent at once, as a job of its own.
+
+        Raises:
+            InvalidRequest: the call is invalid; each problem names its field. Nothing was buffered.
+            BufferFull: too many users wait for the broker; this one was not buffered.
+            NotConfigured, NotSent: with options, as of every write.
+        """
+        # a job with an id or a time of its own is stamped with them, and a bulk job has one id for all its users
+        if any(value is not None for value in options.values()):
+            return super().identify(user_id, traits, **options)
+        user = commands.user_update(user_id, traits, limits=self._context.limits)
+        return self._buffered.publish_buffered(encode_user(user))
+
+
+class _BufferedJobHandle(JobHandle):
+    """The bulk job in which a user is sent, together with others."""
+
+    __slots__ = ()
+
+    def __init__(self, jobs: Jobs, job_id: str) -> None:
+        self._jobs = jobs
+        self._id = job_id
+        self._kind = "bulk_identify"
+
+    def status(self) -> JobStatus:
+        """Look up what has become of the bulk job; `queued` also while it is not sent."""
+        return self._jobs.get(self._id)
