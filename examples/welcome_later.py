@@ -49,7 +49,7 @@ def main() -> None:
             case "leave":
                 print("cancelled" if leave(rb, given.user_id, given.welcome_id) else "too late")
             case "waiting":
-                for job in rb.jobs.deferred().items:
+                for job in rb.jobs.list_deferred().items:
                     print(f"{job.due_at:%Y-%m-%d %H:%M:%S}  {job.kind}  {job.id}")
 
 

@@ -186,10 +186,14 @@ CALLS: Mapping[str, Call] = {
     "Activities.list": Call(lambda rb: rb.activities.list("ann"), lambda rb: rb.activities.list("ann", after="x")),
     "Jobs.get": Call(lambda rb: rb.jobs.get("a-job"), lambda rb: rb.jobs.get("")),
     "Jobs.wait": Call(lambda rb: rb.jobs.wait("a-job", timeout=0), lambda rb: rb.jobs.wait("", timeout=0)),
-    "Jobs.deferred": Call(lambda rb: rb.jobs.deferred(), lambda rb: rb.jobs.deferred(after="x")),
+    "Jobs.list_deferred": Call(lambda rb: rb.jobs.list_deferred(), lambda rb: rb.jobs.list_deferred(after="x")),
     "Jobs.cancel": Call(lambda rb: rb.jobs.cancel("a-job", timeout=0), lambda rb: rb.jobs.cancel("")),
-    "Jobs.dead": Call(lambda rb: rb.jobs.dead(), lambda rb: rb.jobs.dead(after="x")),
-    "Jobs.show": Call(lambda rb: rb.jobs.show("a-letter"), lambda rb: rb.jobs.show("")),
+    "Jobs.list_dead_letters": Call(
+        lambda rb: rb.jobs.list_dead_letters(), lambda rb: rb.jobs.list_dead_letters(after="x")
+    ),
+    "Jobs.get_dead_letter": Call(
+        lambda rb: rb.jobs.get_dead_letter("a-letter"), lambda rb: rb.jobs.get_dead_letter("")
+    ),
     "Jobs.replay": Call(
         lambda rb: rb.jobs.replay("a-letter", timeout=0), lambda rb: rb.jobs.replay("a-letter", body="no job")
     ),

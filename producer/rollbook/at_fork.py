@@ -1,6 +1,6 @@
-"""Sockets are not shared across a fork: what holds connections lets go of them in the child, and opens its own there.
+"""Resets connections after a fork: sockets must not be shared, so a child drops them and opens its own.
 
-`multiprocessing` hooks would not do: gunicorn and uWSGI fork by themselves.
+Hooks of `multiprocessing` are not enough: gunicorn and uWSGI fork without it.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Final, Protocol
 
 
 class HoldsConnections(Protocol):
-    """Something that must not use its parent's connections."""
+    """An object that must not use connections of the parent process."""
 
     def drop_inherited_connections(self) -> None:
-        """Drop connections and locks without a word to the servers, which still talk to the parent."""
+        """Drop connections and locks, and send the servers nothing: the parent still uses the connections."""
 
 
 _holders: Final[weakref.WeakSet[HoldsConnections]] = weakref.WeakSet()
 
 
 def reset_after_fork(holder: HoldsConnections) -> None:
-    """Have `holder` forget its connections in every process forked from this one. Does not keep the holder alive."""
+    """Call `drop_inherited_connections` of the holder in every process forked from this one, while the holder lives."""
     _holders.add(holder)
 
 
-def _forget_all() -> None:
+def _drop_all() -> None:
     for holder in list(_holders):
         holder.drop_inherited_connections()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=_drop_all)

@@ -1,4 +1,4 @@
-"""The way in: one object for everything an application asks of Rollbook."""
+"""The client: the object that an application calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Self
 from rollbook.publishing import Publisher, publish_encoded
 from rollbook.publishing.buffered import Buffer
 from rollbook.resources.activities import Activities
-from rollbook.resources.buffered_context import BufferedContext
+from rollbook.resources.buffered import BufferedContext, BufferedUsers
 from rollbook.resources.context import ClientContext, Clock
 from rollbook.resources.feeds import Feeds
 from rollbook.resources.jobs import Jobs
@@ -26,16 +26,17 @@ from rollbook_shared.settings import Settings
 
 
 class Rollbook:
-    """Tells Rollbook about users, and asks about them. Make one per process; threads and forked children may share it.
+    """Client for Rollbook: write users, read users, trigger workflows. Create one for each process.
 
         rb = Rollbook.from_env()
         job = rb.users.identify("ann", {"email": "ann@example.com", "plan": "pro"})
         job.wait()
         rb.users.get("ann").properties  # {"plan": "pro"}
 
-    Nothing is connected before it is needed. Writes need the broker and return once it has the job, or within seconds
-    raise `NotSent`; reads need the database and the extra `read`, and show what the workers have applied so far. Each
-    fails with `NotConfigured` when its URL is not set. `rollbook.errors` lists what calls raise.
+    Threads and forked children may share it. It connects at the first call that needs a connection. Writes need the
+    broker and return once the broker has the job, or raise `NotSent` within seconds. Reads need the database and the
+    extra `read`, and return what the workers have applied so far. A call whose URL is not set raises `NotConfigured`.
+    `rollbook.errors` lists what calls raise.
     """
 
     def __init__(
@@ -44,35 +45,34 @@ class Rollbook:
         broker_url: str | None = None,
         database_url: str | None = None,
         limits: Limits | None = None,
-        history: timedelta | None = None,
+        merge_history: timedelta | None = None,
         read_timeout: timedelta | None = None,
         publisher: Publisher | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Prepare to talk to the broker and the database.
+        """Create a client. It connects to nothing yet.
 
         broker_url: such as `redis://127.0.0.1:6379/0`, `rediss://...?ssl_cert_reqs=required` for TLS, or
             `sentinel://10.0.0.1:26379/0;sentinel://10.0.0.2:26379/0?master_name=main`.
         database_url: such as `postgresql://user@127.0.0.1:5432/app`; with `?sslmode=verify-full` for TLS.
-        limits: what is accepted; the workers need no change when it is raised.
-        history: how far back a merge carries messages and activities over, for previews; the workers' setting is what
-            counts.
-        read_timeout: how long a question to the database may take before the call fails with `Unavailable`; by default
-            30 s.
-        publisher: another way to publish jobs than straight to the broker.
-        clock: tells the time in microseconds since 1970, for tests.
+        limits: what the client accepts. Workers need no change when limits are raised.
+        merge_history: how many days of messages and activities a merge transfers, for previews of merges. The workers'
+            setting decides what a merge does.
+        read_timeout: how long a read may take before it raises `Unavailable`; by default 30 s.
+        publisher: how jobs are sent; by default to the broker at `broker_url`.
+        clock: returns the present time in microseconds since 1970; for tests.
 
         Raises:
-            NotConfigured: the broker's URL cannot be used, or a limit or a time is none. The database's URL is looked
-                at by the first read.
+            NotConfigured: the broker's URL is invalid, or `limits` or a time has a wrong type. The database's URL is
+                checked by the first read.
         """
-        _check(limits, history=history, read_timeout=read_timeout)
+        _check(limits, merge_history=merge_history, read_timeout=read_timeout)
         default = Settings()
         settings = Settings(
             broker_url=broker_url,
             database_url=database_url,
             limits=default.limits if limits is None else limits,
-            history=default.history if history is None else history,
+            history=default.history if merge_history is None else merge_history,
             read_timeout=default.read_timeout if read_timeout is None else read_timeout,
         )
         self._bind(ClientContext(settings, publisher or _direct(broker_url), clock or _now))
@@ -87,31 +87,30 @@ class Rollbook:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
-        """Make one from `ROLLBOOK_BROKER_URL`, `ROLLBOOK_DATABASE_URL` and the other `ROLLBOOK_*` settings of `env`.
+        """Create a client from `ROLLBOOK_BROKER_URL`, `ROLLBOOK_DATABASE_URL` and the other `ROLLBOOK_*` settings.
 
-        env: by default the environment of the process. A URL that is missing is reported by the first call that needs
-            it.
+        env: by default the environment of the process. The first call that needs a missing URL raises.
 
         Raises:
-            NotConfigured: a setting does not hold what it should, or the broker's URL cannot be used.
+            NotConfigured: a setting has an invalid value, or the broker's URL is invalid.
         """
         settings = Settings.from_env(env)
         return cls(
             broker_url=settings.broker_url,
             database_url=settings.database_url,
             limits=settings.limits,
-            history=settings.history,
+            merge_history=settings.history,
             read_timeout=settings.read_timeout,
         )
 
     @property
     def users(self) -> Users:
-        """Tell about users, end and merge them, read them."""
+        """Create, update, delete, merge and read users, their preferences and their channel data."""
         return self._users
 
     @property
     def workflows(self) -> Workflows:
-        """Start workflows."""
+        """Trigger workflows."""
         return self._workflows
 
     @property
@@ -121,35 +120,54 @@ class Rollbook:
 
     @property
     def messages(self) -> Messages:
-        """Read messages of every channel, and mark them."""
+        """Read messages of every channel, and record engagement."""
         return self._messages
 
     @property
     def activities(self) -> Activities:
-        """Read what was triggered for users, and by them."""
+        """Read which triggers concerned a user, and which the user caused."""
         return self._activities
 
     @property
     def jobs(self) -> Jobs:
-        """Ask what became of jobs; list and cancel deferred ones; look at dead letters, replay and drop them."""
+        """Read the status of jobs; list and cancel deferred jobs; list, replay and drop dead letters."""
         return self._context.jobs
 
+    @property
+    def publisher(self) -> Publisher:
+        """What sends the jobs of this client, for a publisher that wraps it (see `with_publisher`).
+
+        Raises:
+            NotConfigured: there is no broker URL.
+        """
+        return self._context.publisher()
+
+    def with_publisher(self, publisher: Publisher) -> Rollbook:
+        """A client that sends its jobs with `publisher`. It reads with the connections of this client, and closes none
+        of them.
+
+        publisher: any object that keeps the promises of `rollbook.publishing.Publisher`.
+        """
+        other = Rollbook.__new__(Rollbook)
+        other._bind(self._context.with_publisher(publisher))
+        return other
+
     def outbox(self, transaction: Any) -> Rollbook:
-        """Tell Rollbook within a transaction of your own database: `rb.outbox(session).users.identify(...)`.
+        """A client that writes its jobs in a transaction of your database: `rb.outbox(session).users.identify(...)`.
 
-        Each job becomes a row of your table `rollbook_outbox`, written by your transaction and gone with its rollback.
-        After the commit the relay (`rollbook relay`) sends it, and again until a worker has decided it: nothing is
-        lost even if Redis is. Needs no broker here. The table: `rollbook outbox create`, or
-        `rollbook.publishing.outbox`.
+        Each job becomes a row of your table `rollbook_outbox`, and disappears if the transaction is rolled back. After
+        the commit the relay (`rollbook relay`) sends the job, and sends it again until a worker has finished it, so no
+        job is lost even if Redis loses its data. This client needs no broker. `rollbook outbox create` creates the
+        table; see also `rollbook.publishing.outbox`.
 
-        A write through it raises `InvalidRequest` as any other, `NotConfigured` where the table is missing, and never
-        `NotSent`. Errors of the database are its own, as of any other statement, and leave the transaction as those do.
+        A write raises `InvalidRequest` like any other, `NotConfigured` if the table is missing, and never `NotSent`.
+        Errors of your database are those of its driver, and leave the transaction as any failed statement does.
 
         transaction: a SQLAlchemy `Session` or `Connection`, Django's `django.db.connection`, or a DBAPI connection
             such as psycopg's. With an async session: `await session.run_sync(lambda s: rb.outbox(s).users...)`.
 
         Raises:
-            TypeError: nothing can be inserted with this.
+            TypeError: this is no transaction that can insert rows.
         """
         from rollbook.publishing.outbox import OutboxPublisher
 
@@ -158,15 +176,15 @@ class Rollbook:
     def buffered(
         self, *, max_users: int = 100, max_seconds: float = 1.0, max_waiting: int = 10_000, block_seconds: float = 1.0
     ) -> BufferedRollbook:
-        """Identify from a hot path without waiting for the broker: a face that gathers identifies into bulk jobs.
+        """A client whose `users.identify` does not wait for the broker: it gathers identifies into bulk jobs.
 
-        Make one per process, and `close()` it at the end (a `with` does). See `rollbook.publishing.buffered` for
-        what is
-        promised, and what a killed process loses.
+        Create one for each process, and `close()` it at the end (a `with` block does). `rollbook.publishing.buffered`
+        says what it promises, and what is lost if the process is killed.
 
-        max_users: send when so many are gathered; at most `limits.bulk_users`. Fewer, where they are large.
-        max_seconds: send when the first of them has waited so long.
-        max_waiting: hold at most so many users (and 64 MiB of them); then a call waits for the broker.
+        max_users: send as soon as this many users are gathered; at most `limits.bulk_users`. Large users are sent
+            sooner.
+        max_seconds: send when the first of them has waited this long.
+        max_waiting: keep at most this many users that are not sent (and 64 MiB of them); then a call waits.
         block_seconds: how long such a call waits before it raises `BufferFull` (an `Unavailable`).
 
         Raises:
@@ -180,15 +198,6 @@ class Rollbook:
             max_waiting=max_waiting,
             block_seconds=block_seconds,
         )
-
-    def with_publisher(self, publisher: Publisher) -> Rollbook:
-        """A client whose jobs go to `publisher`. It shares the read connections of this client and closes none of them.
-
-        publisher: whatever keeps the promises of `rollbook.publishing.Publisher`.
-        """
-        other = Rollbook.__new__(Rollbook)
-        other._bind(self._context.with_publisher(publisher))
-        return other
 
     def close(self) -> None:
         """Close all connections. A later call opens them again."""
@@ -204,11 +213,11 @@ class Rollbook:
 
 
 class BufferedRollbook(Rollbook):
-    """A Rollbook whose `users.identify` returns before the broker has the job. Everything else is sent at once.
+    """A client whose `users.identify` returns before the broker has the job. All other writes are sent at once.
 
-    Made by `Rollbook.buffered`. `users.identify` raises `BufferFull` in place of `NotSent`; with `job_id`,
-    `occurred_at`, `run_at` or `delay` it is sent at once as well. `close` flushes, and raises what `flush` does; the
-    connections stay those of the Rollbook it was made from.
+    `Rollbook.buffered` creates it. Its `users.identify` raises `BufferFull` in place of `NotSent`. With `job_id`,
+    `occurred_at`, `run_at` or `delay` an identify is sent at once too. `close` flushes, and raises what `flush` raises;
+    the connections belong to the client that created it.
     """
 
     def __init__(
@@ -216,9 +225,9 @@ class BufferedRollbook(Rollbook):
     ) -> None:
         most = min(context.limits.bulk_users, HARD_BULK_USERS)
         if not 1 <= max_users <= most:
-            raise ValueError(f"max_users must be 1 to {most}, the users that a bulk job may have")
-        # each so that NaN does not pass
-        if not max_waiting >= 1 or not all(0 <= span <= TIMEOUT_MAX for span in (max_seconds, block_seconds)):
+            raise ValueError(f"max_users must be 1 to {most}, the most users that a bulk job may have")
+        # written so that NaN does not pass
+        if not max_waiting >= 1 or not all(0 <= seconds <= TIMEOUT_MAX for seconds in (max_seconds, block_seconds)):
             raise ValueError("max_waiting must be at least 1, and each time a number of seconds that is not negative")
         self._buffer = Buffer(
             partial(publish_encoded, context.publisher()),
@@ -227,32 +236,33 @@ class BufferedRollbook(Rollbook):
             max_waiting=max_waiting,
             block_seconds=block_seconds,
         )
-        self._bind(BufferedContext(context, self._buffer))
+        buffered = BufferedContext(context, self._buffer)
+        self._bind(buffered)
+        self._users = BufferedUsers(buffered)
 
     def flush(self) -> None:
-        """Return when the broker has everything that was told before.
+        """Send everything that was buffered before, and return when the broker has it.
 
         Raises:
-            NotSent: it did not take it; all is kept and will be tried again.
+            NotSent: the broker did not take it. It stays in the buffer, which will send it again.
         """
         self._buffer.flush()
 
 
-def _check(limits: object, **spans: object) -> None:
-    """Refuse at once what only the first call would fail with."""
+def _check(limits: object, **times: object) -> None:
+    """Refuse at once what otherwise only the first call would fail with."""
     if not isinstance(limits, Limits | None):
         raise NotConfigured("limits must be a rollbook.Limits")
-    for name, span in spans.items():
-        if span is not None and not (isinstance(span, timedelta) and span >= timedelta(0)):
-            raise NotConfigured(f"{name} must be a timedelta, not a negative one")
+    for name, time_ in times.items():
+        if time_ is not None and not (isinstance(time_, timedelta) and time_ >= timedelta(0)):
+            raise NotConfigured(f"{name} must be a timedelta that is not negative")
 
 
 def _direct(broker_url: str | None) -> Publisher | None:
     if not broker_url:
         return None
-    from rollbook.publishing.direct import (
-        DirectPublisher,  # Celery takes its time to import; those who only read do without
-    )
+    # imported here: an application that only reads does without what it imports
+    from rollbook.publishing.direct import DirectPublisher
 
     return DirectPublisher(broker_url)
 

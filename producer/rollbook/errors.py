@@ -1,23 +1,22 @@
-"""What the face raises: the errors of the contract, and those that only asking after jobs knows.
+"""What the client raises.
 
     RollbookError
-        InvalidRequest (a ValueError)       what was asked for breaks a rule; nothing was sent. Mend the call.
-        NotConfigured                   a URL, an extra, the tables or a right is missing. Mend the deployment.
-        UserNotFound (a LookupError)    nobody has this id now
-        DeadLetterNotFound (a LookupError)  there is no such dead letter
-        JobTimeout (a TimeoutError)     the workers have not decided the job yet. Ask again.
-        Unavailable                     a server is away or busy. Try again.
-            NotSent                     the broker may not have the job. Send it again under its `job_id`.
-            BufferFull                  of `rb.buffered()`, in `rollbook.publishing.buffered`: the broker is behind.
-            Tell again.
+        InvalidRequest (a ValueError)       the call breaks a rule; nothing was sent. Fix the call.
+        NotConfigured                       a URL, an extra, the tables or a right is missing. Fix the deployment.
+        UserNotFound (a LookupError)        no user has this id
+        DeadLetterNotFound (a LookupError)  no dead letter has this id
+        JobTimeout (a TimeoutError)         the workers have not finished the job in time. Ask again.
+        Unavailable                         a server does not answer or is busy. Try again.
+            NotSent                         the broker may not have the job. Send it again with its `job_id`.
+            BufferFull                      of `rb.buffered()`, in `rollbook.publishing.buffered`: too many users wait
+                                            for the broker. Try again.
 
-No text of theirs holds a value of a user, so all of them may be logged.
+No text of an error holds a value of a user, so all of them may be logged.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from rollbook.models import JobStatus
 from rollbook_shared.errors import (
     InvalidRequest,
     NotConfigured,
@@ -27,9 +26,6 @@ from rollbook_shared.errors import (
     Unavailable,
     UserNotFound,
 )
-
-if TYPE_CHECKING:
-    from rollbook.models import JobStatus
 
 __all__ = [
     "DeadLetterNotFound",
@@ -45,20 +41,20 @@ __all__ = [
 
 
 class DeadLetterNotFound(RollbookError, LookupError):
-    """There is no such dead letter: it was dropped, forgotten with age, or replayed; or there never was one.
+    """No dead letter has this id: it was dropped or replayed, its retention is over, or it never existed.
 
-    `letter_id` is what was asked for.
+    `dead_letter_id` is the id of the call.
     """
 
-    def __init__(self, letter_id: str) -> None:
-        self.letter_id = letter_id
-        super().__init__(f"no dead letter bears the id {letter_id}")
+    def __init__(self, dead_letter_id: str) -> None:
+        self.dead_letter_id = dead_letter_id
+        super().__init__(f"no dead letter has the id {dead_letter_id}")
 
 
 class JobTimeout(RollbookError, TimeoutError):
-    """The workers have not decided the job in the time given. It is not lost: ask again later.
+    """The workers have not finished the job in the given time. The job is not lost: ask again later.
 
-    `job_id` says which, `status` what was known of it last: `queued` or `deferred`.
+    `job_id` is the job's id, `status` the last status that was read: `queued` or `deferred`.
     """
 
     def __init__(self, job_id: str, status: JobStatus) -> None:

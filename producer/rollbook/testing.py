@@ -106,13 +106,18 @@ class RecordingRollbook(Rollbook):
     """A Rollbook that keeps its jobs. Reading raises `NotConfigured`: no workers have applied them."""
 
     def __init__(self, *, limits: Limits | None = None, clock: Clock | None = None) -> None:
-        self.publisher = RecordingPublisher()
-        super().__init__(publisher=self.publisher, limits=limits, clock=clock)
+        self._recording = RecordingPublisher()
+        super().__init__(publisher=self._recording, limits=limits, clock=clock)
+
+    @property
+    def publisher(self) -> RecordingPublisher:
+        """What keeps the jobs."""
+        return self._recording
 
     @property
     def sent(self) -> Sent:
         """The jobs that were sent, oldest first; `sent.clear()` forgets them."""
-        return self.publisher.sent
+        return self._recording.sent
 
 
 def recording(*, limits: Limits | None = None, clock: Clock | None = None) -> RecordingRollbook:

@@ -100,9 +100,9 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
         start("relay", "-c", relay, ROLLBOOK_LOG_FORMAT="json", TRACED_SPANS=str(folder / "relay-spans.log"))
         with traced(folder / "application-spans.log"), Rollbook(database_url=database_url, broker_url=broker_url) as rb:
             seen.texts["errors"] = "\n".join(_do_everything(rb, database_url, broker_url))
-            wait_until(lambda: len(rb.jobs.dead().items) >= 5, what="five dead letters")
-            letter = rb.jobs.dead().items[0]
-            seen.texts["dead letters"] = repr(rb.jobs.dead()) + repr(rb.jobs.show(letter.id))
+            wait_until(lambda: len(rb.jobs.list_dead_letters().items) >= 5, what="five dead letters")
+            letter = rb.jobs.list_dead_letters().items[0]
+            seen.texts["dead letters"] = repr(rb.jobs.list_dead_letters()) + repr(rb.jobs.get_dead_letter(letter.id))
         listings = (["dead"], ["dead", "--json"], ["deferred"], ["get", "job-1"], ["wait", "job-1"])
         for arguments in listings:
             command = [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "jobs", *arguments]
@@ -201,7 +201,7 @@ def _do_everything(rb: Rollbook, database_url: str, broker_url: str) -> list[str
         lambda: rb.workflows.trigger("w", [MARK + "#"], data={"a": MARK + "\0"}),
         lambda: rb.users.get(bo),
         lambda: rb.users.get(f"{MARK}-nobody"),
-        lambda: rb.jobs.show("nothing"),
+        lambda: rb.jobs.get_dead_letter("nothing"),
         lambda: Rollbook(broker_url="redis://127.0.0.1:1/0").users.identify(ann, VALUES),
         lambda: Rollbook(database_url="postgresql://x@127.0.0.1:1/x").users.get(ann),
         lambda: rb.users.list(where={"email": 7, "plan": MARK}),

@@ -109,10 +109,10 @@ def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None
         assert rb.messages.list("dee").items == ()
         assert rb.activities.list("dee").items == ()
         assert rb.jobs.get("identify:dee:1").state == "applied"
-        assert rb.jobs.deferred().items == ()
-        letter = rb.jobs.dead().items[0]
+        assert rb.jobs.list_deferred().items == ()
+        letter = rb.jobs.list_dead_letters().items[0]
         assert rb.jobs.get(letter.id).state == "dead"
-        for rejected in (rb.jobs.cancel, rb.jobs.drop, rb.jobs.show, rb.users.export):
+        for rejected in (rb.jobs.cancel, rb.jobs.drop, rb.jobs.get_dead_letter, rb.users.export):
             with pytest.raises(NotConfigured, match="may not"):
                 rejected(letter.id)
 
@@ -131,7 +131,11 @@ def test_an_operator_shows_drops_and_cancels(login: Login, owner_url: str) -> No
     ahead = encode(identify("ed", at=1_000, job="ahead"))
     PostgresStore(owner_url).apply([ReceivedJob.of("show me"), ReceivedJob.of(ahead)], now=NOW)
     with Rollbook(database_url=login("rollbook_operator")) as rb:
-        letters = [letter for letter in rb.jobs.dead().items if rb.jobs.show(letter.id).body == "show me"]
+        letters = [
+            letter
+            for letter in rb.jobs.list_dead_letters().items
+            if rb.jobs.get_dead_letter(letter.id).body == "show me"
+        ]
 
         assert [rb.jobs.drop(letter.id) for letter in letters] == [True]
         assert rb.jobs.cancel("ahead")

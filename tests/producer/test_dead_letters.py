@@ -30,7 +30,7 @@ GOOD: Final = {"id": "it", "kind": "identify", "occurred_at": AT, "user": {"id":
 
 
 def dead(applied: Applied) -> list[tuple[str, str]]:
-    return [(letter.id, letter.code) for letter in applied.rb.jobs.dead().items]
+    return [(letter.id, letter.code) for letter in applied.rb.jobs.list_dead_letters().items]
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def replaying(applied: Applied, *args: Any, **options: Any) -> Iterator[Future[J
 def test_dead_letters_are_listed_with_their_reasons_and_without_their_bodies(applied: Applied) -> None:
     applied.arrive(BAD)
 
-    (letter,) = applied.rb.jobs.dead().items
+    (letter,) = applied.rb.jobs.list_dead_letters().items
 
     assert (letter.id, letter.kind, letter.code, letter.failed_at) == ("it", "identify", "invalid", NOW)
     assert "e-mail" in letter.reason
@@ -58,7 +58,7 @@ def test_dead_letters_are_listed_page_by_page(applied: Applied) -> None:
 
     pages, after = [], None
     while True:
-        page = applied.rb.jobs.dead(limit=2, after=after)
+        page = applied.rb.jobs.list_dead_letters(limit=2, after=after)
         pages.append([letter.id for letter in page.items])
         if (after := page.after) is None:
             break
@@ -69,11 +69,11 @@ def test_dead_letters_are_listed_page_by_page(applied: Applied) -> None:
 def test_a_dead_letter_is_shown_with_its_body(applied: Applied) -> None:
     applied.arrive(BAD)
 
-    assert applied.rb.jobs.show("it").body == BAD
+    assert applied.rb.jobs.get_dead_letter("it").body == BAD
 
 
 def test_a_letter_that_is_not_there_is_not_found(applied: Applied) -> None:
-    for call in (applied.rb.jobs.show, applied.rb.jobs.replay):
+    for call in (applied.rb.jobs.get_dead_letter, applied.rb.jobs.replay):
         with pytest.raises(DeadLetterNotFound):
             call("it")
     assert not applied.rb.jobs.drop("it")
@@ -90,7 +90,7 @@ def test_several_letters_of_one_id_are_told_apart_by_their_keys(applied: Applied
     for plan in ("free", "pro", "team"):
         applied.rb.users.identify("u1", {"plan": plan}, job_id="it")
     applied.now()
-    keys = {letter.key for letter in applied.rb.jobs.dead().items}
+    keys = {letter.key for letter in applied.rb.jobs.list_dead_letters().items}
 
     with pytest.raises(InvalidRequest, match="2 dead letters bear this id") as rejected:
         applied.rb.jobs.drop("it")
@@ -152,7 +152,7 @@ def test_a_replayed_letter_that_dies_again_stays_and_the_replay_says_so(
         assert replay.result(20).state == "dead"
     assert again.id == "it"
     assert dead(applied) == [("it", "failed")]
-    assert applied.rb.jobs.show("it").failed_at == NOW + timedelta(seconds=1)
+    assert applied.rb.jobs.get_dead_letter("it").failed_at == NOW + timedelta(seconds=1)
 
 
 def test_a_letter_whose_id_was_another_jobs_needs_an_id_of_its_own(applied: Applied) -> None:
@@ -160,7 +160,7 @@ def test_a_letter_whose_id_was_another_jobs_needs_an_id_of_its_own(applied: Appl
         applied.rb.users.identify("u1", {"plan": plan}, job_id="it", occurred_at=NOW)
     applied.now()
 
-    with pytest.raises(InvalidRequest, match="job_id: another job stands under this id"):
+    with pytest.raises(InvalidRequest, match="job_id: this job id is already used by another job"):
         applied.rb.jobs.replay("it")
 
     assert applied.sent == []

@@ -31,8 +31,8 @@ def test_deferred_jobs_are_listed_in_the_order_in_which_they_are_due_page_by_pag
         applied.rb.users.delete("u1", job_id=id_, delay=days * DAY)
     applied.now()
 
-    first = applied.rb.jobs.deferred(limit=3)
-    second = applied.rb.jobs.deferred(limit=3, after=first.after)
+    first = applied.rb.jobs.list_deferred(limit=3)
+    second = applied.rb.jobs.list_deferred(limit=3, after=first.after)
 
     assert [job.id for job in first.items] == ["a", "b", "x"]
     assert second.items == (DeferredJob(id="c", kind="delete", due_at=NOW + 3 * DAY),)
@@ -40,14 +40,14 @@ def test_deferred_jobs_are_listed_in_the_order_in_which_they_are_due_page_by_pag
 
 
 def test_nothing_deferred_is_an_empty_page(applied: Applied) -> None:
-    page = applied.rb.jobs.deferred()
+    page = applied.rb.jobs.list_deferred()
 
     assert (page.items, page.after) == ((), None)
 
 
 @pytest.mark.parametrize("after", ["", "x", "\0", "0006300000000000", "00063000000000.a b"])
 def test_a_cursor_that_is_none_is_refused(applied: Applied, after: str) -> None:
-    for page in (applied.rb.jobs.deferred, applied.rb.jobs.dead):
+    for page in (applied.rb.jobs.list_deferred, applied.rb.jobs.list_dead_letters):
         with pytest.raises(InvalidRequest, match="after"):
             page(after=after)
 
@@ -61,7 +61,7 @@ def test_a_cancelled_job_never_takes_effect(applied: Applied) -> None:
     assert cancelled
     assert (job.wait(0).state, job.status().due_at) == ("cancelled", NOW + DAY)
     assert applied.release(NOW + 2 * DAY) == 0
-    assert applied.rb.jobs.deferred().items == ()
+    assert applied.rb.jobs.list_deferred().items == ()
     with pytest.raises(UserNotFound):
         applied.rb.users.get("u1")
 

@@ -104,7 +104,7 @@ def test_an_option_that_is_none_is_refused_in_the_name_of_the_call(call: Call, n
     [
         ({"read_timeout": 5}, "read_timeout must be a timedelta"),
         ({"read_timeout": timedelta(seconds=-1)}, "read_timeout must be a timedelta"),
-        ({"history": 30}, "history must be a timedelta"),
+        ({"merge_history": 30}, "merge_history must be a timedelta"),
         ({"limits": 5}, "limits must be a rollbook.Limits"),
         ({"limits": 0}, "limits must be a rollbook.Limits"),
     ],

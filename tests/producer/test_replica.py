@@ -30,8 +30,8 @@ READS: Final[dict[str, Callable[[Rollbook], object]]] = {
     "messages": lambda rb: rb.messages.list("ann"),
     "activities": lambda rb: rb.activities.list("ann"),
     "job": lambda rb: rb.jobs.get("told"),
-    "deferred": lambda rb: rb.jobs.deferred(),
-    "dead": lambda rb: rb.jobs.dead(),
+    "deferred": lambda rb: rb.jobs.list_deferred(),
+    "dead": lambda rb: rb.jobs.list_dead_letters(),
 }
 
 

@@ -46,7 +46,7 @@ def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
             workers.stop()
             broker.config_set("maxmemory", 0)
             own_servers.postgres.start()
-        letters = {rb.jobs.show(letter.id).body: letter.code for letter in rb.jobs.dead().items}
+        letters = {rb.jobs.get_dead_letter(letter.id).body: letter.code for letter in rb.jobs.list_dead_letters().items}
         assert letters.pop(no_message) == "malformed"
         assert set(letters.values()) <= {"malformed"}
 

@@ -37,7 +37,7 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter_and_the_others_are_a
             assert worker.poll() is None
         finally:
             workers.stop()
-        letter = rb.jobs.show("deadly-1")
+        letter = rb.jobs.get_dead_letter("deadly-1")
         assert letter.kind == "identify"
         assert "mia" in (letter.body or "")
 

@@ -51,7 +51,7 @@ def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_doe
         finally:
             workers.stop()
         assert (status.state, status.code) == ("dead", "too_slow")
-        letter = rb.jobs.show(slow.id)
+        letter = rb.jobs.get_dead_letter(slow.id)
         assert (letter.kind, letter.reason) == (
             "identify",
             f"the database took too long over a statement, {TRIES} times by itself",

@@ -33,8 +33,8 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
 
         workers.start()
 
-        wait_until(lambda: len(rb.jobs.dead().items) == 2, what="two dead letters")
-        letters = {letter.code: rb.jobs.show(letter.id) for letter in rb.jobs.dead().items}
+        wait_until(lambda: len(rb.jobs.list_dead_letters().items) == 2, what="two dead letters")
+        letters = {letter.code: rb.jobs.get_dead_letter(letter.id) for letter in rb.jobs.list_dead_letters().items}
         assert letters["malformed"].body == "\\xff is no message"
         assert (letters["kills_worker"].id, letters["kills_worker"].kind) == (job.id, "identify")
         assert job.status().state == "dead"

@@ -50,10 +50,10 @@ def reads(rb: Rollbook, job: JobHandle) -> None:
     assert_type(job.wait(timeout=1), JobStatus)
     assert_type(rb.jobs.get("j"), JobStatus)
     assert_type(rb.jobs.wait("j"), JobStatus)
-    assert_type(rb.jobs.deferred(), Page[DeferredJob])
+    assert_type(rb.jobs.list_deferred(), Page[DeferredJob])
     assert_type(rb.jobs.cancel("j"), bool)
-    assert_type(rb.jobs.dead(), Page[DeadLetter])
-    assert_type(rb.jobs.show("j"), DeadLetter)
+    assert_type(rb.jobs.list_dead_letters(), Page[DeadLetter])
+    assert_type(rb.jobs.get_dead_letter("j"), DeadLetter)
     assert_type(rb.jobs.replay("j", job_id="k"), JobStatus)
     assert_type(rb.jobs.drop("j"), bool)
 

@@ -18,7 +18,7 @@ from rollbook_shared.jobs import Job
 from rollbook_shared.jobs.codec import MAX_TEXT, encode
 from rollbook_shared.jobs.fields import Settings
 from rollbook_shared.jobs.json_text import encode_json
-from rollbook_shared.jobs.limits import Limits
+from rollbook_shared.jobs.limits import HARD_BULK_USERS, Limits
 from rollbook_shared.jobs.problems import problems_of
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Arguments:
         Raises:
             TypeError: there is no such option. The program is wrong, and not its data.
         """
-        if not _OPTIONS >= options.keys():
+        if not options.keys() <= _OPTIONS:
             unknown = min(options.keys() - _OPTIONS)
             hint = "; traits go into the mapping" if call == "identify" else ""
             raise TypeError(f"{call}() got an unexpected keyword argument {unknown!r}{hint}")
@@ -79,7 +79,7 @@ class Arguments:
 
     def timestamps(self, timestamps: Iterable[object], now: int, max_ahead: timedelta) -> tuple[int, ...]:
         """The times of the users of a bulk job, in microseconds since 1970; empty if one of them is wrong."""
-        given = self.items(timestamps, "timestamps", most=HARD_BULK_USERS, what="datetimes")
+        given = self.items(timestamps, "timestamps", most=HARD_BULK_USERS, what="timestamps")
         times, problems = resolve_timestamps(given, self._options, now, max_ahead)
         self._problems += problems
         return times
@@ -136,7 +136,8 @@ def size_problems(field: str, value: object, max_bytes: int) -> list[Problem]:
 
 def as_dict(value: Mapping[str, Any]) -> dict[str, Any]:
     """Any mapping as a dict. Anything else is returned as it is, for the job's model to refuse."""
-    return dict(value) if isinstance(value, Mapping) else value
+    given: object = value  # what the caller's types promise need not be so
+    return dict(given) if isinstance(given, Mapping) else cast("dict[str, Any]", given)
 
 
 def as_settings(value: Mapping[str, Any]) -> Settings:

@@ -24,7 +24,7 @@ _STAND_IN: Final = UserUpdate(id="stand-in")
 
 def check_user_update(
     arguments: Arguments,
-    traits: Mapping[str, Any],
+    traits: object,
     limits: Limits,
     *,
     user_id: object = _ABSENT,

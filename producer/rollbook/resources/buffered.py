@@ -1,4 +1,4 @@
-"""Resources of the buffered client: identifies without options go into the buffer; all other writes are sent at once."""
+"""The buffered client's users: an identify without options goes into the buffer; all other writes are sent at once."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class Feeds:
         primary has the messages of both users, back to 30 days before the merge, with their engagement.
 
         The feed of an unknown or deleted user is empty. So is the feed of a merged-away id, whose `merged_into` is the
-        primary's id. This call does not follow it: the person who holds the id of a guest may not be the one who signed in
-        later. An application that knows they are the same reads the primary's feed.
+        primary's id. This call does not follow it: the person who holds the id of a guest may not be the one who
+        signed in later. An application that knows they are the same reads the primary's feed.
 
         status: `all`: everything except archived messages. `unseen`, `unread`: those of `all` that are not seen or not
             read. `archived`: only archived messages.

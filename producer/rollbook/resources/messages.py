@@ -74,7 +74,5 @@ class Messages:
             NotConfigured: there is no broker URL. With `rb.outbox(...)`: the table `rollbook_outbox` is missing.
             NotSent: the broker may not have the job; sending it again with the error's `job_id` is safe.
         """
-        job = commands.mark(
-            message_ids, engagement, limits=self._context.limits, now=self._context.now(), **options
-        )
+        job = commands.mark(message_ids, engagement, limits=self._context.limits, now=self._context.now(), **options)
         return self._context.publish(job)

@@ -29,7 +29,8 @@ class Users(UserPreferences, UserChannelData):
 
     Delivery order does not matter: whatever happened last wins. A deferred job happens when it is due. A write raises
 
-        InvalidRequest: the call is invalid; each problem names its field, and in a bulk job its index. Nothing was sent.
+        InvalidRequest: the call is invalid; each problem names its field, and in a bulk job its index. Nothing was
+            sent.
         NotConfigured: there is no broker URL. With `rb.outbox(...)`: the table `rollbook_outbox` is missing.
         NotSent: the broker may not have the job; sending it again with the error's `job_id` is safe.
 
@@ -88,9 +89,7 @@ class Users(UserPreferences, UserChannelData):
         Raises:
             InvalidRequest, NotConfigured, NotSent: see `Users`.
         """
-        job = commands.bulk_identify(
-            users, timestamps, limits=self._context.limits, now=self._context.now(), **options
-        )
+        job = commands.bulk_identify(users, timestamps, limits=self._context.limits, now=self._context.now(), **options)
         return self._context.publish(job)
 
     def delete(self, user_id: str, **options: Unpack[WriteOptions]) -> JobHandle:

@@ -66,7 +66,7 @@ def wait(job_id: JobId, timeout: Timeout = 10.0, as_json: AsJson = False) -> Non
 def deferred(limit: Limit = 50, after: After = None, as_json: AsJson = False) -> None:
     """List the jobs that take effect later, the first due first."""
     with opened() as rollbook:
-        page = rollbook.jobs.deferred(limit=limit, after=after)
+        page = rollbook.jobs.list_deferred(limit=limit, after=after)
     if as_json:
         print_json(asdict(page))
         return
@@ -100,7 +100,7 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
 def dead(limit: Limit = 50, after: After = None, as_json: AsJson = False) -> None:
     """List the dead letters, the newest first: jobs that cannot be applied as they stand."""
     with opened() as rollbook:
-        page = rollbook.jobs.dead(limit=limit, after=after)
+        page = rollbook.jobs.list_dead_letters(limit=limit, after=after)
     if as_json:
         print_json({"items": [_head(letter) for letter in page.items], "after": page.after})
         return
@@ -119,7 +119,7 @@ def dead(limit: Limit = 50, after: After = None, as_json: AsJson = False) -> Non
 def show(job_id: JobId, key: Key = None, as_json: AsJson = False) -> None:
     """Show a dead letter with its body: the job as it came. It may hold personal data; mind where you paste it."""
     with opened() as rollbook:
-        letter = rollbook.jobs.show(job_id, key=key)
+        letter = rollbook.jobs.get_dead_letter(job_id, key=key)
     if as_json:
         print_json(asdict(letter))
         return

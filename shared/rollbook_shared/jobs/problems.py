@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.json_values import printable
 
-_BRANCHES: Final = re.compile(r"(Telling|ChannelTypes|bool|str|named|inline|function-.*|is-instance.*)")
+_BRANCHES: Final = re.compile(r"(UserUpdate|ChannelTypes|bool|str|named|inline|function-.*|is-instance.*)")
 """Pydantic names the branches of a union in the path; callers know nothing of those."""
 _NOISE: Final = frozenset({"too_short", "is_instance_of"})
 """Said beside the real reason: a list whose items are all bad seems empty, and a bad user is no `Problem` either."""

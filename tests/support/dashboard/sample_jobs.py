@@ -45,14 +45,14 @@ def send_what_dies(rb: Rollbook, broker_url: str) -> None:
     """A job under an id that was used for another, one of a version to come, and a message that is no job; return
     when they are dead letters.
     """
-    before = len(rb.jobs.dead().items)
+    before = len(rb.jobs.list_dead_letters().items)
     rb.users.identify(ANN, {"plan": MARK}, job_id="sign-up-1")
     job = {"v": 9, "kind": "identify", "id": "tomorrow-1", "occurred_at": 5, "user": {"id": MARK, "traits": {}}}
     with Celery(broker=broker_url, set_as_current=False) as stranger:
         options = {"queue": DEFAULT_QUEUE, "ignore_result": True}
         stranger.send_task(TASKS["identify"], args=[json.dumps(job)], task_id="tomorrow-1", **options)
         stranger.send_task("somebody.elses", args=[MARK], **options)
-    wait_until(lambda: len(rb.jobs.dead().items) == before + 3, what="three dead letters")
+    wait_until(lambda: len(rb.jobs.list_dead_letters().items) == before + 3, what="three dead letters")
 
 
 class Hindered:
