@@ -445,7 +445,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "tracers are not asked for their headers",
         f"{SENDING}/celery_message.py",
-        "if signals.before_task_publish.receivers:",
+        'if (before := _signal("before_task_publish")) is not None:',
         "if False:",
         MESSAGES,
     ),
@@ -466,7 +466,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "of several brokers only the first is tried",
         f"{SENDING}/redis.py",
-        "self._hosts = (*hosts[1:], hosts[0])",
+        "self._endpoints = (*self._endpoints[1:], self._endpoints[0])",
         "pass",
         ("tests/producer/test_broker_urls.py",),
     ),

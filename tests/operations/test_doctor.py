@@ -85,7 +85,10 @@ class TestVersions:
     def test_of_another_series(self) -> None:
         found = {f.name: f.level for f in check_versions({"rollbook": "1", "celery": "5.8.0", "kombu": "5.7.1"})}
 
-        assert found == {"rollbook": Level.OK, "celery": Level.PROBLEM, "kombu": Level.OK}
+        assert found == {"rollbook": Level.OK, "celery": Level.WARNING, "kombu": Level.OK}
+
+    def test_without_celery(self) -> None:
+        assert [finding.name for finding in check_versions({"rollbook": "1"})] == ["rollbook"]
 
     @pytest.mark.parametrize(("number", "level"), [(130_012, Level.PROBLEM), (140_000, Level.OK)])
     def test_of_postgres(self, number: int, level: Level) -> None:

@@ -12,7 +12,7 @@ import redis
 from tests.support.operations.findings import HOUR, MARKED, NO_REDIS, named
 from tests.support.waits import wait_until
 
-from rollbook.publishing.celery_message import Message
+from rollbook.publishing.celery_message import CeleryMessage
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook_ops.devstack import Servers
 from rollbook_ops.doctor import Finding, Level
@@ -230,7 +230,7 @@ def test_clocks_that_are_apart(look: Callable[..., Finding], ahead: float, level
 def message(*, sent: float | None) -> str:
     """A job as it lies in a queue."""
     job = Identify(id="chosen", occurred_at=1, user=UserUpdate(id=MARKED, traits={}))
-    envelope = json.loads(Message.of(EncodedJob.of(job)).text)
+    envelope = json.loads(CeleryMessage.of(EncodedJob.of(job)).text)
     if sent is None:
         del envelope["properties"]["timestamp"]
     else:

@@ -16,7 +16,7 @@ from kombu.entity import Queue
 from tests.support.builders import bulk_identify, delete, identify, merge, trigger, user
 
 from rollbook import NotSent, Rollbook
-from rollbook.publishing.celery_message import Message
+from rollbook.publishing.celery_message import CeleryMessage
 from rollbook.publishing.direct import DirectPublisher
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook_shared.jobs.codec import decode
@@ -76,7 +76,7 @@ def opened(item: bytes) -> dict[str, Any]:
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
 def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher) -> None:
-    queue = Message.of(EncodedJob.of(job)).queue
+    queue = CeleryMessage.of(EncodedJob.of(job)).queue
     sent_by_celery(celery, EncodedJob.of(job), queue)
     publisher.publish(job)
 
@@ -98,7 +98,7 @@ def test_a_consumer_of_kombu_reads_the_job(
     publisher.publish(job)
 
     with celery.connection_for_read() as connection:
-        queue = connection.SimpleQueue(Message.of(EncodedJob.of(job)).queue)
+        queue = connection.SimpleQueue(CeleryMessage.of(EncodedJob.of(job)).queue)
         message = queue.get(timeout=5)
         ((text,), kwargs, _) = message.decode()
         message.ack()

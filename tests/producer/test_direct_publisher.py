@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import fakeredis
 import pytest
-from kombu.transport.redis import Channel
 
 from rollbook import NotConfigured, Rollbook
+from rollbook_shared.broker_url import BrokerEndpoint
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Identify, Job, UserUpdate
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
@@ -23,9 +23,9 @@ from rollbook_shared.jobs.summaries import alias
 
 @pytest.fixture
 def redis_server(monkeypatch: pytest.MonkeyPatch) -> fakeredis.FakeRedis:
-    server = fakeredis.FakeServer()
-    monkeypatch.setattr(Channel, "_create_client", lambda self, asynchronous=False: fakeredis.FakeRedis(server=server))
-    return fakeredis.FakeRedis(server=server)
+    client = fakeredis.FakeRedis()
+    monkeypatch.setattr(BrokerEndpoint, "connect", lambda self, **_: client.connection_pool.get_connection())
+    return client
 
 
 @pytest.fixture
@@ -123,20 +123,22 @@ def test_without_a_broker_a_write_says_what_to_set() -> None:
 
 
 @pytest.mark.parametrize("url", ["rediss", "amqp://127.0.0.1", "carrier-pigeon://coop", "redis://host:port/0"])
-def test_a_broker_url_that_cannot_be_used_is_refused_at_the_start(url: str) -> None:
+def test_a_broker_url_that_cannot_be_used_is_rejected_at_the_start(url: str) -> None:
     with pytest.raises(NotConfigured, match="redis://"):
         Rollbook(broker_url=url)
 
 
 NEIGHBOURS = """
-import fakeredis, json
-from kombu import pools
-from kombu.transport.redis import Channel
-from celery import Celery, _state
-server = fakeredis.FakeServer()
-Channel._create_client = lambda self, asynchronous=False: fakeredis.FakeRedis(server=server)
+import fakeredis, json, sys
+from rollbook_shared.broker_url import BrokerEndpoint
+client = fakeredis.FakeRedis()
+BrokerEndpoint.connect = lambda self, **_: client.connection_pool.get_connection()
 import rollbook
 rb = rollbook.Rollbook(broker_url="redis://127.0.0.1:1/0")
+rb.users.delete("u1")
+assert not {"celery", "kombu", "billiard", "vine", "amqp"} & sys.modules.keys()
+from kombu import pools
+from celery import Celery, _state
 rb.users.delete("u1")
 assert _state.default_app is None, _state.default_app
 assert _state._tls.current_app is None
@@ -147,7 +149,7 @@ def hello(): pass
 rb.users.delete("u2")
 assert _state.get_current_app() is own
 assert "rollbook.delete" not in own.tasks
-print(fakeredis.FakeRedis(server=server).llen("default"))
+print(client.llen("default"))
 """
 
 
@@ -166,7 +168,7 @@ def test_the_applications_celery_and_its_settings_stay_apart(tmp_path: Any) -> N
     done = subprocess.run([sys.executable, "-c", script], env=theirs, capture_output=True, text=True, check=False)
 
     assert done.stderr == ""
-    assert done.stdout == "2\n"
+    assert done.stdout == "3\n"
 
 
 def test_importing_and_recording_need_neither_celery_nor_sqlalchemy() -> None:

@@ -1,22 +1,24 @@
-"""A job as the message that every Celery worker takes: version 2 of Celery's protocol, in the envelope that kombu lays
-into Redis.
+"""A job as the message that every Celery worker takes: version 2 of Celery's protocol, in kombu's envelope for Redis.
 
-Made here and not by `Celery.send_task`, because that costs more than all the rest of a write: it looks the route up,
+Celery makes none of it: the client needs neither Celery nor kombu, so that it lives beside any version of the
+application's own Celery. `Celery.send_task` would also cost more than the rest of a write: it looks up the route,
 copies queues, retry policies and options, and kombu builds a new Redis client for each message. A test holds this
-message equal to Celery's, and a worker of stock Celery takes it in another.
+message equal to Celery's, and in another a stock Celery worker takes it.
+
+Celery's signals `before_task_publish` and `after_task_publish` are sent where the application has imported Celery, as
+for its own tasks: tracers and error trackers listen to them.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 import uuid
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-
-from celery import signals
 
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.spans import begin_sending, within
@@ -27,13 +29,13 @@ from rollbook_shared.observability.tracing import mark_failed
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-_NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_NO_FOLLOWING_TASKS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _HOST: Final = socket.gethostname()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
-    """What is pushed, to which queue; and what those are told who watch Celery's signals."""
+class CeleryMessage:
+    """The text to push, its queue, and what Celery's signals say of it."""
 
     queue: str
     text: bytes
@@ -41,18 +43,18 @@ class Message:
     headers: dict[str, Any]
     arguments: tuple[list[str], dict[str, Any], dict[str, Any]]
     span: Span | None = None
-    """Of its way into Redis, from now until it is there."""
+    """Of sending it; it ends when Redis has the message."""
 
     @classmethod
-    def of(cls, job: EncodedJob) -> Message:
-        """The message of the job. Receivers of `before_task_publish` may add headers: tracers do."""
+    def of(cls, job: EncodedJob) -> CeleryMessage:
+        """The message of the job. Receivers of `before_task_publish` may add headers, as tracers do."""
         task, queue = TASK_PREFIX + job.kind, queue_of(job.kind)
         headers = _headers(job, task)
         properties = _properties(job, queue)
-        arguments = ([job.body], dict[str, Any](), dict(_NOTHING_FOLLOWS))
-        if signals.before_task_publish.receivers:
+        arguments = ([job.body], dict[str, Any](), dict(_NO_FOLLOWING_TASKS))
+        if (before := _signal("before_task_publish")) is not None:
             with within(job.trace):
-                signals.before_task_publish.send(
+                before.send(
                     sender=task,
                     body=arguments,
                     exchange="",
@@ -73,19 +75,23 @@ class Message:
         return cls(queue=queue, text=encode_json(envelope), task=task, headers=headers, arguments=arguments, span=span)
 
     def was_sent(self) -> None:
-        """End the span, and tell those who watch Celery's signals."""
+        """End the span, and send Celery's signal."""
         if self.span is not None:
             self.span.end()
-        if signals.after_task_publish.receivers:
-            signals.after_task_publish.send(
-                sender=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue
-            )
+        if (after := _signal("after_task_publish")) is not None:
+            after.send(sender=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue)
 
     def was_not_sent(self, error: BaseException, reason: str) -> None:
-        """End the span."""
+        """End the span as failed."""
         if self.span is not None:
             mark_failed(self.span, error, reason)
             self.span.end()
+
+
+def _signal(name: str) -> Any:
+    """Celery's signal, where it has receivers. To connect one, something must have imported Celery."""
+    signal = getattr(sys.modules.get("celery.signals"), name, None)
+    return signal if signal is not None and signal.receivers else None
 
 
 def _headers(job: EncodedJob, task: str) -> dict[str, Any]:
@@ -115,11 +121,11 @@ def _headers(job: EncodedJob, task: str) -> dict[str, Any]:
 def _properties(job: EncodedJob, queue: str) -> dict[str, Any]:
     return {
         "correlation_id": job.id,
-        "reply_to": "",  # where a worker would send the result, which nobody wants
+        "reply_to": "",  # where a worker would send a result; jobs have none
         "delivery_mode": 2,
         "delivery_info": {"exchange": "", "routing_key": queue},
         "priority": 0,
-        # AMQP's own property, in seconds. Celery leaves it out, and then nobody can tell how long a job has waited.
+        # AMQP's own property, in seconds. Celery leaves it out; without it the time that a job has waited is unknown.
         "timestamp": int(time.time()),
         "body_encoding": "base64",
         # Of the message and not of the job: a job sent twice is two messages, each to be acknowledged by itself.

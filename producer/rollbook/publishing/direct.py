@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from rollbook.publishing.celery_message import Message
+from rollbook.publishing.celery_message import CeleryMessage
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.redis import BROKER_FAILURES, Broker
 from rollbook_shared.errors import NotSent, Unavailable
@@ -49,7 +49,7 @@ class DirectPublisher:
         Raises:
             NotSent: Redis did not take the job, or its answer was lost.
         """
-        message = Message.of(job)
+        message = CeleryMessage.of(job)
         try:
             self._broker.push(message.queue, [message.text])
         except BROKER_FAILURES as error:
@@ -79,14 +79,14 @@ class DirectPublisher:
         self._broker.close()
 
 
-def _together(jobs: Sequence[EncodedJob]) -> Iterator[tuple[str, list[Message]]]:
+def _together(jobs: Sequence[EncodedJob]) -> Iterator[tuple[str, list[CeleryMessage]]]:
     """The messages queue by queue, in their order, as many as go together."""
     by_queue = sorted(jobs, key=lambda job: queue_of(job.kind))
     for queue, own in groupby(by_queue, key=lambda job: queue_of(job.kind)):
-        messages: list[Message] = []
+        messages: list[CeleryMessage] = []
         size = 0
         for job in own:
-            messages.append(message := Message.of(job))
+            messages.append(message := CeleryMessage.of(job))
             size += len(message.text)
             if len(messages) == TOGETHER or size >= TOGETHER_BYTES:
                 yield queue, messages

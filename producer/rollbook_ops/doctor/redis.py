@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import redis.exceptions
-from kombu.connection import Connection
 
-from rollbook.publishing.redis import BROKER_FAILURES, first_host
+from rollbook.publishing.redis import ANSWER_SECONDS, BROKER_FAILURES, CONNECT_SECONDS
 from rollbook_ops.doctor.clocks import Clock, check_clock, read
 from rollbook_ops.doctor.findings import Finding, many, ok, problem, span, warning
 from rollbook_ops.doctor.versions import check_redis_version
-from rollbook_shared.broker_url import client_of
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.broker_url import parse_broker_url
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE, QUEUES
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS, Held, Queue, find_queues
 from rollbook_shared.reasons import safe_reason
@@ -67,18 +65,14 @@ def examine_redis(settings: Settings, clock: Clock) -> Iterator[Finding]:
 
 @contextmanager
 def open_redis(url: str) -> Iterator[Any]:
-    """A client of the server that jobs go to, connected as kombu understands the URL.
+    """A client of the server that jobs go to first.
 
     Raises:
         BROKER_FAILURES: it cannot be reached.
         NotConfigured: this is no URL of a Redis.
     """
-    try:
-        where, options = first_host(url)
-    except ValueError as error:  # such as a port that is no number
-        raise NotConfigured("the broker's URL cannot be used; it must be like redis://127.0.0.1:6379/0") from error
-    connection: Any = Connection(where, transport_options=options)  # type: ignore[no-untyped-call]
-    with client_of(connection) as client:
+    endpoint = parse_broker_url(url)[0]
+    with endpoint.client(connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS) as client:
         yield client
 
 

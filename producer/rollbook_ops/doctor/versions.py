@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from rollbook_ops.doctor.findings import Finding, ok, problem
+from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 
 OLDEST_POSTGRES: Final = 14
 OLDEST_REDIS: Final = (6, 2)
 """It was the first that takes several messages off a list in one step."""
 _SERIES: Final = {"celery": "5.7", "kombu": "5.7"}
-"""kombu's layout in Redis is no promise of its authors: another series may have another."""
+"""What workers run on. kombu's layout in Redis is no promise of its authors: another series may have another."""
 
 
 def installed() -> dict[str, str]:
-    """The versions of what Rollbook is made of."""
-    return {name: version(name) for name in ("rollbook", *_SERIES)}
+    """The versions of Rollbook and of what its workers run on, as far as that is installed here."""
+    versions = {}
+    for name in ("rollbook", *_SERIES):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def check_versions(found: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether the packages are those that Rollbook was tested with."""
+    """Whether the packages are those that workers were tested with. The client runs beside any version, and without."""
     yield ok("rollbook", f"{found['rollbook']} on Python {platform.python_version()}")
     for name, series in _SERIES.items():
+        if name not in found:
+            continue
         if found[name].startswith(f"{series}."):
             yield ok(name, found[name])
         else:
-            yield problem(name, f"{found[name]}, not {series}", f"Install {name} {series}.*, which Rollbook pins.")
+            advice = (
+                f"Where workers run, install {name} {series}.*, which rollbook[worker] pins; the client needs none."
+            )
+            yield warning(name, f"{found[name]}, not {series}", advice)
 
 
 def check_postgres_version(number: int) -> Finding:

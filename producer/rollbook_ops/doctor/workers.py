@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from rollbook.publishing.redis import BROKER_FAILURES, first_host
-from rollbook_ops.doctor.findings import Finding, many, ok, problem
+from rollbook.publishing.redis import ANSWER_SECONDS, BROKER_FAILURES, CONNECT_SECONDS
+from rollbook_ops.doctor.findings import Finding, many, ok, problem, warning
+from rollbook_shared.broker_url import for_kombu, is_sentinel
 from rollbook_shared.jobs.routing import QUEUES
 
 _WAIT_SECONDS: Final = 1.0
@@ -17,14 +20,25 @@ _WAIT_SECONDS: Final = 1.0
 
 def check_workers(broker_url: str) -> Finding:
     """Whether each queue has a worker that answers."""
-    url, options = first_host(broker_url)
+    if importlib.util.find_spec("celery") is None:
+        advice = "Run the doctor where a worker runs, or install rollbook[worker] here."
+        return warning("workers", "not asked: Celery, which asks them, is not installed here", advice)
+    from celery import Celery
+    from kombu.exceptions import KombuError
+
+    url, options = for_kombu(broker_url)
+    timeouts: dict[str, Any] = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
     with Celery(set_as_current=False, fixups=set()) as app:
         # Not `broker_url`: an application's CELERY_BROKER_URL would override it.
-        app.conf.broker_read_url = app.conf.broker_write_url = url
-        app.conf.broker_transport_options = options
+        app.conf.broker_read_url = app.conf.broker_write_url = url if is_sentinel(url) else url.partition(";")[0]
+        app.conf.broker_transport_options = {
+            **timeouts,
+            "sentinel_kwargs": {**timeouts, "retry": Retry(NoBackoff(), 0)},
+            **options,
+        }
         try:
             replies = app.control.broadcast("active_queues", reply=True, timeout=_WAIT_SECONDS)
-        except BROKER_FAILURES as error:
+        except (KombuError, *BROKER_FAILURES) as error:
             return problem("workers", f"could not be asked ({type(error).__name__})", "Look at Redis first.")
     return judge(replies or ())
 

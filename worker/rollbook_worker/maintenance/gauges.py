@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import Final
 
 import psycopg
-from kombu.exceptions import KombuError
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from rollbook_shared.broker_url import client_of
+from rollbook_shared.broker_url import parse_broker_url
 from rollbook_shared.observability.inspection import (
     Backlog,
     LockWaits,
@@ -28,7 +27,7 @@ from rollbook_shared.settings import Settings
 from rollbook_worker.store.connections import libpq_url
 
 _CONNECT_SECONDS: Final = 3
-_ANSWER_MILLISECONDS: Final = 5_000
+_ANSWER_SECONDS: Final = 5
 
 
 class Gauges(Collector):
@@ -36,6 +35,7 @@ class Gauges(Collector):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._redis = parse_broker_url(settings.broker_url)[0] if settings.broker_url else None
         self._lock = threading.Lock()
 
     def describe(self) -> list[GaugeMetricFamily]:
@@ -58,14 +58,12 @@ class Gauges(Collector):
             yield from _of_lock_waits(waits)
 
     def _queues(self) -> Queues | None:
-        from rollbook_worker.app import app
-
-        if not self._settings.broker_url:
+        if self._redis is None:
             return None
         try:
-            with client_of(app.connection_for_write()) as client:
+            with self._redis.client(connect_seconds=_CONNECT_SECONDS, answer_seconds=_ANSWER_SECONDS) as client:
                 return find_queues(client)
-        except (RedisError, KombuError, OSError):
+        except (RedisError, OSError):
             return None
 
     def _database(self) -> tuple[Backlog, LockWaits] | None:
@@ -76,7 +74,7 @@ class Gauges(Collector):
                 connect_timeout=_CONNECT_SECONDS,
                 application_name="rollbook metrics",
             ) as connection:
-                connection.execute(f"SET statement_timeout = {_ANSWER_MILLISECONDS}")
+                connection.execute(f"SET statement_timeout = {_ANSWER_SECONDS * 1_000}")
                 waits = find_lock_waits(connection)
                 return find_backlog(connection, now=time.time_ns() // 1_000, settling=self._settings.settling), waits
         except psycopg.Error:
