@@ -13,9 +13,8 @@ from itertools import count, cycle
 from pathlib import Path
 
 import pytest
-import redis
 from psycopg.sql import SQL, Identifier
-from tests.support.brokers import broker_program
+from tests.support.brokers import broker_program, connect_to_broker
 from tests.support.databases import administer, drop_database, migrate, with_database
 from tests.support.worker_processes import Workers
 
@@ -87,7 +86,7 @@ def database_url(new_database: Callable[[], str]) -> str:
 def broker_url(servers: Servers) -> str:
     """The module's own broker: a numbered database of the session's Valkey, emptied."""
     url = with_database(servers.broker_url, str(next(_broker_databases)))
-    with redis.Redis.from_url(url) as client:
+    with connect_to_broker(url) as client:
         client.flushdb()
     return url
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import redis
-from tests.support.waits import wait_until
+from tests.support.brokers import connect_to_broker
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import InvalidRequest, Rollbook, UserNotFound
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("shared_workers")
 def test_a_user_that_was_identified_is_read_back(rb: Rollbook) -> None:
     job = rb.users.identify("path-ann", {"email": "ann@example.com", "plan": "pro", "__type__": "kept"})
 
-    assert job.wait(timeout=20).state == "applied"
+    assert job.wait(timeout=DEADLINE_SECONDS).state == "applied"
     ann = rb.users.get("path-ann")
     assert (ann.email, ann.properties) == ("ann@example.com", {"plan": "pro", "__type__": "kept"})
 
@@ -39,7 +39,7 @@ def test_a_user_that_was_identified_is_read_back(rb: Rollbook) -> None:
 def test_an_import_of_many_is_listed_in_the_order_of_ids(rb: Rollbook) -> None:
     job = rb.users.bulk_identify([{"id": f"bulk-{number:02}", "wave": 7} for number in reversed(range(100))])
 
-    job.wait(timeout=20)
+    job.wait(timeout=DEADLINE_SECONDS)
 
     page = rb.users.list(limit=60, where={"wave": 7})
     rest = rb.users.list(limit=60, after=page.after, where={"wave": 7})
@@ -47,12 +47,12 @@ def test_an_import_of_many_is_listed_in_the_order_of_ids(rb: Rollbook) -> None:
 
 
 def test_a_guest_who_signs_up_is_merged_with_what_it_was_sent(rb: Rollbook, database_url: str) -> None:
-    rb.users.identify("guest-1", {"source": "invite", "address": {"city": "Lima"}}).wait(20)
+    rb.users.identify("guest-1", {"source": "invite", "address": {"city": "Lima"}}).wait(DEADLINE_SECONDS)
     sent = rb.workflows.trigger("invited", ["guest-1"], actor={"id": "host-1", "name": "Host"})
-    sent.wait(20)
-    rb.users.identify("member-1", {"address": {"zip": "15001"}}).wait(20)
+    sent.wait(DEADLINE_SECONDS)
+    rb.users.identify("member-1", {"address": {"zip": "15001"}}).wait(DEADLINE_SECONDS)
 
-    rb.users.merge("member-1", from_user_id="guest-1").wait(20)
+    rb.users.merge("member-1", from_user_id="guest-1").wait(DEADLINE_SECONDS)
 
     member = rb.users.get("member-1")
     assert member.properties == {"source": "invite", "address": {"city": "Lima", "zip": "15001"}}
@@ -70,8 +70,8 @@ def test_the_same_job_sent_many_times_changes_nothing_after_the_first(rb: Rollbo
     at = datetime.now(UTC) - timedelta(minutes=1)
     for _ in range(5):
         job = rb.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
-    job.wait(20)
-    rb.users.identify("once", {"n": 2}).wait(20)
+    job.wait(DEADLINE_SECONDS)
+    rb.users.identify("once", {"n": 2}).wait(DEADLINE_SECONDS)
 
     rb.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
 
@@ -83,29 +83,29 @@ def test_bad_input_is_refused_before_it_is_sent(rb: Rollbook, broker_url: str) -
     with pytest.raises(InvalidRequest, match=r"users\[1\]\.email"):
         rb.users.bulk_identify([{"id": "fine"}, {"id": "bad", "email": "nonsense"}])
 
-    with redis.Redis.from_url(broker_url) as broker:
+    with connect_to_broker(broker_url) as broker:
         assert broker.llen("bulk") == 0
     with pytest.raises(UserNotFound):
         rb.users.get("fine")
 
 
 def test_a_deleted_user_is_gone_and_its_id_starts_afresh(rb: Rollbook) -> None:
-    rb.users.identify("reborn", {"old": True}).wait(20)
-    rb.users.delete("reborn").wait(20)
+    rb.users.identify("reborn", {"old": True}).wait(DEADLINE_SECONDS)
+    rb.users.delete("reborn").wait(DEADLINE_SECONDS)
     with pytest.raises(UserNotFound):
         rb.users.get("reborn")
 
-    rb.users.identify("reborn", {"new": True}).wait(20)
+    rb.users.identify("reborn", {"new": True}).wait(DEADLINE_SECONDS)
 
     assert rb.users.get("reborn").properties == {"new": True}
 
 
 def test_sent_to_readable_takes_no_longer_than_people_notice(rb: Rollbook) -> None:
     """Not a benchmark: it fails when waiting somewhere takes the place of being told."""
-    rb.users.identify("warm", {}).wait(20)
+    rb.users.identify("warm", {}).wait(DEADLINE_SECONDS)
     started = time.monotonic()
 
     for number in range(20):
-        rb.users.identify("warm", {"n": number}).wait(20)
+        rb.users.identify("warm", {"n": number}).wait(DEADLINE_SECONDS)
 
     assert time.monotonic() - started < 20

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 from celery.events import EventReceiver
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -33,18 +33,20 @@ def test_events_and_logs_tell_of_jobs_without_personal_data(rb: Rollbook, worker
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    assert listening.wait(10)
+    assert listening.wait(DEADLINE_SECONDS)
 
     user = f"{MARKED}@example.com"
-    rb.users.identify(user, {"email": user, "name": MARKED, "plan": MARKED}, job_id="job-seen").wait(20)
-    rb.users.set_preferences(user, "default", {"workflows": {MARKED: False}}).wait(20)
-    rb.workflows.trigger("hello", [user, {"id": f"{MARKED}-2", "name": MARKED}], data={"note": MARKED}).wait(20)
-    rb.users.merge(user, from_user_id=f"{MARKED}-2").wait(20)
-    rb.users.delete(user).wait(20)
+    rb.users.identify(user, {"email": user, "name": MARKED, "plan": MARKED}, job_id="job-seen").wait(DEADLINE_SECONDS)
+    rb.users.set_preferences(user, "default", {"workflows": {MARKED: False}}).wait(DEADLINE_SECONDS)
+    rb.workflows.trigger("hello", [user, {"id": f"{MARKED}-2", "name": MARKED}], data={"note": MARKED}).wait(
+        DEADLINE_SECONDS
+    )
+    rb.users.merge(user, from_user_id=f"{MARKED}-2").wait(DEADLINE_SECONDS)
+    rb.users.delete(user).wait(DEADLINE_SECONDS)
 
     wait_until(lambda: sum(event["type"] == "task-succeeded" for event in events) >= 5, what="five successes")
     done.set()
-    listener.join(10)
+    listener.join(DEADLINE_SECONDS)
     assert MARKED not in repr(events)
     assert MARKED not in workers.log()
     (received,) = [event for event in events if event["type"] == "task-received" and event["uuid"] == "job-seen"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import JobHandle, Rollbook
@@ -82,7 +82,7 @@ def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
     durable_servers.postgres.start()
 
     for job in jobs:
-        job.wait(30)
+        job.wait(DEADLINE_SECONDS)
     assert durable_rc.users.get("steady").properties == {"n": 219}
     assert worker.poll() is None
 

@@ -8,9 +8,9 @@ from base64 import b64encode
 from typing import Any
 
 import psycopg
-import redis
 from celery import Celery
-from tests.support.waits import wait_until
+from tests.support.brokers import connect_to_broker
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -34,7 +34,7 @@ def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters
     worker = workers.start()
 
     for job in good:
-        assert job.wait(20).state == "applied"
+        assert job.wait(DEADLINE_SECONDS).state == "applied"
     with psycopg.connect(database_url, autocommit=True) as connection:
         codes = "SELECT code, count(*) FROM rollbook.dead_letters GROUP BY code"
         expected = {"malformed": 7, "unknown_version": 2, "unknown_kind": 1, "invalid": 1}
@@ -46,7 +46,7 @@ def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters
 
 def _push_pickled(broker_url: str) -> None:
     """A message as a sender that pickles would make it."""
-    with redis.Redis.from_url(broker_url) as broker:
+    with connect_to_broker(broker_url) as broker:
         body = b64encode(pickle.dumps(((1,), {}, {}))).decode()
         headers = {"id": "p1", "task": TASKS["identify"], "lang": "py"}
         delivery = {"exchange": "", "routing_key": DEFAULT_QUEUE}
@@ -62,5 +62,5 @@ def _push_pickled(broker_url: str) -> None:
 
 
 def _length(broker_url: str) -> int:
-    with redis.Redis.from_url(broker_url) as broker:
+    with connect_to_broker(broker_url) as broker:
         return int(broker.llen(DEFAULT_QUEUE)) + int(broker.hlen("unacked"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from benchmarks.chaos.proxy import Network, Proxy
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_ops.devstack.ports import LOOPBACK
 
@@ -42,7 +43,7 @@ def _echo(server: socket.socket) -> None:
 
 
 def connected(proxy: Proxy) -> socket.socket:
-    client = socket.create_connection((LOOPBACK, proxy.port), timeout=10)
+    client = socket.create_connection((LOOPBACK, proxy.port), timeout=DEADLINE_SECONDS)
     client.sendall(b"hello")
     assert exactly(client, 5) == b"hello"
     return client
@@ -130,7 +131,7 @@ def test_a_server_that_is_down_ends_the_connection(network: Network) -> None:
         port = server.getsockname()[1]
     proxy = network.to(port)
 
-    with socket.create_connection((LOOPBACK, proxy.port), timeout=10) as client:
+    with socket.create_connection((LOOPBACK, proxy.port), timeout=DEADLINE_SECONDS) as client:
         assert read_all(client) == b""
 
 
@@ -138,4 +139,4 @@ def _settled(proxy: Proxy) -> None:
     """What the proxy was told before has happened."""
     done = threading.Event()
     proxy._loop.call_soon_threadsafe(done.set)
-    assert done.wait(10)
+    assert done.wait(DEADLINE_SECONDS)

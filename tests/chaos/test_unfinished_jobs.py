@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import psycopg
-import redis
 from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
+from tests.support.brokers import connect_to_broker
 from tests.support.builders import identify
 from tests.support.transport.consumers import Consumer
 from tests.support.transport.harness import envelope
@@ -17,7 +17,7 @@ from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
 def test_jobs_in_queues_and_in_the_hands_of_workers_are_counted(broker_url: str) -> None:
     one, two, three = (encode(identify(id_, at=1, job=id_)) for id_ in ("one", "two", "three"))
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.lpush(DEFAULT_QUEUE, envelope(one), envelope(two), envelope(one), envelope("no job"), b"no message")
         client.lpush(BULK_QUEUE, envelope(one))
         client.lpush("dead_letters", envelope(three))

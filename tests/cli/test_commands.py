@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import redis
+from tests.support.brokers import connect_to_broker
 from typer.testing import CliRunner, Result
 
 from rollbook_ops.cli.app import app
@@ -50,7 +50,7 @@ def filled(database_url: str) -> str:
 @pytest.fixture
 def run(filled: str, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command of rollbook against the servers."""
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.flushdb()
     monkeypatch.setenv("ROLLBOOK_DATABASE_URL", filled)
     monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
@@ -62,7 +62,7 @@ def run(filled: str, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def waiting(broker_url: str, queue: str) -> int:
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         return int(client.llen(queue))
 
 
@@ -361,6 +361,6 @@ def test_a_merge_may_keep_opt_outs_and_merge_tokens(run: Run, broker_url: str) -
     result = run("users", "merge", "ann", "visitor", "--keep-opt-outs", "--merge-tokens", "--wait", "0")
 
     assert result.exit_code == 0, result.output
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         (text,), *_ = json.loads(b64decode(json.loads(client.lrange("default", 0, -1)[0])["body"]))
     assert (json.loads(text)["keep_opt_outs"], json.loads(text)["merge_tokens"]) == (True, True)

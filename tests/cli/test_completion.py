@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.waits import DEADLINE_SECONDS
 from typer.testing import CliRunner
 
 from rollbook_ops.cli.app import app
@@ -20,7 +21,12 @@ def rollbook(*arguments: str, **environment: str) -> str:
     # else it looks for the shell that we were started from, and does not take one by name
     environment |= {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     done = subprocess.run(
-        [*ROLLBOOK, *arguments], env=os.environ | environment, capture_output=True, text=True, check=True, timeout=60
+        [*ROLLBOOK, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE_SECONDS,
     )
     return done.stdout
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_ops.cli import main
 
@@ -53,7 +54,7 @@ def piped(line: str) -> subprocess.CompletedProcess[str]:
     # of many an image, and of few users
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=DEADLINE_SECONDS
     )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.support.waits import DEADLINE_SECONDS
 
 NOBODY_LISTENS = "127.0.0.1:1"
 REDIS = f"redis://:secret@{NOBODY_LISTENS}/0"
@@ -20,7 +21,12 @@ def error_of(*arguments: str, **settings: str) -> str:
     """The last line of what a command that must fail says."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
     done = subprocess.run(
-        [sys.executable, *arguments], env=inherited | settings, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *arguments],
+        env=inherited | settings,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
     )
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import redis
+from tests.support.brokers import connect_to_broker
 from typer.testing import CliRunner, Result
 
 from rollbook.errors import DeadLetterNotFound, JobTimeout
@@ -30,7 +30,7 @@ def store(new_database: Callable[[], str], broker_url: str, monkeypatch: pytest.
     url = new_database()
     monkeypatch.setenv("ROLLBOOK_DATABASE_URL", url)
     monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.flushdb()
     store = PostgresStore(url)
     yield store
@@ -132,7 +132,7 @@ def test_replay_sends_the_corrected_body_and_keeps_the_letter_until_it_is_decide
     sent = run("replay", "it", "--body", tmp_path / "it.json", "--timeout", "0")
 
     assert isinstance(sent.exception, JobTimeout)
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         assert client.llen("default") == 1
     assert len(json.loads(run("dead", "--json").stdout)["items"]) == 1
     arrive(store, delete("it"))

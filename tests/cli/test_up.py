@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.command_process import Started, started
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import Rollbook
 
@@ -35,11 +36,11 @@ def test_a_second_terminal_can_identify_read_back_and_merge_and_sees_flower(runn
     with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
         rollbook.users.identify("guest", {"plan": "pro"})
         rollbook.users.bulk_identify([{"id": "ann", "email": "ann@example.com"}])
-        rollbook.users.merge("ann", "guest").wait(20)
+        rollbook.users.merge("ann", "guest").wait(DEADLINE_SECONDS)
         job = rollbook.users.identify("ann", {"seats": 2})
-        assert job.wait(20).state == "applied"
+        assert job.wait(DEADLINE_SECONDS).state == "applied"
         assert rollbook.users.get("ann").properties["seats"] == 2
-    with urllib.request.urlopen(f"{found['FLOWER_URL']}/workers", timeout=10) as page:
+    with urllib.request.urlopen(f"{found['FLOWER_URL']}/workers", timeout=DEADLINE_SECONDS) as page:
         assert page.status == 200
 
     running.process.send_signal(signal.SIGINT)
@@ -85,7 +86,7 @@ def keep_one_user(data_dir: Path, *, write: bool) -> dict[str, str]:
             found = {name: command.wait_for(f"{name}=").removeprefix(f"{name}=") for name in _URLS}
         with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
             if write:
-                rollbook.users.identify("ann", {"plan": "pro"}).wait(20)
+                rollbook.users.identify("ann", {"plan": "pro"}).wait(DEADLINE_SECONDS)
             assert rollbook.users.get("ann").properties == {"plan": "pro"}
         command.process.send_signal(signal.SIGTERM)
         assert command.wait() == 0

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page
 from tests.support.dashboard.browser import Row, Tasks
 from tests.support.dashboard.sample_jobs import ANN, GUEST, MARK, Hindered, play, send_what_dies
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack
@@ -98,7 +98,7 @@ def test_a_job_that_is_tried_again_is_yellow_meanwhile_and_afterwards_says_how_o
         wait_until(lambda: tasks.open().get(job.id, {}).get("STATE") == "RETRY", what="Flower seeing it wait")
         assert "another transaction holds a lock" in tasks.rows()[job.id]["EXCEPTION"]
         assert tasks.colour(job.id) == YELLOW
-    job.wait(30)
+    job.wait(DEADLINE_SECONDS)
 
     row = ended(tasks, job.id)[job.id]
     assert row["RESULT"] == "'applied'"
@@ -110,7 +110,7 @@ def test_jobs_that_were_applied_together_are_lines_of_their_own(tasks: Tasks, rb
     with Hindered(stack.database_url):
         jobs = [rb.users.identify(f"{MARK}-{id_}", {"plan": MARK}, job_id=id_) for id_ in ids]
     for job in jobs:
-        job.wait(30)
+        job.wait(DEADLINE_SECONDS)
 
     rows = ended(tasks, *ids)
 

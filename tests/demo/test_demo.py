@@ -8,6 +8,7 @@ import signal
 import psycopg
 import pytest
 from tests.support.command_process import started
+from tests.support.waits import DEADLINE_SECONDS
 from typer.testing import CliRunner
 
 from rollbook.queries.connections import Database
@@ -73,5 +74,5 @@ def test_killed_at_any_moment_the_demo_leaves_no_process_behind(moment: str, by:
 
         command.process.send_signal(by)
 
-        assert command.process.wait(60) in (-by, 128 + by)
+        assert command.process.wait(DEADLINE_SECONDS) in (-by, 128 + by)
         command.assert_nothing_is_left()

@@ -18,13 +18,13 @@ import pytest
 import redis
 import yaml
 from psycopg.sql import SQL, Identifier, Literal
+from tests.support.brokers import REDIS_NEEDED, connect_to_broker
 from tests.support.deploy.compose_file import OURS
 from tests.support.deploy.compose_processes import Composition
 from tests.support.deploy.process_commands import LASTING
-from tests.support.redis_server import REDIS_NEEDED
 from tests.support.repository import ROOT
 from tests.support.truncated_aof import HALF
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
@@ -128,18 +128,18 @@ def fetched(url: str, login: str = "") -> str:
     request = urllib.request.Request(url)
     if login:
         request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
         return str(answer.read().decode())
 
 
 def test_redis_has_the_settings_of_its_command_and_asks_for_the_password(composition: Composition) -> None:
     url = composition.environment("default")["ROLLBOOK_BROKER_URL"]
 
-    with redis.Redis.from_url(url) as client:
+    with connect_to_broker(url) as client:
         said: dict[str, str] = client.config_get("appendonly", "maxmemory", "maxmemory-policy")
     assert said == {"appendonly": "yes", "maxmemory": str(512 * 2**20), "maxmemory-policy": "noeviction"}
     with (
-        redis.Redis.from_url(url.replace(f":{PASSWORD}@", "")) as stranger,
+        connect_to_broker(url.replace(f":{PASSWORD}@", "")) as stranger,
         pytest.raises(redis.AuthenticationError),
     ):
         stranger.ping()
@@ -161,7 +161,7 @@ def test_jobs_are_applied_sent_directly_in_bulk_put_off_and_through_the_outbox(
     with psycopg.connect(composition.environment("relay")["ROLLBOOK_DATABASE_URL"]) as connection:
         written = rb.outbox(connection).users.identify("eve", {})
 
-    assert [job.wait(30).state for job in (direct, bulk, deferred, written)] == ["applied"] * 4
+    assert [job.wait(DEADLINE_SECONDS).state for job in (direct, bulk, deferred, written)] == ["applied"] * 4
 
     assert rb.users.get("ann").properties == {"plan": "pro"}
     assert {user.id for user in rb.users.list().items} == {"ann", "bo", "cy", "dee", "eve"}

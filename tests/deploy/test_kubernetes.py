@@ -13,6 +13,7 @@ import pytest
 import redis
 import yaml
 from tests.deploy.image import stages
+from tests.support.brokers import connect_to_broker
 from tests.support.deploy.compose_file import OURS
 from tests.support.deploy.manifests import (
     BASE,
@@ -192,7 +193,7 @@ class TestScaling:
 
     @pytest.fixture
     def client(self, broker_url: str) -> Iterator[redis.Redis]:
-        with redis.Redis.from_url(broker_url) as client:
+        with connect_to_broker(broker_url) as client:
             yield client
 
     def test_the_list_that_is_measured_is_the_one_in_which_jobs_wait(

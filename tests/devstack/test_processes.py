@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_ops.devstack import processes
 
@@ -51,7 +52,7 @@ def test_grandchildren_in_the_group_end_with_the_child(tmp_path: Path) -> None:
 
     processes.stop(child)
 
-    psutil.wait_procs([grandchild], timeout=30)
+    psutil.wait_procs([grandchild], timeout=DEADLINE_SECONDS)
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
 
 
@@ -101,7 +102,7 @@ signal.pause()
     parent.kill()
     parent.wait()
 
-    psutil.wait_procs([child], timeout=30)
+    psutil.wait_procs([child], timeout=DEADLINE_SECONDS)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
@@ -120,5 +121,5 @@ def test_grandchildren_end_also_when_the_child_has_ended_before_it_is_waited_for
     monkeypatch.setattr(processes, "ask", ask_and_wait)
     processes.stop(child)
 
-    psutil.wait_procs([grandchild], timeout=30)
+    psutil.wait_procs([grandchild], timeout=DEADLINE_SECONDS)
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE

@@ -18,6 +18,7 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tests.support.brokers import connect_to_broker
 
 from rollbook_ops.devstack import ServerFailed, Servers
 from rollbook_ops.devstack.folders import own_temporary_folder
@@ -65,7 +66,7 @@ def gone(pid: int) -> bool:
 def write(servers: Servers) -> None:
     with psycopg.connect(servers.database_url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
-    with redis.Redis.from_url(servers.broker_url) as client:
+    with connect_to_broker(servers.broker_url) as client:
         client.lpush("kept", "one")
 
 
@@ -77,7 +78,7 @@ def rows_kept(database_url: str) -> int:
 
 
 def items_kept(broker_url: str) -> int:
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         return int(client.llen("kept"))
 
 
@@ -226,7 +227,7 @@ def test_servers_given_by_url_are_not_started(temporary_folder: Path) -> None:
 
 def test_one_server_may_be_given_by_url() -> None:
     with Servers(database_url="postgresql://elsewhere/app") as servers:
-        with redis.Redis.from_url(servers.broker_url) as client:
+        with connect_to_broker(servers.broker_url) as client:
             assert client.ping()
         with pytest.raises(ServerFailed, match="given by URL"):
             servers.postgres.kill()
@@ -244,7 +245,7 @@ def test_neither_server_opens_without_its_password() -> None:
 def test_valkey_refuses_rather_than_drops_when_full() -> None:
     with (
         Servers(database_url="postgresql://elsewhere/app") as servers,
-        redis.Redis.from_url(servers.broker_url) as client,
+        connect_to_broker(servers.broker_url) as client,
     ):
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 

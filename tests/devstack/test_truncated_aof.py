@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import redis
-from tests.support.redis_server import REDIS, REDIS_NEEDED
+from tests.support.brokers import REDIS, REDIS_NEEDED, connect_to_broker
 from tests.support.truncated_aof import HALF
 
 from rollbook_ops.devstack import Servers, append_only_file
@@ -20,7 +19,7 @@ def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(progr
         Servers(
             database_url="postgresql://not-needed", append_only=True, append_fsync="always", valkey_program=program
         ) as servers,
-        redis.Redis.from_url(servers.broker_url) as client,
+        connect_to_broker(servers.broker_url) as client,
     ):
         server = servers.valkey
         client.lpush("default", "before")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psycopg
 from tests.support.examples.backends import Running
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -21,7 +21,7 @@ def test_a_sign_up_is_a_user_with_the_guests_history(
         DATABASE_URL=outbox_url.replace("postgresql:", "postgresql+psycopg:"),
     )
     running.relay(outbox_url)
-    rb.users.identify("guest_9", {"theme": "dark"}).wait(20)
+    rb.users.identify("guest_9", {"theme": "dark"}).wait(DEADLINE_SECONDS)
 
     status, account = backend.post("/sign-up", {"email": "ann@example.com", "name": "Ann", "guest_id": "guest_9"})
 

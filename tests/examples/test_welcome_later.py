@@ -8,9 +8,9 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-import redis
+from tests.support.brokers import connect_to_broker
 from tests.support.examples.backends import EXAMPLES
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -43,7 +43,7 @@ def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_no
     assert [line.split()[-1] for line in run(database_url, broker_url, "waiting").splitlines()] == [ann, bo]
     assert run(database_url, broker_url, "leave", "bo", bo) == "cancelled"
     workers.stop()
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.flushdb()
 
     for _ in range(2):
@@ -51,7 +51,7 @@ def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_no
     wait_until(lambda: "maintenance: started" in workers.log("maintenance"), what="maintenance")
     looking_since = datetime.now(UTC)
 
-    status = rb.jobs.wait(ann, timeout=30)
+    status = rb.jobs.wait(ann, timeout=DEADLINE_SECONDS)
     assert status.state == "applied"
     with psycopg.connect(database_url) as connection:
         welcomes = connection.execute("SELECT owner, occurred_at FROM rollbook.owned_messages").fetchall()

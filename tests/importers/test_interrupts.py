@@ -14,7 +14,7 @@ from base64 import b64decode
 from pathlib import Path
 
 import pytest
-import redis
+from tests.support.brokers import connect_to_broker
 
 USERS = 40_000
 ROLLBOOK = (sys.executable, "-c", "from rollbook_ops.cli import main; main()")
@@ -23,7 +23,7 @@ DEADLINE_SECONDS = 60
 
 @pytest.fixture
 def environment(broker_url: str) -> dict[str, str]:
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.flushdb()
     return os.environ | {"ROLLBOOK_BROKER_URL": broker_url}
 
@@ -41,7 +41,7 @@ def interrupt_under_way(process: subprocess.Popen[str], state: Path) -> None:
 
 def sent_ids(broker_url: str) -> list[str]:
     """The users of all jobs that wait, each job once."""
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         messages = [json.loads(message) for message in client.lrange("bulk", 0, -1)]
     texts = [json.loads(b64decode(message["body"]))[0][0] for message in messages]
     jobs = {job["id"]: job for job in map(json.loads, texts)}

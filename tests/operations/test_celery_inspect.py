@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from celery import Celery
 from tests.support.operations.findings import MARKED
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -37,7 +37,7 @@ def test_jobs_in_hand_are_shown_without_what_they_hold(workers: Workers, databas
         wait_until(see, what="seeing all jobs")
         blocking.rollback()
         for job in jobs:
-            assert job.wait(30).state == "applied"
+            assert job.wait(DEADLINE_SECONDS).state == "applied"
 
     assert MARKED not in repr(seen)
     assert all("plan" in request["args"] for request in seen.values())

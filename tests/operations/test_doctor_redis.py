@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 import redis
+from tests.support.brokers import connect_to_broker
 from tests.support.operations.findings import HOUR, MARKED, NO_REDIS, named
 from tests.support.waits import wait_until
 
@@ -27,7 +28,7 @@ from rollbook_shared.settings import Settings
 
 @pytest.fixture(scope="module")
 def valkey(own_servers: Servers) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(own_servers.broker_url) as client:
+    with connect_to_broker(own_servers.broker_url) as client:
         yield client
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 from tests.support.operations.probe import Probe
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -51,7 +51,7 @@ def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_
         assert probe.run("--ready", "--max-age", "5") == (0, "well")
         blocking.rollback()
 
-    assert job.wait(20).state == "applied"
+    assert job.wait(DEADLINE_SECONDS).state == "applied"
     frozen(worker)
     wait_until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
     worker.send_signal(signal.SIGCONT)
@@ -151,7 +151,7 @@ def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
 
     beating = Heartbeat(str(health_file), state)
     beating.start()
-    assert asked_twice.wait(10)
+    assert asked_twice.wait(DEADLINE_SECONDS)
     now = time.time()
 
     os.utime(health_file, (now - 60, now - 60))

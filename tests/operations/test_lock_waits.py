@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import errors
 from tests.support.builders import day, identify
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
@@ -63,7 +63,7 @@ def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
         waiting.start()
         wait_until(lambda: find_lock_waits(looking).transactions == 1, what="the wait")
         wait_until(lambda: find_lock_waits(looking).oldest > 0.1, what="its length")
-        waiting.join(10)
+        waiting.join(DEADLINE_SECONDS)
 
     assert len(failures) == 1
     assert told == [Contention.TIMEOUT]
@@ -86,7 +86,7 @@ def test_those_who_wait_for_tables_of_the_application_are_not_ours(
         wait_until(lambda: looking.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount == 1, what="waiting")
         found = find_lock_waits(looking)
         looking.execute("SELECT pg_cancel_backend(%s)", [other.info.backend_pid])
-        waiting.join(10)
+        waiting.join(DEADLINE_SECONDS)
 
     assert (found.transactions, found.oldest) == (0, 0)
 

@@ -19,14 +19,14 @@ from urllib.parse import urlsplit
 import psutil
 import psycopg
 import pytest
-import redis
 import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.brokers import connect_to_broker
 from tests.support.metrics import answers, fetched, value
 from tests.support.operations.findings import MARKED, NO_DATABASE
 from tests.support.repository import ROOT
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -81,9 +81,9 @@ class Stack:
         with Rollbook(database_url=self.database_url, broker_url=self.broker_url) as rb:
             who = f"{MARKED}@example.com"
             job = rb.users.identify(who, {"name": MARKED}, job_id=f"job-{MARKED}")
-            job.wait(20)
-            rb.users.bulk_identify([{"id": f"{MARKED}-{n}", "name": MARKED} for n in range(5)]).wait(20)
-            rb.workflows.trigger(MARKED, [who], data={"note": MARKED}).wait(20)
+            job.wait(DEADLINE_SECONDS)
+            rb.users.bulk_identify([{"id": f"{MARKED}-{n}", "name": MARKED} for n in range(5)]).wait(DEADLINE_SECONDS)
+            rb.workflows.trigger(MARKED, [who], data={"note": MARKED}).wait(DEADLINE_SECONDS)
             rb.users.identify(who, {}, delay=timedelta(days=3))
             with psycopg.connect(self.database_url) as connection:
                 rb.outbox(connection).users.identify(who, {"plan": MARKED})
@@ -144,7 +144,7 @@ def test_maintenance_tells_what_waits_in_queues_and_for_locks(new_database: Any,
     workers = Workers(database_url, broker_url, tmp_path)
     workers.start_maintenance(ROLLBOOK_METRICS_PORT=str(port))
     try:
-        with Rollbook(broker_url=broker_url) as rb, redis.Redis.from_url(broker_url) as broker:
+        with Rollbook(broker_url=broker_url) as rb, connect_to_broker(broker_url) as broker:
             broker.flushdb()
             rb.users.identify("ann")
             rb.users.bulk_identify([{"id": "bo"}])
@@ -165,7 +165,7 @@ def test_maintenance_tells_what_waits_in_queues_and_for_locks(new_database: Any,
             wait_until(lambda: value(port, "rollbook_lock_waits") == 1, what="a transaction waiting")
             assert (value(port, "rollbook_lock_waits_oldest_seconds") or 0) > 0
             holder.rollback()
-            waiting.join(10)
+            waiting.join(DEADLINE_SECONDS)
         wait_until(lambda: value(port, "rollbook_lock_waits") == 0, what="nobody waiting")
     finally:
         workers.stop()

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-import redis
+from tests.support.brokers import connect_to_broker
 from tests.support.deploy.compose_file import SERVICES, named_services
 from tests.support.documentation import assert_rollbook_command
 from tests.support.repository import ROOT, unknown_options
@@ -76,7 +76,7 @@ def test_its_statements_run(new_database: Callable[[], str]) -> None:
 
 
 def test_what_it_says_to_redis_is_understood(own_servers: Any) -> None:
-    with redis.Redis.from_url(own_servers.broker_url) as client:
+    with connect_to_broker(own_servers.broker_url) as client:
         client.hset("unacked", "tag", "held")
 
         for words in REDIS:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.support.waits import DEADLINE_SECONDS
 
 URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL": "postgresql://127.0.0.1:1/app"}
 
@@ -29,7 +30,7 @@ def test_a_setting_that_cannot_be_used_is_one_line(settings: dict[str, str], lin
     worker = [sys.executable, "-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "default", "--pool", "solo"]
 
     done = subprocess.run(
-        worker, env=os.environ | URLS | settings, capture_output=True, text=True, check=False, timeout=60
+        worker, env=os.environ | URLS | settings, capture_output=True, text=True, check=False, timeout=DEADLINE_SECONDS
     )
 
     assert (done.returncode, done.stdout) == (1, "")

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.support.brokers import broker_program
+from tests.support.brokers import broker_program, connect_to_broker
 from tests.support.waits import wait_until
 from tests.support.worker_processes import Workers
 
@@ -58,7 +58,7 @@ def count(servers: Servers, table: str) -> int:
 
 
 def queued(servers: Servers) -> int:
-    with suppress(redis.RedisError), redis.Redis.from_url(servers.broker_url) as client:
+    with suppress(redis.RedisError), connect_to_broker(servers.broker_url) as client:
         return int(client.llen("default"))
     return 0
 

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-import redis
+from tests.support.brokers import connect_to_broker
 from tests.support.outbox.relays import MakeRelay
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import NotConfigured, Rollbook, Unavailable
 from rollbook_ops.relay import rows
@@ -28,7 +29,7 @@ class Broker:
     """What stands in Redis, and a worker that can be told to do it."""
 
     def __init__(self, broker_url: str, database_url: str) -> None:
-        self.redis = redis.Redis.from_url(broker_url)
+        self.redis = connect_to_broker(broker_url)
         self.redis.flushdb()
         self._store = PostgresStore(database_url)
 
@@ -372,9 +373,9 @@ def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
     tell(rb, backend, "ann@example.com")
     loop = threading.Thread(target=RelayLoop(Fails()).run, args=(stopped,))
     loop.start()
-    assert sent.wait(20)
+    assert sent.wait(DEADLINE_SECONDS)
     stopped.set()
-    loop.join(10)
+    loop.join(DEADLINE_SECONDS)
 
     said = [record.getMessage() for record in caplog.records if record.name == "rollbook_ops.relay.relay"]
     assert said == ["relay: sending: the broker is away; trying again", "relay: sending works again"]

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from tests.support.repository import ROOT
 from tests.support.tracing.traced_app import Lines
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook, RollbookError
@@ -179,18 +179,18 @@ def _do_everything(rb: Rollbook, database_url: str, broker_url: str) -> list[str
         rb.users.unset_channel_data(ann, "apns"),
     ]
     for job in told:
-        job.wait(30)
+        job.wait(DEADLINE_SECONDS)
     (message,) = rb.messages.list(dee).items
-    rb.messages.mark([message.id], "read").wait(20)
+    rb.messages.mark([message.id], "read").wait(DEADLINE_SECONDS)
     with psycopg.connect(database_url) as connection:
         rb.outbox(connection).users.identify(dee, VALUES, job_id="job-2")
-    rb.jobs.wait("job-2", 20)
+    rb.jobs.wait("job-2", DEADLINE_SECONDS)
     with psycopg.connect(database_url) as locker:
         locker.execute("LOCK TABLE rollbook.users")
         waiting = rb.users.identify(ann, VALUES)
         with suppress(RollbookError):
             waiting.wait(1.5)
-    waiting.wait(20)
+    waiting.wait(DEADLINE_SECONDS)
     _send_what_is_no_job(broker_url)
     rb.users.identify(dee, {"plan": "another"}, job_id="job-1")
 
@@ -229,7 +229,7 @@ def _send_what_is_no_job(broker_url: str) -> None:
 
 def _page(port: int, path: str) -> str:
     try:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=DEADLINE_SECONDS) as answer:
             return str(answer.read().decode(errors="replace"))
     except OSError:
         return ""

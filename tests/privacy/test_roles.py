@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Identifier
 from tests.support.builders import DAY, NOW, delete, identify, merge, trigger
 from tests.support.privacy.roles import Login
 from tests.support.stores import OnPostgres
+from tests.support.waits import DEADLINE_SECONDS
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -46,9 +47,9 @@ def test_a_worker_and_upkeep_run_under_the_workers_role(
                 rb.users.delete("bo"),
                 rb.users.identify("later", {}, run_at=soon),
             ]
-            states = [job.wait(30).state for job in jobs]
+            states = [job.wait(DEADLINE_SECONDS).state for job in jobs]
             marked = [rb.messages.mark([message.id], "read") for message in rb.messages.list("ann").items]
-            states += [job.wait(20).state for job in marked]
+            states += [job.wait(DEADLINE_SECONDS).state for job in marked]
             assert states == ["applied"] * 9
             assert worker.poll() is None
             assert maintenance.poll() is None

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.support.privacy.tls_proxy import Certificate, Front, make_certificate, tls_in_front_of
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import NotSent, Rollbook, Unavailable
@@ -52,7 +52,7 @@ def test_jobs_go_all_the_way_through_tls(
         try:
             worker = workers.spawn(threads=2)
             jobs = [rb.users.identify(f"u{number}", {"plan": "pro"}) for number in range(20)]
-            assert {job.wait(60).state for job in jobs} == {"applied"}
+            assert {job.wait(DEADLINE_SECONDS).state for job in jobs} == {"applied"}
             assert rb.users.get("u1").properties == {"plan": "pro"}
             assert worker.poll() is None
         finally:

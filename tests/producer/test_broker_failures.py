@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 import redis
+from tests.support.brokers import connect_to_broker
 
 from rollbook import NotSent, Rollbook
 from rollbook_ops.devstack import Servers
@@ -28,7 +29,7 @@ def rb(broker_url: str) -> Iterator[Rollbook]:
 
 @contextmanager
 def frozen(url: str) -> Iterator[None]:
-    with redis.Redis.from_url(url) as client:
+    with connect_to_broker(url) as client:
         pid = client.info("server")["process_id"]
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -61,13 +62,13 @@ def test_the_id_of_a_failed_job_is_told_even_if_the_caller_gave_none() -> None:
 def test_a_job_is_taken_by_a_real_server(rb: Rollbook, broker_url: str) -> None:
     rb.users.delete("u1")
 
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         assert client.llen("default") == 1
 
 
 def test_a_connection_that_was_cut_is_replaced_unnoticed(rb: Rollbook, broker_url: str) -> None:
     rb.users.delete("u1")
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         mine = client.client_id()
         for other in client.client_list():
             if int(other["id"]) != mine:
@@ -85,7 +86,7 @@ def test_an_answer_that_was_not_waited_for_is_no_answer_to_the_next_job(
         with pytest.raises(KeyboardInterrupt):
             rb.users.delete("u2")
 
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         before = client.llen("default")
         rb.users.delete("u3")
         assert client.llen("default") == before + 1
@@ -103,7 +104,7 @@ def test_threads_in_turn_use_one_connection_again(rb: Rollbook, broker_url: str)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(rb.users.delete, "u1").result()
 
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         assert sum(other["cmd"] == "lpush" for other in client.client_list()) == 1
 
 
@@ -133,7 +134,7 @@ def test_closing_in_one_thread_costs_no_other_its_job(rb: Rollbook, broker_url: 
     def send(thread: int) -> list[str]:
         return [rb.users.delete("u1", job_id=f"{thread}-{number}").id for number in range(200)]
 
-    with redis.Redis.from_url(broker_url) as client, ThreadPoolExecutor(4) as threads:
+    with connect_to_broker(broker_url) as client, ThreadPoolExecutor(4) as threads:
         client.flushdb()
         sending = [threads.submit(send, thread) for thread in range(4)]
         while not all(each.done() for each in sending):
@@ -145,7 +146,7 @@ def test_closing_in_one_thread_costs_no_other_its_job(rb: Rollbook, broker_url: 
 
 
 def test_a_forked_child_sends_over_connections_of_its_own(rb: Rollbook, broker_url: str) -> None:
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         rb.users.delete("u1")
         before = client.llen("default")
         fork = multiprocessing.get_context("fork")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
-from tests.support.brokers import broker_program
+from tests.support.brokers import broker_program, connect_to_broker
 
 from rollbook import NotConfigured, NotSent, Rollbook
 from rollbook_ops.devstack.ports import free_port
@@ -56,7 +56,7 @@ def waiting(client: redis.Redis) -> Any:
 
 
 def test_the_number_of_the_database_and_the_password_are_those_of_the_url(broker_url: str) -> None:
-    with Rollbook(broker_url=broker_url) as rb, redis.Redis.from_url(broker_url) as client:
+    with Rollbook(broker_url=broker_url) as rb, connect_to_broker(broker_url) as client:
         client.flushdb()
         rb.users.delete("u1")
 
@@ -68,7 +68,7 @@ def test_the_number_of_the_database_and_the_password_are_those_of_the_url(broker
 
 
 def test_of_several_hosts_one_that_is_there_takes_the_jobs(broker_url: str) -> None:
-    with Rollbook(broker_url=f"{NOBODY};{broker_url}") as rb, redis.Redis.from_url(broker_url) as client:
+    with Rollbook(broker_url=f"{NOBODY};{broker_url}") as rb, connect_to_broker(broker_url) as client:
         client.flushdb()
         rb.users.delete("u1")
         rb.users.delete("u2")

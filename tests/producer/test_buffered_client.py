@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.brokers import connect_to_broker
 from tests.support.conflicting_jobs import properties, user_ids
 from tests.support.projected_world import world_of
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import InvalidRequest, Limits, NotSent, Rollbook
 from rollbook.client import BufferedRollbook
@@ -43,7 +44,7 @@ class Slow(RecordingPublisher):
         self.arrived = threading.Event()
 
     def publish(self, job: Job) -> None:
-        assert self.open.wait(20)
+        assert self.open.wait(DEADLINE_SECONDS)
         super().publish(job)
         self.arrived.set()
 
@@ -76,7 +77,7 @@ def test_as_many_as_a_job_takes_are_sent_together(publisher: Slow, buffered: Cal
     rb = buffered(max_users=3)
     for number in range(5):
         rb.users.identify(f"u{number}", {"n": number})
-    assert publisher.arrived.wait(20)
+    assert publisher.arrived.wait(DEADLINE_SECONDS)
 
     assert users_of(publisher) == [["u0", "u1", "u2"]]
     rb.flush()
@@ -86,7 +87,7 @@ def test_as_many_as_a_job_takes_are_sent_together(publisher: Slow, buffered: Cal
 def test_a_few_are_sent_when_their_time_has_come(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     buffered(max_seconds=0.05).users.identify("u1")
 
-    assert publisher.arrived.wait(20)
+    assert publisher.arrived.wait(DEADLINE_SECONDS)
     assert users_of(publisher) == [["u1"]]
 
 
@@ -214,7 +215,7 @@ def test_a_caller_that_waits_goes_on_when_there_is_room(
     waits = threading.Thread(target=rb.users.identify, args=("u1",))
     waits.start()
     publisher.open.set()
-    waits.join(20)
+    waits.join(DEADLINE_SECONDS)
     rb.flush()
 
     assert users_of(publisher) == [["u0"], ["u1"]]
@@ -247,7 +248,7 @@ def test_the_thread_tries_again_by_itself(
         publisher.arrived.wait(0.01)
     publisher.is_down = False
 
-    assert publisher.arrived.wait(20)
+    assert publisher.arrived.wait(DEADLINE_SECONDS)
     assert len(caplog.records) == 1
     assert "ann" not in caplog.text
 
@@ -257,7 +258,7 @@ def test_it_may_be_used_again_after_a_close(publisher: Slow, buffered: Callable[
     rb.close()
     rb.users.identify("u1")
 
-    assert publisher.arrived.wait(20)
+    assert publisher.arrived.wait(DEADLINE_SECONDS)
 
 
 def test_threads_may_share_one(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
@@ -292,11 +293,11 @@ def test_a_forked_child_begins_empty_and_leaves_the_parents_to_the_parent(broker
         gathering.users.identify("parents")
         child = context.Process(target=_tell_in_child, args=(gathering,))
         child.start()
-        child.join(30)
+        child.join(DEADLINE_SECONDS)
         assert child.exitcode == 0
         gathering.flush()
 
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         assert client.llen("bulk") == 2
 
 
@@ -313,7 +314,7 @@ rb.users.identify("ann@example.com")
 
 
 def test_an_ordinary_exit_sends_what_is_gathered(broker_url: str) -> None:
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.delete("bulk")
         done = subprocess.run([sys.executable, "-c", AT_EXIT, broker_url], capture_output=True, text=True, check=True)
 

@@ -13,7 +13,9 @@ import pytest
 import redis
 from celery import Celery, signals
 from kombu.entity import Queue
+from tests.support.brokers import connect_to_broker
 from tests.support.builders import bulk_identify, delete, identify, merge, trigger, user
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import NotSent, Rollbook
 from rollbook.publishing.celery_message import CeleryMessage
@@ -36,7 +38,7 @@ JOBS = [
 
 @pytest.fixture
 def client(broker_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.flushdb()
         yield client
 
@@ -99,7 +101,7 @@ def test_a_consumer_of_kombu_reads_the_job(
 
     with celery.connection_for_read() as connection:
         queue = connection.SimpleQueue(CeleryMessage.of(EncodedJob.of(job)).queue)
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=DEADLINE_SECONDS)
         ((text,), kwargs, _) = message.decode()
         message.ack()
     assert decode(text) == job

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.producer.applied_jobs import NOW, Applied
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import DeadLetterNotFound, InvalidRequest, JobStatus, JobTimeout, NotSent
 from rollbook_shared.domain.stamps import microseconds
@@ -37,7 +38,7 @@ def dead(applied: Applied) -> list[tuple[str, str]]:
 def replaying(applied: Applied, *args: Any, **options: Any) -> Iterator[Future[JobStatus]]:
     """A replay under way, whose job has been sent."""
     with ThreadPoolExecutor(1) as other:
-        future = other.submit(applied.rb.jobs.replay, *args, timeout=20, **options)
+        future = other.submit(applied.rb.jobs.replay, *args, timeout=DEADLINE_SECONDS, **options)
         while not applied.sent and not future.done():
             threading.Event().wait(0.005)
         yield future

@@ -10,6 +10,7 @@ from typing import Final
 import psycopg
 import pytest
 from tests.support.producer.applied_jobs import NOW, Applied
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import DeferredJob, InvalidRequest, UserNotFound
 
@@ -109,7 +110,7 @@ def test_a_job_still_on_its_way_is_waited_for_and_cancelled(applied: Applied) ->
     worker = threading.Timer(0.2, applied.now)
     worker.start()
 
-    cancelled = applied.rb.jobs.cancel(job.id, timeout=20)
+    cancelled = applied.rb.jobs.cancel(job.id, timeout=DEADLINE_SECONDS)
 
     worker.join()
     assert cancelled

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from tests.support.producer.applied_jobs import NOW, Applied
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import JobStatus, JobTimeout, RejectedItem, Rollbook
 from rollbook.resources.jobs import POLLING
@@ -147,7 +148,7 @@ def test_waiting_ends_when_the_job_is_applied(applied: Applied) -> None:
     worker = threading.Timer(0.2, applied.now)
     worker.start()
 
-    status = job.wait(timeout=20)
+    status = job.wait(timeout=DEADLINE_SECONDS)
 
     worker.join()
     assert status.state == "applied"

@@ -11,7 +11,7 @@ import pytest
 from tests.support.databases import migrate
 from tests.support.producer.applied_jobs import Applied
 from tests.support.replicas import Primary, Replica
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import JobTimeout, Rollbook, UserNotFound
 from rollbook.errors import NotConfigured
@@ -84,7 +84,7 @@ def test_who_waits_for_a_job_on_a_replica_reads_there_what_it_did(
         rb.users.get("ann")
     replica.resume()
 
-    assert rb.jobs.wait("told", timeout=20).state == "applied"
+    assert rb.jobs.wait("told", timeout=DEADLINE_SECONDS).state == "applied"
     assert rb.users.get("ann").properties == {"plan": "pro"}
 
 

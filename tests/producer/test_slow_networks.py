@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
-import redis
+from tests.support.brokers import connect_to_broker
 
 from rollbook import NotSent, Rollbook
 
@@ -56,7 +56,7 @@ def _pump(source: socket.socket, target: socket.socket, pause: float) -> None:
 
 
 def test_a_large_job_passes_a_slow_line(broker_url: str) -> None:
-    with slow_line(broker_url) as url, Rollbook(broker_url=url) as rb, redis.Redis.from_url(broker_url) as client:
+    with slow_line(broker_url) as url, Rollbook(broker_url=url) as rb, connect_to_broker(broker_url) as client:
         begin = time.monotonic()
         rb.users.bulk_identify(LARGE)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from tests.support.brokers import connect_to_broker
 from tests.support.builders import identify
 from tests.support.robustness.broken_messages import MARKED, Envelope, foreign, good, job, unreadable
 from tests.support.robustness.invalid_jobs import Bad, corpus
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -27,7 +28,7 @@ def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
 ) -> None:
     first = 0 if pool == "threads" else EVERY // 2
     bad = [*foreign(), *(job(case, number) for number, case in enumerate(_sendable()[first::EVERY]))]
-    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+    with psycopg.connect(database_url, autocommit=True) as connection, connect_to_broker(broker_url) as broker:
         connection.execute("DELETE FROM rollbook.dead_letters")
         for number, envelope in enumerate(bad):
             broker.lpush(DEFAULT_QUEUE, envelope.item)
@@ -45,7 +46,7 @@ def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
 
             letters = connection.execute("SELECT reason, body FROM rollbook.dead_letters").fetchall()
             with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
-                assert rb.users.identify(f"{pool}-after").wait(20).state == "applied"
+                assert rb.users.identify(f"{pool}-after").wait(DEADLINE_SECONDS).state == "applied"
             assert worker.poll() is None
         finally:
             workers.stop()
@@ -61,7 +62,7 @@ def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
 def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
     database_url: str, broker_url: str, tmp_path: Path, pool: str
 ) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+    with psycopg.connect(database_url, autocommit=True) as connection, connect_to_broker(broker_url) as broker:
         broker.flushdb()
         connection.execute("DELETE FROM rollbook.dead_letters")
         for number, item in enumerate(unreadable()):
@@ -87,7 +88,7 @@ def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
 @pytest.mark.slow
 def test_messages_of_100_mb_are_buried_and_hold_up_nobody(database_url: str, broker_url: str, tmp_path: Path) -> None:
     large = encode(identify("large", at=1)).replace('"large"', f'"{"x" * 100_000_000}"')
-    with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(broker_url) as broker:
+    with psycopg.connect(database_url, autocommit=True) as connection, connect_to_broker(broker_url) as broker:
         broker.flushdb()
         connection.execute("DELETE FROM rollbook.dead_letters")
         for number, item in enumerate((good(large, 5_000_000), b"\xff" * 100_000_000)):

@@ -16,7 +16,7 @@ import pytest
 from tests.support.metrics import answers, value
 from tests.support.sentinel.continuous_client import USERS, UserUpdate
 from tests.support.sentinel.sentinels import SentinelSet
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import JobHandle, Rollbook
@@ -112,7 +112,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
     assert {levels[name] for name in ("redis", "role", "queue default", "held messages", "workers")} == {Level.OK}
 
     sentinels.wait_until_replica(dead)
-    assert rb.users.identify("later", {"n": 1}).wait(20).state == "applied"
+    assert rb.users.identify("later", {"n": 1}).wait(DEADLINE_SECONDS).state == "applied"
 
 
 def test_the_metrics_tell_of_the_queues_of_the_primary(rb: Rollbook, workers: Workers) -> None:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_shared.errors import Unavailable
 from rollbook_worker.migrations import locking, versions
@@ -103,7 +104,7 @@ def test_a_migration_that_meets_a_lock_lets_the_writers_pass_and_comes_back(
             time.sleep(0.002)
         assert version(url) != "next"
         reader.rollback()
-        thread.join(30)
+        thread.join(DEADLINE_SECONDS)
         took.append(write(writer, len(took)))
 
     assert version(url) == "next"
@@ -136,7 +137,7 @@ def test_another_migration_is_waited_for_longer_than_a_lock(url: str) -> None:
         thread.join(locking.LOCK_SECONDS + 0.5)
         assert thread.is_alive()
 
-    thread.join(30)
+    thread.join(DEADLINE_SECONDS)
     assert not thread.is_alive()
     assert said.empty()
 

@@ -17,6 +17,7 @@ from queue import Empty, Queue
 from typing import Final
 
 import psutil
+from tests.support.waits import DEADLINE_SECONDS
 
 _PATIENCE: Final = 90.0
 _GONE_WITHIN: Final = 20.0
@@ -50,7 +51,7 @@ class Started:
     def wait(self) -> int:
         """Wait for the end, and return the exit code."""
         status = self.process.wait(_PATIENCE)
-        while (line := self._queue.get(timeout=_PATIENCE)) is not None:
+        while (line := self._queue.get(timeout=DEADLINE_SECONDS)) is not None:
             self.lines.append(line)
         return status
 

@@ -6,9 +6,11 @@ import re
 import urllib.error
 import urllib.request
 
+from tests.support.waits import DEADLINE_SECONDS
+
 
 def fetched(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=DEADLINE_SECONDS) as answer:
         return str(answer.read().decode())
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import redis
+from tests.support.brokers import connect_to_broker
 from tests.support.databases import migrate
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -25,7 +25,7 @@ def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
     workers = Workers(own_servers.database_url, own_servers.broker_url, tmp_path)
     with (
         Rollbook(database_url=own_servers.database_url, broker_url=own_servers.broker_url) as rb,
-        redis.Redis.from_url(own_servers.broker_url) as broker,
+        connect_to_broker(own_servers.broker_url) as broker,
     ):
         try:
             workers.start(pool=pool, threads=2, ROLLBOOK_BATCH_SIZE="1", ROLLBOOK_MAX_DELIVERIES="1")
@@ -40,7 +40,7 @@ def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
             broker.config_set("maxmemory", 0)
             own_servers.postgres.start()
 
-            assert [job.wait(30).state for job in jobs] == ["applied"] * len(jobs)
+            assert [job.wait(DEADLINE_SECONDS).state for job in jobs] == ["applied"] * len(jobs)
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
         finally:
             workers.stop()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import redis
-from tests.support.waits import wait_until
+from tests.support.brokers import connect_to_broker
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -21,7 +21,7 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter_and_the_others_are_a
     workers = Workers(database_url, broker_url, tmp_path)
     with (
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,
-        redis.Redis.from_url(broker_url) as broker,
+        connect_to_broker(broker_url) as broker,
     ):
         before = [rb.users.identify(f"before-{number}") for number in range(20)]
         deadly = rb.users.identify("mia", {"plan": "pro"}, job_id="deadly-1")
@@ -29,10 +29,10 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter_and_the_others_are_a
         try:
             worker = workers.spawn("prefork", *INCLUDED, pool="prefork", threads=2, ROLLBOOK_MAX_DELIVERIES="2")
 
-            assert {job.wait(60).state for job in (*before, *after)} == {"applied"}
-            status = deadly.wait(60)
+            assert {job.wait(DEADLINE_SECONDS).state for job in (*before, *after)} == {"applied"}
+            status = deadly.wait(DEADLINE_SECONDS)
             assert (status.state, status.code) == ("dead", "kills_worker")
-            assert rb.users.identify("later").wait(30).state == "applied"
+            assert rb.users.identify("later").wait(DEADLINE_SECONDS).state == "applied"
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
@@ -43,7 +43,7 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter_and_the_others_are_a
 
         healthy = workers.start("healthy")
         try:
-            assert rb.jobs.replay("deadly-1", timeout=30).state == "applied"
+            assert rb.jobs.replay("deadly-1", timeout=DEADLINE_SECONDS).state == "applied"
             assert healthy.poll() is None
         finally:
             workers.stop()

@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.support.waits import wait_until
+from tests.support.brokers import connect_to_broker
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import NotSent, Rollbook
@@ -25,7 +26,7 @@ FILL = {"filling": "x" * 20_000}
 @pytest.fixture
 def broker(own_servers: Servers) -> Iterator[redis.Redis]:
     """A client of a Redis that takes another megabyte, and no more."""
-    with redis.Redis.from_url(own_servers.broker_url) as broker:
+    with connect_to_broker(own_servers.broker_url) as broker:
         broker.flushall()
         used = int(broker.info("memory")["used_memory"])
         broker.config_set("maxmemory-policy", "noeviction")
@@ -87,7 +88,7 @@ def test_workers_take_jobs_out_of_a_full_redis_and_then_it_takes_jobs_again(
             worker = workers.spawn("worker", threads=2)
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
 
-            assert rb.users.identify("after", FILL).wait(20).state == "applied"
+            assert rb.users.identify("after", FILL).wait(DEADLINE_SECONDS).state == "applied"
             assert worker.poll() is None
         finally:
             workers.stop()

@@ -10,6 +10,7 @@ import pytest
 from psycopg import errors
 from tests.support.builders import NOW, identify
 from tests.support.slow_user import dawdle_over
+from tests.support.waits import DEADLINE_SECONDS
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -46,8 +47,8 @@ def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_doe
                 ROLLBOOK_BATCH_SIZE=batch,
             )
 
-            assert {job.wait(30).state for job in others} == {"applied"}
-            status = slow.wait(30)
+            assert {job.wait(DEADLINE_SECONDS).state for job in others} == {"applied"}
+            status = slow.wait(DEADLINE_SECONDS)
         finally:
             workers.stop()
         assert (status.state, status.code) == ("dead", "too_slow")

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import psutil
+from tests.support.waits import DEADLINE_SECONDS
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -19,11 +20,11 @@ def test_what_a_stuck_process_does_not_take_is_applied_by_another(
     with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
         try:
             worker = workers.spawn(pool="prefork", threads=1, app="tests.support.short_timeouts_app")
-            assert rb.users.identify("bo").wait(30).state == "applied"
+            assert rb.users.identify("bo").wait(DEADLINE_SECONDS).state == "applied"
             (process,) = psutil.Process(worker.pid).children()
             os.kill(process.pid, signal.SIGSTOP)
 
-            assert rb.users.identify("ann", {"plan": "pro"}).wait(30).state == "applied"
+            assert rb.users.identify("ann", {"plan": "pro"}).wait(DEADLINE_SECONDS).state == "applied"
 
             assert not process.is_running()
             assert "1 processes that take nothing are replaced" in workers.log()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import redis
-from tests.support.waits import wait_until
+from tests.support.brokers import connect_to_broker
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -19,19 +19,19 @@ def test_a_job_that_met_the_time_limit_is_applied_once_it_can_be(
     workers = Workers(database_url, broker_url, tmp_path)
     with (
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,
-        redis.Redis.from_url(broker_url) as broker,
+        connect_to_broker(broker_url) as broker,
     ):
         try:
             workers.spawn(
                 pool="prefork", threads=1, app="tests.support.short_timeouts_app", ROLLBOOK_LOCK_TIMEOUT_SECONDS="30"
             )
-            assert rb.users.identify("bo").wait(30).state == "applied"
+            assert rb.users.identify("bo").wait(DEADLINE_SECONDS).state == "applied"
 
             with locked("LOCK TABLE rollbook.users IN EXCLUSIVE MODE"):
                 slow = rb.users.identify("ann", {"plan": "pro"})
                 wait_until(lambda: "Hard time limit" in workers.log(), what="ending it")
 
-            assert slow.wait(30).state == "applied"
+            assert slow.wait(DEADLINE_SECONDS).state == "applied"
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
         finally:
             workers.stop()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import redis
-from tests.support.waits import wait_until
+from tests.support.brokers import connect_to_broker
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -19,7 +19,7 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
     workers = Workers(database_url, broker_url, tmp_path)
     with (
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,
-        redis.Redis.from_url(broker_url) as broker,
+        connect_to_broker(broker_url) as broker,
     ):
         before = [rb.users.identify(f"before-{number}") for number in range(20)]
         met = rb.users.identify("mia", {"plan": "pro"}, job_id=f"mistake-{batch}")
@@ -27,8 +27,8 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
         try:
             worker = workers.spawn("mistaken", "--include", "tests.support.raising_app", ROLLBOOK_BATCH_SIZE=batch)
 
-            assert {job.wait(30).state for job in (*before, *after)} == {"applied"}
-            status = met.wait(30)
+            assert {job.wait(DEADLINE_SECONDS).state for job in (*before, *after)} == {"applied"}
+            status = met.wait(DEADLINE_SECONDS)
             assert (status.state, status.code) == ("dead", "rejected")
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
@@ -37,7 +37,7 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
 
         mended = workers.start("mended")
         try:
-            assert rb.jobs.replay(f"mistake-{batch}", timeout=30).state == "applied"
+            assert rb.jobs.replay(f"mistake-{batch}", timeout=DEADLINE_SECONDS).state == "applied"
             assert mended.poll() is None
         finally:
             workers.stop()

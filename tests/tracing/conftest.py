@@ -9,6 +9,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 import redis
+from tests.support.brokers import connect_to_broker
 from tests.support.tracing.spans import Recorded, Written
 
 from rollbook_shared.observability import tracing
@@ -29,7 +30,7 @@ def written(tmp_path: Path) -> Written:
 
 @pytest.fixture
 def client(broker_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.flushdb()
         yield client
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from tests.support.repository import ROOT
 from tests.support.tracing.spans import Recorded, Written
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -57,8 +57,8 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
     in_json: dict[str, str],
 ) -> None:
     workers.spawn(threads=1, app="tests.support.tracing.traced_app", loglevel="DEBUG", **in_json)
-    rb.users.identify("ann", {"plan": "pro"}, job_id="good").wait(60)
-    rb.users.identify("ann", {"plan": "free"}, job_id="good").wait(20)
+    rb.users.identify("ann", {"plan": "pro"}, job_id="good").wait(DEADLINE_SECONDS)
+    rb.users.identify("ann", {"plan": "free"}, job_id="good").wait(DEADLINE_SECONDS)
     with psycopg.connect(database_url) as locker:
         locker.execute("LOCK TABLE rollbook.users")
         rb.users.identify("bo", {}, job_id="late")
@@ -90,7 +90,7 @@ def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
     recorded: Recorded, workers: Workers, rb: Rollbook, in_json: dict[str, str]
 ) -> None:
     workers.spawn(threads=1, app="tests.support.tracing.traced_app", ROLLBOOK_BATCH_SIZE="1", **in_json)
-    rb.users.identify("cy", {}, job_id="single").wait(60)
+    rb.users.identify("cy", {}, job_id="single").wait(DEADLINE_SECONDS)
 
     received, succeeded = saying(workers, "single] received"), saying(workers, "single] succeeded")
 

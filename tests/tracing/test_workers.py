@@ -9,7 +9,7 @@ import redis
 from celery import Celery
 from tests.support.repository import ROOT
 from tests.support.tracing.spans import Recorded, Written
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -38,7 +38,7 @@ def test_a_request_s_trace_goes_from_its_call_to_the_commit(
     start(workers, written, pool)
 
     for job in jobs:
-        assert job.wait(60).state == "applied"
+        assert job.wait(DEADLINE_SECONDS).state == "applied"
     wait_until(lambda: len(written.named("rollbook.identify")) == 3, what="three spans")
     sent = {span.attributes["messaging.message.id"]: span for span in recorded.named("send rollbook.identify")}  # type: ignore[index]
     wait_until(lambda: written.named("rollbook.batch"), what="the batch's span")
@@ -59,9 +59,9 @@ def test_a_worker_without_batches_has_the_same_span_with_the_transaction_in_it(
 ) -> None:
     first = rb.users.identify("cy", {"plan": "pro"}, job_id="single")
     start(workers, written, ROLLBOOK_BATCH_SIZE="1")
-    first.wait(60)
+    first.wait(DEADLINE_SECONDS)
     again = rb.users.identify("cy", {"plan": "free"}, job_id="single")
-    assert again.wait(20).state == "dead"
+    assert again.wait(DEADLINE_SECONDS).state == "dead"
 
     wait_until(lambda: len(written.of_job("single")) == 2, what="two spans")
     sent = recorded.named("send rollbook.identify")
@@ -81,7 +81,7 @@ def test_who_knows_nothing_of_traces_takes_the_job_as_ever(
     job = rb.users.identify("ed", {"plan": "pro"})
 
     with Celery(broker=broker_url, set_as_current=False).connection_for_read() as connection:
-        message = connection.SimpleQueue("default").get(timeout=5)
+        message = connection.SimpleQueue("default").get(timeout=DEADLINE_SECONDS)
         ((text,), kwargs, _) = message.decode()
         message.ack()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from tests.support.redis_server import REDIS
+from tests.support.brokers import REDIS, connect_to_broker
 from tests.support.transport.consumers import Consumer
 from tests.support.transport.harness import Field
 from tests.support.transport.makes import MAKES
@@ -31,7 +31,7 @@ def broker(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def client(broker: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(broker) as client:
+    with connect_to_broker(broker) as client:
         yield client
 
 
@@ -56,6 +56,6 @@ def field(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Field]:
 
 def _empty_broker(request: pytest.FixtureRequest, make: str) -> str:
     url: str = request.getfixturevalue("broker_url" if make == "valkey" else "redis_url")
-    with redis.Redis.from_url(url) as client:
+    with connect_to_broker(url) as client:
         client.flushdb()
     return url

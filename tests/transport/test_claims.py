@@ -10,7 +10,7 @@ import pytest
 import redis
 from tests.support.transport.consumers import Consumer, expire, job_of, waiting
 from tests.support.transport.harness import envelope
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_worker.celery_ext.transport import kombu_internals
 
@@ -57,7 +57,7 @@ def test_the_stock_transport_loses_it_at_the_same_place(
         client.lpush("first", envelope("precious"))
         monkeypatch.setattr(kombu_internals.QoS, "append", die)
         with pytest.raises(SystemExit):
-            queue.get(timeout=5)
+            queue.get(timeout=DEADLINE_SECONDS)
 
         assert client.llen("first") == client.hlen("unacked") == 0
 

@@ -9,7 +9,7 @@ from typing import Any
 import redis
 from tests.support.transport.consumers import LEASE, Consumer, score
 from tests.support.transport.harness import envelope
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_worker.celery_ext.transport.leases import Leases
 
@@ -38,7 +38,7 @@ def test_a_signal_may_give_back_while_the_loop_notes_what_it_has_claimed() -> No
 
     claiming = threading.Thread(target=lambda: leases.add(Interrupted(leases), at=2.0), daemon=True)
     claiming.start()
-    claiming.join(10)
+    claiming.join(DEADLINE_SECONDS)
 
     assert not claiming.is_alive()
     assert (leases.to_renew(), leases.bytes) == (["new"], 1)

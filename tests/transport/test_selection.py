@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import redis
 from kombu.transport import redis as kombu_redis
-from tests.support.brokers import broker_program
+from tests.support.brokers import broker_program, connect_to_broker
 from tests.support.repository import ROOT
 from tests.support.transport.consumers import KombuConsumer
 from tests.support.transport.harness import envelope
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import Servers, processes
 from rollbook_ops.devstack.ports import free_port
@@ -122,7 +122,7 @@ def test_a_master_found_by_sentinel_is_consumed(sentinel: str) -> None:
 
 
 def test_flower_shows_the_lengths_of_the_queues(broker_url: str, tmp_path: Path) -> None:
-    with redis.Redis.from_url(broker_url) as client:
+    with connect_to_broker(broker_url) as client:
         client.flushdb()
         client.lpush("default", *(envelope(number) for number in range(37)))
     port = free_port()
@@ -137,7 +137,7 @@ def test_flower_shows_the_lengths_of_the_queues(broker_url: str, tmp_path: Path)
     )
     try:
         wait_until(lambda: _listens(port), what="Flower")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/broker", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/broker", timeout=DEADLINE_SECONDS) as page:
             assert page.status == 200
             assert "37" in page.read().decode()
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import redis
+from tests.support.brokers import connect_to_broker
 from tests.support.transport.consumers import Consumer, expire
 from tests.support.transport.harness import envelope
 from tests.support.waits import wait_until
@@ -18,7 +18,7 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
     database_url: str, broker_url: str, workers: Workers
 ) -> None:
     with (
-        redis.Redis.from_url(broker_url) as client,
+        connect_to_broker(broker_url) as client,
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,
     ):
         client.flushdb()

@@ -7,7 +7,7 @@ import signal
 import pytest
 from tests.support.transport.consumers import job_of
 from tests.support.transport.harness import Field
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import processes
 
@@ -50,7 +50,7 @@ def test_a_worker_told_to_stop_at_once_gives_back_what_it_has_no_time_for(
     if finished:
         wait_until(lambda: "Initiating Soft Shutdown" in field.log(), what="hearing it")
         field.redis.set("go", 1)
-    assert worker.wait(20) == 0, field.log()
+    assert worker.wait(DEADLINE_SECONDS) == 0, field.log()
 
     done = field.done()
     waiting = [job_of(item) for item in reversed(field.redis.lrange("first", 0, -1))]
@@ -63,18 +63,18 @@ def test_celery_s_tools_reach_a_worker(field: Field) -> None:
     """Inspect, revoke, cancel and add queues, mingle; and it takes what the stock producer sends."""
     field.start("first", "--loglevel", "INFO")  # with mingling
     wait_until(lambda: field.answer("first"), what="an answer")
-    control = field.app.control.inspect([name := "first@transport"], timeout=5)
+    control = field.app.control.inspect([name := "first@transport"], timeout=DEADLINE_SECONDS)
 
     assert [queue["name"] for queue in control.active_queues()[name]] == ["first"]
     assert control.stats()[name]["broker"]["transport"] == "redis"
 
-    field.app.control.revoke("unwanted", destination=[name], reply=True, timeout=5)
+    field.app.control.revoke("unwanted", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
     field.app.send_task("note", ["revoked"], task_id="unwanted")
     field.app.send_task("note", ["wanted"])
     wait_until(lambda: field.done() == {"wanted"} and field.is_drained(), what="the wanted one alone")
 
-    field.app.control.cancel_consumer("first", destination=[name], reply=True, timeout=5)
-    field.app.control.add_consumer("second", destination=[name], reply=True, timeout=5)
+    field.app.control.cancel_consumer("first", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
+    field.app.control.add_consumer("second", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
     field.send("left")
     field.send("other queue", queue="second")
     wait_until(
@@ -82,7 +82,7 @@ def test_celery_s_tools_reach_a_worker(field: Field) -> None:
     )
     assert field.waiting("first") == 1
 
-    field.app.control.add_consumer("first", destination=[name], reply=True, timeout=5)
+    field.app.control.add_consumer("first", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
     wait_until(lambda: field.done() == {"wanted", "other queue", "left"}, what="the queue that is back")
 
 

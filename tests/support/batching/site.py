@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import psycopg
-import redis
 from celery import Celery
 from celery.events import EventReceiver
 from celery.events.state import State
+from tests.support.brokers import connect_to_broker
 from tests.support.repository import ROOT
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack import processes
@@ -33,7 +33,7 @@ class Site:
         self.broker_url = broker_url
         self.database_url = database_url
         self.logs = logs
-        self.broker = redis.Redis.from_url(broker_url)
+        self.broker = connect_to_broker(broker_url)
         self.broker.flushdb()
         self.rb = Rollbook(broker_url=broker_url, database_url=database_url)
         self._running: list[subprocess.Popen[bytes]] = []
@@ -120,12 +120,12 @@ class MaintenanceMonitor:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._listening.wait(10)
+        assert self._listening.wait(DEADLINE_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join(10)
+        self._thread.join(DEADLINE_SECONDS)
 
     def _listen(self) -> None:
         with self._app.connection() as connection:

@@ -7,7 +7,7 @@ from typing import Final
 
 import psycopg
 from celery import Celery
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
@@ -29,15 +29,15 @@ def play(rb: Rollbook) -> None:
         rb.users.bulk_identify([{"id": f"{MARK}-{n}", "name": MARK} for n in range(80)], job_id="import-1"),
     ]
     for job in jobs:
-        job.wait(30)
-    rb.users.set_preferences(ANN, "default", {"workflows": {"news": False}}, job_id="wishes-1").wait(30)
-    rb.users.set_channel_data(ANN, "apns", {"tokens": [MARK]}, job_id="device-1").wait(30)
+        job.wait(DEADLINE_SECONDS)
+    rb.users.set_preferences(ANN, "default", {"workflows": {"news": False}}, job_id="wishes-1").wait(DEADLINE_SECONDS)
+    rb.users.set_channel_data(ANN, "apns", {"tokens": [MARK]}, job_id="device-1").wait(DEADLINE_SECONDS)
     inline = {"id": BO, "name": MARK}
-    rb.workflows.trigger("welcome", [ANN, inline], data={"note": MARK}, job_id="welcome-1").wait(30)
-    rb.users.merge(ANN, GUEST, job_id="login-1").wait(30)
-    rb.users.delete(f"{MARK}-7", job_id="goodbye-1").wait(30)
+    rb.workflows.trigger("welcome", [ANN, inline], data={"note": MARK}, job_id="welcome-1").wait(DEADLINE_SECONDS)
+    rb.users.merge(ANN, GUEST, job_id="login-1").wait(DEADLINE_SECONDS)
+    rb.users.delete(f"{MARK}-7", job_id="goodbye-1").wait(DEADLINE_SECONDS)
     # sent twice, as a webhook is
-    rb.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="again-1").wait(30)
+    rb.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="again-1").wait(DEADLINE_SECONDS)
     rb.users.identify(GUEST, {"cart": {"items": [MARK]}}, job_id="again-1")
 
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 import yaml
 from tests.deploy.image import HOME, stages
 from tests.support.deploy.compose_file import TEXT, filled, seconds
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import LOOPBACK, free_port
@@ -89,7 +90,7 @@ class Composition:
         service = self.service(name)
         self.start(name, service["command"])
         if service["restart"] == "no":
-            status = self.running.pop(name).wait(120)
+            status = self.running.pop(name).wait(DEADLINE_SECONDS)
             assert status == 0, f"{name} ended with {status}:\n{self.log(name)}"
 
     def start(self, name: str, command: Sequence[str], **more: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import redis
 from celery import Celery
+from tests.support.brokers import connect_to_broker
 from tests.support.repository import ROOT
 from tests.support.transport.recording_app import DONE, QUEUES, RUNS, make_app
 
@@ -48,7 +49,7 @@ class Field:
     def __init__(self, broker: str, logs: Path) -> None:
         self.broker = broker
         self.logs = logs
-        self.redis = redis.Redis.from_url(broker)
+        self.redis = connect_to_broker(broker)
         self.app: Celery = make_app(broker)
         self._running: list[subprocess.Popen[bytes]] = []
 

@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.redis_server import REDIS_NEEDED
+from tests.support.brokers import REDIS_NEEDED
 
 MAKES: list[Any] = ["valkey", pytest.param("redis", marks=REDIS_NEEDED)]

@@ -17,6 +17,7 @@ from typing import Any, Final
 import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_worker.celery_ext.transport import Connection
 
@@ -87,7 +88,7 @@ def _ledger() -> redis.Redis:
 
 @functools.cache
 def _ledger_of(pid: int) -> redis.Redis:
-    return redis.Redis.from_url(os.environ["TRANSPORT_BROKER"])
+    return redis.Redis.from_url(os.environ["TRANSPORT_BROKER"], socket_timeout=DEADLINE_SECONDS)
 
 
 def _note(job: object) -> None:
