@@ -30,8 +30,8 @@ from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Identify, UserUpdate
+from rollbook_shared.outcomes import JobState
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob
-from rollbook_worker.store.received_jobs import State
 
 BATCHES = {1: 300, 100: 30}
 """Jobs in a batch to batches in a round."""
@@ -44,7 +44,7 @@ class WithoutLedger(PostgresStore):
     def _apply(self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, heads: frozenset[str]) -> list[Outcome]:
         jobs = [arrival.job for arrival in arrivals if not isinstance(arrival.job, Undecodable)]
         self._keep(cursor, jobs, now, heads)
-        return [Outcome(job_id=job.id, kind=job.kind, state=State.APPLIED) for job in jobs]
+        return [Outcome(job_id=job.id, kind=job.kind, state=JobState.APPLIED) for job in jobs]
 
 
 WAYS: dict[str, tuple[type[PostgresStore], str]] = {

@@ -24,6 +24,7 @@ from rollbook.resources.messages import Messages
 from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
 from rollbook.testing import RecordingPublisher
+from rollbook_shared.outcomes import JobState
 
 _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
 """Of the producer, what no application imports."""
@@ -217,7 +218,7 @@ class Answers:
 
     def status(self, job_id: str, **_: object) -> JobStatus:
         self._fail()
-        return JobStatus(id=job_id, kind=None, state="queued")
+        return JobStatus(id=job_id, kind=None, state=JobState.QUEUED)
 
     def letters(self, letter_id: str) -> list[DeadLetter]:
         self._fail()

@@ -1,19 +1,18 @@
-"""The codes of dead letters, with what each means."""
+"""The codes of dead letters, with what each means and what to do about it."""
 
 from __future__ import annotations
 
 from docs.site.source import table
 
-from rollbook_shared.database.tables import dead_letters
+from rollbook_shared.outcomes import DeadLetterCode
 
 
 def page() -> str:
     """The table."""
-    return table("code", "what it means", rows=[(f"`{code}`", "") for code in codes()])
+    rows = [(f"`{code}`", code.meaning, code.advice) for code in DeadLetterCode]
+    return table("code", "what it means", "what to do", rows=rows)
 
 
 def codes() -> list[str]:
     """Every code that the code gives."""
-    comment = dead_letters.c.code.comment
-    assert comment is not None
-    return [code.strip() for code in comment.split(",")]
+    return [code.value for code in DeadLetterCode]

@@ -40,8 +40,7 @@ class InvalidRequest(RollbookError, ValueError):
 class Undecodable(RollbookError):
     """The message is not a job of a kind and version known here.
 
-    `code` is one of `malformed`, `unknown_version`, `unknown_kind`, `invalid`; or of those of the transport, which has
-    given the message up: `kills_worker`, `unexpected_error`; or `too_slow`.
+    `code` is a `DeadLetterCode`.
     """
 
     def __init__(self, code: str, reason: str, *, job_id: str | None = None, kind: str | None = None) -> None:

@@ -19,7 +19,7 @@ from tests.support.worker_processes import Workers
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.observability.health_file import State, write
+from rollbook_shared.observability.health_file import HealthState, write
 from rollbook_shared.observability.heartbeat import Heartbeat
 from rollbook_worker.health.__main__ import trouble
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
@@ -121,30 +121,30 @@ class TestUpkeepsState:
         watching = MaintenanceMonitor(clock=lambda: now)
         watching.begun("short", 10.0)
         watching.begun("long", None)
-        assert watching.state() is State.READY
+        assert watching.state() is HealthState.READY
 
         now = 11.0
         assert watching.state() is None
 
         watching.done("short")
-        assert watching.state() is State.READY
+        assert watching.state() is HealthState.READY
 
     def test_a_maintenance_that_fails_makes_it_wait_until_it_succeeds(self) -> None:
         watching = MaintenanceMonitor()
         watching.begun("short", 10.0)
 
         watching.failed("short", Unavailable("away"))
-        assert watching.state() is State.WAITING
+        assert watching.state() is HealthState.WAITING
 
         watching.done("short")
-        assert watching.state() is State.READY
+        assert watching.state() is HealthState.READY
 
 
 def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
-    states: list[State | None] = [State.READY, None]
+    states: list[HealthState | None] = [HealthState.READY, None]
     asked_twice = threading.Event()
 
-    def state() -> State | None:
+    def state() -> HealthState | None:
         if len(states) == 1:
             asked_twice.set()
         return states.pop(0) if len(states) > 1 else states[0]
@@ -162,7 +162,7 @@ def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
 
 
 def test_without_the_setting_nothing_is_written_and_the_probe_says_what_is_missing(tmp_path: Path) -> None:
-    Heartbeat(None, lambda: State.READY).start()
+    Heartbeat(None, lambda: HealthState.READY).start()
 
     done = subprocess.run(
         [sys.executable, "-m", "rollbook_worker.health"],
@@ -191,8 +191,8 @@ def test_the_probe_imports_nothing_large() -> None:
 
 
 def test_a_reader_never_sees_half_a_word(health_file: Path) -> None:
-    write(health_file, State.READY)
-    write(health_file, State.WAITING)
+    write(health_file, HealthState.READY)
+    write(health_file, HealthState.WAITING)
 
     assert trouble(health_file, max_age=10, ready=True) == "it is waiting, and takes no jobs"
     assert [path.name for path in health_file.parent.iterdir()] == [health_file.name]

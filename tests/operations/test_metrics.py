@@ -35,11 +35,12 @@ from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import free_port
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.observability.metrics_server import serve_metrics
+from rollbook_shared.outcomes import JobState
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.gauges import Gauges
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.observability.metrics import Counting, MeasuredStore
-from rollbook_worker.store import Outcome, ReceivedJob, State
+from rollbook_worker.store import Outcome, ReceivedJob
 
 DEPLOY = ROOT / "deploy" / "metrics"
 ALERTS = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
@@ -265,7 +266,7 @@ class Here:
     """A store that applies everything."""
 
     def apply(self, arrivals: Any, *, now: int) -> list[Outcome]:
-        return [Outcome(job_id="j", kind="identify", state=State.APPLIED) for _ in arrivals]
+        return [Outcome(job_id="j", kind="identify", state=JobState.APPLIED) for _ in arrivals]
 
 
 def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:

@@ -21,7 +21,7 @@ from rollbook import Rollbook
 from rollbook.publishing.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.relay.relay import HANGS_SECONDS, Relay, RelayLoop
-from rollbook_shared.observability.health_file import State
+from rollbook_shared.observability.health_file import HealthState
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -78,6 +78,6 @@ def test_a_relay_that_hangs_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -
     begin = time.monotonic()
 
     monkeypatch.setattr(time, "monotonic", lambda: begin + HANGS_SECONDS - 1)
-    assert turns.state() is State.READY
+    assert turns.state() is HealthState.READY
     monkeypatch.setattr(time, "monotonic", lambda: begin + HANGS_SECONDS + 1)
     assert turns.state() is None

@@ -21,9 +21,10 @@ from rollbook_shared.database.tables import metadata
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
+from rollbook_shared.outcomes import JobState
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.periodic import periodic_tasks
-from rollbook_worker.store import PostgresStore, ReceivedJob, State
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 TABLES = sorted(table.name for table in metadata.tables.values())
 
@@ -178,7 +179,7 @@ def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, 
     assert relay.settle() == len(bodies)
 
     relay.close()
-    assert {outcome.state for outcome in outcomes} == {State.APPLIED}
+    assert {outcome.state for outcome in outcomes} == {JobState.APPLIED}
     with psycopg.connect(owner_url) as connection:
         assert connection.execute("SELECT count(*) FROM rollbook_outbox").fetchone() == (0,)
 

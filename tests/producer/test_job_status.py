@@ -17,13 +17,14 @@ from tests.support.waits import DEADLINE_SECONDS
 from rollbook import JobStatus, JobTimeout, RejectedItem, Rollbook
 from rollbook.resources.jobs import POLLING
 from rollbook.testing import RecordingPublisher
+from rollbook_shared.outcomes import JobState
 
 
 def test_a_job_that_the_workers_have_not_seen_is_queued(applied: Applied) -> None:
     job = applied.rb.users.delete("u1", job_id="j1")
 
-    assert job.status() == JobStatus(id="j1", kind="delete", state="queued")
-    assert applied.rb.jobs.get("j1") == JobStatus(id="j1", kind=None, state="queued")
+    assert job.status() == JobStatus(id="j1", kind="delete", state=JobState.QUEUED)
+    assert applied.rb.jobs.get("j1") == JobStatus(id="j1", kind=None, state=JobState.QUEUED)
     assert applied.rb.jobs.get("never-sent").state == "queued"
 
 

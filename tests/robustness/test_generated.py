@@ -13,7 +13,8 @@ from tests.support.stores import OnPostgres
 
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.store import ReceivedJob, State
+from rollbook_shared.outcomes import JobState
+from rollbook_worker.store import ReceivedJob
 
 BATCH = 40
 
@@ -27,12 +28,12 @@ def test_a_batch_of_anything_is_decided_message_by_message(subject: OnPostgres, 
     outcomes = subject.store.apply(arrivals, now=NOW)
 
     assert len(outcomes) == len(arrivals)
-    assert {outcome.state for outcome in (*outcomes[:2], *outcomes[-3:])} <= {State.APPLIED, State.DUPLICATE}
+    assert {outcome.state for outcome in (*outcomes[:2], *outcomes[-3:])} <= {JobState.APPLIED, JobState.DUPLICATE}
     for arrival, outcome in zip(arrivals, outcomes, strict=True):
         if isinstance(arrival.job, Undecodable):
-            assert (outcome.state, outcome.code) == (State.DEAD, arrival.job.code)
+            assert (outcome.state, outcome.code) == (JobState.DEAD, arrival.job.code)
         else:
-            assert outcome.state is not State.DEAD or outcome.code == "id_reused"
+            assert outcome.state is not JobState.DEAD or outcome.code == "id_reused"
     assert {outcome.code for outcome in outcomes} <= {
         None,
         "malformed",

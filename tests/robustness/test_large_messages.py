@@ -9,7 +9,7 @@ from tests.support.builders import NOW, identify
 from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import MAX_TEXT, encode
-from rollbook_worker.store import State
+from rollbook_shared.outcomes import JobState
 
 MEGA = 1_000_000
 
@@ -32,7 +32,7 @@ def test_a_message_of_100_mb_becomes_a_letter_of_one_and_its_neighbour_is_applie
 ) -> None:
     large, good = arrive(subject, make(), encode(identify("good", at=1)), now=NOW)
 
-    assert (large.state, large.code, good.state) == (State.DEAD, "malformed", State.APPLIED)
+    assert (large.state, large.code, good.state) == (JobState.DEAD, "malformed", JobState.APPLIED)
     letters = subject.connection.execute("SELECT reason, length(body) FROM rollbook.dead_letters").fetchall()
     ((reason, kept),) = letters
     assert "its first" in reason

@@ -9,7 +9,8 @@ from tests.support.robustness.invalid_jobs import Bad, corpus
 from tests.support.stores import OnPostgres
 
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.store import ReceivedJob, State
+from rollbook_shared.outcomes import JobState
+from rollbook_worker.store import ReceivedJob
 
 BATCH = 50
 
@@ -36,9 +37,9 @@ def test_each_becomes_a_dead_letter_that_says_why_and_every_neighbour_is_applied
 
         outcomes = subject.store.apply(batch, now=NOW)
 
-        assert [outcome.state for outcome in outcomes[1::2]] == [State.APPLIED] * len(cases)
+        assert [outcome.state for outcome in outcomes[1::2]] == [JobState.APPLIED] * len(cases)
         said = {case.name: (outcome.state, outcome.code) for case, outcome in zip(cases, outcomes[::2], strict=True)}
-        assert said == {case.name: (State.DEAD, case.code) for case in cases}
+        assert said == {case.name: (JobState.DEAD, case.code) for case in cases}
         found |= {arrival.digest.hex(): (case, arrival.text) for case, arrival in zip(cases, batch[::2], strict=True)}
 
     letters = subject.connection.execute("SELECT encode(digest, 'hex'), code, reason, body FROM rollbook.dead_letters")

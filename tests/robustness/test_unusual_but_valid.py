@@ -14,7 +14,7 @@ from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
-from rollbook_worker.store import State
+from rollbook_shared.outcomes import JobState
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café-Ö-각") for form in ("NFC", "NFD"))
 ODD_IDS = [
@@ -63,7 +63,7 @@ def test_odd_ids_are_users_of_their_own_and_come_back_as_they_were(subject: OnPo
 
     outcomes = arrive(subject, *map(encode, jobs), now=NOW)
 
-    assert {outcome.state for outcome in outcomes} == {State.APPLIED}
+    assert {outcome.state for outcome in outcomes} == {JobState.APPLIED}
     users = subject.world()["users"]
     assert {id_: user["properties"]["number"] for id_, user in users.items()} == {
         id_: number for number, id_ in enumerate(ODD_IDS)
@@ -104,31 +104,31 @@ def test_odd_values_and_keys_come_back_as_they_were(subject: OnPostgres) -> None
 
     (outcome,) = arrive(subject, encode(identify("u", at=1, **odd)), now=NOW)
 
-    assert outcome.state is State.APPLIED
+    assert outcome.state is JobState.APPLIED
     assert subject.world()["users"]["u"]["properties"] == odd
 
 
 @pytest.mark.parametrize(
     ("occurred_at", "state"),
     [
-        (0, State.APPLIED),
-        (1, State.APPLIED),
-        (NOW, State.APPLIED),
-        (NOW + 299_000_000, State.APPLIED),
-        (NOW + 301_000_000, State.DEFERRED),
-        (NOW + 400 * DAY, State.DEFERRED),
-        ((1 << 55) - 1, State.DEFERRED),
+        (0, JobState.APPLIED),
+        (1, JobState.APPLIED),
+        (NOW, JobState.APPLIED),
+        (NOW + 299_000_000, JobState.APPLIED),
+        (NOW + 301_000_000, JobState.DEFERRED),
+        (NOW + 400 * DAY, JobState.DEFERRED),
+        ((1 << 55) - 1, JobState.DEFERRED),
     ],
 )
 def test_a_stamp_of_1970_counts_and_one_of_the_future_waits(
-    subject: OnPostgres, occurred_at: int, state: State
+    subject: OnPostgres, occurred_at: int, state: JobState
 ) -> None:
     job = {"v": 1, "kind": "delete", "id": "when", "occurred_at": occurred_at, "user_id": "u"}
 
     (outcome,) = arrive(subject, json.dumps(job), now=NOW)
 
     assert outcome.state is state
-    assert subject.deferred() == (["when"] if state is State.DEFERRED else [])
+    assert subject.deferred() == (["when"] if state is JobState.DEFERRED else [])
 
 
 def test_of_jobs_under_one_id_the_first_stands_and_every_other_body_is_a_letter(subject: OnPostgres) -> None:
@@ -138,9 +138,9 @@ def test_of_jobs_under_one_id_the_first_stands_and_every_other_body_is_a_letter(
     outcomes = arrive(subject, first, *others, first, now=NOW)
     later = arrive(subject, *others, first, now=NOW)
 
-    assert [outcomes[0].state, outcomes[-1].state] == [State.APPLIED, State.DUPLICATE]
-    assert {(outcome.state, outcome.code) for outcome in outcomes[1:-1]} == {(State.DEAD, "id_reused")}
-    assert {(outcome.state, outcome.code) for outcome in later[:-1]} == {(State.DEAD, "id_reused")}
+    assert [outcomes[0].state, outcomes[-1].state] == [JobState.APPLIED, JobState.DUPLICATE]
+    assert {(outcome.state, outcome.code) for outcome in outcomes[1:-1]} == {(JobState.DEAD, "id_reused")}
+    assert {(outcome.state, outcome.code) for outcome in later[:-1]} == {(JobState.DEAD, "id_reused")}
     assert subject.dead() == [("same", "id_reused")] * 40
     assert set(subject.world()["users"]) == {"u"}
 
@@ -162,7 +162,7 @@ def test_every_bad_user_of_a_bulk_is_refused_with_its_place_and_field_and_the_go
     (outcome,) = arrive(subject, json.dumps(job), now=NOW)
 
     assert len(bad) >= 80
-    assert outcome.state is State.APPLIED
+    assert outcome.state is JobState.APPLIED
     assert set(subject.world()["users"]) == {f"good-{number}" for number in range(len(bad))}
     detail = subject.ledger()["bulk"][2]
     assert detail is not None

@@ -11,10 +11,10 @@ from tests.support.projected_world import HISTORY, world_of
 
 from rollbook_shared.errors import Problem, Undecodable
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
+from rollbook_shared.outcomes import JobState
 from rollbook_shared.reference.world import World
 from rollbook_worker.core import Activity, Kept, facts_of, join, project
 from rollbook_worker.store import Outcome, ReceivedJob
-from rollbook_worker.store.received_jobs import State
 
 FUTURE: Final = timedelta(minutes=5)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -25,7 +25,7 @@ class Entry:
     """How a job ended."""
 
     digest: bytes
-    state: State
+    state: JobState
     duplicates: int = 0
     detail: dict[str, Any] | None = None
 
@@ -42,7 +42,7 @@ class MemoryStore:
 
     def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         outcomes = [self._apply(arrival, now) for arrival in arrivals]
-        applied = {outcome.job_id for outcome in outcomes if outcome.state is State.APPLIED}
+        applied = {outcome.job_id for outcome in outcomes if outcome.state is JobState.APPLIED}
         self._tell_skipped(
             arrival.job
             for arrival in arrivals
@@ -57,7 +57,7 @@ class MemoryStore:
         for job in due[:limit]:
             del self.deferred[job.id]
             self.jobs[job.id].state = state = _state_when_due(job)
-            if state is State.APPLIED:
+            if state is JobState.APPLIED:
                 join(self.kept, facts_of(job))
         self._tell_skipped(due[:limit])
         return len(due[:limit])
@@ -73,11 +73,11 @@ class MemoryStore:
             if entry.digest != arrival.digest:
                 return self._bury(arrival, job.id, job.kind, "id_reused")
             entry.duplicates += 1
-            return Outcome(job_id=job.id, kind=job.kind, state=State.DUPLICATE)
+            return Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE)
         entry = self.jobs[job.id] = Entry(arrival.digest, _state(job, now), detail=_counts(job))
-        if entry.state is State.DEFERRED:
+        if entry.state is JobState.DEFERRED:
             self.deferred[job.id] = job
-        if entry.state is State.APPLIED:
+        if entry.state is JobState.APPLIED:
             join(self.kept, facts_of(job))
         return Outcome(job_id=job.id, kind=job.kind, state=entry.state)
 
@@ -93,19 +93,19 @@ class MemoryStore:
 
     def _bury(self, arrival: ReceivedJob, job_id: str, kind: str, code: str) -> Outcome:
         self.dead[job_id, arrival.digest] = code
-        return Outcome(job_id=job_id, kind=kind, state=State.DEAD, code=code)
+        return Outcome(job_id=job_id, kind=kind, state=JobState.DEAD, code=code)
 
 
-def _state(job: Job, now: int) -> State:
+def _state(job: Job, now: int) -> JobState:
     if job.occurred_at > (now if job.deferred else now + FUTURE // _MICROSECOND):
-        return State.DEFERRED
+        return JobState.DEFERRED
     return _state_when_due(job)
 
 
-def _state_when_due(job: Job) -> State:
+def _state_when_due(job: Job) -> JobState:
     if isinstance(job, BulkIdentify) and all(isinstance(user, Problem) for user in job.users):
-        return State.REFUSED
-    return State.APPLIED
+        return JobState.REJECTED
+    return JobState.APPLIED
 
 
 def _counts(job: Job) -> dict[str, Any] | None:

@@ -20,7 +20,8 @@ from rollbook_ops.devstack import Servers
 from rollbook_ops.relay.rows import Rows
 from rollbook_shared.database.timeouts import ResponseTimeout, connection_options, patient
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.store import PostgresStore, ReceivedJob, State
+from rollbook_shared.outcomes import JobState
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 LONG = 4.0
 """Seconds; much more than every bound here, much less than for ever."""
@@ -49,7 +50,7 @@ def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone
     ):
         store.apply(job, now=NOW)
 
-    assert store.apply(job, now=NOW)[0].state is State.APPLIED
+    assert store.apply(job, now=NOW)[0].state is JobState.APPLIED
 
 
 def test_maintenance_waits_for_locks_no_longer(database_url: str, locked: Locked, impatient: Impatient) -> None:
@@ -90,7 +91,7 @@ def test_a_frozen_server_holds_no_worker_and_serves_it_again_when_it_wakes(
     with frozen(own_servers.postgres.pid), in_time(), pytest.raises(Unavailable, match="ResponseTimeout"):
         store.apply(job, now=NOW)
 
-    assert store.apply(job, now=NOW)[0].state in (State.APPLIED, State.DUPLICATE)
+    assert store.apply(job, now=NOW)[0].state in (JobState.APPLIED, JobState.DUPLICATE)
     assert "cy" in OnPostgres(own_database_url).world()["users"]
 
 

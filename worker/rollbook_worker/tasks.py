@@ -16,6 +16,7 @@ from celery.utils.log import get_task_logger
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Trigger
 from rollbook_shared.jobs.routing import TASKS
+from rollbook_shared.outcomes import DeadLetterCode, JobState
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BATCH_TASK, STRATEGY, Ended, Jobs, only_argument
@@ -24,7 +25,7 @@ from rollbook_worker.celery_ext.failure_policy import REQUEST
 from rollbook_worker.celery_ext.request import DeadLetter
 from rollbook_worker.celery_ext.unprocessable import job_in
 from rollbook_worker.observability.tracing import TracedStore, finished, following, following_one, hindered, put_off
-from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, State, Store
+from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, Store
 from rollbook_worker.store.retry import RETRY, Contention, StatementTimeout, attempts_exhausted
 
 TRANSACTION_USERS: Final = 1_000
@@ -80,7 +81,8 @@ def _decide(task: Task[Any, Any], arrival: ReceivedJob) -> str:
     except StatementTimeout as error:
         times = _times_too_long(task) + 1
         if attempts_exhausted(times, Settings.from_env().max_deliveries):
-            return _decide(task, ReceivedJob.given_up(arrival.text, "too_slow", f"{error}, {times} times by itself"))
+            reason = f"{error}, {times} times by itself"
+            return _decide(task, ReceivedJob.given_up(arrival.text, DeadLetterCode.TOO_SLOW, reason))
         raise _retry(task, error, times) from None
     except Unavailable as error:
         raise _retry(task, error, _times_too_long(task)) from None
@@ -155,7 +157,7 @@ def _users_named(arrival: ReceivedJob) -> int:
 
 
 def _said(outcome: Outcome) -> str | DeadLetter:
-    if outcome.state is State.DEAD:
+    if outcome.state is JobState.DEAD:
         named = {
             "job_id": outcome.job_id,
             "kind": outcome.kind or None,

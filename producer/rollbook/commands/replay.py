@@ -10,6 +10,7 @@ from rollbook.models import DeadLetter
 from rollbook_shared.errors import InvalidRequest, Problem, Undecodable
 from rollbook_shared.jobs import BulkIdentify, Job
 from rollbook_shared.jobs.codec import VERSION, decode, encode
+from rollbook_shared.outcomes import DeadLetterCode
 
 
 def replay(dead_letter: DeadLetter, *, job_id: str | None, body: str | Mapping[str, Any] | None) -> Job:
@@ -21,7 +22,7 @@ def replay(dead_letter: DeadLetter, *, job_id: str | None, body: str | Mapping[s
     job = _job(_text(dead_letter, body))
     if job_id is not None:
         job = job.model_copy(update={"id": job_id})
-    if dead_letter.code == "id_reused" and job.id == dead_letter.id:
+    if dead_letter.code == DeadLetterCode.ID_REUSED and job.id == dead_letter.id:
         raise InvalidRequest([Problem("job_id", "this job id is already used by another job; pass a new job_id")])
     return job
 

@@ -2,11 +2,12 @@
 
 from rollbook.models.activity import Activity, ActivityRole, Actor
 from rollbook.models.dead_letter import DeadLetter
-from rollbook.models.job import DeferredJob, JobState, JobStatus, RejectedItem
+from rollbook.models.job import DeferredJob, JobStatus, RejectedItem
 from rollbook.models.merge_preview import Conflict, FilledValue, MergePreview
 from rollbook.models.message import Engagement, Feed, FeedStatus, Message
 from rollbook.models.page import Page
 from rollbook.models.user import User
+from rollbook_shared.outcomes import DeadLetterCode, JobState
 
 __all__ = [
     "Activity",
@@ -14,6 +15,7 @@ __all__ = [
     "Actor",
     "Conflict",
     "DeadLetter",
+    "DeadLetterCode",
     "DeferredJob",
     "Engagement",
     "Feed",

@@ -17,9 +17,7 @@ class DeadLetter:
     kind: str | None
     """The job's kind; None if the message does not say it."""
     code: str
-    """`malformed`, `unknown_version`, `unknown_kind`, `invalid`, `id_reused`, `unstorable`, `failed`, `too_slow`,
-    `kills_worker` or `rejected`. `deploy/runbook.md` says what to do about each.
-    """
+    """Why, for programs: one of `DeadLetterCode`, which says what to do about each. A later version may have others."""
     reason: str
     """Why, for people: fields and positions, no values."""
     failed_at: datetime

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
-JobState = Literal["queued", "deferred", "applied", "rejected", "cancelled", "dead"]
-"""The state of a job; `JobStatus` says what each one means."""
+from rollbook_shared.outcomes import DeadLetterCode, JobState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +18,7 @@ class RejectedItem:
     """The field of the job that is wrong: `users[3].email`."""
     reason: str
     """Why, for people. It quotes no value."""
-    code: str = "invalid"
+    code: str = DeadLetterCode.INVALID
     """Why, for programs."""
 
 
@@ -63,7 +61,7 @@ class JobStatus:
     @property
     def is_final(self) -> bool:
         """Whether the job is finished, so that waiting longer changes nothing."""
-        return self.state not in ("queued", "deferred")
+        return self.state.is_final
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

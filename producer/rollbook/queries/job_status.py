@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, select
 from rollbook.models import JobStatus, RejectedItem
 from rollbook_shared.database.tables import dead_letters, jobs
 from rollbook_shared.domain.stamps import datetime_of
+from rollbook_shared.outcomes import DeadLetterCode, JobState
 
 # not the body, which may be large, and personal
 _LETTER = tuple(column for column in dead_letters.c if column.name not in ("body", "digest"))
@@ -31,18 +32,19 @@ def find_status(
         letters = letters.where(dead_letters.c.digest.in_(digests))
     if (dead := connection.execute(letters).mappings().first()) is not None:
         return _dead(dead, kind)
-    return JobStatus(id=job_id, kind=kind, state="queued")
+    return JobStatus(id=job_id, kind=kind, state=JobState.QUEUED)
 
 
 def _decided(row: RowMapping) -> JobStatus:
     detail: dict[str, Any] = row["detail"] or {}
-    is_refused = row["state"] == "rejected"
+    state = JobState(row["state"])
+    is_rejected = state is JobState.REJECTED
     return JobStatus(
         id=row["id"],
         kind=row["kind"],
-        state=row["state"],
-        code="invalid" if is_refused else None,
-        reason="every user in it is rejected" if is_refused else None,
+        state=state,
+        code=DeadLetterCode.INVALID if is_rejected else None,
+        reason="every user in it is rejected" if is_rejected else None,
         applied=detail.get("applied"),
         rejected=tuple(
             RejectedItem(index=item.get("index"), field=item["field"], reason=item["reason"])
@@ -51,7 +53,7 @@ def _decided(row: RowMapping) -> JobStatus:
         skipped=tuple(detail.get("skipped", ())),
         duplicates=row["duplicates"],
         finished_at=row["finished_at"],
-        due_at=datetime_of(row["occurred_at"]) if row["state"] in ("deferred", "cancelled") else None,
+        due_at=datetime_of(row["occurred_at"]) if state in (JobState.DEFERRED, JobState.CANCELLED) else None,
     )
 
 
@@ -59,7 +61,7 @@ def _dead(row: RowMapping, kind: str | None) -> JobStatus:
     return JobStatus(
         id=row["id"],
         kind=row["kind"] or kind,
-        state="dead",
+        state=JobState.DEAD,
         code=row["code"],
         reason=row["reason"],
         finished_at=row["failed_at"],

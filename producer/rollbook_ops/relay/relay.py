@@ -25,7 +25,7 @@ from rollbook_ops.relay.rows import Rows, delete, mark_sent, postpone, read_bodi
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.observability.daemon import run_daemon
-from rollbook_shared.observability.health_file import State
+from rollbook_shared.observability.health_file import HealthState
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -179,11 +179,11 @@ class RelayLoop:
             if not any(more):
                 stopped.wait(POLL_SECONDS)
 
-    def state(self) -> State | None:
+    def state(self) -> HealthState | None:
         """How the relay is: it waits while a server is away; None: it hangs."""
         if time.monotonic() - self._turned > HANGS_SECONDS:
             return None
-        return State.READY if all(half.works for half in self._halves) else State.WAITING
+        return HealthState.READY if all(half.works for half in self._halves) else HealthState.WAITING
 
     def close(self) -> None:
         """Close all connections."""

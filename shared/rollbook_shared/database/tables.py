@@ -202,12 +202,7 @@ dead_letters: Final = Table(
     Column("id", _bytewise(), primary_key=True, comment="the job's id, or one made from the digest where it has none"),
     Column("digest", LargeBinary, primary_key=True),
     Column("kind", Text),
-    Column(
-        "code",
-        Text,
-        nullable=False,
-        comment="malformed, unknown_version, unknown_kind, invalid, id_reused, unstorable, failed",
-    ),
+    Column("code", Text, nullable=False, comment="one of DeadLetterCode"),
     Column("reason", Text, nullable=False),
     Column("body", LargeBinary, nullable=False, comment="the message as it came"),
     Column("failed_at", DateTime(timezone=True), nullable=False),

@@ -22,6 +22,7 @@ from rollbook_shared.jobs.json_text import canonical_json, encode_json
 from rollbook_shared.jobs.json_values import printable, text_problem
 from rollbook_shared.jobs.models import MODELS, Job, UserUpdate
 from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.outcomes import DeadLetterCode
 
 VERSION: Final = 1
 """Of the text. Workers take no other, so a change of it needs workers that know both first."""
@@ -101,20 +102,20 @@ def _job(payload: dict[str, Any], text: object) -> Job:
     }
     if "v" not in payload:
         # not `malformed`: a later version may well say elsewhere which it is
-        raise Undecodable("unknown_version", "the job does not say its version, as `v`", **known)
+        raise Undecodable(DeadLetterCode.UNKNOWN_VERSION, "the job does not say its version, as `v`", **known)
     if (version := payload["v"]) != VERSION or isinstance(version, bool):
-        raise Undecodable("unknown_version", "the job's version is not known here", **known)
+        raise Undecodable(DeadLetterCode.UNKNOWN_VERSION, "the job's version is not known here", **known)
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise Undecodable("unknown_kind", "the job's kind is not known here", **known)
+        raise Undecodable(DeadLetterCode.UNKNOWN_KIND, "the job's kind is not known here", **known)
     try:
         fields = {name: value for name, value in payload.items() if name != "v"}
         return model.model_validate(fields, context=Parsed(texts_are_good=_has_good_texts(text)))
     except ValidationError as error:
         reason = "; ".join(map(str, problems_of(error, silent=frozenset())[:10]))
-        raise Undecodable("invalid", reason, **known) from None
+        raise Undecodable(DeadLetterCode.INVALID, reason, **known) from None
     except RecursionError:
-        raise Undecodable("invalid", "the job is nested too deeply", **known) from None
+        raise Undecodable(DeadLetterCode.INVALID, "the job is nested too deeply", **known) from None
 
 
 def _digest(payload: dict[str, Any]) -> bytes:
@@ -140,15 +141,15 @@ def _has_good_texts(text: object) -> bool:
 
 def _payload(text: object) -> dict[str, Any]:
     if not isinstance(text, str):
-        raise Undecodable("malformed", "the job is not text")
+        raise Undecodable(DeadLetterCode.MALFORMED, "the job is not text")
     if len(text) > MAX_TEXT:
-        raise Undecodable("malformed", "the job is too large")
+        raise Undecodable(DeadLetterCode.MALFORMED, "the job is too large")
     try:
         payload = _parsed(text)
     except (ValueError, RecursionError):
-        raise Undecodable("malformed", "the job is not JSON") from None
+        raise Undecodable(DeadLetterCode.MALFORMED, "the job is not JSON") from None
     if not isinstance(payload, dict):
-        raise Undecodable("malformed", "the job is not an object")
+        raise Undecodable(DeadLetterCode.MALFORMED, "the job is not an object")
     return payload
 
 

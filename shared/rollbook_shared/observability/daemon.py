@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from rollbook_shared.errors import RollbookError
-from rollbook_shared.observability.health_file import State
+from rollbook_shared.observability.health_file import HealthState
 from rollbook_shared.observability.heartbeat import Heartbeat
 from rollbook_shared.observability.logs import begin_logging
 from rollbook_shared.observability.metrics_server import serve_metrics
@@ -30,7 +30,7 @@ class Daemon(Protocol):
     def run(self, stopped: threading.Event) -> None:
         """Work until `stopped`."""
 
-    def state(self) -> State | None:
+    def state(self) -> HealthState | None:
         """Asked from another thread: how the process is; None: it hangs."""
 
     def close(self) -> None:

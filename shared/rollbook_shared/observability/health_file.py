@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 
-class State(StrEnum):
+class HealthState(StrEnum):
     """How a process is. One that hangs says nothing, so there is no word for it in the file."""
 
     READY = "ready"
@@ -25,7 +25,7 @@ class Health:
     age: float
 
 
-def write(path: Path, state: State) -> None:
+def write(path: Path, state: HealthState) -> None:
     """Say how it is; readers see the old word or the new one, never half of it."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_text(f"{state.value}\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from rollbook_shared.observability.health_file import State, remove, write
+from rollbook_shared.observability.health_file import HealthState, remove, write
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Heartbeat:
     looks dead to whoever asks, and is replaced.
     """
 
-    def __init__(self, path: str | None, state: Callable[[], State | None]) -> None:
+    def __init__(self, path: str | None, state: Callable[[], HealthState | None]) -> None:
         self._path = Path(path) if path else None
         self._state = state
         self._stopped = threading.Event()
@@ -50,7 +50,7 @@ class Heartbeat:
             if self._stopped.wait(EVERY_SECONDS):
                 return
 
-    def _write(self, path: Path, state: State) -> None:
+    def _write(self, path: Path, state: HealthState) -> None:
         try:
             write(path, state)
             self._failed = False

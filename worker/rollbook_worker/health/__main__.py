@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from rollbook_shared.observability.health_file import State, read
+from rollbook_shared.observability.health_file import HealthState, read
 
 
 def trouble(path: Path, *, max_age: float, ready: bool) -> str | None:
@@ -21,7 +21,7 @@ def trouble(path: Path, *, max_age: float, ready: bool) -> str | None:
         return "it has not started, or has ended: there is no file"
     if health.age > max_age:
         return f"it hangs or was killed: it said {health.state} {health.age:.0f} s ago"
-    if ready and health.state != State.READY:
+    if ready and health.state != HealthState.READY:
         return f"it is {health.state}, and takes no jobs"
     return None
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from celery import bootsteps
 from celery.signals import worker_shutdown
 
-from rollbook_shared.observability.health_file import State
+from rollbook_shared.observability.health_file import HealthState
 from rollbook_shared.observability.heartbeat import EVERY_SECONDS, Heartbeat
 
 SILENCE_SECONDS: Final = 5.0
@@ -52,11 +52,11 @@ class Heart(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no t
         """There is no loop for now."""
         self._beat = None
 
-    def state(self) -> State | None:
+    def state(self) -> HealthState | None:
         beat = self._beat
         if beat is None:
-            return State.WAITING
-        return State.READY if monotonic() - beat < SILENCE_SECONDS else None
+            return HealthState.WAITING
+        return HealthState.READY if monotonic() - beat < SILENCE_SECONDS else None
 
 
 class Pulse(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types

@@ -14,15 +14,16 @@ from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import NotConfigured, RollbookError
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Delete
+from rollbook_shared.outcomes import JobState
 from rollbook_shared.settings import Settings
-from rollbook_worker.store import PostgresStore, ReceivedJob, State
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
 def erase(store: PostgresStore, user_id: str, *, now: int) -> dict[str, int]:
     """Delete the user at `now` (in microseconds), and erase all that is left; return how many rows of each table."""
     job = Delete(id=new_job_id(now), occurred_at=now, user_id=user_id)
     (outcome,) = store.apply([ReceivedJob.of(encode(job))], now=now)
-    assert outcome.state is State.APPLIED, outcome
+    assert outcome.state is JobState.APPLIED, outcome
     return store.erase_at_once(user_id, now=now + 1)
 
 

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.observability.health_file import State
+from rollbook_shared.observability.health_file import HealthState
 
 if TYPE_CHECKING:
     from rollbook_worker.observability.metrics import Counting
@@ -55,9 +55,9 @@ class MaintenanceMonitor:
             "maintenance: %s failed (%s); trying again\n%s", name, type(error).__name__, where, extra={"task": name}
         )
 
-    def state(self) -> State | None:
+    def state(self) -> HealthState | None:
         """How maintenance is; None: it hangs."""
         now = self._clock()
         if any(until < now for until in list(self._until.values())):
             return None
-        return State.WAITING if self._failing else State.READY
+        return HealthState.WAITING if self._failing else HealthState.READY

@@ -17,7 +17,7 @@ from typing import Final
 
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.observability.daemon import run_daemon
-from rollbook_shared.observability.health_file import State
+from rollbook_shared.observability.health_file import HealthState
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.store import PostgresStore
@@ -133,7 +133,7 @@ class Maintenance:
         """Run the tasks until `stopped`."""
         run(periodic_tasks(self._store), stopped, watching=self._monitor)
 
-    def state(self) -> State | None:
+    def state(self) -> HealthState | None:
         """How maintenance is; None: it hangs."""
         return self._monitor.state()
 

@@ -25,9 +25,10 @@ from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import KINDS
 from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
 from rollbook_shared.observability import tracing
+from rollbook_shared.outcomes import JobState
 from rollbook_worker.celery_ext.batching import Sent
 from rollbook_worker.celery_ext.request import DeadLetter
-from rollbook_worker.store import Outcome, ReceivedJob, State, Store
+from rollbook_worker.store import Outcome, ReceivedJob, Store
 from rollbook_worker.store.retry import Contention
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _tell(span: Span, outcome: Outcome) -> None:
     if outcome.kind in KINDS:
         said["messaging.destination.name"] = queue_of(outcome.kind)
     span.set_attributes(said)
-    if outcome.state is State.DEAD:
+    if outcome.state is JobState.DEAD:
         tracing.mark_failed(span, outcome.code or "dead")
 
 

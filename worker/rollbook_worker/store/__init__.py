@@ -14,6 +14,6 @@ cannot deadlock. What was read of families before locking may be out of date, so
 """
 
 from rollbook_worker.store.postgres import PostgresStore
-from rollbook_worker.store.received_jobs import Outcome, ReceivedJob, State, Store
+from rollbook_worker.store.received_jobs import Outcome, ReceivedJob, Store
 
-__all__ = ["Outcome", "PostgresStore", "ReceivedJob", "State", "Store"]
+__all__ = ["Outcome", "PostgresStore", "ReceivedJob", "Store"]

@@ -15,8 +15,9 @@ from psycopg import Cursor
 
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.models import Job
+from rollbook_shared.outcomes import JobState
 from rollbook_worker.store.inbox import bury, letter, state_when_due
-from rollbook_worker.store.received_jobs import ReceivedJob, State
+from rollbook_worker.store.received_jobs import ReceivedJob
 from rollbook_worker.store.statements import load
 
 _JOBS: Final = load("jobs")
@@ -55,7 +56,7 @@ def hurry(cursor: Cursor, *, lock: timedelta, statement: timedelta) -> None:
 
 def release(cursor: Cursor, taken: list[Due], *, now: int) -> list[Job]:
     """Decide the jobs that were taken; return those to apply. What is no job here (a later version kept it) dies."""
-    states: dict[str, State] = {}
+    states: dict[str, JobState] = {}
     jobs: list[Job] = []
     for due in taken:
         job = due.arrival.job
@@ -63,7 +64,7 @@ def release(cursor: Cursor, taken: list[Due], *, now: int) -> list[Job]:
             give_up(cursor, due, job.code, job.reason, now=now)
             continue
         states[due.id] = state = state_when_due(job)
-        if state is State.APPLIED:
+        if state is JobState.APPLIED:
             jobs.append(job)
     if states:
         ends = [state.value for state in states.values()]

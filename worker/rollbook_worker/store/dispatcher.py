@@ -16,6 +16,7 @@ from psycopg import Cursor
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import Job
+from rollbook_shared.outcomes import DeadLetterCode
 from rollbook_worker.store.deferred_jobs import Due, give_up, hurry, release, still_deferred, take_due, take_one
 from rollbook_worker.store.retry import Blocked, StatementTimeout, attempts_exhausted, dead_letter_reason, is_outage
 from rollbook_worker.store.transactions import Transactions
@@ -106,7 +107,7 @@ class Dispatcher:
             if isinstance(error, StatementTimeout):
                 self._held_up[id_] = times = self._held_up.get(id_, 0) + 1
                 if attempts_exhausted(times, self._max_tries):
-                    self._give_up(taken[0], "too_slow", f"{error}, {times} times by itself", now)
+                    self._give_up(taken[0], DeadLetterCode.TOO_SLOW, f"{error}, {times} times by itself", now)
             elif not isinstance(error, Blocked):
                 self._give_up(taken[0], *dead_letter_reason(error), now)
         return 0

@@ -15,7 +15,8 @@ from psycopg import Cursor
 from rollbook_shared.errors import Problem, Undecodable
 from rollbook_shared.jobs.codec import MAX_TEXT
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
-from rollbook_worker.store.received_jobs import Outcome, ReceivedJob, State
+from rollbook_shared.outcomes import DeadLetterCode, JobState
+from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
 from rollbook_worker.store.rows import as_json
 from rollbook_worker.store.statements import load
 
@@ -61,14 +62,14 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, fu
             admission.outcomes.append(dead(arrival, job.code))
         elif arrival is first[job.id] and job.id in new:
             admission.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=states[job.id]))
-            if states[job.id] is State.APPLIED:
+            if states[job.id] is JobState.APPLIED:
                 admission.to_apply.append(job)
         elif arrival.digest == standing[job.id]:
             again[job.id] += 1
-            admission.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=State.DUPLICATE))
+            admission.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE))
         else:
-            letters.append(letter(arrival, "id_reused", "another job was sent under this id before"))
-            admission.outcomes.append(dead(arrival, "id_reused"))
+            letters.append(letter(arrival, DeadLetterCode.ID_REUSED, "another job was sent under this id before"))
+            admission.outcomes.append(dead(arrival, DeadLetterCode.ID_REUSED))
     bury(cursor, letters, now)
     if again:
         counts = [{"id": id_, "times": times} for id_, times in again.items()]
@@ -76,7 +77,7 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, fu
     later = [
         {"id": id_, "due": arrival.job.occurred_at, "body": arrival.text}  # type: ignore[union-attr]
         for id_, arrival in first.items()
-        if id_ in new and states[id_] is State.DEFERRED
+        if id_ in new and states[id_] is JobState.DEFERRED
     ]
     if later:
         # their texts may hold halves of surrogate pairs, in users that were rejected; Postgres is to say so
@@ -112,24 +113,26 @@ def dead(arrival: ReceivedJob, code: str) -> Outcome:
         if isinstance(arrival.job, Undecodable)
         else (arrival.job.id, arrival.job.kind)
     )
-    return Outcome(job_id=job_id or f"nameless-{arrival.digest.hex()}", kind=kind or "", state=State.DEAD, code=code)
+    return Outcome(
+        job_id=job_id or f"nameless-{arrival.digest.hex()}", kind=kind or "", state=JobState.DEAD, code=str(code)
+    )
 
 
-def state_when_due(job: Job) -> State:
+def state_when_due(job: Job) -> JobState:
     """How a job ends whose time has come."""
     if isinstance(job, BulkIdentify) and all(isinstance(user, Problem) for user in job.users):
-        return State.REFUSED
-    return State.APPLIED
+        return JobState.REJECTED
+    return JobState.APPLIED
 
 
-def _state(job: Job | Undecodable, now: int, future: int) -> State:
+def _state(job: Job | Undecodable, now: int, future: int) -> JobState:
     assert not isinstance(job, Undecodable)
     if job.occurred_at > (now if job.deferred else now + future):
-        return State.DEFERRED
+        return JobState.DEFERRED
     return state_when_due(job)
 
 
-def _enter(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, State], now: int) -> set[str]:
+def _enter(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, JobState], now: int) -> set[str]:
     if not arrivals:
         return set()
     lines = [

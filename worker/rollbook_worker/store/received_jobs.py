@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import decode_with_digest, text_digest
 from rollbook_shared.jobs.models import Job
-
-
-class State(StrEnum):
-    """How a job ended, for now or for good. What each means to who sent it: `rollbook.JobStatus`.
-
-    `DUPLICATE`: it was decided before, and this delivery changed nothing. `REFUSED`: every user in it was bad.
-    """
-
-    APPLIED = "applied"
-    DUPLICATE = "duplicate"
-    REFUSED = "rejected"
-    DEFERRED = "deferred"
-    DEAD = "dead"
+from rollbook_shared.outcomes import DeadLetterCode, JobState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +21,7 @@ class Outcome:
 
     job_id: str
     kind: str
-    state: State
+    state: JobState
     code: str | None = None
 
 
@@ -62,7 +49,7 @@ class ReceivedJob:
     @classmethod
     def of_no_job(cls, text: str, reason: str) -> ReceivedJob:
         """A message in which there is no job to look for; `reason` holds nothing of its text."""
-        return cls(text=text, job=Undecodable("malformed", reason), digest=text_digest(text))
+        return cls(text=text, job=Undecodable(DeadLetterCode.MALFORMED, reason), digest=text_digest(text))
 
     @classmethod
     def given_up(cls, text: str, code: str, reason: str) -> ReceivedJob:

@@ -29,6 +29,7 @@ from psycopg import errors
 
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.outcomes import DeadLetterCode
 from rollbook_shared.reasons import safe_reason
 
 RETRY: Final = Backoff(first=0.5, longest=60.0)
@@ -77,13 +78,13 @@ def fault_of(error: BaseException) -> Fault:
     return Fault.JOBS
 
 
-def dead_letter_reason(error: BaseException) -> tuple[str, str]:
+def dead_letter_reason(error: BaseException) -> tuple[DeadLetterCode, str]:
     """The code and the reason of a job that cannot be kept, for which nobody else is to blame."""
     # the class of the error only: its text may quote the value
     name = type(error).__name__
     if isinstance(error, _UNSTORABLE):
-        return "unstorable", f"Postgres cannot hold it ({name})"
-    return "failed", f"applying it failed ({name})"
+        return DeadLetterCode.UNSTORABLE, f"Postgres cannot hold it ({name})"
+    return DeadLetterCode.FAILED, f"applying it failed ({name})"
 
 
 def is_lock_timeout(error: BaseException) -> bool:

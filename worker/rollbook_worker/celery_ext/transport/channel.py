@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
+from rollbook_shared.outcomes import DeadLetterCode
 from rollbook_worker.celery_ext.transport import kombu_internals
 from rollbook_worker.celery_ext.transport.envelope import opened
 from rollbook_worker.celery_ext.transport.in_flight import holding_of
@@ -150,7 +151,7 @@ class Channel(Limits, kombu_internals.Channel):  # type: ignore[misc]  # kombu s
             message = self.Message(payload, channel=self)
         except Exception as error:  # whatever it is: a message that cannot be read must not end the worker
             logger.error("a message in %s cannot be read (%s); it is a dead letter", claim.queue, type(error).__name__)
-            self._holding.bury(claim.tag, "malformed")
+            self._holding.bury(claim.tag, DeadLetterCode.MALFORMED)
             return
         if receiver.no_ack:
             self._holding.acks.add(claim.tag)
@@ -209,7 +210,7 @@ class Channel(Limits, kombu_internals.Channel):  # type: ignore[misc]  # kombu s
         if requeue:
             self._holding.requeue(tag, counted=True)
         else:
-            self._holding.bury(tag, "unexpected_error")
+            self._holding.bury(tag, DeadLetterCode.UNEXPECTED_ERROR)
 
     def let_go(self, tag: str) -> None:
         """The message was put off, and is for others to try now."""
