@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rollbook.queries.reader import Reader
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.install_hint import missing_extra
 
 
 def open_reader(database_url: str, history: timedelta, timeout: timedelta) -> Reader:
@@ -21,4 +21,4 @@ def open_reader(database_url: str, history: timedelta, timeout: timedelta) -> Re
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in ("sqlalchemy", "psycopg"):
             raise
-        raise NotConfigured("reading needs the extra `read`: pip install 'rollbook[read]'") from error
+        raise missing_extra("reading", "read") from error

@@ -20,7 +20,9 @@ def main() -> None:
         except ModuleNotFoundError as error:
             if error.name not in _NEEDED:
                 raise
-            sys.exit("rollbook: the commands need the extra `cli`: pip install 'rollbook[cli]'")
+            from rollbook_shared.install_hint import missing_extra
+
+            sys.exit(f"rollbook: {missing_extra('the command line', 'cli')}")
         from rollbook_ops.cli.app import run
 
         run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from rollbook_ops.cli.options import AsJson
 from rollbook_ops.cli.output import err, fail, out, print_json, say, shown
 from rollbook_ops.cli.signals import Stopped, stopping_on_signals
 from rollbook_ops.cli.up import print_urls, urls_of
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.install_hint import require_extra
 
 if TYPE_CHECKING:
     from rollbook_ops.demo.progress import Counts
@@ -46,8 +45,7 @@ def demo(
     Several producers send the jobs through the public face, shuffled and some of them twice. When all is applied,
     everything that Postgres shows must equal what a reference gets from the same jobs in order.
     """
-    if importlib.util.find_spec("psycopg") is None or importlib.util.find_spec("sqlalchemy") is None:
-        raise NotConfigured("the demo needs everything: pip install 'rollbook[all]'")
+    require_extra("the demo", "all", "psycopg", "sqlalchemy", "alembic")
     # not before they are needed: they take their time
     from rollbook_ops.devstack.errors import ServerFailed
     from rollbook_ops.devstack.stack import LocalStack

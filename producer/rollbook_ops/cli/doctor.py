@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Final
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from rollbook_ops.cli.help import taught
 from rollbook_ops.cli.options import AsJson
 from rollbook_ops.cli.output import out, print_json, shown
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.install_hint import require_extra
 from rollbook_shared.settings import Settings
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -27,8 +26,7 @@ def doctor(as_json: AsJson = False) -> None:
     Run it where the application runs, with its settings. It changes nothing, takes a few seconds, and shows no personal
     data.
     """
-    if importlib.util.find_spec("psycopg") is None:
-        raise NotConfigured("the doctor needs the extra `read`: pip install 'rollbook[read]'")
+    require_extra("the doctor", "read", "psycopg")
     from rollbook_ops.doctor import Finding, Level, examine
 
     findings: list[Finding] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from rich.table import Table
 from rollbook_ops.cli.help import taught
 from rollbook_ops.cli.options import AsJson, UserId
 from rollbook_ops.cli.output import complain, out, print_json, waiting
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.install_hint import require_extra
 from rollbook_shared.settings import Settings
 
 
@@ -34,8 +33,7 @@ def erase(
     user_id = checked_user_id(user_id)
     if not now:
         raise typer.BadParameter("erasing cannot be undone; say --now", param_hint="--now")
-    if importlib.util.find_spec("rollbook_worker") is None or importlib.util.find_spec("alembic") is None:
-        raise NotConfigured("erasing needs the extra `worker`: pip install 'rollbook[worker]'")
+    require_extra("erasing", "worker", "alembic", "sqlalchemy", "psycopg")
     Settings.from_env().need_database_url()
     # A process of its own: what applies jobs is never imported by what sends them.
     command = [sys.executable, "-m", "rollbook_worker.maintenance.erase", "--", user_id]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from rollbook_ops.cli.help import taught
 from rollbook_ops.cli.output import say
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.install_hint import require_extra
 from rollbook_shared.settings import Settings
 
 
@@ -28,8 +27,7 @@ def migrate(
     Run it before each new version. Safe at any time, under running workers, and from several machines at once. All is
     in the schema `rollbook`.
     """
-    if importlib.util.find_spec("rollbook_worker") is None or importlib.util.find_spec("alembic") is None:
-        raise NotConfigured("migrating needs the extra `worker`: pip install 'rollbook[worker]'")
+    require_extra("migrating", "worker", "alembic", "sqlalchemy", "psycopg")
     if not only_print:
         Settings.from_env().need_database_url()
     # A process of its own: what applies jobs is never imported by what sends them.

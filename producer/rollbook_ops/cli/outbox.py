@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from rollbook_ops.cli.help import taught
 from rollbook_ops.cli.options import AsJson
 from rollbook_ops.cli.output import out, pairs, print_json, say
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.install_hint import require_extra
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,5 +79,4 @@ def need_drivers() -> None:
     Raises:
         NotConfigured: it is not.
     """
-    if importlib.util.find_spec("psycopg") is None or importlib.util.find_spec("sqlalchemy") is None:
-        raise NotConfigured("the outbox's commands need the extra `read`: pip install 'rollbook[read]'")
+    require_extra("the outbox", "read", "psycopg", "sqlalchemy")

