@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from rollbook_ops.cli.signals import Stopped, Stopping, stopping_on_signals
+from rollbook_ops.cli.signals import StopRequested, StopSignals, stop_on_signals
 from rollbook_ops.devstack import ServerFailed
 
 _err = Console(stderr=True)
@@ -31,9 +31,9 @@ def main(given: Sequence[str] | None = None) -> int:
     """Measure, show, and write if asked to. 0: measured, whatever the figures are; 1: it could not be."""
     arguments = parse(sys.argv[1:] if given is None else given)
     try:
-        with stopping_on_signals() as stopping:
+        with stop_on_signals() as stopping:
             results = measure(arguments, stopping)
-    except Stopped as stopped:
+    except StopRequested as stopped:
         _say("stopped")
         return stopped.exit_code
     except (Stalled, ServerFailed) as error:
@@ -55,7 +55,7 @@ def _write(results: Results) -> bool:
     return True
 
 
-def measure(arguments: Arguments, stopping: Stopping) -> Results:
+def measure(arguments: Arguments, stopping: StopSignals) -> Results:
     """Run the experiments that the wanted keys need."""
     wanted = [experiment for experiment in EXPERIMENTS if arguments.keys.intersection(experiment.keys)]
     with Ground() as ground, _progress() as (bar, task):

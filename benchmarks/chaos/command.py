@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from rollbook_ops.cli.signals import Stopped, Stopping, stopping_on_signals
+from rollbook_ops.cli.signals import StopRequested, StopSignals, stop_on_signals
 from rollbook_ops.devstack import ServerFailed
 
 _err = Console(stderr=True)
@@ -36,12 +36,12 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = parse(sys.argv[1:] if given is None else given)
     series = Series()
     try:
-        with stopping_on_signals() as stopping:
+        with stop_on_signals() as stopping:
             for seed in arguments.seeds or (arguments.seed,):
                 _once(replace(arguments, seed=seed), series, stopping)
                 if not (series.is_good or arguments.keep_going):
                     break
-    except Stopped as stopped:
+    except StopRequested as stopped:
         _say("stopped")
         return stopped.exit_code
     finally:
@@ -52,7 +52,7 @@ def main(given: Sequence[str] | None = None) -> int:
     return 0 if series.is_good else 1
 
 
-def _once(arguments: Arguments, series: Series, stopping: Stopping) -> None:
+def _once(arguments: Arguments, series: Series, stopping: StopSignals) -> None:
     """Run one seed, and keep what was written meanwhile unless all is well."""
     if arguments.logs is None:
         folder = Path(tempfile.mkdtemp(prefix="rollbook-chaos-"))
@@ -83,7 +83,7 @@ def _console(arguments: Arguments) -> Console:
     return Console(stderr=arguments.as_json, width=None if _err.is_terminal else 150)
 
 
-def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> Run:
+def _run(arguments: Arguments, folder: Path, stopping: StopSignals) -> Run:
     broker = arguments.broker.name if arguments.broker else "Valkey"
     _say(
         f"seed {arguments.seed}: {arguments.jobs} jobs over {arguments.seconds:.0f} s, "
@@ -110,7 +110,7 @@ def _run(arguments: Arguments, folder: Path, stopping: Stopping) -> Run:
 class _Watching:
     """Prints the faults as they happen, below them how far it has come."""
 
-    def __init__(self, progress: Progress, task: TaskID, stopping: Stopping) -> None:
+    def __init__(self, progress: Progress, task: TaskID, stopping: StopSignals) -> None:
         self._progress = progress
         self._task = task
         self._faults = 0
@@ -130,7 +130,7 @@ class _Watching:
 
 
 @contextmanager
-def _watching(jobs: int, stopping: Stopping) -> Iterator[_Watching]:
+def _watching(jobs: int, stopping: StopSignals) -> Iterator[_Watching]:
     columns = (
         TextColumn("applying"),
         BarColumn(),

@@ -21,7 +21,7 @@ from benchmarks.chaos.sendings import Journal, Sending, Way, read_sendings
 
 from rollbook import Rollbook
 from rollbook.publishing.direct import DirectPublisher
-from rollbook_ops.demo.api_calls import flat, play
+from rollbook_ops.demo.api_calls import send_job, user_mapping
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import Identify, Job
 
@@ -72,7 +72,7 @@ def send_directly(sendings: Iterator[Sending], journal: Journal, broker_url: str
                 case Way.GATHERED:
                     _until_sent(lambda job=sending.job: _tell(buffered, job))  # type: ignore[misc]
                 case way:
-                    _until_sent(lambda job=sending.job, way=way: play(rollbook, job, stamped=way is Way.STAMPED))  # type: ignore[misc]
+                    _until_sent(lambda job=sending.job, way=way: send_job(rollbook, job, stamped=way is Way.STAMPED))  # type: ignore[misc]
         _until_sent(buffered.flush)
 
 
@@ -109,7 +109,7 @@ class _Application:
         try:
             with self._connection.transaction():
                 for job in jobs:
-                    play(self._rollbook.outbox(self._connection), job)
+                    send_job(self._rollbook.outbox(self._connection), job)
                 if roll_back:
                     raise psycopg.Rollback
         except psycopg.Rollback:
@@ -126,7 +126,7 @@ class _Application:
 
 def _tell(rollbook: Rollbook, job: Job) -> None:
     assert isinstance(job, Identify)
-    told = flat(job.user)
+    told = user_mapping(job.user)
     rollbook.users.identify(told.pop("id"), told)
 
 

@@ -1,14 +1,12 @@
-"""How to install an optional part of Rollbook: the one place that knows the distribution's name and where it came from."""
+"""How to install an extra of Rollbook: the one place that knows the distribution's name and where it came from."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from rollbook_shared.errors import NotConfigured
 
@@ -18,9 +16,11 @@ DISTRIBUTION: Final = "rollbook"
 def install_hint(extra: str) -> str:
     """Return the command that adds `extra` to the installed Rollbook: `pip install 'rollbook[cli]'`.
 
-    A Rollbook that was installed from a folder, an archive or a repository is named by that (PEP 610): the package index
-    may have another version, or somebody else's package of this name.
+    A Rollbook that was installed from a folder, an archive or a repository is named by that (PEP 610): the package
+    index may have another version, or a package of this name that is not Rollbook.
     """
+    from importlib import metadata  # slow to import, and used only when something is missing
+
     try:
         distribution = metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:  # the sources are on the path, and nothing is installed
@@ -31,7 +31,7 @@ def install_hint(extra: str) -> str:
         case {"url": str(url), "vcs_info": {"vcs": vcs}}:
             return f"pip install '{name} @ {vcs}+{url}'"
         case {"url": str(url)} if url.startswith("file:"):
-            path = Path(url2pathname(urlsplit(url).path))
+            path = Path(unquote(urlsplit(url).path))
             if not path.exists():  # such as the folder that an image was built from
                 return f"pip install '{name}'"
             editable = "-e " if source.get("dir_info", {}).get("editable") else ""

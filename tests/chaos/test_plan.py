@@ -15,7 +15,7 @@ from benchmarks.chaos.plan import GATHERING, SKEWED, WITH_OUTBOXES, Plan, make_p
 from benchmarks.chaos.sendings import Way
 
 from rollbook import Rollbook
-from rollbook_ops.demo.api_calls import play
+from rollbook_ops.demo.api_calls import send_job
 from rollbook_shared.jobs.codec import digest, encode
 from rollbook_shared.jobs.models import KINDS as JOB_KINDS
 from rollbook_shared.jobs.models import Job, Merge
@@ -149,7 +149,7 @@ def test_the_face_sends_every_job_as_it_is_planned() -> None:
     rollbook = Rollbook(publisher=publisher, clock=lambda: BEGIN)
 
     for job in jobs:
-        play(rollbook, job)
+        send_job(rollbook, job)
 
     assert [(job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in publisher.kept] == [
         (job.id, job.occurred_at, job.deferred, digest(encode(job))) for job in jobs

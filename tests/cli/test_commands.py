@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from rollbook_ops.cli.app import app
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.errors import RollbookError
+from rollbook_shared.install_hint import install_hint
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Identify, Job, Merge, UserUpdate
 from rollbook_worker.store import PostgresStore, ReceivedJob
@@ -197,16 +198,16 @@ def test_an_import_of_a_log_says_what_was_sent_and_what_not(run: Run, broker_url
     }
     assert shown.exit_code == 0
     assert shown.stdout.startswith("sent 1 user and 1 merge in 2 jobs, rejected 0 records, ")
-    assert "skipped, for they tell of no user: track 1" in shown.stdout
-    assert "left out, for they have no place here: traits.updated_at 1" in shown.stdout
+    assert "skipped records that are not about a user: track 1" in shown.stdout
+    assert "fields left out, because Rollbook has no place for them: traits.updated_at 1" in shown.stdout
     assert (waiting(broker_url, "bulk"), waiting(broker_url, "default")) == (2, 2)
 
 
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ('{"type": "identify", "userId": "ann"}', "looks like what Segment sends; say so with --format segment"),
-        ('{"entries": [{"id": "ann"}]}', "looks like what Knock sends; say so with --format knock"),
+        ('{"type": "identify", "userId": "ann"}', "looks like a record of Segment; use --format segment"),
+        ('{"entries": [{"id": "ann"}]}', "looks like a record of Knock; use --format knock"),
         ('{"name": "Ann"}', "is required"),
     ],
 )
@@ -265,9 +266,9 @@ def test_an_import_that_the_broker_does_not_take_says_how_to_go_on(
     done = run("import", file)
 
     assert broken.exit_code == 1
-    assert "run the same command again to go on" in broken.stderr
+    assert "run the same command again to continue" in broken.stderr
     assert done.exit_code == 0
-    assert "going on with the import" in done.stderr
+    assert "continuing the import" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -335,16 +336,16 @@ def test_without_the_extra_one_line_names_it() -> None:
     shown = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
 
     assert shown.returncode == 1
-    assert shown.stderr == "rollbook: the commands need the extra `cli`: pip install 'rollbook[cli]'\n"
+    assert shown.stderr == f"rollbook: the command line needs the extra `cli`: {install_hint('cli')}\n"
 
 
 def test_errors_are_told_apart_from_wrong_usage() -> None:
-    from rollbook_ops.cli.output import fail
+    from rollbook_ops.cli.output import print_exception
     from rollbook_shared.errors import NotConfigured, Unavailable
 
     errors: list[RollbookError] = [Unavailable("x"), NotConfigured("x")]
 
-    assert [fail(error) for error in errors] == [1, 2]
+    assert [print_exception(error) for error in errors] == [1, 2]
 
 
 def test_a_user_is_erased_at_once_only_when_told_so(run: Run, filled: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_ops.cli import main
+from rollbook_shared.install_hint import install_hint
 
 AWAY = "127.0.0.1:1"
 POSTGRES, REDIS = f"postgresql://app:secret@{AWAY}/app", f"redis://:secret@{AWAY}/0"
@@ -123,7 +124,7 @@ def test_the_demo_without_its_extras_names_them(typed: Typed, monkeypatch: pytes
 
     done = typed("demo")
 
-    assert (done.code, done.err) == (2, "rollbook: the demo needs everything: pip install 'rollbook[all]'\n")
+    assert (done.code, done.err) == (2, f"rollbook: the demo needs the extra `all`: {install_hint('all')}\n")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_the_demo_without_its_extras_names_them(typed: Typed, monkeypatch: pytes
         ("users.csv", b"ID,email\nann,a@example.com\n", "", "no column is named id; rename ID"),
         ("users.csv", "id,email\n".encode("utf-16"), "", "the first line is not UTF-8; save the file as UTF-8"),
         ("users.csv", b"", "", "the file is empty"),
-        ("users.txt", b"", "", "ends in neither .csv nor .jsonl; say what it holds with --format"),
+        ("users.txt", b"", "", "ends in neither .csv nor .jsonl; name its format with --format"),
         ("users.jsonl", b"", "--rejected {folder}/no/rejected.csv", "no/rejected.csv: No such file or directory"),
         ("users.jsonl", b"", "--state {file}/state", "Not a directory"),
     ],

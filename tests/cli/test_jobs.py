@@ -119,7 +119,7 @@ def test_drop_forgets_a_letter_once(store: PostgresStore) -> None:
     first, second = run("drop", "it"), run("drop", "it")
 
     assert (first.exit_code, first.stdout) == (0, "dropped; dead letter it\n")
-    assert (second.exit_code, second.stderr) == (1, "rollbook: no dead letter bears the id it\n")
+    assert (second.exit_code, second.stderr) == (1, "rollbook: no dead letter has the id it\n")
     assert isinstance(run("show", "it").exception, DeadLetterNotFound)
 
 

@@ -7,21 +7,21 @@ import subprocess
 
 import pytest
 
-from rollbook_ops.cli.output import complain, out, pairs, print_json, say, say_more
+from rollbook_ops.cli.output import fields_table, out, print_error, print_json, print_next_page, print_note
 
 NASTY = "a\x1b]0;owned\x07\x9b2J\nb\tc"
 SHOWN = r"a\x1b]0;owned\x07\x9b2J\nb\tc"
 
 
 def test_tables_write_control_characters_out(capsys: pytest.CaptureFixture[str]) -> None:
-    out.print(pairs(NASTY, {NASTY: NASTY, "properties": {"k": NASTY}}))
+    out.print(fields_table(NASTY, {NASTY: NASTY, "properties": {"k": NASTY}}))
 
     said = capsys.readouterr().out
     assert said.count(SHOWN) == 3
     assert not set("\x1b\x07\x9b\t") & set(said)
 
 
-@pytest.mark.parametrize("tell", [complain, say])
+@pytest.mark.parametrize("tell", [print_error, print_note])
 def test_lines_write_control_characters_out(tell: object, capsys: pytest.CaptureFixture[str]) -> None:
     assert callable(tell)
 
@@ -43,7 +43,7 @@ def test_json_holds_every_value_and_no_control_character(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("after", ["ann", "a b", "it's", "[bold]", NASTY, "it's \\ \x1b[2J"], ids=ascii)
 def test_the_way_to_go_on_can_be_pasted_into_a_shell(after: str, capsys: pytest.CaptureFixture[str]) -> None:
-    say_more(after)
+    print_next_page(after)
 
     said = capsys.readouterr().err
     assert said.startswith("more: --after ")

@@ -24,7 +24,10 @@ _HIDDEN: Final = "footer, .page-header, .dt-footer { display: none !important }"
 
 def main() -> int:
     os.environ["ROLLBOOK_LOCK_TIMEOUT_SECONDS"] = str(PUT_OFF_SECONDS)
-    with LocalStack(say=print) as stack, Rollbook(database_url=stack.database_url, broker_url=stack.broker_url) as rb:
+    with (
+        LocalStack(report=print) as stack,
+        Rollbook(database_url=stack.database_url, broker_url=stack.broker_url) as rb,
+    ):
         play(rb)
         send_what_dies(rb, stack.broker_url)
         with Hindered(stack.database_url):

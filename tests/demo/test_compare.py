@@ -10,7 +10,7 @@ import pytest
 
 from rollbook.queries.connections import Database
 from rollbook_ops.demo.postgres_world import read_world
-from rollbook_ops.demo.progress import count, count_users, unfinished
+from rollbook_ops.demo.progress import count_jobs, count_users, missing_jobs
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.reference.differences import difference
 from rollbook_shared.reference.generator import Life, generate_jobs
@@ -59,7 +59,7 @@ def test_what_was_applied_rightly_is_equal(database: Database, expected: World, 
 
 
 def test_jobs_are_counted_by_how_they_ended(database: Database, expected: World, life: Life) -> None:
-    counts = count(database)
+    counts = count_jobs(database)
 
     assert (counts.applied, counts.others, counts.dead) == (len(life.jobs), 0, 0)
     assert counts.duplicates == 40
@@ -68,7 +68,7 @@ def test_jobs_are_counted_by_how_they_ended(database: Database, expected: World,
 
 
 def test_jobs_that_never_came_are_named(database: Database, life: Life) -> None:
-    assert unfinished(database, [life.jobs[0].id, "demo-lost"]) == ["demo-lost"]
+    assert missing_jobs(database, [life.jobs[0].id, "demo-lost"]) == ["demo-lost"]
 
 
 # The sections are compared in the order of their names, so that what an earlier one left behind hides no later one.

@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from rollbook.testing import recording
-from rollbook_ops.demo.api_calls import play
+from rollbook_ops.demo.api_calls import send_job
 from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
-from rollbook_ops.importers import Format, Import, Options, RejectedRows, StateFile, fingerprint, import_users
+from rollbook_ops.importers import (
+    Checkpoint,
+    CheckpointFile,
+    FileFormat,
+    ImportOptions,
+    RejectedRows,
+    fingerprint,
+    import_users,
+)
 from rollbook_shared.jobs.models import Identify, Merge, Trigger
 from rollbook_shared.reference.generator import HISTORY, SPAN, Life, generate_jobs
 
@@ -65,19 +73,21 @@ def test_every_job_comes_out_of_the_face_as_it_was_meant(life: Life) -> None:
     rollbook = recording(clock=lambda: _NOW)
 
     for job in life.jobs:
-        play(rollbook, job)
+        send_job(rollbook, job)
 
     assert rollbook.sent == list(life.jobs)
 
 
 def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: Life, tmp_path: Path) -> None:
-    file, options = tmp_path / "users.csv", Options(format=Format.CSV)
+    file, options = tmp_path / "users.csv", ImportOptions(format=FileFormat.CSV)
     bad_lines = write_file(file, life.imported)
-    state = Import(fingerprint=fingerprint(file, options), started=_NOW, chunk_users=CHUNK_USERS)
+    state = Checkpoint(fingerprint=fingerprint(file, options), started=_NOW, chunk_users=CHUNK_USERS)
     rollbook = recording(clock=lambda: _NOW)
 
     with RejectedRows() as rejected_rows:
-        end = import_users(rollbook.users, file, options, state, keep=StateFile(file), rejected_rows=rejected_rows)
+        end = import_users(
+            rollbook.users, file, options, state, checkpoint_file=CheckpointFile(file), rejected_rows=rejected_rows
+        )
 
     assert rollbook.sent == [*jobs_of(life.imported, state)]
     assert end.users == len(life.imported)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, UserUpdate, recording
 from rollbook_ops.cli.app import app
-from rollbook_ops.importers import Format, Import, Options, RejectedRows
+from rollbook_ops.importers import Checkpoint, FileFormat, ImportOptions, RejectedRows
 
 DEPLOY = ROOT / "deploy"
 PAGE = (DEPLOY / "moving.md").read_text()
@@ -26,7 +26,7 @@ def blocks(language: str, under: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def imported(text: str, options: Options, folder: Path) -> tuple[RecordingRollbook, Import]:
+def imported(text: str, options: ImportOptions, folder: Path) -> tuple[RecordingRollbook, Checkpoint]:
     file, rejected_rows, rollbook = folder / "file", RejectedRows(), recording()
     file.write_text(text)
     end = run_import(rollbook, file, options, rejected_rows)
@@ -41,8 +41,8 @@ def told(rollbook: RecordingRollbook) -> list[UserUpdate]:
 def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:
     given, gathered = blocks("json", "From Knock")
 
-    page = told(imported(given, Options(format=Format.KNOCK), tmp_path)[0])
-    (ann,) = told(imported(gathered, Options(format=Format.KNOCK), tmp_path)[0])
+    page = told(imported(given, ImportOptions(format=FileFormat.KNOCK), tmp_path)[0])
+    (ann,) = told(imported(gathered, ImportOptions(format=FileFormat.KNOCK), tmp_path)[0])
 
     assert [user.id for user in page] == ["ann", "bo", "ann", "bo"]
     assert page[0].preferences == {"default": {"channel_types": {"in_app": True}}}
@@ -54,7 +54,7 @@ def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:
 def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
     (text,) = blocks("json", "From Segment")
 
-    rollbook, end = imported(text, Options(format=Format.SEGMENT), tmp_path)
+    rollbook, end = imported(text, ImportOptions(format=FileFormat.SEGMENT), tmp_path)
 
     (ann,) = told(rollbook)
     assert ann.traits == {
@@ -74,7 +74,7 @@ def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
 def test_what_it_shows_of_the_others_can_be_imported(tmp_path: Path) -> None:
     (text,) = blocks("json", "From Courier")
 
-    (ann,) = told(imported(" ".join(text.split()), Options(format=Format.JSONL), tmp_path)[0])
+    (ann,) = told(imported(" ".join(text.split()), ImportOptions(format=FileFormat.JSONL), tmp_path)[0])
 
     assert ann.preferences == {"default": {"workflows": {"digest": False}}}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rollbook_ops.importers.cells import cell_value
+from rollbook_ops.importers.csv_files import parse_cell
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ from rollbook_ops.importers.cells import cell_value
     ],
 )
 def test_a_cell_is_read_as(column: str, cell: str, value: Any) -> None:
-    read = cell_value(column, cell, ())
+    read = parse_cell(column, cell, ())
 
     assert read == value
     assert type(read) is type(value)
 
 
 def test_a_text_column_is_never_read_as_json() -> None:
-    assert cell_value("zip", "12345", ("zip",)) == "12345"
+    assert parse_cell("zip", "12345", ("zip",)) == "12345"

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from rollbook_ops.importers.documents import Document, NotImportable, read_documents
-from rollbook_ops.importers.lines import Place
+from rollbook_ops.importers.lines import FilePosition
 
 
-def read(text: str | bytes, start: Place | None = None) -> list[Document]:
+def read(text: str | bytes, start: FilePosition | None = None) -> list[Document]:
     data = text if isinstance(text, bytes) else text.encode()
-    return list(read_documents(io.BytesIO(data), start or Place()))
+    return list(read_documents(io.BytesIO(data), start or FilePosition()))
 
 
 def values(text: str | bytes) -> list[Any]:
-    return [document.reason or document.value for document in read(text)]
+    return [document.error or document.value for document in read(text)]
 
 
 ONE, TWO = {"id": "u1", "tags": ["a", {"b": "}"}]}, {"id": "u2", "address": {"city": "Bern\n"}}
@@ -85,8 +85,8 @@ def test_a_list_is_one_document_in_any_layout(text: str) -> None:
 def test_a_file_that_is_cut_off_says_so() -> None:
     (cut,) = read(json.dumps([ONE, TWO], indent=2)[:-1])
 
-    assert cut.reason == "is not JSON: it does not end"
-    assert cut.begin == Place()
+    assert cut.error == "is not JSON: it does not end"
+    assert cut.begin == FilePosition()
 
 
 def test_lines_are_counted_as_editors_do() -> None:

@@ -11,10 +11,18 @@ import pytest
 from tests.support.interrupted_import import STARTED, Interrupted, run_import
 
 from rollbook.testing import RecordingRollbook, recording
-from rollbook_ops.importers import Format, Import, Options, RejectedRow, RejectedRows, StateFile, fingerprint
+from rollbook_ops.importers import (
+    Checkpoint,
+    CheckpointFile,
+    FileFormat,
+    ImportOptions,
+    RejectedRow,
+    RejectedRows,
+    fingerprint,
+)
 from rollbook_shared.jobs.models import BulkIdentify, Job, UserUpdate
 
-_JSONL = Options(format=Format.JSONL)
+_JSONL = ImportOptions(format=FileFormat.JSONL)
 
 
 def write(path: Path, users: int) -> Path:
@@ -29,7 +37,7 @@ def write(path: Path, users: int) -> Path:
 
 def run(
     rollbook: RecordingRollbook, file: Path, rejected_rows: RejectedRows | None = None, stop_after: int | None = None
-) -> Import:
+) -> Checkpoint:
     return run_import(rollbook, file, _JSONL, rejected_rows, stop_after)
 
 
@@ -80,7 +88,7 @@ def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends
 
 def test_a_stretch_that_is_sent_twice_is_the_same_jobs_again(tmp_path: Path) -> None:
     file = write(tmp_path / "users.jsonl", 23)
-    keep = StateFile(file)
+    keep = CheckpointFile(file)
     rollbook = recording()
     with pytest.raises(Interrupted):
         run(rollbook, file, stop_after=1)
@@ -103,13 +111,13 @@ def test_a_complete_import_leaves_no_state_so_that_the_next_is_a_new_one(tmp_pat
 
     run(recording(), file)
 
-    assert StateFile(file).load() is None
+    assert CheckpointFile(file).load() is None
     assert [path.name for path in tmp_path.iterdir()] == ["users.jsonl"]
 
 
 def test_the_same_file_at_another_time_makes_other_jobs() -> None:
-    one = Import(fingerprint="aa", started=1, chunk_users=100)
-    other = Import(fingerprint="aa", started=2, chunk_users=100)
+    one = Checkpoint(fingerprint="aa", started=1, chunk_users=100)
+    other = Checkpoint(fingerprint="aa", started=2, chunk_users=100)
 
     assert one.job_id(0) != other.job_id(0)
 
@@ -117,15 +125,18 @@ def test_the_same_file_at_another_time_makes_other_jobs() -> None:
 def test_the_fingerprint_knows_content_and_options(tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     file.write_text("id,zip\nu1,1\n")
-    before = fingerprint(file, Options(format=Format.CSV))
+    before = fingerprint(file, ImportOptions(format=FileFormat.CSV))
 
-    assert fingerprint(file, Options(format=Format.CSV, text_columns=("zip",))) != before
+    assert fingerprint(file, ImportOptions(format=FileFormat.CSV, text_columns=("zip",))) != before
     file.write_text("id,zip\nu1,2\n")
-    assert fingerprint(file, Options(format=Format.CSV)) != before
+    assert fingerprint(file, ImportOptions(format=FileFormat.CSV)) != before
 
 
 def test_two_files_of_one_name_do_not_share_a_state(tmp_path: Path) -> None:
-    one, other = StateFile(tmp_path / "a" / "users.csv", tmp_path), StateFile(tmp_path / "b" / "users.csv", tmp_path)
+    one, other = (
+        CheckpointFile(tmp_path / "a" / "users.csv", tmp_path),
+        CheckpointFile(tmp_path / "b" / "users.csv", tmp_path),
+    )
 
     assert one.path != other.path
 

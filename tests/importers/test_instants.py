@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollbook_ops.importers.timestamps import instant
+from rollbook_ops.importers.timestamps import parse_time
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from rollbook_ops.importers.timestamps import instant
     ],
 )
 def test_a_time_is_read_whatever_its_form(value: object, iso: str) -> None:
-    at = instant(value)
+    at = parse_time(value)
 
     assert at is not None
     assert at.isoformat() == iso
@@ -36,4 +36,4 @@ def test_a_time_is_read_whatever_its_form(value: object, iso: str) -> None:
     [None, True, "", "yesterday", "2015-13-01", "٢٠١٥-٠٢-٢٣", [], {}, 1e30, float("nan"), "0001-01-01T00:00:00+14:00"],
 )
 def test_what_is_no_time_is_none(value: object) -> None:
-    assert instant(value) is None
+    assert parse_time(value) is None

@@ -57,13 +57,13 @@ def test_an_interrupted_import_goes_on(environment: dict[str, str], broker_url: 
     out, err = process.communicate(timeout=DEADLINE_SECONDS)
 
     assert process.returncode == 130
-    assert err == "rollbook: interrupted; run the same command again to go on\n"
-    assert json.loads(out) == {"error": "interrupted; run the same command again to go on"}
+    assert err == "rollbook: interrupted; run the same command again to continue\n"
+    assert json.loads(out) == {"error": "interrupted; run the same command again to continue"}
     assert 0 < len(sent_ids(broker_url)) < USERS
 
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)
 
-    assert "going on with the import started at" in done.stderr
+    assert "continuing the import started at" in done.stderr
     assert json.loads(done.stdout)["users"] == USERS
     assert sent_ids(broker_url) == [f"u{number}" for number in range(USERS)]
     assert [path.name for path in tmp_path.iterdir()] == ["users.jsonl"]

@@ -11,10 +11,10 @@ import pytest
 from tests.support.interrupted_import import STARTED, run_import
 
 from rollbook.testing import BulkIdentify, RecordingRollbook, UserUpdate, recording
-from rollbook_ops.importers import Format, Options, RejectedRow, RejectedRows
+from rollbook_ops.importers import FileFormat, ImportOptions, RejectedRow, RejectedRows
 from rollbook_shared.domain.stamps import datetime_of, microseconds
 
-KNOCK = Options(format=Format.KNOCK)
+KNOCK = ImportOptions(format=FileFormat.KNOCK)
 APNS = "97c5837d-c65c-4d54-aa39-080eeb81c69d"
 
 ANN = {
@@ -217,7 +217,7 @@ def test_what_only_lets_messages_through_is_left_out_and_counted(rollbook: Recor
         ({"id": "default", "workflows": {}, "categories": {}, "channel_types": {}}, "", "is a preference set"),
         ([{"__typename": "PreferenceSet", "id": "default"}], "[0]", "is a preference set"),
         ({"channel_id": APNS, "data": {"tokens": []}}, "", "is channel data"),
-        ({"user_ids": ["ann"]}, "", "is a bulk delete; an import deletes nobody"),
+        ({"user_ids": ["ann"]}, "", "is a bulk delete; an import deletes no users"),
         ({"id": "ann", "updated_at": "yesterday"}, "updated_at", "must be a time"),
         ({"id": "ann", "updated_at": "2999-01-01T00:00:00Z"}, "updated_at", "is more than 5 minutes ahead"),
         ({"users": [{"id": "ann", "email": "ann at example.com"}]}, "users[0].email", "must be an e-mail address"),

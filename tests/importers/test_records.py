@@ -7,57 +7,57 @@ from typing import Any
 
 import pytest
 
-from rollbook_ops.importers.contents import Record, Rejected, Told
 from rollbook_ops.importers.documents import NotImportable
-from rollbook_ops.importers.lines import Place
-from rollbook_ops.importers.records import Format, Options, read_records
+from rollbook_ops.importers.lines import FilePosition
+from rollbook_ops.importers.reader import FileFormat, ImportOptions, read_records
+from rollbook_ops.importers.records import Record, RejectedRecord, UserRecord
 
-TABLES = (Format.CSV, Format.JSONL)
+TABLES = (FileFormat.CSV, FileFormat.JSONL)
 
 
-def read(text: str | bytes, file_format: Format, start: Place | None = None) -> list[Record]:
+def read(text: str | bytes, file_format: FileFormat, start: FilePosition | None = None) -> list[Record]:
     data = text if isinstance(text, bytes) else text.encode()
-    return list(read_records(io.BytesIO(data), Options(format=file_format), start or Place()))
+    return list(read_records(io.BytesIO(data), ImportOptions(format=file_format), start or FilePosition()))
 
 
 def users(records: list[Record]) -> list[dict[str, Any] | None]:
-    return [told(record) for record in records]
+    return [user_of(record) for record in records]
 
 
-def told(record: Record) -> dict[str, Any] | None:
-    return dict(record.content.user) if isinstance(record.content, Told) else None
+def user_of(record: Record) -> dict[str, Any] | None:
+    return dict(record.content.user) if isinstance(record.content, UserRecord) else None
 
 
 def reason(record: Record) -> str:
-    assert isinstance(record.content, Rejected)
+    assert isinstance(record.content, RejectedRecord)
     (problem,) = record.content.problems
     return problem.reason
 
 
 def test_a_csv_line_is_a_user_and_an_empty_cell_says_nothing() -> None:
-    assert users(read("id,email,plan\nu1,a@example.com,\nu2,,pro\n", Format.CSV)) == [
+    assert users(read("id,email,plan\nu1,a@example.com,\nu2,,pro\n", FileFormat.CSV)) == [
         {"id": "u1", "email": "a@example.com"},
         {"id": "u2", "plan": "pro"},
     ]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_file() -> None:
-    assert users(read(b"\xef\xbb\xbfid,plan\r\nu1,pro\r\n", Format.CSV)) == [{"id": "u1", "plan": "pro"}]
-    assert users(read(b'\xef\xbb\xbf{"id": "u1"}\r\n', Format.JSONL)) == [{"id": "u1"}]
+    assert users(read(b"\xef\xbb\xbfid,plan\r\nu1,pro\r\n", FileFormat.CSV)) == [{"id": "u1", "plan": "pro"}]
+    assert users(read(b'\xef\xbb\xbf{"id": "u1"}\r\n', FileFormat.JSONL)) == [{"id": "u1"}]
 
 
 def test_a_quoted_cell_may_hold_line_ends_and_lines_are_counted_as_editors_do() -> None:
-    first, second = read('id,note\nu1,"one\ntwo"\nu2,x\n', Format.CSV)
+    first, second = read('id,note\nu1,"one\ntwo"\nu2,x\n', FileFormat.CSV)
 
-    assert told(first) == {"id": "u1", "note": "one\ntwo"}
+    assert user_of(first) == {"id": "u1", "note": "one\ntwo"}
     assert (first.line, second.line) == (2, 4)
 
 
 @pytest.mark.parametrize("file_format", TABLES)
-def test_reading_goes_on_from_the_end_of_any_record(file_format: Format) -> None:
+def test_reading_goes_on_from_the_end_of_any_record(file_format: FileFormat) -> None:
     text = {
-        Format.CSV: 'id,note\nu1,"one\ntwo"\n\nu2,é\nu3,x,y\nu4,"\nu5"\nu6,last',
-        Format.JSONL: '{"id": "u1"}\n\n{"id": "é"}\nnonsense\n{"id": "u4"}',
+        FileFormat.CSV: 'id,note\nu1,"one\ntwo"\n\nu2,é\nu3,x,y\nu4,"\nu5"\nu6,last',
+        FileFormat.JSONL: '{"id": "u1"}\n\n{"id": "é"}\nnonsense\n{"id": "u4"}',
     }[file_format]
     whole = read(text, file_format)
 
@@ -76,10 +76,10 @@ def test_reading_goes_on_from_the_end_of_any_record(file_format: Format) -> None
 def test_a_bad_csv_line_is_refused_and_the_next_one_read(line: str | bytes, why: str) -> None:
     data = line if isinstance(line, bytes) else line.encode()
 
-    bad, good = read(b"id,plan\n" + data + b"\nu2,free\n", Format.CSV)
+    bad, good = read(b"id,plan\n" + data + b"\nu2,free\n", FileFormat.CSV)
 
-    assert (bad.line, told(bad), reason(bad)) == (2, None, why)
-    assert told(good) == {"id": "u2", "plan": "free"}
+    assert (bad.line, user_of(bad), reason(bad)) == (2, None, why)
+    assert user_of(good) == {"id": "u2", "plan": "free"}
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def test_a_bad_csv_line_is_refused_and_the_next_one_read(line: str | bytes, why:
     ],
 )
 def test_a_bad_jsonl_line_is_refused_and_the_next_one_read(line: bytes, why: str) -> None:
-    bad, good = read(line + b'\n{"id": "u2"}\n', Format.JSONL)
+    bad, good = read(line + b'\n{"id": "u2"}\n', FileFormat.JSONL)
 
-    assert (bad.line, told(bad), reason(bad)) == (1, None, why)
-    assert told(good) == {"id": "u2"}
+    assert (bad.line, user_of(bad), reason(bad)) == (1, None, why)
+    assert user_of(good) == {"id": "u2"}
 
 
 def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollbook_ops.importers.records.MAX_LINE", 20)
+    monkeypatch.setattr("rollbook_ops.importers.reader.MAX_LINE", 20)
 
-    bad, good = read('{"id": "' + "x" * 90 + '"}\n{"id": "u2"}\n', Format.JSONL)
+    bad, good = read('{"id": "' + "x" * 90 + '"}\n{"id": "u2"}\n', FileFormat.JSONL)
 
     assert reason(bad) == "is longer than 20 bytes"
-    assert (good.line, told(good)) == (2, {"id": "u2"})
+    assert (good.line, user_of(good)) == (2, {"id": "u2"})
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(monkeypatch: p
 )
 def test_a_header_that_makes_no_sense_refuses_the_file(header: str, why: str) -> None:
     with pytest.raises(NotImportable, match=why):
-        read(header, Format.CSV)
+        read(header, FileFormat.CSV)

@@ -15,17 +15,25 @@ from tests.support.interrupted_import import STARTED, Interrupted, Stopping, run
 from tests.support.memory_store import MemoryStore
 
 from rollbook.testing import BulkIdentify, RecordingRollbook, recording
-from rollbook_ops.importers import Format, Import, Options, RejectedRows, StateFile, fingerprint, import_users
+from rollbook_ops.importers import (
+    Checkpoint,
+    CheckpointFile,
+    FileFormat,
+    ImportOptions,
+    RejectedRows,
+    fingerprint,
+    import_users,
+)
 from rollbook_shared.domain.stamps import Stamp, microseconds, occurred_at_of
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Identify, Job, UserUpdate
 from rollbook_shared.reference.world import World
 from rollbook_worker.store import ReceivedJob
 
-Write = Callable[[Path], Options]
+Write = Callable[[Path], ImportOptions]
 
 
-def write_knock(file: Path) -> Options:
+def write_knock(file: Path) -> ImportOptions:
     """Pages of several chunks each, with bad users, and answers on one line and on many."""
     users = [
         {"id": f"u{number}" if number % 7 else "bad/id", "updated_at": _at(number), "seats": number}
@@ -37,10 +45,10 @@ def write_knock(file: Path) -> Options:
         json.dumps(document, indent=indent) for document, indent in zip(documents, (2, None, None, 1), strict=True)
     ]
     file.write_text("nonsense\n".join(f"{text}\n" for text in texts))
-    return Options(format=Format.KNOCK)
+    return ImportOptions(format=FileFormat.KNOCK)
 
 
-def write_segment(file: Path) -> Options:
+def write_segment(file: Path) -> ImportOptions:
     """A log with calls of all sorts, and a batch in the middle of it."""
     calls: list[Any] = []
     for number in range(40):
@@ -49,7 +57,7 @@ def write_segment(file: Path) -> Options:
         calls.append({**base, "type": kind, "previousId": f"a{number}", "traits": {"seats": number}})
     batch = {"batch": calls[10:33]}
     file.write_text("".join(json.dumps(call) + "\n" for call in [*calls[:10], batch, *calls[33:]]))
-    return Options(format=Format.SEGMENT, anonymous=True)
+    return ImportOptions(format=FileFormat.SEGMENT, anonymous=True)
 
 
 def _at(number: int) -> str:
@@ -96,7 +104,7 @@ def test_an_interruption_within_a_page_goes_on_within_it(tmp_path: Path) -> None
     with suppress(Interrupted):
         run_import(rollbook, file, options, stop_after=2)
 
-    kept = StateFile(file).load()
+    kept = CheckpointFile(file).load()
 
     assert kept is not None
     assert (kept.offset, kept.users, kept.rejected) == (0, 8, 2)
@@ -119,9 +127,9 @@ def test_a_file_imported_again_changes_nothing(tmp_path: Path, write: Write) -> 
 @pytest.mark.parametrize(
     ("format_", "document"),
     [
-        (Format.KNOCK, {"id": "ann", "updated_at": "2026-03-01T10:00:00Z", "plan": "free", "city": "Bern"}),
+        (FileFormat.KNOCK, {"id": "ann", "updated_at": "2026-03-01T10:00:00Z", "plan": "free", "city": "Bern"}),
         (
-            Format.SEGMENT,
+            FileFormat.SEGMENT,
             {
                 "type": "identify",
                 "userId": "ann",
@@ -129,11 +137,11 @@ def test_a_file_imported_again_changes_nothing(tmp_path: Path, write: Write) -> 
                 "traits": {"plan": "free", "city": "Bern"},
             },
         ),
-        (Format.JSONL, {"id": "ann", "plan": "free", "city": "Bern"}),
+        (FileFormat.JSONL, {"id": "ann", "plan": "free", "city": "Bern"}),
     ],
 )
 def test_what_is_older_than_what_is_known_does_not_overwrite_it(
-    tmp_path: Path, format_: Format, document: dict[str, Any]
+    tmp_path: Path, format_: FileFormat, document: dict[str, Any]
 ) -> None:
     file = tmp_path / "file"
     file.write_text(json.dumps(document))
@@ -142,9 +150,9 @@ def test_what_is_older_than_what_is_known_does_not_overwrite_it(
         occurred_at=microseconds(datetime(2026, 3, 1, 11, tzinfo=UTC)),
         user=UserUpdate(id="ann", traits={"plan": "pro"}),
     )
-    at = datetime(2026, 3, 1, 10, 30, tzinfo=UTC) if format_ is Format.JSONL else None
+    at = datetime(2026, 3, 1, 10, 30, tzinfo=UTC) if format_ is FileFormat.JSONL else None
 
-    old = imported(file, Options(format=format_, occurred_at=at), STARTED)
+    old = imported(file, ImportOptions(format=format_, occurred_at=at), STARTED)
 
     ann = world_after(newer, *old.sent)["users"]["ann"]
     assert ann["properties"] == {"plan": "pro", "city": "Bern"}
@@ -155,16 +163,23 @@ def test_with_another_time_given_it_is_another_import(tmp_path: Path) -> None:
     file.write_text('{"id": "ann"}\n')
 
     prints = {
-        fingerprint(file, Options(format=Format.JSONL, occurred_at=at))
+        fingerprint(file, ImportOptions(format=FileFormat.JSONL, occurred_at=at))
         for at in (None, datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
     }
 
     assert len(prints) == 3
 
 
-def imported(file: Path, options: Options, started: int) -> RecordingRollbook:
+def imported(file: Path, options: ImportOptions, started: int) -> RecordingRollbook:
     rollbook = recording()
-    state = Import(fingerprint=fingerprint(file, options), started=started, chunk_users=5)
-    import_users(Stopping(rollbook, None), file, options, state, keep=StateFile(file), rejected_rows=RejectedRows())
+    state = Checkpoint(fingerprint=fingerprint(file, options), started=started, chunk_users=5)
+    import_users(
+        Stopping(rollbook, None),
+        file,
+        options,
+        state,
+        checkpoint_file=CheckpointFile(file),
+        rejected_rows=RejectedRows(),
+    )
     assert rollbook.sent.of(BulkIdentify)
     return rollbook

@@ -10,11 +10,11 @@ import pytest
 from tests.support.interrupted_import import run_import
 
 from rollbook.testing import BulkIdentify, Merge, RecordingRollbook, UserUpdate, recording
-from rollbook_ops.importers import Format, Import, Options, RejectedRow, RejectedRows
+from rollbook_ops.importers import Checkpoint, FileFormat, ImportOptions, RejectedRow, RejectedRows
 from rollbook_shared.domain.stamps import datetime_of
 
-SEGMENT = Options(format=Format.SEGMENT)
-WITH_VISITORS = Options(format=Format.SEGMENT, anonymous=True)
+SEGMENT = ImportOptions(format=FileFormat.SEGMENT)
+WITH_VISITORS = ImportOptions(format=FileFormat.SEGMENT, anonymous=True)
 AT = "2015-02-23T22:28:55.111Z"
 
 
@@ -26,9 +26,9 @@ def imported(
     rollbook: RecordingRollbook,
     tmp_path: Path,
     *calls: Any,
-    options: Options = SEGMENT,
+    options: ImportOptions = SEGMENT,
     rejected_rows: RejectedRows | None = None,
-) -> Import:
+) -> Checkpoint:
     file = tmp_path / "log.jsonl"
     file.write_text("".join(json.dumps(call) + "\n" for call in calls))
     return run_import(rollbook, file, options, rejected_rows)
@@ -49,7 +49,7 @@ def merges(rollbook: RecordingRollbook) -> list[tuple[str, str]]:
     return [(job.primary_id, job.secondary_id) for job in rollbook.sent.of(Merge)]
 
 
-def rejected(tmp_path: Path, call: Any, options: Options = SEGMENT) -> RejectedRow:
+def rejected(tmp_path: Path, call: Any, options: ImportOptions = SEGMENT) -> RejectedRow:
     rejected_rows, rollbook = RejectedRows(), recording()
     imported(rollbook, tmp_path, call, options=options, rejected_rows=rejected_rows)
     assert not rollbook.sent
@@ -246,7 +246,7 @@ def test_lists_and_batches_hold_calls(tmp_path: Path, document: Any) -> None:
         ({"userId": "ann"}, "type", "is required"),
         ({"type": "delete", "userId": "ann"}, "type", "must be identify, alias, track"),
         ({"type": ["identify"]}, "type", "must be identify, alias, track"),
-        (identify(timestamp=None), "timestamp", "is required: it says when it happened; or give --occurred-at"),
+        (identify(timestamp=None), "timestamp", "is required, unless --occurred-at gives the time"),
         (identify(timestamp="yesterday"), "timestamp", "must be a time"),
         (identify(timestamp="1969-07-20T20:17:40Z"), "timestamp", "must not be before 1970"),
         (identify(timestamp=None, receivedAt="2999-01-01"), "receivedAt", "is more than 5 minutes ahead"),
@@ -284,7 +284,7 @@ def test_a_visitor_with_a_bad_id_is_refused_under_its_own_field(tmp_path: Path) 
 
 def test_a_time_given_for_the_file_counts_for_calls_without_one(tmp_path: Path) -> None:
     rollbook = recording()
-    options = Options(format=Format.SEGMENT, occurred_at=datetime_of(1_700_000_000_000_000))
+    options = ImportOptions(format=FileFormat.SEGMENT, occurred_at=datetime_of(1_700_000_000_000_000))
 
     imported(rollbook, tmp_path, identify(timestamp=None), identify("bo"), options=options)
 

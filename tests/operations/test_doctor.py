@@ -66,7 +66,7 @@ class TestOutbox:
 
         found = self.look(url)
 
-        assert (found.level, found.said[:13]) == (level, "1 job to send")
+        assert (found.level, found.summary[:13]) == (level, "1 job to send")
 
     def test_one_whose_jobs_nobody_decides(self, url: str, connection: psycopg.Connection) -> None:
         connection.execute(
@@ -127,7 +127,7 @@ class TestWorkers:
     def test_queues_from_which_nobody_takes(self, replies: list[dict[str, Any]], said: str) -> None:
         found = judge(replies)
 
-        assert (found.level, found.said) == (Level.PROBLEM, said)
+        assert (found.level, found.summary) == (Level.PROBLEM, said)
         assert "-Q bulk" in found.advice
 
     def test_both_on_one_worker(self) -> None:

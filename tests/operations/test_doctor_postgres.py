@@ -52,7 +52,7 @@ def test_one_that_cannot_be_reached() -> None:
     found = look(NO_DATABASE, "postgres")
 
     assert found.level is Level.PROBLEM
-    assert "rejected" in found.said
+    assert "rejected" in found.summary
 
 
 @pytest.mark.parametrize("statement", ["DROP SCHEMA rollbook CASCADE", "DELETE FROM rollbook.alembic_version"])
@@ -70,7 +70,7 @@ def test_a_schema_of_another_version(url: str, connection: psycopg.Connection, v
 
     found = look(url, "migrations")
 
-    assert (found.level, version in found.said) == (level, True)
+    assert (found.level, version in found.summary) == (level, True)
 
 
 @pytest.mark.parametrize(("late", "level"), [(0, Level.OK), (30, Level.WARNING), (HOUR, Level.PROBLEM)])
@@ -83,7 +83,7 @@ def test_deferred_jobs_that_are_overdue(url: str, connection: psycopg.Connection
     found = look(url, "deferred jobs")
 
     assert found.level is level
-    assert found.said.startswith("2 jobs, 1 due" if late else "1 job, 0 due")
+    assert found.summary.startswith("2 jobs, 1 due" if late else "1 job, 0 due")
 
 
 def test_dead_letters_by_their_codes(url: str, store: PostgresStore) -> None:
@@ -93,7 +93,7 @@ def test_dead_letters_by_their_codes(url: str, store: PostgresStore) -> None:
     found = look(url, "dead letters")
 
     assert found.level is Level.WARNING
-    assert found.said == "2 letters (unknown_version 1, malformed 1), the newest from 2 h ago"
+    assert found.summary == "2 letters (unknown_version 1, malformed 1), the newest from 2 h ago"
 
 
 @pytest.mark.parametrize(("ago", "level"), [(30 * HOUR, Level.WARNING), (4 * DAY, Level.PROBLEM)])

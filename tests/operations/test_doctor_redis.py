@@ -65,7 +65,7 @@ def test_one_that_cannot_be_reached() -> None:
     found = named(examine_redis(Settings(broker_url=NO_REDIS), time.time), "redis")
 
     assert found.level is Level.PROBLEM
-    assert "refused" in found.said
+    assert "refused" in found.summary
 
 
 def test_a_password_that_is_wrong(own_servers: Servers) -> None:
@@ -109,7 +109,7 @@ def test_when_it_has_on_disk_what_it_keeps(
     found = look("persistence")
 
     assert found.level is level
-    assert said in found.said
+    assert said in found.summary
 
 
 def test_one_that_does_not_tell_how_it_is_set(own_servers: Servers, valkey: redis.Redis) -> None:
@@ -119,7 +119,7 @@ def test_one_that_does_not_tell_how_it_is_set(own_servers: Servers, valkey: redi
     found = named(examine_redis(Settings(broker_url=url), time.time), "persistence")
 
     valkey.acl_deluser("doctor")
-    assert (found.level, found.said) == (Level.OK, "appendonly is on")
+    assert (found.level, found.summary) == (Level.OK, "appendonly is on")
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_one_that_refuses_writes_because_of_its_disk(valkey: redis.Redis, look: 
 
     found = look("redis")
 
-    assert (found.level, found.said) == (
+    assert (found.level, found.summary) == (
         Level.PROBLEM,
         "not available: Redis cannot write to its disk, and takes no jobs",
     )
@@ -188,7 +188,7 @@ def test_a_queue_in_which_jobs_wait_for_long(
     found = look("queue default")
 
     assert found.level is level
-    assert found.said.startswith("2 jobs")
+    assert found.summary.startswith("2 jobs")
 
 
 def test_messages_that_a_worker_holds_for_too_long(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
@@ -206,7 +206,7 @@ def test_jobs_that_workers_hold_and_cannot_apply(valkey: redis.Redis, look: Call
 
     found = look("held messages")
 
-    assert (found.level, "sent 60 min ago" in found.said) == (Level.WARNING, True)
+    assert (found.level, "sent 60 min ago" in found.summary) == (Level.WARNING, True)
 
 
 def test_messages_that_nobody_will_put_back(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
@@ -214,7 +214,7 @@ def test_messages_that_nobody_will_put_back(valkey: redis.Redis, look: Callable[
 
     found = look("held messages")
 
-    assert (found.level, found.said) == (Level.PROBLEM, "1 message with workers, 1 of them without a lease")
+    assert (found.level, found.summary) == (Level.PROBLEM, "1 message with workers, 1 of them without a lease")
 
 
 def test_messages_that_were_set_aside(valkey: redis.Redis, look: Callable[..., Finding]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rollbook.testing import RecordingRollbook
-from rollbook_ops.importers import Import, Options, RejectedRows, StateFile, fingerprint, import_users
+from rollbook_ops.importers import Checkpoint, CheckpointFile, ImportOptions, RejectedRows, fingerprint, import_users
 
 STARTED = 1_795_000_000_000_000
 
@@ -55,12 +55,12 @@ class Stopping:
 def run_import(
     rollbook: RecordingRollbook,
     file: Path,
-    options: Options,
+    options: ImportOptions,
     rejected_rows: RejectedRows | None = None,
     stop_after: int | None = None,
-) -> Import:
+) -> Checkpoint:
     """Import the file in chunks of five users, from where it was interrupted before; stop after some jobs."""
-    keep = StateFile(file)
-    state = keep.load() or Import(fingerprint=fingerprint(file, options), started=STARTED, chunk_users=5)
+    keep = CheckpointFile(file)
+    state = keep.load() or Checkpoint(fingerprint=fingerprint(file, options), started=STARTED, chunk_users=5)
     sink = Stopping(rollbook, stop_after)
-    return import_users(sink, file, options, state, keep=keep, rejected_rows=rejected_rows or RejectedRows())
+    return import_users(sink, file, options, state, checkpoint_file=keep, rejected_rows=rejected_rows or RejectedRows())

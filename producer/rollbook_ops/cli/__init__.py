@@ -9,9 +9,9 @@ _NEEDED = ("typer", "rich", "click")
 
 
 def main() -> None:
-    """Run the command that `sys.argv` names, and exit."""
+    """Run the command line of `sys.argv`, and exit."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed by whoever started us
+        if getattr(sys, name) is None:  # it was closed by the parent process
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         try:
@@ -26,5 +26,5 @@ def main() -> None:
         from rollbook_ops.cli.app import run
 
         run()
-    except KeyboardInterrupt:  # while it was being imported
+    except KeyboardInterrupt:  # during the imports
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""All commands, gathered; and what an error looks like to whoever typed one."""
+"""The command line: all commands, and how their errors are printed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
-from rollbook_ops.cli import demo, doctor, erase, feed, import_file, jobs, migrate, outbox, relay, up, users
-from rollbook_ops.cli.help import Command, add, lesson, prose
-from rollbook_ops.cli.output import complain, fail, finish_json
+from rollbook_ops.cli import database, demo, doctor, feed, import_file, jobs, outbox, up, users
+from rollbook_ops.cli.command import Command, add_command, help_epilog, help_text
+from rollbook_ops.cli.output import finish_json, print_error, print_exception
 from rollbook_shared.errors import RollbookError
+from rollbook_shared.install_hint import DISTRIBUTION
 
 _TRY: Final = "Try it"
 _USERS: Final = "Users"
@@ -22,41 +23,43 @@ app = typer.Typer(
     name="rollbook",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help=prose(
+    help=help_text(
         """
         Rollbook keeps one answer to who a user is, and how to reach them.
 
-        `rollbook demo` plays a product's life and checks the result. `rollbook up` keeps everything running on this
-        machine, and prints the two URLs that the other commands need: `ROLLBOOK_BROKER_URL`, where jobs go, and
-        `ROLLBOOK_DATABASE_URL`, where users are read.
+        `rollbook demo` sends the jobs of a product's life and checks the result. `rollbook up` runs everything on this
+        machine, and prints the two URLs that the other commands need: `ROLLBOOK_BROKER_URL`, to which jobs are sent,
+        and `ROLLBOOK_DATABASE_URL`, from which users are read.
 
-        Results go to stdout, everything else to stderr. With `--json` there is one JSON value on stdout; where
-        nothing could be done it is an object with the `error`.
+        Results go to stdout, everything else to stderr. With `--json` a command prints one JSON value on stdout; if it
+        failed, this is an object with the `error`.
         """
     ),
-    epilog=lesson(
-        "rollbook up",
-        "rollbook import users.csv --wait",
-        "rollbook users get ann",
-        "rollbook users merge ann guest_9 --dry-run",
-        "rollbook users list --where plan=pro --json | jq -r '.items[].email'",
-        "rollbook --install-completion",
-        exits={1: "not done, not found, or a server is away"},
+    epilog=help_epilog(
+        examples=(
+            "rollbook up",
+            "rollbook import users.csv --wait",
+            "rollbook users get ann",
+            "rollbook users merge ann guest_9 --dry-run",
+            "rollbook users list --where plan=pro --json | jq -r '.items[].email'",
+            "rollbook --install-completion",
+        ),
+        exit_codes={1: "failed, not found, or a server is not available"},
     ),
 )
 
 
-def _group(name: str, says: str, panel: str, **commands: Command) -> None:
-    group = typer.Typer(no_args_is_help=True, help=prose(says))
-    for command_name, command in commands.items():
-        add(group, command_name, command)
+def _add_group(name: str, text: str, panel: str, **functions: Command) -> None:
+    group = typer.Typer(no_args_is_help=True, help=help_text(text))
+    for command_name, function in functions.items():
+        add_command(group, command_name, function)
     app.add_typer(group, name=name, rich_help_panel=panel)
 
 
-add(app, "up", up.up, panel=_TRY)
-add(app, "demo", demo.demo, panel=_TRY)
-add(app, "import", import_file.import_file, panel=_USERS)
-_group(
+add_command(app, "up", up.up, panel=_TRY)
+add_command(app, "demo", demo.demo, panel=_TRY)
+add_command(app, "import", import_file.import_file, panel=_USERS)
+_add_group(
     "users",
     "Read users, merge and delete them.",
     _USERS,
@@ -66,11 +69,11 @@ _group(
     delete=users.delete,
     export=users.export,
 )
-add(app, "feed", feed.feed, panel=_USERS)
-add(app, "erase", erase.erase, panel=_USERS)
-_group(
+add_command(app, "feed", feed.feed, panel=_USERS)
+add_command(app, "erase", database.erase, panel=_USERS)
+_add_group(
     "jobs",
-    "Ask what became of jobs; cancel deferred ones; replay dead ones.",
+    "Show the status of jobs; cancel deferred jobs; replay dead letters.",
     _JOBS,
     get=jobs.get,
     wait=jobs.wait,
@@ -81,56 +84,57 @@ _group(
     replay=jobs.replay,
     drop=jobs.drop,
 )
-_group(
+_add_group(
     "outbox",
-    "The outbox: jobs written with an application's own transactions.",
+    "The outbox: jobs that an application wrote within its own transactions.",
     _JOBS,
     create=outbox.create,
     show=outbox.show,
 )
-add(app, "relay", relay.relay, panel=_JOBS)
-add(app, "migrate", migrate.migrate, panel=_OPERATE)
-add(app, "doctor", doctor.doctor, panel=_OPERATE)
+add_command(app, "relay", outbox.relay, panel=_JOBS)
+add_command(app, "migrate", database.migrate, panel=_OPERATE)
+add_command(app, "maintenance", database.maintenance, panel=_OPERATE)
+add_command(app, "doctor", doctor.doctor, panel=_OPERATE)
 
 
-def _show_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # a tenth of what the help takes
+        from importlib.metadata import version  # takes a tenth of the time that the help takes
 
-        print(f"rollbook {version('rollbook')}")
+        print(f"rollbook {version(DISTRIBUTION)}")
         raise typer.Exit
 
 
 @app.callback()
 def _main(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None: ...
 
 
 def run() -> None:
-    """Run the command line; a user's error is one line, never a traceback."""
+    """Run the command line. An error that a user can cause is printed as one line, without a traceback."""
     try:
         try:
             app()
         except RollbookError as error:
-            sys.exit(fail(error))
+            sys.exit(print_exception(error))
         finally:
             finish_json()
-            if sys.stdout is not None:  # it is where it was closed
-                sys.stdout.flush()  # while we can say what is wrong: at exit Python would, in its own way
-    except BrokenPipeError:  # who read our output has gone
-        _drop_output()
+            if sys.stdout is not None:  # None if it was closed at the start
+                sys.stdout.flush()  # now, while we can handle the error; at exit Python would print a traceback
+    except BrokenPipeError:  # the reader of our output has ended
+        _discard_output()
         sys.exit(1)
     except OSError as error:
-        _drop_output()
+        _discard_output()
         where = f"{error.filename}: " if error.filename else ""
-        complain(f"{where}{error.strerror or error}")
+        print_error(f"{where}{error.strerror or error}")
         sys.exit(1)
 
 
-def _drop_output() -> None:
-    """Python would complain about it once more when it flushes at exit."""
+def _discard_output() -> None:
+    """Redirect stdout to nowhere: Python flushes it at exit, and would fail again."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`rollbook feed`: what a user is shown."""
+"""`rollbook feed`: the messages in a user's feed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from rollbook_ops.cli.client import opened
-from rollbook_ops.cli.help import taught
-from rollbook_ops.cli.options import After, AsJson, Limit, UserId
-from rollbook_ops.cli.output import cell, err, out, print_json, say_more, shown
+from rollbook_ops.cli.command import After, AsJson, Limit, UserId, client_from_env, command
+from rollbook_ops.cli.output import err, escape_text, format_cell, out, print_json, print_next_page
 
 if TYPE_CHECKING:
     from rollbook import Actor, Message
 
 
-class Status(StrEnum):
-    """The choices of `FeedStatus`, as the command line needs them."""
+class FeedFilter(StrEnum):
+    """The values of `FeedStatus`, as an enumeration for the command line."""
 
     ALL = "all"
     UNSEEN = "unseen"
@@ -27,46 +25,53 @@ class Status(StrEnum):
     ARCHIVED = "archived"
 
 
-@taught(
-    "rollbook feed ann --status unread",
-    "rollbook feed ann --json | jq .unread",
-    exits={1: "the database is away"},
+@command(
+    examples=("rollbook feed ann --status unread", "rollbook feed ann --json | jq .unread"),
+    exit_codes={1: "the database is not available"},
 )
 def feed(
     user_id: UserId,
     status: Annotated[
-        Status,
-        typer.Option(help="All but the archived ones; of those the unseen or unread; or the archived."),
-    ] = Status.ALL,
+        FeedFilter,
+        typer.Option(help="`all` is every message that is not archived; `unseen` and `unread` are parts of it."),
+    ] = FeedFilter.ALL,
     channel: Annotated[str, typer.Option(help="The channel whose messages to show.")] = "in_app",
     limit: Limit = 20,
     after: After = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a user's feed, newest first. An unknown user has an empty one."""
-    with opened() as rollbook:
-        found = rollbook.feeds.list(user_id, status=status.value, channel=channel, limit=limit, after=after)
+    """Show a user's feed, newest message first. The feed of an unknown user is empty."""
+    with client_from_env() as client:
+        page = client.feeds.list(user_id, status=status.value, channel=channel, limit=limit, after=after)
     if as_json:
-        print_json({**asdict(found), "items": [_as_dict(item) for item in found.items]})
+        print_json({**asdict(page), "items": [_message_dict(message) for message in page.items]})
         return
     table = Table("occurred at", "workflow", "actor", "data", "seen", "read", "message id")
-    for item in found.items:
-        marks = ("yes" if item.seen else "", "yes" if item.read else "")
-        table.add_row(cell(item.occurred_at), cell(item.workflow), _actor(item.actor), cell(item.data), *marks, item.id)
-    if found.items:
+    for message in page.items:
+        table.add_row(
+            format_cell(message.occurred_at),
+            format_cell(message.workflow),
+            _format_actor(message.actor),
+            format_cell(message.data),
+            "yes" if message.seen else "",
+            "yes" if message.read else "",
+            message.id,
+        )
+    if page.items:
         out.print(table)
-    counts = f"{found.total} messages, {found.unseen} unseen, {found.unread} unread"
+    counts = f"{page.total} messages, {page.unseen} unseen, {page.unread} unread"
     out.print(counts, highlight=False, soft_wrap=True)
-    if found.merged_into is not None:
-        err.print(f"{shown(user_id)} was merged into {shown(found.merged_into)}, whose feed it is", soft_wrap=True)
-    say_more(found.after)
+    if page.merged_into is not None:
+        merged = f"{escape_text(user_id)} was merged into {escape_text(page.merged_into)}; this is that user's feed"
+        err.print(merged, soft_wrap=True)
+    print_next_page(page.after)
 
 
-def _as_dict(item: Message) -> dict[str, object]:
-    return {**asdict(item), "actor": None if item.actor is None else item.actor.as_dict()}
+def _message_dict(message: Message) -> dict[str, object]:
+    return {**asdict(message), "actor": None if message.actor is None else message.actor.as_dict()}
 
 
-def _actor(actor: Actor | None) -> str:
+def _format_actor(actor: Actor | None) -> str:
     if actor is None:
-        return cell(None)
-    return "[dim]missing[/]" if actor.id is None else cell(actor.name or actor.id)
+        return format_cell(None)
+    return "[dim]missing[/]" if actor.id is None else format_cell(actor.name or actor.id)

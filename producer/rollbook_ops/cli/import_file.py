@@ -1,4 +1,4 @@
-"""`rollbook import`: the users of a file, as bulk jobs."""
+"""`rollbook import`: sends the users of a file as bulk jobs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from rollbook_ops.cli.client import opened
-from rollbook_ops.cli.help import taught
-from rollbook_ops.cli.options import AsJson
-from rollbook_ops.cli.output import complain, counted, err, print_json, say, shown
-from rollbook_ops.cli.progress import bar
+from rollbook_ops.cli.command import AsJson, client_from_env, command
+from rollbook_ops.cli.output import err, escape_text, print_error, print_json, print_note
+from rollbook_ops.cli.progress import progress_bar
+from rollbook_ops.formatting import format_count
 from rollbook_ops.importers import (
-    Format,
-    Import,
+    Checkpoint,
+    CheckpointFile,
+    FileFormat,
+    ImportOptions,
     NotImportable,
-    Options,
     RejectedRows,
-    StateFile,
     fingerprint,
     import_users,
 )
@@ -34,80 +33,86 @@ from rollbook_shared.settings import Settings
 if TYPE_CHECKING:
     from rollbook import Rollbook
 
-_ASK_AGAIN_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _INTERRUPTED = 130
-_AT = "--occurred-at"
-_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_OCCURRED_AT = "--occurred-at"
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@taught(
-    "rollbook import users.csv --wait",
-    "rollbook import users.jsonl --occurred-at 2026-01-31T00:00:00Z",
-    "rollbook import knock-users.json --format knock --rejected rejected.csv",
-    "gunzip -c segment-logs/*.gz > log.jsonl",
-    "rollbook import log.jsonl --format segment",
-    exits={
-        0: "all of it was sent",
-        1: "some was rejected (the rest was sent), or the broker is away",
+@command(
+    examples=(
+        "rollbook import users.csv --wait",
+        "rollbook import users.jsonl --occurred-at 2026-01-31T00:00:00Z",
+        "rollbook import knock-users.json --format knock --rejected rejected.csv",
+        "gunzip -c segment-logs/*.gz > log.jsonl",
+        "rollbook import log.jsonl --format segment",
+    ),
+    exit_codes={
+        0: "everything was sent",
+        1: "some records were rejected (the others were sent), or the broker is not available",
         2: "wrong usage or settings, or the file cannot be read",
-        130: "interrupted; the same command goes on",
+        130: "interrupted; run the same command again to continue",
     },
 )
 def import_file(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="What to import.")
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="The file to import.")
     ],
     file_format: Annotated[
-        Format | None,
+        FileFormat | None,
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="csv, jsonl, knock or segment; by default what the file's name says: .csv or .jsonl.",
+            help="csv, jsonl, knock or segment. By default the file's name decides: .csv or .jsonl.",
         ),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart/--continue", help="Forget an interrupted import of this file, or go on with it.")
+        bool,
+        typer.Option("--restart/--continue", help="Start an interrupted import of this file again, or continue it."),
     ] = False,
     occurred_at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="When FILE was made, such as 2026-01-31T09:30:00Z; by default now."),
+        typer.Option(metavar="TIME", help="When FILE was written, such as 2026-01-31T09:30:00Z. By default now."),
     ] = None,
     text: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="A CSV column that is text even where it looks like JSON; repeatable."),
+        typer.Option(metavar="COLUMN", help="A CSV column that is text even if it looks like JSON. Can be repeated."),
     ] = None,
     anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Take Segment's visitors without a userId as users, too.")
+        bool, typer.Option("--anonymous", help="Import Segment's visitors without a userId as users, too.")
     ] = False,
     state: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Keep how far it has come in this folder, not beside the file.")
+        Path | None,
+        typer.Option(file_okay=False, help="Keep the state of the import in this folder, not next to the file."),
     ] = None,
     rejected: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write what is rejected there: .jsonl, or else CSV.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Write the rejected records to this file, as .jsonl or otherwise as CSV."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the workers have applied everything.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send the users of FILE as bulk jobs; users that exist are updated.
+    """Send the users of FILE as bulk jobs. Users that exist are updated.
 
-    `csv`: the first line names the columns; `id` is required. Attributes (email, name, ...) are text as they stand.
-    Any other column is a property: plain numbers, true, false, null, {...} and [...] are read as JSON, anything else
-    is text (`007` is). An empty cell says nothing about its column.
+    `csv`: the first line names the columns; `id` is required. Attributes (email, name, ...) are text. Any other column
+    is a property: plain numbers, true, false, null, {...} and [...] are read as JSON, anything else is text (`007` is
+    text). An empty cell does not change its column.
 
-    `jsonl`: a user a line, as the JSON object that `bulk_identify` takes.
+    `jsonl`: one user a line, as the JSON object that `bulk_identify` accepts.
 
-    `knock`: pages of users as its API gives them out, with their preferences; bodies of bulk identify and of bulk
-    preferences; users one by one, with `preferences` and `channel_data` where you have gathered them. A user was so
-    at its `updated_at`.
+    `knock`: pages of users as Knock's API returns them, with their preferences; bodies of bulk identify and of bulk
+    preferences; single users, with `preferences` and `channel_data` if you have collected them. The time of a user's
+    values is its `updated_at`.
 
-    `segment`: calls a line, as in its logs, or batches of them. An identify happened at its `timestamp`; an alias is
-    a merge; other calls are counted and skipped. With `--anonymous` an anonymousId is a user who becomes part of the
-    userId it is named with.
+    `segment`: one call a line, as in Segment's logs, or batches of calls. An identify happened at its `timestamp`; an
+    alias is a merge; other calls are counted and skipped. With `--anonymous` an anonymousId is a user that is merged
+    into the userId it appears with.
 
-    What is told with a time of its own never overwrites what is newer. All else was so at `--occurred-at`.
+    A record that has a time of its own never overwrites newer values. All other records have the time of
+    `--occurred-at`.
 
-    Interrupted, it goes on where it was when run again: what is sent twice changes nothing. Run again after it is
-    complete, it is a new import.
+    Run an interrupted import again to continue it: a job that is sent twice changes nothing. Run a complete import
+    again to start a new one.
     """
     settings = Settings.from_env()
     settings.need_broker_url()
@@ -115,119 +120,128 @@ def import_file(
         settings.need_database_url()
     began = time.monotonic()
     try:
-        options = Options(
-            format=file_format or Format.of(file),
+        options = ImportOptions(
+            format=file_format or FileFormat.of(file),
             text_columns=tuple(text or ()),
             anonymous=anonymous,
-            occurred_at=None if occurred_at is None else _time(occurred_at, settings),
+            occurred_at=None if occurred_at is None else _parse_occurred_at(occurred_at, settings),
         )
-        _check(options)
+        _check_options(options)
         if state is not None:
             state.mkdir(parents=True, exist_ok=True)
-        keep = StateFile(file, state)
-        start = _start(file, options, keep, restart, settings.limits.bulk_users)
+        checkpoint_file = CheckpointFile(file, state)
+        start = _load_or_create(file, options, checkpoint_file, restart, settings.limits.bulk_users)
     except (NotImportable, OSError) as error:
-        complain(_reason(error))
+        print_error(_error_text(error))
         raise typer.Exit(2) from None
     try:
-        with opened() as rollbook, RejectedRows(rejected, append=start.offset > 0) as rejected_rows:
-            end = _send(rollbook, file, options, start, keep, rejected_rows)
-            _say_refused(rejected_rows, rejected)
-            undone = _wait(rollbook, end) if wait else 0
+        with client_from_env() as client, RejectedRows(rejected, append=start.offset > 0) as rejected_rows:
+            end = _send(client, file, options, start, checkpoint_file, rejected_rows)
+            _print_rejected(rejected_rows, rejected)
+            not_applied = _wait_until_finished(client, end) if wait else 0
     except (NotImportable, OSError) as error:
-        complain(_reason(error))
+        print_error(_error_text(error))
         raise typer.Exit(2) from None
     except NotSent as error:
-        complain(f"the broker does not take the jobs ({error.reason}); run the same command again to go on")
+        print_error(f"the broker did not accept the jobs ({error.reason}); run the same command again to continue")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        is_over = keep.load() is None
-        complain("interrupted; everything was sent" if is_over else "interrupted; run the same command again to go on")
+        is_complete = checkpoint_file.load() is None
+        print_error(
+            "interrupted; everything was sent" if is_complete else "interrupted; run the same command again to continue"
+        )
         raise typer.Exit(_INTERRUPTED) from None
-    _report(end, undone, time.monotonic() - began, as_json)
-    raise typer.Exit(1 if end.rejected or undone else 0)
+    _print_report(end, not_applied, time.monotonic() - began, as_json)
+    raise typer.Exit(1 if end.rejected or not_applied else 0)
 
 
-def _time(text: str, settings: Settings) -> datetime:
-    """The moment that `--occurred-at` names."""
+def _parse_occurred_at(text: str, settings: Settings) -> datetime:
     try:
-        at = datetime.fromisoformat(text)
+        time_given = datetime.fromisoformat(text)
     except ValueError:
-        at = None
-    if at is None or at.utcoffset() is None:
-        raise typer.BadParameter("must be a time with its offset, such as 2026-01-31T09:30:00Z", param_hint=_AT)
-    if not _FIRST <= at <= datetime.now(UTC) + settings.limits.future:
-        raise typer.BadParameter("must be neither before 1970 nor ahead of now", param_hint=_AT)
-    return at
+        time_given = None
+    if time_given is None or time_given.utcoffset() is None:
+        raise typer.BadParameter(
+            "must be a time with its offset, such as 2026-01-31T09:30:00Z", param_hint=_OCCURRED_AT
+        )
+    if not _EARLIEST <= time_given <= datetime.now(UTC) + settings.limits.future:
+        raise typer.BadParameter("must be neither before 1970 nor ahead of now", param_hint=_OCCURRED_AT)
+    return time_given
 
 
-def _check(options: Options) -> None:
-    """Options that would do nothing are mistakes."""
-    if options.anonymous and options.format is not Format.SEGMENT:
+def _check_options(options: ImportOptions) -> None:
+    """Reject options that would have no effect."""
+    if options.anonymous and options.format is not FileFormat.SEGMENT:
         raise typer.BadParameter("is for --format segment only", param_hint="--anonymous")
-    if options.text_columns and options.format is not Format.CSV:
+    if options.text_columns and options.format is not FileFormat.CSV:
         raise typer.BadParameter("is for --format csv only", param_hint="--text")
 
 
-def _start(file: Path, options: Options, keep: StateFile, restart: bool, chunk_users: int) -> Import:
-    """The import that was interrupted, or a new one."""
+def _load_or_create(
+    file: Path, options: ImportOptions, checkpoint_file: CheckpointFile, restart: bool, chunk_users: int
+) -> Checkpoint:
+    """Return the checkpoint of an interrupted import of this file, or that of a new one."""
     content = fingerprint(file, options)
-    new = Import(fingerprint=content, started=time.time_ns() // 1_000, chunk_users=chunk_users)
-    kept = None if restart else keep.load()
-    if kept is None:
+    new = Checkpoint(fingerprint=content, started=time.time_ns() // 1_000, chunk_users=chunk_users)
+    saved = None if restart else checkpoint_file.load()
+    if saved is None:
         return new
-    if kept.fingerprint != content:
-        changed = f"{file.name}, or how it is to be read, has changed since its import was interrupted"
-        raise NotImportable(f"{changed}; start anew with --restart")
-    sent = counted(kept.users, "user")
-    say(f"going on with the import started at {datetime_of(kept.started):%Y-%m-%d %H:%M} UTC, after {sent}")
-    return kept
+    if saved.fingerprint != content:
+        changed = f"{file.name}, or an option that says how to read it, has changed since the import was interrupted"
+        raise NotImportable(f"{changed}; start again with --restart")
+    sent = format_count(saved.users, "user")
+    print_note(f"continuing the import started at {datetime_of(saved.started):%Y-%m-%d %H:%M} UTC, after {sent}")
+    return saved
 
 
 def _send(
-    rollbook: Rollbook, file: Path, options: Options, start: Import, keep: StateFile, rejected_rows: RejectedRows
-) -> Import:
-    with bar("importing", file.stat().st_size, "users", start=start.users) as shown:
-        shown.advance(start.users, start.offset)
+    client: Rollbook,
+    file: Path,
+    options: ImportOptions,
+    start: Checkpoint,
+    checkpoint_file: CheckpointFile,
+    rejected_rows: RejectedRows,
+) -> Checkpoint:
+    with progress_bar("importing", file.stat().st_size, "users", start=start.users) as bar:
+        bar.update(start.users, start.offset)
         return import_users(
-            rollbook.users,
+            client.users,
             file,
             options,
             start,
-            keep=keep,
+            checkpoint_file=checkpoint_file,
             rejected_rows=rejected_rows,
-            advance=lambda now: shown.advance(now.users, now.offset),
+            on_progress=lambda checkpoint: bar.update(checkpoint.users, checkpoint.offset),
         )
 
 
-def _wait(rollbook: Rollbook, end: Import) -> int:
-    """Wait until every job is decided; return how many did not go well."""
-    undone = 0
-    with bar("applying", end.jobs, "jobs") as shown:
+def _wait_until_finished(client: Rollbook, end: Checkpoint) -> int:
+    """Wait until every job is finished; return how many were not applied."""
+    not_applied = 0
+    with progress_bar("applying", end.jobs, "jobs") as bar:
         for number in range(end.jobs):
-            while not (status := rollbook.jobs.get(end.job_id(number))).is_final:
-                time.sleep(_ASK_AGAIN_SECONDS)
-            undone += status.state != "applied"
-            shown.advance(number + 1)
-    return undone
+            while not (status := client.jobs.get(end.job_id(number))).is_final:
+                time.sleep(_POLL_SECONDS)
+            not_applied += status.state != "applied"
+            bar.update(number + 1)
+    return not_applied
 
 
-def _say_refused(rejected_rows: RejectedRows, written: Path | None) -> None:
+def _print_rejected(rejected_rows: RejectedRows, written_to: Path | None) -> None:
     if not rejected_rows.first:
         return
-    table = Table(
-        "line", "field", "reason", title=f"{counted(rejected_rows.records, 'record')} rejected", title_justify="left"
-    )
-    for refusal in rejected_rows.first:
-        table.add_row(str(refusal.line), shown(refusal.field), shown(refusal.reason))
+    title = f"{format_count(rejected_rows.records, 'record')} rejected"
+    table = Table("line", "field", "reason", title=title, title_justify="left")
+    for row in rejected_rows.first:
+        table.add_row(str(row.line), escape_text(row.field), escape_text(row.reason))
     err.print(table)
-    if written is not None:
-        say(f"all of them are in {written}")
+    if written_to is not None:
+        print_note(f"all rejected records are in {written_to}")
     elif rejected_rows.is_cut:
-        say("all of them: with --rejected FILE")
+        print_note("use --rejected FILE to write all of them to a file")
 
 
-def _report(end: Import, undone: int, seconds: float, as_json: bool) -> None:
+def _print_report(end: Checkpoint, not_applied: int, seconds: float, as_json: bool) -> None:
     if as_json:
         first, last = (end.job_id(0), end.job_id(end.jobs - 1)) if end.jobs else (None, None)
         print_json(
@@ -238,28 +252,29 @@ def _report(end: Import, undone: int, seconds: float, as_json: bool) -> None:
                 "skipped": end.skipped,
                 "left_out": end.left_out,
                 "jobs": end.jobs,
-                "not_applied": undone,
+                "not_applied": not_applied,
                 "seconds": round(seconds, 3),
                 "first_job": first,
                 "last_job": last,
             }
         )
         return
-    sent = counted(end.users, "user") + (f" and {counted(end.merges, 'merge')}" if end.merges else "")
-    print(f"sent {sent} in {counted(end.jobs, 'job')}, rejected {counted(end.rejected, 'record')}, {seconds:.1f} s")
-    _print_counts("skipped, for they tell of no user", end.skipped)
-    _print_counts("left out, for they have no place here", end.left_out)
-    if undone:
-        print(f"{counted(undone, 'job')} were not applied as they stand; rollbook jobs dead lists them")
+    sent = format_count(end.users, "user") + (f" and {format_count(end.merges, 'merge')}" if end.merges else "")
+    jobs, rejected = format_count(end.jobs, "job"), format_count(end.rejected, "record")
+    print(f"sent {sent} in {jobs}, rejected {rejected}, {seconds:.1f} s")
+    _print_counts("skipped records that are not about a user", end.skipped)
+    _print_counts("fields left out, because Rollbook has no place for them", end.left_out)
+    if not_applied:
+        print(f"{format_count(not_applied, 'job')} could not be applied; `rollbook jobs dead` lists dead letters")
 
 
-def _print_counts(what: str, counts: Mapping[str, int]) -> None:
+def _print_counts(title: str, counts: Mapping[str, int]) -> None:
     if counts:
-        print(f"{what}: {', '.join(f'{printable(name)} {count:,}' for name, count in sorted(counts.items()))}")
+        print(f"{title}: {', '.join(f'{printable(name)} {count:,}' for name, count in sorted(counts.items()))}")
 
 
-def _reason(error: Exception) -> str:
-    """An error of the system in words, without its number."""
+def _error_text(error: Exception) -> str:
+    """Return an error of the operating system without its number."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

@@ -1,4 +1,4 @@
-"""`rollbook outbox`: make the outbox's table, and show how it stands."""
+"""`rollbook outbox` and `rollbook relay`: the outbox's table, its status, and the process that sends what is in it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rollbook_ops.cli.help import taught
-from rollbook_ops.cli.options import AsJson
-from rollbook_ops.cli.output import out, pairs, print_json, say
+from rollbook_ops.cli.command import AsJson, command
+from rollbook_ops.cli.output import fields_table, out, print_json, print_note
 from rollbook_shared.install_hint import require_extra
 from rollbook_shared.settings import Settings
 
@@ -16,17 +15,16 @@ if TYPE_CHECKING:
     from rollbook_ops.relay.rows import Rows
 
 
-@taught(
-    "rollbook outbox create",
-    "rollbook outbox create --print >> migrations/0042_outbox.sql",
-    exits={1: "the database is away"},
+@command(
+    examples=("rollbook outbox create", "rollbook outbox create --print >> migrations/0042_outbox.sql"),
+    exit_codes={1: "the database is not available"},
 )
 def create(
     only_print: Annotated[bool, typer.Option("--print", help="Write the SQL to stdout instead of running it.")] = False,
 ) -> None:
-    """Make the table `rollbook_outbox` in the database of `ROLLBOOK_OUTBOX_URL`, unless it is there.
+    """Create the table `rollbook_outbox` in the database of `ROLLBOOK_OUTBOX_URL`, if it does not exist.
 
-    Without that variable it is the database of `ROLLBOOK_DATABASE_URL`.
+    Without that variable the database is that of `ROLLBOOK_DATABASE_URL`.
     """
     if only_print:
         from rollbook.publishing.outbox.table import CREATE_TABLE
@@ -38,12 +36,15 @@ def create(
         rows.create()
     finally:
         rows.close()
-    say("the table rollbook_outbox is there")
+    print_note("the table rollbook_outbox exists")
 
 
-@taught("rollbook outbox show", "rollbook outbox show --json | jq .unsent", exits={1: "the database is away"})
+@command(
+    examples=("rollbook outbox show", "rollbook outbox show --json | jq .unsent"),
+    exit_codes={1: "the database is not available"},
+)
 def show(as_json: AsJson = False) -> None:
-    """Show how many jobs wait in the outbox, to be sent or to be decided."""
+    """Show how many jobs of the outbox are not sent yet, and how many are sent and not finished."""
     rows = _rows()
     try:
         counts = rows.count()
@@ -51,32 +52,39 @@ def show(as_json: AsJson = False) -> None:
         rows.close()
     if as_json:
         print_json(counts)
-    else:
-        age = None if counts.oldest_seconds is None else f"{counts.oldest_seconds:.0f} s"
-        out.print(
-            pairs(
-                "Outbox",
-                {
-                    "unsent": counts.unsent,
-                    "undecided": counts.unfinished,
-                    "most often sent": counts.most_attempts,
-                    "oldest": age,
-                },
-            )
-        )
+        return
+    fields = {
+        "unsent": counts.unsent,
+        "unfinished": counts.unfinished,
+        "most attempts": counts.most_attempts,
+        "oldest": None if counts.oldest_seconds is None else f"{counts.oldest_seconds:.0f} s",
+    }
+    out.print(fields_table("Outbox", fields))
+
+
+@command(
+    examples=("rollbook relay", "ROLLBOOK_OUTBOX_URL=postgresql://app@db/app rollbook relay"),
+    exit_codes={0: "stopped by a signal", 2: "a setting is missing or cannot be used"},
+)
+def relay() -> None:
+    """Send the jobs of the outbox until Ctrl-C or SIGTERM. A job is sent again until a worker has finished it.
+
+    `ROLLBOOK_OUTBOX_URL` names the application's database (by default that of `ROLLBOOK_DATABASE_URL`). A job that is
+    not finished after `ROLLBOOK_OUTBOX_RESEND_SECONDS` (60) is sent again. With `ROLLBOOK_HEALTH_FILE` the relay writes
+    a heartbeat to that file. Several relays share the work. `rollbook outbox show` shows what is left.
+    """
+    _require_drivers()
+    from rollbook_ops.relay.relay import main
+
+    raise typer.Exit(main())
 
 
 def _rows() -> Rows:
-    need_drivers()
+    _require_drivers()
     from rollbook_ops.relay.rows import Rows
 
     return Rows(Settings.from_env().need_outbox_url())
 
 
-def need_drivers() -> None:
-    """See that the extra that the outbox needs is installed.
-
-    Raises:
-        NotConfigured: it is not.
-    """
+def _require_drivers() -> None:
     require_extra("the outbox", "read", "psycopg", "sqlalchemy")

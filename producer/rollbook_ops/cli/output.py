@@ -1,7 +1,7 @@
 r"""What the commands print: results to stdout, everything else to stderr.
 
-What others have told is shown with its control characters written out, as `\x1b`: a terminal would obey them. Programs
-ask for JSON, which holds every value as it is.
+Text that comes from users or files is printed with its control characters escaped, as `\x1b`: a terminal would execute
+them. The JSON output holds every value unchanged.
 """
 
 from __future__ import annotations
@@ -24,122 +24,117 @@ from rollbook_shared.errors import InvalidRequest, NotConfigured, RollbookError
 from rollbook_shared.jobs.json_values import CONTROLS, printable
 
 _PIPED_WIDTH: Final = 10_000
-"""Of a table that no terminal shows: a program that reads it line by line wants rows whole."""
+"""Width of a table that goes to a pipe: a program that reads lines wants each row on one line."""
 
-_IN_JSON: Final = {code: f"\\u{code:04x}" for code in CONTROLS}
-"""JSON demands it only below U+0020."""
+_JSON_ESCAPES: Final = {code: f"\\u{code:04x}" for code in CONTROLS}
+"""JSON requires this only below U+0020."""
 
 out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH)
 err = Console(stderr=True)
 
 
-class _Said:
-    """What was said until now."""
+class OutputState:
+    """What the running command has printed so far."""
 
     wants_json = False
     has_json = False
-    complaint = ""
+    error = ""
 
 
-def fail(error: RollbookError) -> int:
-    """Print the error as one line, and say what the command should exit with."""
-    complain(str(error))
-    return 2 if isinstance(error, (InvalidRequest, NotConfigured)) else 1
-
-
-def want_json(wanted: bool) -> bool:
-    """Note, when a command begins, whether it is to print JSON."""
-    _Said.wants_json, _Said.has_json, _Said.complaint = wanted, False, ""
+def request_json(wanted: bool) -> bool:
+    """Record at the start of a command whether it is to print JSON."""
+    OutputState.wants_json, OutputState.has_json, OutputState.error = wanted, False, ""
     return wanted
 
 
 def finish_json() -> None:
-    """Print what went wrong as JSON, where that is wanted and nothing else was printed."""
-    if _Said.wants_json and _Said.complaint and not _Said.has_json:
-        print_json({"error": _Said.complaint})
+    """Print the error as JSON if the command is to print JSON and has printed none."""
+    if OutputState.wants_json and OutputState.error and not OutputState.has_json:
+        print_json({"error": OutputState.error})
 
 
-def complain(line: str) -> None:
-    """Say in one line what went wrong."""
-    _Said.complaint = line
-    err.print(f"[bold red]rollbook:[/] {shown(line)}", soft_wrap=True, highlight=False)
+def print_exception(error: RollbookError) -> int:
+    """Print an error as one line, its details below, and return the command's exit code."""
+    print_error(str(error), getattr(error, "details", ""))
+    return 2 if isinstance(error, (InvalidRequest, NotConfigured)) else 1
+
+
+def print_error(line: str, details: str = "") -> None:
+    """Print one line that says what went wrong, and below it the lines of `details`, such as the end of a log."""
+    OutputState.error = f"{line}\n{details}" if details else line
+    err.print(f"[bold red]rollbook:[/] {escape_text(line)}", soft_wrap=True, highlight=False)
+    for detail in details.splitlines():
+        print_note(detail)
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Say what is waited for, on a terminal and until the block ends."""
+def spinner(text: str) -> Iterator[None]:
+    """Show on a terminal what the command waits for, until the block ends."""
     if err.is_terminal:
-        with err.status(f"[dim]{shown(what)}[/]"):
+        with err.status(f"[dim]{escape_text(text)}[/]"):
             yield
     else:
         yield
 
 
-def say(line: str) -> None:
-    """Tell what is going on."""
-    err.print(f"[dim]{shown(line)}[/]", soft_wrap=True, highlight=False)
+def print_note(line: str) -> None:
+    """Print to stderr what the command is doing."""
+    err.print(f"[dim]{escape_text(line)}[/]", soft_wrap=True, highlight=False)
 
 
 def print_json(value: object) -> None:
-    """Print a value as one line of JSON; dataclasses and times included."""
-    _Said.has_json = True
-    print(json.dumps(value, default=_plain, ensure_ascii=False).translate(_IN_JSON), flush=True)
+    """Print a value as one line of JSON, dataclasses and times included."""
+    OutputState.has_json = True
+    print(json.dumps(value, default=_to_json, ensure_ascii=False).translate(_JSON_ESCAPES), flush=True)
 
 
-def print_table(table: Table, nothing: str) -> None:
-    """Print a table; without rows, that there is nothing."""
+def print_table(table: Table, if_empty: str) -> None:
+    """Print a table, or `if_empty` where it has no rows."""
     if table.row_count:
         out.print(table)
     else:
-        out.print(nothing, highlight=False)
+        out.print(if_empty, highlight=False)
 
 
-def say_more(after: str | None) -> None:
-    """Say how to go on with the next page, if there is one."""
+def print_next_page(after: str | None) -> None:
+    """Print the option that shows the next page, if there is one."""
     if after is not None:
-        err.print(f"[dim]more: --after {escape(_as_word(after))}[/]", soft_wrap=True, highlight=False)
+        err.print(f"[dim]more: --after {escape(_shell_word(after))}[/]", soft_wrap=True, highlight=False)
 
 
-def pairs(title: str, rows: Mapping[str, object]) -> Table:
-    """A table of names and values."""
-    table = Table(title=shown(title), title_justify="left", show_header=False)
+def fields_table(title: str, fields: Mapping[str, object]) -> Table:
+    """Return a table with a row for each field: its name and its value."""
+    table = Table(title=escape_text(title), title_justify="left", show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(shown(name), cell(value))
+    for name, value in fields.items():
+        table.add_row(escape_text(name), format_cell(value))
     return table
 
 
-def counted(number: int, what: str) -> str:
-    """`1 activity`, `2,000 activities`."""
-    if number == 1:
-        return f"1 {what}"
-    return f"{number:,} {what[:-1]}ies" if what.endswith("y") else f"{number:,} {what}s"
-
-
-def cell(value: object) -> str:
-    """A value as a table shows it."""
+def format_cell(value: object) -> str:
+    """Format a value for a cell of a table."""
     if value is None:
         return "[dim]-[/]"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
-    return shown(value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False))
+    return escape_text(value if isinstance(value, str) else json.dumps(value, default=_to_json, ensure_ascii=False))
 
 
-def shown(text: str) -> str:
-    """A text as it is shown: neither markup nor control characters in it do anything."""
+def escape_text(text: str) -> str:
+    """Escape markup and control characters, so that neither has an effect."""
     return escape(printable(text))
 
 
-def _as_word(text: str) -> str:
-    """The text as one word of a shell's line, so that it can be pasted."""
-    if text.translate(_IN_JSON) == text:
+def _shell_word(text: str) -> str:
+    """Quote the text as one word of a shell's command line, so that it can be pasted."""
+    if text.translate(_JSON_ESCAPES) == text:
         return shlex.quote(text)
     quoted = text.replace("\\", r"\\").replace("'", r"\'")
-    return f"$'{quoted.translate(_IN_JSON)}'"
+    return f"$'{quoted.translate(_JSON_ESCAPES)}'"
 
 
-def _plain(value: object) -> Any:
+def _to_json(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, datetime):

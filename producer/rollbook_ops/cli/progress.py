@@ -1,4 +1,4 @@
-"""A bar for what takes long, on a terminal; elsewhere nothing."""
+"""A progress bar on a terminal; prints nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-class Bar:
-    """How far something has come."""
+class ProgressBar:
+    """The progress of one task."""
 
-    def __init__(self, progress: Progress, doing: str, total: float | None, start: int) -> None:
+    def __init__(self, progress: Progress, label: str, total: float | None, start: int) -> None:
         self._progress = progress
         self._start = start
-        self._task = progress.add_task(doing, total=total, count=start, rate=0.0)
+        self._task = progress.add_task(label, total=total, count=start, rate=0.0)
 
-    def advance(self, count: int, done: float | None = None) -> None:
-        """Show that `count` are done; `done` tells it in the unit of the total, where that is another."""
+    def update(self, count: int, completed: float | None = None) -> None:
+        """Show that `count` are done. `completed` is the progress in the unit of the total, if that is another unit."""
         seconds = self._progress.tasks[self._task].elapsed or 0
         rate = (count - self._start) / seconds if seconds else 0
-        self._progress.update(self._task, completed=count if done is None else done, count=count, rate=rate)
+        self._progress.update(self._task, completed=count if completed is None else completed, count=count, rate=rate)
 
 
 @contextmanager
-def bar(doing: str, total: float | None, unit: str, *, start: int = 0) -> Iterator[Bar]:
-    """A bar until the block ends; without a total it only counts. `start` were done before."""
+def progress_bar(label: str, total: float | None, unit: str, *, start: int = 0) -> Iterator[ProgressBar]:
+    """Show a bar until the block ends. Without a total it only counts. `start` were done by an earlier run."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -40,4 +40,4 @@ def bar(doing: str, total: float | None, unit: str, *, start: int = 0) -> Iterat
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        yield Bar(progress, doing, total, start)
+        yield ProgressBar(progress, label, total, start)

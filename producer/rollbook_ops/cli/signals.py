@@ -1,4 +1,4 @@
-"""Turn the signals that ask a command to end into an exception, so that it stops what it started."""
+"""Turns the signals that stop a command into an exception, so that the command stops what it has started."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from typing import Final
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stopped(BaseException):
-    """We are asked to end."""
+class StopRequested(BaseException):
+    """A signal asked this process to stop."""
 
     def __init__(self, signal_number: int) -> None:
         self.exit_code = 128 + signal_number
         super().__init__(signal.Signals(signal_number).name)
 
 
-class Stopping:
-    """Whether we are asked to end."""
+class StopSignals:
+    """Remembers whether a signal asked this process to stop."""
 
     def __init__(self) -> None:
-        self._asked: Stopped | None = None
+        self._request: StopRequested | None = None
 
     def check(self) -> None:
-        """Raise `Stopped` if we are.
+        """Raise `StopRequested` if a signal has arrived.
 
-        What a signal's handler raises is lost where it strikes a destructor or a callback of the garbage collector. So
-        whatever waits checks as well.
+        An exception that a signal handler raises is lost if the signal arrives in a destructor or in a callback of the
+        garbage collector. So code that waits calls this as well.
         """
-        if self._asked is not None:
-            raise self._asked
+        if self._request is not None:
+            raise self._request
 
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal."""
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: ignore all later ones, and raise `StopRequested`."""
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
-        self._asked = Stopped(number)
-        raise self._asked
+        self._request = StopRequested(number)
+        raise self._request
 
 
 @contextmanager
-def stopping_on_signals() -> Iterator[Stopping]:
-    """Raise `Stopped` in the main thread at the first Ctrl-C, SIGTERM or SIGHUP; ignore all later ones.
+def stop_on_signals() -> Iterator[StopSignals]:
+    """Raise `StopRequested` in the main thread at the first Ctrl-C, SIGTERM or SIGHUP; ignore all later ones.
 
-    A wrapper and a terminal may both pass on one Ctrl-C: the second must not cut the stopping short.
+    A wrapper and the terminal may both pass on one Ctrl-C: the second signal must not interrupt the shutdown.
     """
-    stopping = Stopping()
+    signals = StopSignals()
 
-    # Ignored from the start, as nohup has it: left so.
-    before = {each: signal.getsignal(each) for each in _SIGNALS}
-    for each, handler in before.items():
+    # A signal that was ignored from the start, as under nohup, stays ignored.
+    previous = {each: signal.getsignal(each) for each in _SIGNALS}
+    for each, handler in previous.items():
         if handler is not signal.SIG_IGN or each is signal.SIGTERM:
-            signal.signal(each, stopping.ask)
+            signal.signal(each, signals.handle)
     try:
-        yield stopping
-        stopping.check()
+        yield signals
+        signals.check()
     finally:
-        for each, handler in before.items():
+        for each, handler in previous.items():
             signal.signal(each, handler if handler is not None else signal.SIG_DFL)

@@ -10,88 +10,105 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rollbook.errors import JobTimeout, UserNotFound
 from rollbook_ops.cli import merge_preview
-from rollbook_ops.cli.client import opened
-from rollbook_ops.cli.help import taught
-from rollbook_ops.cli.options import After, AsJson, Limit, UserId, Wait
-from rollbook_ops.cli.output import cell, complain, out, pairs, print_json, print_table, say, say_more, waiting
+from rollbook_ops.cli.command import After, AsJson, Limit, UserId, Wait, client_from_env, command
+from rollbook_ops.cli.output import (
+    fields_table,
+    format_cell,
+    out,
+    print_error,
+    print_json,
+    print_next_page,
+    print_note,
+    print_table,
+    spinner,
+)
 from rollbook_shared.domain.attributes import ATTRIBUTES
 
 if TYPE_CHECKING:
     from rollbook import JobHandle, User
 
 
-@taught(
-    "rollbook users get ann",
-    "rollbook users get ann --json | jq .properties",
-    exits={1: "nobody has this id now; if it was merged away, the user that it stands for is named"},
+@command(
+    examples=("rollbook users get ann", "rollbook users get ann --json | jq .properties"),
+    exit_codes={1: "no user has this id; if it was merged, the error names the user it now stands for"},
 )
 def get(user_id: UserId, as_json: AsJson = False) -> None:
     """Show one user."""
-    with opened() as rollbook:
+    from rollbook import UserNotFound
+
+    with client_from_env() as client:
         try:
-            user = rollbook.users.get(user_id)
+            user = client.users.get(user_id)
         except UserNotFound as error:
-            into = f"; it was merged into {error.merged_into}" if error.merged_into else ""
-            complain(f"user {user_id} not found{into}")
+            merged = f"; it was merged into {error.merged_into}" if error.merged_into else ""
+            print_error(f"user {user_id} not found{merged}")
             if as_json:
                 print_json({"id": user_id, "found": False, "merged_into": error.merged_into})
             raise typer.Exit(1) from None
     if as_json:
         print_json(asdict(user))
     else:
-        out.print(pairs("User", _rows(user)))
+        out.print(fields_table("User", _user_fields(user)))
 
 
-@taught(
-    "rollbook users list --where plan=pro --where active=true",
-    "rollbook users list --limit 1000 --json | jq -r '.items[].id'",
-    exits={1: "the database is away"},
+def _complete_where(incomplete: str) -> list[str]:
+    return [f"{name}=" for name in sorted(ATTRIBUTES) if name.startswith(incomplete)]
+
+
+@command(
+    examples=(
+        "rollbook users list --where plan=pro --where active=true",
+        "rollbook users list --limit 1000 --json | jq -r '.items[].id'",
+    ),
+    exit_codes={1: "the database is not available"},
 )
 def list_users(
     where: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Only users with this attribute or property; may be repeated.",
-            autocompletion=_attributes,
+            help="Only users with this attribute or property. Can be repeated.",
+            autocompletion=_complete_where,
         ),
     ] = None,
     limit: Limit = 50,
     after: After = None,
     as_json: AsJson = False,
 ) -> None:
-    """List users in the order of their ids, a page at a time.
+    """List users in the order of their ids, one page at a time.
 
-    The VALUE of an attribute is text; that of a property is JSON if it is JSON (`seats=5`, `active=true`), else text.
-    The page's last line says how to go on; with `--json` it is `after`, and null at the end.
+    The VALUE of an attribute is text. The VALUE of a property is JSON if it parses as JSON (`seats=5`, `active=true`),
+    otherwise text. The last line of a page shows the option for the next page; with `--json` its value is `after`,
+    which is null on the last page.
     """
-    with opened() as rollbook:
-        page = rollbook.users.list(limit=limit, after=after, where=dict(map(_condition, where or [])))
+    with client_from_env() as client:
+        page = client.users.list(limit=limit, after=after, where=dict(map(_parse_condition, where or [])))
     if as_json:
         print_json({"items": [asdict(user) for user in page.items], "after": page.after})
         return
     table = Table("id", "name", "email", "properties", "updated at")
     for user in page.items:
-        table.add_row(*map(cell, (user.id, user.name, user.email, user.properties, user.updated_at)))
+        table.add_row(*map(format_cell, (user.id, user.name, user.email, user.properties, user.updated_at)))
     print_table(table, "no users")
-    say_more(page.after)
+    print_next_page(page.after)
 
 
-@taught(
-    "rollbook users merge ann guest_9 --dry-run",
-    "rollbook users merge ann guest_9 --keep-opt-outs --merge-tokens",
-    exits={1: "no worker has applied it in time (it still may), or a server is away"},
+@command(
+    examples=(
+        "rollbook users merge ann guest_9 --dry-run",
+        "rollbook users merge ann guest_9 --keep-opt-outs --merge-tokens",
+    ),
+    exit_codes={1: "no worker applied it in time (it may still be applied), or a server is not available"},
 )
 def merge(
-    primary: Annotated[str, typer.Argument(metavar="PRIMARY", help="The user who stays.")],
+    primary: Annotated[str, typer.Argument(metavar="PRIMARY", help="The user that remains.")],
     secondary: Annotated[
-        str, typer.Argument(metavar="SECONDARY", help="The user who becomes part of it, and ceases to be.")
+        str, typer.Argument(metavar="SECONDARY", help="The user that becomes part of it and ceases to exist.")
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would change.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; write nothing.")] = False,
     keep_opt_outs: Annotated[
-        bool, typer.Option("--keep-opt-outs", help="What either did not want to hear of stays unwanted.")
+        bool, typer.Option("--keep-opt-outs", help="Whatever either user opted out of stays opted out.")
     ] = False,
     merge_tokens: Annotated[
         bool, typer.Option("--merge-tokens", help="Keep the push tokens of both on the same channel.")
@@ -99,63 +116,63 @@ def merge(
     wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
-    """Merge SECONDARY into PRIMARY. There is no way back; look first with `--dry-run`."""
+    """Merge SECONDARY into PRIMARY. A merge cannot be undone; preview it with `--dry-run`."""
     if primary == secondary:
         raise typer.BadParameter("must be another user than PRIMARY", param_hint="SECONDARY")
-    with opened() as rollbook:
+    with client_from_env() as client:
         if not dry_run:
-            job = rollbook.users.merge(primary, secondary, keep_opt_outs=keep_opt_outs, merge_tokens=merge_tokens)
-            _finish(job, wait, as_json)
+            job = client.users.merge(primary, secondary, keep_opt_outs=keep_opt_outs, merge_tokens=merge_tokens)
+            _report_job(job, wait, as_json)
             return
-        preview = rollbook.users.merge(
+        preview = client.users.merge(
             primary, secondary, dry_run=True, keep_opt_outs=keep_opt_outs, merge_tokens=merge_tokens
         )
     if as_json:
         print_json(asdict(preview))
     else:
-        merge_preview.show(preview)
+        merge_preview.print_preview(preview)
 
 
-@taught(
-    "rollbook users delete ann",
-    exits={1: "no worker has applied it in time (it still may), or a server is away"},
+@command(
+    examples=("rollbook users delete ann",),
+    exit_codes={1: "no worker applied it in time (it may still be applied), or a server is not available"},
 )
 def delete(user_id: UserId, wait: Wait = 10.0, as_json: AsJson = False) -> None:
-    """Delete a user with preferences and channel data. An unknown user is no error; a merged-away id deletes nobody.
+    """Delete a user with preferences and channel data.
 
-    A day later all that is left is erased; `rollbook erase` does not wait.
+    Deleting an unknown user is no error. Deleting an id that was merged away deletes no user. What is left of a deleted
+    user is erased after 24 hours; `rollbook erase` erases at once.
     """
-    with opened() as rollbook:
-        _finish(rollbook.users.delete(user_id), wait, as_json)
+    with client_from_env() as client:
+        _report_job(client.users.delete(user_id), wait, as_json)
 
 
-@taught(
-    "rollbook users export ann --output ann.json",
-    "rollbook users export ann --json | jq .profile",
-    exits={1: "nothing is held"},
+@command(
+    examples=("rollbook users export ann --output ann.json", "rollbook users export ann --json | jq .profile"),
+    exit_codes={1: "nothing is stored about this id"},
 )
 def export(
     user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="The user's id, or one that was merged into it.")],
     output: Annotated[
-        Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Write the document there, for people to read.")
+        Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Write the document to FILE, indented.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Gather everything that is held of a person, also of a deleted one that is not erased yet.
+    """Export everything that is stored about a user, including a deleted user that is not erased yet.
 
-    Without `--json` and `--output` it only says how much there is of what.
+    Without `--json` and `--output` it prints only how many rows there are of each kind.
     """
-    with opened() as rollbook:
-        document = rollbook.users.export(user_id)
+    with client_from_env() as client:
+        document = client.users.export(user_id)
     if output is not None:
         _write(output, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-        say(f"written to {output}")
+        print_note(f"written to {output}")
     if as_json:
         print_json(document)
     elif output is None:
         counts = {name: len(part) for name, part in document.items() if isinstance(part, list) and name != "ids"}
-        rows = {"ids": ", ".join(document["ids"]), "known now": document["profile"] is not None, **counts}
-        out.print(pairs(f"Held of {document['id']}", rows))
+        fields = {"ids": ", ".join(document["ids"]), "exists now": document["profile"] is not None, **counts}
+        out.print(fields_table(f"Stored about {document['id']}", fields))
     raise typer.Exit(0 if document["held"] else 1)
 
 
@@ -166,17 +183,19 @@ def _write(file: Path, text: str) -> None:
         raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--output") from None
 
 
-def _finish(job: JobHandle, wait: float, as_json: bool) -> None:
-    """Wait for the job and say how it ended."""
+def _report_job(job: JobHandle, wait: float, as_json: bool) -> None:
+    """Wait for the job, print its state, and exit."""
+    from rollbook import JobTimeout
+
     state = "sent"
     if wait:
-        with waiting("waiting for a worker"):
+        with spinner("waiting for a worker"):
             try:
                 state = job.wait(wait).state
             except JobTimeout as error:
                 state = error.status.state
             except KeyboardInterrupt:
-                complain(f"interrupted; job {job.id} was sent all the same")
+                print_error(f"interrupted; job {job.id} was sent and will be applied")
                 raise
     if as_json:
         print_json({"job_id": job.id, "state": state})
@@ -185,9 +204,9 @@ def _finish(job: JobHandle, wait: float, as_json: bool) -> None:
     raise typer.Exit(0 if state in ("sent", "applied") else 1)
 
 
-def _condition(text: str) -> tuple[str, Any]:
-    name, found, value = text.partition("=")
-    if not found or not name:
+def _parse_condition(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
         raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--where")
     if name in ATTRIBUTES:
         return name, value
@@ -197,13 +216,11 @@ def _condition(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _attributes(incomplete: str) -> list[str]:
-    """For shell completion."""
-    return [f"{name}=" for name in sorted(ATTRIBUTES) if name.startswith(incomplete)]
-
-
-def _rows(user: User) -> dict[str, object]:
-    known = {name: value for name, value in asdict(user).items() if name not in ("properties", "updated_at")}
-    told = {name: value for name, value in known.items() if value is not None}
+def _user_fields(user: User) -> dict[str, object]:
+    attributes = {
+        name: value
+        for name, value in asdict(user).items()
+        if name not in ("properties", "updated_at") and value is not None
+    }
     properties = {f"properties.{name}": value for name, value in sorted(user.properties.items())}
-    return {**told, **properties, "updated_at": user.updated_at}
+    return {**attributes, **properties, "updated_at": user.updated_at}

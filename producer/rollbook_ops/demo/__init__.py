@@ -1,1 +1,1 @@
-"""A life of jobs to try Rollbook with, and the reference that says what must come of it."""
+"""Sends the jobs of a product's life through Rollbook, and compares the result with the reference."""

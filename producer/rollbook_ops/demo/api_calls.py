@@ -1,4 +1,4 @@
-"""Say a job through the public face, as an application would."""
+"""Sends a job through the public client, as an application would."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from rollbook_shared import jobs
 from rollbook_shared.domain.stamps import datetime_of
 
 
-def play(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None:
-    """Make the call that sends `job`; unless `stamped` it happens when the face's clock says."""
+def send_job(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None:
+    """Make the call that sends `job`. Unless `stamped`, the client's clock gives the job its time."""
     users = rollbook.users
     when: dict[str, Any] = {"job_id": job.id}
     if stamped:
         when["run_at" if job.deferred else "occurred_at"] = datetime_of(job.occurred_at)
     match job:
         case jobs.Identify(user=user):
-            told = flat(user)
-            users.identify(told.pop("id"), told, **when)
+            traits = user_mapping(user)
+            users.identify(traits.pop("id"), traits, **when)
         case jobs.BulkIdentify():
-            users.bulk_identify([flat(user) for user in job.users if isinstance(user, jobs.UserUpdate)], **when)
+            users.bulk_identify([user_mapping(user) for user in job.users if isinstance(user, jobs.UserUpdate)], **when)
         case jobs.Delete():
             users.delete(job.user_id, **when)
         case jobs.BulkDelete():
             users.bulk_delete(job.user_ids, **when)
         case jobs.Merge():
-            choices: dict[str, Any] = {"keep_opt_outs": job.keep_opt_outs, "merge_tokens": job.merge_tokens}
-            users.merge(job.primary_id, job.secondary_id, **choices, **when)
+            options: dict[str, Any] = {"keep_opt_outs": job.keep_opt_outs, "merge_tokens": job.merge_tokens}
+            users.merge(job.primary_id, job.secondary_id, **options, **when)
         case jobs.SetPreferences():
             users.set_preferences(job.user_id, job.set_id, _plain(job.settings), **when)
         case jobs.UnsetPreferences():
@@ -53,21 +53,21 @@ def play(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None:
         case jobs.Mark():
             rollbook.messages.mark(job.message_ids, job.engagement, **when)
         case _:
-            raise NotImplementedError(f"the face has no call for {job.kind}")
+            raise NotImplementedError(f"the client has no call for {job.kind}")
 
 
-def flat(user: jobs.UserUpdate) -> dict[str, Any]:
-    """A telling as callers of the face write it."""
-    told: dict[str, Any] = {"id": user.id, **user.traits}
+def user_mapping(user: jobs.UserUpdate) -> dict[str, Any]:
+    """Return a user update as the mapping that callers of the client write."""
+    mapping: dict[str, Any] = {"id": user.id, **user.traits}
     if user.preferences:
-        told["preferences"] = {set_id: _plain(settings) for set_id, settings in user.preferences.items()}
+        mapping["preferences"] = {set_id: _plain(settings) for set_id, settings in user.preferences.items()}
     if user.channel_data:
-        told["channel_data"] = dict(user.channel_data)
-    return told
+        mapping["channel_data"] = dict(user.channel_data)
+    return mapping
 
 
-def _person(who: str | jobs.UserUpdate) -> str | dict[str, Any]:
-    return flat(who) if isinstance(who, jobs.UserUpdate) else who
+def _person(user: str | jobs.UserUpdate) -> str | dict[str, Any]:
+    return user_mapping(user) if isinstance(user, jobs.UserUpdate) else user
 
 
 def _plain(settings: Any) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""One backend of the demo, a process of its own: `python -m rollbook_ops.demo.backend jobs|import FILE`.
+"""One backend of the demo, as a process: `python -m rollbook_ops.demo.backend jobs|import FILE`.
 
 Its last line of output is JSON: how many jobs it sent, and how many lines of an import were rejected.
 """
@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 from rollbook import Rollbook
-from rollbook_ops.demo.api_calls import play
-from rollbook_ops.importers import Format, Import, Options, RejectedRows, StateFile, import_users
+from rollbook_ops.demo.api_calls import send_job
+from rollbook_ops.importers import Checkpoint, CheckpointFile, FileFormat, ImportOptions, RejectedRows, import_users
 from rollbook_shared.jobs.codec import decode
 
 
 class _Interrupted(Exception):
-    """Stands for a Ctrl-C."""
+    """Takes the place of a Ctrl-C."""
 
 
 def send_jobs(rollbook: Rollbook, plan: Path) -> int:
@@ -25,47 +25,59 @@ def send_jobs(rollbook: Rollbook, plan: Path) -> int:
     sent = 0
     with plan.open(encoding="utf-8") as file:
         for line in file:
-            play(rollbook, decode(line))
+            send_job(rollbook, decode(line))
             sent += 1
     return sent
 
 
 def import_twice(rollbook: Rollbook, source: Path) -> tuple[int, int]:
-    """Import a file whose state is prepared; interrupt it half-way and go on from an older state.
+    """Import a file that has a checkpoint; interrupt the import half-way and continue from an older checkpoint.
 
-    Return how many jobs were sent, those of the stretch that was sent twice included, and how many lines were rejected.
+    Return how many jobs were sent, including those that were sent twice, and how many lines were rejected.
     """
-    keep = StateFile(source)
-    state = keep.load()
-    if state is None:
-        raise RuntimeError(f"{source} has no state")
+    checkpoint_file = CheckpointFile(source)
+    checkpoint = checkpoint_file.load()
+    if checkpoint is None:
+        raise RuntimeError(f"{source} has no checkpoint")
     total = source.stat().st_size
     older = source.with_suffix(".older")
     sent = 0
 
-    def interrupt(now: Import) -> None:
+    def interrupt(now: Checkpoint) -> None:
         nonlocal sent
         sent += 1
         if now.offset > total * 2 // 5 and not older.exists():
-            shutil.copy(keep.path, older)
+            shutil.copy(checkpoint_file.path, older)
         if now.offset > total // 2:
             raise _Interrupted
 
-    def count(now: Import) -> None:
+    def count(now: Checkpoint) -> None:
         nonlocal sent
         sent += 1
 
-    options = Options(format=Format.CSV)
+    options = ImportOptions(format=FileFormat.CSV)
     with RejectedRows() as rejected_rows:
         try:
             import_users(
-                rollbook.users, source, options, state, keep=keep, rejected_rows=rejected_rows, advance=interrupt
+                rollbook.users,
+                source,
+                options,
+                checkpoint,
+                checkpoint_file=checkpoint_file,
+                rejected_rows=rejected_rows,
+                on_progress=interrupt,
             )
         except _Interrupted:
-            shutil.copy(older, keep.path)
-        state = keep.load() or state
+            shutil.copy(older, checkpoint_file.path)
+        checkpoint = checkpoint_file.load() or checkpoint
         end = import_users(
-            rollbook.users, source, options, state, keep=keep, rejected_rows=rejected_rows, advance=count
+            rollbook.users,
+            source,
+            options,
+            checkpoint,
+            checkpoint_file=checkpoint_file,
+            rejected_rows=rejected_rows,
+            on_progress=count,
         )
     return sent, end.rejected
 

@@ -1,4 +1,4 @@
-"""The file that the demo imports, and the jobs that importing it must send."""
+"""The file that the demo imports, and the jobs that its import sends."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from rollbook_ops.importers import Import
+from rollbook_ops.importers import Checkpoint
 from rollbook_shared.jobs.models import BulkIdentify, Job
 from rollbook_shared.reference.generator import user_update
 
 CHUNK_USERS: Final = 100
-_ONE_BAD_IN: Final = 1_000
-_BAD: Final[Sequence[Mapping[str, str]]] = (
+_INVALID_EVERY: Final = 1_000
+_INVALID: Final[Sequence[Mapping[str, str]]] = (
     {"id": "bad/id", "name": "Nobody"},
     {"id": "bad_email", "email": "nowhere"},
     {"name": "Without an id"},
@@ -24,29 +24,32 @@ _BAD: Final[Sequence[Mapping[str, str]]] = (
 
 
 def write_file(path: Path, users: Sequence[Mapping[str, Any]]) -> int:
-    """Write the users as CSV, with some bad lines in between; return how many of those."""
+    """Write the users as CSV, with some invalid lines between them; return the number of invalid lines."""
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.DictWriter(file, list(users[0]))
         rows.writeheader()
-        rows.writerows(row if bad else {name: _cell(value) for name, value in row.items()} for row, bad in _rows(users))
-    return sum(bad for _, bad in _rows(users))
+        rows.writerows(
+            row if is_invalid else {name: _cell(value) for name, value in row.items()}
+            for row, is_invalid in _rows(users)
+        )
+    return sum(is_invalid for _, is_invalid in _rows(users))
 
 
-def jobs_of(users: Sequence[Mapping[str, Any]], state: Import) -> Iterator[Job]:
-    """The jobs of importing the file: chunks of its lines, without the bad ones."""
+def jobs_of(users: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> Iterator[Job]:
+    """Yield the jobs that the import sends: chunks of the file's lines, without the invalid ones."""
     rows = iter(_rows(users))
     number = 0
     while chunk := list(islice(rows, CHUNK_USERS)):
-        if good := tuple(user_update(dict(row)) for row, bad in chunk if not bad):
-            yield BulkIdentify(id=state.job_id(number), occurred_at=state.started, users=good)
+        if good := tuple(user_update(dict(row)) for row, is_invalid in chunk if not is_invalid):
+            yield BulkIdentify(id=checkpoint.job_id(number), occurred_at=checkpoint.started, users=good)
             number += 1
 
 
 def _rows(users: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], bool]]:
     for number, user in enumerate(users):
         yield user, False
-        if number % _ONE_BAD_IN == _ONE_BAD_IN // 2:
-            yield _BAD[number // _ONE_BAD_IN % len(_BAD)], True
+        if number % _INVALID_EVERY == _INVALID_EVERY // 2:
+            yield _INVALID[number // _INVALID_EVERY % len(_INVALID)], True
 
 
 def _cell(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What Postgres shows, as a world, to be held against the reference."""
+"""Reads what Postgres shows as a world, to be compared with the reference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROWS_AT_ONCE = 1_000
 
 
 def read_world(database: Database) -> World:
-    """Everything that the views show, as of one moment."""
+    """Read everything that the views show, in one snapshot."""
     with database.connect("REPEATABLE READ") as connection:
         return {
             "users": {row.id: _user(row) for row in _rows(connection, select(current_users))},

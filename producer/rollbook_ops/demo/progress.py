@@ -1,4 +1,4 @@
-"""How far the workers have come."""
+"""How many jobs the workers have finished."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rollbook_shared.database.tables import current_users, dead_letters, jobs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
-    """Jobs by how they ended. A job that was delivered again counts once among them, and each time in `duplicates`."""
+class JobCounts:
+    """Jobs by their final state. A job counts once; its further deliveries count in `duplicates`."""
 
     applied: int
     others: int
@@ -22,40 +22,40 @@ class Counts:
     dead: int
 
     @property
-    def decided(self) -> int:
-        """Distinct jobs that are done with."""
+    def finished(self) -> int:
+        """Distinct jobs that are finished."""
         return self.applied + self.others + self.dead
 
     @property
     def deliveries(self) -> int:
-        """Everything that came in."""
-        return self.decided + self.duplicates
+        """Deliveries of finished jobs."""
+        return self.finished + self.duplicates
 
 
-def count(database: Database) -> Counts:
-    """Count what has been decided until now."""
+def count_jobs(database: Database) -> JobCounts:
+    """Count the jobs that are finished now."""
     with database.connect() as connection:
         rows = connection.execute(
             select(jobs.c.state, func.count(), func.sum(jobs.c.duplicates)).group_by(jobs.c.state)
         ).all()
         dead = connection.execute(select(func.count()).select_from(dead_letters)).scalar_one()
     by_state = {state: number for state, number, _ in rows}
-    return Counts(
+    return JobCounts(
         applied=by_state.get("applied", 0),
         others=sum(number for state, number in by_state.items() if state != "applied"),
-        duplicates=int(sum(again for _, _, again in rows)),
+        duplicates=int(sum(duplicates for _, _, duplicates in rows)),
         dead=dead,
     )
 
 
 def count_users(database: Database) -> int:
-    """How many users there are now."""
+    """Count the users that exist now."""
     with database.connect() as connection:
         return connection.execute(select(func.count()).select_from(current_users)).scalar_one()
 
 
-def unfinished(database: Database, job_ids: Iterable[str]) -> list[str]:
-    """Those of `job_ids` that the workers have said nothing of."""
+def missing_jobs(database: Database, job_ids: Iterable[str]) -> list[str]:
+    """Return those of `job_ids` that no worker has recorded."""
     with database.connect() as connection:
         known = set(connection.execute(select(jobs.c.id).union(select(dead_letters.c.id))).scalars())
     return [job_id for job_id in job_ids if job_id not in known]

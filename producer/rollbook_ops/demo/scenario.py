@@ -1,4 +1,4 @@
-"""The demo: play a life through real producers and workers, and hold what Postgres shows against the reference."""
+"""The demo: send jobs through real producers and workers, and compare what Postgres shows with the reference."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from typing import Final
 from rollbook.queries.connections import Database
 from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
 from rollbook_ops.demo.postgres_world import read_world
-from rollbook_ops.demo.progress import Counts, count, count_users, unfinished
+from rollbook_ops.demo.progress import JobCounts, count_jobs, count_users, missing_jobs
 from rollbook_ops.devstack.children import ChildDied
 from rollbook_ops.devstack.stack import LocalStack
-from rollbook_ops.importers import Format, Import, Options, StateFile, fingerprint
+from rollbook_ops.importers import Checkpoint, CheckpointFile, FileFormat, ImportOptions, fingerprint
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.differences import Difference, difference
@@ -29,112 +29,116 @@ from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import World
 
 _JOBS_A_USER: Final = 1 / 5
-_DUPLICATED: Final = 0.12
+_DUPLICATE_FRACTION: Final = 0.12
 _IMPORTED_AGO: Final = timedelta(days=20) // timedelta(microseconds=1)
-_LOOK_EVERY: Final = 0.2
-# Seconds without any progress after which it is over: a job's longest pause before a retry is far shorter.
-_PATIENCE: Final = 60.0
+_POLL_SECONDS: Final = 0.2
+_STALLED_SECONDS: Final = 60.0
+"""Without any progress for so long, the demo stops waiting. The longest delay before a retry is far shorter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Script:
-    """All that will be played, and what must come of it."""
+class Scenario:
+    """What will be sent, and the result that it must have."""
 
     jobs: tuple[Job, ...]
     """Distinct."""
     plans: tuple[Path, ...]
-    """For each backend, the jobs to send."""
+    """The files with the jobs that each backend sends."""
     file: Path
-    """For the backend that imports."""
-    bad_lines: int
+    """The file that the importing backend imports."""
+    invalid_lines: int
     expected: World
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """How it went."""
+    """The result of the demo."""
 
     jobs: int
     """Distinct jobs."""
     applied: int
     duplicates: int
-    """Further deliveries of jobs that were decided already."""
+    """Further deliveries of jobs that were already finished."""
     dead: int
     users: int
-    """Users there are at the end."""
+    """Users that exist at the end."""
     seconds: float
-    """From the first job sent to the last one applied."""
+    """From the first job sent to the last job applied."""
     missing: tuple[str, ...]
-    """Jobs that the workers have said nothing of."""
+    """Jobs that no worker has recorded."""
     difference: Difference | None
 
     @property
     def jobs_per_second(self) -> float:
-        """Jobs that the workers took, duplicates included."""
+        """Deliveries that the workers handled per second, duplicates included."""
         return (self.jobs + self.duplicates) / self.seconds if self.seconds else 0.0
 
     @property
     def is_good(self) -> bool:
-        """Whether Postgres shows exactly what it should."""
+        """Whether Postgres shows exactly what the reference computes."""
         return self.difference is None and not self.missing
 
 
-def write_script(folder: Path, *, users: int, producers: int, seed: int, now: int) -> Script:
-    """Make up the life, shuffle it with duplicates, and write down who sends what."""
+def prepare_scenario(folder: Path, *, users: int, producers: int, seed: int, now: int) -> Scenario:
+    """Generate the jobs, add duplicates, shuffle them, and write the files for the backends."""
     life = generate_jobs(seed=seed, users=users, jobs=int(users * _JOBS_A_USER), now=now)
     file = folder / "users.csv"
-    bad_lines = write_file(file, life.imported)
-    state = Import(
-        fingerprint=fingerprint(file, Options(format=Format.CSV)),
+    invalid_lines = write_file(file, life.imported)
+    checkpoint = Checkpoint(
+        fingerprint=fingerprint(file, ImportOptions(format=FileFormat.CSV)),
         started=now - _IMPORTED_AGO,
         chunk_users=CHUNK_USERS,
     )
-    StateFile(file).save(state)
-    jobs = (*jobs_of(life.imported, state), *life.jobs)
+    CheckpointFile(file).save(checkpoint)
+    jobs = (*jobs_of(life.imported, checkpoint), *life.jobs)
     plans = _write_plans(folder, life.jobs, producers, Random(seed))
-    return Script(jobs=jobs, plans=plans, file=file, bad_lines=bad_lines, expected=oracle(jobs))
+    return Scenario(jobs=jobs, plans=plans, file=file, invalid_lines=invalid_lines, expected=oracle(jobs))
 
 
-def play(stack: LocalStack, script: Script, advance: Callable[[Counts], None] = lambda counts: None) -> Report:
+def run_scenario(
+    stack: LocalStack, scenario: Scenario, on_progress: Callable[[JobCounts], None] = lambda counts: None
+) -> Report:
     """Send everything, wait until all is applied, and compare.
 
-    `advance` is told now and then how far it has come.
+    `on_progress` is called with the counts whenever they have changed.
 
     Raises:
-        ChildDied: a worker, a server or a producer ended that should not have.
+        ChildDied: a worker, a server or a producer ended unexpectedly.
     """
     database = Database(stack.database_url)
     began = time.monotonic()
     module = [sys.executable, "-m", "rollbook_ops.demo.backend"]
-    sending = [stack.spawn(f"producer-{number}", [*module, "jobs", plan]) for number, plan in enumerate(script.plans)]
-    sending.append(stack.spawn("producer-import", [*module, "import", script.file]))
-    counts = _wait_until_applied(stack, database, sending, len(script.jobs), advance)
+    producers = [
+        stack.spawn(f"producer-{number}", [*module, "jobs", plan]) for number, plan in enumerate(scenario.plans)
+    ]
+    producers.append(stack.spawn("producer-import", [*module, "import", scenario.file]))
+    counts = _wait_until_applied(stack, database, producers, len(scenario.jobs), on_progress)
     seconds = time.monotonic() - began
     report = Report(
-        jobs=len(script.jobs),
+        jobs=len(scenario.jobs),
         applied=counts.applied,
         duplicates=counts.duplicates,
         dead=counts.dead,
         users=count_users(database),
         seconds=seconds,
-        missing=tuple(unfinished(database, (job.id for job in script.jobs))),
-        difference=difference(script.expected, read_world(database), script.jobs),
+        missing=tuple(missing_jobs(database, (job.id for job in scenario.jobs))),
+        difference=difference(scenario.expected, read_world(database), scenario.jobs),
     )
     database.close()
     return report
 
 
-def start_and_write(stack: LocalStack, folder: Path, *, users: int, producers: int, seed: int) -> Script:
-    """Start the stack and write the script meanwhile."""
+def start_and_prepare(stack: LocalStack, folder: Path, *, users: int, producers: int, seed: int) -> Scenario:
+    """Start the stack and prepare the scenario at the same time."""
     now = time.time_ns() // 1_000
-    with ThreadPoolExecutor(1) as beside:
-        writing = beside.submit(write_script, folder, users=users, producers=producers, seed=seed, now=now)
+    with ThreadPoolExecutor(1) as executor:
+        scenario = executor.submit(prepare_scenario, folder, users=users, producers=producers, seed=seed, now=now)
         stack.start()
-        return writing.result()
+        return scenario.result()
 
 
 def _write_plans(folder: Path, jobs: Sequence[Job], producers: int, chance: Random) -> tuple[Path, ...]:
-    deliveries = [*jobs, *chance.sample(jobs, int(len(jobs) * _DUPLICATED))]
+    deliveries = [*jobs, *chance.sample(jobs, int(len(jobs) * _DUPLICATE_FRACTION))]
     chance.shuffle(deliveries)
     plans = tuple(folder / f"plan-{number}.jsonl" for number in range(producers))
     for number, plan in enumerate(plans):
@@ -146,23 +150,23 @@ def _write_plans(folder: Path, jobs: Sequence[Job], producers: int, chance: Rand
 def _wait_until_applied(
     stack: LocalStack,
     database: Database,
-    sending: Iterable[tuple[subprocess.Popen[bytes], Path]],
+    producers: Iterable[tuple[subprocess.Popen[bytes], Path]],
     distinct: int,
-    advance: Callable[[Counts], None],
-) -> Counts:
-    sending = list(sending)
+    on_progress: Callable[[JobCounts], None],
+) -> JobCounts:
+    running = list(producers)
     sent = 0
-    last, changed = count(database), time.monotonic()
-    while sending or last.decided < distinct or last.deliveries < sent:
-        stack.watch(_LOOK_EVERY)
-        for process, log in [each for each in sending if each[0].poll() is not None]:
-            sending.remove((process, log))
+    last, changed = count_jobs(database), time.monotonic()
+    while running or last.finished < distinct or last.deliveries < sent:
+        stack.watch(_POLL_SECONDS)
+        for process, log in [each for each in running if each[0].poll() is not None]:
+            running.remove((process, log))
             sent += _sent_by(process, log)
-        now = count(database)
+        now = count_jobs(database)
         if now != last:
             last, changed = now, time.monotonic()
-            advance(now)
-        elif time.monotonic() - changed > _PATIENCE:
+            on_progress(now)
+        elif time.monotonic() - changed > _STALLED_SECONDS:
             break
     return last
 

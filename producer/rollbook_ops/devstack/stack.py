@@ -59,7 +59,7 @@ class LocalStack:
     installed.
 
     durable: a confirmed commit survives a crash of the machine; try-outs do without.
-    say: is told what is being started.
+    report: called with a line when something is started.
     check: called now and then while something is waited for; what it raises ends the waiting.
     """
 
@@ -72,13 +72,13 @@ class LocalStack:
         workers: int = 1,
         flower: bool = True,
         durable: bool = True,
-        say: Callable[[str], None] = lambda line: None,
+        report: Callable[[str], None] = lambda line: None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._data_dir = data_dir
         self._workers = workers
         self._wants_flower = flower
-        self._say = say
+        self._report = report
         self._check = check
         self.servers = Servers(data_dir, database_url=database_url, broker_url=broker_url, durable=durable)
         self._given = {"postgres": bool(database_url), "valkey": bool(broker_url)}
@@ -112,14 +112,14 @@ class LocalStack:
         with ExitStack() as undo:
             self.folder = self._make_folder(undo)
             if own := [name for name, is_given in self._given.items() if not is_given]:
-                self._say(f"starting {' and '.join(map(str.capitalize, own))}")
+                self._report(f"starting {' and '.join(map(str.capitalize, own))}")
             undo.callback(self.servers.stop)
             self.servers.start()
             undo.callback(self._stop_processes)
             if self._wants_flower:
                 self._start_flower()
             self._migrate()
-            self._say("starting the workers")
+            self._report("starting the workers")
             self._start_workers()
             self._wait_until_ready()
             self._to_undo = undo.pop_all()
@@ -186,7 +186,7 @@ class LocalStack:
         return logs
 
     def _migrate(self) -> None:
-        self._say("migrating the database")
+        self._report("migrating the database")
         migration, log = self.spawn("migrate", [sys.executable, "-m", "rollbook_worker.migrations"])
         while migration.poll() is None:
             self._check()
@@ -212,7 +212,7 @@ class LocalStack:
 
     def _start_flower(self) -> None:
         if importlib.util.find_spec("flower") is None:
-            self._say(f"Flower is not installed; starting without it ({install_hint('dashboard')})")
+            self._report(f"Flower is not installed; starting without it ({install_hint('dashboard')})")
             return
         port = _FLOWER_PORT if is_free(_FLOWER_PORT) else free_port()
         shown = [f"--max-tasks={_FLOWER_TASKS}", f"--tasks-columns={_FLOWER_COLUMNS}"]

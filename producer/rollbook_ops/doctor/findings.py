@@ -21,7 +21,7 @@ class Finding:
 
     name: str
     level: Level
-    said: str
+    summary: str
     advice: str = ""
 
 

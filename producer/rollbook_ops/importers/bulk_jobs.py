@@ -1,4 +1,4 @@
-"""The import itself: read, chunk, send, remember; in this order, so a stop in between repeats some, and skips none."""
+"""The import: read a chunk, send it, save the checkpoint. In this order, a stop repeats some records and skips none."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from rollbook_ops.importers.checkpoint import Import, StateFile
-from rollbook_ops.importers.contents import Merged, Names, Record, Rejected, Skipped, Told, joined
-from rollbook_ops.importers.records import Options, read_records
+from rollbook_ops.importers.checkpoint import Checkpoint, CheckpointFile
+from rollbook_ops.importers.reader import ImportOptions, read_records
+from rollbook_ops.importers.records import (
+    FieldNames,
+    MergeRecord,
+    Record,
+    RejectedRecord,
+    SkippedRecord,
+    UserRecord,
+    join_path,
+)
 from rollbook_ops.importers.rejected_rows import RejectedRow, RejectedRows
 from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.errors import InvalidRequest, Problem
 
-_SKIPPED_AT_ONCE: Final = 20
-"""Times the size of a chunk: a log in which few records tell of users is sent in chunks that are not too small."""
+_MAX_SKIPPED: Final = 20
+"""Skipped records in a chunk, in multiples of its users, so that a log with few users in it still makes large jobs."""
 
 
-class Users(Protocol):
-    """Where an import goes: the part of `rb.users` that it needs.
+class UserSink(Protocol):
+    """Where an import sends users: the part of `rb.users` that it needs.
 
-    Both raise `InvalidRequest` when something is wrong, and nothing was sent; each problem of a user names its index.
+    Both methods raise `InvalidRequest` if something is invalid, and then nothing was sent; each problem of a user has
+    its index.
     """
 
     def bulk_identify(
@@ -39,42 +48,43 @@ class Users(Protocol):
 
 
 def import_users(
-    users: Users,
+    sink: UserSink,
     source: Path,
-    options: Options,
-    state: Import,
+    options: ImportOptions,
+    checkpoint: Checkpoint,
     *,
-    keep: StateFile,
+    checkpoint_file: CheckpointFile,
     rejected_rows: RejectedRows,
-    advance: Callable[[Import], None] = lambda state: None,
-) -> Import:
-    """Send what `source` tells of users from where `state` stands, and return the state at the end of the file.
+    on_progress: Callable[[Checkpoint], None] = lambda checkpoint: None,
+) -> Checkpoint:
+    """Send the users of `source` from `checkpoint` on, and return the checkpoint at the end of the file.
 
-    After each chunk the state is kept and `advance` is told. Interrupted at any moment (an exception, a kill), it goes
-    on with the state that was kept: the jobs of at most one chunk are sent again, as duplicates.
+    After each chunk the checkpoint is saved and `on_progress` is called. After an interruption at any time (an
+    exception, a kill) the import continues from the saved checkpoint: it sends the jobs of at most one chunk again, as
+    duplicates.
     """
-    keep.save(state)
+    checkpoint_file.save(checkpoint)
     with source.open("rb") as file:
-        for chunk in _chunks(read_records(file, options, state.place), state.chunk_users):
-            sent = _send(users, chunk, state, options)
-            rejected_rows.add(sent.rejected, records=sent.refused_records)
-            state = _counted(state, chunk, sent)
-            keep.save(state)
-            advance(state)
-    keep.remove()
-    return state
+        for chunk in _chunks(read_records(file, options, checkpoint.position), checkpoint.chunk_users):
+            result = _send_chunk(sink, chunk, checkpoint, options)
+            rejected_rows.add(result.rejected, records=result.rejected_records)
+            checkpoint = _advance(checkpoint, chunk, result)
+            checkpoint_file.save(checkpoint)
+            on_progress(checkpoint)
+    checkpoint_file.remove()
+    return checkpoint
 
 
 def _chunks(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
-    """Lists of `size` records that hold a user, with the records between them that do not."""
+    """Yield lists of `size` records with a user, together with the other records between them."""
     chunk: list[Record] = []
     users = skipped = 0
     for record in records:
         chunk.append(record)
-        users += isinstance(record.content, Told)
-        skipped += isinstance(record.content, Skipped)
-        # Rejected records fill chunks too: a file of nothing else must not gather in memory.
-        if users == size or len(chunk) - skipped == 2 * size or skipped == _SKIPPED_AT_ONCE * size:
+        users += isinstance(record.content, UserRecord)
+        skipped += isinstance(record.content, SkippedRecord)
+        # Rejected records fill chunks too: a file that holds nothing else must not collect in memory.
+        if users == size or len(chunk) - skipped == 2 * size or skipped == _MAX_SKIPPED * size:
             yield chunk
             chunk, users, skipped = [], 0, 0
     if chunk:
@@ -82,93 +92,100 @@ def _chunks(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
 
 
 @dataclass(slots=True)
-class _Sent:
-    """What became of a chunk. It follows from the records alone: the same ones make the same jobs again."""
+class _ChunkResult:
+    """What was sent and rejected of a chunk. It depends only on the records: the same records make the same jobs."""
 
     jobs: int = 0
     users: int = 0
     merges: int = 0
     rejected: list[RejectedRow] = field(default_factory=list)
-    refused_records: int = 0
+    rejected_records: int = 0
 
-    def refuse(self, record: Record, problems: Sequence[Problem], names: Names) -> None:
-        """Note what is wrong with a record, with the fields as the file's author knows them."""
-        self.refused_records += 1
+    def reject(self, record: Record, problems: Sequence[Problem], names: FieldNames) -> None:
+        """Add the problems of a record, with the fields as the file names them."""
+        self.rejected_records += 1
         self.rejected += [
-            RejectedRow(record.line, joined(record.within, names.of(problem)), problem.reason) for problem in problems
+            RejectedRow(record.line, join_path(record.path, names.name_of(problem)), problem.reason)
+            for problem in problems
         ]
 
 
-def _send(users: Users, chunk: Sequence[Record], state: Import, options: Options) -> _Sent:
-    sent = _Sent()
-    otherwise_at = options.occurred_at or datetime_of(state.started)
+def _send_chunk(
+    sink: UserSink, chunk: Sequence[Record], checkpoint: Checkpoint, options: ImportOptions
+) -> _ChunkResult:
+    result = _ChunkResult()
+    default_time = options.occurred_at or datetime_of(checkpoint.started)
     for record in chunk:
-        if isinstance(record.content, Rejected):
-            sent.refuse(record, record.content.problems, Names())
-    _send_users(users, chunk, state, otherwise_at, sent)
-    _send_merges(users, chunk, state, otherwise_at, sent)
-    sent.rejected.sort(key=lambda refusal: refusal.line)
-    return sent
+        if isinstance(record.content, RejectedRecord):
+            result.reject(record, record.content.problems, FieldNames())
+    _send_users(sink, chunk, checkpoint, default_time, result)
+    _send_merges(sink, chunk, checkpoint, default_time, result)
+    result.rejected.sort(key=lambda row: row.line)
+    return result
 
 
-def _send_users(users: Users, chunk: Sequence[Record], state: Import, otherwise_at: datetime, sent: _Sent) -> None:
-    """Send what the face takes, as one job."""
-    good = [(record, record.content) for record in chunk if isinstance(record.content, Told)]
-    while good:
-        timestamps = [told.at or otherwise_at for _, told in good]
+def _send_users(
+    sink: UserSink, chunk: Sequence[Record], checkpoint: Checkpoint, default_time: datetime, result: _ChunkResult
+) -> None:
+    """Send the users that the client accepts, as one job."""
+    valid = [(record, record.content) for record in chunk if isinstance(record.content, UserRecord)]
+    while valid:
+        timestamps = [content.occurred_at or default_time for _, content in valid]
         try:
-            users.bulk_identify(
-                [told.user for _, told in good],
-                timestamps=timestamps if any(told.at for _, told in good) else None,
-                job_id=state.job_id(state.jobs + sent.jobs),
+            sink.bulk_identify(
+                [content.user for _, content in valid],
+                timestamps=timestamps if any(content.occurred_at for _, content in valid) else None,
+                job_id=checkpoint.job_id(checkpoint.jobs + result.jobs),
                 occurred_at=max(timestamps),
             )
         except InvalidRequest as error:
-            bad: dict[int, list[Problem]] = {}
+            invalid: dict[int, list[Problem]] = {}
             for problem in error.problems:
                 if problem.index is not None:
-                    bad.setdefault(problem.index, []).append(problem)
-            if not bad:
+                    invalid.setdefault(problem.index, []).append(problem)
+            if not invalid:
                 raise
-            for index, problems in sorted(bad.items()):
-                record, told = good[index]
-                sent.refuse(record, problems, told.names)
-            good = [pair for index, pair in enumerate(good) if index not in bad]
+            for index, problems in sorted(invalid.items()):
+                record, content = valid[index]
+                result.reject(record, problems, content.names)
+            valid = [pair for index, pair in enumerate(valid) if index not in invalid]
         else:
-            sent.jobs += 1
-            sent.users = len(good)
+            result.jobs += 1
+            result.users = len(valid)
             return
 
 
-def _send_merges(users: Users, chunk: Sequence[Record], state: Import, otherwise_at: datetime, sent: _Sent) -> None:
-    """Send each merge once; a visitor is named with the user in every call of a visit."""
-    done: list[tuple[str, str]] = []
+def _send_merges(
+    sink: UserSink, chunk: Sequence[Record], checkpoint: Checkpoint, default_time: datetime, result: _ChunkResult
+) -> None:
+    """Send each merge once. Every call of a visit names the visitor together with the user."""
+    sent: list[tuple[str, str]] = []
     for record in chunk:
-        if not isinstance(merged := record.content, Merged):
+        if not isinstance(content := record.content, MergeRecord):
             continue
-        pair = (merged.primary_id, merged.secondary_id)
-        if pair in done:
+        pair = (content.primary_id, content.secondary_id)
+        if pair in sent:
             continue
-        done.append(pair)
-        job_id = state.job_id(state.jobs + sent.jobs)
+        sent.append(pair)
+        job_id = checkpoint.job_id(checkpoint.jobs + result.jobs)
         try:
-            users.merge(*pair, job_id=job_id, occurred_at=merged.at or otherwise_at)
+            sink.merge(*pair, job_id=job_id, occurred_at=content.occurred_at or default_time)
         except InvalidRequest as error:
-            sent.refuse(record, error.problems, merged.names)
+            result.reject(record, error.problems, content.names)
         else:
-            sent.jobs += 1
-            sent.merges += 1
+            result.jobs += 1
+            result.merges += 1
 
 
-def _counted(state: Import, chunk: Sequence[Record], sent: _Sent) -> Import:
-    """The state after the chunk."""
+def _advance(checkpoint: Checkpoint, chunk: Sequence[Record], result: _ChunkResult) -> Checkpoint:
+    """Return the checkpoint after the chunk."""
     contents = [record.content for record in chunk]
-    return state.after(
+    return checkpoint.advance(
         chunk[-1].end,
-        jobs=sent.jobs,
-        users=sent.users,
-        merges=sent.merges,
-        rejected=sent.refused_records,
-        skipped=Counter(content.what for content in contents if isinstance(content, Skipped)),
-        left_out=Counter(name for content in contents if isinstance(content, Told) for name in content.left_out),
+        jobs=result.jobs,
+        users=result.users,
+        merges=result.merges,
+        rejected=result.rejected_records,
+        skipped=Counter(content.kind for content in contents if isinstance(content, SkippedRecord)),
+        left_out=Counter(name for content in contents if isinstance(content, UserRecord) for name in content.left_out),
     )

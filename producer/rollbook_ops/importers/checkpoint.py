@@ -1,10 +1,10 @@
-"""How far an import has come, kept in a small file, so that it goes on where it was interrupted.
+"""The checkpoint of an import, kept in a small file, so that an interrupted import continues where it stopped.
 
-An import happened when it was first started: what says nothing else is stamped with that moment, also what is sent a
-week later. Each job has an id made of the file's content, that moment and the job's number. So whatever is sent a
-second time is a duplicate, and changes nothing. When an import is complete its state is removed: the same file
-imported again later is a new import, with new ids. Where the file says when things were told, or `occurred_at` was
-given, that tells nothing new.
+An import happened when it was first started: records without a time of their own are stamped with that time, even if
+they are sent a week later. Each job's id is made of the file's content, that time and the job's number. So a job that
+is sent a second time is a duplicate and changes nothing. A complete import removes its checkpoint: if the same file is
+imported again later, that is a new import with new ids. Where the file has the times of its values, or `occurred_at`
+was given, the new import changes nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from rollbook_ops.importers.documents import NotImportable
-from rollbook_ops.importers.lines import Place
-from rollbook_ops.importers.records import Options
+from rollbook_ops.importers.lines import FilePosition
+from rollbook_ops.importers.reader import ImportOptions
 
 _VERSION: Final = 1
 _SUFFIX: Final = ".rollbook-import.json"
@@ -28,40 +28,40 @@ _DIGEST_BYTES: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Import:
+class Checkpoint:
     """One import of one file, and how far it has come."""
 
     fingerprint: str
     started: int
-    """When it was first started, in microseconds since 1970: `occurred_at` of what does not say when it was told."""
+    """When the import was first started, in microseconds since 1970: the time of records without one of their own."""
     chunk_users: int
-    """Users a job; kept, because a job under the same id must hold the same users."""
+    """Users in a job. It is kept, because a job under the same id must hold the same users."""
     offset: int = 0
     line: int = 0
     records: int = 0
-    """Of the document that begins there, how many are done."""
+    """How many records of the document at this position are done."""
     jobs: int = 0
     users: int = 0
     merges: int = 0
     rejected: int = 0
     """Records rejected."""
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """Records that tell nothing of a user, by what they are."""
+    """Records that are not about a user, by their kind."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Fields that have no place here, and in how many records."""
+    """Fields that Rollbook has no place for, and the number of records that have them."""
 
     @property
-    def place(self) -> Place:
-        """Where to read on."""
-        return Place(self.offset, self.line, self.records)
+    def position(self) -> FilePosition:
+        """Where to continue reading."""
+        return FilePosition(self.offset, self.line, self.records)
 
     def job_id(self, number: int) -> str:
-        """The id of a job of this import, counted from 0."""
+        """Return the id of a job of this import, counted from 0."""
         return f"import-{self.fingerprint}-{self.started:x}-{number:07d}"
 
-    def after(
+    def advance(
         self,
-        place: Place,
+        position: FilePosition,
         *,
         jobs: int,
         users: int,
@@ -69,13 +69,13 @@ class Import:
         rejected: int,
         skipped: Counter[str],
         left_out: Counter[str],
-    ) -> Import:
-        """The import, further on."""
+    ) -> Checkpoint:
+        """Return the checkpoint after a further chunk, which ends at `position`."""
         return replace(
             self,
-            offset=place.offset,
-            line=place.line,
-            records=place.records,
+            offset=position.offset,
+            line=position.line,
+            records=position.records,
             jobs=self.jobs + jobs,
             users=self.users + users,
             merges=self.merges + merges,
@@ -85,35 +85,35 @@ class Import:
         )
 
 
-class StateFile:
-    """Where the state of importing `source` is kept: beside it, or in the folder `directory`."""
+class CheckpointFile:
+    """The file with the checkpoint of importing `source`: next to it, or in the folder `directory`."""
 
     def __init__(self, source: Path, directory: Path | None = None) -> None:
         source = source.absolute()
-        # In a folder that files of several folders share, two may have one name.
-        where = hashlib.blake2b(bytes(source), digest_size=4).hexdigest() if directory else ""
-        self.path = (directory or source.parent) / f"{source.name}{'.' if where else ''}{where}{_SUFFIX}"
+        # A shared folder may receive the checkpoints of files of one name from several folders.
+        path_digest = hashlib.blake2b(bytes(source), digest_size=4).hexdigest() if directory else ""
+        self.path = (directory or source.parent) / f"{source.name}{'.' if path_digest else ''}{path_digest}{_SUFFIX}"
 
-    def load(self) -> Import | None:
-        """The state of an import that was interrupted, if there is one."""
+    def load(self) -> Checkpoint | None:
+        """Return the checkpoint of an interrupted import, if there is one."""
         try:
-            kept = json.loads(self.path.read_text())
+            saved = json.loads(self.path.read_text())
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
-            raise NotImportable(f"{self.path} cannot be read ({error}); remove it to start anew") from None
-        if not isinstance(kept, dict) or kept.pop("version", None) != _VERSION:
-            raise NotImportable(f"{self.path} is of another version of Rollbook; remove it to start anew")
+            raise NotImportable(f"{self.path} cannot be read ({error}); remove it to start again") from None
+        if not isinstance(saved, dict) or saved.pop("version", None) != _VERSION:
+            raise NotImportable(f"{self.path} was written by another version of Rollbook; remove it to start again")
         try:
-            return Import(**kept)
+            return Checkpoint(**saved)
         except TypeError:
-            raise NotImportable(f"{self.path} is not the state of an import; remove it to start anew") from None
+            raise NotImportable(f"{self.path} is not the state of an import; remove it to start again") from None
 
-    def save(self, state: Import) -> None:
-        """Keep `state`, whole even if we are killed meanwhile."""
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint. The file is complete even if the process is killed while it writes."""
         new = self.path.with_name(self.path.name + ".new")
         try:
-            new.write_text(json.dumps({"version": _VERSION, **asdict(state)}))
+            new.write_text(json.dumps({"version": _VERSION, **asdict(checkpoint)}))
             os.replace(new, self.path)
         except OSError as error:
             raise NotImportable(
@@ -121,12 +121,12 @@ class StateFile:
             ) from None
 
     def remove(self) -> None:
-        """Forget the import. Idempotent."""
+        """Remove the checkpoint. Idempotent."""
         self.path.unlink(missing_ok=True)
 
 
-def fingerprint(source: Path, options: Options) -> str:
-    """What tells this file, read in this way, from every other one: a digest of all its bytes."""
+def fingerprint(source: Path, options: ImportOptions) -> str:
+    """Return a digest of the file's bytes and of the options that say how to read them."""
     with source.open("rb") as file:
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES))
     how: list[object] = [options.format, sorted(options.text_columns)]

@@ -1,10 +1,10 @@
-"""What Knock holds of users, as its API gives it out or takes it.
+"""Users in the formats of Knock's API, as it returns or accepts them.
 
-Documents are pages of users (`{"entries": [...], "page_info": {...}}`), bodies of bulk calls (`{"users": [...]}`,
-`{"user_ids": [...], "preferences": {...}}`), users one by one, or lists of all these.
+A document is a page of users (`{"entries": [...], "page_info": {...}}`), the body of a bulk call (`{"users": [...]}`,
+`{"user_ids": [...], "preferences": {...}}`), a single user, or a list of all these.
 
-A page tells of users as they were at their `updated_at`. A body tells what was sent, and does not say when. What Knock
-can say and Rollbook cannot is rejected where leaving it out could let a message through that the user did not want.
+A page holds users as they were at their `updated_at`. A body holds what was sent, without a time. A setting that Knock
+has and Rollbook has not is rejected if leaving it out could send a message that the user did not want.
 """
 
 from __future__ import annotations
@@ -12,42 +12,49 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from rollbook_ops.importers.contents import Content, Names, Rejected, Skipped, Told, joined
-from rollbook_ops.importers.knock_preferences import Found, channel_data, preference_sets
-from rollbook_ops.importers.timestamps import instant
+from rollbook_ops.importers.knock_preferences import Conversion, convert_channel_data, convert_preferences
+from rollbook_ops.importers.records import (
+    FieldNames,
+    RecordContent,
+    RejectedRecord,
+    SkippedRecord,
+    UserRecord,
+    join_path,
+)
+from rollbook_ops.importers.timestamps import parse_time
 from rollbook_shared.domain.attributes import ATTRIBUTES, rfc3339
 from rollbook_shared.errors import Problem
 
-_APART: Final = frozenset({"__typename", "updated_at", "preferences", "channel_data"})
-_NAMES: Final = Names({"occurred_at": "updated_at"})
-_NAMED_BY_PLACE: Final = Names({"id": ""})
+_CONVERTED: Final = frozenset({"__typename", "updated_at", "preferences", "channel_data"})
+_NAMES: Final = FieldNames({"occurred_at": "updated_at"})
+_NO_ID_FIELD: Final = FieldNames({"id": ""})
 
 
-def contents(document: object) -> Iterator[tuple[str, Content]]:
-    """Each record of a document, with its place within."""
+def convert(document: object) -> Iterator[tuple[str, RecordContent]]:
+    """Yield each record of a document, with its path in the document."""
     if not isinstance(document, list):
-        yield from _records(document, "")
+        yield from _convert_document(document, "")
         return
     for index, item in enumerate(document):
-        yield from _records(item, f"[{index}]")
+        yield from _convert_document(item, f"[{index}]")
 
 
-def _records(document: object, within: str) -> Iterator[tuple[str, Content]]:
+def _convert_document(document: object, path: str) -> Iterator[tuple[str, RecordContent]]:
     match document:
         case {"id": _}:
-            yield within, _record(document)
+            yield path, _convert_item(document)
         case {"entries": list(items)}:
-            yield from ((joined(within, f"entries[{index}]"), _record(item)) for index, item in enumerate(items))
+            yield from ((join_path(path, f"entries[{index}]"), _convert_item(item)) for index, item in enumerate(items))
         case {"users": list(items)}:
-            yield from ((joined(within, f"users[{index}]"), _record(item)) for index, item in enumerate(items))
-        case {"user_ids": list(ids), "preferences": dict(chosen)}:
-            yield from _set_for_many(ids, chosen, within)
+            yield from ((join_path(path, f"users[{index}]"), _convert_item(item)) for index, item in enumerate(items))
+        case {"user_ids": list(ids), "preferences": dict(settings)}:
+            yield from _convert_bulk_preferences(ids, settings, path)
         case _:
-            yield within, _record(document)
+            yield path, _convert_item(document)
 
 
-def names_a_further_page(document: object) -> bool | None:
-    """Whether a page says that it is not the last one; None: it is no page."""
+def has_next_page(document: object) -> bool | None:
+    """Return whether a page names a next page; None if the document is not a page."""
     match document:
         case {"entries": list(), "page_info": {"after": after}}:
             return after is not None
@@ -55,60 +62,65 @@ def names_a_further_page(document: object) -> bool | None:
             return None
 
 
-def _record(item: object) -> Content:
+def _convert_item(item: object) -> RecordContent:
     match item:
-        # Knock gives out both with every set; and a set has an `id`, as a user has
+        # Knock returns both fields with every preference set; and a set has an `id`, as a user has.
         case {"__typename": "PreferenceSet"} | {"workflows": _, "channel_types": _}:
-            return Rejected.whole(_names_nobody("a preference set", "preferences"))
+            return RejectedRecord.whole(_names_no_user("a preference set", "preferences"))
         case {"channel_id": _, "data": _}:
-            return Rejected.whole(_names_nobody("channel data", "channel_data"))
+            return RejectedRecord.whole(_names_no_user("channel data", "channel_data"))
         case {"__typename": str(kind)} if kind != "User":
-            return Skipped("objects")
+            return SkippedRecord("objects")
         case {"id": _, "collection": _}:
-            return Skipped("objects")
+            return SkippedRecord("objects")
         case {"user_ids": list()}:
-            return Rejected.whole("is a bulk delete; an import deletes nobody")
+            return RejectedRecord.whole("is a bulk delete; an import deletes no users")
         case dict() if "id" in item:
-            return _user(item)
+            return _convert_user(item)
         case dict():
-            return Rejected((Problem("id", "is required"),))
+            return RejectedRecord((Problem("id", "is required"),))
         case _:
-            return Rejected.whole("is not a JSON object")
+            return RejectedRecord.whole("is not a JSON object")
 
 
-def _user(item: Mapping[str, Any]) -> Content:
-    found = Found()
-    at = None
-    if (told := item.get("updated_at")) is not None and (at := instant(told)) is None:
-        found.refuse("updated_at", "must be a time, such as 2026-01-31T09:30:00Z")
-    is_given_out = told is not None or "__typename" in item
+def _convert_user(item: Mapping[str, Any]) -> RecordContent:
+    conversion = Conversion()
+    updated_at = None
+    if (text := item.get("updated_at")) is not None and (updated_at := parse_time(text)) is None:
+        conversion.reject("updated_at", "must be a time, such as 2026-01-31T09:30:00Z")
+    is_from_api = text is not None or "__typename" in item
     user = {
         name: value
         for name, value in item.items()
-        # Given out, null only says that there is none. Sent, it takes a value away.
-        if name not in _APART and not (value is None and is_given_out and name in ATTRIBUTES)
+        # In what Knock returns, null means that there is no value. In what was sent, it removes a value.
+        if name not in _CONVERTED and not (value is None and is_from_api and name in ATTRIBUTES)
     }
-    if (created := instant(user.get("created_at"))) is not None:
-        user["created_at"] = rfc3339(created)
-    if (sets := item.get("preferences")) is not None:
-        user["preferences"] = preference_sets(sets, found)
-    if (channels := item.get("channel_data")) is not None:
-        user["channel_data"] = channel_data(channels, found)
-    if found.problems:
-        return Rejected(tuple(found.problems))
-    return Told(user, at, _NAMES, tuple(found.left_out))
+    if (created_at := parse_time(user.get("created_at"))) is not None:
+        user["created_at"] = rfc3339(created_at)
+    if (preferences := item.get("preferences")) is not None:
+        user["preferences"] = convert_preferences(preferences, conversion)
+    if (channel_data := item.get("channel_data")) is not None:
+        user["channel_data"] = convert_channel_data(channel_data, conversion)
+    if conversion.problems:
+        return RejectedRecord(tuple(conversion.problems))
+    return UserRecord(user, updated_at, _NAMES, tuple(conversion.left_out))
 
 
-def _set_for_many(ids: list[Any], chosen: dict[str, Any], within: str) -> Iterator[tuple[str, Content]]:
-    found = Found()
-    sets = preference_sets({"id": "default", **chosen}, found)
-    if found.problems:
-        yield within, Rejected(tuple(found.problems))
+def _convert_bulk_preferences(
+    ids: list[Any], settings: dict[str, Any], path: str
+) -> Iterator[tuple[str, RecordContent]]:
+    conversion = Conversion()
+    preferences = convert_preferences({"id": "default", **settings}, conversion)
+    if conversion.problems:
+        yield path, RejectedRecord(tuple(conversion.problems))
         return
     for index, user_id in enumerate(ids):
-        user = {"id": user_id, "preferences": sets}
-        yield joined(within, f"user_ids[{index}]"), Told(user, names=_NAMED_BY_PLACE, left_out=tuple(found.left_out))
+        user = {"id": user_id, "preferences": preferences}
+        yield (
+            join_path(path, f"user_ids[{index}]"),
+            UserRecord(user, names=_NO_ID_FIELD, left_out=tuple(conversion.left_out)),
+        )
 
 
-def _names_nobody(what: str, field: str) -> str:
-    return f'is {what}, and does not say whose; put it into {{"id": ..., "{field}": [...]}}'
+def _names_no_user(what: str, field: str) -> str:
+    return f'is {what} without its user; put it into {{"id": ..., "{field}": [...]}}'

@@ -1,8 +1,8 @@
-"""Knock's preference sets and channel data, in the shapes of its calls and of its answers.
+"""Preference sets and channel data in the formats of Knock's API, as it returns or accepts them.
 
-A set may say what Rollbook has no place for: conditions, choices by channel, consent to commercial messages. That is
-left out where it lets messages through, and rejected where it may hold one back: left out, it would reach somebody who
-did not want it.
+A set may hold settings that Rollbook has not: conditions, settings by channel, consent to commercial messages. Such a
+setting is left out if it allows messages, and rejected if it may suppress one: without it, a message would reach a user
+who did not want it.
 """
 
 from __future__ import annotations
@@ -13,61 +13,63 @@ from typing import Any, Final
 
 from rollbook_shared.errors import Problem
 
-_FEED: Final = {"in_app_feed": "in_app"}
-"""Knock's name for the in-app feed, and the channel that messages go to here unless told otherwise."""
-_NO_PLACE: Final = frozenset({"conditions", "channels", "commercial_subscribed"})
-_HOLDS_BACK: Final = "has no place in Rollbook; without it, messages could go out that the user did not want"
+_CHANNEL_TYPES: Final = {"in_app_feed": "in_app"}
+"""Knock's name of the in-app feed, and Rollbook's, which is also the default channel of messages."""
+_UNSUPPORTED: Final = frozenset({"conditions", "channels", "commercial_subscribed"})
+_MAY_SUPPRESS: Final = "is not supported by Rollbook; without it, the user could get messages they did not want"
 
 
 @dataclass(slots=True)
-class Found:
-    """What was found wrong on the way, and what was left out."""
+class Conversion:
+    """The problems that the conversion of one user found, and the fields that it left out."""
 
     problems: list[Problem] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
-    def refuse(self, where: str, reason: str) -> None:
-        self.problems.append(Problem(where, reason))
+    def reject(self, path: str, reason: str) -> None:
+        self.problems.append(Problem(path, reason))
 
 
-def preference_sets(value: Any, found: Found) -> Any:
-    """The sets by id, of an object of them, of a list, or of a single one."""
-    where = "preferences"
+def convert_preferences(value: Any, conversion: Conversion) -> Any:
+    """Return the sets by id, from an object of sets, a list of sets, or a single set."""
+    path = "preferences"
     match value:
         case {"id": str(set_id)}:
-            return {set_id: _settings(value, found, where)}
+            return {set_id: _convert_set(value, conversion, path)}
         case dict():
-            return {set_id: _settings(one, found, f"{where}.{set_id}") for set_id, one in value.items()}
+            return {set_id: _convert_set(one, conversion, f"{path}.{set_id}") for set_id, one in value.items()}
         case list():
-            return {set_id: _settings(one, found, place) for set_id, one, place in _listed(value, "id", found, where)}
+            items = _keyed_items(value, "id", conversion, path)
+            return {set_id: _convert_set(one, conversion, item_path) for set_id, one, item_path in items}
         case _:
-            return value  # the face says what is wrong with it
+            return value  # the client rejects it, and says why
 
 
-def channel_data(value: Any, found: Found) -> Any:
-    """The data by channel, of an object of them or of a list."""
+def convert_channel_data(value: Any, conversion: Conversion) -> Any:
+    """Return the data by channel, from an object or a list."""
     match value:
         case dict():
-            return {channel: _data(one) for channel, one in value.items()}
+            return {channel: _unwrap_data(one) for channel, one in value.items()}
         case list():
-            return {channel: _data(one) for channel, one, _ in _listed(value, "channel_id", found, "channel_data")}
+            items = _keyed_items(value, "channel_id", conversion, "channel_data")
+            return {channel: _unwrap_data(one) for channel, one, _ in items}
         case _:
             return value
 
 
-def _listed(value: list[Any], key: str, found: Found, where: str) -> list[tuple[str, Any, str]]:
-    """The items with what they are called and their places; those that are not called anything are rejected."""
+def _keyed_items(value: list[Any], key: str, conversion: Conversion, path: str) -> list[tuple[str, Any, str]]:
+    """Return the items with their keys and paths. Items without a key are rejected."""
     items = []
     for index, one in enumerate(value):
         if isinstance(one, dict) and isinstance(one.get(key), str):
-            items.append((one[key], one, f"{where}[{index}]"))
+            items.append((one[key], one, f"{path}[{index}]"))
         else:
-            found.refuse(f"{where}[{index}].{key}", "is required")
+            conversion.reject(f"{path}[{index}].{key}", "is required")
     return items
 
 
-def _data(one: Any) -> Any:
-    """The data itself; an answer of the API wraps it."""
+def _unwrap_data(one: Any) -> Any:
+    """Return the data itself, which a response of the API wraps."""
     match one:
         case {"channel_id": _, "data": data}:
             return data
@@ -75,61 +77,65 @@ def _data(one: Any) -> Any:
             return one
 
 
-def _settings(one: Any, found: Found, where: str) -> Any:
+def _convert_set(one: Any, conversion: Conversion, path: str) -> Any:
     if not isinstance(one, dict):
         return one
     if one.get("__persistence_strategy__", "replace") != "replace":
-        found.refuse(f"{where}.__persistence_strategy__", "must be replace: a preference set is told as a whole")
+        conversion.reject(f"{path}.__persistence_strategy__", "must be replace: an import sends whole preference sets")
     settings: dict[str, Any] = {}
-    for name, value in _with_place(one, found, where).items():
+    for name, value in _supported(one, conversion, path).items():
         match name, value:
             case (("id" | "__typename" | "__persistence_strategy__"), _):
                 pass
             case (("workflows" | "categories"), dict()):
-                choices = {key: _choice(choice, found, f"{where}.{name}.{key}") for key, choice in value.items()}
-                settings[name] = {key: choice for key, choice in choices.items() if choice not in (None, {})}
+                converted = {
+                    key: _convert_setting(setting, conversion, f"{path}.{name}.{key}") for key, setting in value.items()
+                }
+                settings[name] = {key: setting for key, setting in converted.items() if setting not in (None, {})}
             case "channel_types", dict():
-                settings[name] = _types(value, found, f"{where}.{name}")
+                settings[name] = _convert_channel_types(value, conversion, f"{path}.{name}")
             case _:
                 settings[name] = value
     return settings
 
 
-def _choice(choice: Any, found: Found, where: str) -> Any:
-    """What is chosen for a workflow or category."""
-    if not isinstance(choice, dict):
-        return choice
-    kept = _with_place(choice, found, where)
-    if isinstance(types := kept.get("channel_types"), dict):
-        kept["channel_types"] = _types(types, found, f"{where}.channel_types")
-    return kept
+def _convert_setting(setting: Any, conversion: Conversion, path: str) -> Any:
+    """Convert the setting of a workflow or category."""
+    if not isinstance(setting, dict):
+        return setting
+    converted = _supported(setting, conversion, path)
+    if isinstance(types := converted.get("channel_types"), dict):
+        converted["channel_types"] = _convert_channel_types(types, conversion, f"{path}.channel_types")
+    return converted
 
 
-def _types(types: Mapping[str, Any], found: Found, where: str) -> dict[str, Any]:
-    kept = {}
+def _convert_channel_types(types: Mapping[str, Any], conversion: Conversion, path: str) -> dict[str, Any]:
+    converted = {}
     for name, value in types.items():
         if isinstance(value, dict):
-            value = _with_place(value, found, f"{where}.{name}")
+            value = _supported(value, conversion, f"{path}.{name}")
         if value not in (None, {}):
-            kept[_FEED.get(name, name)] = value
-    return kept
+            converted[_CHANNEL_TYPES.get(name, name)] = value
+    return converted
 
 
-def _with_place(part: Mapping[str, Any], found: Found, where: str) -> dict[str, Any]:
-    """The part without nulls, and without what has no place here."""
-    kept = {}
+def _supported(part: Mapping[str, Any], conversion: Conversion, path: str) -> dict[str, Any]:
+    """Return the part without nulls and without settings that Rollbook does not support."""
+    supported = {}
     for name, value in part.items():
         if value is None:
             continue
-        if name not in _NO_PLACE:
-            kept[name] = value
-        elif _lets_through(value):
-            found.left_out += [name] if value else []
+        if name not in _UNSUPPORTED:
+            supported[name] = value
+        elif _allows_messages(value):
+            conversion.left_out += [name] if value else []
         else:
-            found.refuse(f"{where}.{name}", _HOLDS_BACK)
-    return kept
+            conversion.reject(f"{path}.{name}", _MAY_SUPPRESS)
+    return supported
 
 
-def _lets_through(value: Any) -> bool:
-    """Whether it holds no message back: yes to everything, or nothing said."""
-    return value is True or value in ([], {}) or (isinstance(value, dict) and all(map(_lets_through, value.values())))
+def _allows_messages(value: Any) -> bool:
+    """Return whether a setting suppresses no message: all its values are true, or it is empty."""
+    return (
+        value is True or value in ([], {}) or (isinstance(value, dict) and all(map(_allows_messages, value.values())))
+    )

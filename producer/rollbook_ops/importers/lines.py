@@ -1,4 +1,4 @@
-"""The lines of a file, with the place where each ends, to go on from there."""
+"""The lines of a file, with the position where each ends, so that reading can continue there."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 MAX_LINE: Final = 16 * 1024 * 1024
-"""Bytes of a line; what is longer is no user, and would not fit in memory in the worst case."""
+"""Bytes of a line. A longer line cannot be a user, and in the worst case would not fit in memory."""
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place between two records: bytes and lines before it, and records of the document that begins there."""
+class FilePosition:
+    """A position between two records: the bytes and lines before it, and how many records of the document that begins
+    there are done.
+    """
 
     offset: int = 0
     line: int = 0
@@ -21,29 +23,29 @@ class Place:
 
 
 class Lines:
-    """The lines of a file, counting; a line that is longer than `most` bytes is cut, and marked so."""
+    """Iterates over the lines of a file and counts them. A line of more than `max_bytes` is cut, and marked as cut."""
 
-    def __init__(self, file: BinaryIO, start: Place, most: int) -> None:
+    def __init__(self, file: BinaryIO, start: FilePosition, max_bytes: int) -> None:
         file.seek(start.offset)
         self._file = file
-        self._most = most
+        self._max_bytes = max_bytes
         self.offset = start.offset
         self.number = start.line
         self.was_cut = False
 
     @property
-    def place(self) -> Place:
+    def position(self) -> FilePosition:
         """The end of the line that was read last."""
-        return Place(self.offset, self.number)
+        return FilePosition(self.offset, self.number)
 
     def __iter__(self) -> Iterator[bytes]:
-        while line := self._file.readline(self._most):
+        while line := self._file.readline(self._max_bytes):
             self.offset += len(line)
             self.number += 1
             self.was_cut = False
             piece = line
-            while len(piece) == self._most and not piece.endswith(b"\n"):
+            while len(piece) == self._max_bytes and not piece.endswith(b"\n"):
                 self.was_cut = True
-                piece = self._file.readline(self._most)
+                piece = self._file.readline(self._max_bytes)
                 self.offset += len(piece)
             yield line.removeprefix(_BOM) if self.number == 1 else line

@@ -1,4 +1,4 @@
-"""What of a file was rejected: all counted, the first ones kept to show, all written where a file is wanted."""
+"""The rejected records of a file: all are counted, the first are kept to be shown, and a file can get all."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-SHOWN = 20
+MAX_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """One thing that is wrong with one record. Never holds a value of the file."""
+    """One problem of one record. Never holds a value of the file."""
 
     line: int
-    """The first line of the record, or of the document that it is in."""
+    """The first line of the record, or of the document that contains it."""
     field: str
-    """Empty: the record as a whole."""
+    """Empty if it is the record as a whole."""
     reason: str
 
 
 @dataclass
 class RejectedRows:
-    """Gather refusals.
+    """Collects rejected rows.
 
-    `path` gets them all, as JSON objects if it ends in .jsonl, else as CSV; `append` keeps what it holds.
+    `path` receives all of them, as JSON objects if it ends in .jsonl, otherwise as CSV; `append` keeps its content.
     """
 
     path: Path | None = None
@@ -51,17 +51,15 @@ class RejectedRows:
         if self._file is not None:
             self._file.close()
 
-    def add(self, rejected_rows: list[RejectedRow], *, records: int) -> None:
-        """Take the refusals of some records."""
+    def add(self, rows: list[RejectedRow], *, records: int) -> None:
+        """Add the rows of `records` rejected records."""
         self.records += records
-        room = SHOWN - len(self.first)
-        self.first += rejected_rows[:room]
-        self.is_cut |= len(rejected_rows) > room
+        room = MAX_SHOWN - len(self.first)
+        self.first += rows[:room]
+        self.is_cut |= len(rows) > room
         if self._file is not None and self.path is not None:
             if self.path.suffix == ".jsonl":
-                self._file.writelines(json.dumps(asdict(refusal)) + "\n" for refusal in rejected_rows)
+                self._file.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
             else:
-                csv.writer(self._file).writerows(
-                    (refusal.line, refusal.field, refusal.reason) for refusal in rejected_rows
-                )
+                csv.writer(self._file).writerows((row.line, row.field, row.reason) for row in rows)
             self._file.flush()

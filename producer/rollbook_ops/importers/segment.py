@@ -1,8 +1,8 @@
-"""Calls of Segment's spec, as its logs keep them and its HTTP API takes them: one by one, in lists, or as batches.
+"""Calls of Segment's spec, as in its logs and as its HTTP API accepts them: single calls, lists, or batches.
 
-An identify happened at its `timestamp`, and an alias is a merge. The other calls tell nothing of a user. What Segment
-lets pass and Rollbook does not stays under Segment's name where that is another than ours: a phone number in no
-international form is the property `phone`.
+An identify happened at its `timestamp`, and an alias is a merge. The other calls are not about a user. A value that
+Segment accepts and Rollbook rejects keeps Segment's name, if the names differ: a phone number that is not in
+international format is the property `phone`.
 """
 
 from __future__ import annotations
@@ -11,31 +11,38 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from rollbook_ops.importers.contents import Content, Merged, Names, Rejected, Skipped, Told
-from rollbook_ops.importers.timestamps import instant
+from rollbook_ops.importers.records import (
+    FieldNames,
+    MergeRecord,
+    RecordContent,
+    RejectedRecord,
+    SkippedRecord,
+    UserRecord,
+)
+from rollbook_ops.importers.timestamps import parse_time
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem, rfc3339
 from rollbook_shared.errors import Problem
 
-_OTHERS: Final = frozenset({"track", "page", "screen", "group"})
+_SKIPPED_TYPES: Final = frozenset({"track", "page", "screen", "group"})
 _TIMES: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
-"""When it happened, the best first: Segment corrects `timestamp` by what it knows of the sender's clock."""
-_NAMES: Final = (("firstName", "first_name"), ("lastName", "last_name"))
-"""Segment takes its traits in both spellings."""
+"""The fields with the time of a call, best first: Segment corrects `timestamp` by the offset of the sender's clock."""
+_NAME_PARTS: Final = (("firstName", "first_name"), ("lastName", "last_name"))
+"""Segment accepts both spellings."""
 _FROM_CONTEXT: Final = ("locale", "timezone")
 
 
-class _When(NamedTuple):
-    """When a call happened, and the field that says so."""
+class _CallTime(NamedTuple):
+    """The time of a call, and the field that it is from."""
 
     field: str
-    at: datetime
+    time: datetime
 
 
-def contents(document: object, *, anonymous: bool, otherwise_at: datetime | None) -> Iterator[tuple[str, Content]]:
-    """Each record of a document, with its place within.
+def convert(document: object, *, anonymous: bool, default_time: datetime | None) -> Iterator[tuple[str, RecordContent]]:
+    """Yield each record of a document, with its path in the document.
 
-    anonymous: visitors without a `userId` are users, and become part of the user they turn out to be.
-    otherwise_at: when a call happened that does not say so.
+    anonymous: visitors without a `userId` are users, and are merged into the user that they are later identified as.
+    default_time: the time of calls without one of their own.
     """
     match document:
         case list():
@@ -44,93 +51,93 @@ def contents(document: object, *, anonymous: bool, otherwise_at: datetime | None
             calls = [(f"batch[{index}]", call) for index, call in enumerate(batch)]
         case _:
             calls = [("", document)]
-    for within, call in calls:
-        for content in _contents(call, anonymous, otherwise_at):
-            yield within, content
+    for path, call in calls:
+        for content in _convert_call(call, anonymous, default_time):
+            yield path, content
 
 
-def _contents(call: Any, anonymous: bool, otherwise_at: datetime | None) -> Iterator[Content]:
+def _convert_call(call: Any, anonymous: bool, default_time: datetime | None) -> Iterator[RecordContent]:
     match call:
         case {"type": "identify" | "alias" as kind}:
             problems: list[Problem] = []
-            when = _when(call, otherwise_at, problems)
-            if problems or when is None:
-                yield Rejected(tuple(problems))
+            call_time = _time_of(call, default_time, problems)
+            if problems or call_time is None:
+                yield RejectedRecord(tuple(problems))
             elif kind == "alias":
-                yield _alias(call, when)
+                yield _convert_alias(call, call_time)
             else:
-                yield from _identify(call, when, anonymous)
-        case {"type": str(kind)} if kind in _OTHERS:
-            yield Skipped(kind)
+                yield from _convert_identify(call, call_time, anonymous)
+        case {"type": str(kind)} if kind in _SKIPPED_TYPES:
+            yield SkippedRecord(kind)
         case {"type": _}:
-            yield Rejected((Problem("type", "must be identify, alias, track, page, screen or group"),))
+            yield RejectedRecord((Problem("type", "must be identify, alias, track, page, screen or group"),))
         case dict():
-            yield Rejected((Problem("type", "is required"),))
+            yield RejectedRecord((Problem("type", "is required"),))
         case _:
-            yield Rejected.whole("is not a JSON object")
+            yield RejectedRecord.whole("is not a JSON object")
 
 
-def _when(call: Mapping[str, Any], otherwise_at: datetime | None, problems: list[Problem]) -> _When | None:
+def _time_of(call: Mapping[str, Any], default_time: datetime | None, problems: list[Problem]) -> _CallTime | None:
     name = next((name for name in _TIMES if call.get(name) is not None), None)
     if name is None:
-        if otherwise_at is not None:
-            return _When("timestamp", otherwise_at)
-        problems.append(Problem("timestamp", "is required: it says when it happened; or give --occurred-at"))
+        if default_time is not None:
+            return _CallTime("timestamp", default_time)
+        problems.append(Problem("timestamp", "is required, unless --occurred-at gives the time"))
         return None
-    if (at := instant(call[name])) is None:
+    if (time := parse_time(call[name])) is None:
         problems.append(Problem(name, "must be a time, such as 2026-01-31T09:30:00Z"))
         return None
-    return _When(name, at)
+    return _CallTime(name, time)
 
 
-def _alias(call: Mapping[str, Any], when: _When) -> Content:
-    given = "previousId" if _id(call, "previousId") is not None else "anonymousId"
-    primary, secondary = _id(call, "userId"), _id(call, given)
+def _convert_alias(call: Mapping[str, Any], call_time: _CallTime) -> RecordContent:
+    previous = "previousId" if _id(call, "previousId") is not None else "anonymousId"
+    primary, secondary = _id(call, "userId"), _id(call, previous)
     if primary is None or secondary is None:
-        return Rejected((Problem("userId" if primary is None else "previousId", "is required"),))
+        return RejectedRecord((Problem("userId" if primary is None else "previousId", "is required"),))
     if primary == secondary:
-        return Skipped("alias to itself")
-    return _merged(primary, secondary, when, given)
+        return SkippedRecord("alias to itself")
+    return _merge_record(primary, secondary, call_time, previous)
 
 
-def _identify(call: Mapping[str, Any], when: _When, anonymous: bool) -> Iterator[Content]:
+def _convert_identify(call: Mapping[str, Any], call_time: _CallTime, anonymous: bool) -> Iterator[RecordContent]:
     user_id, visitor = _id(call, "userId"), _id(call, "anonymousId")
     if user_id is None and visitor is None:
-        yield Rejected((Problem("userId", "is required"),))
+        yield RejectedRecord((Problem("userId", "is required"),))
     elif user_id is None and not anonymous:
-        yield Skipped("identify without userId")
+        yield SkippedRecord("identify without userId")
     elif user_id is None:
-        yield _told(visitor, "anonymousId", call, when)
+        yield _user_record(visitor, "anonymousId", call, call_time)
     else:
         if anonymous and visitor not in (None, user_id):
-            yield _merged(user_id, visitor, when, "anonymousId")
-        yield _told(user_id, "userId", call, when)
+            yield _merge_record(user_id, visitor, call_time, "anonymousId")
+        yield _user_record(user_id, "userId", call, call_time)
 
 
-def _merged(primary: Any, secondary: Any, when: _When, secondary_name: str) -> Content:
-    names = {"user_id": "userId", "from_user_id": secondary_name, "occurred_at": when.field}
-    return Merged(primary, secondary, when.at, Names(names))
+def _merge_record(primary: Any, secondary: Any, call_time: _CallTime, secondary_name: str) -> RecordContent:
+    names = {"user_id": "userId", "from_user_id": secondary_name, "occurred_at": call_time.field}
+    return MergeRecord(primary, secondary, call_time.time, FieldNames(names))
 
 
-def _told(user_id: Any, id_name: str, call: Mapping[str, Any], when: _When) -> Content:
+def _user_record(user_id: Any, id_name: str, call: Mapping[str, Any], call_time: _CallTime) -> RecordContent:
     context = _object(call.get("context"))
-    # Elsewhere, RudderStack for one, that is where they are. Beside `traits` they are those of earlier calls.
+    # Other products, such as RudderStack, put the traits there. Next to `traits` they are those of earlier calls.
     traits = call.get("traits") or context.get("traits") or {}
     if not isinstance(traits, dict):
-        return Rejected((Problem("traits", "must be an object"),))
-    names = {"id": id_name, "occurred_at": when.field}
+        return RejectedRecord((Problem("traits", "must be an object"),))
+    names = {"id": id_name, "occurred_at": call_time.field}
     left_out = [
         f"traits.{name}" for name in traits if name in RESERVED and not (name == "id" and _id(traits, "id") == user_id)
     ]
     user = {
         name: value
         for name, value in traits.items()
-        # An empty text for an attribute is what a form sends that was not filled in.
+        # A form that was not filled in sends an empty text for an attribute.
         if name not in RESERVED and not (value == "" and name in ATTRIBUTES)
     }
-    _rename_phone(user, names)
-    _date_creation(user, names)
-    _name_in_full(user)
+    _convert_phone(user, names)
+    _convert_created_at(user, names)
+    _join_name(user)
     for name in _FROM_CONTEXT:
         if name not in user and (value := context.get(name)):
             if attribute_problem(name, value):
@@ -138,10 +145,10 @@ def _told(user_id: Any, id_name: str, call: Mapping[str, Any], when: _When) -> C
             else:
                 user[name] = value
                 names[name] = f"context.{name}"
-    return Told({**user, "id": user_id}, when.at, Names(names, under="traits"), tuple(left_out))
+    return UserRecord({**user, "id": user_id}, call_time.time, FieldNames(names, parent="traits"), tuple(left_out))
 
 
-def _rename_phone(user: dict[str, Any], names: dict[str, str]) -> None:
+def _convert_phone(user: dict[str, Any], names: dict[str, str]) -> None:
     if "phone" in user and "phone_number" not in user:
         phone = user["phone"]
         if phone is None or attribute_problem("phone_number", phone) is None:
@@ -149,25 +156,25 @@ def _rename_phone(user: dict[str, Any], names: dict[str, str]) -> None:
             names["phone_number"] = "traits.phone"
 
 
-def _date_creation(user: dict[str, Any], names: dict[str, str]) -> None:
-    theirs = "createdAt" if "created_at" not in user else "created_at"
-    if (created := instant(user.get(theirs))) is not None:
-        del user[theirs]
-        user["created_at"] = rfc3339(created)
-        names["created_at"] = f"traits.{theirs}"
+def _convert_created_at(user: dict[str, Any], names: dict[str, str]) -> None:
+    name = "createdAt" if "created_at" not in user else "created_at"
+    if (created_at := parse_time(user.get(name))) is not None:
+        del user[name]
+        user["created_at"] = rfc3339(created_at)
+        names["created_at"] = f"traits.{name}"
 
 
-def _name_in_full(user: dict[str, Any]) -> None:
-    """Segment does so too where both parts are told and no whole. They stay as they are beside it."""
+def _join_name(user: dict[str, Any]) -> None:
+    """Set `name` from the first and last name if both are given and `name` is not, as Segment does. Both are kept."""
     if "name" not in user:
-        told = [next((user[spelling] for spelling in part if spelling in user), None) for part in _NAMES]
-        parts = [part for part in told if isinstance(part, str) and part]
-        if len(parts) == len(_NAMES):
+        values = [next((user[spelling] for spelling in part if spelling in user), None) for part in _NAME_PARTS]
+        parts = [value for value in values if isinstance(value, str) and value]
+        if len(parts) == len(_NAME_PARTS):
             user["name"] = " ".join(parts)
 
 
 def _id(holder: Mapping[str, Any], name: str) -> Any:
-    """The id, numbers as text, which is what Segment's libraries make of them; None: there is none."""
+    """Return the id, or None if there is none. Numbers become text, as in Segment's libraries."""
     value = holder.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

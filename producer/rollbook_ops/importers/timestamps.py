@@ -6,35 +6,35 @@ from datetime import UTC, datetime
 from typing import Final
 
 _MILLISECONDS: Final = 100_000_000_000
-"""Numbers from here on count milliseconds: as seconds they would lie beyond the year 5138."""
+"""From this number on a number counts milliseconds: as seconds it would be after the year 5138."""
 
 
-def instant(value: object) -> datetime | None:
-    """The aware datetime that is meant, UTC where nothing is said; None if it is none."""
+def parse_time(value: object) -> datetime | None:
+    """Return the aware datetime that `value` means, in UTC if it has no offset; None if it is not a time."""
     match value:
         case bool():
             return None
         case int() | float():
-            return _since_1970(value)
+            return _from_number(value)
         case str() if value.isdecimal() and value.isascii() and len(value) in (10, 13):
-            return _since_1970(int(value))
+            return _from_number(int(value))
         case str():
-            return _written(value)
+            return _from_text(value)
         case _:
             return None
 
 
-def _since_1970(number: float) -> datetime | None:
+def _from_number(number: float) -> datetime | None:
     try:
         return datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS else number, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _written(text: str) -> datetime | None:
+def _from_text(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text.strip().upper().removesuffix("UTC").rstrip())
-        # near the first and the last year there is no such moment in UTC
-        return moment.replace(tzinfo=UTC) if moment.utcoffset() is None else moment.astimezone(UTC)
+        time = datetime.fromisoformat(text.strip().upper().removesuffix("UTC").rstrip())
+        # Near the first and the last year the time may not exist in UTC.
+        return time.replace(tzinfo=UTC) if time.utcoffset() is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
