@@ -28,7 +28,7 @@ from rollbook.models import (
     User,
 )
 from rollbook.resources.jobs import JobHandle
-from rollbook_shared.jobs.limits import Limits
+from rollbook_shared.limits import Limits
 
 __all__ = [
     "Activity",

@@ -21,7 +21,7 @@ from rollbook.resources.messages import Messages
 from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.jobs.limits import HARD_BULK_USERS, Limits
+from rollbook_shared.limits import HARD_BULK_USERS, Limits
 from rollbook_shared.settings import Settings
 
 

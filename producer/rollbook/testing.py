@@ -20,7 +20,6 @@ from rollbook.client import Rollbook
 from rollbook.resources.context import Clock
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.codec import decode, encode
-from rollbook_shared.jobs.limits import Limits
 from rollbook_shared.jobs.models import (
     BulkDelete,
     BulkIdentify,
@@ -37,6 +36,7 @@ from rollbook_shared.jobs.models import (
     UnsetPreferences,
     UserUpdate,
 )
+from rollbook_shared.limits import Limits
 
 try:
     import pytest

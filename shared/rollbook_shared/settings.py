@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.jobs.limits import Limits
+from rollbook_shared.limits import Limits
 
 OURS: Final = "rollbook"
 STOCK: Final = "stock"

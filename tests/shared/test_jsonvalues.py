@@ -13,8 +13,8 @@ from tests.support.builders import identify
 from tests.support.example_counts import examples
 
 from rollbook_shared.jobs.codec import decode, encode
-from rollbook_shared.jobs.json_values import is_storable, printable, value_problem
-from rollbook_shared.jobs.limits import NESTING, NUMBER_BITS
+from rollbook_shared.json_values import is_storable, printable, value_problem
+from rollbook_shared.limits import NESTING, NUMBER_BITS
 
 
 def _nested(levels: int, inside: Any = 1, *, objects: bool = True) -> Any:

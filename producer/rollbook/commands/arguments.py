@@ -18,8 +18,8 @@ from rollbook_shared.jobs import Job
 from rollbook_shared.jobs.codec import MAX_TEXT, encode
 from rollbook_shared.jobs.fields import Settings
 from rollbook_shared.jobs.json_text import encode_json
-from rollbook_shared.jobs.limits import HARD_BULK_USERS, Limits
 from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.limits import HARD_BULK_USERS, Limits
 
 T = TypeVar("T")
 

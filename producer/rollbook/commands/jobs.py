@@ -11,7 +11,7 @@ from rollbook.commands.timing import WriteOptions
 from rollbook.commands.user_update import check_user_update
 from rollbook.models import Engagement
 from rollbook_shared import jobs
-from rollbook_shared.jobs.limits import HARD_BULK_USERS, HARD_RECIPIENTS, Limits
+from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS, Limits
 
 MAX_MESSAGES: Final = 1_000
 """Messages in one job of marks; the job's model has the same bound."""

@@ -13,9 +13,9 @@ from rollbook_shared.domain.attributes import ATTRIBUTES, rfc3339
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs import UserUpdate
 from rollbook_shared.jobs.json_text import encode_json
-from rollbook_shared.jobs.json_values import text_problem
-from rollbook_shared.jobs.limits import Limits
 from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.json_values import text_problem
+from rollbook_shared.limits import Limits
 
 _ABSENT: Final = object()
 _STAND_IN: Final = UserUpdate(id="stand-in")

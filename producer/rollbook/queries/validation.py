@@ -12,8 +12,8 @@ from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.fields import UserId
-from rollbook_shared.jobs.json_values import printable, text_problem, value_problem
 from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.json_values import printable, text_problem, value_problem
 
 MAX_PAGE: Final = 1_000
 

@@ -10,7 +10,7 @@ from rollbook.publishing import Publisher
 from rollbook.queries import Reader, open_reader
 from rollbook.resources.jobs import JobHandle, Jobs
 from rollbook_shared import jobs
-from rollbook_shared.jobs.limits import Limits
+from rollbook_shared.limits import Limits
 from rollbook_shared.settings import Settings
 
 Clock = Callable[[], int]

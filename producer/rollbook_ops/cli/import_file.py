@@ -27,7 +27,7 @@ from rollbook_ops.importers import (
 )
 from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.errors import NotSent
-from rollbook_shared.jobs.json_values import printable
+from rollbook_shared.json_values import printable
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:

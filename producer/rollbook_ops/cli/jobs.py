@@ -21,7 +21,7 @@ from rollbook_ops.cli.output import (
     print_table,
     spinner,
 )
-from rollbook_shared.jobs.json_values import printable
+from rollbook_shared.json_values import printable
 
 if TYPE_CHECKING:
     from rollbook import DeadLetter, JobStatus

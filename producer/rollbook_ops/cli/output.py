@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rollbook_shared.errors import InvalidRequest, NotConfigured, RollbookError
-from rollbook_shared.jobs.json_values import CONTROLS, printable
+from rollbook_shared.json_values import CONTROLS, printable
 
 _PIPED_WIDTH: Final = 10_000
 """Width of a table that goes to a pipe: a program that reads lines wants each row on one line."""

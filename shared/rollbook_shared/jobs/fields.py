@@ -20,8 +20,8 @@ from typing_extensions import TypedDict
 
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem
 from rollbook_shared.domain.stamps import JOB_ID
-from rollbook_shared.jobs.json_values import deep_copy, is_storable, text_problem, value_problem
-from rollbook_shared.jobs.limits import USER_ID_CHARACTERS
+from rollbook_shared.json_values import deep_copy, is_storable, text_problem, value_problem
+from rollbook_shared.limits import USER_ID_CHARACTERS
 
 _SPECIAL: Final = ATTRIBUTES | RESERVED
 

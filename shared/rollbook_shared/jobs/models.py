@@ -27,8 +27,8 @@ from pydantic import (
 
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.fields import JobId, JsonObject, Key, Parsed, PreferenceSettings, Traits, UserId, refuse
-from rollbook_shared.jobs.limits import HARD_BULK_USERS, HARD_RECIPIENTS
 from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS
 
 LAST_MOMENT: Final = 1 << 55
 """Microseconds since 1970 that no job reaches: in the year 3111."""

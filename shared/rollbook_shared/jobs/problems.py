@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rollbook_shared.errors import Problem
-from rollbook_shared.jobs.json_values import printable
+from rollbook_shared.json_values import printable
 
 _BRANCHES: Final = re.compile(r"(UserUpdate|ChannelTypes|bool|str|named|inline|function-.*|is-instance.*)")
 """Pydantic names the branches of a union in the path; callers know nothing of those."""

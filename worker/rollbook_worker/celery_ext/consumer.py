@@ -18,8 +18,8 @@ from kombu.message import Message
 from kombu.utils.uuid import uuid
 
 from rollbook_shared.domain.stamps import JOB_ID
-from rollbook_shared.jobs.json_values import printable
 from rollbook_shared.jobs.routing import TASK_PREFIX, TASKS
+from rollbook_shared.json_values import printable
 from rollbook_worker.celery_ext import signals
 
 CONSUMER: Final = f"{__name__}:Consumer"

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from rollbook_shared.jobs.limits import NESTING, NUMBER_BITS
+from rollbook_shared.limits import NESTING, NUMBER_BITS
 
 _COMMON: Final = 1 << 63
 """Numbers below are told to be small enough without counting their bits."""
