@@ -6,10 +6,10 @@ so none can be missing.
 Every step is bounded: waiting for a connection, connecting, each answer, one second try. A large push may take as long
 as a slow network needs, provided that bytes keep moving.
 
-Why not redis-py's `BlockingConnectionPool` with its `Retry`: tried, and it does less for more. Its pool asks the system
-before each command whether the connection is still open, and records metrics of itself: sending one job then takes
-%(cost)s. It has no next server to go to when one fails, no version that finds its master by Sentinel, and it cuts the
-connections that other threads are using when one of them closes the client.
+redis-py's `BlockingConnectionPool` with its `Retry` would be less code, and was tried: `users.identify` then reached 0.76
+of the rate (111 us a job in place of 84, side by side). That pool asks the system before each command whether its
+connection is still open, and records metrics of itself. It also has no next server to use when one fails, none of its
+versions asks sentinels, and closing the client in one thread cuts the connections that other threads are using.
 """
 
 from __future__ import annotations
