@@ -29,7 +29,7 @@ import redis
 from celery import Celery
 
 from rollbook import Rollbook
-from rollbook.publishing.outbox.table import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack import Servers
 from rollbook_ops.devstack.valkey import AppendFsync
 

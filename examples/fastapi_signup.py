@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from rollbook import Rollbook, User, UserNotFound
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 
 engine = create_engine(os.environ["DATABASE_URL"])
 rb = Rollbook.from_env()

@@ -68,7 +68,7 @@ def test_its_python_runs(
 
 
 def make_outbox(database_url: str) -> None:
-    from rollbook.publishing.outbox import create_table
+    from rollbook.outbox import create_table
 
     with psycopg.connect(database_url) as connection:
         create_table(lambda statement: connection.execute(statement.encode()))

@@ -19,7 +19,7 @@ import redis
 from benchmarks.chaos.kinds import STATEMENT_SECONDS
 from benchmarks.chaos.proxy import Network, Proxy
 
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack import Servers, append_only_file
 from rollbook_shared.jobs.routing import QUEUES
 from rollbook_worker.celery_ext.transport.options import Limits

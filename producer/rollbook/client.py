@@ -158,7 +158,7 @@ class Rollbook:
         Each job becomes a row of your table `rollbook_outbox`, and disappears if the transaction is rolled back. After
         the commit the relay (`rollbook relay`) sends the job, and sends it again until a worker has finished it, so no
         job is lost even if Redis loses its data. This client needs no broker. `rollbook outbox create` creates the
-        table; see also `rollbook.publishing.outbox`.
+        table; see also `rollbook.outbox`.
 
         A write raises `InvalidRequest` like any other, `NotConfigured` if the table is missing, and never `NotSent`.
         Errors of your database are those of its driver, and leave the transaction as any failed statement does.

@@ -1,4 +1,4 @@
-"""Jobs told within a transaction of Django are sent after its commit, and dropped with what is rolled back.
+"""Jobs of a Django transaction: sent after its commit, dropped with what is rolled back.
 
     from rollbook.django import on_commit
 
@@ -6,14 +6,14 @@
         user = User.objects.create_user(...)
         on_commit(rb).users.identify(str(user.pk), {"email": user.email})
 
-This is `transaction.on_commit`: savepoints included, and outside of a transaction jobs are sent at once. No table is
-needed, and nothing is promised once the commit is done: until they are sent the jobs are in memory only. A process
-that dies between commit and send has lost them without a trace; a broker that is away then makes each of them a line
-in the log (or what `on_failure` makes of it). Where that will not do, use the outbox: `rb.outbox(connection)` with
-`django.db.connection`, and the table by `migrations.RunSQL(list(CREATE_TABLE), list(DROP_TABLE))` of
-`rollbook.publishing.outbox`.
+It uses Django's `transaction.on_commit`, so it respects savepoints, and outside of a transaction sends jobs at once.
 
-In a `TestCase`, whose transaction never commits, see Django's `captureOnCommitCallbacks`.
+It needs no table, and promises nothing after the commit: until they are sent, the jobs are in memory only. A process
+that dies between the commit and the sending loses them without an error. A job that the broker does not take is logged,
+or given to `on_failure`. If no job may be lost, use the outbox: `rb.outbox(connection)` with `django.db.connection`,
+and the table of `rollbook.outbox` by `migrations.RunSQL(list(CREATE_TABLE), list(DROP_TABLE))`.
+
+The transaction of a `TestCase` never commits; see Django's `captureOnCommitCallbacks`.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from django.db import transaction
 
 from rollbook.client import Rollbook
 from rollbook.publishing import Publisher
-from rollbook.publishing.after_commit import OnFailure, log_failure, send_committed
+from rollbook.publishing.after_commit import OnFailure, log_failure, publish_committed
 from rollbook_shared.jobs.models import Job
 
 __all__ = ["on_commit"]
 
 
 def on_commit(rollbook: Rollbook, *, using: str | None = None, on_failure: OnFailure = log_failure) -> Rollbook:
-    """The same face, whose jobs are sent in their order once the current transaction is committed.
+    """A client whose jobs are sent, in their order, when the current transaction is committed.
 
-    using: the alias of the database whose transaction it is; by default Django's default.
-    on_failure: is told of each job that the broker did not take, with its `NotSent`; by default an error is logged.
-        What it raises comes out of the end of the application's `atomic()`, though the data are in.
+    using: the alias of the database of the transaction; by default Django's default database.
+    on_failure: called with each job that the broker did not take, and its `NotSent`; by default an error is logged.
+        What it raises comes out of the application's `atomic()` block, although the data are committed.
 
     Raises:
         NotConfigured: there is no broker URL.
     """
-    return rollbook.with_publisher(_OnCommit(rollbook._context.publisher(), using, on_failure))
+    return rollbook.with_publisher(_OnCommit(rollbook.publisher, using, on_failure))
 
 
 class _OnCommit:
@@ -48,10 +48,10 @@ class _OnCommit:
         self._on_failure = on_failure
 
     def publish(self, job: Job) -> None:
-        def send_job() -> None:
-            send_committed(self._publisher, job, self._on_failure)
+        def publish_job() -> None:
+            publish_committed(self._publisher, job, self._on_failure)
 
-        transaction.on_commit(send_job, using=self._using)
+        transaction.on_commit(publish_job, using=self._using)
 
     def close(self) -> None:
         """Do nothing: the publisher belongs to the client."""

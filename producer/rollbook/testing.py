@@ -1,14 +1,13 @@
-"""For the tests of applications that use Rollbook: every check of the real thing, and no Redis.
+"""For tests of applications that use Rollbook: a client that makes every check of production and needs no Redis.
 
-    def test_sign_up_tells_rollbook(rollbook_recording):
+    def test_sign_up_identifies_the_user(rollbook_recording):
         sign_up("ann@example.com", rollbook=rollbook_recording)
 
         (job,) = rollbook_recording.sent.of(Identify)
         assert job.user.traits["email"] == "ann@example.com"
 
-The fixture `rollbook_recording` comes with the installed package; `recording()` is for other test runners. A call that
-breaks a rule raises `InvalidRequest` as in production, and with `rollbook_recording.publisher.is_down = True` every
-write
+The installed package brings the pytest fixture `rollbook_recording`; with other test runners use `recording()`. An
+invalid call raises `InvalidRequest` as in production. With `rollbook_recording.publisher.is_down = True` every write
 raises `NotSent`. The kinds of jobs are exported here, for `sent.of`.
 """
 
@@ -40,7 +39,7 @@ from rollbook_shared.limits import Limits
 
 try:
     import pytest
-except ModuleNotFoundError:  # recording() is of use with any test runner
+except ModuleNotFoundError:  # recording() works with any test runner
     _HAS_PYTEST = False
 else:
     _HAS_PYTEST = True
@@ -55,7 +54,7 @@ __all__ = [
     "Merge",
     "RecordingPublisher",
     "RecordingRollbook",
-    "Sent",
+    "SentJobs",
     "SetChannelData",
     "SetPreferences",
     "Trigger",
@@ -68,28 +67,28 @@ __all__ = [
 J = TypeVar("J", bound=Job)
 
 
-class Sent(list[Job]):
+class SentJobs(list[Job]):
     """The jobs that were sent, oldest first."""
 
     def of(self, kind: type[J]) -> list[J]:
-        """Those of one kind, such as `Identify`, oldest first."""
+        """The jobs of one kind, such as `Identify`, oldest first."""
         return [job for job in self if isinstance(job, kind)]
 
     def about(self, user_id: str) -> list[Job]:
-        """Those that name the user, in whatever part: told of, deleted, merged, recipient, actor. Marks name nobody."""
+        """The jobs that name the user in any role: updated, deleted, merged, recipient, actor. Marks name no user."""
         return [job for job in self if user_id in job.user_ids]
 
 
 class RecordingPublisher:
-    """Keeps the jobs in `sent` instead of sending them."""
+    """A publisher that keeps the jobs in `sent` and sends none."""
 
     def __init__(self) -> None:
-        self.sent = Sent()
+        self.sent = SentJobs()
         self.is_down = False
-        """Set it to have every job fail with `NotSent`, as when Redis is gone."""
+        """Set it to make every write raise `NotSent`, as when Redis is down."""
 
     def publish(self, job: Job) -> None:
-        """Keep the job as the workers would get it; what becomes of the caller's dicts later is no part of it.
+        """Keep the job as workers would receive it; later changes to the caller's dicts do not show in it.
 
         Raises:
             NotSent: `is_down` is set.
@@ -99,11 +98,11 @@ class RecordingPublisher:
         self.sent.append(decode(encode(job)))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there are no connections."""
 
 
 class RecordingRollbook(Rollbook):
-    """A Rollbook that keeps its jobs. Reading raises `NotConfigured`: no workers have applied them."""
+    """A client that keeps its jobs. Reads raise `NotConfigured`: no workers have applied the jobs."""
 
     def __init__(self, *, limits: Limits | None = None, clock: Clock | None = None) -> None:
         self._recording = RecordingPublisher()
@@ -111,20 +110,20 @@ class RecordingRollbook(Rollbook):
 
     @property
     def publisher(self) -> RecordingPublisher:
-        """What keeps the jobs."""
+        """The publisher of this client; set its `is_down` to make writes fail."""
         return self._recording
 
     @property
-    def sent(self) -> Sent:
-        """The jobs that were sent, oldest first; `sent.clear()` forgets them."""
+    def sent(self) -> SentJobs:
+        """The jobs that were sent, oldest first; `sent.clear()` drops them."""
         return self._recording.sent
 
 
 def recording(*, limits: Limits | None = None, clock: Clock | None = None) -> RecordingRollbook:
-    """Make a Rollbook that keeps its jobs in `sent`.
+    """Create a client that keeps its jobs in `sent`.
 
-    limits: what is accepted, where the application raises or lowers it.
-    clock: the time in microseconds since 1970, where a test needs a fixed one.
+    limits: what the client accepts, if the application changes it.
+    clock: returns the time in microseconds since 1970, if a test needs a fixed one.
     """
     return RecordingRollbook(limits=limits, clock=clock)
 
@@ -133,5 +132,5 @@ if _HAS_PYTEST:
 
     @pytest.fixture
     def rollbook_recording() -> RecordingRollbook:
-        """A Rollbook of the test's own that keeps its jobs in `sent`."""
+        """A client of this test alone that keeps its jobs in `sent`."""
         return recording()

@@ -10,7 +10,7 @@ from tests.support.transport.consumers import Consumer
 from tests.support.transport.harness import envelope
 
 from rollbook import Rollbook
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 

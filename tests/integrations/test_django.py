@@ -12,7 +12,7 @@ from django.conf import settings
 from psycopg.conninfo import conninfo_to_dict
 
 from rollbook import Rollbook
-from rollbook.publishing.outbox import CREATE_TABLE, create_table
+from rollbook.outbox import CREATE_TABLE, create_table
 from rollbook.testing import RecordingRollbook, recording
 
 
@@ -122,7 +122,7 @@ def test_a_migration_of_django_makes_the_table(transaction: Any) -> None:
     from django.db.migrations import RunSQL
     from django.db.migrations.state import ProjectState
 
-    from rollbook.publishing.outbox import DROP_TABLE
+    from rollbook.outbox import DROP_TABLE
 
     operation = RunSQL(list(CREATE_TABLE), list(DROP_TABLE))
     with connection.schema_editor() as editor:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from rollbook import InvalidRequest, NotConfigured, Rollbook
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook.sqlalchemy import after_commit, outbox_table
 from rollbook.testing import RecordingRollbook, recording
 from rollbook_shared.errors import NotSent

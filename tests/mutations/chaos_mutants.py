@@ -152,7 +152,7 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "sending: a buffer forgets a batch that Redis did not take",
-        "producer/rollbook/publishing/buffered/buffer.py",
+        "producer/rollbook/publishing/buffered.py",
         "                self._send(batch.job())\n",
         "                try:\n                    self._send(batch.job())\n"
         "                except Unavailable:\n                    pass\n",

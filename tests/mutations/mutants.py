@@ -472,7 +472,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "users are gathered into a job that no worker takes",
-        "producer/rollbook/publishing/buffered/buffer.py",
+        "producer/rollbook/publishing/buffered.py",
         " or batch.size >= _BATCH_BYTES",
         "",
         ("tests/producer/test_buffered_client.py",),
@@ -500,9 +500,9 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "a traced job is written into a table without the column",
-        "producer/rollbook/publishing/outbox/transactions.py",
-        "self._keeps_traces = self._transaction.finds(_KEEPS_TRACES)",
-        "self._keeps_traces = True",
+        "producer/rollbook/publishing/transactions.py",
+        "self._has_trace_column = self._transaction.has_rows(_HAS_TRACE_COLUMN)",
+        "self._has_trace_column = True",
         TRACED_OUTBOX,
     ),
     Defect(

@@ -16,7 +16,7 @@ from tests.support.operations.findings import HOUR, MARKED, NO_DATABASE, NO_REDI
 from tests.support.worker_processes import Workers
 from typer.testing import CliRunner
 
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.cli.app import app
 from rollbook_ops.doctor import Finding, Level, examine
 from rollbook_ops.doctor.outbox import examine_outbox

@@ -30,7 +30,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import free_port
 from rollbook_shared.errors import NotConfigured, Unavailable

@@ -18,7 +18,7 @@ from tests.support.operations.probe import Probe
 from tests.support.waits import wait_until
 
 from rollbook import Rollbook
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.relay.relay import HANGS_SECONDS, Relay, RelayLoop
 from rollbook_shared.observability.health_file import HealthState

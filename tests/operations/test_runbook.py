@@ -17,7 +17,7 @@ from tests.support.deploy.compose_file import SERVICES, named_services
 from tests.support.documentation import assert_rollbook_command
 from tests.support.repository import ROOT, unknown_options
 
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack.binaries import find_postgres
 
 RUNBOOK = (ROOT / "deploy" / "runbook.md").read_text()

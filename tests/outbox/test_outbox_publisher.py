@@ -13,7 +13,8 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from rollbook import InvalidRequest, NotConfigured, Rollbook
-from rollbook.publishing.outbox import OutboxPublisher, create_table, drop_table
+from rollbook.outbox import create_table, drop_table
+from rollbook.publishing.outbox import OutboxPublisher
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Identify, Trigger
 

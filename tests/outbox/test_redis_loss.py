@@ -18,7 +18,7 @@ from tests.support.waits import wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack import Servers, processes
 
 JOBS = 600

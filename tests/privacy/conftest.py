@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from tests.support.privacy.roles import Login
 from tests.support.repository import ROOT
 
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 
 ROLES_SQL = ROOT / "deploy" / "roles.sql"
 

@@ -25,7 +25,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook, RollbookError
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import LOOPBACK, free_port
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS

@@ -327,7 +327,7 @@ def test_an_exit_without_a_broker_says_how_many_are_lost() -> None:
         [sys.executable, "-c", AT_EXIT, "redis://127.0.0.1:1/0"], capture_output=True, text=True, check=False
     )
 
-    assert "1 users told of were not sent" in done.stderr
+    assert "1 buffered users were not sent" in done.stderr
     assert "ann" not in done.stderr
 
 

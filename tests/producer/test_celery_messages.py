@@ -66,7 +66,7 @@ def sent_by_celery(celery: Any, job: EncodedJob, queue: str) -> None:
         task_id=job.id,
         queue=queue,
         ignore_result=True,
-        argsrepr=job.shown,
+        argsrepr=job.summary,
         kwargsrepr="",
     )
 

@@ -20,7 +20,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import JobHandle, Rollbook
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import free_port
 from rollbook_ops.doctor import Level, examine

@@ -14,7 +14,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import NotSent, Rollbook
-from rollbook.publishing.outbox import create_table
+from rollbook.outbox import create_table
 from rollbook_ops.devstack import Servers
 from rollbook_ops.relay.relay import Relay
 from rollbook_shared.errors import Unavailable

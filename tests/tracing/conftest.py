@@ -38,7 +38,7 @@ def client(broker_url: str) -> Iterator[redis.Redis]:
 @pytest.fixture
 def backend_url(new_database: Any) -> str:
     """The application's database, with an empty outbox."""
-    from rollbook.publishing.outbox import create_table
+    from rollbook.outbox import create_table
 
     url = cast("str", new_database())
     with psycopg.connect(url) as connection:

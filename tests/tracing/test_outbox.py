@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from tests.support.tracing.spans import Recorded, parent_of_children
 
 from rollbook import NotConfigured, Rollbook
+from rollbook.outbox import create_table, drop_table
 from rollbook.publishing.direct import DirectPublisher
-from rollbook.publishing.outbox import create_table, drop_table
 from rollbook.queries.finished_jobs import Decisions
 from rollbook_ops.relay.relay import Relay
 from rollbook_ops.relay.rows import Rows

@@ -1,4 +1,12 @@
-"""How jobs leave the application."""
+"""Publishers: how jobs leave the application's process.
+
+| module | where a job is when `publish` returns |
+| --- | --- |
+| `direct` | in Redis |
+| `buffered` | in memory, and within a second in Redis, as part of a bulk job |
+| `outbox` | in the application's own transaction; the relay sends it after the commit |
+| `after_commit` | in memory until the application's transaction is committed |
+"""
 
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.publisher import EncodedPublisher, Publisher, publish_encoded

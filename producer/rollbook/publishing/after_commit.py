@@ -1,4 +1,4 @@
-"""Jobs that wait for a commit, in memory: what SQLAlchemy sessions and Django's transactions have in common."""
+"""Jobs that wait in memory for a commit: what `rollbook.sqlalchemy` and `rollbook.django` share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rollbook_shared.jobs.models import Job
 logger: Final = logging.getLogger("rollbook")
 
 OnFailure = Callable[[Job, NotSent], None]
-"""Is told of a job whose transaction is committed and which the broker did not take; sending it again is safe."""
+"""Called with a job whose transaction is committed and which the broker did not take; sending it again is safe."""
 
 
 def log_failure(job: Job, error: NotSent) -> None:
-    """Say which job it was. Not raised: who commits would take it for a failed commit, and the data are in."""
+    """Log which job was not sent. Raising would look like a failed commit, and the data are committed."""
     logger.error("a job of a committed transaction was not sent (%s %s)", job.kind, job.id)
 
 
-def send_committed(publisher: Publisher, job: Job, on_failure: OnFailure) -> None:
-    """Send a job whose transaction is committed; raises only what `on_failure` does."""
+def publish_committed(publisher: Publisher, job: Job, on_failure: OnFailure) -> None:
+    """Publish a job whose transaction is committed. Raises only what `on_failure` raises."""
     try:
         publisher.publish(job)
     except NotSent as error:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rollbook.publishing.encoded_job import EncodedJob
-from rollbook.publishing.spans import begin_sending, within
+from rollbook.publishing.spans import attached_to, start_send_span
 from rollbook_shared.jobs.json_text import encode_json
 from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
 from rollbook_shared.observability.tracing import mark_failed
@@ -53,7 +53,7 @@ class CeleryMessage:
         properties = _properties(job, queue)
         arguments = ([job.body], dict[str, Any](), dict(_NO_FOLLOWING_TASKS))
         if (before := _signal("before_task_publish")) is not None:
-            with within(job.trace):
+            with attached_to(job.trace):
                 before.send(
                     sender=task,
                     body=arguments,
@@ -64,7 +64,7 @@ class CeleryMessage:
                     properties=properties,
                     retry_policy={},
                 )
-        span = begin_sending(job, headers)
+        span = start_send_span(job, headers)
         envelope = {
             "body": b64encode(encode_json(arguments)).decode(),
             "content-encoding": "utf-8",
@@ -74,14 +74,14 @@ class CeleryMessage:
         }
         return cls(queue=queue, text=encode_json(envelope), task=task, headers=headers, arguments=arguments, span=span)
 
-    def was_sent(self) -> None:
+    def record_sent(self) -> None:
         """End the span, and send Celery's signal."""
         if self.span is not None:
             self.span.end()
         if (after := _signal("after_task_publish")) is not None:
             after.send(sender=self.task, body=self.arguments, headers=self.headers, exchange="", routing_key=self.queue)
 
-    def was_not_sent(self, error: BaseException, reason: str) -> None:
+    def record_failure(self, error: BaseException, reason: str) -> None:
         """End the span as failed."""
         if self.span is not None:
             mark_failed(self.span, error, reason)
@@ -108,7 +108,7 @@ def _headers(job: EncodedJob, task: str) -> dict[str, Any]:
         "timelimit": [None, None],
         "root_id": job.id,
         "parent_id": None,
-        "argsrepr": job.shown,
+        "argsrepr": job.summary,
         "kwargsrepr": "",
         "origin": f"gen{os.getpid()}@{_HOST}",
         "ignore_result": True,

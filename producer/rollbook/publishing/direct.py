@@ -1,7 +1,7 @@
-"""Sends jobs straight to the broker: when `send` returns, Redis has the job.
+"""Publishes jobs directly to the broker: when `publish` returns, Redis has the job.
 
-A web request must not hang because Redis does: the bounds of `broker` together give `NotSent` within a few seconds,
-with Redis gone or frozen alike.
+A web request must not hang because Redis does. The timeouts of `redis.Broker` add up to a few seconds; after that
+`NotSent` is raised, whether Redis is gone or frozen.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from rollbook_shared.jobs.models import Job
 from rollbook_shared.jobs.routing import queue_of
 from rollbook_shared.reasons import safe_reason
 
-TOGETHER: Final = 500
-"""Jobs in one round trip to Redis, where many are sent at once."""
-TOGETHER_BYTES: Final = 1024 * 1024
-"""So that each round trip keeps within its time over a slow network too."""
+MAX_BATCH_JOBS: Final = 500
+"""Jobs in one round trip to Redis, when many are sent at once."""
+MAX_BATCH_BYTES: Final = 1024 * 1024
+"""Bytes in one round trip, so that it ends within its timeout over a slow network too."""
 
 
 class DirectPublisher:
     """Publishes each job as a Celery task named for its kind, with the job's id as the task's id."""
 
     def __init__(self, broker_url: str) -> None:
-        """Prepare to send; nothing is connected before the first job.
+        """Prepare to connect; nothing is connected before the first job.
 
         Raises:
             NotConfigured: this is no URL of a Redis.
@@ -44,7 +44,7 @@ class DirectPublisher:
         self.publish_encoded(EncodedJob.of(job))
 
     def publish_encoded(self, job: EncodedJob) -> None:
-        """Publish the job as it is.
+        """Publish the encoded job.
 
         Raises:
             NotSent: Redis did not take the job, or its answer was lost.
@@ -53,9 +53,9 @@ class DirectPublisher:
         try:
             self._broker.push(message.queue, [message.text])
         except BROKER_FAILURES as error:
-            message.was_not_sent(error, safe_reason(error))
+            message.record_failure(error, safe_reason(error))
             raise NotSent(job.id, safe_reason(error)) from error
-        message.was_sent()
+        message.record_sent()
 
     def publish_many(self, jobs: Sequence[EncodedJob]) -> None:
         """Publish many jobs in few round trips.
@@ -63,24 +63,24 @@ class DirectPublisher:
         Raises:
             Unavailable: Redis did not take all of them; sending all again is safe.
         """
-        for queue, messages in _together(jobs):
+        for queue, messages in _batches(jobs):
             try:
                 self._broker.push(queue, [message.text for message in messages])
             except BROKER_FAILURES as error:
                 reason = safe_reason(error)
                 for message in messages:
-                    message.was_not_sent(error, reason)
+                    message.record_failure(error, reason)
                 raise Unavailable(f"the broker did not take {len(jobs)} jobs ({reason})") from error
             for message in messages:
-                message.was_sent()
+                message.record_sent()
 
     def close(self) -> None:
-        """Close the connections to the broker; sending again opens new ones."""
+        """Close the connections to the broker; publishing again opens new ones."""
         self._broker.close()
 
 
-def _together(jobs: Sequence[EncodedJob]) -> Iterator[tuple[str, list[CeleryMessage]]]:
-    """The messages queue by queue, in their order, as many as go together."""
+def _batches(jobs: Sequence[EncodedJob]) -> Iterator[tuple[str, list[CeleryMessage]]]:
+    """The messages by queue, in their order, in batches of one round trip each."""
     by_queue = sorted(jobs, key=lambda job: queue_of(job.kind))
     for queue, own in groupby(by_queue, key=lambda job: queue_of(job.kind)):
         messages: list[CeleryMessage] = []
@@ -88,7 +88,7 @@ def _together(jobs: Sequence[EncodedJob]) -> Iterator[tuple[str, list[CeleryMess
         for job in own:
             messages.append(message := CeleryMessage.of(job))
             size += len(message.text)
-            if len(messages) == TOGETHER or size >= TOGETHER_BYTES:
+            if len(messages) == MAX_BATCH_JOBS or size >= MAX_BATCH_BYTES:
                 yield queue, messages
                 messages, size = [], 0
         if messages:

@@ -1,4 +1,4 @@
-"""A job as it travels, ready to be published by those who did not make it."""
+"""A job as text, with what a publisher needs to know of it."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodedJob:
-    """The job's text, and what is written on the outside."""
+    """The job's text, and what its message shows without decoding it."""
 
     id: str
     kind: str
     body: str
-    shown: str
-    """What monitors show: never a value."""
+    summary: str
+    """What monitors show of it: never a value."""
     trace: str | None = None
-    """The trace that it was told in, where that is not the one of the moment it is sent."""
+    """The trace of the call that made it, when it is not sent within that trace."""
     callers: Sequence[SpanContext] = ()
-    """Who told of its users, where these were several."""
+    """Span contexts of the calls whose users were gathered into this job."""
 
     @classmethod
     def of(cls, job: Job) -> Self:
         """The job, encoded."""
-        return cls(id=job.id, kind=job.kind, body=encode(job), shown=summary(job))
+        return cls(id=job.id, kind=job.kind, body=encode(job), summary=summary(job))
 
     @classmethod
     def of_users(
         cls, id: str, users: Sequence[bytes], timestamps: Sequence[int], callers: Sequence[SpanContext] = ()
     ) -> Self:
-        """The bulk identify of users that are encoded already, each told of at its moment."""
+        """A bulk identify of encoded users, each with the time of its call."""
         body = encode_bulk_identify(id, users, timestamps)
-        return cls(id=id, kind="bulk_identify", body=body, shown=users_summary(len(users)), callers=callers)
+        return cls(id=id, kind="bulk_identify", body=body, summary=users_summary(len(users)), callers=callers)
 
     @classmethod
-    def kept(cls, *, id: str, kind: str, body: str, trace: str | None) -> Self:
-        """A job that was kept as text; one that this version cannot read travels all the same."""
+    def from_stored(cls, *, id: str, kind: str, body: str, trace: str | None) -> Self:
+        """A job that was stored as text. One that this version cannot decode is sent as well: a worker may know it."""
         try:
-            shown = summary(decode(body))
+            text = summary(decode(body))
         except Undecodable:
-            shown = "(not a job known here)"
-        return cls(id=id, kind=kind, body=body, shown=shown, trace=trace)
+            text = "(not a job known here)"
+        return cls(id=id, kind=kind, body=body, summary=text, trace=trace)

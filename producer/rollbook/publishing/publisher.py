@@ -1,4 +1,4 @@
-"""The seam between making jobs and getting them out of the process."""
+"""What a publisher promises."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from rollbook_shared.jobs.models import Job
 
 
 class Publisher(Protocol):
-    """Takes jobs towards the workers. Safe to use from many threads, and in children forked later."""
+    """Sends jobs towards the workers. Threads may share it, and so may children that are forked later."""
 
     def publish(self, job: Job) -> None:
-        """Hand the job over. When this returns, the job is where the publisher promises to keep it.
+        """Take the job. When this returns, the job is where this publisher promises to put it.
 
         Raises:
             NotSent: the job may not have arrived; sending it again under its id is safe.
         """
 
     def close(self) -> None:
-        """Let go of connections. Sending again opens them again."""
+        """Close the connections. Publishing again opens new ones."""
 
 
 @runtime_checkable
 class EncodedPublisher(Protocol):
-    """A publisher that takes jobs as text, too: what has been encoded need not be read again."""
+    """A publisher that also takes jobs as text, so that what is encoded already need not be decoded first."""
 
     def publish_encoded(self, job: EncodedJob) -> None:
-        """Hand the job over, as `Publisher.publish` does.
+        """Take the job, as `Publisher.publish` does.
 
         Raises:
             NotSent: the job may not have arrived; sending it again under its id is safe.
@@ -36,7 +36,7 @@ class EncodedPublisher(Protocol):
 
 
 def publish_encoded(publisher: Publisher, job: EncodedJob) -> None:
-    """Hand the job over to a publisher of either kind.
+    """Publish the job with a publisher of either kind.
 
     Raises:
         NotSent: the job may not have arrived; sending it again under its id is safe.

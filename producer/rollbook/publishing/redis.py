@@ -6,10 +6,10 @@ so none can be missing.
 Every step is bounded: waiting for a connection, connecting, each answer, one second try. A large push may take as long
 as a slow network needs, provided that bytes keep moving.
 
-redis-py's `BlockingConnectionPool` with its `Retry` would be less code, and was tried: `users.identify` then reached 0.76
-of the rate (111 us a job in place of 84, side by side). That pool asks the system before each command whether its
-connection is still open, and records metrics of itself. It also has no next server to use when one fails, none of its
-versions asks sentinels, and closing the client in one thread cuts the connections that other threads are using.
+redis-py's `BlockingConnectionPool` with its `Retry` would be less code, and was tried: `users.identify` then reached
+0.76 of the rate (111 us a job in place of 84, side by side). That pool asks the system before each command whether its
+connection is still open, and records metrics of itself. It also has no next server to use when one fails, it has no
+version that asks sentinels, and closing the client in one thread cuts the connections that other threads are using.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class _Pool:
 
 def _push(connection: Any, queue: str, messages: Sequence[bytes]) -> None:
     # Not client.lpush: of its 54 microseconds it spends 23 on seeing whether the connection is still there, and on
-    # measuring itself. Here the answer tells whether it is there.
+    # measuring itself. Here the answer shows that it is.
     if (size := sum(map(len, messages))) < _LARGE:
         connection.send_command("LPUSH", queue, *messages)
     else:

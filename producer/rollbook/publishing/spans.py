@@ -1,9 +1,9 @@
-"""A span for each job on its way out, as OpenTelemetry's conventions for messaging have them; the message names it in
-its headers, so that the worker's span is its child.
+"""A span for each job that is published, by OpenTelemetry's conventions for messaging. The message names it in its
+headers, so that the worker's span is its child.
 
-Who traces with OpenTelemetry's instrumentation of Celery has a span for each message already, made by Celery's
-signals: then there is none of these. A job of the outbox has one when it is written (`create`) and one each time that
-the relay sends it (`send`), all in the trace of the request that told it.
+OpenTelemetry's instrumentation of Celery makes a span for each message itself, through Celery's signals; then there is
+none of these. A job of the outbox has one when it is written (`create`) and one each time that the relay sends it
+(`send`), all in the trace of the request that made the job.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 
-def begin_sending(job: EncodedJob, headers: dict[str, Any]) -> Span | None:
-    """Begin the span of sending this job, and name it in the headers; whoever gets it ends it.
+def start_send_span(job: EncodedJob, headers: dict[str, Any]) -> Span | None:
+    """Start the span of sending this job, and name it in the headers. The caller ends it.
 
-    None where nobody traces. A trace that was kept with the job travels on all the same.
+    None if the process is not traced. A trace that was stored with the job is put into the headers even then.
     """
     if tracing.PARENT in headers:
         return None
@@ -46,8 +46,8 @@ def begin_sending(job: EncodedJob, headers: dict[str, Any]) -> Span | None:
 
 
 @contextmanager
-def creating(job_id: str, kind: str) -> Iterator[str | None]:
-    """The span of writing a job down, to be sent later; gives the trace to keep with it."""
+def creating_span(job_id: str, kind: str) -> Iterator[str | None]:
+    """The span of writing a job that is sent later; yields the trace to store with it."""
     if (tracer := tracing.tracer()) is None:
         yield None
         return
@@ -66,8 +66,8 @@ def creating(job_id: str, kind: str) -> Iterator[str | None]:
 
 
 @contextmanager
-def within(trace: str | None) -> Iterator[None]:
-    """For tracers that listen to Celery's signals: what they begin here is in the trace that the job was told in."""
+def attached_to(trace: str | None) -> Iterator[None]:
+    """Make the trace of the job the current one, for tracers that start spans on Celery's signals."""
     if trace is None or tracing.tracer() is None:
         yield
         return

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 from rollbook import commands
 from rollbook.commands import WriteOptions
 from rollbook.models import JobStatus
-from rollbook.publishing.buffered.buffer import Buffer
+from rollbook.publishing.buffered import Buffer
 from rollbook.resources.context import ClientContext, DerivedContext
 from rollbook.resources.jobs import JobHandle, Jobs
 from rollbook.resources.users import Users

@@ -27,7 +27,7 @@ def create(
     Without that variable the database is that of `ROLLBOOK_DATABASE_URL`.
     """
     if only_print:
-        from rollbook.publishing.outbox.table import CREATE_TABLE
+        from rollbook.outbox import CREATE_TABLE
 
         print(*(f"{statement};" for statement in CREATE_TABLE), sep="\n\n")
         return

@@ -7,7 +7,7 @@ from typing import Final
 
 import psycopg
 
-from rollbook.publishing.outbox.table import TABLE
+from rollbook.outbox import TABLE
 from rollbook_ops.doctor.findings import Finding, many, ok, problem, span, warning
 from rollbook_ops.doctor.postgres import open_postgres
 from rollbook_shared.reasons import safe_reason

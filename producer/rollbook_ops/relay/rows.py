@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg import conninfo, errors
 
+from rollbook.outbox import create_table
 from rollbook.publishing.encoded_job import EncodedJob
-from rollbook.publishing.outbox.table import create_table
 from rollbook_ops.relay import statements
 from rollbook_shared.database.timeouts import connection_options, patient
 from rollbook_shared.errors import NotConfigured, Unavailable
@@ -115,7 +115,7 @@ def take_unsent(cursor: psycopg.Cursor, *, limit: int = BATCH) -> dict[Key, Enco
     """The jobs to send next."""
     cursor.execute(statements.TAKE_UNSENT, {"limit": limit, "bytes": BATCH_BYTES})
     return {
-        Key(id_, bytes(digest)): EncodedJob.kept(id=id_, kind=kind, body=body, trace=trace)
+        Key(id_, bytes(digest)): EncodedJob.from_stored(id=id_, kind=kind, body=body, trace=trace)
         for id_, digest, kind, body, trace in cursor
     }
 

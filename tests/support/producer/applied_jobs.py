@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from rollbook import Rollbook
-from rollbook.testing import RecordingPublisher, Sent
+from rollbook.testing import RecordingPublisher, SentJobs
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
@@ -54,6 +54,6 @@ class Applied:
         return self._store.release_due(now=microseconds(at))
 
     @property
-    def sent(self) -> Sent:
+    def sent(self) -> SentJobs:
         """The jobs that were sent since the last time."""
         return self._publisher.sent

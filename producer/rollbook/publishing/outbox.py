@@ -1,11 +1,11 @@
-"""Writes each job as a row, within a transaction of the application."""
+"""Writes each job as a row of `rollbook_outbox`, within a transaction of the application."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from rollbook.publishing.outbox.transactions import executing
-from rollbook.publishing.spans import creating
+from rollbook.publishing.spans import creating_span
+from rollbook.publishing.transactions import row_inserter
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.jobs.codec import digest, encode
 from rollbook_shared.jobs.models import Job
@@ -14,28 +14,28 @@ _UNDEFINED_TABLE: Final = "42P01"
 
 
 class OutboxPublisher:
-    """Keeps jobs in the outbox. Belongs to one transaction, and to the thread that has it."""
+    """Writes jobs into the outbox. Belongs to one transaction, and to the thread that runs it."""
 
     def __init__(self, transaction: Any) -> None:
-        """Take what the application runs its statements with; see `Rollbook.outbox`.
+        """Prepare to write with what the application runs its statements with; see `Rollbook.outbox`.
 
         Raises:
             TypeError: rows cannot be written with it.
         """
-        self._execute = executing(transaction)
+        self._execute = row_inserter(transaction)
 
     def publish(self, job: Job) -> None:
-        """Write the row. The same job again, under its id, changes nothing.
+        """Write the row. Writing the same job again, under its id, changes nothing.
 
         Raises:
-            NotConfigured: there is no table; the transaction is lost, as after any failed statement.
+            NotConfigured: the table is missing; the transaction is aborted, as after any failed statement.
         """
         body = encode(job)
         try:
-            with creating(job.id, job.kind) as trace:
+            with creating_span(job.id, job.kind) as trace:
                 self._execute(trace=trace, id=job.id, digest=digest(body), kind=job.kind, body=body)
         except Exception as error:
-            # SQLAlchemy would quote the row in its message, and the row is about a person
+            # SQLAlchemy would quote the row in its message, and the row holds personal data
             if hasattr(error, "hide_parameters"):
                 error.hide_parameters = True
             if _sqlstate(error) == _UNDEFINED_TABLE:
@@ -43,11 +43,11 @@ class OutboxPublisher:
             raise
 
     def close(self) -> None:
-        """Nothing to let go of: the transaction is the application's."""
+        """Do nothing: the transaction is the application's."""
 
 
 def _sqlstate(error: BaseException) -> str | None:
-    """Postgres' code, by whatever driver, however wrapped."""
+    """The SQLSTATE of the error, of any driver, also if it is wrapped."""
     for each in (error, getattr(error, "orig", None), error.__cause__):
         for name in ("sqlstate", "pgcode"):
             if code := getattr(each, name, None):

@@ -1,11 +1,21 @@
-"""Users told of and not sent yet: a batch that is filling, batches that wait, and a thread that sends them.
+"""Identifies from a hot path: gathered in memory, and sent as bulk jobs.
 
-Users are kept as the text that will be sent. As objects they would take five times the room, and twice the time: each
-makes a dozen containers that Python's collector looks through again and again while they wait.
+The result is the same as that of single identifies. Each user in a bulk job keeps the time of its call, and two updates
+of one user in one job keep their order by their position. So nothing has to be flushed before another job: a trigger or
+a delete that reaches the broker before an earlier identify still comes after it. Every other kind of job is sent at
+once, and so is an identify with a `job_id`, an `occurred_at`, a `run_at` or a `delay`.
 
-All state is under one lock, held for moments only; sending is under another, by the thread or by whoever flushes. A
-batch leaves the buffer when the broker has it, so a failure keeps it where it was. It keeps its id, too: should the
-broker have taken a batch whose answer was lost, the second one is a duplicate.
+A process that is killed loses what it has gathered and not sent: at most `max_seconds` of it while the broker answers.
+An ordinary exit sends it. While the broker does not answer the users are kept, and calls raise `BufferFull` once
+`max_waiting` is reached; nothing is dropped without an error.
+
+The parts are a batch that is filling, sealed batches that wait, and a thread that sends them. All state is under one
+lock that is held briefly. Sending is under a second lock, by the thread or by a caller of `flush`. A batch leaves the
+buffer when the broker has it, so a failure leaves it in its place. It also keeps its id: if the broker took a batch and
+its answer was lost, the second one is a duplicate.
+
+Users are kept as the text that will be sent. As objects they would take five times the memory and twice the time: each
+has a dozen containers that Python's garbage collector looks through again and again while they wait.
 """
 
 from __future__ import annotations
@@ -33,36 +43,36 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("rollbook")
 
 _BATCH_BYTES: Final = 1024 * 1024
-"""Of one job, and the last user of it more. Workers bury a job of more than 64 MiB; and one this large gains nothing by
-growing.
+"""Users of one job; the last one may exceed it. Workers make a dead letter of a job above 64 MiB, and a job of
+this size gains nothing by growing.
 """
 _WAITING_BYTES: Final = 64 * 1024 * 1024
-_MOST_CALLERS: Final = 128
-"""Of one job that its span is linked to; an SDK keeps no more unless it is told to."""
+_MAX_CALLERS: Final = 128
+"""Span contexts that a job's span links to; an SDK keeps no more by default."""
 _BACKOFF: Final = Backoff(first=0.4, longest=5.0, jitter=0)
 
 
 class BufferFull(Unavailable):
-    """Too many users wait for the broker: `waiting`. This one was not kept; tell again when the broker is back."""
+    """Too many users wait for the broker: `waiting` of them. This one was not kept; call again later."""
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
-        super().__init__(f"{waiting} users wait for the broker already; this one was not kept")
+        super().__init__(f"{waiting} users wait for the broker; this one was not kept")
 
 
 @dataclass(slots=True)
 class _Batch:
     id: str
     due: float
-    """On the monotonic clock."""
+    """When to send it, on the monotonic clock."""
     users: list[bytes] = field(default_factory=list)
     timestamps: list[int] = field(default_factory=list)
     size: int = 0
     """Bytes of the users."""
     callers: dict[tuple[int, int], SpanContext] = field(default_factory=dict)
 
-    def told_by(self, caller: SpanContext) -> None:
-        if len(self.callers) < _MOST_CALLERS:
+    def add_caller(self, caller: SpanContext) -> None:
+        if len(self.callers) < _MAX_CALLERS:
             self.callers[caller.trace_id, caller.span_id] = caller
 
     def job(self) -> EncodedJob:
@@ -70,7 +80,7 @@ class _Batch:
 
 
 class Buffer:
-    """Gathers users into bulk jobs. Threads may share it; a forked child has an empty one of its own."""
+    """Gathers users into bulk jobs. Threads may share it; a forked child starts with an empty one."""
 
     _filling: _Batch | None
     _thread: threading.Thread | None
@@ -93,25 +103,25 @@ class Buffer:
         reset_after_fork(self)
         _flush_at_exit(self)
 
-    def add(self, user: bytes, moment: int) -> str:
+    def add(self, user: bytes, occurred_at: int) -> str:
         """Keep the encoded user for the next bulk job, and return that job's id.
 
         Raises:
-            BufferFull: there was no room within the time to wait for it.
+            BufferFull: there was no room within `block_seconds`.
         """
-        told_by = caller()
+        call = caller()
         with self._changed:
             if self._is_full():
                 self._wait_for_room()
             batch = self._filling
             if batch is None:
-                batch = self._filling = _Batch(new_job_id(moment), time.monotonic() + self._max_seconds)
+                batch = self._filling = _Batch(new_job_id(occurred_at), time.monotonic() + self._max_seconds)
                 self._changed.notify_all()
             batch.users.append(user)
-            batch.timestamps.append(moment)
+            batch.timestamps.append(occurred_at)
             batch.size += len(user)
-            if told_by is not None:
-                batch.told_by(told_by)
+            if call is not None:
+                batch.add_caller(call)
             self._waiting += 1
             self._waiting_bytes += len(user)
             if len(batch.users) >= self._max_users or batch.size >= _BATCH_BYTES:
@@ -124,17 +134,17 @@ class Buffer:
         """Send everything that was added before.
 
         Raises:
-            NotSent: the broker did not take it; it is kept, and will be tried again.
+            NotSent: the broker did not take a batch; it is kept, and sent again later.
         """
         with self._changed:
             self._seal()
         self._send_sealed()
 
     def close(self) -> None:
-        """Flush, and end the thread. Adding begins anew.
+        """Flush, and stop the thread. Adding a user starts it again.
 
         Raises:
-            NotSent: the broker did not take everything; what is left is kept, for another `close` or `flush`.
+            NotSent: the broker did not take everything; the rest is kept for another `close` or `flush`.
         """
         with self._changed:
             thread, self._thread = self._thread, None
@@ -149,7 +159,7 @@ class Buffer:
         return self._waiting
 
     def drop_inherited_connections(self) -> None:
-        # what is gathered is the parent's to send
+        # the parent sends what it has gathered
         self._begin_empty()
 
     def _begin_empty(self) -> None:
@@ -169,7 +179,7 @@ class Buffer:
 
     def _send_sealed(self) -> None:
         with self._sending:
-            # not until there are none: others may add faster than this sends
+            # not until none are left: callers may add them faster than this sends
             for batch in list(self._sealed):
                 self._send(batch.job())
                 with self._changed:
@@ -194,7 +204,7 @@ class Buffer:
         while self._wait_until_due():
             try:
                 self._send_sealed()
-            except Exception as error:  # whatever it is, what is gathered must not be left without a sender
+            except Exception as error:  # of any kind: without this thread the users would not be sent
                 if not failures:
                     logger.warning("buffered users are kept (%s: %s)", type(error).__name__, error)
                 self._pause(_BACKOFF.delay(failures))
@@ -203,7 +213,7 @@ class Buffer:
                 failures = 0
 
     def _wait_until_due(self) -> bool:
-        """Wait for a batch to send; False once this thread is to end."""
+        """Wait for a batch to send; False when this thread has to stop."""
         with self._changed:
             while self._thread is threading.current_thread():
                 if self._filling is not None and self._filling.due <= time.monotonic():
@@ -227,7 +237,7 @@ def _flush_at_exit(buffer: Buffer) -> None:
         try:
             buffer.close()
         except Unavailable as error:
-            logger.error("%d users told of were not sent: %s", buffer.waiting, error)
+            logger.error("%d buffered users were not sent: %s", buffer.waiting, error)
 
     atexit.register(flush)
     weakref.finalize(buffer, atexit.unregister, flush).atexit = False

@@ -1,6 +1,6 @@
-"""How a row is inserted with what the application has: SQLAlchemy, Django, or a plain DBAPI connection.
+"""Inserts a row with what the application has: SQLAlchemy, Django, or a plain DBAPI connection.
 
-None of them is imported here before the application has.
+None of them is imported here before the application has imported it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Final, Protocol
 
 _INSERT: Final = "INSERT INTO rollbook_outbox ({}) VALUES ({}) ON CONFLICT DO NOTHING"
-_KEEPS_TRACES: Final = """
+_HAS_TRACE_COLUMN: Final = """
 SELECT 1
 FROM pg_attribute
 WHERE attrelid = to_regclass('rollbook_outbox')
@@ -18,60 +18,60 @@ WHERE attrelid = to_regclass('rollbook_outbox')
   AND NOT attisdropped
   AND has_column_privilege(attrelid, attnum, 'INSERT')
 """
-"""Whether the table has the column, and may be given it by this role; a row if so. Found out and not tried: a statement
-that fails takes the application's transaction with it.
+"""A row, if the table has the column and this role may insert into it. Asked and not tried: a statement that fails
+aborts the application's transaction.
 """
 
 
 class Insert(Protocol):
-    """Insert one row, unless it is there; with the trace, where the table keeps it."""
+    """Insert one row, unless it exists; with the trace, if the table has a column for it."""
 
     def __call__(self, *, trace: str | None, id: str, digest: bytes, kind: str, body: str) -> None: ...
 
 
-def executing(transaction: Any) -> Insert:
-    """What inserts a row within the transaction.
+def row_inserter(transaction: Any) -> Insert:
+    """Return a function that inserts a row within the transaction.
 
     Raises:
-        TypeError: with this nothing can be inserted, or not without `await`.
+        TypeError: rows cannot be inserted with it, or not without `await`.
     """
     if hasattr(transaction, "run_sync"):
         raise TypeError("an async session is used as: await session.run_sync(lambda s: rb.outbox(s).users...)")
     if hasattr(transaction, "get_bind") or hasattr(transaction, "exec_driver_sql"):
-        return _Inserting(_OfSqlalchemy(transaction))
+        return _RowInserter(_SqlalchemyTransaction(transaction))
     if hasattr(transaction, "cursor") and not iscoroutinefunction(getattr(transaction, "commit", None)):
-        return _Inserting(_OfCursors(transaction))
+        return _RowInserter(_CursorTransaction(transaction))
     raise TypeError("needs a SQLAlchemy session or connection, Django's connection, or a DBAPI connection")
 
 
-class _Inserting:
-    """Looks once, and only when there is a trace, whether the table keeps it."""
+class _RowInserter:
+    """Looks for the column once, and only when there is a trace."""
 
-    def __init__(self, transaction: _OfSqlalchemy | _OfCursors) -> None:
+    def __init__(self, transaction: _SqlalchemyTransaction | _CursorTransaction) -> None:
         self._transaction = transaction
-        self._keeps_traces: bool | None = None
+        self._has_trace_column: bool | None = None
 
     def __call__(self, *, trace: str | None, **row: Any) -> None:
         if trace is not None:
-            if self._keeps_traces is None:
-                self._keeps_traces = self._transaction.finds(_KEEPS_TRACES)
-            if self._keeps_traces:
+            if self._has_trace_column is None:
+                self._has_trace_column = self._transaction.has_rows(_HAS_TRACE_COLUMN)
+            if self._has_trace_column:
                 row["trace"] = trace
         self._transaction.insert(row)
 
 
-class _OfSqlalchemy:
+class _SqlalchemyTransaction:
     def __init__(self, transaction: Any) -> None:
         self._transaction = transaction
 
     def insert(self, row: dict[str, Any]) -> None:
         self._transaction.execute(_clause(_insert(tuple(row), ":{}")), row)
 
-    def finds(self, query: str) -> bool:
+    def has_rows(self, query: str) -> bool:
         return self._transaction.execute(_clause(query)).first() is not None
 
 
-class _OfCursors:
+class _CursorTransaction:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
@@ -79,7 +79,7 @@ class _OfCursors:
         with self._connection.cursor() as cursor:
             cursor.execute(_insert(tuple(row), "%({})s"), row)
 
-    def finds(self, query: str) -> bool:
+    def has_rows(self, query: str) -> bool:
         with self._connection.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchone() is not None
