@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -96,3 +97,16 @@ def test_help_waits_for_nothing_that_only_commands_need() -> None:
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert json.loads(shown.stdout) == []
+
+
+def test_a_read_does_not_import_the_client_of_redis() -> None:
+    program = (
+        "import sys; from rollbook_ops.cli import main; sys.argv = ['rollbook', 'users', 'get', 'ann']\n"
+        "try: main()\n"
+        "except SystemExit: print('redis' in sys.modules, 'psycopg' in sys.modules)"
+    )
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": "postgresql://app@127.0.0.1:1/app"}
+
+    shown = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+
+    assert shown.stdout == "False True\n"
