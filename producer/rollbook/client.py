@@ -72,7 +72,7 @@ class Rollbook:
             broker_url=broker_url,
             database_url=database_url,
             limits=default.limits if limits is None else limits,
-            history=default.history if merge_history is None else merge_history,
+            merge_history=default.merge_history if merge_history is None else merge_history,
             read_timeout=default.read_timeout if read_timeout is None else read_timeout,
         )
         self._bind(ClientContext(settings, publisher or _direct(broker_url), clock or _now))
@@ -99,7 +99,7 @@ class Rollbook:
             broker_url=settings.broker_url,
             database_url=settings.database_url,
             limits=settings.limits,
-            merge_history=settings.history,
+            merge_history=settings.merge_history,
             read_timeout=settings.read_timeout,
         )
 
@@ -181,7 +181,7 @@ class Rollbook:
         Create one for each process, and `close()` it at the end (a `with` block does). `rollbook.publishing.buffered`
         says what it promises, and what is lost if the process is killed.
 
-        max_users: send as soon as this many users are gathered; at most `limits.bulk_users`. Large users are sent
+        max_users: send as soon as this many users are gathered; at most `limits.max_bulk_users`. Large users are sent
             sooner.
         max_seconds: send when the first of them has waited this long.
         max_waiting: keep at most this many users that are not sent (and 64 MiB of them); then a call waits.
@@ -223,7 +223,7 @@ class BufferedRollbook(Rollbook):
     def __init__(
         self, context: ClientContext, *, max_users: int, max_seconds: float, max_waiting: int, block_seconds: float
     ) -> None:
-        most = min(context.limits.bulk_users, HARD_BULK_USERS)
+        most = min(context.limits.max_bulk_users, HARD_BULK_USERS)
         if not 1 <= max_users <= most:
             raise ValueError(f"max_users must be 1 to {most}, the most users that a bulk job may have")
         # written so that NaN does not pass

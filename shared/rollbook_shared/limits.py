@@ -1,12 +1,14 @@
-"""How much a job may hold. The face holds callers to these; a worker believes what a face (perhaps set higher) has
-let through.
+"""How much a job may hold. The client enforces these limits; workers do not check them again, as a client may have
+higher ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final
+
+from rollbook_shared.environment import Duration, Number
 
 USER_ID_CHARACTERS: Final = 256
 NESTING: Final = 32
@@ -21,17 +23,37 @@ HARD_RECIPIENTS: Final = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What the face accepts; the defaults are those of rules 5, 21 and 26. May differ from process to process."""
+    """What the client accepts; the defaults are those of rules 5, 21 and 26. May differ from process to process."""
 
-    bulk_users: int = 100
-    """Users in one bulk job; at most `HARD_BULK_USERS`, whatever is set."""
-    recipients: int = 1_000
-    """Recipients of one trigger; at most `HARD_RECIPIENTS`, whatever is set."""
-    properties_bytes: int = 256 * 1024
-    """Of one user in one job, as JSON."""
-    data_bytes: int = 256 * 1024
-    """Of a preference set, of one channel's data, of a trigger's `data`; and of all that is told of a user beside the
-    properties.
-    """
-    future: timedelta = timedelta(minutes=5)
-    """How far ahead of this machine's clock `occurred_at` may lie."""
+    max_bulk_users: Annotated[
+        int,
+        Number(
+            "ROLLBOOK_MAX_BULK_USERS", f"Users in one bulk job; at most {HARD_BULK_USERS:,}, whatever is set.", least=1
+        ),
+    ] = 100
+    max_recipients: Annotated[
+        int,
+        Number(
+            "ROLLBOOK_MAX_RECIPIENTS",
+            f"Recipients of one trigger; at most {HARD_RECIPIENTS:,}, whatever is set.",
+            least=1,
+        ),
+    ] = 1_000
+    max_properties_bytes: Annotated[
+        int, Number("ROLLBOOK_MAX_PROPERTIES_BYTES", "The properties of one user in one job, as JSON.", unit="bytes")
+    ] = 256 * 1024
+    max_data_bytes: Annotated[
+        int,
+        Number(
+            "ROLLBOOK_MAX_DATA_BYTES",
+            "A preference set, the data of one channel, a trigger's `data`, and all of a user but the properties, "
+            "each as JSON.",
+            unit="bytes",
+        ),
+    ] = 256 * 1024
+    max_clock_skew: Annotated[
+        timedelta,
+        Duration(
+            "ROLLBOOK_MAX_CLOCK_SKEW_SECONDS", "How far `occurred_at` may lie ahead of the clock.", unit="seconds"
+        ),
+    ] = timedelta(minutes=5)

@@ -15,7 +15,10 @@ URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL":
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"ROLLBOOK_BROKER_URL": ""}, "ROLLBOOK_BROKER_URL is not set, such as redis://127.0.0.1:6379/0"),
+        (
+            {"ROLLBOOK_BROKER_URL": ""},
+            "ROLLBOOK_BROKER_URL is not set; set it to a URL such as redis://127.0.0.1:6379/0",
+        ),
         (
             {"ROLLBOOK_BROKER_URL": " redis://:S3cret@127.0.0.1:1/0"},
             "the broker's URL cannot be used; it must be like redis://:password@127.0.0.1:6379/0, without blanks, with "

@@ -168,7 +168,7 @@ def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, 
         Rollbook().outbox(connection).users.identify("gus", {}, job_id="to-relay")
     url = login("rollbook_relay")
     relay = Relay.from_settings(
-        Settings(broker_url=broker_url, database_url=url, outbox_url=url, resend=timedelta(seconds=60))
+        Settings(broker_url=broker_url, database_url=url, outbox_url=url, outbox_resend=timedelta(seconds=60))
     )
     assert relay.send() >= 1
     with psycopg.connect(owner_url) as connection:

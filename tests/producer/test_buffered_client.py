@@ -130,7 +130,7 @@ def test_what_is_wrong_is_refused_when_told(publisher: Slow, buffered: Callable[
 
 
 def test_large_users_are_gathered_into_jobs_that_a_worker_takes(publisher: Slow) -> None:
-    limits = Limits(bulk_users=10_000)
+    limits = Limits(max_bulk_users=10_000)
     with Rollbook(publisher=publisher, limits=limits).buffered(max_users=10_000, max_seconds=NEVER) as rb:
         for number in range(10):
             rb.users.identify(f"u{number}", {"text": "x" * 250_000})
@@ -140,7 +140,7 @@ def test_large_users_are_gathered_into_jobs_that_a_worker_takes(publisher: Slow)
 
 def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(publisher: Slow) -> None:
     with pytest.raises(ValueError, match="1 to 10000"):
-        Rollbook(publisher=publisher, limits=Limits(bulk_users=20_000)).buffered(max_users=10_001)
+        Rollbook(publisher=publisher, limits=Limits(max_bulk_users=20_000)).buffered(max_users=10_001)
 
 
 @pytest.mark.parametrize(

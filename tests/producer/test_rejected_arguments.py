@@ -12,7 +12,7 @@ from tests.support.producer.rejections import NOW, Call, only_problem_of, proble
 from rollbook import Limits, NotConfigured, Rollbook
 from rollbook.testing import recording
 
-SMALL = Limits(bulk_users=3, recipients=2, properties_bytes=20)
+SMALL = Limits(max_bulk_users=3, max_recipients=2, max_properties_bytes=20)
 
 WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
     (lambda rb: rb.users.identify("u1", ["email"]), "traits", "mapping"),  # type: ignore[arg-type]
@@ -195,7 +195,7 @@ def test_the_counts_of_the_settings_hold(call: Call, field: str) -> None:
 
 
 def test_a_raised_limit_lets_more_through() -> None:
-    rb = recording(limits=Limits(bulk_users=200))
+    rb = recording(limits=Limits(max_bulk_users=200))
 
     rb.users.bulk_delete(f"u{number}" for number in range(200))
 

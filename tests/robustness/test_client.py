@@ -194,7 +194,7 @@ def test_what_is_a_little_smaller_is_sent(call: Call) -> None:
 
 def test_a_smaller_limit_holds() -> None:
     with pytest.raises(InvalidRequest, match="data: must be at most 10 bytes"):
-        recording(limits=Limits(data_bytes=10)).users.set_channel_data("u", "apns", {"tokens": ["t"]})
+        recording(limits=Limits(max_data_bytes=10)).users.set_channel_data("u", "apns", {"tokens": ["t"]})
 
 
 def test_users_that_are_too_many_bytes_together_are_refused_where_workers_would_bury_the_job() -> None:

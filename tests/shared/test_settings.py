@@ -6,7 +6,7 @@ import pytest
 from tests.support.repository import known_variables
 
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.settings import Settings
+from rollbook_shared.settings import Settings, all_settings
 
 _TEXTS = {
     *("ROLLBOOK_BROKER_URL", "ROLLBOOK_DATABASE_URL", "ROLLBOOK_OUTBOX_URL", "ROLLBOOK_HEALTH_FILE"),
@@ -39,3 +39,24 @@ def test_every_other_number_is_taken(name: str) -> None:
 def test_a_number_out_of_its_bounds_is_refused_with_them(name: str, text: str, bounds: str) -> None:
     with pytest.raises(NotConfigured, match=f"^{name} must be a number {bounds}$"):
         Settings.from_env({name: text})
+
+
+@pytest.mark.parametrize("name", ["ROLLBOOK_TRANSPORT", "ROLLBOOK_LOG_FORMAT"])
+def test_a_choice_takes_its_words_only(name: str) -> None:
+    with pytest.raises(NotConfigured, match=f"^{name} must be \\w+ or \\w+$"):
+        Settings.from_env({name: "S3cret"})
+
+
+def test_the_defaults_that_are_documented_are_those_of_the_code() -> None:
+    assert Settings.from_env({setting.variable: default for setting, default in all_settings()}) == Settings()
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert {setting.meaning[-1] for setting, _ in all_settings()} == {"."}
+
+
+def test_no_url_and_no_key_is_in_the_repr() -> None:
+    urls = {setting.variable: "S3cret" for setting, _ in all_settings() if setting.variable.endswith(("_URL", "_KEY"))}
+
+    assert len(urls) == 4
+    assert "S3cret" not in repr(Settings.from_env(urls))

@@ -97,7 +97,7 @@ def test_the_settings_say_how_long(store: OnPostgres) -> None:
     assert brief.prune_jobs(now=day(0) + DAY // 2 + 1) == 1
     assert [brief.prune_dead_letters(now=day(at, 1)) for at in (1, 2)] == [0, 1]
     brief.close()
-    assert (Settings().outcomes, Settings().dead_letters) == (timedelta(days=7), timedelta(days=30))
+    assert (Settings().job_retention, Settings().dead_letter_retention) == (timedelta(days=7), timedelta(days=30))
 
 
 def test_forgetting_waits_for_nobody(store: OnPostgres) -> None:

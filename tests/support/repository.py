@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from rollbook_shared.settings import Settings
+from rollbook_shared.settings import all_settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -47,13 +47,4 @@ def unknown_options(subcommand: str, options: list[str]) -> list[str]:
 
 
 def known_variables() -> set[str]:
-    read: set[str] = set()
-
-    class Environment(dict[str, str]):
-        def get(self, key: str, default: Any = None) -> Any:
-            read.add(key)
-            return default
-
-    Settings.from_env(Environment())
-    assert read
-    return read | {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"}
+    return {setting.variable for setting, _ in all_settings()} | {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"}

@@ -19,7 +19,7 @@ from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, QUEUES, TASK_PREFIX
 from rollbook_shared.jobs.summaries import summary
 from rollbook_shared.observability.metrics_server import serve_metrics
-from rollbook_shared.settings import STOCK, Settings
+from rollbook_shared.settings import Settings, Transport
 from rollbook_worker.celery_ext.consumer import CONSUMER
 from rollbook_worker.celery_ext.garbage_collection import collect_rarely
 from rollbook_worker.celery_ext.pool import stop_soon
@@ -44,7 +44,7 @@ class RollbookCelery(Celery):  # type: ignore[misc]  # Celery ships no types
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         """Consume through our transport. What is sent, and what Flower and `celery inspect` open, is stock."""
         connection = super().connection_for_read(url, **options)
-        return connection if self.conf.rollbook_transport == STOCK else Connection.like(connection)
+        return connection if self.conf.rollbook_transport == Transport.STOCK else Connection.like(connection)
 
 
 def _shown(args: Any) -> str:
@@ -84,11 +84,11 @@ def make_app(settings: Settings) -> RollbookCelery:
         task_create_missing_queues=False,
         # what is no job becomes a dead letter; Celery would write it into the log, and drop it
         worker_consumer=CONSUMER,
-        rollbook_batch=settings.batch,
+        rollbook_batch=settings.batch_size,
         rollbook_health_file=settings.health_file,
         # Held at once, for each thread: the batch that it applies, and the next, which gathers meanwhile. More would
         # only keep jobs from other workers.
-        worker_prefetch_multiplier=2 * settings.batch if settings.batch > 1 else 16,
+        worker_prefetch_multiplier=2 * settings.batch_size if settings.batch_size > 1 else 16,
         # Meant for jobs that run for long: after each reconnection it would leave batches too small for a while.
         worker_enable_prefetch_count_reduction=False,
         worker_disable_rate_limits=True,

@@ -104,7 +104,7 @@ class Arguments:
     def check_job_size(self, job: Job, field: str, users: int, limits: Limits) -> None:
         """Check that the job as a whole is not so large that workers would refuse it; `field` holds its `users`."""
         # few jobs can be so large that encoding them only to measure them is worth its time
-        if users * (limits.properties_bytes + limits.data_bytes) > MAX_TEXT and len(encode(job)) > MAX_TEXT:
+        if users * (limits.max_properties_bytes + limits.max_data_bytes) > MAX_TEXT and len(encode(job)) > MAX_TEXT:
             reason = f"must be at most {MAX_TEXT // _MEBIBYTE} MiB in all; send them in several jobs"
             self._problems.append(Problem(field, reason))
 

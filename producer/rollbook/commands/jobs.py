@@ -26,7 +26,7 @@ def identify(
     """The job that creates or updates one user."""
     with Arguments("identify", options) as arguments:
         user = check_user_update(arguments, {} if traits is None else traits, limits, user_id=user_id)
-        return jobs.Identify(**arguments.timing(now, limits.future), user=user)
+        return jobs.Identify(**arguments.timing(now, limits.max_clock_skew), user=user)
 
 
 def user_update(user_id: str, traits: Mapping[str, Any] | None, *, limits: Limits) -> jobs.UserUpdate:
@@ -50,8 +50,8 @@ def bulk_identify(
             check_user_update(arguments, user, limits, where=f"users[{index}]", index=index)
             for index, user in enumerate(given)
         )
-        times = () if timestamps is None else arguments.timestamps(timestamps, now, limits.future)
-        timing = arguments.timing(now, limits.future, last_timestamp=max(times, default=None))
+        times = () if timestamps is None else arguments.timestamps(timestamps, now, limits.max_clock_skew)
+        timing = arguments.timing(now, limits.max_clock_skew, last_timestamp=max(times, default=None))
         job = jobs.BulkIdentify(**timing, users=updates, timestamps=times)
         arguments.check_job_size(job, "users", len(updates), limits)
     return job
@@ -60,7 +60,7 @@ def bulk_identify(
 def delete(user_id: str, *, limits: Limits, now: int, **options: Unpack[WriteOptions]) -> jobs.Delete:
     """The job that deletes one user."""
     with Arguments("delete", options) as arguments:
-        return jobs.Delete(**arguments.timing(now, limits.future), user_id=user_id)
+        return jobs.Delete(**arguments.timing(now, limits.max_clock_skew), user_id=user_id)
 
 
 def bulk_delete(
@@ -69,7 +69,7 @@ def bulk_delete(
     """The job that deletes many users."""
     with Arguments("bulk_delete", options) as arguments:
         ids = arguments.items(user_ids, "user_ids", most=_bulk_users(limits), what="user ids")
-        return jobs.BulkDelete(**arguments.timing(now, limits.future), user_ids=ids)
+        return jobs.BulkDelete(**arguments.timing(now, limits.max_clock_skew), user_ids=ids)
 
 
 def merge(
@@ -85,7 +85,7 @@ def merge(
     """The job that makes `from_user_id`, the secondary, part of `user_id`, the primary."""
     with Arguments("merge", options, renames=_MERGE_FIELDS) as arguments:
         return jobs.Merge(
-            **arguments.timing(now, limits.future),
+            **arguments.timing(now, limits.max_clock_skew),
             primary_id=user_id,
             secondary_id=from_user_id,
             keep_opt_outs=keep_opt_outs,
@@ -104,9 +104,9 @@ def set_preferences(
 ) -> jobs.SetPreferences:
     """The job that replaces one preference set of a user."""
     with Arguments("set_preferences", options) as arguments:
-        timing = arguments.timing(now, limits.future)
+        timing = arguments.timing(now, limits.max_clock_skew)
         job = jobs.SetPreferences(**timing, user_id=user_id, set_id=set_id, settings=as_settings(settings))
-        arguments.check_size("settings", job.settings, limits.data_bytes)
+        arguments.check_size("settings", job.settings, limits.max_data_bytes)
     return job
 
 
@@ -115,7 +115,7 @@ def unset_preferences(
 ) -> jobs.UnsetPreferences:
     """The job that removes one preference set of a user."""
     with Arguments("unset_preferences", options) as arguments:
-        return jobs.UnsetPreferences(**arguments.timing(now, limits.future), user_id=user_id, set_id=set_id)
+        return jobs.UnsetPreferences(**arguments.timing(now, limits.max_clock_skew), user_id=user_id, set_id=set_id)
 
 
 def bulk_set_preferences(
@@ -130,9 +130,9 @@ def bulk_set_preferences(
     """The job that replaces one preference set of many users."""
     with Arguments("bulk_set_preferences", options) as arguments:
         ids = arguments.items(user_ids, "user_ids", most=_bulk_users(limits), what="user ids")
-        timing = arguments.timing(now, limits.future)
+        timing = arguments.timing(now, limits.max_clock_skew)
         job = jobs.BulkSetPreferences(**timing, user_ids=ids, set_id=set_id, settings=as_settings(settings))
-        arguments.check_size("settings", job.settings, limits.data_bytes)
+        arguments.check_size("settings", job.settings, limits.max_data_bytes)
     return job
 
 
@@ -147,9 +147,9 @@ def set_channel_data(
 ) -> jobs.SetChannelData:
     """The job that replaces a user's data for one channel."""
     with Arguments("set_channel_data", options) as arguments:
-        timing = arguments.timing(now, limits.future)
+        timing = arguments.timing(now, limits.max_clock_skew)
         job = jobs.SetChannelData(**timing, user_id=user_id, channel_id=channel_id, data=as_dict(data))
-        arguments.check_size("data", job.data, limits.data_bytes)
+        arguments.check_size("data", job.data, limits.max_data_bytes)
     return job
 
 
@@ -158,7 +158,9 @@ def unset_channel_data(
 ) -> jobs.UnsetChannelData:
     """The job that removes a user's data for one channel."""
     with Arguments("unset_channel_data", options) as arguments:
-        return jobs.UnsetChannelData(**arguments.timing(now, limits.future), user_id=user_id, channel_id=channel_id)
+        return jobs.UnsetChannelData(
+            **arguments.timing(now, limits.max_clock_skew), user_id=user_id, channel_id=channel_id
+        )
 
 
 def trigger(
@@ -176,14 +178,14 @@ def trigger(
 ) -> jobs.Trigger:
     """The job that starts a workflow for its recipients."""
     with Arguments("trigger", options) as arguments:
-        most = min(limits.recipients, HARD_RECIPIENTS)
+        most = min(limits.max_recipients, HARD_RECIPIENTS)
         given = arguments.items(recipients, "recipients", most=most, what="user ids or mappings")
         people = tuple(
             _recipient(arguments, recipient, limits, where=f"recipients[{index}]", index=index)
             for index, recipient in enumerate(given)
         )
         job = jobs.Trigger(
-            **arguments.timing(now, limits.future),
+            **arguments.timing(now, limits.max_clock_skew),
             workflow=workflow,
             recipients=people,
             actor=None if actor is None else _recipient(arguments, actor, limits, where="actor"),
@@ -192,7 +194,7 @@ def trigger(
             channels=arguments.items(channels, "channels", most=_MAX_NAMES, what="channel names"),
             categories=arguments.items(categories, "categories", least=0, most=_MAX_NAMES, what="category names"),
         )
-        arguments.check_size("data", job.data, limits.data_bytes)
+        arguments.check_size("data", job.data, limits.max_data_bytes)
         arguments.check_job_size(job, "recipients", len(people), limits)
     return job
 
@@ -208,11 +210,13 @@ def mark(
     """The job that records what a recipient did with messages."""
     with Arguments("mark", options) as arguments:
         ids = arguments.items(message_ids, "message_ids", most=MAX_MESSAGES, what="message ids")
-        return jobs.Mark(**arguments.timing(now, limits.future), message_ids=as_uuids(ids), engagement=engagement)
+        return jobs.Mark(
+            **arguments.timing(now, limits.max_clock_skew), message_ids=as_uuids(ids), engagement=engagement
+        )
 
 
 def _bulk_users(limits: Limits) -> int:
-    return min(limits.bulk_users, HARD_BULK_USERS)
+    return min(limits.max_bulk_users, HARD_BULK_USERS)
 
 
 def _recipient(

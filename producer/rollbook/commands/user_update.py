@@ -101,13 +101,13 @@ def _problems(parts: dict[str, Any]) -> list[Problem]:
 def _too_large(update: UserUpdate, limits: Limits) -> list[Problem]:
     """Which part of the user is too large: the properties, or the largest part of all the rest together."""
     # nearly always the whole update is smaller than any part may be, and need not be taken apart
-    if len(encode_json(vars(update))) <= min(limits.properties_bytes, limits.data_bytes):
+    if len(encode_json(vars(update))) <= min(limits.max_properties_bytes, limits.max_data_bytes):
         return []
     attributes = {name: value for name, value in update.traits.items() if name in ATTRIBUTES}
     properties = {name: value for name, value in update.traits.items() if name not in ATTRIBUTES}
-    problems = size_problems("properties", properties, limits.properties_bytes)
+    problems = size_problems("properties", properties, limits.max_properties_bytes)
     parts = attributes | {name: part for name in ("preferences", "channel_data") if (part := getattr(update, name))}
-    for problem in size_problems("", parts, limits.data_bytes):
+    for problem in size_problems("", parts, limits.max_data_bytes):
         largest = max(parts, key=lambda name: len(encode_json(parts[name])))
         problems.append(Problem(largest, f"{problem.reason}, together with everything except the properties"))
     return problems

@@ -72,7 +72,7 @@ class ClientContext:
         with self._lock:
             if self._reader is None:
                 settings = self._settings
-                self._reader = open_reader(settings.need_database_url(), settings.history, settings.read_timeout)
+                self._reader = open_reader(settings.need_database_url(), settings.merge_history, settings.read_timeout)
             return self._reader
 
     def close(self) -> None:

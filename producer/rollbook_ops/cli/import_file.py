@@ -130,7 +130,7 @@ def import_file(
         if state is not None:
             state.mkdir(parents=True, exist_ok=True)
         checkpoint_file = CheckpointFile(file, state)
-        start = _load_or_create(file, options, checkpoint_file, restart, settings.limits.bulk_users)
+        start = _load_or_create(file, options, checkpoint_file, restart, settings.limits.max_bulk_users)
     except (NotImportable, OSError) as error:
         print_error(_error_text(error))
         raise typer.Exit(2) from None
@@ -164,7 +164,7 @@ def _parse_occurred_at(text: str, settings: Settings) -> datetime:
         raise typer.BadParameter(
             "must be a time with its offset, such as 2026-01-31T09:30:00Z", param_hint=_OCCURRED_AT
         )
-    if not _EARLIEST <= time_given <= datetime.now(UTC) + settings.limits.future:
+    if not _EARLIEST <= time_given <= datetime.now(UTC) + settings.limits.max_clock_skew:
         raise typer.BadParameter("must be neither before 1970 nor ahead of now", param_hint=_OCCURRED_AT)
     return time_given
 

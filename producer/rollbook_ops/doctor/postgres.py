@@ -35,13 +35,13 @@ def examine_postgres(settings: Settings, clock: Clock) -> Iterator[Finding]:
         with open_postgres(settings.need_database_url()) as connection:
             yield check_postgres_version(connection.info.server_version)
             reading = read(lambda: _time(connection), clock)
-            yield check_clock("postgres", reading, settings.limits.future)
+            yield check_clock("postgres", reading, settings.limits.max_clock_skew)
             migrations = _check_migrations(connection)
             yield migrations
             if migrations.level != "problem":
                 now = int((clock() + reading.ahead) * 1_000_000)
                 yield from check_backlog(
-                    find_backlog(connection, now=now, settling=settings.settling), settling=settings.settling
+                    find_backlog(connection, now=now, settling=settings.erasure_delay), settling=settings.erasure_delay
                 )
     except psycopg.Error as error:
         advice = "Check ROLLBOOK_DATABASE_URL, and that Postgres runs and takes connections from here."

@@ -45,7 +45,7 @@ def examine_redis(settings: Settings, clock: Clock) -> Iterator[Finding]:
         with open_redis(settings.need_broker_url()) as client:
             info: dict[str, Any] = client.info()
             yield check_redis_version(info)
-            yield check_clock("redis", read(lambda: _time(client), clock), settings.limits.future)
+            yield check_clock("redis", read(lambda: _time(client), clock), settings.limits.max_clock_skew)
             yield check_eviction(info)
             yield check_persistence(info, _append_fsync(client))
             yield check_memory(info)

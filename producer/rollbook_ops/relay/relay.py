@@ -71,7 +71,7 @@ class Relay:
             Rows(settings.need_outbox_url()),
             DirectPublisher(settings.need_broker_url()),
             Decisions(settings.need_database_url()),
-            resend=settings.resend,
+            resend=settings.outbox_resend,
             counting=counting,
         )
 

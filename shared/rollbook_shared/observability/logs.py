@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rollbook_shared.install_hint import missing_extra
 from rollbook_shared.observability.tracing import current
-from rollbook_shared.settings import JSON, Settings
+from rollbook_shared.settings import LogFormat, Settings
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
@@ -34,7 +34,7 @@ def begin_logging(settings: Settings) -> None:
         NotConfigured: JSON is wanted, and the extra `logs` is not installed.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(json_formatter() if settings.log_format == JSON else logging.Formatter(_TEXT))
+    handler.setFormatter(json_formatter() if settings.log_format is LogFormat.JSON else logging.Formatter(_TEXT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 

@@ -76,7 +76,9 @@ class Gauges(Collector):
             ) as connection:
                 connection.execute(f"SET statement_timeout = {_ANSWER_SECONDS * 1_000}")
                 waits = find_lock_waits(connection)
-                return find_backlog(connection, now=time.time_ns() // 1_000, settling=self._settings.settling), waits
+                return find_backlog(
+                    connection, now=time.time_ns() // 1_000, settling=self._settings.erasure_delay
+                ), waits
         except psycopg.Error:
             return None
 

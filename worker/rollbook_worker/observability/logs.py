@@ -14,7 +14,7 @@ from celery.utils.log import get_multiprocessing_logger
 
 from rollbook_shared.jobs.routing import TASK_PREFIX, TASKS
 from rollbook_shared.observability.logs import json_formatter, trace_ids
-from rollbook_shared.settings import JSON, Settings
+from rollbook_shared.settings import LogFormat, Settings
 from rollbook_worker.celery_ext.batching import BATCH_TASK
 
 
@@ -24,13 +24,13 @@ def need_formatter(settings: Settings) -> None:
     Raises:
         NotConfigured: JSON is wanted, and the extra `logs` is not installed.
     """
-    if settings.log_format == JSON:
+    if settings.log_format is LogFormat.JSON:
         json_formatter()
 
 
 def log_as_set(logger: logging.Logger, **_: Any) -> None:
     """For the signals `after_setup_logger` and `after_setup_task_logger`."""
-    if Settings.from_env().log_format != JSON:
+    if Settings.from_env().log_format is not LogFormat.JSON:
         return
     formatter = json_formatter(in_hand)
     for each in (logger, get_multiprocessing_logger()):
@@ -41,7 +41,7 @@ def log_as_set(logger: logging.Logger, **_: Any) -> None:
 
 def print_no_banner(instance: Any, **_: Any) -> None:
     """For the signal `celeryd_init`: what reads JSON has no use for a picture."""
-    if Settings.from_env().log_format == JSON:
+    if Settings.from_env().log_format is LogFormat.JSON:
         instance.quiet = True
 
 

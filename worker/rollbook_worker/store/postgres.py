@@ -91,11 +91,11 @@ class PostgresStore:
         """
         return cls(
             settings.need_database_url(),
-            history=settings.history,
-            future=settings.limits.future,
-            settling=settings.settling,
-            outcomes=settings.outcomes,
-            dead_letters=settings.dead_letters,
+            history=settings.merge_history,
+            future=settings.limits.max_clock_skew,
+            settling=settings.erasure_delay,
+            outcomes=settings.job_retention,
+            dead_letters=settings.dead_letter_retention,
             erasure_key=settings.erasure_key,
             lock_timeout=settings.lock_timeout,
             statement_timeout=settings.statement_timeout,
