@@ -43,7 +43,7 @@ def demo(
     producers send the jobs through the public client, shuffled and some of them twice. When all jobs are applied,
     everything that Postgres shows must equal what the reference computes from the same jobs in order.
     """
-    require_extra("the demo", "all", "psycopg", "sqlalchemy", "alembic")
+    require_extra("the demo", "all", "psycopg", "sqlalchemy", "alembic", "celery")
     # Imported late: help and completion need none of this.
     from rollbook_ops.devstack.errors import ServerFailed
     from rollbook_ops.devstack.stack import LocalStack

@@ -10,6 +10,7 @@ import typer
 from rollbook_ops.cli.command import AsJson, command
 from rollbook_ops.cli.output import print_exception, print_json, print_note
 from rollbook_ops.cli.signals import StopRequested, stop_on_signals
+from rollbook_shared.install_hint import require_extra
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def up(
     is ready, the URLs are printed, one a line, as NAME=VALUE; with `--json` as one object. If a process ends by itself,
     the command stops everything.
     """
+    require_extra("`rollbook up`", "worker", "celery", "psycopg")
     # Imported late: help and completion need none of this.
     from rollbook_ops.devstack.errors import ServerFailed
     from rollbook_ops.devstack.stack import LocalStack

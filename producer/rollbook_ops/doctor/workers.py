@@ -12,6 +12,7 @@ from redis.retry import Retry
 from rollbook.publishing.redis import ANSWER_SECONDS, BROKER_FAILURES, CONNECT_SECONDS
 from rollbook_ops.doctor.findings import Finding, many, ok, problem, warning
 from rollbook_shared.broker_url import for_kombu, is_sentinel
+from rollbook_shared.install_hint import install_hint
 from rollbook_shared.jobs.routing import QUEUES
 
 _WAIT_SECONDS: Final = 1.0
@@ -21,7 +22,7 @@ _WAIT_SECONDS: Final = 1.0
 def check_workers(broker_url: str) -> Finding:
     """Whether each queue has a worker that answers."""
     if importlib.util.find_spec("celery") is None:
-        advice = "Run the doctor where a worker runs, or install rollbook[worker] here."
+        advice = f"Run the doctor where a worker runs, or install what it needs: {install_hint('worker')}"
         return warning("workers", "not asked: Celery, which asks them, is not installed here", advice)
     from celery import Celery
     from kombu.exceptions import KombuError
