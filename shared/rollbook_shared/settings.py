@@ -17,7 +17,7 @@ LAST_PORT: Final = 65_535
 """Of TCP."""
 
 
-class Transport(StrEnum):
+class TransportKind(StrEnum):
     """What carries jobs from Redis to the workers."""
 
     ROLLBOOK = "rollbook"
@@ -130,13 +130,13 @@ class Settings:
         ),
     ] = "127.0.0.1"
     transport: Annotated[
-        Transport,
+        TransportKind,
         Choice(
             "ROLLBOOK_TRANSPORT",
             "What carries jobs from Redis to the workers: Rollbook's own transport, or with `stock` Celery's.",
-            kind=Transport,
+            kind=TransportKind,
         ),
-    ] = Transport.ROLLBOOK
+    ] = TransportKind.ROLLBOOK
     max_deliveries: Annotated[
         int,
         Number(

@@ -97,8 +97,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "transport: Celery's own, which pops a message before it notes who has it",
         "shared/rollbook_shared/settings.py",
-        "] = Transport.ROLLBOOK",
-        "] = Transport.STOCK",
+        "] = TransportKind.ROLLBOOK",
+        "] = TransportKind.STOCK",
         chaos=KILLING_LONGER,
     ),
     Defect(

@@ -19,7 +19,7 @@ from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, QUEUES, TASK_PREFIX
 from rollbook_shared.jobs.summaries import summary
 from rollbook_shared.observability.metrics_server import serve_metrics
-from rollbook_shared.settings import Settings, Transport
+from rollbook_shared.settings import Settings, TransportKind
 from rollbook_worker.celery_ext.consumer import CONSUMER
 from rollbook_worker.celery_ext.garbage_collection import collect_rarely
 from rollbook_worker.celery_ext.pool import stop_soon
@@ -44,7 +44,7 @@ class RollbookCelery(Celery):  # type: ignore[misc]  # Celery ships no types
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         """Consume through our transport. What is sent, and what Flower and `celery inspect` open, is stock."""
         connection = super().connection_for_read(url, **options)
-        return connection if self.conf.rollbook_transport == Transport.STOCK else Connection.like(connection)
+        return connection if self.conf.rollbook_transport == TransportKind.STOCK else Connection.like(connection)
 
 
 def _shown(args: Any) -> str:

@@ -1,0 +1,188 @@
+"""How many of our files one `identify` runs through, from the call to the commit, and one `users.get`.
+
+    ./run python -m benchmarks.code_path [--files] [--json]
+
+It starts servers and one worker (a pool of threads, as docker-compose.yml has it), and traces in both processes which
+Python functions of ours are called. It traces the second identify and the second read: by then every module is imported
+and every connection is open. It prints the number of files, and the number in each package; `--files` lists the files.
+The exit code is 1 if a goal is missed: at most 40 files for the identify, 9 for the read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import psycopg
+import yaml
+
+from rollbook import Rollbook
+from rollbook_ops.devstack import Servers, processes
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PACKAGES: Final = tuple(f"{ROOT / folder}{os.sep}" for folder in ("producer", "worker", "shared"))
+GOALS: Final = {"identify": 40, "users.get": 9}
+_TIMEOUT_SECONDS: Final = 60.0
+_STOPPING_SECONDS: Final = 30.0
+_TRACE: Final = "CODE_PATH_TRACE"
+"""Environment variable of the worker: the file into which it writes what it recorded."""
+
+
+class Recorder:
+    """Records the calls of our functions in all threads, and when transactions were committed.
+
+    Times are of the system's monotonic clock, which is one for all processes.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[float, str]] = []
+        self.commits: list[float] = []
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        """See `sys.setprofile`."""
+        code = frame.f_code
+        if event == "call":
+            # neither modules nor class bodies: those run once, when they are imported
+            if code.co_filename.startswith(PACKAGES) and code.co_flags & inspect.CO_OPTIMIZED:
+                self.calls.append((time.monotonic(), code.co_filename))
+        elif event == "return" and code.co_name == "_commit_gen" and "psycopg" in code.co_filename:
+            self.commits.append(time.monotonic())
+
+    def start(self) -> None:
+        """Record this thread, and those that start from now on."""
+        threading.setprofile(self)
+        sys.setprofile(self)
+
+    def stop(self) -> None:
+        """Record nothing any more in this thread."""
+        threading.setprofile(None)
+        sys.setprofile(None)
+
+    def files(self) -> set[str]:
+        """The files that were run through, relative to the repository."""
+        return {os.path.relpath(name, ROOT) for _, name in self.calls}
+
+
+def main() -> int:
+    """Trace both, and print what was found."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.code_path", description=__doc__.splitlines()[0])
+    parser.add_argument("--files", action="store_true", help="list the files")
+    parser.add_argument("--json", action="store_true", help="print one JSON object: the files of each")
+    given = parser.parse_args()
+    found = trace()
+    if given.json:
+        print(json.dumps({name: sorted(files) for name, files in found.items()}, indent=2))
+    else:
+        _show(found, with_files=given.files)
+    return int(any(len(files) > GOALS[name] for name, files in found.items()))
+
+
+def trace() -> dict[str, set[str]]:
+    """The files that one identify, and one read, run through."""
+    with Servers() as servers, tempfile.TemporaryDirectory() as folder:
+        urls = {"ROLLBOOK_BROKER_URL": servers.broker_url, "ROLLBOOK_DATABASE_URL": servers.database_url}
+        environment = os.environ | urls
+        subprocess.run([_program("rollbook"), "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        worker = _Worker(Path(folder), environment)
+        rb = Rollbook.from_env(urls)
+        try:
+            rb.users.identify("ann", {"plan": "free"}).wait(_TIMEOUT_SECONDS)
+            rb.users.get("ann")
+            client, began, seen = _identify(rb, servers.database_url)
+            read = Recorder()
+            read.start()
+            rb.users.get("ann")
+            read.stop()
+        finally:
+            rb.close()
+            recorded = worker.stop()
+    return {"identify": client.files() | _until_commit(recorded, began, seen), "users.get": read.files()}
+
+
+def _identify(rb: Rollbook, database_url: str) -> tuple[Recorder, float, float]:
+    """What one call runs through in the client; when it began, and when its row was seen in the database."""
+    client = Recorder()
+    client.start()
+    began = time.monotonic()
+    job = rb.users.identify("ann", {"plan": "pro", "name": "Ann"})
+    client.stop()
+    deadline = began + _TIMEOUT_SECONDS
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        while connection.execute("SELECT FROM rollbook.jobs WHERE id = %s", [job.id]).fetchone() is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError("no worker has applied the job")
+            time.sleep(0.001)
+    return client, began, time.monotonic()
+
+
+def _until_commit(recorded: Mapping[str, Any], began: float, seen: float) -> set[str]:
+    """The worker's files from the call until the last commit before the row was seen."""
+    committed = max(at for at in recorded["commits"] if began < at <= seen)
+    return {os.path.relpath(name, ROOT) for at, name in recorded["calls"] if began <= at <= committed}
+
+
+class _Worker:
+    """A worker that records itself, and writes what it recorded when it ends."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._trace = folder / "worker.json"
+        services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+        _, *options = services["default"]["command"]
+        kept = [option for option in options if not option.startswith("--hostname")]
+        command = [sys.executable, "-m", "benchmarks.code_path", *kept]
+        env = {**environment, _TRACE: str(self._trace)}
+        self._process = processes.spawn(command, log=folder / "worker.log", env=env, cwd=ROOT)
+
+    def stop(self) -> dict[str, Any]:
+        """End it, and return what it recorded."""
+        self._process.terminate()
+        self._process.wait(_STOPPING_SECONDS)
+        recorded: dict[str, Any] = json.loads(self._trace.read_text())
+        return recorded
+
+
+def run_worker() -> None:
+    """Run Celery's command line with the arguments of this process, and record it."""
+    from celery.__main__ import main as celery
+
+    recorder = Recorder()
+    recorder.start()
+    try:
+        celery()
+    finally:
+        recorder.stop()
+        found = {"calls": recorder.calls, "commits": recorder.commits}
+        Path(os.environ[_TRACE]).write_text(json.dumps(found))
+
+
+def _show(found: Mapping[str, Iterable[str]], *, with_files: bool) -> None:
+    for name, those in found.items():
+        files = sorted(those)
+        print(f"{name}: {len(files)} files (goal: at most {GOALS[name]})")
+        for package, count in sorted(Counter(map(os.path.dirname, files)).items()):
+            print(f"  {count:3} {package}")
+            if with_files:
+                print(*(f"        {Path(file).name}" for file in files if os.path.dirname(file) == package), sep="\n")
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+if __name__ == "__main__":
+    if _TRACE in os.environ:
+        run_worker()
+    else:
+        sys.exit(main())
