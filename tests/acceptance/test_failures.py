@@ -61,7 +61,7 @@ def test_a_worker_told_to_stop_finishes_in_time_and_leaves_the_rest_to_another(
         rb.users.identify("warm-stop", {"n": number})
     wait_until(lambda: decided(database_url) > before, what="the first job")
 
-    status = processes.stop(first, grace=15, by=signal.SIGTERM)
+    status = processes.stop(first, grace=DEADLINE_SECONDS, by=signal.SIGTERM)
 
     assert status == 0
     workers.start("second", threads=2)

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from tests.support.dashboard.browser import Tasks, browser, chromium
 from tests.support.dashboard.sample_jobs import PUT_OFF_SECONDS
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack
@@ -39,7 +40,7 @@ def rb(stack: LocalStack) -> Iterator[Rollbook]:
 def page(chromium_browser: Browser) -> Iterator[Page]:
     with chromium_browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(DEADLINE_SECONDS * 1_000)
         yield page
 
 

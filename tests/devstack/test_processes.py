@@ -6,12 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from tests.support.waits import DEADLINE_SECONDS
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import processes
 
@@ -24,10 +23,7 @@ time.sleep(600)
 
 
 def wait_for(log: Path, text: str) -> None:
-    deadline = time.monotonic() + 30
-    while not log.exists() or text not in log.read_text():
-        assert time.monotonic() < deadline, f"no {text!r} in the log"
-        time.sleep(0.01)
+    wait_until(lambda: log.exists() and text in log.read_text(), what=f"{text!r} in the log")
 
 
 def test_output_goes_to_the_log(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from tests.support.brokers import connect_to_broker
+from tests.support.waits import DEADLINE_SECONDS
 
 USERS = 40_000
 ROLLBOOK = (sys.executable, "-c", "from rollbook_ops.cli import main; main()")
-DEADLINE_SECONDS = 60
 
 
 @pytest.fixture

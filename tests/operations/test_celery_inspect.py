@@ -27,7 +27,7 @@ def test_jobs_in_hand_are_shown_without_what_they_hold(workers: Workers, databas
 
         def see() -> bool:
             """All jobs, in whatever state the worker has them: it puts them off when the lock takes too long."""
-            inspect = app.control.inspect(timeout=0.3, limit=1)
+            inspect = app.control.inspect(timeout=5, limit=1)
             for replies in (inspect.active(), inspect.reserved(), inspect.query_task(*[job.id for job in jobs])):
                 for found in (replies or {}).values():
                     states = found if isinstance(found, list) else [state for _, state in found.values()]

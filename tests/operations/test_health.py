@@ -25,8 +25,8 @@ from rollbook_worker.health.__main__ import trouble
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 
 WAITING = "it is waiting, and takes no jobs"
-FRESH = 2.5
-"""Seconds; a sign of life comes each second."""
+FRESH = 5.0
+"""Seconds. A sign of life comes each second, on a busy machine perhaps later."""
 
 
 def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_file_along(
@@ -48,7 +48,7 @@ def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_
         wait_until(lambda: waits_for_a_lock(database_url), what="the worker waiting for the lock")
         before = health_file.stat().st_mtime
         wait_until(lambda: health_file.stat().st_mtime > before + 1, what="two signs of life at work")
-        assert probe.run("--ready", "--max-age", "5") == (0, "well")
+        assert probe.run("--ready", "--max-age", "30") == (0, "well")
         blocking.rollback()
 
     assert job.wait(DEADLINE_SECONDS).state == "applied"
@@ -56,7 +56,7 @@ def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_
     wait_until(lambda: probe.trouble(max_age=FRESH), what="looking dead")
     worker.send_signal(signal.SIGCONT)
     wait_until(lambda: probe.trouble(max_age=FRESH) is None, what="being well again")
-    assert processes.stop(worker, grace=15, by=signal.SIGTERM) == 0
+    assert processes.stop(worker, grace=DEADLINE_SECONDS, by=signal.SIGTERM) == 0
     assert not health_file.exists()
     assert probe.run()[0] == 1
 

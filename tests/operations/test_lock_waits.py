@@ -46,7 +46,7 @@ def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
 ) -> None:
     told: list[Contention] = []
     arrival = ReceivedJob.of(encode(identify("ann", at=1, job="job-1")))
-    store = PostgresStore(database_url, lock_timeout=timedelta(seconds=1), hindered=told.append)
+    store = PostgresStore(database_url, lock_timeout=timedelta(seconds=4), hindered=told.append)
     store.apply([arrival], now=day(3))
     later = ReceivedJob.of(encode(identify("ann", at=2, job="job-2", plan="pro")))
     failures: list[Exception] = []

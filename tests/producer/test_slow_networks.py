@@ -70,4 +70,4 @@ def test_a_large_job_on_a_line_that_takes_nothing_fails_in_time(broker_url: str)
         with pytest.raises(NotSent):
             rb.users.bulk_identify(LARGE)
 
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 20

@@ -15,7 +15,7 @@ from rollbook_shared.reference.oracle import oracle
 JOBS = 20_000
 USERS = 5_000
 SECONDS = 10
-"""A fifth of the largest run that anyone asks about; it takes about a second."""
+"""A fifth of the largest run that anyone asks about; it takes about a second of processor time."""
 
 
 def test_of_several_jobs_with_one_id_the_first_given_counts() -> None:
@@ -44,11 +44,11 @@ def test_jobs_are_not_changed_by_what_comes_of_them() -> None:
 
 def test_a_long_life_is_told_quickly() -> None:
     jobs = list(_life(random.Random(1)))
-    start = time.monotonic()
+    start = time.process_time()
 
     world = oracle(jobs)
 
-    assert time.monotonic() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     assert len(world["users"]) > USERS / 2
 
 

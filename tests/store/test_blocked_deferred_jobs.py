@@ -91,7 +91,7 @@ def test_a_job_that_always_takes_too_long_makes_no_other_late_and_dies_after_som
     due = OnPostgres(new_database())
     due.connection.execute(dawdle_over("u1").encode())
     defer(due)
-    store = PostgresStore(due.url, statement_timeout=timedelta(milliseconds=300), max_deliveries=TRIES)
+    store = PostgresStore(due.url, statement_timeout=timedelta(seconds=1), max_deliveries=TRIES)
 
     store.release_due(now=NOW)
 

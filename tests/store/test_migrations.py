@@ -111,7 +111,7 @@ def test_a_migration_that_meets_a_lock_lets_the_writers_pass_and_comes_back(
     line = said.get()
     assert "a long report, idle in transaction" in line
     # one who wrote waited behind it, or nothing is tested here; none waited longer than it
-    assert locking.LOCK_SECONDS * 0.5 < max(took) < locking.LOCK_SECONDS + 1
+    assert locking.LOCK_SECONDS * 0.5 < max(took) < locking.LOCK_SECONDS + 10
 
 
 @pytest.mark.usefixtures("one_more")

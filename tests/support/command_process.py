@@ -19,8 +19,6 @@ from typing import Final
 import psutil
 from tests.support.waits import DEADLINE_SECONDS
 
-_PATIENCE: Final = 90.0
-_GONE_WITHIN: Final = 20.0
 _MARK: Final = "ROLLBOOK_TEST_MARK"
 
 
@@ -37,7 +35,7 @@ class Started:
 
     def wait_for(self, text: str) -> str:
         """Wait for a line of output that holds `text`."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
             try:
                 line = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -50,7 +48,7 @@ class Started:
 
     def wait(self) -> int:
         """Wait for the end, and return the exit code."""
-        status = self.process.wait(_PATIENCE)
+        status = self.process.wait(DEADLINE_SECONDS)
         while (line := self._queue.get(timeout=DEADLINE_SECONDS)) is not None:
             self.lines.append(line)
         return status
@@ -61,7 +59,7 @@ class Started:
 
     def assert_nothing_is_left(self) -> None:
         """Wait until every process is gone."""
-        deadline = time.monotonic() + _GONE_WITHIN
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while left := self.left_behind():
             assert time.monotonic() < deadline, f"still running: {[process.cmdline() for process in left]}"
             psutil.wait_procs(left, timeout=0.2)

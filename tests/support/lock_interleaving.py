@@ -22,7 +22,6 @@ def begin_while(store: OnPostgres, hindrance: str, *steps: Callable[[], object])
             wait_until(
                 lambda: _waiting(store) + sum(future.done() for future in begun) == len(begun),
                 what="a step that waits",
-                within=4,  # before a lock takes too long
             )
         other.rollback()
     for future in begun:

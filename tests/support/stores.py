@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any, Final, Protocol
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from tests.support.memory_store import MemoryStore
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_shared.database.tables import SCHEMA, metadata
 from rollbook_shared.reference.world import Activity, World
 from rollbook_worker.core import Marked
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, Store
+
+_PATIENT: Final = timedelta(seconds=DEADLINE_SECONDS)
+"""A busy machine takes long over statements and locks. Tests of timeouts set timeouts of their own."""
 
 
 class Subject(Protocol):
@@ -83,7 +88,7 @@ class OnPostgres:
 
     def __init__(self, database_url: str) -> None:
         self.url = database_url
-        self.store = PostgresStore(database_url)
+        self.store = PostgresStore(database_url, lock_timeout=_PATIENT, statement_timeout=_PATIENT)
         self.connection = psycopg.connect(database_url, autocommit=True)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -23,8 +24,8 @@ from rollbook_shared.jobs.codec import encode
 from rollbook_shared.outcomes import JobState
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
-LONG = 4.0
-"""Seconds; much more than every bound here, much less than for ever."""
+LONG = 20.0
+"""Seconds: more than every bound here on a busy machine, and less than the 30 s of a bound that was not set."""
 Locked = Callable[[str], AbstractContextManager[None]]
 Impatient = Callable[[str], PostgresStore]
 
@@ -88,7 +89,7 @@ def test_a_frozen_server_holds_no_worker_and_serves_it_again_when_it_wakes(
     job = [ReceivedJob.of(encode(identify("cy", at=1)))]
     store.apply([ReceivedJob.of(encode(identify("warm", at=1)))], now=NOW)
 
-    with frozen(own_servers.postgres.pid), in_time(), pytest.raises(Unavailable, match="ResponseTimeout"):
+    with frozen(own_servers.postgres.pid), in_time(), pytest.raises(Unavailable, match="did not answer in time"):
         store.apply(job, now=NOW)
 
     assert store.apply(job, now=NOW)[0].state in (JobState.APPLIED, JobState.DUPLICATE)
@@ -124,15 +125,15 @@ def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_dat
 def test_an_answer_that_does_not_come_closes_the_connection(database_url: str) -> None:
     kind = patient(SHORT)
     with kind.connect(database_url, autocommit=True) as connection, in_time(), pytest.raises(ResponseTimeout):
-        connection.execute("SET statement_timeout = 0; SELECT pg_sleep(10)")
+        connection.execute("SET statement_timeout = 0; SELECT pg_sleep(60)")
 
     assert connection.closed
 
 
 def test_work_that_takes_its_time_between_statements_is_left_alone(database_url: str) -> None:
-    with patient(SHORT).connect(database_url) as connection:
-        for _ in range(4):
-            assert connection.execute("SELECT pg_sleep(0.25)").fetchone() is not None
+    with patient(timedelta(seconds=2)).connect(database_url) as connection:
+        for _ in range(5):
+            assert connection.execute("SELECT pg_sleep(0.5)").fetchone() is not None
 
 
 def test_what_the_url_says_of_waiting_stands(database_url: str) -> None:

@@ -24,7 +24,7 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_gives_the_rest_back_in
     worker.send_signal(signal.SIGTERM)
     wait_until(lambda: "Warm shutdown" in field.log(), what="hearing it")
     field.redis.set("go", 1)
-    assert processes.stop(worker, grace=20) == 0
+    assert processes.stop(worker, grace=DEADLINE_SECONDS) == 0
 
     done = field.done()
     waiting = [job_of(item) for item in reversed(field.redis.lrange("first", 0, -1))]
@@ -34,7 +34,7 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_gives_the_rest_back_in
 
 
 @pytest.mark.parametrize(
-    ("pool", "soft_seconds", "finished"), [("prefork", 0, False), ("threads", 5, True)], ids=["cold", "soft"]
+    ("pool", "soft_seconds", "finished"), [("prefork", 0, False), ("threads", 60, True)], ids=["cold", "soft"]
 )
 def test_a_worker_told_to_stop_at_once_gives_back_what_it_has_no_time_for(
     field: Field, pool: str, soft_seconds: int, finished: bool

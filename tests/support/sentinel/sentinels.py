@@ -11,18 +11,18 @@ from typing import Any, Final
 
 import redis
 from tests.support.brokers import broker_program
-from tests.support.waits import wait_until
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.ports import LOOPBACK, free_port
 
-DOWN_AFTER_SECONDS: Final = 1.0
-"""How long a server is silent until a sentinel takes it for gone. Sentinel's own default is 30."""
+DOWN_AFTER_SECONDS: Final = 3.0
+"""How long a server is silent until a sentinel takes it for gone: longer than a busy machine keeps it from answering.
+Sentinel's own default is 30."""
 _MASTER: Final = "main"
 _SERVERS: Final = 3
 _SENTINELS: Final = 3
 _QUORUM: Final = 2
-_PATIENCE_SECONDS: Final = 30.0
 
 
 class SentinelSet:
@@ -136,7 +136,7 @@ class SentinelSet:
         )
 
     def _asked(self, port: int) -> redis.Redis:
-        return redis.Redis(host=LOOPBACK, port=port, socket_timeout=5)
+        return redis.Redis(host=LOOPBACK, port=port, socket_timeout=DEADLINE_SECONDS)
 
 
 def _answers(port: int) -> bool:

@@ -9,10 +9,10 @@ from typing import Any, Final, Self
 import redis
 from kombu import messaging
 from kombu.entity import Exchange, Queue
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_worker.celery_ext.transport import Connection
 
-PATIENCE: Final = 10.0
 KombuConsumer: Any = messaging.Consumer  # kombu has types for some of its parameters only
 
 
@@ -55,7 +55,7 @@ class Consumer:
         """Wait until so many more were delivered; return the jobs in them."""
         before = len(self.messages)
         while len(self.messages) < before + count:
-            self._connection.drain_events(timeout=PATIENCE)
+            self._connection.drain_events(timeout=DEADLINE_SECONDS)
         return [job_in(message) for message in self.messages[before:]]
 
     def take_what_there_is(self) -> list[object]:
@@ -96,7 +96,8 @@ def expire(client: redis.Redis) -> None:
         client.zadd("unacked_index", {str(tag, "utf-8"): 1})  # type: ignore[arg-type]
 
 
-LEASE = 0.3
+LEASE: Final = 1.0
+"""Seconds. A busy machine may keep a thread that renews leases from its work for half a second."""
 
 
 def score(client: redis.Redis) -> float:
