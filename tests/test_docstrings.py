@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from tests.support.repository import ROOT
 
 from rollbook import Rollbook
-from rollbook.errors import RollbookError, Unavailable, UserNotFound
-from rollbook.models import DeadLetter, JobStatus, Page
+from rollbook.errors import RollbookError, Unavailable
+from rollbook.queries.query import Query, Rows, Statement
 from rollbook.resources.activities import Activities
 from rollbook.resources.feeds import Feeds
 from rollbook.resources.jobs import JobHandle, Jobs
@@ -24,7 +24,6 @@ from rollbook.resources.messages import Messages
 from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
 from rollbook.testing import RecordingPublisher
-from rollbook_shared.outcomes import JobState
 
 _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
 """Of the producer, what no application imports."""
@@ -44,8 +43,9 @@ _FIELDS = (
     "arrivals",
 )
 """Where each field says what it holds, by a text below it or by its name in the text of its class."""
-_PROTOCOLS = ("HoldsConnections", "Publisher", "EncodedPublisher", "Reader", "Store")
+_PROTOCOLS = ("HoldsConnections", "Publisher", "EncodedPublisher", "QueryRunner", "Store")
 
+T = TypeVar("T")
 Tree = ast.Module | ast.ClassDef
 Definition = ast.ClassDef | ast.FunctionDef
 
@@ -118,15 +118,15 @@ def test_every_field_that_people_read_says_what_it_holds(source: str) -> None:
 
 
 PARTS = {part.__name__: part for part in (Users, Workflows, Feeds, Messages, Activities, Jobs, JobHandle)}
-LETTER = DeadLetter(
-    id="a-letter",
-    key="00",
-    kind="identify",
-    code="failed",
-    reason="",
-    failed_at=datetime(2026, 1, 1, tzinfo=UTC),
-    body='{"v": 1, "id": "a-letter", "occurred_at": 0, "kind": "delete", "user_id": "ann"}',
-)
+DEAD_LETTER = {
+    "id": "a-letter",
+    "digest": b"0",
+    "kind": "identify",
+    "code": "failed",
+    "reason": "",
+    "failed_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "body": b'{"v": 1, "id": "a-letter", "occurred_at": 0, "kind": "delete", "user_id": "ann"}',
+}
 
 
 @dataclass(frozen=True)
@@ -209,55 +209,52 @@ def sent_by(rb: Rollbook) -> JobHandle:
     return JobHandle(rb.jobs, Rollbook(publisher=RecordingPublisher()).users.delete("ann")._sent)
 
 
-class Answers:
-    """A reader of a database where nothing was applied yet, and one job has died."""
+class FakeDatabase:
+    """A database without rows, but for the dead letters that it is made with."""
 
-    def __init__(self, *letters: DeadLetter, failure: Exception | None = None) -> None:
-        self._letters = list(letters)
+    def __init__(self, *dead_letters: Mapping[str, Any], failure: Exception | None = None) -> None:
+        self._dead_letters = dead_letters
         self._failure = failure
 
-    def status(self, job_id: str, **_: object) -> JobStatus:
-        self._fail()
-        return JobStatus(id=job_id, kind=None, state=JobState.QUEUED)
-
-    def letters(self, letter_id: str) -> list[DeadLetter]:
-        self._fail()
-        return self._letters
-
-    def user(self, user_id: str) -> None:
-        self._fail()
-        raise UserNotFound(user_id)
-
-    preferences = channel_data = user
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return self._answer_nothing
-
-    def _answer_nothing(self, *_: object, **__: object) -> Any:
-        self._fail()
-        return Page(items=(), after=None)
-
-    def _fail(self) -> None:
+    def run(self, query: Query[T]) -> T:
         if self._failure is not None:
             raise self._failure
+        steps = query.steps()
+        try:
+            statement = next(steps)
+            while True:
+                statement = steps.send(self._rows(statement))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _rows(self, statement: Statement) -> Rows:
+        if "SELECT id, digest, kind, code, reason, failed_at, body" in statement.sql:
+            return self._dead_letters
+        if "counts.*" in statement.sql:
+            return [{"id": None, "total": 0, "unseen": 0, "unread": 0, "merged_into": None}]
+        return []
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture
 def situations(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Callable[[], Rollbook]]:
     """Every way in which the world may be against a call that is as it should be."""
 
-    def rollbook(reader: Answers, *, broker_is_down: bool = False) -> Rollbook:
+    def rollbook(database: FakeDatabase, *, broker_is_down: bool = False) -> Rollbook:
         publisher = RecordingPublisher()
         publisher.is_down = broker_is_down
-        monkeypatch.setattr("rollbook.resources.context.open_reader", lambda *_: reader)
+        monkeypatch.setattr("rollbook.resources.context.open_database", lambda *_: database)
         return Rollbook(publisher=publisher, database_url="postgresql://of-the-test")
 
     return {
         "nothing is set": Rollbook,
-        "no server answers": lambda: rollbook(Answers(failure=Unavailable("away")), broker_is_down=True),
-        "Redis is down": lambda: rollbook(Answers(LETTER), broker_is_down=True),
-        "nothing is known": lambda: rollbook(Answers()),
-        "one job has died": lambda: rollbook(Answers(LETTER)),
+        "no server answers": lambda: rollbook(FakeDatabase(failure=Unavailable("away")), broker_is_down=True),
+        "Redis is down": lambda: rollbook(FakeDatabase(DEAD_LETTER), broker_is_down=True),
+        "nothing is known": lambda: rollbook(FakeDatabase()),
+        "one job has died": lambda: rollbook(FakeDatabase(DEAD_LETTER)),
     }
 
 

@@ -14,7 +14,7 @@ from benchmarks.chaos.sendings import read_journal
 from benchmarks.chaos.stage import Stage
 from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
 
-from rollbook.queries.connections import Database
+from rollbook.database import Database
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, UserUpdate
 from rollbook_shared.reference.world import World

@@ -8,7 +8,7 @@ from random import Random
 import psycopg
 import pytest
 
-from rollbook.queries.connections import Database
+from rollbook.database import Database
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_ops.demo.progress import count_jobs, count_users, missing_jobs
 from rollbook_shared.jobs.codec import encode

@@ -11,7 +11,7 @@ from tests.support.command_process import started
 from tests.support.waits import DEADLINE_SECONDS
 from typer.testing import CliRunner
 
-from rollbook.queries.connections import Database
+from rollbook.database import Database
 from rollbook_ops.cli.app import app
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_shared.reference.world import World

@@ -130,10 +130,10 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         chaos=STOPPING,
     ),
     Defect(
-        "relay: what was sent is removed before it is decided",
+        "relay: what was sent is removed before it is finished",
         f"{OUTBOX}/relay.py",
-        "decided = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()",
-        "decided = set(keys)",
+        "finished = self._finished_jobs.among(keys, partial(read_bodies, cursor)) if keys else set()",
+        "finished = set(keys)",
         chaos=FORGETFUL,
     ),
     Defect(

@@ -99,7 +99,7 @@ class Stack:
         maintenance, relay = self.ports["maintenance"], self.ports["relay"]
         wait_until(lambda: value(maintenance, 'rollbook_dead_letters{code="unknown_kind"}') == 1, what="a dead letter")
         wait_until(lambda: value(maintenance, "rollbook_deferred_jobs") == 1, what="a deferred job")
-        wait_until(lambda: value(relay, 'rollbook_outbox_jobs_total{event="decided"}') == 1, what="relaying")
+        wait_until(lambda: value(relay, 'rollbook_outbox_jobs_total{event="finished"}') == 1, what="relaying")
 
 
 @pytest.fixture(scope="module")

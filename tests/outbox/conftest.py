@@ -11,7 +11,7 @@ from tests.support.outbox.relays import MakeRelay
 
 from rollbook import Rollbook
 from rollbook.publishing.direct import DirectPublisher
-from rollbook.queries.finished_jobs import Decisions
+from rollbook_ops.relay.finished_jobs import FinishedJobs
 from rollbook_ops.relay.relay import Relay
 from rollbook_ops.relay.rows import Rows
 
@@ -44,8 +44,8 @@ def make_relay(backend_url: str, broker_url: str, database_url: str) -> Iterator
     made: list[Relay] = []
 
     def make(*, resend: float = 60.0, broker: str = broker_url, database: str = database_url) -> Relay:
-        publisher, decisions = DirectPublisher(broker), Decisions(database)
-        made.append(Relay(Rows(backend_url), publisher, decisions, resend=timedelta(seconds=resend)))
+        publisher, finished_jobs = DirectPublisher(broker), FinishedJobs(database)
+        made.append(Relay(Rows(backend_url), publisher, finished_jobs, resend=timedelta(seconds=resend)))
         return made[-1]
 
     yield make

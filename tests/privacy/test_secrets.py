@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rollbook import Rollbook, RollbookError
+from rollbook.database import Database
 from rollbook.publishing.direct import DirectPublisher
-from rollbook.queries.connections import Database
 from rollbook_ops.devstack import Servers
 from rollbook_ops.devstack.endpoint import Endpoint
 from rollbook_ops.devstack.stack import LocalStack

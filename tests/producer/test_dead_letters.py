@@ -93,7 +93,7 @@ def test_several_letters_of_one_id_are_told_apart_by_their_keys(applied: Applied
     applied.now()
     keys = {letter.key for letter in applied.rb.jobs.list_dead_letters().items}
 
-    with pytest.raises(InvalidRequest, match="2 dead letters bear this id") as rejected:
+    with pytest.raises(InvalidRequest, match="2 dead letters have this id") as rejected:
         applied.rb.jobs.drop("it")
 
     assert len(keys) == 2

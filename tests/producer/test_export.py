@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.support.producer.applied_jobs import NOW, Applied
 
-from rollbook.queries.statements import load
+from rollbook_shared.database.statements import load
 from rollbook_shared.database.tables import metadata
 from rollbook_shared.jobs.models import Identify
 
@@ -73,7 +73,7 @@ def test_every_value_told_of_a_person_is_in_the_export(applied: Applied) -> None
 
 
 def test_every_table_is_exported_or_says_why_not() -> None:
-    exported = set(re.findall(r"rollbook\.(\w+)", " ".join(load("exports").values())))
+    exported = set(re.findall(r"rollbook\.(\w+)", " ".join(load("rollbook.queries", "exports").values())))
     copies = {"ownership_periods", "resolved_preference_sets"}
     without_ids = {"erasure_receipts"}
 

@@ -16,7 +16,7 @@ from tests.support.stores import OnPostgres
 from tests.support.timeouts.frozen_servers import SHORT, frozen
 
 from rollbook import Rollbook, Unavailable
-from rollbook.queries.connections import Database
+from rollbook.database import Database
 from rollbook_ops.devstack import Servers
 from rollbook_ops.relay.rows import Rows
 from rollbook_shared.database.timeouts import ResponseTimeout, connection_options, patient

@@ -4,6 +4,7 @@ A function here is named as the client's method. It takes the method's arguments
 time in microseconds since 1970. It returns the job, or raises `InvalidRequest` with every problem of the call.
 """
 
+from rollbook.commands.dead_letter import replay
 from rollbook.commands.jobs import (
     bulk_delete,
     bulk_identify,
@@ -19,7 +20,6 @@ from rollbook.commands.jobs import (
     unset_preferences,
     user_update,
 )
-from rollbook.commands.replay import replay
 from rollbook.commands.timing import WriteOptions
 
 __all__ = [

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rollbook.commands.arguments import Arguments, as_dict, as_settings, as_uuids
 from rollbook.commands.timing import WriteOptions
-from rollbook.commands.user_update import check_user_update
+from rollbook.commands.user_updates import check_user_update
 from rollbook.models import Engagement
 from rollbook_shared import jobs
 from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS, Limits

@@ -1,47 +1,54 @@
-"""Lists dead letters, shows and drops them."""
+"""Queries for dead letters."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, literal, select, tuple_
-from sqlalchemy.types import LargeBinary
+from collections.abc import Mapping
+from typing import Any, Final
 
 from rollbook.models import DeadLetter, Page
-from rollbook.queries.job_cursors import JobCursor
-from rollbook_shared.database.tables import dead_letters
+from rollbook.queries.page_cursor import PageCursor
+from rollbook.queries.query import Statement, Steps, query, write_query
+from rollbook_shared.database.statements import load
 
-_ORDER = (dead_letters.c.failed_at, dead_letters.c.id, dead_letters.c.digest)
-_HEAD = (*_ORDER, dead_letters.c.kind, dead_letters.c.code, dead_letters.c.reason)
-
-
-def find_dead(connection: Connection, limit: int, after: JobCursor | None) -> Page[DeadLetter]:
-    """A page of dead letters, the newest first; without bodies, which may be large."""
-    query = select(*_HEAD)
-    if after is not None:
-        end = tuple_(after.at, after.id, literal(bytes.fromhex(after.key), LargeBinary))
-        query = query.where(tuple_(*_ORDER) < end)
-    rows = connection.execute(query.order_by(*(column.desc() for column in _ORDER)).limit(limit + 1)).mappings().all()
-    items = tuple(map(_letter, rows[:limit]))
-    last = items[-1] if len(rows) > limit else None
-    return Page(items=items, after=JobCursor(last.failed_at, last.id, last.key).as_text() if last else None)
+_SQL: Final = load(__package__, "dead_letters")
 
 
-def find_dead_letters(connection: Connection, letter_id: str) -> list[DeadLetter]:
-    """The letters that bear this id, the oldest first."""
-    query = select(dead_letters).where(dead_letters.c.id == letter_id).order_by(*_ORDER)
-    return [_letter(row) for row in connection.execute(query).mappings()]
-
-
-def drop(connection: Connection, letter: DeadLetter) -> bool:
-    """Forget the letter as it was read: one that died again since says something new."""
-    this: tuple[ColumnElement[bool], ...] = (
-        dead_letters.c.id == letter.id,
-        dead_letters.c.digest == bytes.fromhex(letter.key),
-        dead_letters.c.failed_at == letter.failed_at,
+@query
+def find_dead_letters(limit: int, after: PageCursor | None) -> Steps[Page[DeadLetter]]:
+    """A page of the dead letters without their bodies, newest first."""
+    rows = yield Statement(
+        _SQL["page"],
+        {
+            "failed_at": None if after is None else after.datetime,
+            "id": "" if after is None else after.id,
+            "digest": b"" if after is None else bytes.fromhex(after.key),
+            "limit": limit + 1,
+        },
     )
-    return connection.execute(delete(dead_letters).where(*this)).rowcount > 0
+    items = tuple(map(_dead_letter, rows[:limit]))
+    if len(rows) <= limit:
+        return Page(items=items, after=None)
+    return Page(items=items, after=PageCursor.at(items[-1].failed_at, items[-1].id, items[-1].key).as_text())
 
 
-def _letter(row: RowMapping) -> DeadLetter:
+@query
+def find_dead_letters_of(job_id: str) -> Steps[tuple[DeadLetter, ...]]:
+    """The dead letters of one id with their bodies, oldest first."""
+    return tuple(map(_dead_letter, (yield Statement(_SQL["with_body"], {"id": job_id}))))
+
+
+@write_query
+def drop_dead_letter(dead_letter: DeadLetter) -> Steps[bool]:
+    """Delete the dead letter, unless its job has failed again since it was read; says whether it was there."""
+    key = {
+        "id": dead_letter.id,
+        "digest": bytes.fromhex(dead_letter.key),
+        "failed_at": dead_letter.failed_at,
+    }
+    return bool((yield Statement(_SQL["drop"], key)))
+
+
+def _dead_letter(row: Mapping[str, Any]) -> DeadLetter:
     body = row.get("body")
     return DeadLetter(
         id=row["id"],

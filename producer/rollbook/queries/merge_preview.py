@@ -1,38 +1,41 @@
-"""Previews a merge: reads both users, and says what would become of them by the rule that the workers follow."""
+"""Query that previews a merge: reads both users, and applies the rule that the workers apply."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
-
-from sqlalchemy import Connection, Table, func, select
+from datetime import timedelta
+from typing import Any, Final, Literal
 
 from rollbook.models import Conflict, FilledValue, MergePreview
-from rollbook.queries.users import primary_of
-from rollbook_shared.database.tables import current_users, owned_activities, owned_messages
+from rollbook.queries.query import Statement, Steps, snapshot_query
+from rollbook.queries.users import find_primary_id, find_profile
+from rollbook_shared.database.statements import load
 from rollbook_shared.domain.merge import Profile, merge_profiles
 from rollbook_shared.domain.sections import profile_of
-from rollbook_shared.domain.stamps import Stamp, stamp_floor
-from rollbook_shared.jobs.models import Merge
+from rollbook_shared.domain.stamps import stamp_floor
+from rollbook_shared.jobs import Merge
+
+_SQL: Final = load(__package__, "merge_previews")
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def find_preview(connection: Connection, merge: Merge, history: int) -> MergePreview:
-    """What the merge would do now; `history` in microseconds. All reads must see one moment."""
+@snapshot_query
+def preview_merge(merge: Merge, history: timedelta) -> Steps[MergePreview]:
+    """What the merge would change now. It transfers messages and activities of the time of `history` before it."""
     secondary_id = merge.secondary_id
-    primary_id = primary_of(connection, merge.primary_id) or merge.primary_id
-    primary = _profile(connection, primary_id) or Profile()
-    secondary = _profile(connection, secondary_id)
-    if primary_id == secondary_id or (secondary is None and primary_of(connection, secondary_id)):
+    primary_id = (yield from find_primary_id(merge.primary_id)) or merge.primary_id
+    primary = (yield from _profile(primary_id)) or Profile()
+    secondary = yield from _profile(secondary_id)
+    if primary_id == secondary_id or (secondary is None and (yield from find_primary_id(secondary_id))):
         return _preview(merge, primary_id, "nothing", primary, Profile(), (0, 0))
     if secondary is None:
         return _preview(merge, primary_id, "redirect", primary, Profile(), (0, 0))
-    since = stamp_floor(merge.occurred_at - history)
-    moved = (
-        _count(connection, owned_messages, secondary_id, since),
-        _count(connection, owned_activities, secondary_id, since),
-    )
-    return _preview(merge, primary_id, "merge", primary, secondary, moved)
+    moved = {"owner": secondary_id, "since": stamp_floor(merge.occurred_at - history // _MICROSECOND)}
+    messages = yield Statement(_SQL["messages"], moved)
+    activities = yield Statement(_SQL["activities"], moved)
+    counts = (messages[0]["moved"], activities[0]["moved"])
+    return _preview(merge, primary_id, "merge", primary, secondary, counts)
 
 
 def _preview(
@@ -87,7 +90,7 @@ def _conflicts(primary: Profile, secondary: Profile, result: Profile) -> Iterato
 def _clashes(
     primary: Mapping[str, Any], secondary: Mapping[str, Any], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Where both have a value and at least one is no object: (path, the primary's, the secondary's)."""
+    """The values that differ and are not both objects: (path, the primary's, the secondary's)."""
     for key in sorted(primary.keys() & secondary.keys()):
         winner, loser = primary[key], secondary[key]
         if isinstance(winner, dict) and isinstance(loser, dict):
@@ -99,7 +102,7 @@ def _clashes(
 def _additions(
     primary: Mapping[str, Any], secondary: Mapping[str, Any], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """What only the secondary has, at every depth: (path, value)."""
+    """The values that only the secondary has, at every depth: (path, value)."""
     for key in sorted(secondary):
         if key not in primary:
             yield (*path, key), secondary[key]
@@ -108,17 +111,10 @@ def _additions(
 
 
 def _same(one: object, other: object) -> bool:
-    # as JSON: Python holds True and 1 for equal
+    # as JSON: in Python, True equals 1
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def _profile(connection: Connection, user_id: str) -> Profile | None:
-    profile: dict[str, Any] | None = connection.execute(
-        select(current_users.c.profile).where(current_users.c.id == user_id)
-    ).scalar()
-    return None if profile is None else profile_of(profile)
-
-
-def _count(connection: Connection, view: Table, owner: str, since: Stamp) -> int:
-    query = select(func.count()).select_from(view).where(view.c.owner == owner, view.c.stamp >= since)
-    return connection.execute(query).scalar_one()
+def _profile(user_id: str) -> Steps[Profile | None]:
+    row = yield from find_profile(user_id)
+    return None if row is None else profile_of(row["profile"])

@@ -1,4 +1,4 @@
-"""Gathers everything that is held of one person (a subject-access export), as one JSON document."""
+"""Query that gathers everything that is stored about one person (a subject-access export), as one JSON document."""
 
 from __future__ import annotations
 
@@ -7,84 +7,88 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, select, text
-
-from rollbook.queries.statements import load
-from rollbook.queries.users import primary_of
-from rollbook_shared.database.tables import current_users
+from rollbook.queries.query import Rows, Statement, Steps, snapshot_query
+from rollbook.queries.users import find_primary_id, find_profile
+from rollbook_shared.database.statements import load
 from rollbook_shared.domain.sections import Section
 from rollbook_shared.domain.stamps import Stamp, datetime_of, job_id_of, occurred_at_of
 
-_QUERIES: Final = {name: text(sql) for name, sql in load("exports").items()}
+_SQL: Final = load(__package__, "exports")
 _LISTS: Final = frozenset({"users", "recipients", "user_ids"})
-"""The fields of jobs that are lists of people."""
+"""The fields of jobs that list people."""
 _SINGLES: Final = frozenset({"user", "actor"})
-"""The fields of jobs that are one person, perhaps with what is told of it."""
+"""The fields of jobs that hold one person, as an id or as a user update."""
 
 ABOUT: Final = {
-    "what": "Everything that Rollbook holds of one person, under every id that stands for it.",
+    "what": "Everything that Rollbook stores about one person, under every id that stands for the person.",
     "profile": "The user as readers see it now, after merges; null if there is none, or none any more.",
     "profiles": "What was received under each id: of each key the newest value, and the job that set it.",
     "preferences": "Every version of a preference set, also those replaced since; null: removed.",
     "identify_log": "When the ids were identified.",
     "lifecycle_events": "Deletes (no primary_id) and merges that name one of the ids.",
-    "messages": "What was sent to the person. `current` is false for what belongs to nobody: left behind by a"
-    " merge, or sent before the person was known. What the person did not want to hear of is here as well.",
-    "activities": "What was triggered for the person.",
-    "caused": "What the person did, as the actor of a trigger; the recipients are other people, and only counted.",
-    "skipped": "Triggers that named one of the ids while it was nobody.",
-    "deferred_jobs": "Jobs that are to take effect later and name one of the ids; of others in them nothing is shown.",
-    "dead_letters": "Jobs that could not be applied and whose text has one of the ids. What cannot be read is shown as"
-    " it is, and may speak of others too: look at it before you hand it out.",
-    "not_here": "Jobs that no worker has taken yet (in the broker, or in your own outbox table); copies that are worked"
-    " out from the above; receipts of erasures, which hold no id. Times are UTC.",
+    "messages": "The messages to the person. `current` is false for messages that no user owns: older than a merge"
+    " transfers, or sent before the person was known. Messages that preferences hide are here as well.",
+    "activities": "The triggers that named the person as a recipient.",
+    "caused": "The triggers that named the person as the actor; the recipients are other people, and only counted.",
+    "skipped": "Triggers that named one of the ids while no user had it.",
+    "deferred_jobs": "Jobs that take effect later and name one of the ids, without what they say of other people.",
+    "dead_letters": "Jobs that could not be applied and whose text has one of the ids. A job that cannot be read is"
+    " shown as it is, and may name other people too: look at it before you hand it out.",
+    "not_here": "Jobs that no worker has received yet (in the broker, or in your own outbox table); copies that are"
+    " computed from the above; receipts of erasures, which hold no id. Times are UTC.",
 }
 
 
-def find_export(connection: Connection, user_id: str) -> dict[str, Any]:
-    """The document of the person that the id stands for. All reads must see one moment."""
-    person = primary_of(connection, user_id) or user_id
-    ids = [row["id"] for row in _rows(connection, "ids", person=person)]
-    profile = connection.execute(select(current_users).where(current_users.c.id == person)).mappings().first()
-    events = _rows(connection, "lifecycle_events", ids=ids)
+@snapshot_query
+def export_user(user_id: str) -> Steps[dict[str, Any]]:
+    """The document of the person that the id stands for."""
+    person = (yield from find_primary_id(user_id)) or user_id
+    ids = [row["id"] for row in (yield from _rows("ids", person=person))]
+    profile = yield from find_profile(person)
+    events = yield from _rows("lifecycle_events", ids=ids)
     begun = {} if profile is None else _begun(events, ids, person)
+    profiles = yield from _rows("profiles", ids=ids)
+    preference_sets = yield from _rows("preference_sets", ids=ids)
+    identify_log = yield from _rows("identify_log", ids=ids)
     history = {"ids": ids, "person": person, "begun": json.dumps(begun)}
-    texts = sorted({json.dumps(id_, ensure_ascii=ascii) for id_ in ids for ascii in (True, False)})
+    messages = yield from _rows("messages", **history)
+    activities = yield from _rows("activities", **history)
+    caused = yield from _rows("caused", **history)
+    skipped = yield from _rows("skipped", ids=ids)
+    quoted_ids = sorted({json.dumps(id_, ensure_ascii=ascii) for id_ in ids for ascii in (True, False)})
+    deferred_jobs = yield from _rows("deferred_jobs", texts=quoted_ids)
+    dead_letters = yield from _rows("dead_letters", texts=quoted_ids)
     document = {
         "profile": None if profile is None else _profile(profile),
-        "profiles": [_received(row, begun.get(row["id"], "")) for row in _rows(connection, "profiles", ids=ids)],
+        "profiles": [_received(row, begun.get(row["id"], "")) for row in profiles],
         "preferences": [
             {"id": row["id"], "set": row["set_id"], "settings": row["settings"], **_when(row["stamp"])}
-            for row in _since(begun, _rows(connection, "preference_sets", ids=ids))
+            for row in _since(begun, preference_sets)
         ],
-        "identify_log": [
-            {"id": row["id"], **_when(row["stamp"])}
-            for row in _since(begun, _rows(connection, "identify_log", ids=ids))
-        ],
+        "identify_log": [{"id": row["id"], **_when(row["stamp"])} for row in _since(begun, identify_log)],
         "lifecycle_events": [
             {"user_id": row["user_id"], "primary_id": row["primary_id"], **_when(row["stamp"])} for row in events
         ],
-        "messages": [_message(row) for row in _rows(connection, "messages", **history)],
-        "activities": [_triggered(row) for row in _rows(connection, "activities", **history)],
-        "caused": [_caused(row) for row in _rows(connection, "caused", **history)],
-        "skipped": [_skipped(row, ids) for row in _rows(connection, "skipped", ids=ids)],
+        "messages": [_message(row) for row in messages],
+        "activities": [_activity(row) for row in activities],
+        "caused": [_caused(row) for row in caused],
+        "skipped": [_skipped(row, ids) for row in skipped],
         "deferred_jobs": [
-            {"job_id": row["id"], "due_at": _utc(row["due_at"]), "job": _about(row["body"], ids)}
-            for row in _rows(connection, "deferred_jobs", texts=texts)
+            {"job_id": row["id"], "due_at": _utc(row["due_at"]), "job": _job(row["body"], ids)} for row in deferred_jobs
         ],
-        "dead_letters": [_letter(row, ids) for row in _rows(connection, "dead_letters", texts=texts)],
+        "dead_letters": [_dead_letter(row, ids) for row in dead_letters],
     }
     return {"about": ABOUT, "id": person, "asked_for": user_id, "ids": ids, "held": any(document.values()), **document}
 
 
-def _rows(connection: Connection, name: str, **asked: object) -> list[RowMapping]:
-    return list(connection.execute(_QUERIES[name], asked).mappings())
+def _rows(statement: str, **parameters: object) -> Steps[Rows]:
+    return (yield Statement(_SQL[statement], parameters))
 
 
-def _begun(events: list[RowMapping], ids: list[str], person: str) -> dict[str, str]:
-    """From which stamp on each id speaks of this person: who used it before a delete was somebody else.
+def _begun(events: Rows, ids: list[str], person: str) -> dict[str, str]:
+    """For each id, the stamp of the delete after which it stands for this person. Before, it stood for another person.
 
-    A delete of an id that was merged away before is none, so of those ids only deletes before any merge count.
+    Deletes of a merged-away id are ignored, so of such an id only deletes before its merge count.
     """
     begun: dict[str, str] = {}
     for id_ in ids:
@@ -95,11 +99,11 @@ def _begun(events: list[RowMapping], ids: list[str], person: str) -> dict[str, s
     return begun
 
 
-def _since(begun: Mapping[str, str], rows: list[RowMapping]) -> list[RowMapping]:
+def _since(begun: Mapping[str, str], rows: Rows) -> Rows:
     return [row for row in rows if row["stamp"] > begun.get(row["id"], "")]
 
 
-def _profile(row: RowMapping) -> dict[str, Any]:
+def _profile(row: Mapping[str, Any]) -> dict[str, Any]:
     attributes = {key.removeprefix("a."): value for key, value in row["profile"].items() if key.startswith("a.")}
     return {
         "attributes": attributes,
@@ -110,7 +114,7 @@ def _profile(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _received(row: RowMapping, begun: str) -> dict[str, Any]:
+def _received(row: Mapping[str, Any], begun: str) -> dict[str, Any]:
     stamps = {key: row["key_stamps"].get(key, row["base_stamp"]) for key in row["profile"]}
     return {
         "id": row["id"],
@@ -122,7 +126,7 @@ def _received(row: RowMapping, begun: str) -> dict[str, Any]:
     }
 
 
-def _triggered(row: RowMapping) -> dict[str, Any]:
+def _activity(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": str(row["id"]),
         "addressed_to": row["recipient"],
@@ -132,10 +136,10 @@ def _triggered(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _message(row: RowMapping) -> dict[str, Any]:
+def _message(row: Mapping[str, Any]) -> dict[str, Any]:
     engagements: Mapping[str, Any] = row["engagements"] or {}
     return {
-        **_triggered(row),
+        **_activity(row),
         "channel": row["channel"],
         "engagements": {
             engagement: {"set": state["set"], **_when(state["stamp"])}
@@ -144,7 +148,7 @@ def _message(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _caused(row: RowMapping) -> dict[str, Any]:
+def _caused(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "named_as": row["actor"],
         "current": row["is_owned"],
@@ -154,12 +158,12 @@ def _caused(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _trigger(row: RowMapping) -> dict[str, Any]:
+def _trigger(row: Mapping[str, Any]) -> dict[str, Any]:
     shared = {name: row[name] for name in ("workflow", "tenant", "categories", "data")}
     return {**shared, **_when(row["stamp"])}
 
 
-def _skipped(row: RowMapping, ids: Collection[str]) -> dict[str, Any]:
+def _skipped(row: Mapping[str, Any], ids: Collection[str]) -> dict[str, Any]:
     return {
         "job_id": row["id"],
         "kind": row["kind"],
@@ -169,32 +173,32 @@ def _skipped(row: RowMapping, ids: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _letter(row: RowMapping, ids: Collection[str]) -> dict[str, Any]:
+def _dead_letter(row: Mapping[str, Any], ids: Collection[str]) -> dict[str, Any]:
     shared = {name: row[name] for name in ("kind", "code", "reason")}
     body = bytes(row["body"]).decode(errors="replace")
-    return {"job_id": row["id"], **shared, "failed_at": _utc(row["failed_at"]), "job": _about(body, ids)}
+    return {"job_id": row["id"], **shared, "failed_at": _utc(row["failed_at"]), "job": _job(body, ids)}
 
 
-def _about(body: str, ids: Collection[str]) -> Any:
-    """The job, of whose other people nothing but the ids of single ones is shown; as it is, if it cannot be read."""
+def _job(body: str, ids: Collection[str]) -> Any:
+    """The job without other people: single ones keep their id only. A job that cannot be read is shown as it is."""
     try:
         job = json.loads(body, parse_constant=str)
     except (ValueError, RecursionError):
         return body
     if not isinstance(job, dict):
         return job
-    return {key: _mine(key, value, ids) for key, value in job.items()}
+    return {key: _field(key, value, ids) for key, value in job.items()}
 
 
-def _mine(key: str, value: Any, ids: Collection[str]) -> Any:
+def _field(key: str, value: Any, ids: Collection[str]) -> Any:
     if key in _LISTS and isinstance(value, list):
-        return [person for person in value if _names(person, ids)]
-    if key in _SINGLES and isinstance(value, dict) and not _names(value, ids):
+        return [person for person in value if _is_named(person, ids)]
+    if key in _SINGLES and isinstance(value, dict) and not _is_named(value, ids):
         return {"id": value.get("id")}
     return value
 
 
-def _names(person: Any, ids: Collection[str]) -> bool:
+def _is_named(person: Any, ids: Collection[str]) -> bool:
     return (person.get("id") if isinstance(person, dict) else person) in ids
 
 

@@ -1,65 +1,96 @@
-"""Reads users from the views that the workers keep."""
+"""Queries for users, from the views that the workers keep."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
-
-from sqlalchemy import ColumnElement, Connection, RowMapping, Text, bindparam, cast, select
-from sqlalchemy.dialects.postgresql import JSONB
+from typing import Any, Final
 
 from rollbook.models import Page, User
-from rollbook_shared.database.tables import current_users, merged_users
+from rollbook.queries.query import Statement, Steps, query
+from rollbook_shared.database.statements import load
 from rollbook_shared.domain.attributes import ATTRIBUTES
 from rollbook_shared.domain.sections import trait_key
 from rollbook_shared.errors import UserNotFound
 
-_ATTRIBUTES = tuple(current_users.c[name] for name in sorted(ATTRIBUTES))
-_USER = (current_users.c.id, *_ATTRIBUTES, current_users.c.properties, current_users.c.updated_at)
+_SQL: Final = load(__package__, "users")
+_TEXT_ATTRIBUTES: Final = sorted(ATTRIBUTES - {"created_at"})
 
 
-def find_user(connection: Connection, user_id: str) -> User:
+@query
+def find_user(user_id: str) -> Steps[User]:
     """One user, or `UserNotFound`."""
-    return _user(find_row(connection, user_id, *_USER))
+    return _user((yield from find_row(user_id, "user")))
 
 
-def find_row(connection: Connection, user_id: str, *columns: ColumnElement[Any]) -> RowMapping:
-    """Some columns of one user, or `UserNotFound` with the user that a merged-away id stands for."""
-    row = connection.execute(select(*columns).where(current_users.c.id == user_id)).mappings().first()
-    if row is None:
-        raise UserNotFound(user_id, primary_of(connection, user_id))
-    return row
+@query
+def find_preferences(user_id: str) -> Steps[dict[str, dict[str, Any]]]:
+    """The preference sets of one user, or `UserNotFound`."""
+    return dict((yield from find_row(user_id, "preferences"))["preferences"])
 
 
-def primary_of(connection: Connection, user_id: str) -> str | None:
-    """The user that a merged-away id stands for."""
-    return connection.execute(select(merged_users.c.merged_into).where(merged_users.c.id == user_id)).scalar()
+@query
+def find_channel_data(user_id: str) -> Steps[dict[str, dict[str, Any]]]:
+    """The channel data of one user, or `UserNotFound`."""
+    return dict((yield from find_row(user_id, "channel_data"))["channel_data"])
 
 
-def find_page(connection: Connection, limit: int, after: str | None, where: Mapping[str, Any]) -> Page[User]:
-    """A page of users in id order: those after a given id, so that each page costs the same."""
-    query = select(*_USER).where(*(_matches(name, value) for name, value in where.items()))
+@query
+def find_users(limit: int, after: str | None, where: Mapping[str, Any]) -> Steps[Page[User]]:
+    """A page of users in the order of their ids: those after a given id, so that each page costs the same."""
+    conditions, parameters = _conditions(where)
     if after is not None:
-        query = query.where(current_users.c.id > after)
-    # one more than asked for tells whether this is the last page
-    rows = connection.execute(query.order_by(current_users.c.id).limit(limit + 1)).mappings().all()
-    users = tuple(map(_user, rows[:limit]))
-    return Page(items=users, after=users[-1].id if len(rows) > limit else None)
+        conditions.append("id > %(after)s")
+    matching = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    # one user more than the page holds shows whether this is the last page
+    rows = yield Statement(
+        f"{_SQL['users']} {matching} ORDER BY id LIMIT %(limit)s", {**parameters, "after": after, "limit": limit + 1}
+    )
+    items = tuple(map(_user, rows[:limit]))
+    return Page(items=items, after=items[-1].id if len(rows) > limit else None)
 
 
-def _matches(name: str, value: object) -> ColumnElement[bool]:
-    if name in ATTRIBUTES:
-        return current_users.c[name] == value  # SQLAlchemy makes IS NULL of None
-    # on the stored form: a filter on `properties` would build that object for every user
-    return current_users.c.profile[trait_key(name)] == cast(bindparam(None, json.dumps(value), Text), JSONB)
+def find_row(user_id: str, statement: str) -> Steps[Mapping[str, Any]]:
+    """The row of one user, or `UserNotFound` with the user that a merged-away id stands for."""
+    rows = yield Statement(_SQL[statement], {"id": user_id})
+    if not rows:
+        raise UserNotFound(user_id, (yield from find_primary_id(user_id)))
+    return rows[0]
 
 
-def _user(row: RowMapping) -> User:
+def find_primary_id(user_id: str) -> Steps[str | None]:
+    """The user that a merged-away id stands for; None if it is not merged away."""
+    rows = yield Statement(_SQL["primary_id"], {"id": user_id})
+    return rows[0]["merged_into"] if rows else None
+
+
+def find_profile(user_id: str) -> Steps[Mapping[str, Any] | None]:
+    """The row with all values of one user, if there is one."""
+    rows = yield Statement(_SQL["profile"], {"id": user_id})
+    return rows[0] if rows else None
+
+
+def _conditions(where: Mapping[str, Any]) -> tuple[list[str], dict[str, object]]:
+    conditions: list[str] = []
+    parameters: dict[str, object] = {}
+    for number, (name, value) in enumerate(where.items()):
+        if name not in ATTRIBUTES:
+            # on the stored profile: a condition on `properties` would build that object for every user
+            conditions.append(f"profile -> %(key_{number})s = %(value_{number})s::jsonb")
+            parameters |= {f"key_{number}": trait_key(name), f"value_{number}": json.dumps(value)}
+        elif value is None:
+            conditions.append(f"{name} IS NULL")
+        else:
+            conditions.append(f"{name} = %(value_{number})s")
+            parameters[f"value_{number}"] = value
+    return conditions, parameters
+
+
+def _user(row: Mapping[str, Any]) -> User:
     created_at: str | None = row["created_at"]
     return User(
-        **{name: row[name] for name in ATTRIBUTES - {"created_at"}},
+        **{name: row[name] for name in _TEXT_ATTRIBUTES},
         id=row["id"],
         created_at=None if created_at is None else datetime.fromisoformat(created_at.upper()),
         properties=row["properties"],

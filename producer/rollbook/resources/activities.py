@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
+from rollbook import queries
 from rollbook.models import Activity, ActivityRole, Page
-from rollbook.queries.cursors import cursor_of
+from rollbook.queries.page_cursor import HISTORY, parse_cursor
 from rollbook.queries.validation import checked_choice, checked_page, checked_user_id
 from rollbook.resources.context import ClientContext
 
@@ -37,4 +38,5 @@ class Activities:
         user_id = checked_user_id(user_id)
         checked_page(limit, after)
         checked_choice("role", role, get_args(ActivityRole))
-        return self._context.reader().activities(user_id, role, limit, cursor_of(after))
+        cursor = parse_cursor(after, HISTORY)
+        return self._context.read(queries.find_activities(user_id, role, limit, cursor))

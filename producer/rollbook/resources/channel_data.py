@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from rollbook import commands
+from rollbook import commands, queries
 from rollbook.commands import WriteOptions
 from rollbook.queries.validation import checked_user_id
 from rollbook.resources.context import ClientContext
@@ -57,5 +57,4 @@ class UserChannelData:
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        user_id = checked_user_id(user_id)
-        return self._context.reader().channel_data(user_id).get(channel_id)
+        return self._context.read(queries.find_channel_data(checked_user_id(user_id))).get(channel_id)

@@ -1,38 +1,47 @@
-"""What the resources of one client share: the publisher, the reader, the limits and the clock."""
+"""What the resources of one client share: the publisher, the database, the limits and the clock."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
 
 from rollbook.at_fork import reset_after_fork
 from rollbook.publishing import Publisher
-from rollbook.queries import Reader, open_reader
+from rollbook.queries import Query, QueryRunner
 from rollbook.resources.jobs import JobHandle, Jobs
 from rollbook_shared import jobs
+from rollbook_shared.install_hint import missing_extra
 from rollbook_shared.limits import Limits
 from rollbook_shared.settings import Settings
 
+T = TypeVar("T")
 Clock = Callable[[], int]
 """Returns the present time in microseconds since 1970."""
 
 
 class ClientContext:
-    """Publishes the jobs of one client, and opens its reader at the first read."""
+    """Publishes the jobs of one client and runs its queries. It opens the database at the first query."""
 
     def __init__(self, settings: Settings, publisher: Publisher | None, clock: Clock) -> None:
         self._settings = settings
         self._publisher = publisher
         self._clock = clock
         self._lock = threading.Lock()
-        self._reader: Reader | None = None
-        self.jobs = Jobs(self.reader, self.publisher)
+        self._database: QueryRunner | None = None
+        self.jobs = Jobs(self.read, self.publisher)
         reset_after_fork(self)
 
     @property
     def limits(self) -> Limits:
         """What the client accepts."""
         return self._settings.limits
+
+    @property
+    def merge_history(self) -> timedelta:
+        """How much history a merge transfers."""
+        return self._settings.merge_history
 
     def now(self) -> int:
         """The present time in microseconds since 1970, by the client's clock."""
@@ -49,7 +58,7 @@ class ClientContext:
         return JobHandle(self.jobs, job)
 
     def with_publisher(self, publisher: Publisher) -> ClientContext:
-        """A context that publishes with `publisher`. Limits, clock and reader are those of this one."""
+        """A context that publishes with `publisher`. Limits, clock and database are those of this one."""
         return DerivedContext(self, publisher)
 
     def publisher(self) -> Publisher:
@@ -63,38 +72,63 @@ class ClientContext:
             raise AssertionError("a client with a broker URL has a publisher")
         return self._publisher
 
-    def reader(self) -> Reader:
-        """The reader of the database.
+    def read(self, query: Query[T]) -> T:
+        """The result of the query, or what the query raises.
+
+        Raises:
+            NotConfigured: there is no database URL, the extra `read` is not installed, the tables are missing, or the
+                role in the URL may not do this.
+            Unavailable: the database does not answer.
+        """
+        return self.database().run(query)
+
+    def database(self) -> QueryRunner:
+        """The database.
 
         Raises:
             NotConfigured: there is no database URL, or the extra `read` is not installed.
         """
         with self._lock:
-            if self._reader is None:
-                settings = self._settings
-                self._reader = open_reader(settings.need_database_url(), settings.merge_history, settings.read_timeout)
-            return self._reader
+            if self._database is None:
+                self._database = open_database(self._settings.need_database_url(), self._settings.read_timeout)
+            return self._database
 
     def close(self) -> None:
         """Close all connections."""
         if self._publisher is not None:
             self._publisher.close()
         with self._lock:
-            if self._reader is not None:
-                self._reader.close()
+            if self._database is not None:
+                self._database.close()
 
     def drop_inherited_connections(self) -> None:
-        # publisher and reader drop their own; a lock that another thread held at the fork is never released
+        # publisher and database drop their own; a lock that another thread held at the fork is never released
         self._lock = threading.Lock()
 
 
 class DerivedContext(ClientContext):
-    """A context with a publisher of its own and the reader of another context. Closing it closes only the publisher."""
+    """A context with its own publisher and the database of another context. Closing it closes only the publisher."""
 
     def __init__(self, context: ClientContext, publisher: Publisher) -> None:
         super().__init__(context._settings, publisher, context._clock)
         self._context = context
 
-    def reader(self) -> Reader:
-        """The other context's reader; raises what that does."""
-        return self._context.reader()
+    def database(self) -> QueryRunner:
+        """The other context's database; raises what that does."""
+        return self._context.database()
+
+
+def open_database(url: str, timeout: timedelta) -> QueryRunner:
+    """The database at this URL. It connects at the first query; `timeout` bounds each statement.
+
+    Raises:
+        NotConfigured: the extra `read` is not installed, or the URL is invalid.
+    """
+    try:
+        # imported here: an application that only writes needs no SQLAlchemy
+        from rollbook.database import Database
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("sqlalchemy", "psycopg"):
+            raise
+        raise missing_extra("reading", "read") from error
+    return Database(url, timeout)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
+from rollbook import queries
 from rollbook.models import Feed, FeedStatus
-from rollbook.queries.cursors import cursor_of
+from rollbook.queries.page_cursor import HISTORY, parse_cursor
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
 from rollbook.resources.context import ClientContext
 
@@ -50,4 +51,5 @@ class Feeds:
         checked_page(limit, after)
         checked_choice("status", status, get_args(FeedStatus))
         checked_channel(channel)
-        return self._context.reader().feed(user_id, channel, status, limit, cursor_of(after))
+        cursor = parse_cursor(after, HISTORY)
+        return self._context.read(queries.find_feed(user_id, channel, status, limit, cursor))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
-from rollbook import commands
+from rollbook import commands, queries
 from rollbook.errors import DeadLetterNotFound, JobTimeout
 from rollbook.models import DeadLetter, DeferredJob, JobStatus, Page
 from rollbook.publishing import Publisher
-from rollbook.queries.job_cursors import place_of
-from rollbook.queries.reader import Reader
+from rollbook.queries import Query
+from rollbook.queries.page_cursor import DEAD_LETTERS, DEFERRED_JOBS, parse_cursor
 from rollbook.queries.validation import checked_job_id, checked_page, checked_timeout
 from rollbook_shared import jobs
 from rollbook_shared.backoff import Backoff
@@ -21,7 +21,15 @@ from rollbook_shared.jobs.codec import digest, encode, text_digest
 
 # Polling, and not LISTEN: a NOTIFY takes a lock that all committing transactions of the database share, so the workers
 # would queue on their hottest path, for the few jobs that an application waits for.
+T = TypeVar("T")
 POLLING: Final = Backoff(first=0.005, longest=0.1, factor=1.5, jitter=0)
+
+
+class Read(Protocol):
+    """Runs a query."""
+
+    def __call__(self, query: Query[T]) -> T:
+        """The result of the query, or what the query raises."""
 
 
 class Jobs:
@@ -35,8 +43,8 @@ class Jobs:
         Unavailable: the database does not answer; trying again later may succeed.
     """
 
-    def __init__(self, reader: Callable[[], Reader], publisher: Callable[[], Publisher]) -> None:
-        self._reader = reader
+    def __init__(self, read: Read, publisher: Callable[[], Publisher]) -> None:
+        self._read = read
         self._publisher = publisher
 
     def get(self, job_id: str) -> JobStatus:
@@ -49,7 +57,7 @@ class Jobs:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         job_id = checked_job_id(job_id)
-        return self._reader().status(job_id)
+        return self._read(queries.find_job_status(job_id))
 
     def wait(self, job_id: str, timeout: float = 5.0) -> JobStatus:
         """Wait until the job is finished: `applied`, `rejected`, `cancelled` or `dead`.
@@ -72,7 +80,7 @@ class Jobs:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         checked_page(limit, after)
-        return self._reader().deferred(limit, place_of(after))
+        return self._read(queries.find_deferred_jobs(limit, parse_cursor(after, DEFERRED_JOBS)))
 
     def cancel(self, job_id: str, *, timeout: float = 1.0) -> bool:
         """Cancel a deferred job. True: it is cancelled and will never take effect, even if it is delivered again.
@@ -89,8 +97,8 @@ class Jobs:
         job_id, timeout = checked_job_id(job_id), checked_timeout(timeout)
 
         def attempt() -> JobStatus:
-            self._reader().cancel(job_id)
-            return self._reader().status(job_id)
+            self._read(queries.cancel_job(job_id))
+            return self._read(queries.find_job_status(job_id))
 
         try:
             return _wait(attempt, lambda status: status.is_final, timeout).state == "cancelled"
@@ -107,10 +115,7 @@ class Jobs:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         checked_page(limit, after)
-        cursor = place_of(after)
-        if cursor is not None and not cursor.key:
-            raise InvalidRequest([Problem("after", "must be the `after` of a page")])
-        return self._reader().dead(limit, cursor)
+        return self._read(queries.find_dead_letters(limit, parse_cursor(after, DEAD_LETTERS)))
 
     def get_dead_letter(self, dead_letter_id: str, *, key: str | None = None) -> DeadLetter:
         """Read a dead letter with its body, which may hold personal data.
@@ -124,7 +129,8 @@ class Jobs:
             NotConfigured, Unavailable: see `Jobs`.
         """
         dead_letter_id = checked_job_id(dead_letter_id)
-        found = [item for item in self._reader().letters(dead_letter_id) if key in (None, item.key)]
+        every = self._read(queries.find_dead_letters_of(dead_letter_id))
+        found = [dead_letter for dead_letter in every if key in (None, dead_letter.key)]
         if not found:
             raise DeadLetterNotFound(dead_letter_id)
         if len(found) > 1:
@@ -174,7 +180,8 @@ class Jobs:
             return status.state != "queued" and not died_before
 
         status = _wait(handle.status, is_over, timeout)
-        self._reader().drop(dead_letter)  # as it was read: if this very job failed again, its dead letter stays
+        # as it was read: if this very job has failed again, its dead letter stays
+        self._read(queries.drop_dead_letter(dead_letter))
         return status
 
     def drop(self, dead_letter_id: str, *, key: str | None = None) -> bool:
@@ -188,12 +195,12 @@ class Jobs:
             NotConfigured, Unavailable: see `Jobs`.
         """
         try:
-            return self._reader().drop(self.get_dead_letter(dead_letter_id, key=key))
+            return self._read(queries.drop_dead_letter(self.get_dead_letter(dead_letter_id, key=key)))
         except DeadLetterNotFound:
             return False
 
     def _status(self, job_id: str, kind: str, digests: Collection[bytes]) -> JobStatus:
-        return self._reader().status(job_id, kind=kind, digests=digests)
+        return self._read(queries.find_job_status(job_id, kind, digests))
 
 
 class JobHandle:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Unpack, get_args
 from uuid import UUID
 
-from rollbook import commands
+from rollbook import commands, queries
 from rollbook.commands import WriteOptions
 from rollbook.models import Engagement, FeedStatus, Message, Page
-from rollbook.queries.cursors import cursor_of
+from rollbook.queries.page_cursor import HISTORY, parse_cursor
 from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
 from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import JobHandle
@@ -49,7 +49,8 @@ class Messages:
             checked_choice("status", status, get_args(FeedStatus))
         if channel is not None:
             checked_channel(channel)
-        return self._context.reader().messages(user_id, channel, status or "any", limit, cursor_of(after))
+        cursor = parse_cursor(after, HISTORY)
+        return self._context.read(queries.find_messages(user_id, channel, status or "any", limit, cursor))
 
     def mark(
         self, message_ids: Iterable[str | UUID], engagement: Engagement, **options: Unpack[WriteOptions]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, Unpack, overload
 
-from rollbook import commands
+from rollbook import commands, queries
 from rollbook.commands import WriteOptions
 from rollbook.models import MergePreview, Page, User
 from rollbook.queries.validation import checked_page, checked_user_id, checked_where
@@ -190,7 +190,7 @@ class Users(UserPreferences, UserChannelData):
             **options,
         )
         if dry_run:
-            return self._context.reader().merge_preview(job)
+            return self._context.read(queries.preview_merge(job, self._context.merge_history))
         return self._context.publish(job)
 
     def get(self, user_id: str) -> User:
@@ -200,8 +200,7 @@ class Users(UserPreferences, UserChannelData):
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        user_id = checked_user_id(user_id)
-        return self._context.reader().user(user_id)
+        return self._context.read(queries.find_user(checked_user_id(user_id)))
 
     def list(self, *, limit: int = 50, after: str | None = None, where: Mapping[str, Any] | None = None) -> Page[User]:
         """Read a page of users in the order of their ids, byte by byte. New users do not shift the pages.
@@ -215,8 +214,7 @@ class Users(UserPreferences, UserChannelData):
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         checked_page(limit, after)
-        filters = checked_where(where)
-        return self._context.reader().users(limit, after, filters)
+        return self._context.read(queries.find_users(limit, after, checked_where(where)))
 
     def all(self, *, where: Mapping[str, Any] | None = None) -> Iterator[User]:
         """Read all users page by page, each page as it is when the iteration reaches it; `where` as in `list`.
@@ -242,5 +240,4 @@ class Users(UserPreferences, UserChannelData):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        user_id = checked_user_id(user_id)
-        return self._context.reader().export(user_id)
+        return self._context.read(queries.export_user(checked_user_id(user_id)))

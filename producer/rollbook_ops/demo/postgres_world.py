@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from rollbook.queries.connections import Database
+from rollbook.database import Database
 from rollbook_shared.database.tables import current_users, merged_users, owned_activities, owned_messages
 from rollbook_shared.domain.attributes import ATTRIBUTES
 from rollbook_shared.reference.world import Activity, Message, User, World

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from rollbook.queries.connections import Database
+from rollbook.database import Database
 from rollbook_shared.database.tables import current_users, dead_letters, jobs
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from rollbook.queries.connections import Database
+from rollbook.database import Database
 from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_ops.demo.progress import JobCounts, count_jobs, count_users, missing_jobs

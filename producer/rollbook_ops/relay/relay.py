@@ -1,10 +1,10 @@
-"""Sends what committed transactions have left in the outbox, and again until Rollbook has decided it.
+"""Sends what committed transactions have left in the outbox, and again until Rollbook has finished it.
 
     python -m rollbook_ops.relay
 
 Run one, or several: they share the work. Two halves, neither of which waits for the other: `send` publishes what is
 unsent (Redis must be there), `settle` asks Rollbook's database what became of the jobs that were sent, removes those
-that are decided, and puts back those that should have been by now. A crash at any place makes a job be sent twice at
+that are finished, and puts back those that should have been by now. A crash at any place makes a job be sent twice at
 worst, which changes nothing.
 """
 
@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rollbook.publishing.direct import DirectPublisher
-from rollbook.queries.finished_jobs import Decisions
+from rollbook_ops.relay.finished_jobs import FinishedJobs
 from rollbook_ops.relay.rows import Rows, delete, mark_sent, postpone, read_bodies, take_sent, take_unsent
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import NotConfigured, Unavailable
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.1
 """Asking costs a quarter of a millisecond. NOTIFY would cost the application: it serializes its commits."""
 LOOK: Final = timedelta(seconds=1)
-"""How long after a job was sent it is first asked after; most are decided by then."""
+"""How long after a job was sent it is first asked after; most are finished by then."""
 HANGS_SECONDS: Final = 60.0
 """A turn of both halves ends sooner, whichever server is silent: each wait has a bound."""
 _BACKOFF: Final = Backoff(first=0.5, longest=15.0)
@@ -49,14 +49,14 @@ class Relay:
         self,
         rows: Rows,
         publisher: DirectPublisher,
-        decisions: Decisions,
+        finished_jobs: FinishedJobs,
         *,
         resend: timedelta,
         counting: Counting | None = None,
     ) -> None:
         self._rows = rows
         self._publisher = publisher
-        self._decisions = decisions
+        self._finished_jobs = finished_jobs
         self._resend = resend
         self._counting = counting
 
@@ -70,7 +70,7 @@ class Relay:
         return cls(
             Rows(settings.need_outbox_url()),
             DirectPublisher(settings.need_broker_url()),
-            Decisions(settings.need_database_url()),
+            FinishedJobs(settings.need_database_url()),
             resend=settings.outbox_resend,
             counting=counting,
         )
@@ -93,7 +93,7 @@ class Relay:
     def settle(self) -> int:
         """Ask after a batch of what was sent, at most 500 jobs; return how many it was.
 
-        Those that are decided leave the outbox; those that should be by now are sent again by the next `send`.
+        Those that are finished leave the outbox; those that should be by now are sent again by the next `send`.
 
         Raises:
             Unavailable: one of the two databases could not be reached.
@@ -101,15 +101,15 @@ class Relay:
         """
         with self._rows.transaction() as cursor:
             keys = take_sent(cursor)
-            decided = self._decisions.among(keys, partial(read_bodies, cursor)) if keys else set()
-            unfinished = [key for key in keys if key not in decided]
-            if decided:
-                delete(cursor, [key for key in keys if key in decided])
+            finished = self._finished_jobs.among(keys, partial(read_bodies, cursor)) if keys else set()
+            unfinished = [key for key in keys if key not in finished]
+            if finished:
+                delete(cursor, [key for key in keys if key in finished])
             again = postpone(cursor, unfinished, look=LOOK, resend=self._resend) if unfinished else 0
-        self._count("decided", len(keys) - len(unfinished))
+        self._count("finished", len(keys) - len(unfinished))
         self._count("again", again)
         if again:
-            logger.info("relay: %d jobs are not decided yet, sending them again", again, extra={"jobs": again})
+            logger.info("relay: %d jobs are not finished yet, sending them again", again, extra={"jobs": again})
         return len(keys)
 
     def _count(self, event: str, jobs: int) -> None:
@@ -120,7 +120,7 @@ class Relay:
         """Close all connections."""
         self._rows.close()
         self._publisher.close()
-        self._decisions.close()
+        self._finished_jobs.close()
 
 
 class _Half:

@@ -2,7 +2,7 @@
 -- The newest activities of a user before a cursor, period by period like its messages.
 SELECT
     page.*,
-    :user_id AS owner,
+    %(user_id)s AS owner,
     act.owner AS actor,
     person.name AS actor_name,
     person.avatar AS actor_avatar
@@ -23,13 +23,13 @@ FROM (
         WHERE row.recipient = period.user_id
             AND row.stamp >= period.valid_from
             AND row.stamp < period.valid_to
-            AND (row.stamp, row.id) < (CAST(:stamp AS text), CAST(:id AS uuid))
+            AND (row.stamp, row.id) < (%(stamp)s::text, %(id)s::uuid)
         ORDER BY row.stamp DESC
-        FETCH FIRST (CAST(:limit AS integer)) ROWS WITH TIES
+        FETCH FIRST (%(limit)s::integer) ROWS WITH TIES
     ) AS activity
-    WHERE period.owner = :user_id
+    WHERE period.owner = %(user_id)s
     ORDER BY stamp DESC, id DESC
-    LIMIT CAST(:limit AS integer)
+    LIMIT %(limit)s::integer
 ) AS page
 LEFT JOIN rollbook.ownership AS act
     ON act.user_id = page.named_actor AND page.stamp >= act.valid_from AND page.stamp < act.valid_to
@@ -41,7 +41,7 @@ ORDER BY page.stamp DESC, page.id DESC
 -- (actor, stamp), and their owners of now.
 SELECT
     page.*,
-    :user_id AS actor,
+    %(user_id)s AS actor,
     person.name AS actor_name,
     person.avatar AS actor_avatar
 FROM (
@@ -63,13 +63,13 @@ FROM (
         WHERE trigger.actor = period.user_id
             AND trigger.stamp >= period.valid_from
             AND trigger.stamp < period.valid_to
-            AND (trigger.stamp, row.id) < (CAST(:stamp AS text), CAST(:id AS uuid))
+            AND (trigger.stamp, row.id) < (%(stamp)s::text, %(id)s::uuid)
         ORDER BY trigger.stamp DESC
-        FETCH FIRST (CAST(:limit AS integer)) ROWS WITH TIES
+        FETCH FIRST (%(limit)s::integer) ROWS WITH TIES
     ) AS activity
-    WHERE period.owner = :user_id
+    WHERE period.owner = %(user_id)s
     ORDER BY stamp DESC, id DESC
-    LIMIT CAST(:limit AS integer)
+    LIMIT %(limit)s::integer
 ) AS page
-LEFT JOIN rollbook.current_users AS person ON person.id = :user_id
+LEFT JOIN rollbook.current_users AS person ON person.id = %(user_id)s
 ORDER BY page.stamp DESC, page.id DESC

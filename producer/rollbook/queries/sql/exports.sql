@@ -1,16 +1,16 @@
 -- name: ids
 -- The ids that stand for a user now; of a user who is deleted and not erased yet, the ids that did.
 WITH RECURSIVE mine AS (
-    SELECT CAST(:person AS text) COLLATE "C" AS id
+    SELECT %(person)s::text COLLATE "C" AS id
     UNION
     SELECT event.user_id
     FROM mine
     JOIN rollbook.lifecycle_events AS event ON event.primary_id = mine.id
     LEFT JOIN rollbook.users AS secondary ON secondary.id = event.user_id
-    WHERE secondary.canonical_id IS NOT DISTINCT FROM CAST(:person AS text)
+    WHERE secondary.canonical_id IS NOT DISTINCT FROM %(person)s::text
         OR (
             secondary.canonical_id IS NULL
-            AND NOT EXISTS (SELECT 1 FROM rollbook.current_users AS other WHERE other.id IN (secondary.id, :person))
+            AND NOT EXISTS (SELECT 1 FROM rollbook.current_users AS other WHERE other.id IN (secondary.id, %(person)s))
         )
 )
 SELECT id
@@ -21,14 +21,14 @@ ORDER BY id
 -- The values received under the ids, with their stamps.
 SELECT id, profile, base_stamp, key_stamps, first_identified, last_stamp
 FROM rollbook.users
-WHERE id = ANY(CAST(:ids AS text[]))
+WHERE id = ANY(%(ids)s::text[])
 ORDER BY id
 
 -- name: preference_sets
 -- Every version of the preference sets of the ids.
 SELECT user_id AS id, set_id, stamp, settings
 FROM rollbook.preference_set_versions
-WHERE user_id = ANY(CAST(:ids AS text[]))
+WHERE user_id = ANY(%(ids)s::text[])
 ORDER BY stamp
 
 -- name: identify_log
@@ -36,12 +36,12 @@ ORDER BY stamp
 SELECT user_id AS id, listed.stamp
 FROM rollbook.identify_log
 CROSS JOIN string_to_table(rtrim(identify_stamps), ' ') AS listed (stamp)
-WHERE user_id = ANY(CAST(:ids AS text[]))
+WHERE user_id = ANY(%(ids)s::text[])
 UNION
 SELECT id, listed.stamp
 FROM rollbook.users
 CROSS JOIN string_to_table(first_identified || ' ' || rtrim(identify_stamps), ' ') AS listed (stamp)
-WHERE id = ANY(CAST(:ids AS text[]))
+WHERE id = ANY(%(ids)s::text[])
     AND listed.stamp <> ''
 ORDER BY stamp
 
@@ -49,8 +49,8 @@ ORDER BY stamp
 -- The deletes and merges that name the ids.
 SELECT stamp, user_id, primary_id
 FROM rollbook.lifecycle_events
-WHERE user_id = ANY(CAST(:ids AS text[]))
-    OR primary_id = ANY(CAST(:ids AS text[]))
+WHERE user_id = ANY(%(ids)s::text[])
+    OR primary_id = ANY(%(ids)s::text[])
 ORDER BY stamp
 
 -- name: messages
@@ -76,10 +76,10 @@ FROM rollbook.messages AS row
 JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
 LEFT JOIN rollbook.ownership AS own
     ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
-WHERE row.recipient = ANY(CAST(:ids AS text[]))
+WHERE row.recipient = ANY(%(ids)s::text[])
     AND (
-        own.owner = CAST(:person AS text)
-        OR (own.owner IS NULL AND row.stamp > coalesce(CAST(:begun AS jsonb) ->> row.recipient, ''))
+        own.owner = %(person)s::text
+        OR (own.owner IS NULL AND row.stamp > coalesce(%(begun)s::jsonb ->> row.recipient, ''))
     )
 ORDER BY row.stamp, row.id
 
@@ -99,10 +99,10 @@ FROM rollbook.activities AS row
 JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
 LEFT JOIN rollbook.ownership AS own
     ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
-WHERE row.recipient = ANY(CAST(:ids AS text[]))
+WHERE row.recipient = ANY(%(ids)s::text[])
     AND (
-        own.owner = CAST(:person AS text)
-        OR (own.owner IS NULL AND row.stamp > coalesce(CAST(:begun AS jsonb) ->> row.recipient, ''))
+        own.owner = %(person)s::text
+        OR (own.owner IS NULL AND row.stamp > coalesce(%(begun)s::jsonb ->> row.recipient, ''))
     )
 ORDER BY row.stamp, row.id
 
@@ -121,10 +121,10 @@ SELECT
 FROM rollbook.triggers AS trigger
 LEFT JOIN rollbook.ownership AS own
     ON own.user_id = trigger.actor AND trigger.stamp >= own.valid_from AND trigger.stamp < own.valid_to
-WHERE trigger.actor = ANY(CAST(:ids AS text[]))
+WHERE trigger.actor = ANY(%(ids)s::text[])
     AND (
-        own.owner = CAST(:person AS text)
-        OR (own.owner IS NULL AND trigger.stamp > coalesce(CAST(:begun AS jsonb) ->> trigger.actor, ''))
+        own.owner = %(person)s::text
+        OR (own.owner IS NULL AND trigger.stamp > coalesce(%(begun)s::jsonb ->> trigger.actor, ''))
     )
 ORDER BY trigger.stamp
 
@@ -133,14 +133,14 @@ ORDER BY trigger.stamp
 SELECT id, kind, occurred_at, state, finished_at, detail -> 'skipped' AS skipped
 FROM rollbook.jobs
 WHERE detail ? 'skipped'
-    AND detail -> 'skipped' ?| CAST(:ids AS text[])
+    AND detail -> 'skipped' ?| %(ids)s::text[]
 ORDER BY occurred_at, id
 
 -- name: deferred_jobs
 -- Deferred jobs whose text has one of the ids.
 SELECT id, due_at, body
 FROM rollbook.deferred_jobs
-WHERE EXISTS (SELECT 1 FROM unnest(CAST(:texts AS text[])) AS quoted WHERE position(quoted IN body) > 0)
+WHERE EXISTS (SELECT 1 FROM unnest(%(texts)s::text[]) AS quoted WHERE position(quoted IN body) > 0)
 ORDER BY due_at, id
 
 -- name: dead_letters
@@ -149,7 +149,7 @@ SELECT id, kind, code, reason, failed_at, body
 FROM rollbook.dead_letters
 WHERE EXISTS (
     SELECT 1
-    FROM unnest(CAST(:texts AS text[])) AS quoted
+    FROM unnest(%(texts)s::text[]) AS quoted
     WHERE position(convert_to(quoted, 'UTF8') IN body) > 0
 )
 ORDER BY failed_at, id

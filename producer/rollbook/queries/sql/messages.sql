@@ -16,7 +16,7 @@ SELECT
         false
     ) AS has_opted_out
 FROM rollbook.ownership AS own
-WHERE owner = :user_id
+WHERE owner = %(user_id)s
 
 -- name: visible
 -- The messages of one period that preferences allow, as in the view owned_messages. That view would look for the owner
@@ -28,7 +28,7 @@ LEFT JOIN rollbook.engagements AS archived ON archived.message_id = row.id AND a
 WHERE row.recipient = period.user_id
     AND row.stamp >= period.valid_from
     AND row.stamp < period.valid_to
-    AND (CAST(:channel AS text) IS NULL OR row.channel = CAST(:channel AS text))
+    AND (%(channel)s::text IS NULL OR row.channel = %(channel)s::text)
     AND (
         NOT period.has_opted_out
         OR (
@@ -47,7 +47,7 @@ WHERE row.recipient = period.user_id
 -- The newest messages of a user before a cursor. Each period gives its newest, and those with the stamp of the last of
 -- these, so that no row is sorted before it is known to be on the page.
 WITH period AS MATERIALIZED (
-    {periods}
+    -- include: periods
 )
 SELECT
     page.*,
@@ -70,9 +70,9 @@ FROM (
             coalesce(seen.is_set, false) AS seen,
             coalesce(read.is_set, false) AS read,
             coalesce(archived.is_set, false) AS archived
-        {visible}
-            AND (row.stamp, row.id) < (CAST(:stamp AS text), CAST(:id AS uuid))
-            AND CASE CAST(:status AS text)
+        -- include: visible
+            AND (row.stamp, row.id) < (%(stamp)s::text, %(id)s::uuid)
+            AND CASE %(status)s::text
                 WHEN 'any' THEN true
                 WHEN 'all' THEN NOT coalesce(archived.is_set, false)
                 WHEN 'unseen' THEN NOT coalesce(archived.is_set, false) AND NOT coalesce(seen.is_set, false)
@@ -80,10 +80,10 @@ FROM (
                 WHEN 'archived' THEN archived.is_set
             END
         ORDER BY row.stamp DESC
-        FETCH FIRST (CAST(:limit AS integer)) ROWS WITH TIES
+        FETCH FIRST (%(limit)s::integer) ROWS WITH TIES
     ) AS message
     ORDER BY stamp DESC, id DESC
-    LIMIT CAST(:limit AS integer)
+    LIMIT %(limit)s::integer
 ) AS page
 JOIN rollbook.triggers AS trigger ON trigger.job_id = page.job_id
 LEFT JOIN rollbook.ownership AS act
@@ -95,7 +95,7 @@ ORDER BY page.stamp DESC, page.id DESC
 -- How many messages of a channel a user has, without the archived ones. Counted period by period; otherwise the planner
 -- may choose a join that reads every message there is.
 WITH period AS MATERIALIZED (
-    {periods}
+    -- include: periods
 )
 SELECT
     coalesce(sum(counted.total), 0) AS total,
@@ -107,21 +107,21 @@ CROSS JOIN LATERAL (
         count(*) AS total,
         count(*) FILTER (WHERE NOT coalesce(seen.is_set, false)) AS unseen,
         count(*) FILTER (WHERE NOT coalesce(read.is_set, false)) AS unread
-    {visible}
+    -- include: visible
         AND NOT coalesce(archived.is_set, false)
 ) AS counted
 
 -- name: feed
 -- A page with the counts, and the user that a merged-away id stands for, in one snapshot.
 WITH page AS (
-    {page}
+    -- include: page
 ),
 counts AS (
-    {counts}
+    -- include: counts
 )
 SELECT
     counts.*,
-    (SELECT merged_into FROM rollbook.merged_users WHERE id = :user_id) AS merged_into,
+    (SELECT merged_into FROM rollbook.merged_users WHERE id = %(user_id)s) AS merged_into,
     page.*
 FROM counts
 LEFT JOIN page ON true

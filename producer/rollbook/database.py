@@ -1,36 +1,49 @@
-"""The connections to Postgres: made when first needed, bounded in their waiting, never shared with a forked child."""
+"""Runs queries on Postgres, over a pool of connections that is never shared with a forked child.
+
+A connection opens when a query first needs one. Statements, answers and waits for a connection have timeouts.
+"""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rollbook.at_fork import reset_after_fork
+from rollbook.queries import Query
+from rollbook.queries.query import Isolation, Rows, Statement
 from rollbook_shared.database.timeouts import connection_options, patient
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.reasons import safe_reason
+
+T = TypeVar("T")
 
 _TIMEOUT: Final = timedelta(seconds=30)
 _POOL_SECONDS: Final = 10
 _NOT_CONFIGURED: Final = {
     "42P01": "the database has no tables of Rollbook yet; run `rollbook migrate`",
     "42501": "the role in the database's URL may not do this; see deploy/roles.sql",
-    "25006": "this Postgres only reads, as a replica does; cancel and drop need the primary's URL",
+    "25006": "this Postgres is read-only, as a replica is; cancel and drop need the primary's URL",
 }
-"""What an operator has to see to, by Postgres' code."""
+"""What an operator must fix, by Postgres' error code."""
 
 
 class Database:
-    """Lends connections to one Postgres, whose statements may take as long as `timeout`."""
+    """One Postgres. It runs queries, and lends connections to code that has statements of its own."""
 
     def __init__(self, url: str, timeout: timedelta = _TIMEOUT) -> None:
+        """Prepare the pool; nothing is connected yet.
+
+        timeout: how long a statement may take.
+
+        Raises:
+            NotConfigured: this is no URL of a Postgres.
+        """
         self._timeout = timeout
         try:
             self._url = make_url(url).set(drivername="postgresql+psycopg")
@@ -41,18 +54,34 @@ class Database:
             raise NotConfigured(
                 "the database's URL cannot be used; it must be like postgresql://user@127.0.0.1:5432/app"
             )
-        self._lock = threading.Lock()
         self._engine = self._open()
         reset_after_fork(self)
 
-    @contextmanager
-    def connect(self, isolation: str = "AUTOCOMMIT", *, readonly: bool = True) -> Iterator[Connection]:
-        """A connection for a few questions. With `REPEATABLE READ` all of them see the same moment. Nothing can be
-        written by mistake: who means to write says `readonly=False`.
+    def run(self, query: Query[T]) -> T:
+        """The result of the query, or what the query raises.
 
         Raises:
-            Unavailable: Postgres could not be reached, took too long, or the connection broke.
-            NotConfigured: Rollbook's tables are not there, or the role in the URL may not do this.
+            Unavailable, NotConfigured: as `connect`.
+        """
+        with self.connect(query.isolation, readonly=not query.writes) as connection:
+            steps = query.steps()
+            try:
+                statement = next(steps)
+                while True:
+                    statement = steps.send(_rows(connection, statement))
+            except StopIteration as end:
+                result: T = end.value
+                return result
+
+    @contextmanager
+    def connect(self, isolation: Isolation = "AUTOCOMMIT", *, readonly: bool = True) -> Iterator[Connection]:
+        """A connection for a few statements; with `REPEATABLE READ` all of them see the same snapshot.
+
+        readonly: Postgres refuses every write. Code that means to write passes False.
+
+        Raises:
+            Unavailable: Postgres could not be reached or took too long, or the connection broke.
+            NotConfigured: the tables of Rollbook are missing, or the role in the URL may not do this.
         """
         try:
             with self._engine.connect() as connection:
@@ -67,11 +96,11 @@ class Database:
             raise Unavailable("the connection to the database broke") from error
 
     def close(self) -> None:
-        """Close the connections that nobody uses; new ones are opened when needed."""
+        """Close the connections that are not in use; new ones open when needed."""
         self._engine.dispose()
 
     def drop_inherited_connections(self) -> None:
-        # close=False: closing a socket here would say goodbye to the server in the parent's name
+        # close=False: closing a socket here would end the parent's session on the server
         self._engine.dispose(close=False)
 
     def _open(self) -> Engine:
@@ -81,12 +110,17 @@ class Database:
             pool_timeout=_POOL_SECONDS,
             hide_parameters=True,  # ids and filters are personal data, and errors are logged
         )
-        kind = patient(self._timeout)
-        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
-        options = {"application_name": "rollbook", **connection_options(plain, self._timeout)}
+        connection_class = patient(self._timeout)
+        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        options = {"application_name": "rollbook", **connection_options(url, self._timeout)}
 
         @event.listens_for(engine, "do_connect")
         def connect(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
-            return kind.connect(*arguments, **{**parameters, **options})
+            return connection_class.connect(*arguments, **{**parameters, **options})
 
         return engine
+
+
+def _rows(connection: Connection, statement: Statement) -> Rows:
+    rows = connection.exec_driver_sql(statement.sql, dict(statement.parameters)).mappings().all()
+    return cast(Rows, rows)  # SQLAlchemy's rows could be read by column objects too, which nothing here does
