@@ -21,13 +21,13 @@ from rollbook_ops.cli.app import app
 from rollbook_ops.doctor import Finding, Level, examine
 from rollbook_ops.doctor.outbox import examine_outbox
 from rollbook_ops.doctor.versions import check_postgres_version, check_redis_version, check_versions
-from rollbook_ops.doctor.workers import judge
-from rollbook_shared.database.schema import NEWEST_MIGRATION
+from rollbook_ops.doctor.workers import check_replies
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import app as celery_app
 from rollbook_worker.migrations import runner as migrating
+from rollbook_worker.migrations.revisions import newest_revision
 
 
 class TestOutbox:
@@ -105,8 +105,8 @@ class TestVersions:
     def test_of_redis(self, info: dict[str, object], level: Level) -> None:
         assert check_redis_version(info).level is level
 
-    def test_the_newest_migration_is_the_one_that_it_asks_for(self) -> None:
-        assert ScriptDirectory.from_config(migrating._config()).get_current_head() == NEWEST_MIGRATION
+    def test_the_newest_revision_is_the_one_that_alembic_finds(self) -> None:
+        assert ScriptDirectory.from_config(migrating._config()).get_current_head() == newest_revision()
 
     def test_what_workers_hold_is_judged_by_their_own_setting(self) -> None:
         assert celery_app.conf.broker_transport_options["visibility_timeout"] == VISIBILITY_SECONDS
@@ -116,22 +116,22 @@ class TestWorkers:
     @pytest.mark.parametrize(
         ("replies", "said"),
         [
-            ([], "0 workers on default, 0 workers on bulk answered"),
-            ([{"a@x": [{"name": "default"}]}], "1 worker on default, 0 workers on bulk answered"),
+            ([], "0 workers on default, 0 workers on bulk replied"),
+            ([{"a@x": [{"name": "default"}]}], "1 worker on default, 0 workers on bulk replied"),
             (
                 [{"a@x": [{"name": "celery"}]}, {"b@x": {"error": "?"}}],
-                "0 workers on default, 0 workers on bulk answered",
+                "0 workers on default, 0 workers on bulk replied",
             ),
         ],
     )
     def test_queues_from_which_nobody_takes(self, replies: list[dict[str, Any]], said: str) -> None:
-        found = judge(replies)
+        found = check_replies(replies)
 
         assert (found.level, found.summary) == (Level.PROBLEM, said)
         assert "-Q bulk" in found.advice
 
     def test_both_on_one_worker(self) -> None:
-        assert judge([{"a@x": [{"name": "default"}, {"name": "bulk"}]}]).level is Level.OK
+        assert check_replies([{"a@x": [{"name": "default"}, {"name": "bulk"}]}]).level is Level.OK
 
 
 def test_a_stack_that_is_well_has_no_problem(
@@ -147,7 +147,7 @@ def test_a_stack_that_is_well_has_no_problem(
     assert before.exit_code == 1
     assert [f["name"] for f in json.loads(before.stdout)["findings"] if f["level"] == "problem"] == ["workers"]
     assert (after.exit_code, json.loads(before.stdout)["ok"]) == (0, False)
-    assert "1 worker on default, 1 worker on bulk answered" in after.stdout
+    assert "1 worker on default, 1 worker on bulk replied" in after.stdout
 
 
 def test_with_everything_away_it_says_so_and_shows_no_password() -> None:

@@ -52,7 +52,7 @@ def test_one_that_cannot_be_reached() -> None:
     found = look(NO_DATABASE, "postgres")
 
     assert found.level is Level.PROBLEM
-    assert "rejected" in found.summary
+    assert "refused" in found.summary
 
 
 @pytest.mark.parametrize("statement", ["DROP SCHEMA rollbook CASCADE", "DELETE FROM rollbook.alembic_version"])
@@ -93,7 +93,7 @@ def test_dead_letters_by_their_codes(url: str, store: PostgresStore) -> None:
     found = look(url, "dead letters")
 
     assert found.level is Level.WARNING
-    assert found.summary == "2 letters (unknown_version 1, malformed 1), the newest from 2 h ago"
+    assert found.summary == "2 dead letters (unknown_version 1, malformed 1), the newest from 2 h ago"
 
 
 @pytest.mark.parametrize(("ago", "level"), [(30 * HOUR, Level.WARNING), (4 * DAY, Level.PROBLEM)])

@@ -96,7 +96,7 @@ def test_one_that_keeps_nothing(valkey: redis.Redis, look: Callable[..., Finding
 @pytest.mark.parametrize(
     ("policy", "level", "said"),
     [
-        ("always", Level.OK, "all that is confirmed is on disk"),
+        ("always", Level.OK, "everything that is confirmed is on disk"),
         ("everysec", Level.OK, "the last second or two"),
         ("no", Level.WARNING, "half a minute"),
     ],
@@ -171,10 +171,10 @@ def test_one_that_is_a_replica(valkey: redis.Redis, look: Callable[..., Finding]
 
 def test_strangers_in_the_same_database(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.set(f"session:{MARKED}", "1")
-    assert look("neighbours").level is Level.WARNING
+    assert look("other keys").level is Level.WARNING
 
     valkey.sadd("_kombu.binding.celery", f"celery\x06\x16\x06\x16{MARKED}")
-    assert look("neighbours").level is Level.PROBLEM
+    assert look("other keys").level is Level.PROBLEM
 
 
 @pytest.mark.parametrize(
@@ -194,17 +194,17 @@ def test_a_queue_in_which_jobs_wait_for_long(
 def test_messages_that_a_worker_holds_for_too_long(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.hset("unacked", "tag", MARKED)
     valkey.zadd("unacked_index", {"tag": time.time() - VISIBILITY_SECONDS})
-    assert look("held messages").level is Level.OK
+    assert look("in flight").level is Level.OK
 
     valkey.zadd("unacked_index", {"tag": time.time() - 2 * VISIBILITY_SECONDS})
-    assert look("held messages").level is Level.PROBLEM
+    assert look("in flight").level is Level.PROBLEM
 
 
 def test_jobs_that_workers_hold_and_cannot_apply(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.hset("unacked", "tag", f'[{message(sent=time.time() - HOUR)},"","default"]')
     valkey.zadd("unacked_index", {"tag": time.time()})
 
-    found = look("held messages")
+    found = look("in flight")
 
     assert (found.level, "sent 60 min ago" in found.summary) == (Level.WARNING, True)
 
@@ -212,7 +212,7 @@ def test_jobs_that_workers_hold_and_cannot_apply(valkey: redis.Redis, look: Call
 def test_messages_that_nobody_will_put_back(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.hset("unacked", "tag", MARKED)
 
-    found = look("held messages")
+    found = look("in flight")
 
     assert (found.level, found.summary) == (Level.PROBLEM, "1 message with workers, 1 of them without a lease")
 
@@ -220,7 +220,7 @@ def test_messages_that_nobody_will_put_back(valkey: redis.Redis, look: Callable[
 def test_messages_that_were_set_aside(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.lpush("dead_letters", MARKED)
 
-    assert look("set aside").level is Level.WARNING
+    assert look("unprocessable").level is Level.WARNING
 
 
 @pytest.mark.parametrize(("ahead", "level"), [(20.0, Level.WARNING), (-HOUR, Level.PROBLEM)])

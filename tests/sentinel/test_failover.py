@@ -109,7 +109,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
 
     found = examine(Settings(broker_url=sentinels.url, database_url=database_url))
     levels = {finding.name: finding.level for finding in found}
-    assert {levels[name] for name in ("redis", "role", "queue default", "held messages", "workers")} == {Level.OK}
+    assert {levels[name] for name in ("redis", "role", "queue default", "in flight", "workers")} == {Level.OK}
 
     sentinels.wait_until_replica(dead)
     assert rb.users.identify("later", {"n": 1}).wait(DEADLINE_SECONDS).state == "applied"

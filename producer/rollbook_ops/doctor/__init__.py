@@ -1,4 +1,4 @@
-"""Looks at everything that Rollbook needs, and says what is wrong and what to do about it."""
+"""Checks everything that Rollbook needs, and says what is wrong and what to do about it."""
 
 from rollbook_ops.doctor.examination import examine
 from rollbook_ops.doctor.findings import Finding, Level

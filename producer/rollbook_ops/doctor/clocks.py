@@ -1,4 +1,4 @@
-"""Whether the clocks agree. A job is stamped by the clock of whoever sends it, and stamps decide what stands."""
+"""Checks that the clocks agree. The sender's clock stamps a job, and stamps decide which value is kept."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from typing import Final
 
 from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 
-Clock = Callable[[], float]
+LocalClock = Callable[[], float]
 """Seconds since 1970, on this machine."""
-NOTICED_SECONDS: Final = 1.0
-_ADVICE: Final = "Keep the clocks of all machines in step, with NTP."
+WARNING_SECONDS: Final = 1.0
+_ADVICE: Final = "Synchronise the clocks of all machines with NTP."
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a server's clock said, and how far ahead of ours that is."""
+class ClockReading:
+    """How far a server's clock is ahead of this machine's, in seconds."""
 
     ahead: float
-    doubt: float
-    """Half of the time that asking took: by so much it may be wrong either way."""
+    error: float
+    """Half of the time that the request took: the reading may be wrong by so much either way."""
 
 
-def read(ask: Callable[[], float], clock: Clock = time.time) -> Reading:
-    """Ask a server for its time, three times, and take the answer that came soonest."""
+def read_clock(ask_time: Callable[[], float], clock: LocalClock = time.time) -> ClockReading:
+    """Ask a server for its time, three times, and return the reading with the fastest answer."""
     readings = []
     for _ in range(3):
         before = clock()
-        theirs = ask()
+        server_time = ask_time()
         after = clock()
-        readings.append(Reading(ahead=theirs - (before + after) / 2, doubt=(after - before) / 2))
-    return min(readings, key=lambda reading: reading.doubt)
+        readings.append(ClockReading(ahead=server_time - (before + after) / 2, error=(after - before) / 2))
+    return min(readings, key=lambda reading: reading.error)
 
 
-def check_clock(server: str, reading: Reading, future: timedelta) -> Finding:
-    """Whether this machine's clock and the server's agree. `future`: how far ahead a job may be stamped."""
+def check_clock(server: str, reading: ClockReading, max_clock_skew: timedelta) -> Finding:
+    """Check that this machine's clock and the server's agree. `max_clock_skew`: how far ahead a job may be stamped."""
     name = f"{server} clock"
     apart = abs(reading.ahead)
-    said = f"{apart:.3f} s {'behind' if reading.ahead > 0 else 'ahead of'} the clock of {server}, this machine is"
-    if apart - reading.doubt > future.total_seconds():
-        return problem(name, said, f"{_ADVICE} Jobs that are stamped in the future wait until then.")
-    if apart - reading.doubt > NOTICED_SECONDS:
-        return warning(name, said, _ADVICE)
-    return ok(name, f"in step within {apart + reading.doubt:.3f} s")
+    direction = "behind" if reading.ahead > 0 else "ahead of"
+    summary = f"the clock of this machine is {apart:.3f} s {direction} that of {server}"
+    if apart - reading.error > max_clock_skew.total_seconds():
+        return problem(name, summary, f"{_ADVICE} A job that is stamped in the future waits until then.")
+    if apart - reading.error > WARNING_SECONDS:
+        return warning(name, summary, _ADVICE)
+    return ok(name, f"differs by less than {apart + reading.error:.3f} s")

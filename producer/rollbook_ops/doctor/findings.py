@@ -1,14 +1,13 @@
-"""What the doctor says: one finding for each thing that was looked at. None holds personal data, or a password."""
+"""What the doctor reports: one finding for each check. No finding holds personal data or a password."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 
 class Level(StrEnum):
-    """How bad it is. Only a problem stops jobs, or loses them."""
+    """How severe a finding is. Only a problem stops or loses jobs."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one thing, and what to do about it (nothing, if all is well)."""
+    """The result of one check, and what to do about it (empty if all is well)."""
 
     name: str
     level: Level
@@ -25,29 +24,13 @@ class Finding:
     advice: str = ""
 
 
-def ok(name: str, said: str) -> Finding:
-    return Finding(name, Level.OK, said)
+def ok(name: str, summary: str) -> Finding:
+    return Finding(name, Level.OK, summary)
 
 
-def warning(name: str, said: str, advice: str) -> Finding:
-    return Finding(name, Level.WARNING, said, advice)
+def warning(name: str, summary: str, advice: str) -> Finding:
+    return Finding(name, Level.WARNING, summary, advice)
 
 
-def problem(name: str, said: str, advice: str) -> Finding:
-    return Finding(name, Level.PROBLEM, said, advice)
-
-
-_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-
-
-def span(seconds: float) -> str:
-    """A length of time, in the largest unit of which there are two."""
-    for size, unit in _UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def many(count: int, what: str) -> str:
-    """A number of things."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def problem(name: str, summary: str, advice: str) -> Finding:
+    return Finding(name, Level.PROBLEM, summary, advice)

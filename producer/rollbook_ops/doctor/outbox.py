@@ -1,4 +1,4 @@
-"""Looks at the outbox, if there is one: whether a relay sends what is in it, and whether that is decided."""
+"""Checks the outbox, if there is one: that a relay sends its jobs, and that the workers finish them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Final
 import psycopg
 
 from rollbook.outbox import TABLE
-from rollbook_ops.doctor.findings import Finding, many, ok, problem, span, warning
+from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.postgres import open_postgres
+from rollbook_ops.formatting import format_count, format_duration
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
 
 LATE_SECONDS: Final = 30.0
-"""A relay that runs sends within a fraction of a second, and asks after each job in seconds."""
+"""A running relay sends within a fraction of a second, and looks up each job within seconds."""
 VERY_LATE_SECONDS: Final = 600.0
 
-_STANDING: Final = """
+_COUNTS: Final = """
 SELECT
     count(*) FILTER (WHERE sent_at IS NULL),
     extract(epoch FROM now() - min(due_at) FILTER (WHERE sent_at IS NULL))::float,
@@ -28,29 +29,29 @@ FROM (SELECT sent_at, due_at, created_at FROM rollbook_outbox ORDER BY due_at LI
 
 
 def examine_outbox(settings: Settings) -> Iterator[Finding]:
-    """How the outbox stands; nothing where there is none and none is spoken of."""
+    """Check the outbox. Reports nothing if there is no table and `ROLLBOOK_OUTBOX_URL` is not set."""
     try:
         with open_postgres(settings.need_outbox_url()) as connection:
-            there = connection.execute("SELECT to_regclass(%s)", (TABLE,)).fetchone()
-            if there and there[0]:
-                yield _judge(connection)
+            table = connection.execute("SELECT to_regclass(%s)", (TABLE,)).fetchone()
+            if table and table[0]:
+                yield _check_counts(connection)
             elif settings.outbox_url:
-                yield problem("outbox", "there is no table rollbook_outbox", "Run `rollbook outbox create`.")
+                yield problem("outbox", "the table rollbook_outbox is missing", "Run `rollbook outbox create`.")
     except psycopg.Error as error:
         yield problem("outbox", f"not available: {safe_reason(error)}", "Check ROLLBOOK_OUTBOX_URL.")
 
 
-def _judge(connection: psycopg.Connection) -> Finding:
-    row = connection.execute(_STANDING).fetchone()
+def _check_counts(connection: psycopg.Connection) -> Finding:
+    row = connection.execute(_COUNTS).fetchone()
     assert row is not None
-    unsent, late, unfinished, open_for = row
-    said = f"{many(unsent, 'job')} to send, {unfinished:,} to be decided"
+    unsent, late, unfinished, unfinished_for = row
+    summary = f"{format_count(unsent, 'job')} to send, {unfinished:,} sent and not finished"
     if (late or 0) > LATE_SECONDS:
-        found = problem if late > VERY_LATE_SECONDS else warning
-        advice = "Is a relay running (`rollbook relay`)? Its log says what keeps it."
-        return found("outbox", f"{said}, the first should have been sent {span(late)} ago", advice)
-    if (open_for or 0) > VERY_LATE_SECONDS:
-        # without a relay nobody settles what the workers have decided, and these rows look the same
-        advice = "Is a relay running (`rollbook relay`)? If so they were sent: look at the workers and the queues."
-        return warning("outbox", f"{said}, the first since {span(open_for)}", advice)
-    return ok("outbox", said)
+        level = problem if late > VERY_LATE_SECONDS else warning
+        advice = "Is a relay running (`rollbook relay`)? Its log says what blocks it."
+        return level("outbox", f"{summary}, the oldest is overdue for {format_duration(late)}", advice)
+    if (unfinished_for or 0) > VERY_LATE_SECONDS:
+        # Without a relay nothing removes the rows of finished jobs, which look the same.
+        advice = "Is a relay running (`rollbook relay`)? If so, check the workers and the queues."
+        return warning("outbox", f"{summary}, the oldest for {format_duration(unfinished_for)}", advice)
+    return ok("outbox", summary)

@@ -1,4 +1,4 @@
-"""Looks at Postgres: whether it is there, migrated and in step, and what stands there that should be gone."""
+"""Checks Postgres: that it is available and migrated, its clock, overdue maintenance, and dead letters."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from typing import Final
 import psycopg
 from psycopg import errors
 
-from rollbook_ops.doctor.clocks import Clock, check_clock, read
-from rollbook_ops.doctor.findings import Finding, many, ok, problem, span, warning
+from rollbook_ops.doctor.clocks import LocalClock, check_clock, read_clock
+from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.versions import check_postgres_version
-from rollbook_shared.database.schema import NEWEST_MIGRATION
+from rollbook_ops.formatting import format_count, format_duration
 from rollbook_shared.observability.inspection import Backlog, find_backlog
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
+from rollbook_worker.migrations.revisions import newest_revision
 
 _CONNECT_SECONDS: Final = 5
 _ANSWER_MILLISECONDS: Final = 10_000
 LATE_SECONDS: Final = 10.0
-"""Maintenance releases every second."""
+"""Maintenance releases deferred jobs every second."""
 VERY_LATE_SECONDS: Final = 120.0
-_TOO_LATE: Final = timedelta(days=1)
-"""Past the time when a deleted user should have been erased: somebody may have promised that."""
+_ERASURE_GRACE: Final = timedelta(days=1)
+"""A deleted user that is not erased so long after the due time is a problem: the erasure may have been promised."""
 
 _VERSION: Final = "SELECT version_num FROM rollbook.alembic_version"
-_MAINTENANCE: Final = "Is maintenance running (`python -m rollbook_worker.maintenance`)? Its log says what keeps it."
+_MAINTENANCE: Final = "Is maintenance running (`rollbook maintenance`)? Its log says what blocks it."
 
 
-def examine_postgres(settings: Settings, clock: Clock) -> Iterator[Finding]:
-    """Everything about Postgres; only that it cannot be reached, if so."""
+def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
+    """Check everything about Postgres; if it is not available, report only that."""
     try:
         with open_postgres(settings.need_database_url()) as connection:
             yield check_postgres_version(connection.info.server_version)
-            reading = read(lambda: _time(connection), clock)
+            reading = read_clock(lambda: _server_time(connection), clock)
             yield check_clock("postgres", reading, settings.limits.max_clock_skew)
             migrations = _check_migrations(connection)
             yield migrations
@@ -44,7 +45,7 @@ def examine_postgres(settings: Settings, clock: Clock) -> Iterator[Finding]:
                     find_backlog(connection, now=now, settling=settings.erasure_delay), settling=settings.erasure_delay
                 )
     except psycopg.Error as error:
-        advice = "Check ROLLBOOK_DATABASE_URL, and that Postgres runs and takes connections from here."
+        advice = "Check ROLLBOOK_DATABASE_URL, and that Postgres runs and accepts connections from here."
         yield problem("postgres", f"not available: {safe_reason(error)}", advice)
 
 
@@ -64,7 +65,7 @@ def open_postgres(url: str) -> psycopg.Connection:
     return connection
 
 
-def _time(connection: psycopg.Connection) -> float:
+def _server_time(connection: psycopg.Connection) -> float:
     row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float").fetchone()
     assert row is not None
     return float(row[0])
@@ -76,42 +77,39 @@ def _check_migrations(connection: psycopg.Connection) -> Finding:
     except (errors.UndefinedTable, errors.InvalidSchemaName):
         row = None
     except errors.InsufficientPrivilege:
-        return warning("migrations", "may not be read", "Ask as a role that may read rollbook.alembic_version.")
+        return warning("migrations", "not permitted to read", "Use a role that may read rollbook.alembic_version.")
     if row is None:
-        return problem("migrations", "there are no tables of Rollbook", "Run `rollbook migrate`.")
-    found = str(row[0])
-    if found == NEWEST_MIGRATION:
+        return problem("migrations", "Rollbook's tables are missing", "Run `rollbook migrate`.")
+    found, newest = str(row[0]), newest_revision()
+    if found == newest:
         return ok("migrations", f"up to date ({found})")
-    if found < NEWEST_MIGRATION:
-        return problem(
-            "migrations", f"at {found}, and this version needs {NEWEST_MIGRATION}", "Run `rollbook migrate`."
-        )
-    return warning(
-        "migrations", f"at {found}, and this version knows {NEWEST_MIGRATION}", "Upgrade Rollbook here as well."
-    )
+    if found < newest:
+        return problem("migrations", f"at {found}; this version needs {newest}", "Run `rollbook migrate`.")
+    return warning("migrations", f"at {found}; this version knows {newest}", "Upgrade Rollbook here, too.")
 
 
 def check_backlog(backlog: Backlog, *, settling: timedelta) -> Iterator[Finding]:
-    """What maintenance should have done, and what nobody can apply."""
+    """Check for overdue maintenance and for dead letters."""
     late = backlog.overdue or 0.0
-    said = f"{many(backlog.deferred, 'job')}, {backlog.due:,} due"
+    summary = f"{format_count(backlog.deferred, 'job')}, {backlog.due:,} due"
     if late > VERY_LATE_SECONDS:
-        yield problem("deferred jobs", f"{said}, the first for {span(late)}", _MAINTENANCE)
+        yield problem("deferred jobs", f"{summary}, the oldest for {format_duration(late)}", _MAINTENANCE)
     elif late > LATE_SECONDS:
-        yield warning("deferred jobs", f"{said}, the first for {span(late)}", _MAINTENANCE)
+        yield warning("deferred jobs", f"{summary}, the oldest for {format_duration(late)}", _MAINTENANCE)
     else:
-        yield ok("deferred jobs", said)
+        yield ok("deferred jobs", summary)
     if backlog.unerased:
         since = backlog.oldest_unerased or 0.0
-        said = f"{many(backlog.unerased, 'delete')} overdue, the first of {span(since)} ago"
-        found = problem if since > (settling + _TOO_LATE).total_seconds() else warning
-        yield found("erasure", said, _MAINTENANCE)
+        summary = f"{format_count(backlog.unerased, 'delete')} overdue, the oldest from {format_duration(since)} ago"
+        level = problem if since > (settling + _ERASURE_GRACE).total_seconds() else warning
+        yield level("erasure", summary, _MAINTENANCE)
     else:
         yield ok("erasure", "nothing overdue")
     if backlog.letters:
-        codes = ", ".join(f"{letters.code} {letters.count:,}" for letters in backlog.letters)
-        said = f"{many(sum(letters.count for letters in backlog.letters), 'letter')} ({codes}), the newest from"
+        codes = ", ".join(f"{count.code} {count.count:,}" for count in backlog.letters)
+        total = format_count(sum(count.count for count in backlog.letters), "dead letter")
+        newest = format_duration(backlog.letters[0].newest)
         advice = "`rollbook jobs dead` lists them; replay or drop them."
-        yield warning("dead letters", f"{said} {span(backlog.letters[0].newest)} ago", advice)
+        yield warning("dead letters", f"{total} ({codes}), the newest from {newest} ago", advice)
     else:
         yield ok("dead letters", "none")

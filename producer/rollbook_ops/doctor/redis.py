@@ -1,4 +1,4 @@
-"""Looks at Redis: whether it is there, keeps what it is given, and is ours alone; and at what waits in it."""
+"""Checks Redis: that it is available, keeps jobs and is used by Rollbook alone; and how long jobs have been in it."""
 
 from __future__ import annotations
 
@@ -9,80 +9,83 @@ from typing import Any, Final
 import redis.exceptions
 
 from rollbook.publishing.redis import ANSWER_SECONDS, BROKER_FAILURES, CONNECT_SECONDS
-from rollbook_ops.doctor.clocks import Clock, check_clock, read
-from rollbook_ops.doctor.findings import Finding, many, ok, problem, span, warning
+from rollbook_ops.doctor.clocks import LocalClock, check_clock, read_clock
+from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.versions import check_redis_version
+from rollbook_ops.formatting import format_count, format_duration, format_size
 from rollbook_shared.broker_url import parse_broker_url
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE, QUEUES
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS, Held, Queue, find_queues
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
 
-MUCH_OF_MEMORY: Final = 0.8
-NEARLY_ALL_MEMORY: Final = 0.95
-PATIENCE_SECONDS: Final[Mapping[str, float]] = {DEFAULT_QUEUE: 30.0, BULK_QUEUE: 3_600.0}
-"""How long a job may wait before somebody should look: for single writes a person may be waiting."""
+WARNING_MEMORY: Final = 0.8
+PROBLEM_MEMORY: Final = 0.95
+MAX_WAIT_SECONDS: Final[Mapping[str, float]] = {DEFAULT_QUEUE: 30.0, BULK_QUEUE: 3_600.0}
+"""How long a job may wait without a warning. A person may be waiting for a single write."""
 _LEEWAY_SECONDS: Final = 60.0
 _APPLYING_SECONDS: Final = 60.0
-"""A worker applies what it has in a second or two; unless Postgres is away, or full, or somebody holds a lock."""
-_SCANNED: Final = 10_000
-"""Keys looked at; Rollbook itself has a few dozen."""
+"""A worker applies its jobs in a second or two, unless Postgres is not available or full, or a lock blocks it."""
+_SCANNED_KEYS: Final = 10_000
+"""Keys that are scanned. Rollbook itself has a few dozen."""
 _OWN_KEYS: Final = frozenset(
     {"unacked", "unacked_index", "unacked_mutex", "unacked_deliveries", "dead_letters", *QUEUES}
 )
 _OWN_BINDINGS: Final = frozenset({*QUEUES, "celeryev", "celery.pidbox", "reply.celery.pidbox"})
-_DISK: Final = "Look at Redis' log and at its disk; until it can write there, it refuses jobs."
-_KEPT: Final[Mapping[str | None, str]] = {
-    "everysec": "; a crash may cost the last second or two",
-    "always": ", and all that is confirmed is on disk",
+_DISK_ADVICE: Final = "Check Redis' log and its disk. Until Redis can write to it, it rejects jobs."
+_FSYNC_EFFECTS: Final[Mapping[str | None, str]] = {
+    "everysec": "; a crash may lose the last second or two",
+    "always": "; everything that is confirmed is on disk",
 }
-_PRIORITY: Final = "\x06\x16"
+_DATABASE_ADVICE: Final = "Give Rollbook a database number of its own, redis://host:6379/N."
+_PRIORITY_SEPARATOR: Final = "\x06\x16"
 
 
-def examine_redis(settings: Settings, clock: Clock) -> Iterator[Finding]:
-    """Everything about Redis; only that it cannot be reached, if so."""
+def examine_redis(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
+    """Check everything about Redis; if it is not available, report only that."""
     try:
         with open_redis(settings.need_broker_url()) as client:
             info: dict[str, Any] = client.info()
             yield check_redis_version(info)
-            yield check_clock("redis", read(lambda: _time(client), clock), settings.limits.max_clock_skew)
+            yield check_clock("redis", read_clock(lambda: _server_time(client), clock), settings.limits.max_clock_skew)
             yield check_eviction(info)
             yield check_persistence(info, _append_fsync(client))
             yield check_memory(info)
             yield check_role(info)
-            yield check_neighbours(client)
+            yield check_other_keys(client)
             queues = find_queues(client)
             yield from map(check_queue, queues.queues)
-            yield check_held(queues.held)
+            yield check_in_flight(queues.held)
             if queues.set_aside:
-                said = f"{many(queues.set_aside, 'message')} that no worker could take"
-                yield warning("set aside", said, "See the list `dead_letters` in Redis, and deploy/runbook.md.")
+                summary = f"{format_count(queues.set_aside, 'message')} that no worker could read"
+                advice = "See the list `dead_letters` in Redis, and deploy/runbook.md."
+                yield warning("unprocessable", summary, advice)
     except BROKER_FAILURES as error:
         reason = safe_reason(error)
-        advice = "Check ROLLBOOK_BROKER_URL, and that Redis runs and takes connections from here."
-        yield problem("redis", f"not available: {reason}", _DISK if "disk" in reason else advice)
+        advice = "Check ROLLBOOK_BROKER_URL, and that Redis runs and accepts connections from here."
+        yield problem("redis", f"not available: {reason}", _DISK_ADVICE if "disk" in reason else advice)
 
 
 @contextmanager
 def open_redis(url: str) -> Iterator[Any]:
-    """A client of the server that jobs go to first.
+    """Connect to the server that receives jobs first.
 
     Raises:
-        BROKER_FAILURES: it cannot be reached.
-        NotConfigured: this is no URL of a Redis.
+        BROKER_FAILURES: it is not available.
+        NotConfigured: the URL is not one of Redis.
     """
     endpoint = parse_broker_url(url)[0]
     with endpoint.client(connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS) as client:
         yield client
 
 
-def _time(client: Any) -> float:
-    seconds, micros = client.time()
-    return float(seconds + micros / 1_000_000)
+def _server_time(client: Any) -> float:
+    seconds, microseconds = client.time()
+    return float(seconds + microseconds / 1_000_000)
 
 
 def check_eviction(info: Mapping[str, Any]) -> Finding:
-    """Whether Redis drops jobs when it is full."""
+    """Check that Redis does not drop jobs when it is full."""
     policy = info.get("maxmemory_policy", "unknown")
     if policy == "noeviction":
         return ok("eviction", policy)
@@ -90,7 +93,7 @@ def check_eviction(info: Mapping[str, Any]) -> Finding:
 
 
 def _append_fsync(client: Any) -> str | None:
-    """When Redis has on disk what it writes; None if it does not tell, as where others run it."""
+    """Return when Redis syncs its file to disk; None if it does not answer that, as some hosted services."""
     try:
         policy: str | None = client.config_get("appendfsync").get("appendfsync")
     except redis.exceptions.ResponseError:
@@ -99,92 +102,89 @@ def _append_fsync(client: Any) -> str | None:
 
 
 def check_persistence(info: Mapping[str, Any], append_fsync: str | None) -> Finding:
-    """Whether what waits in Redis survives its end, and whether it can be written."""
+    """Check that jobs in Redis survive a restart, and that Redis can write to its disk."""
     if info.get("aof_last_write_status") == "err" or info.get("rdb_last_bgsave_status") == "err":
-        return problem("persistence", "Redis could not write to its disk", _DISK)
+        return problem("persistence", "Redis could not write to its disk", _DISK_ADVICE)
     if not info.get("aof_enabled"):
-        advice = "Set appendonly yes, or send through the outbox, which needs no Redis that keeps anything."
-        return warning("persistence", "appendonly is off: jobs that wait are lost when Redis ends", advice)
+        advice = "Set appendonly yes, or send through the outbox, which needs no persistent Redis."
+        return warning("persistence", "appendonly is off: jobs in Redis are lost when it stops", advice)
     if append_fsync == "no":
-        said = "appendonly is on, but appendfsync no: a power cut may cost the last half a minute"
-        return warning("persistence", said, "Set appendfsync everysec; or always, and what is confirmed is kept.")
-    return ok("persistence", "appendonly is on" + _KEPT.get(append_fsync, ""))
+        summary = "appendonly is on, but appendfsync is no: a power failure may lose the last half a minute"
+        return warning("persistence", summary, "Set appendfsync everysec, or always to lose nothing that is confirmed.")
+    return ok("persistence", "appendonly is on" + _FSYNC_EFFECTS.get(append_fsync, ""))
 
 
 def check_memory(info: Mapping[str, Any]) -> Finding:
-    """Whether Redis is about to be full. With noeviction it then refuses jobs."""
-    used, most = int(info["used_memory"]), int(info.get("maxmemory") or 0)
-    if not most:
-        return ok("memory", f"{_size(used)}, no limit set")
-    said = f"{_size(used)} of {_size(most)}"
-    advice = "Find out why jobs pile up, or raise maxmemory; when it is full, jobs are rejected."
-    if used >= NEARLY_ALL_MEMORY * most:
-        return problem("memory", said, advice)
-    return warning("memory", said, advice) if used >= MUCH_OF_MEMORY * most else ok("memory", said)
+    """Check that Redis is not nearly full. With noeviction it then rejects jobs."""
+    used, limit = int(info["used_memory"]), int(info.get("maxmemory") or 0)
+    if not limit:
+        return ok("memory", f"{format_size(used)}, no limit set")
+    summary = f"{format_size(used)} of {format_size(limit)}"
+    advice = "Find out why jobs accumulate, or raise maxmemory. When Redis is full, it rejects jobs."
+    if used >= PROBLEM_MEMORY * limit:
+        return problem("memory", summary, advice)
+    return warning("memory", summary, advice) if used >= WARNING_MEMORY * limit else ok("memory", summary)
 
 
 def check_role(info: Mapping[str, Any]) -> Finding:
+    """Check that Redis is not a replica."""
     if info.get("role") == "master":
-        return ok("role", "takes writes")
-    return problem("role", "a replica: jobs cannot be sent to it", "Let ROLLBOOK_BROKER_URL name the master.")
+        return ok("role", "accepts writes")
+    return problem("role", "a replica: jobs cannot be sent to it", "Set ROLLBOOK_BROKER_URL to the master.")
 
 
-def check_neighbours(client: Any) -> Finding:
-    """Whether somebody else uses the same database of Redis. Says how many keys there are and not their names."""
-    strange, celery = 0, 0
+def check_other_keys(client: Any) -> Finding:
+    """Check that no other application uses the same database of Redis. Reports the number of keys, not their names."""
+    others, celery = 0, 0
     for number, key in enumerate(client.scan_iter(count=1_000)):
         name = key.decode(errors="replace")
-        strange += not _is_ours(name)
-        celery += name.startswith("_kombu.binding.") and not _is_ours(name)
-        if number >= _SCANNED:
+        others += not _is_own_key(name)
+        celery += name.startswith("_kombu.binding.") and not _is_own_key(name)
+        if number >= _SCANNED_KEYS:
             break
     if celery:
-        said = "another Celery application uses this database: it may take our messages, and we its"
-        return problem("neighbours", said, "Give Rollbook a database number of its own, redis://host:6379/N.")
-    if strange:
-        said = f"{many(strange, 'key')} here are not Rollbook's"
-        return warning("neighbours", said, "Give Rollbook a database number of its own, redis://host:6379/N.")
-    return ok("neighbours", "none")
+        summary = "another Celery application uses this database; each may consume the other's messages"
+        return problem("other keys", summary, _DATABASE_ADVICE)
+    if others:
+        summary = f"{format_count(others, 'key')} in this database are not Rollbook's"
+        return warning("other keys", summary, _DATABASE_ADVICE)
+    return ok("other keys", "none")
 
 
-def _is_ours(key: str) -> bool:
+def _is_own_key(key: str) -> bool:
     if key.startswith("_kombu.binding"):
-        family, _, bound = key.removeprefix("_kombu.").partition(".")
-        return family != "binding" or bound in _OWN_BINDINGS
+        kind, _, bound = key.removeprefix("_kombu.").partition(".")
+        return kind != "binding" or bound in _OWN_BINDINGS
     return (
-        key.partition(_PRIORITY)[0] in _OWN_KEYS or key.endswith((".celery.pidbox", ".reply.celery.pidbox"))
+        key.partition(_PRIORITY_SEPARATOR)[0] in _OWN_KEYS or key.endswith((".celery.pidbox", ".reply.celery.pidbox"))
     ) or key.startswith("celeryev.")
 
 
 def check_queue(queue: Queue) -> Finding:
-    """Whether jobs wait for long."""
+    """Check that no job waits for long in the queue."""
     name = f"queue {queue.name}"
     if queue.oldest is None:
-        return ok(name, many(queue.jobs, "job"))
-    said = f"{many(queue.jobs, 'job')}, the oldest for {span(queue.oldest)}"
-    if queue.oldest > PATIENCE_SECONDS[queue.name]:
-        advice = f"Start more workers on it (`celery ... worker -Q {queue.name}`), or look why those there are slow."
-        return warning(name, said, advice)
-    return ok(name, said)
+        return ok(name, format_count(queue.jobs, "job"))
+    summary = f"{format_count(queue.jobs, 'job')}, the oldest for {format_duration(queue.oldest)}"
+    if queue.oldest > MAX_WAIT_SECONDS[queue.name]:
+        advice = f"Start more workers for it (`celery ... worker -Q {queue.name}`), or find out why they are slow."
+        return warning(name, summary, advice)
+    return ok(name, summary)
 
 
-def check_held(held: Held) -> Finding:
-    """Whether somebody has died with messages in hand, and nobody puts them back."""
-    said = f"{many(held.messages, 'message')} with workers"
+def check_in_flight(held: Held) -> Finding:
+    """Check that no worker died with messages that will not be restored to their queue."""
+    summary = f"{format_count(held.messages, 'message')} with workers"
     if held.unleased:
-        advice = "No worker will put them back; see deploy/runbook.md, a worker hangs."
-        return problem("held messages", f"{said}, {held.unleased:,} of them without a lease", advice)
+        advice = "No worker will restore them to their queue; see deploy/runbook.md, a worker hangs."
+        return problem("in flight", f"{summary}, {held.unleased:,} of them without a lease", advice)
     if held.oldest is None:
-        return ok("held messages", said)
-    said += f", the oldest for {span(held.oldest)}"
+        return ok("in flight", summary)
+    summary += f", the oldest for {format_duration(held.oldest)}"
     if held.oldest > VISIBILITY_SECONDS + _LEEWAY_SECONDS:
-        advice = f"Any worker puts back what is held for {VISIBILITY_SECONDS} s: start one, or look why those hang."
-        return problem("held messages", said, advice)
+        advice = f"Any worker restores messages after {VISIBILITY_SECONDS} s. Start one, or find out why they hang."
+        return problem("in flight", summary, advice)
     if held.waits is not None and held.waits > _APPLYING_SECONDS:
-        advice = "Workers have jobs and cannot apply them: their log says why."
-        return warning("held messages", f"{said}, sent {span(held.waits)} ago", advice)
-    return ok("held messages", said)
-
-
-def _size(number: int) -> str:
-    return f"{number / 1024 / 1024:,.1f} MB"
+        advice = "Workers have jobs and cannot apply them. Their log says why."
+        return warning("in flight", f"{summary}, sent {format_duration(held.waits)} ago", advice)
+    return ok("in flight", summary)
