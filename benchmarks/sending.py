@@ -1,14 +1,14 @@
-"""What it costs an application to tell Rollbook: users a second by each way of sending, next to stock Celery's `delay`.
+"""What sending costs an application: users a second by each way of sending, next to stock Celery's `delay`.
 
     python benchmarks/sending.py [--quick] [--rounds 9] [--append-fsync everysec|always] [--json]
 
-One process and one thread send to a Valkey started here; nobody consumes. In each round every way sends a number of
-its own of the same users, with ten properties of about 300 bytes, one way after the other and in another order each
-time, so that whatever else the machine does falls on all alike. Shown are the medians of the rounds, and the median of
-the ratios within a round. Buffered is timed from the first call until Redis has everything.
+One process with one thread sends to a Valkey that is started here; no worker consumes. In each round every way sends
+its own number of the same users, with ten properties of about 300 bytes. The ways follow each other, in another order
+each round, so that other load of the machine falls on all of them alike. The output has the medians of the rounds, and
+the median of the ratios within a round. Buffered is timed from the first call until Redis has everything.
 
-`enqueue_vs_delay` is `users.identify` over `task.delay(user_id, traits)` of an application's own, in jobs a second;
-`buffered_vs_delay` the same of `rb.buffered()`.
+`enqueue_vs_delay` is `users.identify` over `task.delay(user_id, traits)` of a task of the application's own, in jobs a
+second; `buffered_vs_delay` is the same of `rb.buffered()`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ User = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Way:
-    """One way of getting users told of out of the process."""
+    """One way of sending users."""
 
     name: str
     users: int
@@ -189,7 +189,7 @@ def _stock_task(broker_url: str) -> Any:
     """What an application would write: a task of its own in an app as Celery makes it."""
 
     def identify(user_id: str, traits: dict[str, Any]) -> None:
-        raise NotImplementedError("nobody consumes here")
+        raise NotImplementedError("no worker consumes here")
 
     return Celery("stock", broker=broker_url).task(name="stock.identify", ignore_result=True)(identify)
 
