@@ -27,21 +27,8 @@ from rollbook.testing import RecordingPublisher
 
 _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
 """Of the producer, what no application imports."""
-_WORKER = ("fold/*.py", "store/__init__.py", "store/arrivals.py", "store/postgres.py")
-_FIELDS = (
-    "activity",
-    "dead_letter",
-    "job",
-    "merge_preview",
-    "message",
-    "page",
-    "user",
-    "errors",
-    "limits",
-    "settings",
-    "timing",
-    "arrivals",
-)
+_WORKER = ("core/*.py", "store/__init__.py", "store/received_jobs.py", "store/postgres.py")
+_FIELDS = ("errors", "limits", "settings", "outcomes", "arguments", "received_jobs")
 """Where each field says what it holds, by a text below it or by its name in the text of its class."""
 _PROTOCOLS = ("HoldsConnections", "Publisher", "EncodedPublisher", "QueryRunner", "Store")
 
@@ -99,7 +86,9 @@ def silent_fields(class_: ast.ClassDef) -> Iterator[str]:
     for node, following in zip(class_.body, [*class_.body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not node.target.id.startswith("_"):
             is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-            if not is_text and f"`{node.target.id}`" not in said:
+            # settings are described in their annotations, from which the documentation is made as well
+            is_annotated = "ROLLBOOK_" in ast.unparse(node.annotation)
+            if not is_text and not is_annotated and f"`{node.target.id}`" not in said:
                 yield f"{class_.name}.{node.target.id}"
 
 

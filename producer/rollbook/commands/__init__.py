@@ -4,6 +4,7 @@ A function here is named as the client's method. It takes the method's arguments
 time in microseconds since 1970. It returns the job, or raises `InvalidRequest` with every problem of the call.
 """
 
+from rollbook.commands.arguments import WriteOptions
 from rollbook.commands.dead_letter import replay
 from rollbook.commands.jobs import (
     bulk_delete,
@@ -20,7 +21,6 @@ from rollbook.commands.jobs import (
     unset_preferences,
     user_update,
 )
-from rollbook.commands.timing import WriteOptions
 
 __all__ = [
     "WriteOptions",

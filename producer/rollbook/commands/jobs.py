@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Unpack
 from uuid import UUID
 
-from rollbook.commands.arguments import Arguments, as_dict, as_settings, as_uuids
-from rollbook.commands.timing import WriteOptions
+from rollbook.commands.arguments import Arguments, WriteOptions, as_dict, as_settings, as_uuids
 from rollbook.commands.user_updates import check_user_update
 from rollbook.models import Engagement
 from rollbook_shared import jobs
@@ -24,15 +23,15 @@ def identify(
     user_id: str, traits: Mapping[str, Any] | None, *, limits: Limits, now: int, **options: Unpack[WriteOptions]
 ) -> jobs.Identify:
     """The job that creates or updates one user."""
-    with Arguments("identify", options) as arguments:
-        user = check_user_update(arguments, {} if traits is None else traits, limits, user_id=user_id)
-        return jobs.Identify(**arguments.timing(now, limits.max_clock_skew), user=user)
+    with Arguments("identify", limits, options) as arguments:
+        user = check_user_update(arguments, {} if traits is None else traits, user_id=user_id)
+        return jobs.Identify(**arguments.timing(now), user=user)
 
 
 def user_update(user_id: str, traits: Mapping[str, Any] | None, *, limits: Limits) -> jobs.UserUpdate:
     """What an identify says of the user, for a client that gathers several into one job."""
-    with Arguments("identify") as arguments:
-        return check_user_update(arguments, {} if traits is None else traits, limits, user_id=user_id)
+    with Arguments("identify", limits) as arguments:
+        return check_user_update(arguments, {} if traits is None else traits, user_id=user_id)
 
 
 def bulk_identify(
@@ -44,32 +43,31 @@ def bulk_identify(
     **options: Unpack[WriteOptions],
 ) -> jobs.BulkIdentify:
     """The job that creates or updates many users. It happened at the last of the `timestamps`, if it has those."""
-    with Arguments("bulk_identify", options) as arguments:
+    with Arguments("bulk_identify", limits, options) as arguments:
         given = arguments.items(users, "users", most=_bulk_users(limits), what="users")
         updates = tuple(
-            check_user_update(arguments, user, limits, where=f"users[{index}]", index=index)
-            for index, user in enumerate(given)
+            check_user_update(arguments, user, where=f"users[{index}]", index=index) for index, user in enumerate(given)
         )
-        times = () if timestamps is None else arguments.timestamps(timestamps, now, limits.max_clock_skew)
-        timing = arguments.timing(now, limits.max_clock_skew, last_timestamp=max(times, default=None))
+        times = () if timestamps is None else arguments.timestamps(timestamps, now)
+        timing = arguments.timing(now, last_timestamp=max(times, default=None))
         job = jobs.BulkIdentify(**timing, users=updates, timestamps=times)
-        arguments.check_job_size(job, "users", len(updates), limits)
+        arguments.check_job_size(job, "users", len(updates))
     return job
 
 
 def delete(user_id: str, *, limits: Limits, now: int, **options: Unpack[WriteOptions]) -> jobs.Delete:
     """The job that deletes one user."""
-    with Arguments("delete", options) as arguments:
-        return jobs.Delete(**arguments.timing(now, limits.max_clock_skew), user_id=user_id)
+    with Arguments("delete", limits, options) as arguments:
+        return jobs.Delete(**arguments.timing(now), user_id=user_id)
 
 
 def bulk_delete(
     user_ids: Iterable[str], *, limits: Limits, now: int, **options: Unpack[WriteOptions]
 ) -> jobs.BulkDelete:
     """The job that deletes many users."""
-    with Arguments("bulk_delete", options) as arguments:
+    with Arguments("bulk_delete", limits, options) as arguments:
         ids = arguments.items(user_ids, "user_ids", most=_bulk_users(limits), what="user ids")
-        return jobs.BulkDelete(**arguments.timing(now, limits.max_clock_skew), user_ids=ids)
+        return jobs.BulkDelete(**arguments.timing(now), user_ids=ids)
 
 
 def merge(
@@ -83,9 +81,9 @@ def merge(
     **options: Unpack[WriteOptions],
 ) -> jobs.Merge:
     """The job that makes `from_user_id`, the secondary, part of `user_id`, the primary."""
-    with Arguments("merge", options, renames=_MERGE_FIELDS) as arguments:
+    with Arguments("merge", limits, options, renames=_MERGE_FIELDS) as arguments:
         return jobs.Merge(
-            **arguments.timing(now, limits.max_clock_skew),
+            **arguments.timing(now),
             primary_id=user_id,
             secondary_id=from_user_id,
             keep_opt_outs=keep_opt_outs,
@@ -103,8 +101,8 @@ def set_preferences(
     **options: Unpack[WriteOptions],
 ) -> jobs.SetPreferences:
     """The job that replaces one preference set of a user."""
-    with Arguments("set_preferences", options) as arguments:
-        timing = arguments.timing(now, limits.max_clock_skew)
+    with Arguments("set_preferences", limits, options) as arguments:
+        timing = arguments.timing(now)
         job = jobs.SetPreferences(**timing, user_id=user_id, set_id=set_id, settings=as_settings(settings))
         arguments.check_size("settings", job.settings, limits.max_data_bytes)
     return job
@@ -114,8 +112,8 @@ def unset_preferences(
     user_id: str, set_id: str, *, limits: Limits, now: int, **options: Unpack[WriteOptions]
 ) -> jobs.UnsetPreferences:
     """The job that removes one preference set of a user."""
-    with Arguments("unset_preferences", options) as arguments:
-        return jobs.UnsetPreferences(**arguments.timing(now, limits.max_clock_skew), user_id=user_id, set_id=set_id)
+    with Arguments("unset_preferences", limits, options) as arguments:
+        return jobs.UnsetPreferences(**arguments.timing(now), user_id=user_id, set_id=set_id)
 
 
 def bulk_set_preferences(
@@ -128,9 +126,9 @@ def bulk_set_preferences(
     **options: Unpack[WriteOptions],
 ) -> jobs.BulkSetPreferences:
     """The job that replaces one preference set of many users."""
-    with Arguments("bulk_set_preferences", options) as arguments:
+    with Arguments("bulk_set_preferences", limits, options) as arguments:
         ids = arguments.items(user_ids, "user_ids", most=_bulk_users(limits), what="user ids")
-        timing = arguments.timing(now, limits.max_clock_skew)
+        timing = arguments.timing(now)
         job = jobs.BulkSetPreferences(**timing, user_ids=ids, set_id=set_id, settings=as_settings(settings))
         arguments.check_size("settings", job.settings, limits.max_data_bytes)
     return job
@@ -146,8 +144,8 @@ def set_channel_data(
     **options: Unpack[WriteOptions],
 ) -> jobs.SetChannelData:
     """The job that replaces a user's data for one channel."""
-    with Arguments("set_channel_data", options) as arguments:
-        timing = arguments.timing(now, limits.max_clock_skew)
+    with Arguments("set_channel_data", limits, options) as arguments:
+        timing = arguments.timing(now)
         job = jobs.SetChannelData(**timing, user_id=user_id, channel_id=channel_id, data=as_dict(data))
         arguments.check_size("data", job.data, limits.max_data_bytes)
     return job
@@ -157,10 +155,8 @@ def unset_channel_data(
     user_id: str, channel_id: str, *, limits: Limits, now: int, **options: Unpack[WriteOptions]
 ) -> jobs.UnsetChannelData:
     """The job that removes a user's data for one channel."""
-    with Arguments("unset_channel_data", options) as arguments:
-        return jobs.UnsetChannelData(
-            **arguments.timing(now, limits.max_clock_skew), user_id=user_id, channel_id=channel_id
-        )
+    with Arguments("unset_channel_data", limits, options) as arguments:
+        return jobs.UnsetChannelData(**arguments.timing(now), user_id=user_id, channel_id=channel_id)
 
 
 def trigger(
@@ -177,25 +173,25 @@ def trigger(
     **options: Unpack[WriteOptions],
 ) -> jobs.Trigger:
     """The job that starts a workflow for its recipients."""
-    with Arguments("trigger", options) as arguments:
+    with Arguments("trigger", limits, options) as arguments:
         most = min(limits.max_recipients, HARD_RECIPIENTS)
         given = arguments.items(recipients, "recipients", most=most, what="user ids or mappings")
         people = tuple(
-            _recipient(arguments, recipient, limits, where=f"recipients[{index}]", index=index)
+            _recipient(arguments, recipient, where=f"recipients[{index}]", index=index)
             for index, recipient in enumerate(given)
         )
         job = jobs.Trigger(
-            **arguments.timing(now, limits.max_clock_skew),
+            **arguments.timing(now),
             workflow=workflow,
             recipients=people,
-            actor=None if actor is None else _recipient(arguments, actor, limits, where="actor"),
+            actor=None if actor is None else _recipient(arguments, actor, where="actor"),
             data={} if data is None else as_dict(data),
             tenant=tenant,
             channels=arguments.items(channels, "channels", most=_MAX_NAMES, what="channel names"),
             categories=arguments.items(categories, "categories", least=0, most=_MAX_NAMES, what="category names"),
         )
         arguments.check_size("data", job.data, limits.max_data_bytes)
-        arguments.check_job_size(job, "recipients", len(people), limits)
+        arguments.check_job_size(job, "recipients", len(people))
     return job
 
 
@@ -208,11 +204,9 @@ def mark(
     **options: Unpack[WriteOptions],
 ) -> jobs.Mark:
     """The job that records what a recipient did with messages."""
-    with Arguments("mark", options) as arguments:
+    with Arguments("mark", limits, options) as arguments:
         ids = arguments.items(message_ids, "message_ids", most=MAX_MESSAGES, what="message ids")
-        return jobs.Mark(
-            **arguments.timing(now, limits.max_clock_skew), message_ids=as_uuids(ids), engagement=engagement
-        )
+        return jobs.Mark(**arguments.timing(now), message_ids=as_uuids(ids), engagement=engagement)
 
 
 def _bulk_users(limits: Limits) -> int:
@@ -222,11 +216,10 @@ def _bulk_users(limits: Limits) -> int:
 def _recipient(
     arguments: Arguments,
     recipient: str | Mapping[str, Any],
-    limits: Limits,
     *,
     where: str,
     index: int | None = None,
 ) -> str | jobs.UserUpdate:
     if isinstance(recipient, Mapping):
-        return check_user_update(arguments, recipient, limits, where=where, index=index)
+        return check_user_update(arguments, recipient, where=where, index=index)
     return recipient

@@ -25,7 +25,6 @@ _STAND_IN: Final = UserUpdate(id="stand-in")
 def check_user_update(
     arguments: Arguments,
     traits: object,
-    limits: Limits,
     *,
     user_id: object = _ABSENT,
     where: str = "",
@@ -48,7 +47,7 @@ def check_user_update(
     except ValidationError:
         problems += _all_problems(parts)
     else:
-        problems += _too_large(update, limits)
+        problems += _too_large(update, arguments.limits)
     if problems:
         arguments.add(Problem(_under(where, problem.field), problem.reason, index) for problem in problems)
     return update
