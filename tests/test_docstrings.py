@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from rollbook.resources.jobs import JobHandle, Jobs
 from rollbook.resources.messages import Messages
 from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
-from rollbook.testing import RecordingPublisher
+from rollbook.testing import RecordingPublisher, recording
 
 _PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
 """Of the producer, what no application imports."""
@@ -195,7 +195,7 @@ CALLS: Mapping[str, Call] = {
 
 def sent_by(rb: Rollbook) -> JobHandle:
     """A job that was sent by a Rollbook, whatever has become of the broker since."""
-    return JobHandle(rb.jobs, Rollbook(publisher=RecordingPublisher()).users.delete("ann")._sent)
+    return replace(recording().users.delete("ann"), _jobs=rb.jobs)
 
 
 class FakeDatabase:

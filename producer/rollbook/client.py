@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -14,7 +13,7 @@ from rollbook.publishing import Publisher, publish_encoded
 from rollbook.publishing.buffered import Buffer
 from rollbook.resources.activities import Activities
 from rollbook.resources.buffered import BufferedContext, BufferedUsers
-from rollbook.resources.context import ClientContext, Clock
+from rollbook.resources.context import ClientContext, Clock, system_clock
 from rollbook.resources.feeds import Feeds
 from rollbook.resources.jobs import Jobs
 from rollbook.resources.messages import Messages
@@ -38,6 +37,19 @@ class Rollbook:
     extra `read`, and return what the workers have applied so far. A call whose URL is not set raises `NotConfigured`.
     `rollbook.errors` lists what calls raise.
     """
+
+    users: Users
+    """Create, update, delete, merge and read users, their preferences and their channel data."""
+    workflows: Workflows
+    """Trigger workflows."""
+    feeds: Feeds
+    """Read feeds."""
+    messages: Messages
+    """Read messages of every channel, and record engagement."""
+    activities: Activities
+    """Read which triggers concerned a user, and which the user caused."""
+    jobs: Jobs
+    """Read the status of jobs; list and cancel deferred jobs; list, replay and drop dead letters."""
 
     def __init__(
         self,
@@ -75,15 +87,16 @@ class Rollbook:
             merge_history=default.merge_history if merge_history is None else merge_history,
             read_timeout=default.read_timeout if read_timeout is None else read_timeout,
         )
-        self._bind(ClientContext(settings, publisher or _direct(broker_url), clock or _now))
+        self._bind(ClientContext(settings, publisher or _direct(broker_url), clock or system_clock))
 
     def _bind(self, context: ClientContext) -> None:
         self._context = context
-        self._users = Users(context)
-        self._workflows = Workflows(context)
-        self._feeds = Feeds(context)
-        self._messages = Messages(context)
-        self._activities = Activities(context)
+        self.users = Users(context)
+        self.workflows = Workflows(context)
+        self.feeds = Feeds(context)
+        self.messages = Messages(context)
+        self.activities = Activities(context)
+        self.jobs = context.jobs
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
@@ -102,36 +115,6 @@ class Rollbook:
             merge_history=settings.merge_history,
             read_timeout=settings.read_timeout,
         )
-
-    @property
-    def users(self) -> Users:
-        """Create, update, delete, merge and read users, their preferences and their channel data."""
-        return self._users
-
-    @property
-    def workflows(self) -> Workflows:
-        """Trigger workflows."""
-        return self._workflows
-
-    @property
-    def feeds(self) -> Feeds:
-        """Read feeds."""
-        return self._feeds
-
-    @property
-    def messages(self) -> Messages:
-        """Read messages of every channel, and record engagement."""
-        return self._messages
-
-    @property
-    def activities(self) -> Activities:
-        """Read which triggers concerned a user, and which the user caused."""
-        return self._activities
-
-    @property
-    def jobs(self) -> Jobs:
-        """Read the status of jobs; list and cancel deferred jobs; list, replay and drop dead letters."""
-        return self._context.jobs
 
     @property
     def publisher(self) -> Publisher:
@@ -238,7 +221,7 @@ class BufferedRollbook(Rollbook):
         )
         buffered = BufferedContext(context, self._buffer)
         self._bind(buffered)
-        self._users = BufferedUsers(buffered)
+        self.users = BufferedUsers(buffered)
 
     def flush(self) -> None:
         """Send everything that was buffered before, and return when the broker has it.
@@ -265,7 +248,3 @@ def _direct(broker_url: str | None) -> Publisher | None:
     from rollbook.publishing.direct import DirectPublisher
 
     return DirectPublisher(broker_url)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000

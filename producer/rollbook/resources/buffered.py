@@ -7,10 +7,9 @@ from typing import Any, Unpack
 
 from rollbook import commands
 from rollbook.commands import WriteOptions
-from rollbook.models import JobStatus
 from rollbook.publishing.buffered import Buffer
 from rollbook.resources.context import ClientContext, DerivedContext
-from rollbook.resources.jobs import JobHandle, Jobs
+from rollbook.resources.jobs import JobHandle
 from rollbook.resources.users import Users
 from rollbook_shared.jobs.codec import encode_user
 
@@ -28,7 +27,7 @@ class BufferedContext(DerivedContext):
         Raises:
             BufferFull: there was no room within the time to wait for it.
         """
-        return _BufferedJobHandle(self.jobs, self._buffer.add(user, self.now()))
+        return JobHandle(self._buffer.add(user, self.now()), "bulk_identify", self.jobs, None)
 
     def close(self) -> None:
         """Send what is in the buffer, and end its thread."""
@@ -59,18 +58,3 @@ class BufferedUsers(Users):
             return super().identify(user_id, traits, **options)
         user = commands.user_update(user_id, traits, limits=self._context.limits)
         return self._buffered.publish_buffered(encode_user(user))
-
-
-class _BufferedJobHandle(JobHandle):
-    """The bulk job in which a user is sent, together with others."""
-
-    __slots__ = ()
-
-    def __init__(self, jobs: Jobs, job_id: str) -> None:
-        self._jobs = jobs
-        self._id = job_id
-        self._kind = "bulk_identify"
-
-    def status(self) -> JobStatus:
-        """Look up what has become of the bulk job; `queued` also while it is not sent."""
-        return self._jobs.get(self._id)

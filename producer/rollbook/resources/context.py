@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -19,6 +20,11 @@ from rollbook_shared.settings import Settings
 T = TypeVar("T")
 Clock = Callable[[], int]
 """Returns the present time in microseconds since 1970."""
+
+
+def system_clock() -> int:
+    """The present time in microseconds since 1970, by the clock of this machine."""
+    return time.time_ns() // 1_000
 
 
 class ClientContext:
@@ -55,7 +61,7 @@ class ClientContext:
             NotSent: the publisher did not take the job.
         """
         self.publisher().publish(job)
-        return JobHandle(self.jobs, job)
+        return JobHandle(job.id, job.kind, self.jobs, job)
 
     def with_publisher(self, publisher: Publisher) -> ClientContext:
         """A context that publishes with `publisher`. Limits, clock and database are those of this one."""

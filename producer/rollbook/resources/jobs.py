@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, Protocol, TypeVar
 
@@ -171,7 +172,7 @@ class Jobs:
         timeout = checked_timeout(timeout)
         dead_letter = self.get_dead_letter(dead_letter_id, key=key)
         job = commands.replay(dead_letter, job_id=None if job_id is None else checked_job_id(job_id), body=body)
-        handle = JobHandle(self, job)
+        handle = JobHandle(job.id, job.kind, self, job)
         before = handle.status()
         self._publisher().publish(job)
 
@@ -203,36 +204,31 @@ class Jobs:
         return self._read(queries.find_job_status(job_id, kind, digests))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class JobHandle:
     """A job that was sent. Keep its `id` to read its status elsewhere, with `rb.jobs.get(id)`."""
 
-    __slots__ = ("_id", "_jobs", "_kind", "_sent")
-
-    def __init__(self, jobs: Jobs, sent: jobs.Job) -> None:
-        self._jobs = jobs
-        self._id = sent.id
-        self._kind: str = sent.kind
-        self._sent = sent
-
-    @property
-    def id(self) -> str:
-        """The job's id: the call's `job_id`, or a new one."""
-        return self._id
-
-    @property
-    def kind(self) -> str:
-        """The job's kind: `identify`, `bulk_identify`, `delete`, `merge`, `trigger` and so on."""
-        return self._kind
+    id: str
+    """The job's id: the call's `job_id`, or a new one."""
+    kind: str
+    """The job's kind: `identify`, `bulk_identify`, `delete`, `merge`, `trigger` and so on."""
+    _jobs: Jobs = field(repr=False)
+    _sent: jobs.Job | None = field(repr=False)
+    """None: the job is made later, of what is buffered until then."""
 
     def status(self) -> JobStatus:
         """Read the status of this very job: `dead` with code `id_reused` if another job has its id.
 
+        The handle of a buffered identify gives the status of the bulk job, which is `queued` until it is sent as well.
+
         Raises:
             NotConfigured, Unavailable: see `Jobs`.
         """
+        if self._sent is None:
+            return self._jobs.get(self.id)
         # only here: most callers never ask, and this takes a fifth of the time that sending takes
         text = encode(self._sent)
-        return self._jobs._status(self._id, self._kind, (digest(text), text_digest(text)))
+        return self._jobs._status(self.id, self.kind, (digest(text), text_digest(text)))
 
     def wait(self, timeout: float = 5.0) -> JobStatus:
         """Wait until the job is finished: `applied`, `rejected`, `cancelled` or `dead`.
@@ -245,9 +241,6 @@ class JobHandle:
             NotConfigured, Unavailable: see `Jobs`.
         """
         return _wait(self.status, lambda status: status.is_final, checked_timeout(timeout))
-
-    def __repr__(self) -> str:
-        return f"<JobHandle {self._kind} {self._id}>"
 
 
 def _wait(read: Callable[[], JobStatus], is_over: Callable[[JobStatus], bool], timeout: float) -> JobStatus:
