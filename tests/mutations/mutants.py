@@ -459,8 +459,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "a connection whose answer nobody read is used again",
         f"{SENDING}/redis.py",
-        "except BaseException:",
-        "except Exception:",
+        "connection.disconnect()",
+        "self._idle.append(connection)",
         ("tests/producer/test_broker_failures.py",),
     ),
     Defect(
@@ -469,6 +469,27 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "self._endpoints = (*self._endpoints[1:], self._endpoints[0])",
         "pass",
         ("tests/producer/test_broker_urls.py",),
+    ),
+    Defect(
+        "a broker's certificate is not checked although its URL asks for it",
+        f"{SHARED}/broker_url.py",
+        "options[name] = _CERTIFICATE_CHECKS[value]",
+        "options[name] = ssl.CERT_NONE",
+        ("tests/shared/test_broker_url.py",),
+    ),
+    Defect(
+        "a broker's password is taken as it is quoted in the URL",
+        f"{SHARED}/broker_url.py",
+        'unquote(url.password or "")',
+        '(url.password or "")',
+        ("tests/shared/test_broker_url.py",),
+    ),
+    Defect(
+        "the client imports Celery",
+        f"{SENDING}/celery_message.py",
+        'sys.modules.get("celery.signals")',
+        '__import__("celery.signals").signals',
+        ("tests/producer/test_direct_publisher.py",),
     ),
     Defect(
         "users are gathered into a job that no worker takes",
