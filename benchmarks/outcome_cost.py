@@ -41,9 +41,9 @@ _numbers = count()
 class WithoutLedger(PostgresStore):
     """Applies every arrival, and remembers none."""
 
-    def _apply(self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, heads: frozenset[str]) -> list[Outcome]:
+    def _apply(self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, roots: frozenset[str]) -> list[Outcome]:
         jobs = [arrival.job for arrival in arrivals if not isinstance(arrival.job, Undecodable)]
-        self._keep(cursor, jobs, now, heads)
+        self._write(cursor, jobs, now, roots)
         return [Outcome(job_id=job.id, kind=job.kind, state=JobState.APPLIED) for job in jobs]
 
 

@@ -18,6 +18,7 @@ from rollbook.at_fork import reset_after_fork
 from rollbook.queries import Query
 from rollbook.queries.query import Isolation, Rows, Statement
 from rollbook_shared.database.timeouts import connection_options, patient
+from rollbook_shared.database.url import libpq_url, sqlalchemy_url
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.reasons import safe_reason
 
@@ -46,11 +47,11 @@ class Database:
         """
         self._timeout = timeout
         try:
-            self._url = make_url(url).set(drivername="postgresql+psycopg")
-            scheme = make_url(url).get_backend_name()
+            self._url = make_url(sqlalchemy_url(url))
+            backend = self._url.get_backend_name()
         except (ArgumentError, ValueError):
-            scheme = ""
-        if scheme not in ("postgresql", "postgres"):
+            backend = ""
+        if backend != "postgresql":
             raise NotConfigured(
                 "the database's URL cannot be used; it must be like postgresql://user@127.0.0.1:5432/app"
             )
@@ -111,7 +112,7 @@ class Database:
             hide_parameters=True,  # ids and filters are personal data, and errors are logged
         )
         connection_class = patient(self._timeout)
-        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        url = libpq_url(self._url.render_as_string(hide_password=False))
         options = {"application_name": "rollbook", **connection_options(url, self._timeout)}
 
         @event.listens_for(engine, "do_connect")

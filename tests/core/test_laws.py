@@ -9,18 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.conflicting_jobs import Delivery, deliveries, job_sets
 from tests.support.example_counts import examples
+from tests.support.facts import single_facts_of
 from tests.support.projected_world import world_of
 
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import World, first_difference
-from rollbook_worker.core import Fact, Kept, facts_of, join
+from rollbook_worker.core import Fact, Registers, join
 
 
 @examples(400)
 @given(deliveries())
 def test_any_delivery_converges_to_the_reference(delivery: Delivery) -> None:
-    kept: Kept = {}
+    kept: Registers = {}
 
     for batch in delivery.batches:
         join(kept, join({}, _facts(batch)).values())
@@ -31,10 +32,10 @@ def test_any_delivery_converges_to_the_reference(delivery: Delivery) -> None:
 @examples(150)
 @given(deliveries(), st.data())
 def test_a_torn_job_and_its_retry_end_like_the_job_done_once(delivery: Delivery, data: st.DataObject) -> None:
-    kept: Kept = {}
+    kept: Registers = {}
 
     for job in chain.from_iterable(delivery.batches):
-        facts = list(facts_of(job))
+        facts = list(single_facts_of(job))
         torn = data.draw(st.lists(st.sampled_from(facts), max_size=4)) if facts else []
         join(kept, torn)  # the worker died when these were written
     join(kept, _facts(delivery.jobs))
@@ -97,7 +98,7 @@ def test_overwritten_facts_never_matter(jobs: list[Job]) -> None:
 
 
 def _facts(jobs: Iterable[Job]) -> list[Fact]:
-    return [fact for job in jobs for fact in facts_of(job)]
+    return [fact for job in jobs for fact in single_facts_of(job)]
 
 
 def _assert_same(actual: World, expected: World) -> None:

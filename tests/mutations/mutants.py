@@ -52,7 +52,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 3: the value that arrives last stands, not the one stamped last",
         f"{FOLD}/join.py",
-        "known is None or known.stamp < fact.stamp",
+        "kept is None or kept.stamp < fact.stamp",
         "True",
     ),
     Defect(
@@ -64,25 +64,26 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 7: taking a preference set away makes a user",
         f"{FOLD}/decomposition.py",
-        'yield Told(at, job.user_id, f"s.{job.set_id}", None)',
-        'yield from _setting(job.user_id, f"s.{job.set_id}", None, at)',
+        'yield ProfileKeySet(at, job.user_id, f"s.{job.set_id}", None)',
+        'yield from _key_set(job.user_id, f"s.{job.set_id}", None, at)',
     ),
     Defect(
-        "rule 7: receipts are asked for before the users are held",
+        "rule 7: receipts are read before the users are locked",
         f"{STORE}/postgres.py",
-        "            held = write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
-        "            if named := late(facts, horizon=stamp_floor(now - self._settling // CAUTION)):\n",
-        "            named = late(facts, horizon=horizon)\n"
-        "            facts += restored(cursor, named, key=self._erasure_key)\n"
-        "            write(cursor, facts, history=self._history, horizon=horizon, heads=heads)\n"
+        "            locked = write(cursor, facts, history=self._history, horizon=horizon, roots=roots)\n"
+        "            late_before = stamp_floor(now - self._erasure_delay // LATE_FRACTION)\n"
+        "            if earliest := earliest_late_stamps(facts, horizon=late_before):\n",
+        "            earliest = earliest_late_stamps(facts, horizon=horizon)\n"
+        "            facts += restore_tombstones(cursor, earliest, key=self._erasure_key)\n"
+        "            write(cursor, facts, history=self._history, horizon=horizon, roots=roots)\n"
         "            if False:\n",
         LATE_JOBS,
     ),
     Defect(
         "rule 7: maintenance is trusted to have the worker's clock",
         f"{STORE}/postgres.py",
-        "horizon=stamp_floor(now - self._settling // CAUTION)",
-        "horizon=horizon",
+        "earliest_late_stamps(facts, horizon=late_before)",
+        "earliest_late_stamps(facts, horizon=horizon)",
         LATE_JOBS,
     ),
     Defect(
@@ -94,8 +95,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 8: a deleted user is still sent messages",
         f"{FOLD}/projection.py",
-        "owners.append(_Change(fact.stamp, None, False))",
-        "owners.append(_Change(fact.stamp, fact.user, True))",
+        "changes.append(_OwnershipChange(fact.stamp, None, False))",
+        "changes.append(_OwnershipChange(fact.stamp, fact.user_id, True))",
     ),
     Defect(
         "rule 11: a late trigger leaves the id of an erased recipient",
@@ -114,7 +115,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 11: a late trigger does not wait for the erasure of its recipients",
         f"{STORE}/postgres.py",
-        "                    hold_families_of(cursor, others)",
+        "                    lock_clusters_of(cursor, others)",
         "                    pass",
         LATE_JOBS,
     ),
@@ -139,7 +140,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 14: all of the history comes along, not 30 days",
         f"{FOLD}/projection.py",
-        "since=max(change.since, kept_from), owner=primary_id",
+        "valid_from=max(change.valid_from, kept_from), owner=primary_id",
         "owner=primary_id",
     ),
     Defect(
@@ -151,25 +152,25 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 16: a delete follows a merged-away id",
         f"{FOLD}/projection.py",
-        "            return  # writes follow a merged-away id, endings do not\n",
-        "            fact = fact._replace(user=self._goes_to[fact.user])\n",
+        "            return  # writes follow a merged-away id, deletes and merges do not\n",
+        "            fact = fact._replace(user_id=self._canonical_ids[fact.user_id])\n",
     ),
     Defect(
         "rule 16: deleting the primary does not free its merged-away ids",
         f"{FOLD}/projection.py",
-        "self._goes_to.pop(name, None)",
+        "self._canonical_ids.pop(id_, None)",
         "pass",
     ),
     Defect(
         "rule 17: a second merge of one secondary takes effect",
         f"{FOLD}/projection.py",
-        "if fact.user in self._goes_to or primary_id == fact.user:",
-        "if primary_id == fact.user:",
+        "if fact.secondary_id in self._canonical_ids or primary_id == fact.secondary_id:",
+        "if primary_id == fact.secondary_id:",
     ),
     Defect(
         "rule 17: a merge does not see that its primary was merged away",
         f"{FOLD}/projection.py",
-        "primary_id = self._goes_to.get(fact.primary_id, fact.primary_id)",
+        "primary_id = self._canonical_ids.get(fact.primary_id, fact.primary_id)",
         "primary_id = fact.primary_id",
     ),
     Defect(
@@ -181,8 +182,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 20: channel data are put together, not replaced",
         f"{FOLD}/decomposition.py",
-        'yield from _setting(job.user_id, f"c.{job.channel_id}", job.data, at)',
-        'yield from (Told(at, job.user_id, f"c.{job.channel_id}", {**job.data}), )',
+        'yield from _key_set(job.user_id, f"c.{job.channel_id}", job.data, at)',
+        'yield from (ProfileKeySet(at, job.user_id, f"c.{job.channel_id}", {**job.data}), )',
     ),
     Defect(
         "rule 21: a recipient named twice gets two activities",
@@ -193,8 +194,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 25: a job is taken for one whose row is gone",
         f"{STORE}/inbox.py",
-        "        known |= _known(cursor, unfinished - new)",
-        "        known |= {id_: first[id_].digest for id_ in unfinished - new} | _known(cursor, unfinished - new)",
+        "        known |= _digests(cursor, unfinished - new)",
+        "        known |= {id_: first[id_].digest for id_ in unfinished - new} | _digests(cursor, unfinished - new)",
         FORGETTING,
     ),
     Defect(
@@ -541,44 +542,44 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         LOGS,
     ),
     Defect(
-        "whoever cannot be erased keeps the others waiting",
-        "worker/rollbook_worker/store/postgres.py",
+        "a user who cannot be erased keeps the others waiting",
+        f"{STORE}/cleanup.py",
         "if is_outage(error):",
-        "if isinstance(error, Unavailable):",
+        "if True:",
         ERASING,
     ),
     Defect(
         "erasure begins with those it has just passed over",
-        "worker/rollbook_worker/store/postgres.py",
-        "self._looked_at = page[-1][1] if len(page) == limit else stamp_floor(0)",
-        "self._looked_at = stamp_floor(0)",
+        f"{STORE}/cleanup.py",
+        "self._scanned_to = page[-1][1] if len(page) == limit else stamp_floor(0)",
+        "self._scanned_to = stamp_floor(0)",
         ERASING,
     ),
     Defect(
         "erasure, once at the end, never begins again",
-        "worker/rollbook_worker/store/postgres.py",
-        "self._looked_at = page[-1][1] if len(page) == limit else stamp_floor(0)",
-        "self._looked_at = page[-1][1] if page else after",
+        f"{STORE}/cleanup.py",
+        "self._scanned_to = page[-1][1] if len(page) == limit else stamp_floor(0)",
+        "self._scanned_to = page[-1][1] if page else after",
         ERASING,
     ),
     Defect(
-        "a deferred job that is held up makes the others late",
+        "a blocked deferred job makes the others late",
         "worker/rollbook_worker/store/dispatcher.py",
-        "return sum(self.release_due(now=now, limit=1) for _ in taken)",
+        "return sum(self.release_due(now=now, limit=1) for _ in locked)",
         "raise",
         HELD_UP,
     ),
     Defect(
-        "a deferred job that is held up is taken again and again",
+        "a blocked deferred job is taken again and again",
         "worker/rollbook_worker/store/dispatcher.py",
-        "limit=limit, but=list(self._held_up))",
+        "limit=limit, but=list(self._blocked))",
         "limit=limit, but=[])",
         HELD_UP,
     ),
     Defect(
         "deferred jobs wait for one as long as a statement may take",
         "worker/rollbook_worker/store/dispatcher.py",
-        "self._statement = min(statement, HURRIED_STATEMENT)",
+        "self._statement = min(statement, FIRST_TRY_STATEMENT_TIMEOUT)",
         "self._statement = statement",
         HELD_UP,
     ),
@@ -592,21 +593,21 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "an outage counts against a deferred job",
         "worker/rollbook_worker/store/dispatcher.py",
-        "if is_outage(error) or not taken:",
-        "if not taken:",
+        "if is_outage(error) or not locked:",
+        "if not locked:",
         HELD_UP,
     ),
     Defect(
         "a deferred job that always takes too long is tried for ever",
         "worker/rollbook_worker/store/dispatcher.py",
-        "if attempts_exhausted(times, self._max_tries):",
+        "if attempts_exhausted(times, self._max_attempts):",
         "if False:",
         HELD_UP,
     ),
     Defect(
-        "a held-up job that another dispatcher tries is forgotten",
+        "a blocked job that another dispatcher tries is forgotten",
         "worker/rollbook_worker/store/dispatcher.py",
-        "for id_ in set(ids) - set(there):",
+        "for id_ in set(ids) - set(remaining):",
         "for id_ in ids:",
         HELD_UP,
     ),

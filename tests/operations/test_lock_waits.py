@@ -16,7 +16,7 @@ from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.observability.inspection import find_lock_waits
 from rollbook_worker.store import PostgresStore, ReceivedJob
-from rollbook_worker.store.fact_writer import FamiliesNotHeld
+from rollbook_worker.store.fact_writer import ClustersNotLocked
 from rollbook_worker.store.retry import Contention
 from rollbook_worker.store.transactions import Transactions
 
@@ -33,11 +33,11 @@ def hindered_by(database_url: str, *found: Exception) -> list[Contention]:
     second = timedelta(seconds=1)
     attempts = iter(found)
 
-    def work(cursor: object, heads: frozenset[str]) -> None:
+    def work(cursor: object, roots: frozenset[str]) -> None:
         if (error := next(attempts, None)) is not None:
             raise error
 
-    Transactions(database_url, lock=second, statement=second, hindered=told.append).run(work)
+    Transactions(database_url, lock=second, statement=second, on_contention=told.append).run_locking(work)
     return told
 
 
@@ -46,7 +46,7 @@ def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
 ) -> None:
     told: list[Contention] = []
     arrival = ReceivedJob.of(encode(identify("ann", at=1, job="job-1")))
-    store = PostgresStore(database_url, lock_timeout=timedelta(seconds=4), hindered=told.append)
+    store = PostgresStore(database_url, lock_timeout=timedelta(seconds=4), on_contention=told.append)
     store.apply([arrival], now=day(3))
     later = ReceivedJob.of(encode(identify("ann", at=2, job="job-2", plan="pro")))
     failures: list[Exception] = []
@@ -92,9 +92,9 @@ def test_those_who_wait_for_tables_of_the_application_are_not_ours(
 
 
 def test_each_way_of_being_hindered_is_told(database_url: str) -> None:
-    found = (errors.DeadlockDetected(), FamiliesNotHeld(["ann"]), errors.SerializationFailure())
+    found = (errors.DeadlockDetected(), ClustersNotLocked(["ann"]), errors.SerializationFailure())
 
-    assert hindered_by(database_url, *found) == [Contention.DEADLOCK, Contention.FAMILY, Contention.DEADLOCK]
+    assert hindered_by(database_url, *found) == [Contention.DEADLOCK, Contention.CLUSTER, Contention.DEADLOCK]
 
 
 def test_who_is_not_hindered_tells_nothing(database_url: str) -> None:

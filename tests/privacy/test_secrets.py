@@ -92,7 +92,7 @@ def test_no_error_of_connecting_says_it() -> None:
         for call in (
             lambda: rb.users.delete("ann"),
             lambda: rb.users.get("ann"),
-            lambda: PostgresStore(DATABASE).prune_dead_letters(now=0),
+            lambda: PostgresStore(DATABASE).cleanup.prune_dead_letters(now=0),
             relay.send,
             relay.settle,
         ):

@@ -68,7 +68,7 @@ def test_every_way_to_postgres_takes_the_modes_of_libpq(
 ) -> None:
     url = _through(postgres_front, database_url, f"sslmode={sslmode}&sslrootcert={certificate.certificate}")
 
-    assert PostgresStore(url).prune_dead_letters(now=0) == 0
+    assert PostgresStore(url).cleanup.prune_dead_letters(now=0) == 0
     assert Rollbook(database_url=url).jobs.get("none").state == "queued"
     with Rows(url).transaction() as cursor:
         assert cursor.connection.pgconn.ssl_in_use
@@ -86,7 +86,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     with Rollbook(database_url=url) as rb, pytest.raises(Unavailable):
         rb.jobs.get("none")
     with pytest.raises(Unavailable):
-        PostgresStore(url).prune_dead_letters(now=0)
+        PostgresStore(url).cleanup.prune_dead_letters(now=0)
 
 
 def test_a_server_that_wants_tls_gets_nothing_without(redis_front: Front, broker_url: str) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.brokers import connect_to_broker
 from tests.support.conflicting_jobs import properties, user_ids
+from tests.support.facts import single_facts_of
 from tests.support.projected_world import world_of
 from tests.support.waits import DEADLINE_SECONDS
 
@@ -28,7 +29,7 @@ from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import BulkIdentify, Delete, Identify, Job, Trigger
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import World
-from rollbook_worker.core import facts_of, join
+from rollbook_worker.core import join
 
 NEVER = 3_600.0
 MEBIBYTE = 1024 * 1024
@@ -406,7 +407,7 @@ def test_gathered_and_delivered_in_any_order_is_the_same_as_one_by_one(
     delivered = [*gathered, *gathered[:2]]
     order.shuffle(delivered)
 
-    kept = join({}, (fact for job in delivered for fact in facts_of(job)))
+    kept = join({}, (fact for job in delivered for fact in single_facts_of(job)))
 
     expected = with_times(oracle(played(calls, None)))
     assert with_times(world_of(kept.values())) == expected

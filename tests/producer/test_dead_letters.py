@@ -126,7 +126,7 @@ def test_a_letter_is_replayed_as_it_came_once_the_workers_can_apply_it(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr("rollbook_worker.store.postgres.pieces_of", broken)
+        patched.setattr("rollbook_worker.store.postgres.facts_of", broken)
         applied.arrive(message())
     assert dead(applied) == [("it", "failed")]
 
@@ -143,7 +143,7 @@ def test_a_replayed_letter_that_dies_again_stays_and_the_replay_says_so(
     def broken(job: object) -> object:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rollbook_worker.store.postgres.pieces_of", broken)
+    monkeypatch.setattr("rollbook_worker.store.postgres.facts_of", broken)
     applied.arrive(message())
 
     with replaying(applied, "it") as replay:

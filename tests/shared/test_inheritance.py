@@ -11,7 +11,7 @@ from tests.support.conflicting_jobs import nested
 from tests.support.example_counts import examples
 
 from rollbook_shared.domain.merge import Profile, deep_merge, merge_profiles
-from rollbook_shared.domain.sections import data_of, profile_of, trait_key
+from rollbook_shared.domain.sections import flat_profile, profile_of, trait_key
 
 _objects = st.dictionaries(st.sampled_from("pqr"), nested, max_size=3)
 _only_objects: st.SearchStrategy[Any] = st.recursive(
@@ -110,7 +110,7 @@ def test_a_profile_comes_back_from_its_stored_form(
         channel_data={key: {"tokens": value} for key, value in channel_data.items()},
     )
 
-    assert profile_of(data_of(profile)) == profile
+    assert profile_of(flat_profile(profile)) == profile
 
 
 def test_a_preference_set_or_channel_that_was_taken_away_is_not_in_the_profile_but_null_traits_are() -> None:

@@ -16,7 +16,7 @@ from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.core import Fact, Identified, pieces_of
+from rollbook_worker.core import Fact, UserUpdated, facts_of
 from rollbook_worker.store import PostgresStore
 from rollbook_worker.store.retry import Blocked
 
@@ -44,12 +44,12 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exception]:
     """By user, how applying a job for it fails."""
     failures: dict[str, Exception] = {}
 
-    def facts(job: Any) -> Iterable[Fact | Identified]:
+    def facts(job: Any) -> Iterable[Fact | UserUpdated]:
         if job.user.id in failures:
             raise failures[job.user.id]
-        return pieces_of(job)
+        return facts_of(job)
 
-    monkeypatch.setattr("rollbook_worker.store.postgres.pieces_of", facts)
+    monkeypatch.setattr("rollbook_worker.store.postgres.facts_of", facts)
     return failures
 
 
@@ -76,11 +76,11 @@ def test_a_job_whose_user_is_locked_makes_no_other_late_and_is_applied_when_the_
     arrive(due, encode(identify("u1", at=0)), now=day(0))
 
     with locked(due.url, "SELECT 1 FROM rollbook.users WHERE id = 'u1' FOR UPDATE"):
-        assert store.release_due(now=NOW) == 3
+        assert store.dispatcher.release_due(now=NOW) == 3
         assert due.deferred() == ["j1"]
-        assert [store.release_held_up(now=NOW) for _ in range(TRIES + 1)] == [0] * (TRIES + 1)
+        assert [store.dispatcher.release_blocked(now=NOW) for _ in range(TRIES + 1)] == [0] * (TRIES + 1)
 
-    assert store.release_held_up(now=NOW) == 1
+    assert store.dispatcher.release_blocked(now=NOW) == 1
     assert (due.deferred(), due.dead()) == ([], [])
     assert due.ledger()["j1"][0] == "applied"
 
@@ -93,13 +93,13 @@ def test_a_job_that_always_takes_too_long_makes_no_other_late_and_dies_after_som
     defer(due)
     store = PostgresStore(due.url, statement_timeout=timedelta(seconds=1), max_deliveries=TRIES)
 
-    store.release_due(now=NOW)
+    store.dispatcher.release_due(now=NOW)
 
     assert users(due) == {"u0", "u2", "u3"}
     assert due.deferred() == ["j1"]
     for _ in range(TRIES):
         assert due.dead() == []
-        store.release_held_up(now=NOW)
+        store.dispatcher.release_blocked(now=NOW)
     assert (due.deferred(), due.dead()) == ([], [("j1", "too_slow")])
     assert due.connection.execute("SELECT reason FROM rollbook.dead_letters").fetchone() == (
         f"the database took too long over a statement, {TRIES} times by itself",
@@ -113,17 +113,17 @@ def test_jobs_are_tried_in_a_hurry_first_and_one_by_itself_has_all_its_time(
 ) -> None:
     bounds: list[str] = []
 
-    def keep(self: PostgresStore, cursor: psycopg.Cursor, *how: object) -> None:
+    def write(self: PostgresStore, cursor: psycopg.Cursor, *how: object) -> None:
         cursor.execute("SHOW statement_timeout")
         bounds.extend(value for (value,) in cursor.fetchall())
         if len(bounds) < 3:
             raise errors.QueryCanceled
 
-    monkeypatch.setattr(PostgresStore, "_keep", keep)
+    monkeypatch.setattr(PostgresStore, "_write", write)
     store = PostgresStore(due.url)
 
-    store.release_due(now=NOW)
-    store.release_held_up(now=NOW)
+    store.dispatcher.release_due(now=NOW)
+    store.dispatcher.release_blocked(now=NOW)
 
     together_each_and_by_itself = ["2s", *["2s"] * len(NAMES), "30s"]
     assert bounds == together_each_and_by_itself
@@ -133,10 +133,10 @@ def test_jobs_are_tried_in_a_hurry_first_and_one_by_itself_has_all_its_time(
 def test_with_no_most_a_slow_job_is_never_given_up(due: OnPostgres, failures: dict[str, Exception]) -> None:
     failures["u1"] = errors.QueryCanceled()
     store = PostgresStore(due.url, max_deliveries=0)
-    store.release_due(now=NOW)
+    store.dispatcher.release_due(now=NOW)
 
     for _ in range(10):
-        store.release_held_up(now=NOW)
+        store.dispatcher.release_blocked(now=NOW)
 
     assert (due.deferred(), due.dead()) == (["j1"], [])
     store.close()
@@ -147,16 +147,16 @@ def test_while_postgres_is_away_nothing_counts_against_a_job(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception], away: Exception
 ) -> None:
     failures["u1"] = errors.LockNotAvailable()
-    store.release_due(now=NOW)
+    store.dispatcher.release_due(now=NOW)
 
     failures["u1"] = away
     for _ in range(TRIES + 1):
         with pytest.raises(Unavailable) as told:
-            store.release_held_up(now=NOW)
+            store.dispatcher.release_blocked(now=NOW)
         assert not isinstance(told.value, Blocked)
 
     failures["u1"] = errors.QueryCanceled()
-    store.release_held_up(now=NOW)
+    store.dispatcher.release_blocked(now=NOW)
     assert (due.deferred(), due.dead()) == (["j1"], [])
 
 
@@ -165,21 +165,21 @@ def test_jobs_that_postgres_was_away_for_are_not_held_up(
 ) -> None:
     failures["u1"] = errors.AdminShutdown()
     with pytest.raises(Unavailable):
-        store.release_due(now=NOW)
+        store.dispatcher.release_due(now=NOW)
 
     failures.clear()
 
-    assert store.release_due(now=NOW) == len(NAMES)
+    assert store.dispatcher.release_due(now=NOW) == len(NAMES)
 
 
 def test_a_job_that_was_held_up_and_cannot_be_kept_dies(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
 ) -> None:
     failures["u1"] = errors.QueryCanceled()
-    store.release_due(now=NOW)
+    store.dispatcher.release_due(now=NOW)
 
     failures["u1"] = errors.DataError()
-    store.release_held_up(now=NOW)
+    store.dispatcher.release_blocked(now=NOW)
 
     assert (due.deferred(), due.dead()) == ([], [("j1", "unstorable")])
 
@@ -188,25 +188,25 @@ def test_a_job_that_another_dispatcher_tries_is_left_to_it_for_now(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
 ) -> None:
     failures["u1"] = errors.QueryCanceled()
-    store.release_due(now=NOW)
+    store.dispatcher.release_due(now=NOW)
     failures.clear()
 
     with locked(due.url, "SELECT 1 FROM rollbook.deferred_jobs WHERE id = 'j1' FOR UPDATE"):
-        assert store.release_held_up(now=NOW) == 0
+        assert store.dispatcher.release_blocked(now=NOW) == 0
 
-    assert store.release_held_up(now=NOW) == 1
+    assert store.dispatcher.release_blocked(now=NOW) == 1
 
 
 def test_what_was_cancelled_is_forgotten_and_its_id_is_not_passed_over_any_more(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
 ) -> None:
     failures["u1"] = errors.QueryCanceled()
-    store.release_due(now=NOW)
+    store.dispatcher.release_due(now=NOW)
     failures.clear()
     due.connection.execute("DELETE FROM rollbook.deferred_jobs")
     due.connection.execute("DELETE FROM rollbook.jobs")
 
-    assert store.release_held_up(now=NOW) == 0
+    assert store.dispatcher.release_blocked(now=NOW) == 0
 
     defer(due)
-    assert store.release_due(now=NOW) == len(NAMES)
+    assert store.dispatcher.release_due(now=NOW) == len(NAMES)

@@ -53,7 +53,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Exception], list[
                 raise failure
             return erase(cursor, user, **how)
 
-        monkeypatch.setattr("rollbook_worker.store.postgres.erase", erase_or_fail)
+        monkeypatch.setattr("rollbook_worker.store.cleanup.erase", erase_or_fail)
         return tried
 
     return fail
@@ -75,10 +75,10 @@ def test_whoever_is_locked_keeps_no_other_waiting_and_is_erased_later(
     deleted: OnPostgres, impatient: PostgresStore
 ) -> None:
     with locked(deleted.url, "u0"), pytest.raises(Blocked, match="lock"):
-        impatient.erase_settled(now=SETTLED)
+        impatient.cleanup.erase_deleted_users(now=SETTLED)
     assert left(deleted) == ["u0"]
 
-    assert impatient.erase_settled(now=SETTLED) == 1
+    assert impatient.cleanup.erase_deleted_users(now=SETTLED) == 1
     assert left(deleted) == []
 
 
@@ -87,11 +87,11 @@ def test_those_behind_as_many_as_one_call_looks_at_have_their_turn(
 ) -> None:
     with locked(deleted.url, "u0", "u1"):
         with pytest.raises(Blocked):
-            impatient.erase_settled(now=SETTLED, limit=2)
-        assert impatient.erase_settled(now=SETTLED, limit=2) == 1
+            impatient.cleanup.erase_deleted_users(now=SETTLED, limit=2)
+        assert impatient.cleanup.erase_deleted_users(now=SETTLED, limit=2) == 1
 
     assert left(deleted) == ["u0", "u1"]
-    assert impatient.erase_settled(now=SETTLED, limit=2) == 2
+    assert impatient.cleanup.erase_deleted_users(now=SETTLED, limit=2) == 2
     assert left(deleted) == []
 
 
@@ -102,7 +102,7 @@ def test_whatever_is_wrong_with_one_the_others_are_erased_and_it_is_told(
     failing("u1", failure)
 
     with pytest.raises(Blocked if isinstance(failure, psycopg.OperationalError) else type(failure)):
-        deleted.store.erase_settled(now=SETTLED)
+        deleted.store.cleanup.erase_deleted_users(now=SETTLED)
 
     assert left(deleted) == ["u1"]
 
@@ -113,6 +113,6 @@ def test_when_postgres_is_away_nobody_else_is_tried(
     tried = failing("u1", errors.AdminShutdown())
 
     with pytest.raises(Unavailable):
-        deleted.store.erase_settled(now=SETTLED)
+        deleted.store.cleanup.erase_deleted_users(now=SETTLED)
 
     assert tried == ["u0", "u1"]

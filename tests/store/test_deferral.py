@@ -21,7 +21,7 @@ from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
-from rollbook_worker.core import Fact, Identified, pieces_of
+from rollbook_worker.core import Fact, UserUpdated, facts_of
 from rollbook_worker.store import PostgresStore
 
 SECOND: Final = 1_000_000
@@ -138,16 +138,17 @@ def _dispatch(store: OnPostgres, start: Barrier) -> int:
     """Release what is due until nothing is left, as the maintenance loop does; return how many this one released.
 
     The dispatchers meet at the same users. On a busy machine one may find a job held up by another for longer than the
-    first, short try allows; it is then left to `release_held_up`.
+    first, short try allows; it is then left to `release_blocked`.
     """
-    dispatcher = PostgresStore(store.url)
-    dispatcher.release_due(now=0)  # so that it is connected
+    own = PostgresStore(store.url)
+    own.dispatcher.release_due(now=0)  # so that it is connected
     start.wait(DEADLINE_SECONDS)
     released = 0
     with psycopg.connect(store.url, autocommit=True) as looking:
         while looking.execute("SELECT EXISTS (SELECT FROM rollbook.deferred_jobs)").fetchone() == (True,):
-            released += dispatcher.release_due(now=NOW, limit=20) + dispatcher.release_held_up(now=NOW)
-    dispatcher.close()
+            released += own.dispatcher.release_due(now=NOW, limit=20)
+            released += own.dispatcher.release_blocked(now=NOW)
+    own.close()
     return released
 
 
@@ -188,12 +189,12 @@ def cursed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of users that Postgres cannot hold."""
     ids: list[str] = []
 
-    def facts(job: Any) -> Iterable[Fact | Identified]:
+    def facts(job: Any) -> Iterable[Fact | UserUpdated]:
         if job.kind == "identify" and job.user.id in ids:
             raise psycopg.DataError("a value of Ann's")
-        return pieces_of(job)
+        return facts_of(job)
 
-    monkeypatch.setattr("rollbook_worker.store.postgres.pieces_of", facts)
+    monkeypatch.setattr("rollbook_worker.store.postgres.facts_of", facts)
     return ids
 
 

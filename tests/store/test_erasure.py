@@ -30,8 +30,8 @@ def apply(store: OnPostgres, *jobs: Any, now: int) -> None:
 
 
 def erase(store: OnPostgres, *, now: int) -> None:
-    store.store.erase_settled(now=now)
-    store.store.erase_left_behind(now=now)
+    store.store.cleanup.erase_deleted_users(now=now)
+    store.store.cleanup.erase_unowned_history(now=now)
 
 
 def a_life() -> list[Job]:
@@ -122,7 +122,7 @@ def test_a_delete_that_took_no_effect_is_forgotten_without_a_receipt(store: OnPo
     erase(store, now=day(6, 1))
 
     assert everything(store)["erasure_receipts"] == []
-    assert store.store.erase_settled(now=day(6, 1)) == 0
+    assert store.store.cleanup.erase_deleted_users(now=day(6, 1)) == 0
     assert store.world()["merged"] == {"guest": "ann"}
 
 
@@ -187,11 +187,11 @@ def test_compaction_at_any_time_is_not_noticed(jobs: list[Job], horizon: int, on
     for job in jobs:
         if job.occurred_at < horizon:
             apply(on_postgres, job, now=now)
-    on_postgres.store.compact(now=now, limit=2)
+    on_postgres.store.cleanup.compact_identify_log(now=now, limit=2)
     for job in jobs:
         if job.occurred_at >= horizon:
             apply(on_postgres, job, now=day(300))
-    on_postgres.store.compact(now=now, limit=2)
+    on_postgres.store.cleanup.compact_identify_log(now=now, limit=2)
 
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
@@ -202,7 +202,7 @@ def test_compaction_takes_the_settled_sightings_of_an_ordinary_user(store: OnPos
     apply(store, *(identify("bo", at=5, plus=plus, job=f"k{plus}", n=plus) for plus in range(100)), now=day(5))
     before = len(everything(store)["identify_log"])
 
-    taken = store.store.compact(now=day(7))
+    taken = store.store.cleanup.compact_identify_log(now=day(7))
 
     assert taken == before / 2 > 0
     assert tables_with(store, "ann") == ["users"]

@@ -41,7 +41,7 @@ def store_with(on_postgres: OnPostgres) -> Iterator[Callable[[timedelta], Postgr
 
     def make(settling: timedelta) -> PostgresStore:
         if settling not in stores:
-            stores[settling] = PostgresStore(on_postgres.url, settling=settling)
+            stores[settling] = PostgresStore(on_postgres.url, erasure_delay=settling)
         return stores[settling]
 
     yield make
@@ -120,11 +120,11 @@ def test_erasure_takes_lists_that_were_moved_and_leaves_what_came_after(
 
     with room(characters):
         arrive(store_with(NEVER), *(job for job in jobs if job.occurred_at < horizon))
-        on_postgres.store.erase_settled(now=settled)
+        on_postgres.store.cleanup.erase_deleted_users(now=settled)
         for job in jobs:
             if job.occurred_at >= horizon:
                 arrive(store_with(NEVER), job)
-        on_postgres.store.erase_settled(now=settled)
+        on_postgres.store.cleanup.erase_deleted_users(now=settled)
 
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
@@ -138,7 +138,7 @@ def test_erasure_leaves_of_an_id_used_again_what_was_seen_after_the_delete(
         for at in (5, 6, 7, 8):
             arrive(store_with(NEVER), identify("a", at=at, job=f"new{at}"))
 
-    subject.store.erase_settled(now=NOW)
+    subject.store.cleanup.erase_deleted_users(now=NOW)
 
     assert sorted(stamp[14:18] for stamp in {*listed(subject), *moved(subject)}) == ["new6", "new7", "new8"]
 

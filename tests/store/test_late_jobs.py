@@ -44,12 +44,12 @@ def test_a_job_that_waited_for_the_erasure_brings_nobody_back(store: OnPostgres)
     begin_while(
         store,
         "SELECT FROM rollbook.users WHERE id = 'ann' FOR UPDATE",
-        lambda: store.store.erase_settled(now=day(14)),
+        lambda: store.store.cleanup.erase_deleted_users(now=day(14)),
         lambda: apply(store, identify("ann", at=11, name="Back"), now=day(14)),
     )
 
     assert store.world()["users"] == {}
-    store.store.erase_settled(now=day(14))
+    store.store.cleanup.erase_deleted_users(now=day(14))
     assert tables_with(store, "Back") == []
 
 
@@ -60,7 +60,7 @@ def test_a_job_that_waited_for_the_erasure_tells_nothing_of_who_has_the_id_now(s
     begin_while(
         store,
         "SELECT FROM rollbook.users WHERE id = 'ann' FOR UPDATE",
-        lambda: store.store.erase_settled(now=day(13, 1)),
+        lambda: store.store.cleanup.erase_deleted_users(now=day(13, 1)),
         lambda: apply(store, identify("ann", at=11, plan="old"), now=day(13, 1)),
     )
 
@@ -71,11 +71,11 @@ def test_a_job_that_waited_for_the_erasure_tells_nothing_of_who_has_the_id_now(s
 @pytest.mark.parametrize("late", [trigger("w", ["ann", "bo"], at=11), trigger("w", ["bo"], actor="ann", at=11)])
 def test_a_trigger_that_names_who_was_erased_is_erased_as_well(store: OnPostgres, late: Trigger) -> None:
     apply(store, *a_life(), now=day(12, 1))
-    store.store.erase_settled(now=day(14))
+    store.store.cleanup.erase_deleted_users(now=day(14))
 
     apply(store, late.model_copy(update={"id": "late"}), now=day(14))
 
-    store.store.erase_settled(now=day(14))
+    store.store.cleanup.erase_deleted_users(now=day(14))
     assert tables_with(store, "ann") == []
     (message,) = store.world()["messages"].values()
     assert (message["owner"], message["missing_actor"]) == ("bo", late.actor == "ann")
@@ -88,11 +88,11 @@ def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_we
     begin_while(
         store,
         "SELECT FROM rollbook.users WHERE id = 'guest' FOR UPDATE",
-        lambda: store.store.erase_settled(now=day(14)),
+        lambda: store.store.cleanup.erase_deleted_users(now=day(14)),
         lambda: apply(store, trigger("w", ["ann"], at=11, job="late"), now=day(14)),
     )
 
-    store.store.erase_settled(now=day(14))
+    store.store.cleanup.erase_deleted_users(now=day(14))
     assert tables_with(store, "ann") == []
 
 
@@ -104,8 +104,8 @@ def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_we
 def test_an_upkeep_that_erases_early_lets_nobody_come_back(store: OnPostgres, settling: int, ahead: timedelta) -> None:
     apply(store, *a_life(), now=day(12, 1))
     now = day(13) - 5 * MINUTE
-    maintenance = PostgresStore(store.url, settling=timedelta(hours=settling))
-    assert maintenance.erase_settled(now=now + ahead // timedelta(microseconds=1)) == 1
+    maintenance = PostgresStore(store.url, erasure_delay=timedelta(hours=settling))
+    assert maintenance.cleanup.erase_deleted_users(now=now + ahead // timedelta(microseconds=1)) == 1
     maintenance.close()
 
     apply(store, identify("ann", at=12, plus=-MINUTE, name="Back"), now=now)

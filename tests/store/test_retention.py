@@ -38,8 +38,8 @@ def test_an_outcome_is_forgotten_once_its_retention_is_over(store: OnPostgres) -
     arrive(store, encode(identify("a", at=1, job="old")), now=day(10))
     arrive(store, encode(identify("a", at=1, job="new")), now=day(11))
 
-    assert store.store.prune_jobs(now=day(17)) == 0
-    assert store.store.prune_jobs(now=day(17, 1)) == 1
+    assert store.store.cleanup.prune_jobs(now=day(17)) == 0
+    assert store.store.cleanup.prune_jobs(now=day(17, 1)) == 1
     assert set(store.ledger()) == {"new"}
 
 
@@ -47,15 +47,15 @@ def test_outcomes_are_forgotten_in_chunks_the_oldest_first(store: OnPostgres) ->
     for number in range(5):
         arrive(store, encode(identify("a", at=0, job=f"j{number}")), now=day(number))
 
-    assert [store.store.prune_jobs(now=NOW, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [store.store.cleanup.prune_jobs(now=NOW, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_the_age_of_a_deferred_job_counts_from_when_it_took_effect(store: OnPostgres) -> None:
     arrive(store, encode(later(identify("a", at=20, job="it"))), now=day(0))
 
-    assert store.store.prune_jobs(now=day(19)) == 0
+    assert store.store.cleanup.prune_jobs(now=day(19)) == 0
     store.release_due(now=day(20))
-    assert [store.store.prune_jobs(now=day(at, 1)) for at in (26, 27)] == [0, 1]
+    assert [store.store.cleanup.prune_jobs(now=day(at, 1)) for at in (26, 27)] == [0, 1]
 
 
 def test_that_a_job_is_deferred_or_was_cancelled_is_never_forgotten(store: OnPostgres) -> None:
@@ -63,7 +63,7 @@ def test_that_a_job_is_deferred_or_was_cancelled_is_never_forgotten(store: OnPos
     store.connection.execute("DELETE FROM rollbook.deferred_jobs WHERE id = 'cancelled'")
     store.connection.execute("UPDATE rollbook.jobs SET state = 'cancelled' WHERE id = 'cancelled'")
 
-    assert store.store.prune_jobs(now=day(10_000)) == 0
+    assert store.store.cleanup.prune_jobs(now=day(10_000)) == 0
     assert set(store.ledger()) == {"waits", "cancelled"}
 
 
@@ -71,15 +71,15 @@ def test_dead_letters_are_forgotten_in_chunks_once_theirs_is_over(store: OnPostg
     for number in range(3):
         arrive(store, MALFORMED + str(number), now=day(number))
 
-    assert store.store.prune_dead_letters(now=day(30)) == 0
-    assert [store.store.prune_dead_letters(now=day(32, 1), limit=2) for _ in range(3)] == [2, 1, 0]
+    assert store.store.cleanup.prune_dead_letters(now=day(30)) == 0
+    assert [store.store.cleanup.prune_dead_letters(now=day(32, 1), limit=2) for _ in range(3)] == [2, 1, 0]
 
 
 def test_a_dead_letter_that_came_again_is_kept_from_then_on(store: OnPostgres) -> None:
     for at in (0, 20):
         arrive(store, MALFORMED, now=day(at))
 
-    assert store.store.prune_dead_letters(now=day(40)) == 0
+    assert store.store.cleanup.prune_dead_letters(now=day(40)) == 0
     assert len(store.dead()) == 1
 
 
@@ -94,8 +94,8 @@ def test_the_settings_say_how_long(store: OnPostgres) -> None:
     brief = PostgresStore.from_settings(settings)
     arrive(store, encode(identify("a", at=0)), MALFORMED, now=day(0))
 
-    assert brief.prune_jobs(now=day(0) + DAY // 2 + 1) == 1
-    assert [brief.prune_dead_letters(now=day(at, 1)) for at in (1, 2)] == [0, 1]
+    assert brief.cleanup.prune_jobs(now=day(0) + DAY // 2 + 1) == 1
+    assert [brief.cleanup.prune_dead_letters(now=day(at, 1)) for at in (1, 2)] == [0, 1]
     brief.close()
     assert (Settings().job_retention, Settings().dead_letter_retention) == (timedelta(days=7), timedelta(days=30))
 
@@ -105,7 +105,7 @@ def test_forgetting_waits_for_nobody(store: OnPostgres) -> None:
 
     with store.connection.transaction():
         store.connection.execute("SELECT 1 FROM rollbook.jobs WHERE id = 'held' FOR UPDATE")
-        assert store.store.prune_jobs(now=NOW) == 1
+        assert store.store.cleanup.prune_jobs(now=NOW) == 1
 
     assert set(store.ledger()) == {"held"}
 
@@ -119,7 +119,7 @@ def test_a_job_whose_id_is_forgotten_while_it_is_admitted_is_applied(store: OnPo
         "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at)"
         " SELECT 'later-in-order', kind, digest, state, occurred_at, finished_at FROM rollbook.jobs",
         lambda: arrive(store, *map(encode, jobs), now=day(30)),  # has met the old job, and waits for the next
-        lambda: store.store.prune_jobs(now=day(30)),
+        lambda: store.store.cleanup.prune_jobs(now=day(30)),
     )
 
     assert store.world()["users"].keys() == {"old", "new", "other"}
@@ -159,7 +159,7 @@ def test_rules_23_and_24_hold_without_a_ledger(jobs: list[Job], data: st.DataObj
 
     for job in again:
         arrive(on_postgres, encode(job), now=NOW)
-        on_postgres.store.prune_jobs(now=NOW + 8 * DAY)
+        on_postgres.store.cleanup.prune_jobs(now=NOW + 8 * DAY)
 
     assert on_postgres.ledger() == {}
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
@@ -169,7 +169,7 @@ def test_a_trigger_delivered_again_a_year_later_sends_nothing_twice(store: OnPos
     jobs: list[Job] = [identify("b", at=1), trigger("hello", ["b"], at=2), merge("a", "b", at=3), delete("c", at=4)]
     arrive(store, *map(encode, jobs), now=day(5))
     before = store.world()
-    store.store.prune_jobs(now=day(20))
+    store.store.cleanup.prune_jobs(now=day(20))
 
     outcomes = arrive(store, *map(encode, jobs), now=day(400))
 

@@ -1,4 +1,4 @@
-"""The lines that a batch becomes: those of its facts, the newest of each slot."""
+"""The rows that a batch becomes: those of its facts, the newest of each slot."""
 
 from __future__ import annotations
 
@@ -9,60 +9,61 @@ from hypothesis import strategies as st
 from tests.support.builders import bulk_identify, identify, user
 from tests.support.conflicting_jobs import job_sets
 from tests.support.example_counts import examples
+from tests.support.facts import single_facts_of
 
 from rollbook_shared.jobs.models import Identify, Job, UserUpdate
-from rollbook_worker.core import facts_of, join, pieces_of
-from rollbook_worker.store.rows import Lines, lines_of
+from rollbook_worker.core import facts_of, join
+from rollbook_worker.store.rows import TableRows, rows_of
 
 
 @examples(200)
 @given(job_sets, st.data())
 def test_tellings_in_one_piece_make_the_lines_of_their_facts(jobs: list[Job], data: st.DataObject) -> None:
-    pieces = data.draw(st.permutations([piece for job in jobs for piece in pieces_of(job)]))
-    facts = join({}, (fact for job in jobs for fact in facts_of(job))).values()
+    pieces = data.draw(st.permutations([piece for job in jobs for piece in facts_of(job)]))
+    facts = join({}, (fact for job in jobs for fact in single_facts_of(job))).values()
 
-    assert _as_written(lines_of(pieces)) == _as_written(lines_of(facts))
+    assert _as_written(rows_of(pieces)) == _as_written(rows_of(facts))
 
 
 def test_a_user_told_once_has_one_stamp_for_all() -> None:
-    (line,) = lines_of(pieces_of(identify("a", plan="pro", name="Ann", at=1))).users
+    (row,) = rows_of(facts_of(identify("a", plan="pro", name="Ann", at=1))).users
 
-    assert line["profile"] == {"p.plan": "pro", "a.name": "Ann"}
-    assert line["base_stamp"] == line["first_identified"] == line["last_stamp"]
-    assert (line["key_stamps"], line["identify_stamps"]) == ({}, "")
+    assert row["profile"] == {"p.plan": "pro", "a.name": "Ann"}
+    assert row["base_stamp"] == row["first_identified"] == row["last_stamp"]
+    assert (row["key_stamps"], row["identify_stamps"]) == ({}, "")
 
 
 def test_a_user_told_several_times_has_the_earliest_stamp_for_all_without_one_of_their_own() -> None:
     told = [Identify(id=f"j{at}", occurred_at=at, user=_telling(**{f"k{at}": at})) for at in (2, 1, 3)]
 
-    (line,) = lines_of(piece for job in told for piece in pieces_of(job)).users
+    (row,) = rows_of(piece for job in told for piece in facts_of(job)).users
 
-    assert line["profile"] == {"p.k1": 1, "p.k2": 2, "p.k3": 3, "p.every": 0}
-    assert line["base_stamp"] == line["first_identified"] < min(line["key_stamps"].values())
-    assert line["key_stamps"].keys() == {"p.k2", "p.k3", "p.every"}
-    assert line["last_stamp"] == line["key_stamps"]["p.every"] == line["key_stamps"]["p.k3"]
-    assert len(line["identify_stamps"].split()) == 2
+    assert row["profile"] == {"p.k1": 1, "p.k2": 2, "p.k3": 3, "p.every": 0}
+    assert row["base_stamp"] == row["first_identified"] < min(row["key_stamps"].values())
+    assert row["key_stamps"].keys() == {"p.k2", "p.k3", "p.every"}
+    assert row["last_stamp"] == row["key_stamps"]["p.every"] == row["key_stamps"]["p.k3"]
+    assert len(row["identify_stamps"].split()) == 2
 
 
 def test_users_come_in_the_order_of_their_ids_whoever_is_told_first() -> None:
     told = bulk_identify(user("é"), user("b"), user("a"), user("Z"), user("\U0001f600"), at=1, job="it")
 
-    assert lines_of(pieces_of(told)).ids == ["Z", "a", "b", "é", "\U0001f600"]
+    assert rows_of(facts_of(told)).user_ids == ["Z", "a", "b", "é", "\U0001f600"]
 
 
 def _telling(**traits: int) -> UserUpdate:
     return UserUpdate(id="a", traits={**traits, "every": 0})
 
 
-def _as_written(lines: Lines) -> dict[str, Any]:
+def _as_written(rows: TableRows) -> dict[str, Any]:
     """By table, whatever the order; of a user the stamp of every key."""
     users = {
-        line["id"]: {
-            **line,
+        row["id"]: {
+            **row,
             "base_stamp": None,
-            "key_stamps": {key: line["key_stamps"].get(key, line["base_stamp"]) for key in line["profile"]},
+            "key_stamps": {key: row["key_stamps"].get(key, row["base_stamp"]) for key in row["profile"]},
         }
-        for line in lines.users
+        for row in rows.users
     }
     tables = ("preference_sets", "lifecycle_events", "triggers", "activities", "messages", "engagements")
-    return {"users": users} | {table: sorted(map(str, getattr(lines, table))) for table in tables}
+    return {"users": users} | {table: sorted(map(str, getattr(rows, table))) for table in tables}

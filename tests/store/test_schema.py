@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
 from rollbook_shared.database.tables import SCHEMA, metadata, views
-from rollbook_worker.store.connections import sqlalchemy_url
+from rollbook_shared.database.url import sqlalchemy_url
 
 
 def test_the_metadata_tells_the_tables_that_the_migrations_make(database_url: str) -> None:

@@ -12,8 +12,7 @@ import pytest
 from psycopg import Cursor
 
 from rollbook_shared.errors import Unavailable
-from rollbook_worker.store.connections import Connections
-from rollbook_worker.store.transactions import Transactions
+from rollbook_worker.store.transactions import Connections, Transactions
 
 _FIVE = timedelta(seconds=5)
 
@@ -26,19 +25,19 @@ def transactions(database_url: str) -> Iterator[Transactions]:
 
 
 def test_a_failure_that_the_work_does_not_notice_is_not_taken_for_a_commit(transactions: Transactions) -> None:
-    def work(cursor: Cursor, heads: frozenset[str]) -> str:
+    def work(cursor: Cursor) -> str:
         with suppress(psycopg.Error):
             cursor.execute("SELECT 1/0")
         return "done"
 
     with pytest.raises(Unavailable):
         transactions.run(work)
-    assert transactions.run(lambda cursor, heads: "done") == "done"
+    assert transactions.run(lambda cursor: "done") == "done"
 
 
 def test_a_connection_that_broke_unnoticed_has_not_committed(transactions: Transactions) -> None:
     with pytest.raises(Unavailable):
-        transactions.run(lambda cursor, heads: cursor.connection.close())
+        transactions.run(lambda cursor: cursor.connection.close())
 
 
 def test_a_transaction_that_somebody_left_open_swallows_no_other(database_url: str) -> None:

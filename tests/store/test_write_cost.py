@@ -26,7 +26,7 @@ def subject(new_database: Callable[[], str]) -> Iterator[OnPostgres]:
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that are executed, each by its comment."""
+    """The statements that are executed, each by its first line."""
     executed: list[str] = []
     execute = psycopg.Cursor.execute
 
@@ -73,7 +73,9 @@ def test_users_that_no_ending_names_take_three_statements_however_many(
 
         arrive(subject, bulk_identify(*(user(f"u{number}", n=plus) for number in range(users)), at=300, plus=plus))
 
-        assert [statement.split()[1] for statement in statements] == ["Enter", "The", "Keep"], statements
+        entered, cluster_roots, upserted = statements
+        assert entered.startswith("INSERT INTO rollbook.jobs")
+        assert (cluster_roots, upserted) == ("SELECT DISTINCT cluster_root", "WITH upserted AS (")
 
 
 def test_telling_a_user_again_is_an_update_in_place_and_no_other_row(subject: OnPostgres) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from tests.support.projected_world import HISTORY, world_of
+from tests.support.facts import single_facts_of
+from tests.support.projected_world import HISTORY, owner_at, world_of
 
 from rollbook_shared.errors import Problem, Undecodable
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
 from rollbook_shared.outcomes import JobState
 from rollbook_shared.reference.world import World
-from rollbook_worker.core import Activity, Kept, facts_of, join, project
+from rollbook_worker.core import ActivityCreated, Registers, join, project
 from rollbook_worker.store import Outcome, ReceivedJob
 
 FUTURE: Final = timedelta(minutes=5)
@@ -34,7 +35,7 @@ class Entry:
 class MemoryStore:
     """Keeps users in memory, for as long as it lives."""
 
-    kept: Kept = field(default_factory=dict)
+    kept: Registers = field(default_factory=dict)
     jobs: dict[str, Entry] = field(default_factory=dict)
     deferred: dict[str, Job] = field(default_factory=dict)
     dead: dict[tuple[str, bytes], str] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class MemoryStore:
             del self.deferred[job.id]
             self.jobs[job.id].state = state = _state_when_due(job)
             if state is JobState.APPLIED:
-                join(self.kept, facts_of(job))
+                join(self.kept, single_facts_of(job))
         self._tell_skipped(due[:limit])
         return len(due[:limit])
 
@@ -68,7 +69,7 @@ class MemoryStore:
     def _apply(self, arrival: ReceivedJob, now: int) -> Outcome:
         job = arrival.job
         if isinstance(job, Undecodable):
-            return self._bury(arrival, job.job_id or f"nameless-{arrival.digest.hex()}", job.kind or "", job.code)
+            return self._bury(arrival, job.job_id or f"unidentified-{arrival.digest.hex()}", job.kind or "", job.code)
         if entry := self.jobs.get(job.id):
             if entry.digest != arrival.digest:
                 return self._bury(arrival, job.id, job.kind, "id_reused")
@@ -78,17 +79,17 @@ class MemoryStore:
         if entry.state is JobState.DEFERRED:
             self.deferred[job.id] = job
         if entry.state is JobState.APPLIED:
-            join(self.kept, facts_of(job))
+            join(self.kept, single_facts_of(job))
         return Outcome(job_id=job.id, kind=job.kind, state=entry.state)
 
     def _tell_skipped(self, jobs: Iterable[Job]) -> None:
         """Note the recipients who were nobody when it happened: nothing that happened later is looked at."""
         for job in jobs:
-            rows = [fact for fact in facts_of(job) if isinstance(fact, Activity)]
+            rows = [fact for fact in single_facts_of(job) if isinstance(fact, ActivityCreated)]
             if rows:
                 at = rows[0].stamp
                 then = project((fact for fact in self.kept.values() if fact.stamp <= at), HISTORY // _MICROSECOND)
-                if skipped := sorted(row.recipient for row in rows if then.owner(row.recipient, at) is None):
+                if skipped := sorted(row.recipient for row in rows if owner_at(then, row.recipient, at) is None):
                     self.jobs[job.id].detail = {"skipped": skipped}
 
     def _bury(self, arrival: ReceivedJob, job_id: str, kind: str, code: str) -> Outcome:

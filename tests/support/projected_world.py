@@ -1,17 +1,29 @@
-"""The world that kept facts show, in the shape in which the reference tells it."""
+"""The world that kept facts project to, in the shape of the reference.
+
+On Postgres, views and SQL functions join triggers, messages and preferences with what the core projects. Here the same
+is done in Python, so that the core is tested without a server.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from rollbook_shared.domain.sections import profile_of
-from rollbook_shared.reference.preferences import allowed
-from rollbook_shared.reference.world import Activity as ActivityShown
-from rollbook_shared.reference.world import Message as MessageShown
-from rollbook_shared.reference.world import User, World
-from rollbook_worker.core import Activity, Fact, Message, Person, Projection, Triggered, project
+from rollbook_shared.domain.stamps import Stamp
+from rollbook_shared.reference.preferences import effective_preferences, is_channel_enabled
+from rollbook_shared.reference.world import World, WorldActivity, WorldMessage, WorldUser
+from rollbook_worker.core import (
+    ActivityCreated,
+    Fact,
+    MessageCreated,
+    Projection,
+    ResolvedUser,
+    WorkflowTriggered,
+    project,
+)
 
 HISTORY: Final = timedelta(days=30)
 
@@ -19,33 +31,51 @@ HISTORY: Final = timedelta(days=30)
 def world_of(facts: Iterable[Fact], *, history: timedelta = HISTORY) -> World:
     """What a reader sees of these facts, the rows with their owners of now."""
     facts = list(facts)
-    seen = project(facts, history // timedelta(microseconds=1))
-    triggers = {fact.job_id: fact for fact in facts if isinstance(fact, Triggered)}
-    activities: dict[str, ActivityShown] = {}
-    messages: dict[str, MessageShown] = {}
+    projection = project(facts, history // timedelta(microseconds=1))
+    triggers = {fact.job_id: fact for fact in facts if isinstance(fact, WorkflowTriggered)}
+    activities: dict[str, WorldActivity] = {}
+    messages: dict[str, WorldMessage] = {}
     for fact in facts:
-        if isinstance(fact, (Activity, Message)) and (owner := seen.owner(fact.recipient, fact.stamp)):
-            trigger = triggers[fact.job_id]
-            shown = _activity(trigger, owner, seen)
-            if isinstance(fact, Activity):
-                activities[str(fact.id)] = shown
-            elif allowed(
-                seen.wanted(fact.recipient, fact.stamp, tenant=trigger.tenant),
-                workflow=trigger.workflow,
-                categories=trigger.categories,
-                channel=fact.channel,
-            ):
-                messages[str(fact.id)] = {**shown, "channel": fact.channel}
+        if not isinstance(fact, (ActivityCreated, MessageCreated)):
+            continue
+        if (owner := owner_at(projection, fact.recipient, fact.stamp)) is None:
+            continue
+        trigger = triggers[fact.job_id]
+        activity = _activity(trigger, owner, projection)
+        if isinstance(fact, ActivityCreated):
+            activities[str(fact.id)] = activity
+        elif is_channel_enabled(
+            effective_preferences(_sets_at(projection, fact.recipient, fact.stamp), trigger.tenant),
+            workflow=trigger.workflow,
+            categories=trigger.categories,
+            channel=fact.channel,
+        ):
+            messages[str(fact.id)] = {**activity, "channel": fact.channel}
     return {
-        "users": {id_: _user(person) for id_, person in seen.people.items()},
-        "merged": dict(seen.goes_to),
+        "users": {id_: _user(user) for id_, user in projection.users.items()},
+        "merged": dict(projection.canonical_ids),
         "messages": messages,
         "activities": activities,
     }
 
 
-def _activity(trigger: Triggered, owner: str, seen: Projection) -> ActivityShown:
-    actor = seen.owner(trigger.actor, trigger.stamp) if trigger.actor is not None else None
+def owner_at(projection: Projection, user_id: str, at: Stamp) -> str | None:
+    """Who owns what was addressed to the id at that stamp: no user, if it stood for none then, or for one deleted
+    since.
+    """
+    periods = projection.ownership_periods.get(user_id, ())
+    index = bisect(periods, at, key=lambda period: period.valid_from)
+    return periods[index - 1].owner if index else None
+
+
+def _sets_at(projection: Projection, user_id: str, at: Stamp) -> Mapping[str, Any]:
+    """The preference sets that applied to the id at that stamp."""
+    versions = projection.preference_sets.get(user_id, ())
+    return {version.set_id: version.settings for version in versions if version.valid_from <= at}
+
+
+def _activity(trigger: WorkflowTriggered, owner: str, projection: Projection) -> WorldActivity:
+    actor = owner_at(projection, trigger.actor, trigger.stamp) if trigger.actor is not None else None
     return {
         "owner": owner,
         "actor": actor,
@@ -54,12 +84,12 @@ def _activity(trigger: Triggered, owner: str, seen: Projection) -> ActivityShown
     }
 
 
-def _user(person: Person) -> User:
-    profile = profile_of(person.data)
+def _user(user: ResolvedUser) -> WorldUser:
+    profile = profile_of(user.profile)
     return {
         "attributes": {name: value for name, value in profile.attributes.items() if value is not None},
         "properties": profile.properties,
         "preferences": profile.preferences,
         "channel_data": profile.channel_data,
-        "updated": person.updated,
+        "updated": user.updated,
     }

@@ -12,8 +12,8 @@ from tests.support.memory_store import MemoryStore
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_shared.database.tables import SCHEMA, metadata
-from rollbook_shared.reference.world import Activity, World
-from rollbook_worker.core import Marked
+from rollbook_shared.reference.world import World, WorldActivity
+from rollbook_worker.core import EngagementChanged
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, Store
 
 _PATIENT: Final = timedelta(seconds=DEADLINE_SECONDS)
@@ -67,7 +67,7 @@ class InMemory:
     def marks(self) -> dict[str, set[str]]:
         marks: dict[str, set[str]] = {message: set() for message in self.world()["messages"]}
         for fact in self.store.kept.values():
-            if isinstance(fact, Marked) and fact.is_set and str(fact.message_id) in marks:
+            if isinstance(fact, EngagementChanged) and fact.is_set and str(fact.message_id) in marks:
                 marks[str(fact.message_id)].add(fact.engagement)
         return marks
 
@@ -101,7 +101,7 @@ class OnPostgres:
             self.connection.execute(SQL("DELETE FROM {}").format(Identifier(SCHEMA, table.name)))
 
     def release_due(self, *, now: int) -> int:
-        return self.store.release_due(now=now)
+        return self.store.dispatcher.release_due(now=now)
 
     def world(self) -> World:
         return {
@@ -151,7 +151,7 @@ def arrive(subject: Subject, *messages: object, now: int) -> list[Outcome]:
     return subject.store.apply([ReceivedJob.of(message) for message in messages], now=now)
 
 
-def _activity(row: dict[str, Any]) -> Activity:
+def _activity(row: dict[str, Any]) -> WorldActivity:
     return {
         "owner": row["owner"],
         "actor": row["actor"],

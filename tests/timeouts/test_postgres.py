@@ -58,7 +58,7 @@ def test_maintenance_waits_for_locks_no_longer(database_url: str, locked: Locked
     store = impatient(database_url)
 
     with locked("LOCK TABLE rollbook.deferred_jobs"), in_time(), pytest.raises(Unavailable, match="lock"):
-        store.release_due(now=NOW)
+        store.dispatcher.release_due(now=NOW)
 
 
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
@@ -112,7 +112,7 @@ def test_a_frozen_server_holds_no_reader_and_serves_it_again_when_it_wakes(
 def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_database_url: str) -> None:
     url = f"{own_database_url}?connect_timeout=2"  # the least that libpq knows
     tries: list[Callable[[], object]] = [
-        lambda: PostgresStore(url).prune_jobs(now=NOW),
+        lambda: PostgresStore(url).cleanup.prune_jobs(now=NOW),
         lambda: Rollbook(database_url=url).jobs.get("any"),
         lambda: Rows(url).count(),
     ]

@@ -45,7 +45,7 @@ def test_its_tables_name_all_that_spans_hold_and_nothing_else(
     monkeypatch.setattr(tasks, "store", lambda: traced)
     run(job(1), job(1, plan="another"), sent=SENT[:2])
     with recorded.tracer.start_as_current_span("rollbook.apply"):
-        hindered(Contention.FAMILY)
+        hindered(Contention.CLUSTER)
 
     spans = recorded.all()
     held = {name for span in spans for name in span.attributes or {}}

@@ -70,7 +70,7 @@ def bury(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
         case (str(text), str(reason)) | (str(text), str(reason), "malformed") if not kwargs:
             return _decide(task, ReceivedJob.of_no_job(text, reason))
         case (str(text), str(reason), str(code)) if not kwargs:
-            return _decide(task, ReceivedJob.given_up(job_in(text), code, reason))
+            return _decide(task, ReceivedJob.failed(job_in(text), code, reason))
         case _:
             return _decide(task, ReceivedJob.of(only_argument(args, kwargs)))
 
@@ -82,7 +82,7 @@ def _decide(task: Task[Any, Any], arrival: ReceivedJob) -> str:
         times = _times_too_long(task) + 1
         if attempts_exhausted(times, Settings.from_env().max_deliveries):
             reason = f"{error}, {times} times by itself"
-            return _decide(task, ReceivedJob.given_up(arrival.text, DeadLetterCode.TOO_SLOW, reason))
+            return _decide(task, ReceivedJob.failed(arrival.text, DeadLetterCode.TOO_SLOW, reason))
         raise _retry(task, error, times) from None
     except Unavailable as error:
         raise _retry(task, error, _times_too_long(task)) from None

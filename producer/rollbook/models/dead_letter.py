@@ -11,7 +11,7 @@ class DeadLetter:
     """A job that cannot be applied as it stands, kept until a person replays or drops it."""
 
     id: str
-    """The job's id. A message that has none is named for its content (`nameless-...`)."""
+    """The job's id. A message that has none is named for its content (`unidentified-...`)."""
     key: str
     """Tells dead letters of one id apart: several different jobs may have been sent under it."""
     kind: str | None

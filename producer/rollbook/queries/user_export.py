@@ -11,7 +11,7 @@ from rollbook.queries.query import Rows, Statement, Steps, snapshot_query
 from rollbook.queries.users import find_primary_id, find_profile
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.sections import Section
-from rollbook_shared.domain.stamps import Stamp, datetime_of, job_id_of, occurred_at_of
+from rollbook_shared.domain.stamps import INFINITY, Stamp, datetime_of, job_id_of, occurred_at_of
 
 _SQL: Final = load(__package__, "exports")
 _LISTS: Final = frozenset({"users", "recipients", "user_ids"})
@@ -93,7 +93,7 @@ def _begun(events: Rows, ids: list[str], person: str) -> dict[str, str]:
     begun: dict[str, str] = {}
     for id_ in ids:
         merges = [row["stamp"] for row in events if row["user_id"] == id_ and row["primary_id"] is not None]
-        end = min(merges) if merges and id_ != person else "~"
+        end = min(merges) if merges and id_ != person else INFINITY
         deletes = [row["stamp"] for row in events if row["user_id"] == id_ and row["primary_id"] is None]
         begun[id_] = max((at for at in deletes if at < end), default="")
     return begun

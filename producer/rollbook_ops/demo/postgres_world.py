@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, select
 from rollbook.database import Database
 from rollbook_shared.database.tables import current_users, merged_users, owned_activities, owned_messages
 from rollbook_shared.domain.attributes import ATTRIBUTES
-from rollbook_shared.reference.world import Activity, Message, User, World
+from rollbook_shared.reference.world import World, WorldActivity, WorldMessage, WorldUser
 
 _ROWS_AT_ONCE = 1_000
 
@@ -29,7 +29,7 @@ def _rows(connection: Connection, query: Select[Any]) -> Any:
     return connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
 
 
-def _user(row: Any) -> User:
+def _user(row: Any) -> WorldUser:
     return {
         "attributes": {name: value for name in ATTRIBUTES if (value := getattr(row, name)) is not None},
         "properties": row.properties,
@@ -39,7 +39,7 @@ def _user(row: Any) -> User:
     }
 
 
-def _activity(row: Any) -> Activity:
+def _activity(row: Any) -> WorldActivity:
     return {
         "owner": row.owner,
         "actor": row.actor,
@@ -48,5 +48,5 @@ def _activity(row: Any) -> Activity:
     }
 
 
-def _message(row: Any) -> Message:
+def _message(row: Any) -> WorldMessage:
     return {**_activity(row), "channel": row.channel}

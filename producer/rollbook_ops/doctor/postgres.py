@@ -13,6 +13,7 @@ from rollbook_ops.doctor.clocks import LocalClock, check_clock, read_clock
 from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.versions import check_postgres_version
 from rollbook_ops.formatting import format_count, format_duration
+from rollbook_shared.database.url import libpq_url
 from rollbook_shared.observability.inspection import Backlog, find_backlog
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
@@ -51,10 +52,8 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
 
 def open_postgres(url: str) -> psycopg.Connection:
     """A connection that only reads, and waits for nothing long."""
-    scheme, separator, rest = url.partition("://")
     connection = psycopg.connect(
-        # as SQLAlchemy has it: postgresql+psycopg://
-        f"{scheme.partition('+')[0]}{separator}{rest}",
+        libpq_url(url),
         autocommit=True,
         connect_timeout=_CONNECT_SECONDS,
         application_name="rollbook doctor",

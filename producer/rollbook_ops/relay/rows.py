@@ -15,6 +15,7 @@ from rollbook.outbox import create_table
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook_ops.relay import statements
 from rollbook_shared.database.timeouts import connection_options, patient
+from rollbook_shared.database.url import libpq_url
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.reasons import safe_reason
 
@@ -51,9 +52,7 @@ class Rows:
         Raises:
             NotConfigured: this is no URL of a Postgres.
         """
-        scheme, separator, rest = url.partition("://")
-        # as SQLAlchemy has it: postgresql+psycopg://
-        plain = f"{scheme.partition('+')[0]}{separator}{rest}"
+        plain = libpq_url(url)
         try:
             conninfo.conninfo_to_dict(plain)
         except psycopg.ProgrammingError:

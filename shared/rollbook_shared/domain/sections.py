@@ -41,7 +41,7 @@ def profile_of(data: Mapping[str, Any]) -> Profile:
     return profile
 
 
-def data_of(profile: Profile) -> dict[str, Any]:
+def flat_profile(profile: Profile) -> dict[str, Any]:
     """The stored form of a profile."""
     sections = {"a": profile.attributes, "p": profile.properties, "s": profile.preferences, "c": profile.channel_data}
     return {f"{letter}.{name}": value for letter, section in sections.items() for name, value in section.items()}

@@ -16,8 +16,8 @@ from rollbook_shared import jobs
 from rollbook_shared.domain.attributes import ATTRIBUTES
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
 from rollbook_shared.domain.stamps import stamp
-from rollbook_shared.reference.person import Person
-from rollbook_shared.reference.world import Activity, Message, World
+from rollbook_shared.reference.person import ReferenceUser
+from rollbook_shared.reference.world import World, WorldActivity, WorldMessage
 
 HISTORY: Final = timedelta(days=30)
 
@@ -121,7 +121,7 @@ class _Row:
 class _Tables:
     def __init__(self, *, history: int) -> None:
         self.history = history
-        self.users: dict[str, Person] = {}
+        self.users: dict[str, ReferenceUser] = {}
         self.merged_into: dict[str, str] = {}
         self.absorbed: defaultdict[str, list[str]] = defaultdict(list)  # the other way round
         self.rows: list[_Row] = []
@@ -136,8 +136,8 @@ class _Tables:
     def is_known(self, user_id: str) -> bool:
         return self.who(user_id) in self.users
 
-    def touch(self, user_id: str, updated: str) -> Person:
-        user = self.users.setdefault(self.who(user_id), Person())
+    def touch(self, user_id: str, updated: str) -> ReferenceUser:
+        user = self.users.setdefault(self.who(user_id), ReferenceUser())
         user.updated = updated
         return user
 
@@ -196,12 +196,12 @@ class _Tables:
                 self.acted[actor].append(row)
 
     def world(self) -> World:
-        activities: dict[str, Activity] = {}
-        messages: dict[str, Message] = {}
+        activities: dict[str, WorldActivity] = {}
+        messages: dict[str, WorldMessage] = {}
         for row in self.rows:
             if row.owner is None:
                 continue
-            activity: Activity = {
+            activity: WorldActivity = {
                 "owner": row.owner,
                 "actor": row.actor,
                 "missing_actor": row.names_actor and row.actor is None,

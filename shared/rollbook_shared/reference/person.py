@@ -11,7 +11,7 @@ from rollbook_shared.jobs.models import Merge, Trigger
 
 
 @dataclass(slots=True)
-class Person:
+class ReferenceUser:
     """What one person told, and what a merge makes of two; in the plainest way, like the rest of the reference."""
 
     updated: str = ""
@@ -20,7 +20,7 @@ class Person:
     preferences: dict[str, Any] = field(default_factory=dict)
     channel_data: dict[str, Any] = field(default_factory=dict)
 
-    def inherit(self, gone: Person, job: Merge) -> None:
+    def inherit(self, gone: ReferenceUser, job: Merge) -> None:
         """Take over what the primary lacks, as rules 12 and 13 say."""
         self.attributes = _without_nulls(gone.attributes) | _without_nulls(self.attributes)
         self.properties = _with_gaps_filled(self.properties, gone.properties)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypedDict
 
 
-class User(TypedDict):
+class WorldUser(TypedDict):
     """A user as it is now. An attribute that is null is none, and not here."""
 
     attributes: dict[str, Any]
@@ -17,7 +17,7 @@ class User(TypedDict):
     """The stamp of the newest change."""
 
 
-class Activity(TypedDict):
+class WorldActivity(TypedDict):
     """An activity that belongs to a user now."""
 
     owner: str
@@ -27,7 +27,7 @@ class Activity(TypedDict):
     workflow: str
 
 
-class Message(Activity):
+class WorldMessage(WorldActivity):
     """A message that belongs to a user now."""
 
     channel: str
@@ -36,11 +36,11 @@ class Message(Activity):
 class World(TypedDict):
     """Everything a reader can see."""
 
-    users: dict[str, User]
+    users: dict[str, WorldUser]
     merged: dict[str, str]
     """Each merged-away id, and the id it stands for in the end."""
-    messages: dict[str, Message]
-    activities: dict[str, Activity]
+    messages: dict[str, WorldMessage]
+    activities: dict[str, WorldActivity]
 
 
 _ABSENT: Final = object()

@@ -51,7 +51,7 @@ class Applied:
 
     def release(self, at: datetime) -> int:
         """Apply the deferred jobs that are due by then; say how many."""
-        return self._store.release_due(now=microseconds(at))
+        return self._store.dispatcher.release_due(now=microseconds(at))
 
     @property
     def sent(self) -> SentJobs:

@@ -1,11 +1,11 @@
-"""What may be forgotten for good: everything told of a person whose delete has settled.
+"""What may be dropped for good: everything received about a user whose delete is older than the erasure delay.
 
-A delete has settled when it lies before the horizon, and nothing stamped before the horizon is expected to arrive any
-more. It ended a person known by some ids. Whatever was told under those ids before it went to that person, to one who
-became a part of it, or to one deleted earlier still; in every case to somebody who is gone. So those facts, and the
-endings that name those ids, say nothing any more about who is seen (a law: `default` of what is left shows the same
-people and redirects). Deletes that took no effect, for their id was merged away, take none later either once they
-have settled, and are forgotten as well.
+Such a delete lies before the horizon, and no job stamped before the horizon is expected to arrive any more. The delete
+ended a user with some ids. Whatever was received under those ids before it went to that user, to a user who was merged
+into it, or to one deleted earlier still; in every case to a user who no longer exists. So those facts, and the
+lifecycle events that name those ids, no longer decide what readers see (a law: `project` of what is kept gives the same
+users and redirects). A delete that took no effect, because its id was merged away, takes none later either once it lies
+before the horizon, and is dropped as well.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_worker.core.facts import Ended, Fact, Seen, Told
+from rollbook_worker.core.facts import Fact, ProfileKeySet, UserDeleted, UserIdentified, UsersMerged
 from rollbook_worker.core.projection import project
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """`kept` is what still matters; `until` says, for each id of a person who is gone, the delete before which all
-    is void.
+class Compaction:
+    """`kept`: the facts that still matter. `void_until`: for each id of a user who no longer exists, the delete before
+    which everything is void.
     """
 
     kept: list[Fact]
-    until: Mapping[str, Stamp]
+    void_until: Mapping[str, Stamp]
 
 
-def settle(facts: Collection[Fact], history: int, horizon: Stamp) -> Settlement:
-    """Leave out what deletes before the horizon made void. `history` as in `default`."""
+def compact(facts: Collection[Fact], history: int, horizon: Stamp) -> Compaction:
+    """Leave out what deletes before the horizon made void. `history` as in `project`."""
     effective = project(facts, history).deletes
-    until: dict[str, Stamp] = {}
-    for stamp, names in sorted(effective.items()):
+    void_until: dict[str, Stamp] = {}
+    for stamp, ids in sorted(effective.items()):
         if stamp < horizon:
-            until.update(dict.fromkeys(names, stamp))
+            void_until.update(dict.fromkeys(ids, stamp))
 
     def matters(fact: Fact) -> bool:
         match fact:
-            case Seen(stamp, user) | Told(stamp, user):
-                return stamp > until.get(user, "")
-            case Ended(stamp, user, None) if stamp < horizon and stamp not in effective:
+            case UserIdentified(stamp, user_id) | ProfileKeySet(stamp, user_id):
+                return stamp > void_until.get(user_id, "")
+            case UserDeleted(stamp) if stamp < horizon and stamp not in effective:
                 return False
-            case Ended(stamp, user, primary_id):
-                return all(stamp > until.get(name, "") for name in (user, primary_id) if name is not None)
+            case UserDeleted(stamp) | UsersMerged(stamp):
+                return all(stamp > void_until.get(user_id, "") for user_id in fact.user_ids)
             case _:
                 return True
 
-    return Settlement([fact for fact in facts if matters(fact)], until)
+    return Compaction([fact for fact in facts if matters(fact)], void_until)

@@ -1,4 +1,4 @@
-"""The facts that jobs are made of, each with the slot it fills."""
+"""The facts that jobs consist of, each with the register that it fills."""
 
 from __future__ import annotations
 
@@ -8,73 +8,101 @@ from uuid import UUID
 
 from rollbook_shared.domain.stamps import Stamp
 
-Slot = tuple[str, ...]
-"""What a fact is the newest of: of two facts of one slot, the one with the smaller stamp is forgotten."""
+RegisterKey = tuple[str, ...]
+"""What a fact is the newest value of: of two facts with one register key, the one with the smaller stamp is dropped."""
 
 
-class Told(NamedTuple):
-    """A key of a user was given a value; `key` as it is stored, `p.plan`. In `s.` and `c.` keys, None takes the
-    key away.
+class ProfileKeySet(NamedTuple):
+    """A key of a user's profile was given a value; `key` in its stored form, `p.plan`. For a preference set (`s.`) or
+    channel data (`c.`), None removes the key.
     """
 
     stamp: Stamp
-    user: str
+    user_id: str
     key: str
     value: Any
 
     @property
-    def slot(self) -> Slot:
-        """The user's key; of a preference set every telling has its own."""
-        # of preferences every telling is kept: what was wanted when a trigger ran decides on its messages
+    def register_key(self) -> RegisterKey:
+        """The user's key; each version of a preference set has a register of its own."""
+        # every version is kept: the settings that applied when a trigger ran decide on its messages
         if self.key[0] == "s":
-            return ("told", self.user, self.key, self.stamp)
-        return ("told", self.user, self.key)
+            return ("profile key", self.user_id, self.key, self.stamp)
+        return ("profile key", self.user_id, self.key)
 
 
-class Seen(NamedTuple):
-    """A user was told of, and so exists from then on."""
+class UserIdentified(NamedTuple):
+    """A user was identified, and so exists from then on."""
 
     stamp: Stamp
-    user: str
+    user_id: str
 
     @property
-    def slot(self) -> Slot:
-        """Every sighting has its own: who was known at a trigger's stamp decides on it."""
-        return ("seen", self.user, self.stamp)
+    def register_key(self) -> RegisterKey:
+        """Each identify has its own: whether a user existed when a trigger ran decides on its messages."""
+        return ("identified", self.user_id, self.stamp)
 
 
-class Identified(NamedTuple):
-    """A user was told of, with all these keys at once: a `Seen` and a `Told` for each, in one piece."""
+class UserUpdated(NamedTuple):
+    """A user was identified with several keys at once: one `UserIdentified`, and a `ProfileKeySet` for each key.
+
+    Nearly all facts come in this form, and the store writes it without taking it apart.
+    """
 
     stamp: Stamp
-    user: str
-    data: dict[str, Any]
-    """By stored key; no preference sets, which are told one by one."""
+    user_id: str
+    profile: dict[str, Any]
+    """By stored key; without preference sets, each of which is a fact of its own."""
 
-    def facts(self) -> Iterator[Seen | Told]:
+    def facts(self) -> Iterator[UserIdentified | ProfileKeySet]:
         """The facts that it stands for."""
-        yield Seen(self.stamp, self.user)
-        for key, value in self.data.items():
-            yield Told(self.stamp, self.user, key, value)
+        yield UserIdentified(self.stamp, self.user_id)
+        for key, value in self.profile.items():
+            yield ProfileKeySet(self.stamp, self.user_id, key, value)
 
 
-class Ended(NamedTuple):
-    """A user was deleted (no `primary_id`), or merged into the primary, perhaps with opt-outs and tokens of both."""
+class UserDeleted(NamedTuple):
+    """A user was deleted."""
 
     stamp: Stamp
-    user: str
-    primary_id: str | None
+    user_id: str
+
+    @property
+    def register_key(self) -> RegisterKey:
+        """Its own: all deletes and merges are kept."""
+        return ("lifecycle", self.stamp)
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The ids that it names."""
+        return (self.user_id,)
+
+
+class UsersMerged(NamedTuple):
+    """The secondary was merged into the primary; perhaps with the opt-outs and push tokens of both."""
+
+    stamp: Stamp
+    secondary_id: str
+    primary_id: str
     keep_opt_outs: bool = False
     merge_tokens: bool = False
 
     @property
-    def slot(self) -> Slot:
-        """Every ending has its own: all of them are kept."""
-        return ("ended", self.stamp)
+    def register_key(self) -> RegisterKey:
+        """Its own: all deletes and merges are kept."""
+        return ("lifecycle", self.stamp)
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The ids that it names."""
+        return (self.secondary_id, self.primary_id)
 
 
-class Triggered(NamedTuple):
-    """A workflow was started; what all its activities and messages share."""
+LifecycleEvent = UserDeleted | UsersMerged
+
+
+class WorkflowTriggered(NamedTuple):
+    """A workflow was triggered; what all its activities and messages share."""
 
     stamp: Stamp
     job_id: str
@@ -85,13 +113,13 @@ class Triggered(NamedTuple):
     data: dict[str, Any]
 
     @property
-    def slot(self) -> Slot:
+    def register_key(self) -> RegisterKey:
         """The job's."""
         return ("triggered", self.job_id)
 
 
-class Activity(NamedTuple):
-    """A trigger concerned a recipient, as addressed."""
+class ActivityCreated(NamedTuple):
+    """A trigger named a recipient, by the id as addressed."""
 
     stamp: Stamp
     id: UUID
@@ -99,13 +127,13 @@ class Activity(NamedTuple):
     recipient: str
 
     @property
-    def slot(self) -> Slot:
+    def register_key(self) -> RegisterKey:
         """Its own: it never changes."""
         return ("activity", str(self.id))
 
 
-class Message(NamedTuple):
-    """A recipient, as addressed, was notified on a channel."""
+class MessageCreated(NamedTuple):
+    """A recipient, by the id as addressed, was notified on a channel."""
 
     stamp: Stamp
     id: UUID
@@ -114,13 +142,13 @@ class Message(NamedTuple):
     channel: str
 
     @property
-    def slot(self) -> Slot:
+    def register_key(self) -> RegisterKey:
         """Its own: it never changes."""
         return ("message", str(self.id))
 
 
-class Marked(NamedTuple):
-    """A mark (seen, read, archived) was set on a message, or cleared."""
+class EngagementChanged(NamedTuple):
+    """An engagement (seen, read, archived) of a message was set or cleared."""
 
     stamp: Stamp
     message_id: UUID
@@ -128,10 +156,19 @@ class Marked(NamedTuple):
     is_set: bool
 
     @property
-    def slot(self) -> Slot:
-        """The message's mark, set or cleared."""
-        return ("marked", str(self.message_id), self.engagement)
+    def register_key(self) -> RegisterKey:
+        """The message's engagement, set or cleared."""
+        return ("engagement", str(self.message_id), self.engagement)
 
 
-Fact = Told | Seen | Ended | Triggered | Activity | Message | Marked
-"""What a job says, in its smallest parts. Each has a stamp, by which the newest of its slot is found."""
+Fact = (
+    ProfileKeySet
+    | UserIdentified
+    | UserDeleted
+    | UsersMerged
+    | WorkflowTriggered
+    | ActivityCreated
+    | MessageCreated
+    | EngagementChanged
+)
+"""What a job says, in its smallest parts. Each has a stamp; in each register the newest fact is kept."""

@@ -1,20 +1,29 @@
-"""The one rule of convergence: in each slot, the newest fact is kept."""
+"""The one rule of convergence: in each register, the newest fact is kept.
+
+The rule is stated here. Where it runs on Postgres it has other forms, which must agree with this one; `tests/core` and
+`tests/store` compare them:
+
+- `store/rows.py` keeps the newest value per profile key within one batch,
+- `newer_values` and `newer_stamps` (migration 0001) and the upsert in `store/sql/users.sql` do so between a batch
+  and what is stored,
+- `store/sql/history.sql` does so for engagements; facts that never change need only `ON CONFLICT DO NOTHING`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rollbook_worker.core.facts import Fact, Slot
+from rollbook_worker.core.facts import Fact, RegisterKey
 
-Kept = dict[Slot, Fact]
-"""The newest fact of each slot: all that is remembered of the jobs so far."""
+Registers = dict[RegisterKey, Fact]
+"""The newest fact of each register: all that is kept of the jobs so far."""
 
 
-def join(kept: Kept, facts: Iterable[Fact]) -> Kept:
-    """Add `facts` to `kept` in place, and return it."""
+def join(registers: Registers, facts: Iterable[Fact]) -> Registers:
+    """Add `facts` to `registers` in place, and return it."""
     for fact in facts:
-        slot = fact.slot
-        known = kept.get(slot)
-        if known is None or known.stamp < fact.stamp:
-            kept[slot] = fact
-    return kept
+        key = fact.register_key
+        kept = registers.get(key)
+        if kept is None or kept.stamp < fact.stamp:
+            registers[key] = fact
+    return registers

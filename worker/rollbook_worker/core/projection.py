@@ -1,29 +1,24 @@
-"""What a reader sees: a pure function of the kept facts, read in stamp order."""
+"""What readers see: a pure function of the kept facts, read in stamp order."""
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from rollbook_shared.domain.merge import merge_profiles
-from rollbook_shared.domain.sections import data_of, profile_of
-from rollbook_shared.domain.stamps import Stamp, occurred_at_of, stamp_floor
-from rollbook_shared.reference.preferences import settings_for
-from rollbook_worker.core.facts import Ended, Fact, Seen, Told
-
-FOREVER: Final = Stamp("~")
-"""After every stamp."""
+from rollbook_shared.domain.sections import flat_profile, profile_of
+from rollbook_shared.domain.stamps import INFINITY, Stamp, occurred_at_of, stamp_floor
+from rollbook_worker.core.facts import Fact, ProfileKeySet, UserDeleted, UserIdentified, UsersMerged
 
 
 @dataclass(slots=True)
-class Person:
-    """One person: flat data by stored key, and the stamp of the newest change."""
+class ResolvedUser:
+    """One user after merges: the profile by stored key, and the stamp of its newest change."""
 
     updated: Stamp
-    data: dict[str, object] = field(default_factory=dict)
+    profile: dict[str, object] = field(default_factory=dict)
 
 
 class OwnershipPeriod(NamedTuple):
@@ -46,186 +41,169 @@ class PreferenceSetVersion(NamedTuple):
     settings: Any
 
 
-class _Change(NamedTuple):
-    """From `since` on, until the next change."""
+class _OwnershipChange(NamedTuple):
+    """Holds from `valid_from` on, until the next change."""
 
-    since: Stamp
+    valid_from: Stamp
     owner: str | None
-    known: bool
+    existed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The people; what each merged-away id stands for; and, per id, who owns what was addressed to it, and when.
+    """What the facts resolve to."""
 
-    `deletes` are those that took effect, each with all ids that stood for the user then; a delete of a merged-away id
-    takes none.
-    """
-
-    people: Mapping[str, Person]
-    goes_to: Mapping[str, str]
-    spans: Mapping[str, tuple[OwnershipPeriod, ...]]
+    users: Mapping[str, ResolvedUser]
+    canonical_ids: Mapping[str, str]
+    """What each merged-away id stands for."""
+    ownership_periods: Mapping[str, tuple[OwnershipPeriod, ...]]
+    """Per id, who owns what was addressed to it, and when."""
     deletes: Mapping[Stamp, tuple[str, ...]]
-    choices: Mapping[str, tuple[PreferenceSetVersion, ...]]
-    """Per id, the preferences of whoever it stood for, as they changed."""
-
-    def wanted(self, name: str, at: Stamp, *, tenant: str | None) -> Mapping[str, Any]:
-        """The settings that apply to what is addressed to `name` at that stamp."""
-        sets = {choice.set_id: choice.settings for choice in self.choices.get(name, ()) if choice.valid_from <= at}
-        return settings_for(sets, tenant)
-
-    def owner(self, name: str, at: Stamp) -> str | None:
-        """Who owns what was addressed to `name` at that stamp: nobody, if the name stood for no known person then,
-        or it ended since.
-        """
-        span = self._span(name, at)
-        return span.owner if span else None
-
-    def knew(self, name: str, at: Stamp) -> bool:
-        """Whether `name` stood for somebody at that stamp, whatever became of them later."""
-        span = self._span(name, at)
-        return span is not None and span.existed
-
-    def _span(self, name: str, at: Stamp) -> OwnershipPeriod | None:
-        spans = self.spans.get(name, ())
-        place = bisect(spans, at, key=lambda span: span.valid_from)
-        return spans[place - 1] if place else None
+    """The deletes that took effect, each with all ids that stood for the user then. A delete of a merged-away id takes
+    no effect.
+    """
+    preference_sets: Mapping[str, tuple[PreferenceSetVersion, ...]]
+    """Per id, the preference sets of the user that it stood for, as they changed."""
 
 
 def project(facts: Iterable[Fact], history: int) -> Projection:
-    """Read the facts in stamp order; `history` is how much of it a merge carries over, in microseconds.
+    """Read the facts in stamp order; `history` is how much of it a merge transfers, in microseconds.
 
-    Facts about triggers, activities and messages say nothing of people, and are passed over: who owns such a row is
-    asked of `Projection.owner`.
+    Facts about triggers, activities and messages do not change users, and are skipped: the owner of such a row follows
+    from the ownership periods of the id it is addressed to.
     """
-    user_update = _Telling(history)
-    told = [fact for fact in facts if isinstance(fact, (Seen, Told, Ended))]
-    # of one stamp, the sighting comes first: it makes the person whom the keys are told of
-    for fact in sorted(told, key=lambda fact: (fact.stamp, not isinstance(fact, Seen))):
+    projector = _Projector(history)
+    of_users = [fact for fact in facts if isinstance(fact, (UserIdentified, ProfileKeySet, UserDeleted, UsersMerged))]
+    # of one stamp, the identify comes first: it creates the user whose keys are set
+    for fact in sorted(of_users, key=lambda fact: (fact.stamp, not isinstance(fact, UserIdentified))):
         match fact:
-            case Seen():
-                user_update.see(fact.user, fact.stamp)
-            case Told():
-                user_update.tell(fact)
-            case Ended(primary_id=None):
-                user_update.delete(fact)
-            case Ended():
-                user_update.merge(fact)
-    return user_update.finish()
+            case UserIdentified():
+                projector.identify(fact.user_id, fact.stamp)
+            case ProfileKeySet():
+                projector.set_key(fact)
+            case UserDeleted():
+                projector.delete(fact)
+            case UsersMerged():
+                projector.merge(fact)
+    return projector.projection()
 
 
-class _Telling:
-    """The people while their facts are told."""
+class _Projector:
+    """The users, while their facts are read."""
 
     def __init__(self, history: int) -> None:
         self._history = history
-        self._people: dict[str, Person] = {}
-        self._goes_to: dict[str, str] = {}
-        self._names: dict[str, list[str]] = {}
-        """Person to the ids that stand for it, where those are more than its own."""
-        self._owners: dict[str, list[_Change]] = {}
+        self._users: dict[str, ResolvedUser] = {}
+        self._canonical_ids: dict[str, str] = {}
+        self._ids: dict[str, list[str]] = {}
+        """User to the ids that stand for it, if these are more than its own."""
+        self._ownership: dict[str, list[_OwnershipChange]] = {}
         """Id to the changes of who owns what is addressed to it."""
         self._deletes: dict[Stamp, tuple[str, ...]] = {}
-        self._choices: dict[str, list[PreferenceSetVersion]] = {}
+        self._preference_sets: dict[str, list[PreferenceSetVersion]] = {}
 
-    def see(self, user: str, at: Stamp) -> None:
-        id_ = self._goes_to.get(user, user)
-        if person := self._people.get(id_):
-            person.updated = at
+    def identify(self, user_id: str, at: Stamp) -> None:
+        canonical_id = self._canonical_ids.get(user_id, user_id)
+        if user := self._users.get(canonical_id):
+            user.updated = at
             return
-        self._people[id_] = Person(at)
-        for name in self._names.get(id_, [id_]):
-            self._owners.setdefault(name, []).append(_Change(at, id_, True))
+        self._users[canonical_id] = ResolvedUser(at)
+        for id_ in self._ids.get(canonical_id, [canonical_id]):
+            self._ownership.setdefault(id_, []).append(_OwnershipChange(at, canonical_id, True))
 
-    def tell(self, fact: Told) -> None:
-        person = self._people.get(self._goes_to.get(fact.user, fact.user))
-        if person is None:
-            return  # a key is taken away from nobody
-        person.updated = fact.stamp
+    def set_key(self, fact: ProfileKeySet) -> None:
+        canonical_id = self._canonical_ids.get(fact.user_id, fact.user_id)
+        user = self._users.get(canonical_id)
+        if user is None:
+            return  # only a removed key comes without an identify, and here no user has the key
+        user.updated = fact.stamp
         if fact.value is None and fact.key[0] in "sc":
-            person.data.pop(fact.key, None)
+            user.profile.pop(fact.key, None)
         else:
-            person.data[fact.key] = fact.value
+            user.profile[fact.key] = fact.value
         if fact.key[0] == "s":
-            id_ = self._goes_to.get(fact.user, fact.user)
-            self._choose(self._names.get(id_, [id_]), fact.stamp, {fact.key[2:]: fact.value})
+            self._add_versions(self._ids.get(canonical_id, [canonical_id]), fact.stamp, {fact.key[2:]: fact.value})
 
-    def delete(self, fact: Ended) -> None:
-        if fact.user in self._goes_to:
-            return  # writes follow a merged-away id, endings do not
-        gone = self._people.pop(fact.user, None)
-        names = self._names.pop(fact.user, [fact.user])
-        self._choose(names, fact.stamp, dict.fromkeys(_sets(gone)))
-        self._deletes[fact.stamp] = tuple(names)
-        for name in names:
-            self._goes_to.pop(name, None)
-            owners = self._owners.setdefault(name, [])
-            owners[:] = [change._replace(owner=None) if change.owner == fact.user else change for change in owners]
-            owners.append(_Change(fact.stamp, None, False))
+    def delete(self, fact: UserDeleted) -> None:
+        if fact.user_id in self._canonical_ids:
+            return  # writes follow a merged-away id, deletes and merges do not
+        deleted = self._users.pop(fact.user_id, None)
+        ids = self._ids.pop(fact.user_id, [fact.user_id])
+        self._add_versions(ids, fact.stamp, dict.fromkeys(_preference_sets(deleted)))
+        self._deletes[fact.stamp] = tuple(ids)
+        for id_ in ids:
+            self._canonical_ids.pop(id_, None)
+            changes = self._ownership.setdefault(id_, [])
+            changes[:] = [change._replace(owner=None) if change.owner == fact.user_id else change for change in changes]
+            changes.append(_OwnershipChange(fact.stamp, None, False))
 
-    def merge(self, fact: Ended) -> None:
-        assert fact.primary_id is not None
-        primary_id = self._goes_to.get(fact.primary_id, fact.primary_id)
-        if fact.user in self._goes_to or primary_id == fact.user:
+    def merge(self, fact: UsersMerged) -> None:
+        primary_id = self._canonical_ids.get(fact.primary_id, fact.primary_id)
+        if fact.secondary_id in self._canonical_ids or primary_id == fact.secondary_id:
             return
-        gone = self._people.pop(fact.user, None)
-        names = self._names.pop(fact.user, [fact.user])
+        secondary = self._users.pop(fact.secondary_id, None)
+        ids = self._ids.pop(fact.secondary_id, [fact.secondary_id])
         kept_from = stamp_floor(occurred_at_of(fact.stamp) - self._history)
-        for name in names:
-            self._owners[name] = _carried(self._owners.get(name, []), fact.user, primary_id, kept_from, fact.stamp)
-            self._goes_to[name] = primary_id
-        if gone:
-            self.see(primary_id, fact.stamp)
-            primary = self._people[primary_id]
-            before = _sets(primary)
-            primary.data = data_of(
+        for id_ in ids:
+            changes = self._ownership.get(id_, [])
+            self._ownership[id_] = _transferred(changes, fact.secondary_id, primary_id, kept_from, fact.stamp)
+            self._canonical_ids[id_] = primary_id
+        if secondary:
+            self.identify(primary_id, fact.stamp)
+            primary = self._users[primary_id]
+            before = _preference_sets(primary)
+            primary.profile = flat_profile(
                 merge_profiles(
-                    profile_of(primary.data),
-                    profile_of(gone.data),
+                    profile_of(primary.profile),
+                    profile_of(secondary.profile),
                     keep_opt_outs=fact.keep_opt_outs,
                     merge_tokens=fact.merge_tokens,
                 )
             )
-            changed = {set_id: value for set_id, value in _sets(primary).items() if before.get(set_id) != value}
-            self._choose(self._names.get(primary_id, [primary_id]), fact.stamp, changed)
-        self._choose(names, fact.stamp, dict.fromkeys(_sets(gone)) | _sets(self._people.get(primary_id)))
-        self._names.setdefault(primary_id, [primary_id]).extend(names)
-        for name in names:
-            known = primary_id in self._people
-            self._owners[name].append(_Change(fact.stamp, primary_id if known else None, known))
+            after = _preference_sets(primary)
+            changed = {set_id: settings for set_id, settings in after.items() if before.get(set_id) != settings}
+            self._add_versions(self._ids.get(primary_id, [primary_id]), fact.stamp, changed)
+        replaced = dict.fromkeys(_preference_sets(secondary)) | _preference_sets(self._users.get(primary_id))
+        self._add_versions(ids, fact.stamp, replaced)
+        self._ids.setdefault(primary_id, [primary_id]).extend(ids)
+        for id_ in ids:
+            exists = primary_id in self._users
+            self._ownership[id_].append(_OwnershipChange(fact.stamp, primary_id if exists else None, exists))
 
-    def finish(self) -> Projection:
-        nobody = _Change(FOREVER, None, False)
-        spans = {
-            name: tuple(
-                OwnershipPeriod(change.since, after.since, change.owner, change.known)
-                for change, after in pairwise([*changes, nobody])
-                if change.since < after.since
+    def projection(self) -> Projection:
+        end = _OwnershipChange(INFINITY, None, False)
+        periods = {
+            id_: tuple(
+                OwnershipPeriod(change.valid_from, following.valid_from, change.owner, change.existed)
+                for change, following in pairwise([*changes, end])
+                if change.valid_from < following.valid_from
             )
-            for name, changes in self._owners.items()
+            for id_, changes in self._ownership.items()
         }
-        choices = {name: tuple(choices) for name, choices in self._choices.items()}
-        return Projection(self._people, self._goes_to, spans, self._deletes, choices)
+        versions = {id_: tuple(versions) for id_, versions in self._preference_sets.items()}
+        return Projection(self._users, self._canonical_ids, periods, self._deletes, versions)
 
-    def _choose(self, names: Iterable[str], at: Stamp, sets: Mapping[str, Any]) -> None:
-        for name in names if sets else ():
-            self._choices.setdefault(name, []).extend(PreferenceSetVersion(at, *chosen) for chosen in sets.items())
-
-
-def _sets(person: Person | None) -> dict[str, Any]:
-    """The preference sets of a person."""
-    return {key[2:]: value for key, value in person.data.items() if key[0] == "s"} if person else {}
+    def _add_versions(self, ids: Iterable[str], at: Stamp, sets: Mapping[str, Any]) -> None:
+        for id_ in ids if sets else ():
+            versions = self._preference_sets.setdefault(id_, [])
+            versions.extend(PreferenceSetVersion(at, set_id, settings) for set_id, settings in sets.items())
 
 
-def _carried(changes: list[_Change], gone: str, primary_id: str, kept_from: Stamp, until: Stamp) -> list[_Change]:
-    """Ownership after the merge at `until`: the primary owns the secondary's history from `kept_from` on."""
-    carried: list[_Change] = []
-    for change, after in pairwise([*changes, _Change(until, None, False)]):
-        if change.owner != gone:
-            carried.append(change)
+def _preference_sets(user: ResolvedUser | None) -> dict[str, Any]:
+    return {key[2:]: value for key, value in user.profile.items() if key[0] == "s"} if user else {}
+
+
+def _transferred(
+    changes: list[_OwnershipChange], secondary_id: str, primary_id: str, kept_from: Stamp, merged_at: Stamp
+) -> list[_OwnershipChange]:
+    """Ownership after the merge: the primary owns the secondary's history from `kept_from` on."""
+    transferred: list[_OwnershipChange] = []
+    for change, following in pairwise([*changes, _OwnershipChange(merged_at, None, False)]):
+        if change.owner != secondary_id:
+            transferred.append(change)
             continue
-        if change.since < kept_from:
-            carried.append(change._replace(owner=None))
-        if after.since > kept_from:
-            carried.append(change._replace(since=max(change.since, kept_from), owner=primary_id))
-    return carried
+        if change.valid_from < kept_from:
+            transferred.append(change._replace(owner=None))
+        if following.valid_from > kept_from:
+            transferred.append(change._replace(valid_from=max(change.valid_from, kept_from), owner=primary_id))
+    return transferred

@@ -24,7 +24,7 @@ def erase(store: PostgresStore, user_id: str, *, now: int) -> dict[str, int]:
     job = Delete(id=new_job_id(now), occurred_at=now, user_id=user_id)
     (outcome,) = store.apply([ReceivedJob.of(encode(job))], now=now)
     assert outcome.state is JobState.APPLIED, outcome
-    return store.erase_at_once(user_id, now=now + 1)
+    return store.cleanup.erase_user(user_id, now=now + 1)
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from rollbook_shared.broker_url import parse_broker_url
+from rollbook_shared.database.url import libpq_url
 from rollbook_shared.observability.inspection import (
     Backlog,
     LockWaits,
@@ -24,7 +25,6 @@ from rollbook_shared.observability.inspection import (
     find_queues,
 )
 from rollbook_shared.settings import Settings
-from rollbook_worker.store.connections import libpq_url
 
 _CONNECT_SECONDS: Final = 3
 _ANSWER_SECONDS: Final = 5

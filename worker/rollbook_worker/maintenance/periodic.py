@@ -52,32 +52,34 @@ def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
     """What there is to do."""
 
     def release_held_up(now: int) -> bool:
-        store.release_held_up(now=now)
+        store.dispatcher.release_blocked(now=now)
         return False  # what is in their way is given time to go
 
     def erase_left_behind(now: int) -> bool:
-        store.erase_left_behind(now=now)
+        store.cleanup.erase_unowned_history(now=now)
         return False  # it goes through all of them at once
 
     def compact(now: int) -> bool:
-        store.compact(now=now)
+        store.cleanup.compact_identify_log(now=now)
         return False
 
     return [
         PeriodicTask(
             "release deferred jobs",
             1,
-            lambda now: store.release_due(now=now, limit=BATCH) == BATCH,
+            lambda now: store.dispatcher.release_due(now=now, limit=BATCH) == BATCH,
             longest=RELEASE_SECONDS,
             backoff=_SOON,
         ),
         PeriodicTask("release jobs that were held up", LATE_SECONDS, release_held_up, backoff=_SOON),
-        PeriodicTask("erase deleted users", 60, lambda now: store.erase_settled(now=now, limit=BATCH) == BATCH),
-        PeriodicTask("erase history left behind", 3600, erase_left_behind),
-        PeriodicTask("compact sightings", 3600, compact),
-        PeriodicTask("forget old outcomes", 600, lambda now: store.prune_jobs(now=now, limit=FORGET) == FORGET),
         PeriodicTask(
-            "forget old dead letters", 600, lambda now: store.prune_dead_letters(now=now, limit=BATCH) == BATCH
+            "erase deleted users", 60, lambda now: store.cleanup.erase_deleted_users(now=now, limit=BATCH) == BATCH
+        ),
+        PeriodicTask("erase history left behind", 3600, erase_left_behind),
+        PeriodicTask("compact the identify log", 3600, compact),
+        PeriodicTask("forget old outcomes", 600, lambda now: store.cleanup.prune_jobs(now=now, limit=FORGET) == FORGET),
+        PeriodicTask(
+            "forget old dead letters", 600, lambda now: store.cleanup.prune_dead_letters(now=now, limit=BATCH) == BATCH
         ),
     ]
 

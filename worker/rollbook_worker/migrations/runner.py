@@ -17,10 +17,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from rollbook_shared.database.tables import SCHEMA
+from rollbook_shared.database.url import sqlalchemy_url
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
 from rollbook_shared.settings import Settings
 from rollbook_worker.migrations.locking import CAUTION, PATIENCE_SECONDS, until_locked
-from rollbook_worker.store.connections import sqlalchemy_url
 
 _LOCK = 0x526F6C6C63616C6C
 """Key of the advisory lock: the bytes of "Rollbook"."""

@@ -1,127 +1,148 @@
-"""Refolds families: reads what was told under their ids, and writes how they are seen and who owns their history."""
+"""Recomputes identity clusters: reads what was received under their ids, and writes what readers see of them and who
+owns their history.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from psycopg import Cursor
 
+from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_worker.core import (
-    Ended,
     Fact,
+    LifecycleEvent,
     OwnershipPeriod,
     PreferenceSetVersion,
+    ProfileKeySet,
     Projection,
-    Seen,
-    Told,
-    families,
+    UserDeleted,
+    UserIdentified,
+    UsersMerged,
+    cluster_roots,
     project,
 )
-from rollbook_worker.store.rows import as_json
-from rollbook_worker.store.statements import load
+from rollbook_worker.store.rows import Row, as_json
 
-_USERS: Final = load("users")
-_IDENTIFY_LOG: Final = load("identify_log")
-_LIFECYCLE_EVENTS: Final = load("lifecycle_events")
-_OWNERSHIP_PERIODS: Final = load("ownership_periods")
-_PREFERENCE_SETS: Final = load("preference_sets")
+_USERS: Final = load(__package__, "users")
+_IDENTIFY_LOG: Final = load(__package__, "identify_log")
+_LIFECYCLE_EVENTS: Final = load(__package__, "lifecycle_events")
+_OWNERSHIP_PERIODS: Final = load(__package__, "ownership_periods")
+_PREFERENCE_SETS: Final = load(__package__, "preference_sets")
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """What is known of the members of some families."""
+class ClusterFacts:
+    """What is kept of the members of some clusters."""
 
-    heads: set[str]
+    roots: set[str]
     ids: list[str]
-    told: list[Fact]
-    endings: list[Ended]
+    facts: list[Fact]
+    """Without the lifecycle events."""
+    events: list[LifecycleEvent]
 
 
-def family_of(cursor: Cursor, heads: Collection[str], joining: Collection[str]) -> Family:
-    """Read the facts of the families of `heads`, with the ids `joining` them."""
-    cursor.execute(_USERS["select_members"], {"roots": sorted(heads), "ids": sorted(joining)})
-    family = Family(set(), [], [], [])
-    for id_, of, data, since, stamps, first, seen in cursor:
-        family.ids.append(id_)
-        if of is not None:
-            family.heads.add(of)
-        if first is not None:
-            family.told.extend(Seen(Stamp(stamp), id_) for stamp in (first, *seen.split()))
-        family.told.extend(
-            # preference sets are all among the choices
-            Told(Stamp(stamps.get(key, since)), id_, key, value)
-            for key, value in data.items()
+def read_clusters(cursor: Cursor, roots: Collection[str], joining: Collection[str]) -> ClusterFacts:
+    """Read the facts of the clusters of `roots`, with the ids `joining` them."""
+    cursor.execute(_USERS["select_members"], {"roots": sorted(roots), "ids": sorted(joining)})
+    found = ClusterFacts(set(), [], [], [])
+    for id_, root, profile, base_stamp, key_stamps, first_identified, identify_stamps in cursor:
+        found.ids.append(id_)
+        if root is not None:
+            found.roots.add(root)
+        if first_identified is not None:
+            stamps = (first_identified, *identify_stamps.split())
+            found.facts.extend(UserIdentified(Stamp(stamp), id_) for stamp in stamps)
+        found.facts.extend(
+            # preference sets are all among the versions
+            ProfileKeySet(Stamp(key_stamps.get(key, base_stamp)), id_, key, value)
+            for key, value in profile.items()
             if key[0] != "s"
         )
-    cursor.execute(_IDENTIFY_LOG["select"], {"ids": family.ids})
-    family.told.extend(Seen(Stamp(stamp), id_) for id_, seen in cursor for stamp in seen.split())
-    cursor.execute(_PREFERENCE_SETS["select_versions"], {"ids": family.ids})
-    family.told.extend(Told(Stamp(stamp), id_, f"s.{set_id}", settings) for id_, set_id, stamp, settings in cursor)
-    cursor.execute(_LIFECYCLE_EVENTS["select_naming"], {"ids": family.ids})
-    family.endings.extend(Ended(Stamp(stamp), *ending) for stamp, *ending in cursor)
-    return family
+    cursor.execute(_IDENTIFY_LOG["select"], {"ids": found.ids})
+    found.facts.extend(UserIdentified(Stamp(stamp), id_) for id_, stamps in cursor for stamp in stamps.split())
+    cursor.execute(_PREFERENCE_SETS["select_versions"], {"ids": found.ids})
+    found.facts.extend(
+        ProfileKeySet(Stamp(stamp), id_, f"s.{set_id}", settings) for id_, set_id, stamp, settings in cursor
+    )
+    cursor.execute(_LIFECYCLE_EVENTS["select_naming"], {"ids": found.ids})
+    found.events.extend(_lifecycle_event(*event) for event in cursor)
+    return found
 
 
-def refold(cursor: Cursor, heads: Collection[str], joining: Collection[str], *, history: int) -> None:
-    """Show anew the families of `heads`, with the ids `joining` them. The caller holds the heads and has written
-    all facts.
+def recompute(cursor: Cursor, roots: Collection[str], joining: Collection[str], *, history: int) -> None:
+    """Update what readers see of the clusters of `roots`, with the ids `joining` them. The caller has locked the
+    clusters and written all facts.
     """
-    family = family_of(cursor, heads, joining)
-    named = families(family.ids, family.endings)
-    alone = set(family.ids) - {name for ending in family.endings for name in (ending.user, ending.primary_id)}
-    seen_as = project([*family.told, *family.endings], history)
-    members = [_plain(id_) if id_ in alone else _member(id_, named[id_], seen_as) for id_ in family.ids]
+    found = read_clusters(cursor, roots, joining)
+    roots_by_id = cluster_roots(found.ids, found.events)
+    without_events = set(found.ids) - {user_id for event in found.events for user_id in event.user_ids}
+    projection = project([*found.facts, *found.events], history)
+    members = [
+        _single(id_) if id_ in without_events else _member(id_, roots_by_id[id_], projection) for id_ in found.ids
+    ]
     cursor.execute(_USERS["update_resolved"], {"members": as_json(members)})
-    _own(cursor, family.ids, {id_: spans for id_, spans in seen_as.spans.items() if id_ not in alone})
-    _choose(cursor, family.ids, {id_: made for id_, made in seen_as.choices.items() if id_ not in alone})
+    clustered = [id_ for id_ in found.ids if id_ not in without_events]
+    _write_ownership_periods(cursor, found.ids, {id_: projection.ownership_periods.get(id_, ()) for id_ in clustered})
+    _write_preference_sets(cursor, found.ids, {id_: projection.preference_sets.get(id_, ()) for id_ in clustered})
 
 
-def _plain(id_: str) -> dict[str, Any]:
-    """An id that no merge or delete names any more, for erasure has forgotten them."""
+def _lifecycle_event(
+    stamp: str, user_id: str, primary_id: str | None, keep_opt_outs: bool, merge_tokens: bool
+) -> LifecycleEvent:
+    if primary_id is None:
+        return UserDeleted(Stamp(stamp), user_id)
+    return UsersMerged(Stamp(stamp), user_id, primary_id, keep_opt_outs, merge_tokens)
+
+
+def _single(id_: str) -> Row:
+    """An id that no merge or delete names any more, because erasure has deleted them."""
     return {"id": id_, "cluster_root": None, "resolved_profile": None, "resolved_stamp": None, "canonical_id": None}
 
 
-def _member(id_: str, family: str, seen_as: Projection) -> dict[str, Any]:
-    person = seen_as.people.get(id_)
+def _member(id_: str, root: str, projection: Projection) -> Row:
+    user = projection.users.get(id_)
     return {
         "id": id_,
-        "cluster_root": family,
-        "resolved_profile": person.data if person else None,
-        "resolved_stamp": person.updated if person else None,
-        "canonical_id": seen_as.goes_to.get(id_),
+        "cluster_root": root,
+        "resolved_profile": user.profile if user else None,
+        "resolved_stamp": user.updated if user else None,
+        "canonical_id": projection.canonical_ids.get(id_),
     }
 
 
-def _own(cursor: Cursor, ids: list[str], owned: Mapping[str, tuple[OwnershipPeriod, ...]]) -> None:
-    """Write the spans that changed; most writes to a family change none."""
+def _write_ownership_periods(
+    cursor: Cursor, ids: list[str], periods: Mapping[str, tuple[OwnershipPeriod, ...]]
+) -> None:
+    """Write the ownership periods of the ids whose periods changed; most writes to a cluster change none."""
     cursor.execute(_OWNERSHIP_PERIODS["select"], {"ids": ids})
-    written: dict[str, set[OwnershipPeriod]] = {}
-    for name, since, until, owner, known in cursor:
-        written.setdefault(name, set()).add(OwnershipPeriod(since, until, owner, known))
-    changed = [name for name in ids if written.get(name, set()) != set(owned.get(name, ()))]
+    stored: dict[str, set[OwnershipPeriod]] = {}
+    for id_, valid_from, valid_to, owner, existed in cursor:
+        stored.setdefault(id_, set()).add(OwnershipPeriod(valid_from, valid_to, owner, existed))
+    changed = [id_ for id_ in ids if stored.get(id_, set()) != set(periods.get(id_, ()))]
     if changed:
-        periods = [{"user_id": id_, **period._asdict()} for id_ in changed for period in owned.get(id_, ())]
+        rows = [{"user_id": id_, **period._asdict()} for id_ in changed for period in periods.get(id_, ())]
         cursor.execute(_OWNERSHIP_PERIODS["delete"], {"ids": changed})
-        cursor.execute(_OWNERSHIP_PERIODS["insert"], {"periods": as_json(periods)})
+        cursor.execute(_OWNERSHIP_PERIODS["insert"], {"periods": as_json(rows)})
 
 
-def _choose(cursor: Cursor, ids: list[str], made: Mapping[str, tuple[PreferenceSetVersion, ...]]) -> None:
-    """Write the choices that changed, likewise."""
+def _write_preference_sets(
+    cursor: Cursor, ids: list[str], versions: Mapping[str, tuple[PreferenceSetVersion, ...]]
+) -> None:
+    """Write the resolved preference sets of the ids whose sets changed."""
     cursor.execute(_PREFERENCE_SETS["select_resolved"], {"ids": ids})
-    written: dict[str, list[PreferenceSetVersion]] = {}
-    for name, since, set_id, settings in cursor:
-        written.setdefault(name, []).append(PreferenceSetVersion(since, set_id, settings))
-    changed = [
-        name for name in ids if sorted(written.get(name, []), key=_place) != sorted(made.get(name, ()), key=_place)
-    ]
+    stored: dict[str, list[PreferenceSetVersion]] = {}
+    for id_, valid_from, set_id, settings in cursor:
+        stored.setdefault(id_, []).append(PreferenceSetVersion(valid_from, set_id, settings))
+    changed = [id_ for id_ in ids if _ordered(stored.get(id_, ())) != _ordered(versions.get(id_, ()))]
     if changed:
-        versions = [{"user_id": id_, **version._asdict()} for id_ in changed for version in made.get(id_, ())]
+        rows = [{"user_id": id_, **version._asdict()} for id_ in changed for version in versions.get(id_, ())]
         cursor.execute(_PREFERENCE_SETS["delete_resolved"], {"ids": changed})
-        cursor.execute(_PREFERENCE_SETS["insert_resolved"], {"versions": as_json(versions)})
+        cursor.execute(_PREFERENCE_SETS["insert_resolved"], {"versions": as_json(rows)})
 
 
-def _place(choice: PreferenceSetVersion) -> tuple[str, str]:
-    return choice.valid_from, choice.set_id
+def _ordered(versions: Collection[PreferenceSetVersion]) -> list[PreferenceSetVersion]:
+    return sorted(versions, key=lambda version: (version.valid_from, version.set_id))

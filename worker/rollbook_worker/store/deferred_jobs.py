@@ -1,8 +1,8 @@
 """Releases deferred jobs when they are due.
 
-A dispatcher takes rows of `deferred` with FOR UPDATE SKIP LOCKED and applies them in the same transaction that deletes
-them. So each takes effect once however many dispatchers there are; one that dies lets go of what it took; and whoever
-cancels a job meets its row lock, and is either before the release or too late.
+A dispatcher locks rows of `deferred_jobs` with FOR UPDATE SKIP LOCKED, and applies the jobs in the same transaction
+that deletes the rows. So each job takes effect once, however many dispatchers there are; a dispatcher that dies loses
+its locks; and a client that cancels a job waits for the row lock, and is either before the release or too late.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from typing import Final
 
 from psycopg import Cursor
 
+from rollbook_shared.database.statements import load
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.outcomes import JobState
-from rollbook_worker.store.inbox import bury, letter, state_when_due
+from rollbook_worker.store.inbox import dead_letter, keep_dead_letters, state_when_due
 from rollbook_worker.store.received_jobs import ReceivedJob
-from rollbook_worker.store.statements import load
 
-_JOBS: Final = load("jobs")
+_JOBS: Final = load(__package__, "jobs")
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A deferred job whose time has come, under the id that the ledger knows it by."""
+class DueJob:
+    """A deferred job that is due, with its id in `jobs`."""
 
     id: str
     arrival: ReceivedJob
 
 
-def take_due(cursor: Cursor, *, now: int, limit: int, but: list[str]) -> list[Due]:
-    """Lock some jobs that are due, the longest due first, and that nobody else has locked; none of `but`."""
+def lock_due(cursor: Cursor, *, now: int, limit: int, but: list[str]) -> list[DueJob]:
+    """Lock some jobs that are due, the longest due first, except those that are locked already and those of `but`."""
     cursor.execute(_JOBS["lock_due"], {"now": now, "limit": limit, "but": but})
-    return [Due(id_, ReceivedJob.of(body)) for id_, body in cursor]
+    return [DueJob(id_, ReceivedJob.of(body)) for id_, body in cursor]
 
 
-def take_one(cursor: Cursor, id_: str) -> list[Due]:
-    """Lock this job, which was due, unless it is gone or somebody else has locked it."""
+def lock_one(cursor: Cursor, id_: str) -> list[DueJob]:
+    """Lock this job, which was due, unless it is gone or locked already."""
     cursor.execute(_JOBS["lock_one"], {"id": id_})
-    return [Due(id_, ReceivedJob.of(body)) for (body,) in cursor]
+    return [DueJob(id_, ReceivedJob.of(body)) for (body,) in cursor]
 
 
 def still_deferred(cursor: Cursor, ids: list[str]) -> list[str]:
@@ -49,36 +49,38 @@ def still_deferred(cursor: Cursor, ids: list[str]) -> list[str]:
     return [id_ for (id_,) in cursor]
 
 
-def hurry(cursor: Cursor, *, lock: timedelta, statement: timedelta) -> None:
-    """Let the rest of the transaction wait no longer than this for a lock, and for a statement."""
+def set_local_timeouts(cursor: Cursor, *, lock: timedelta, statement: timedelta) -> None:
+    """Bound how long the rest of the transaction waits for a lock, and for a statement."""
     cursor.execute(_JOBS["set_local_timeouts"], {"lock": _milliseconds(lock), "statement": _milliseconds(statement)})
 
 
-def release(cursor: Cursor, taken: list[Due], *, now: int) -> list[Job]:
-    """Decide the jobs that were taken; return those to apply. What is no job here (a later version kept it) dies."""
+def release(cursor: Cursor, due_jobs: list[DueJob], *, now: int) -> list[Job]:
+    """Set the final states of locked jobs; return the jobs to apply. A body that holds no job for this version (a later
+    one kept it) becomes a dead letter.
+    """
     states: dict[str, JobState] = {}
     jobs: list[Job] = []
-    for due in taken:
+    for due in due_jobs:
         job = due.arrival.job
         if isinstance(job, Undecodable):
-            give_up(cursor, due, job.code, job.reason, now=now)
+            discard(cursor, due, job.code, job.reason, now=now)
             continue
         states[due.id] = state = state_when_due(job)
         if state is JobState.APPLIED:
             jobs.append(job)
     if states:
-        ends = [state.value for state in states.values()]
-        cursor.execute(_JOBS["release_deferred"], {"ids": list(states), "states": ends, "now": now})
+        final = [state.value for state in states.values()]
+        cursor.execute(_JOBS["release_deferred"], {"ids": list(states), "states": final, "now": now})
     return jobs
 
 
-def give_up(cursor: Cursor, due: Due, code: str, reason: str, *, now: int) -> None:
-    """Make a dead letter of a deferred job, unless it was cancelled or released meanwhile. The ledger forgets it, as
-    it knows nothing of jobs that died on arrival: its id is free for the job as it should have been.
+def discard(cursor: Cursor, due: DueJob, code: str, reason: str, *, now: int) -> None:
+    """Make a dead letter of a deferred job, unless it was cancelled or released meanwhile. Its row in `jobs` goes, as a
+    job that is dead on arrival has none: its id is free for a corrected job.
     """
     cursor.execute(_JOBS["remove_deferred"], {"ids": [due.id]})
     if cursor.fetchall():
-        bury(cursor, [{**letter(due.arrival, code, reason), "id": due.id}], now)
+        keep_dead_letters(cursor, [{**dead_letter(due.arrival, code, reason), "id": due.id}], now)
 
 
 def _milliseconds(time: timedelta) -> str:

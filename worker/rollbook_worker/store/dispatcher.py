@@ -1,8 +1,8 @@
-"""A dispatcher: applies deferred jobs that are due, in as few transactions as it can.
+"""The dispatcher: applies deferred jobs that are due, in as few transactions as it can.
 
-A job that something is in the way of (a lock on its user, a statement that takes long) must not make the others late.
-So jobs are tried in a hurry first, together and then each by itself. Whichever is held up even so is passed over from
-then on, and tried by itself with all the time that a statement may take, in a thread of its own.
+A job that is blocked (by a lock on its user, or by a statement that takes long) must not make the others late. So jobs
+are first tried with short timeouts, together and then each by itself. A job that is blocked even so is skipped from
+then on, and tried by itself with the full timeouts, in a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,116 +17,128 @@ from psycopg import Cursor
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.outcomes import DeadLetterCode
-from rollbook_worker.store.deferred_jobs import Due, give_up, hurry, release, still_deferred, take_due, take_one
+from rollbook_worker.store.deferred_jobs import (
+    DueJob,
+    discard,
+    lock_due,
+    lock_one,
+    release,
+    set_local_timeouts,
+    still_deferred,
+)
 from rollbook_worker.store.retry import Blocked, StatementTimeout, attempts_exhausted, dead_letter_reason, is_outage
 from rollbook_worker.store.transactions import Transactions
 
-Keep = Callable[[Cursor, Sequence[Job], int, frozenset[str]], None]
-"""Apply jobs in an open transaction, at a time, holding these families."""
+Write = Callable[[Cursor, Sequence[Job], int, frozenset[str]], None]
+"""Apply jobs in an open transaction, at a time, after locking these clusters."""
 
-HURRIED_LOCK: Final = timedelta(seconds=1)
-HURRIED_STATEMENT: Final = timedelta(seconds=2)
-"""A job may be a few seconds late. A hundred of them take a tenth of a second when nothing is in their way."""
-CURT_LOCK: Final = timedelta(milliseconds=50)
-"""For each by itself, when something is known to be in the way: a hundred of one user who is locked cost 5 seconds, and
-not 100. To be held up costs a job little, for it is tried again."""
+FIRST_TRY_LOCK_TIMEOUT: Final = timedelta(seconds=1)
+FIRST_TRY_STATEMENT_TIMEOUT: Final = timedelta(seconds=2)
+"""A job may be a few seconds late. A hundred of them take a tenth of a second if nothing is in the way."""
+PROBE_LOCK_TIMEOUT: Final = timedelta(milliseconds=50)
+"""For each job by itself, if something is known to be in the way: a hundred jobs of one locked user cost 5 seconds, and
+not 100. A job that is blocked loses little, because it is tried again."""
 
 logger = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Releases deferred jobs; any number of them may share the work.
+    """Releases deferred jobs; any number of dispatchers may share the work.
 
-    Each finds out by itself which jobs are held up. Kept in memory: one that is begun anew knows nothing of them, loses
-    a few seconds with each, and counts from the start.
+    Each finds out by itself which jobs are blocked, and keeps that in memory: a new one knows nothing of them, loses a
+    few seconds with each, and counts from the start.
     """
 
     def __init__(
-        self, transactions: Transactions, keep: Keep, *, lock: timedelta, statement: timedelta, max_tries: int
+        self, transactions: Transactions, write: Write, *, lock: timedelta, statement: timedelta, max_attempts: int
     ) -> None:
-        """Prepare to release with `keep`. `lock` and `statement` bound what a transaction waits for; `max_tries` is how
-        often a job may take too long by itself before it is given up (0: for ever).
+        """Prepare to release with `write`. `lock` and `statement` bound how long a transaction waits; `max_attempts` is
+        how often a job may take too long by itself before it becomes a dead letter (0: without a bound).
         """
         self._transactions = transactions
-        self._keep = keep
-        self._lock = min(lock, HURRIED_LOCK)
-        self._statement = min(statement, HURRIED_STATEMENT)
-        self._max_tries = max_tries
-        self._held_up: dict[str, int] = {}
+        self._write = write
+        self._lock = min(lock, FIRST_TRY_LOCK_TIMEOUT)
+        self._statement = min(statement, FIRST_TRY_STATEMENT_TIMEOUT)
+        self._max_attempts = max_attempts
+        self._blocked: dict[str, int] = {}
         """By id of the job, how often it took too long by itself."""
 
-    def release_due(self, *, now: int, limit: int) -> int:
-        """Apply deferred jobs that are due, `limit` at most; return how many.
+    def release_due(self, *, now: int, limit: int = 100) -> int:
+        """Apply deferred jobs that are due, `limit` at most, each once however many dispatchers there are; return how
+        many.
 
-        One that cannot be kept is found by halving, and dies alone. One that is held up is left to `release_held_up`.
+        A job that cannot be applied is found by halving, and alone becomes a dead letter. One that is blocked is left
+        to `release_blocked`.
         """
-        taken: list[Due] = []
+        locked: list[DueJob] = []
         try:
-            return self._release(lambda cursor: self._take_due(cursor, now, limit), taken, now)
+            return self._release(lambda cursor: self._lock_due(cursor, now, limit), locked, now)
         except Blocked as error:
-            match taken:
+            match locked:
                 case []:
                     raise
                 case [due]:
                     logger.warning("deferred job %s: %s; trying it by itself", due.id, error, extra={"job_id": due.id})
-                    self._held_up[due.id] = 0
+                    self._blocked[due.id] = 0
                     return 0
-                case _:  # halving would meet what is in the way at every halving
-                    return sum(self.release_due(now=now, limit=1) for _ in taken)
+                case _:  # halving would meet the same obstacle at every step
+                    return sum(self.release_due(now=now, limit=1) for _ in locked)
         except Unavailable:
             raise
-        except Exception as error:  # whatever it is, the others that are due are not to wait for it
-            if limit == 1 and taken:
-                self._give_up(taken[0], *dead_letter_reason(error), now)
+        except Exception as error:  # whatever the error, the other jobs that are due must not wait for this one
+            if limit == 1 and locked:
+                self._discard(locked[0], *dead_letter_reason(error), now)
                 return 1
             if limit == 1:
                 raise
         half = limit // 2
         return self.release_due(now=now, limit=half) + self.release_due(now=now, limit=limit - half)
 
-    def release_held_up(self, *, now: int) -> int:
-        """Try each job that was held up, by itself; return how many were applied.
+    def release_blocked(self, *, now: int) -> int:
+        """Try each job that `release_due` found blocked, by itself; return how many were applied.
 
-        One that takes too long again and again becomes a dead letter; whoever waits for a lock is never given up.
+        One that takes too long by itself `max_attempts` times becomes a dead letter, `too_slow`; one that waits for a
+        lock never does.
         """
-        ids = list(self._held_up)
+        ids = list(self._blocked)
         if not ids:
             return 0
-        there = self._transactions.run(lambda cursor, heads: still_deferred(cursor, ids))
-        for id_ in set(ids) - set(there):
-            self._held_up.pop(id_, None)
-        return sum(self._release_one(id_, now) for id_ in there)
+        remaining = self._transactions.run(lambda cursor: still_deferred(cursor, ids))
+        for id_ in set(ids) - set(remaining):
+            self._blocked.pop(id_, None)
+        return sum(self._release_one(id_, now) for id_ in remaining)
 
     def _release_one(self, id_: str, now: int) -> int:
-        taken: list[Due] = []
+        locked: list[DueJob] = []
         try:
-            return self._release(lambda cursor: take_one(cursor, id_), taken, now)
+            return self._release(lambda cursor: lock_one(cursor, id_), locked, now)
         except Exception as error:
-            if is_outage(error) or not taken:
+            if is_outage(error) or not locked:
                 raise
             if isinstance(error, StatementTimeout):
-                self._held_up[id_] = times = self._held_up.get(id_, 0) + 1
-                if attempts_exhausted(times, self._max_tries):
-                    self._give_up(taken[0], DeadLetterCode.TOO_SLOW, f"{error}, {times} times by itself", now)
+                self._blocked[id_] = times = self._blocked.get(id_, 0) + 1
+                if attempts_exhausted(times, self._max_attempts):
+                    self._discard(locked[0], DeadLetterCode.TOO_SLOW, f"{error}, {times} times by itself", now)
             elif not isinstance(error, Blocked):
-                self._give_up(taken[0], *dead_letter_reason(error), now)
+                self._discard(locked[0], *dead_letter_reason(error), now)
         return 0
 
-    def _take_due(self, cursor: Cursor, now: int, limit: int) -> list[Due]:
-        due = take_due(cursor, now=now, limit=limit, but=list(self._held_up))
+    def _lock_due(self, cursor: Cursor, now: int, limit: int) -> list[DueJob]:
+        due = lock_due(cursor, now=now, limit=limit, but=list(self._blocked))
         if due:
-            hurry(cursor, lock=min(self._lock, CURT_LOCK) if limit == 1 else self._lock, statement=self._statement)
+            lock = min(self._lock, PROBE_LOCK_TIMEOUT) if limit == 1 else self._lock
+            set_local_timeouts(cursor, lock=lock, statement=self._statement)
         return due
 
-    def _release(self, take: Callable[[Cursor], list[Due]], taken: list[Due], now: int) -> int:
-        def work(cursor: Cursor, heads: frozenset[str]) -> int:
-            taken.clear()
-            taken.extend(take(cursor))
-            self._keep(cursor, release(cursor, taken, now=now), now, heads)
-            return len(taken)
+    def _release(self, lock: Callable[[Cursor], list[DueJob]], locked: list[DueJob], now: int) -> int:
+        def work(cursor: Cursor, roots: frozenset[str]) -> int:
+            locked.clear()
+            locked.extend(lock(cursor))
+            self._write(cursor, release(cursor, locked, now=now), now, roots)
+            return len(locked)
 
-        return self._transactions.run(work)
+        return self._transactions.run_locking(work)
 
-    def _give_up(self, due: Due, code: str, reason: str, now: int) -> None:
+    def _discard(self, due: DueJob, code: str, reason: str, now: int) -> None:
         logger.error("%s: %s", code, reason)
-        self._transactions.run(lambda cursor, heads: give_up(cursor, due, code, reason, now=now))
+        self._transactions.run(lambda cursor: discard(cursor, due, code, reason, now=now))

@@ -1,4 +1,4 @@
-"""Writes facts within an open transaction."""
+"""Writes facts within an open transaction, and locks the identity clusters that they belong to."""
 
 from __future__ import annotations
 
@@ -7,84 +7,82 @@ from typing import Final
 
 from psycopg import Cursor
 
+from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_worker.core import Fact, Identified
-from rollbook_worker.store.clusters import refold
-from rollbook_worker.store.rows import Line, Lines, as_json, lines_of
-from rollbook_worker.store.statements import load
+from rollbook_worker.core import Fact, UserUpdated
+from rollbook_worker.store.clusters import recompute
+from rollbook_worker.store.rows import Row, TableRows, as_json, rows_of
 
 MAX_IDENTIFY_CHARACTERS: Final = 400
-"""How long the list of sightings in a user's row may be: eight of them."""
-_USERS = load("users")
-_PREFERENCE_SETS = load("preference_sets")
-_IDENTIFY_LOG = load("identify_log")
-_LIFECYCLE_EVENTS = load("lifecycle_events")
-_HISTORY = load("history")
+"""How long the list of identify stamps in a user's row may be: eight stamps."""
+_USERS: Final = load(__package__, "users")
+_PREFERENCE_SETS: Final = load(__package__, "preference_sets")
+_IDENTIFY_LOG: Final = load(__package__, "identify_log")
+_LIFECYCLE_EVENTS: Final = load(__package__, "lifecycle_events")
+_HISTORY: Final = load(__package__, "history")
 
 
-class FamiliesNotHeld(Exception):
-    """A user turned out to belong to families whose heads are not locked; roll back, and hold them from the start."""
+class ClustersNotLocked(Exception):
+    """A user turned out to belong to clusters that are not locked: roll back, and lock these `roots` from the start."""
 
-    def __init__(self, heads: Collection[str]) -> None:
-        self.heads = frozenset(heads)
-        super().__init__(f"{len(self.heads)} families to hold")
+    def __init__(self, roots: Collection[str]) -> None:
+        self.roots = frozenset(roots)
+        super().__init__(f"{len(self.roots)} clusters to lock")
 
 
 def write(
-    cursor: Cursor, facts: Iterable[Fact | Identified], *, history: int, horizon: Stamp, heads: frozenset[str]
+    cursor: Cursor, facts: Iterable[Fact | UserUpdated], *, history: int, horizon: Stamp, roots: frozenset[str]
 ) -> set[str]:
-    """Keep the facts (the newest of each slot), and show what they change; return the users who are held now.
+    """Keep the facts (the newest of each register), and update what readers see; return the users that are locked now.
 
-    `history` is how much of it a merge carries over, in microseconds; no delete stamped before `horizon` is expected
-    any more; `heads` are the families that an earlier attempt found in its way. Raises `FamiliesNotHeld` when there
-    are more.
+    `history` is how much of it a merge transfers, in microseconds; no delete stamped before `horizon` is expected any
+    more; `roots` are the clusters that an earlier attempt had not locked. Raises `ClustersNotLocked` if there are more.
     """
-    lines = lines_of(facts)
-    if lines.users:
-        families = _tell(cursor, lines, horizon, heads)
-    _insert(cursor, _PREFERENCE_SETS["insert_versions"], versions=lines.preference_sets)
-    _insert(cursor, _HISTORY["insert_triggers"], triggers=lines.triggers)
-    _insert(cursor, _HISTORY["insert_activities"], activities=lines.activities)
-    _insert(cursor, _HISTORY["insert_messages"], messages=lines.messages)
-    _insert(cursor, _HISTORY["upsert_engagements"], engagements=lines.engagements)
-    _insert(cursor, _LIFECYCLE_EVENTS["insert"], events=lines.lifecycle_events)
-    if lines.users and (families or lines.ended):
-        refold(cursor, families, lines.ended, history=history)
-    return set(lines.ids)
+    rows = rows_of(facts)
+    if rows.users:
+        clusters = _upsert_users(cursor, rows, horizon, roots)
+    _insert(cursor, _PREFERENCE_SETS["insert_versions"], versions=rows.preference_sets)
+    _insert(cursor, _HISTORY["insert_triggers"], triggers=rows.triggers)
+    _insert(cursor, _HISTORY["insert_activities"], activities=rows.activities)
+    _insert(cursor, _HISTORY["insert_messages"], messages=rows.messages)
+    _insert(cursor, _HISTORY["upsert_engagements"], engagements=rows.engagements)
+    _insert(cursor, _LIFECYCLE_EVENTS["insert"], events=rows.lifecycle_events)
+    if rows.users and (clusters or rows.ids_with_events):
+        recompute(cursor, clusters, rows.ids_with_events, history=history)
+    return set(rows.user_ids)
 
 
-def hold(cursor: Cursor, heads: Collection[str]) -> set[str]:
-    """Lock the heads of families; return those that were there. Erasure may have taken one, and named its family
-    anew.
+def lock_clusters(cursor: Cursor, roots: Collection[str]) -> set[str]:
+    """Lock clusters by their roots; return the roots that still exist. Erasure may have deleted a root, and given its
+    cluster another one.
     """
-    if not heads:
+    if not roots:
         return set()
-    cursor.execute(_USERS["lock_cluster_roots"], {"roots": sorted(heads)})
-    return {head for (head,) in cursor}
+    cursor.execute(_USERS["lock_cluster_roots"], {"roots": sorted(roots)})
+    return {root for (root,) in cursor}
 
 
-def hold_families_of(cursor: Cursor, ids: Iterable[str], heads: frozenset[str] = frozenset()) -> set[str]:
-    """Hold the families that these ids belong to, and those of `heads`; return the heads that were there."""
+def lock_clusters_of(cursor: Cursor, ids: Iterable[str], roots: frozenset[str] = frozenset()) -> set[str]:
+    """Lock the clusters that these ids belong to, and those of `roots`; return the roots that still exist."""
     cursor.execute(_USERS["select_cluster_roots"], {"ids": as_json(list(ids))})
-    return hold(cursor, heads | {family for (family,) in cursor})
+    return lock_clusters(cursor, roots | {root for (root,) in cursor})
 
 
-def _tell(cursor: Cursor, lines: Lines, horizon: Stamp, heads: frozenset[str]) -> set[str]:
-    """Hold the families, tell the users; return the families they belong to."""
-    held = hold_families_of(cursor, lines.ids, heads)
-    cursor.execute(
-        _USERS["upsert"], {"users": as_json(lines.users), "max_identify_characters": MAX_IDENTIFY_CHARACTERS}
-    )
-    told = cursor.fetchall()
-    families = {family for _, family, _ in told if family is not None}
-    if not families <= held:
-        raise FamiliesNotHeld(families | held)
-    if full := [id_ for id_, _, is_full in told if is_full]:
+def _upsert_users(cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozenset[str]) -> set[str]:
+    """Lock the clusters and upsert the users; return the roots of the clusters that the users belong to."""
+    locked = lock_clusters_of(cursor, rows.user_ids, roots)
+    parameters = {"users": as_json(rows.users), "max_identify_characters": MAX_IDENTIFY_CHARACTERS}
+    cursor.execute(_USERS["upsert"], parameters)
+    upserted = cursor.fetchall()
+    clusters = {root for _, root, _ in upserted if root is not None}
+    if not clusters <= locked:
+        raise ClustersNotLocked(clusters | locked)
+    if full := [id_ for id_, _, is_full in upserted if is_full]:
         cursor.execute(_IDENTIFY_LOG["move_from_users"], {"ids": full, "horizon": horizon})
-    return families
+    return clusters
 
 
-def _insert(cursor: Cursor, statement: str, **lines: list[Line]) -> None:
-    ((name, values),) = lines.items()
+def _insert(cursor: Cursor, statement: str, **rows: list[Row]) -> None:
+    ((name, values),) = rows.items()
     if values:
         cursor.execute(statement, {name: as_json(values)})

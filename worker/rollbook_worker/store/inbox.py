@@ -1,5 +1,5 @@
-"""Who came before: admits each job once, counts duplicates, buries what cannot be applied, defers what is stamped
-in the future.
+"""The inbox: enters each job once, counts duplicates, makes dead letters of what cannot be applied, and defers what is
+stamped in the future.
 """
 
 from __future__ import annotations
@@ -12,130 +12,153 @@ from typing import Any, Final
 
 from psycopg import Cursor
 
+from rollbook_shared.database.statements import load
 from rollbook_shared.errors import Problem, Undecodable
 from rollbook_shared.jobs.codec import MAX_TEXT
-from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
+from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job, Trigger, UserUpdate
 from rollbook_shared.outcomes import DeadLetterCode, JobState
+from rollbook_worker.core import trigger_stamp
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
-from rollbook_worker.store.rows import as_json
-from rollbook_worker.store.statements import load
+from rollbook_worker.store.rows import Row, as_json
 
-_JOBS: Final = load("jobs")
-_KEPT: Final = 1024 * 1024
-"""Characters of a message that is too large, for whoever wonders where it came from."""
+_JOBS: Final = load(__package__, "jobs")
+_HISTORY: Final = load(__package__, "history")
+_MAX_BODY: Final = 1024 * 1024
+"""Characters kept of a message that is too large, to show where it came from."""
 
 
 @dataclass(slots=True)
 class Deduplicated:
-    """What becomes of the arrivals: an outcome each, and the jobs to apply now."""
+    """What the received jobs lead to: an outcome each, and the jobs to apply now."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     to_apply: list[Job] = field(default_factory=list)
 
 
-def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, future: int) -> Deduplicated:
-    """Enter the jobs that are new, and decide on each arrival.
+def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, max_clock_skew: int) -> Deduplicated:
+    """Enter the jobs that are new, and decide each outcome.
 
-    Of one id the first stands: the same job again is a duplicate, another one is dead (`id_reused`). A job that was
-    asked for later is kept until it is due; so is one stamped more than `future` microseconds ahead of `now`.
+    Of one id the first job stands: the same job again is a duplicate, another job becomes a dead letter (`id_reused`).
+    A deferred job is kept until it is due; so is one stamped more than `max_clock_skew` microseconds ahead of `now`.
     """
     first: dict[str, ReceivedJob] = {}
     for arrival in arrivals:
         if not isinstance(arrival.job, Undecodable):
             first.setdefault(arrival.job.id, arrival)
-    states = {id_: _state(arrival.job, now, future) for id_, arrival in first.items()}
+    states = {id_: _state(arrival.job, now, max_clock_skew) for id_, arrival in first.items()}
     new: set[str] = set()
     known: dict[str, bytes] = {}
-    # more than once if what the first statement met is forgotten, or given up, before the second looks for it
+    # more than once if a row that blocked the insert was pruned, or removed, before the digests were read
     while unfinished := first.keys() - new - known.keys():
-        new |= _enter(cursor, {id_: first[id_] for id_ in unfinished}, states, now)
-        known |= _known(cursor, unfinished - new)
+        new |= _insert(cursor, {id_: first[id_] for id_ in unfinished}, states, now)
+        known |= _digests(cursor, unfinished - new)
     standing = {id_: first[id_].digest for id_ in new} | known
 
-    admission = Deduplicated()
-    letters: list[dict[str, Any]] = []
+    result = Deduplicated()
+    dead_letters: list[Row] = []
     again: Counter[str] = Counter()
     for arrival in arrivals:
         job = arrival.job
         if isinstance(job, Undecodable):
-            letters.append(letter(arrival, job.code, job.reason))
-            admission.outcomes.append(dead(arrival, job.code))
+            dead_letters.append(dead_letter(arrival, job.code, job.reason))
+            result.outcomes.append(dead_outcome(arrival, job.code))
         elif arrival is first[job.id] and job.id in new:
-            admission.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=states[job.id]))
+            result.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=states[job.id]))
             if states[job.id] is JobState.APPLIED:
-                admission.to_apply.append(job)
+                result.to_apply.append(job)
         elif arrival.digest == standing[job.id]:
             again[job.id] += 1
-            admission.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE))
+            result.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE))
         else:
-            letters.append(letter(arrival, DeadLetterCode.ID_REUSED, "another job was sent under this id before"))
-            admission.outcomes.append(dead(arrival, DeadLetterCode.ID_REUSED))
-    bury(cursor, letters, now)
+            dead_letters.append(
+                dead_letter(arrival, DeadLetterCode.ID_REUSED, "another job was sent under this id before")
+            )
+            result.outcomes.append(dead_outcome(arrival, DeadLetterCode.ID_REUSED))
+    keep_dead_letters(cursor, dead_letters, now)
     if again:
         counts = [{"id": id_, "times": times} for id_, times in again.items()]
         cursor.execute(_JOBS["count_duplicates"], {"again": as_json(counts)})
-    later = [
+    deferred = [
         {"id": id_, "due": arrival.job.occurred_at, "body": arrival.text}  # type: ignore[union-attr]
         for id_, arrival in first.items()
         if id_ in new and states[id_] is JobState.DEFERRED
     ]
-    if later:
-        # their texts may hold halves of surrogate pairs, in users that were rejected; Postgres is to say so
-        cursor.execute(_JOBS["insert_deferred"], {"jobs": json.dumps(later)})
-    return admission
+    if deferred:
+        # not `as_json`: their texts may hold halves of surrogate pairs, in users that were rejected; Postgres reports
+        # them
+        cursor.execute(_JOBS["insert_deferred"], {"jobs": json.dumps(deferred)})
+    return result
 
 
-def bury(cursor: Cursor, letters: list[dict[str, Any]], now: int) -> None:
+def keep_dead_letters(cursor: Cursor, dead_letters: list[Row], now: int) -> None:
     """Keep dead letters, each once."""
-    if letters:
-        cursor.execute(_JOBS["upsert_dead_letters"], {"letters": as_json(letters), "now": now})
+    if dead_letters:
+        cursor.execute(_JOBS["upsert_dead_letters"], {"dead_letters": as_json(dead_letters), "now": now})
 
 
-def letter(arrival: ReceivedJob, code: str, reason: str) -> dict[str, Any]:
+def dead_letter(arrival: ReceivedJob, code: str, reason: str) -> Row:
+    """The row of a dead letter."""
     body = arrival.text.encode(errors="surrogatepass")
-    if len(body) > MAX_TEXT:  # no job of ours: nobody will send it again, and it would cost twelve times its size here
-        body = arrival.text[:_KEPT].encode(errors="surrogatepass")
-        reason = f"{reason}; only its first {_KEPT} characters are kept"
+    if len(body) > MAX_TEXT:  # no job of ours: it will not be replayed, and would cost twelve times its size here
+        body = arrival.text[:_MAX_BODY].encode(errors="surrogatepass")
+        reason = f"{reason}; only its first {_MAX_BODY} characters are kept"
     return {
-        "id": dead(arrival, code).job_id,
+        "id": dead_outcome(arrival, code).job_id,
         "digest": arrival.digest.hex(),
-        "kind": dead(arrival, code).kind or None,
+        "kind": arrival.kind or None,
         "code": code,
         "reason": reason,
         "body": body.hex(),
     }
 
 
-def dead(arrival: ReceivedJob, code: str) -> Outcome:
-    """The outcome of a dead job; one that has no id of its own is named for its digest."""
-    job_id, kind = (
-        (arrival.job.job_id, arrival.job.kind)
-        if isinstance(arrival.job, Undecodable)
-        else (arrival.job.id, arrival.job.kind)
-    )
-    return Outcome(
-        job_id=job_id or f"nameless-{arrival.digest.hex()}", kind=kind or "", state=JobState.DEAD, code=str(code)
-    )
+def dead_outcome(arrival: ReceivedJob, code: str) -> Outcome:
+    """The outcome of a dead job; one without an id is named for its digest."""
+    job_id = arrival.job_id or f"unidentified-{arrival.digest.hex()}"
+    return Outcome(job_id=job_id, kind=arrival.kind or "", state=JobState.DEAD, code=str(code))
 
 
 def state_when_due(job: Job) -> JobState:
-    """How a job ends whose time has come."""
+    """The state of a job that takes effect now."""
     if isinstance(job, BulkIdentify) and all(isinstance(user, Problem) for user in job.users):
         return JobState.REJECTED
     return JobState.APPLIED
 
 
-def _state(job: Job | Undecodable, now: int, future: int) -> JobState:
+def record_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
+    """Note with each trigger the recipients, named by id only, that stood for no user at its stamp.
+
+    As far as is known by now: a job that arrives later with an earlier stamp may create such a user after all. Then its
+    messages are there, but the note is not updated.
+    """
+    triggers = [(job, ids) for job in jobs if isinstance(job, Trigger) and (ids := _ids_only(job))]
+    if not triggers:
+        return
+    cursor.execute(_HISTORY["select_existence"], {"ids": sorted({id_ for _, ids in triggers for id_ in ids})})
+    periods: dict[str, list[tuple[str, str]]] = {}
+    for id_, valid_from, valid_to in cursor:
+        periods.setdefault(id_, []).append((valid_from, valid_to))
+    rows: list[Row] = []
+    for job, ids in triggers:
+        at = trigger_stamp(job)
+        skipped = [id_ for id_ in ids if not any(start <= at < end for start, end in periods.get(id_, ()))]
+        if skipped:
+            rows.append({"id": job.id, "skipped": skipped})
+    if rows:
+        cursor.execute(_JOBS["set_skipped"], {"skipped": json.dumps(rows)})
+
+
+def _state(job: Job | Undecodable, now: int, max_clock_skew: int) -> JobState:
     assert not isinstance(job, Undecodable)
-    if job.occurred_at > (now if job.deferred else now + future):
+    if job.occurred_at > (now if job.deferred else now + max_clock_skew):
         return JobState.DEFERRED
     return state_when_due(job)
 
 
-def _enter(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, JobState], now: int) -> set[str]:
+def _insert(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, JobState], now: int) -> set[str]:
     if not arrivals:
         return set()
-    lines = [
+    rows = [
         {
             "id": id_,
             "kind": arrival.job.kind,
@@ -147,7 +170,7 @@ def _enter(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, J
         for id_, arrival in arrivals.items()
         if not isinstance(arrival.job, Undecodable)
     ]
-    cursor.execute(_JOBS["insert"], {"jobs": as_json(lines), "now": now})
+    cursor.execute(_JOBS["insert"], {"jobs": as_json(rows), "now": now})
     return {id_ for (id_,) in cursor}
 
 
@@ -166,8 +189,14 @@ def _counts(job: Job) -> dict[str, Any] | None:
             return None
 
 
-def _known(cursor: Cursor, ids: set[str]) -> dict[str, bytes]:
+def _digests(cursor: Cursor, ids: set[str]) -> dict[str, bytes]:
     if not ids:
         return {}
     cursor.execute(_JOBS["select_digests"], {"ids": sorted(ids)})
     return {id_: bytes(digest) for id_, digest in cursor}
+
+
+def _ids_only(job: Trigger) -> list[str]:
+    """The recipients named by id only; one that is identified inline as well exists."""
+    inline = {recipient.id for recipient in job.recipients if isinstance(recipient, UserUpdate)}
+    return sorted({recipient for recipient in job.recipients if isinstance(recipient, str)} - inline)

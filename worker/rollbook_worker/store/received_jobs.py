@@ -1,4 +1,4 @@
-"""The store's seam: jobs arrive as text, and each gets an outcome."""
+"""The store's interface: jobs arrive as text, and each gets an outcome."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rollbook_shared.outcomes import DeadLetterCode, JobState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How one arrival ended: its `state`, and why a job is dead (`code`). None of it is personal data.
+    """What one received job led to: its `state`, and why a job is dead (`code`). None of it is personal data.
 
-    A message without a `job_id` is named for its content, `nameless-...`; of one that says no `kind` it is empty.
+    A message without a `job_id` is named for its content, `unidentified-...`; if it has no `kind`, that is empty.
     """
 
     job_id: str
@@ -27,9 +27,9 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceivedJob:
-    """A message as it came (`text`), and the `job` it holds, or why it holds none.
+    """A message as it came (`text`), and the `job` in it, or why there is none.
 
-    `digest` tells two jobs of one id apart; see `rollbook_shared.jobs.codec`.
+    `digest` tells two jobs with one id apart; see `rollbook_shared.jobs.codec`.
     """
 
     text: str
@@ -48,29 +48,33 @@ class ReceivedJob:
 
     @classmethod
     def of_no_job(cls, text: str, reason: str) -> ReceivedJob:
-        """A message in which there is no job to look for; `reason` holds nothing of its text."""
+        """A message that cannot hold a job; `reason` quotes nothing of its text."""
         return cls(text=text, job=Undecodable(DeadLetterCode.MALFORMED, reason), digest=text_digest(text))
 
     @classmethod
-    def given_up(cls, text: str, code: str, reason: str) -> ReceivedJob:
-        """A message that is not to be tried any more. It is known by the job that it holds, if it holds one."""
-        arrival = cls.of(text)
-        job_id, kind = (
-            (arrival.job.job_id, arrival.job.kind)
-            if isinstance(arrival.job, Undecodable)
-            else (arrival.job.id, arrival.job.kind)
-        )
-        return cls(text=text, job=Undecodable(code, reason, job_id=job_id, kind=kind), digest=arrival.digest)
+    def failed(cls, text: str, code: str, reason: str) -> ReceivedJob:
+        """A message that is not tried any more. It keeps the id and kind of the job in it, if there is one."""
+        received = cls.of(text)
+        job_id, kind = received.job_id, received.kind
+        return cls(text=text, job=Undecodable(code, reason, job_id=job_id, kind=kind), digest=received.digest)
+
+    @property
+    def job_id(self) -> str | None:
+        return self.job.job_id if isinstance(self.job, Undecodable) else self.job.id
+
+    @property
+    def kind(self) -> str | None:
+        return self.job.kind
 
 
 class Store(Protocol):
     """Keeps what jobs say."""
 
     def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
-        """Apply the jobs together, and say in the same order how each ended. `now` in microseconds since 1970.
+        """Apply the jobs together; return their outcomes in the same order. `now` in microseconds since 1970.
 
-        Each job is kept whole or not at all; when this raises, perhaps none is. Calling again with the same jobs, in
-        whatever company, is always safe.
+        Each job is kept whole or not at all; if this raises, perhaps none is. Calling again with the same jobs,
+        together with any others, is always safe.
 
         Raises:
             Unavailable: the store could not be reached, or was too busy; trying again may succeed.

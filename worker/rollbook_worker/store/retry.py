@@ -1,21 +1,22 @@
-"""What is tried again, and when. Nothing else decides it.
+"""What is retried, and when. Nothing else decides it.
 
 | what went wrong | whose fault | what is done |
 | --- | --- | --- |
 | a deadlock, a serialization failure | another transaction's | the transaction is run again, a few milliseconds later |
-| a statement took too long, and Postgres ended it (`StatementTimeout`) | the infrastructure's; the job's, if it is so
-  each time that the job is tried by itself | the job is tried again after a pause, by itself and
+| a statement took too long, and Postgres ended it (`StatementTimeout`) | the infrastructure's; the job's, if it happens
+  each time that the job is tried by itself | the job is tried again after a backoff, by itself and
   ROLLBOOK_MAX_DELIVERIES times at most; then it becomes a dead letter, `too_slow` |
-| another transaction keeps a lock for too long, or others are in the way again and again (`Blocked`) | the
-  infrastructure's | the job is tried again after a pause, for as long as it takes |
-| anything else that Postgres reports or does not answer: it is away, stopped, silent, full, only reads, is not
-  migrated | the infrastructure's | `Unavailable`: likewise |
+| another transaction holds a lock for too long, or others are in the way again and again (`Blocked`) | the
+  infrastructure's | the job is tried again after a backoff, without a bound |
+| anything else that Postgres reports, or no response: it is away, stopped, silent, full, read-only, or not migrated |
+  the infrastructure's | `Unavailable`: likewise |
 | Postgres cannot hold the value; a mistake in the code | the job's | the batch is halved until the job is alone; it
   becomes a dead letter |
 
-Only an answer counts against a job: no outage, however long, makes a dead letter. A disk so slow that statements end
-for it could, if it took letters meanwhile; who replays them loses nothing. A job that is invalid never comes so far: it
-is a dead letter when it is decoded; one that ends its workers is the transport's to count.
+Only a response from Postgres counts as a failed attempt of a job, so an outage, however long, never makes a dead
+letter. A disk so slow that statements time out could, if it accepted dead letters meanwhile; replaying them loses
+nothing. An invalid job never gets here: it becomes a dead letter when it is decoded. Jobs that end their workers are
+counted by the transport.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ _BETWEEN_ATTEMPTS_SECONDS: Final = 0.05
 class Fault(Enum):
     """Whose fault a failure is."""
 
-    ANOTHERS = auto()
-    INFRASTRUCTURES = auto()
-    JOBS = auto()
+    ANOTHER_TRANSACTION = auto()
+    INFRASTRUCTURE = auto()
+    JOB = auto()
 
 
 class Blocked(Unavailable):
@@ -59,27 +60,27 @@ class Contention(Enum):
     """How other transactions were in the way of one."""
 
     DEADLOCK = "deadlock"
-    FAMILY = "family"
-    """A user turned out to belong to a family that was not locked."""
+    CLUSTER = "cluster"
+    """A user turned out to belong to an identity cluster that was not locked."""
     TIMEOUT = "timeout"
-    """They kept a lock for too long."""
+    """They held a lock for too long."""
 
 
-_ANOTHERS: Final = (errors.DeadlockDetected, errors.SerializationFailure)
+_OF_ANOTHER_TRANSACTION: Final = (errors.DeadlockDetected, errors.SerializationFailure)
 _UNSTORABLE: Final = (psycopg.DataError, errors.ProgramLimitExceeded)
 
 
 def fault_of(error: BaseException) -> Fault:
     """Whose fault it is that a transaction failed."""
-    if isinstance(error, _ANOTHERS):
-        return Fault.ANOTHERS
+    if isinstance(error, _OF_ANOTHER_TRANSACTION):
+        return Fault.ANOTHER_TRANSACTION
     if isinstance(error, psycopg.Error) and not isinstance(error, _UNSTORABLE):
-        return Fault.INFRASTRUCTURES
-    return Fault.JOBS
+        return Fault.INFRASTRUCTURE
+    return Fault.JOB
 
 
 def dead_letter_reason(error: BaseException) -> tuple[DeadLetterCode, str]:
-    """The code and the reason of a job that cannot be kept, for which nobody else is to blame."""
+    """The code and the reason of a job that cannot be applied, through its own fault."""
     # the class of the error only: its text may quote the value
     name = type(error).__name__
     if isinstance(error, _UNSTORABLE):
@@ -88,12 +89,12 @@ def dead_letter_reason(error: BaseException) -> tuple[DeadLetterCode, str]:
 
 
 def is_lock_timeout(error: BaseException) -> bool:
-    """Whether others kept a lock for too long."""
+    """Whether another transaction holds a lock for too long."""
     return isinstance(error, errors.LockNotAvailable)
 
 
 def unavailable(error: BaseException) -> Unavailable:
-    """What to raise for a failure of the infrastructure; its text holds nothing that the server said of values."""
+    """What to raise for a failure of the infrastructure; its text quotes no value that the server named."""
     match error:
         case errors.LockNotAvailable():
             return Blocked("another transaction holds a lock for too long")
@@ -104,15 +105,15 @@ def unavailable(error: BaseException) -> Unavailable:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database is not there: other work would fare no better."""
+    """Whether the database is not there, so that other work would fail as well."""
     return isinstance(error, Unavailable) and not isinstance(error, Blocked)
 
 
 def attempts_exhausted(times: int, most: int) -> bool:
-    """Whether a job is to be given up whose statements took too long so many times; `most` 0: never."""
+    """Whether a job whose statements took too long this many times becomes a dead letter; `most` 0: never."""
     return 0 < most <= times
 
 
 def pause_between_attempts(attempt: int) -> float:
-    """Seconds until a transaction is run again that met another one."""
+    """Seconds until a transaction that met another one is run again."""
     return random.uniform(0, _BETWEEN_ATTEMPTS_SECONDS * (attempt + 1))

@@ -1,4 +1,4 @@
-"""Facts as the lines that the statements take."""
+"""Facts as the rows that the statements take."""
 
 from __future__ import annotations
 
@@ -8,97 +8,125 @@ from typing import Any
 
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_shared.jobs.json_text import encode_json
-from rollbook_worker.core import Activity, Ended, Fact, Identified, Kept, Marked, Message, Seen, Told, Triggered, join
+from rollbook_worker.core import (
+    ActivityCreated,
+    EngagementChanged,
+    Fact,
+    MessageCreated,
+    ProfileKeySet,
+    Registers,
+    UserDeleted,
+    UserIdentified,
+    UsersMerged,
+    UserUpdated,
+    WorkflowTriggered,
+    join,
+)
 
-Line = dict[str, Any]
-_AboutUser = Identified | Seen | Told
+Row = dict[str, Any]
+_UserFact = UserUpdated | UserIdentified | ProfileKeySet
 
 
 @dataclass(slots=True)
-class Lines:
-    """What one transaction writes, table by table."""
+class TableRows:
+    """What one transaction writes, by table."""
 
-    users: list[Line] = field(default_factory=list)
-    """In id order: told users, and those that endings name."""
-    preference_sets: list[Line] = field(default_factory=list)
-    """Every preference set told, not the newest only."""
-    lifecycle_events: list[Line] = field(default_factory=list)
-    ended: set[str] = field(default_factory=set)
-    """Every id that an ending names."""
-    triggers: list[Line] = field(default_factory=list)
-    activities: list[Line] = field(default_factory=list)
-    messages: list[Line] = field(default_factory=list)
-    engagements: list[Line] = field(default_factory=list)
+    users: list[Row] = field(default_factory=list)
+    """In id order: users with new data, and those that deletes and merges name."""
+    preference_sets: list[Row] = field(default_factory=list)
+    """Every version received of a preference set, not the newest only."""
+    lifecycle_events: list[Row] = field(default_factory=list)
+    triggers: list[Row] = field(default_factory=list)
+    activities: list[Row] = field(default_factory=list)
+    messages: list[Row] = field(default_factory=list)
+    engagements: list[Row] = field(default_factory=list)
+    ids_with_events: set[str] = field(default_factory=set)
+    """Every id that a delete or merge names."""
 
     @property
-    def ids(self) -> list[str]:
+    def user_ids(self) -> list[str]:
         return [user["id"] for user in self.users]
 
 
-def lines_of(facts: Iterable[Fact | Identified]) -> Lines:
-    """Sort facts into lines; where several fill one slot, the newest does."""
-    lines = Lines()
-    told: dict[str, list[_AboutUser]] = {}
-    others: Kept = {}
+def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
+    """Sort facts into rows; where several fill one register, the newest does."""
+    rows = TableRows()
+    by_user: dict[str, list[_UserFact]] = {}
+    others: Registers = {}
     for fact in facts:
-        if isinstance(fact, _AboutUser):
-            told.setdefault(fact.user, []).append(fact)
+        if isinstance(fact, _UserFact):
+            by_user.setdefault(fact.user_id, []).append(fact)
         else:
             join(others, [fact])
-        if isinstance(fact, Told) and fact.key[0] == "s":
-            lines.preference_sets.append(
-                {"user_id": fact.user, "set_id": fact.key[2:], "stamp": fact.stamp, "settings": fact.value}
+        if isinstance(fact, ProfileKeySet) and fact.key[0] == "s":
+            rows.preference_sets.append(
+                {"user_id": fact.user_id, "set_id": fact.key[2:], "stamp": fact.stamp, "settings": fact.value}
             )
     for fact in others.values():
         match fact:
-            case Ended(user=user, primary_id=primary_id):
-                line = fact._asdict()
-                lines.lifecycle_events.append({"user_id": line.pop("user"), **line})
-                lines.ended.update((user,) if primary_id is None else (user, primary_id))
-            case Triggered():
-                lines.triggers.append(fact._asdict())
-            case Activity():
-                lines.activities.append(fact._asdict() | {"id": str(fact.id)})
-            case Message():
-                lines.messages.append(fact._asdict() | {"id": str(fact.id)})
-            case Marked():
-                lines.engagements.append(fact._asdict() | {"message_id": str(fact.message_id)})
-    lines.users = [_user(user, told.get(user, ())) for user in sorted(told.keys() | lines.ended)]
-    return lines
+            case UserDeleted() | UsersMerged():
+                rows.lifecycle_events.append(_lifecycle_event(fact))
+                rows.ids_with_events.update(fact.user_ids)
+            case WorkflowTriggered():
+                rows.triggers.append(fact._asdict())
+            case ActivityCreated():
+                rows.activities.append(fact._asdict() | {"id": str(fact.id)})
+            case MessageCreated():
+                rows.messages.append(fact._asdict() | {"id": str(fact.id)})
+            case EngagementChanged():
+                rows.engagements.append(fact._asdict() | {"message_id": str(fact.message_id)})
+    rows.users = [_user(user_id, by_user.get(user_id, ())) for user_id in sorted(by_user.keys() | rows.ids_with_events)]
+    return rows
 
 
-def as_json(lines: list[Line] | list[str]) -> str:
-    """The lines, or ids, as the one parameter that their statement takes."""
-    return encode_json(lines).decode()
+def as_json(rows: list[Row] | list[str]) -> str:
+    """The rows, or ids, as the one parameter that their statement takes."""
+    return encode_json(rows).decode()
 
 
-def _user(user: str, facts: Sequence[_AboutUser]) -> Line:
-    if len(facts) == 1 and isinstance(facts[0], Identified):  # nearly all are told once
+def _lifecycle_event(event: UserDeleted | UsersMerged) -> Row:
+    match event:
+        case UserDeleted(stamp, user_id):
+            return {"stamp": stamp, "user_id": user_id, "keep_opt_outs": False, "merge_tokens": False}
+        case UsersMerged():
+            row = event._asdict()
+            return {"user_id": row.pop("secondary_id"), **row}
+
+
+def _user(user_id: str, facts: Sequence[_UserFact]) -> Row:
+    """The newest value per key within the batch: the rule of `core.join`, for the form in which `users` keeps it."""
+    if len(facts) == 1 and isinstance(facts[0], UserUpdated):  # true of nearly all users
         stamp = facts[0].stamp
-        return _line(user, facts[0].data, stamp, {}, [stamp], stamp)
-    told: dict[str, Told] = {}
-    seen: set[Stamp] = set()
+        return _user_row(user_id, facts[0].profile, stamp, {}, [stamp], stamp)
+    newest: dict[str, ProfileKeySet] = {}
+    identified: set[Stamp] = set()
     for fact in facts:
-        for part in fact.facts() if isinstance(fact, Identified) else (fact,):
-            if isinstance(part, Seen):
-                seen.add(part.stamp)
-            elif part.key not in told or told[part.key].stamp < part.stamp:
-                told[part.key] = part
-    since = min((fact.stamp for fact in told.values()), default=None)
-    last = max((*seen, *(fact.stamp for fact in told.values())), default=None)
-    stamps = {key: fact.stamp for key, fact in told.items() if fact.stamp != since}
-    return _line(user, {key: fact.value for key, fact in told.items()}, since, stamps, sorted(seen), last)
+        for part in fact.facts() if isinstance(fact, UserUpdated) else (fact,):
+            if isinstance(part, UserIdentified):
+                identified.add(part.stamp)
+            elif part.key not in newest or newest[part.key].stamp < part.stamp:
+                newest[part.key] = part
+    base_stamp = min((fact.stamp for fact in newest.values()), default=None)
+    last_stamp = max((*identified, *(fact.stamp for fact in newest.values())), default=None)
+    key_stamps = {key: fact.stamp for key, fact in newest.items() if fact.stamp != base_stamp}
+    profile = {key: fact.value for key, fact in newest.items()}
+    return _user_row(user_id, profile, base_stamp, key_stamps, sorted(identified), last_stamp)
 
 
-def _line(
-    user: str, data: Line, since: Stamp | None, stamps: dict[str, Stamp], seen: list[Stamp], last: Stamp | None
-) -> Line:
+def _user_row(
+    user_id: str,
+    profile: dict[str, Any],
+    base_stamp: Stamp | None,
+    key_stamps: dict[str, Stamp],
+    identified: list[Stamp],
+    last_stamp: Stamp | None,
+) -> Row:
     return {
-        "id": user,
-        "profile": data,
-        "base_stamp": since,
-        "key_stamps": stamps,
-        "first_identified": seen[0] if seen else None,
-        "last_stamp": last,
-        "identify_stamps": "".join(f"{stamp} " for stamp in seen[1:]),
+        "id": user_id,
+        "profile": profile,
+        "base_stamp": base_stamp,
+        "key_stamps": key_stamps,
+        "first_identified": identified[0] if identified else None,
+        "last_stamp": last_stamp,
+        "identify_stamps": "".join(f"{stamp} " for stamp in identified[1:]),
     }

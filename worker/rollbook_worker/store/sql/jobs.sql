@@ -40,7 +40,7 @@ WHERE j.id = n.id;
 INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, failed_at)
 SELECT DISTINCT ON (id COLLATE "C", digest)
     id, decode(digest, 'hex'), kind, code, reason, decode(body, 'hex'), rollbook.from_microseconds(%(now)s)
-FROM json_to_recordset(%(letters)s::json) AS n (
+FROM json_to_recordset(%(dead_letters)s::json) AS n (
     id text, digest text, kind text, code text, reason text, body text
 )
 ORDER BY id COLLATE "C", digest
@@ -139,7 +139,7 @@ WITH oldest AS MATERIALIZED (
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
-DELETE FROM rollbook.dead_letters AS letter
+DELETE FROM rollbook.dead_letters AS d
 USING oldest
-WHERE letter.id = oldest.id
-    AND letter.digest = oldest.digest;
+WHERE d.id = oldest.id
+    AND d.digest = oldest.digest;
