@@ -22,7 +22,7 @@ class Backoff:
     longest: float
     factor: float = 2.0
     jitter: float = 0.5
-    """The random part of each delay, from 0 to 1, so that many processes do not return at the same moment."""
+    """The random part of each delay, from 0 to 1, so that many processes do not retry at once."""
 
     def delay(self, failures: int, rng: random.Random | None = None) -> float:
         """Seconds to wait after a failure that `failures` others came before without a success in between."""

@@ -1,7 +1,7 @@
-"""What can go wrong, and whose fault it is: the caller's job (`InvalidRequest`), or the infrastructure (`Unavailable`).
+"""The errors, and whose fault they are: the caller's (`InvalidRequest`) or the infrastructure's (`Unavailable`).
 
-Only infrastructure failures are worth a retry; a job that is invalid stays invalid. Expected results (a duplicate, a
-skipped recipient) are outcomes, not exceptions. No message holds personal data: errors name fields, places and
+Only failures of the infrastructure are worth a retry: an invalid request stays invalid. Expected results (a duplicate,
+a skipped recipient) are outcomes and not exceptions. No text holds personal data: errors name fields, indexes and
 reasons, never values.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a job: the `field` as the caller named it (`users[3].email`), the `reason`, and in a
-    bulk job or a trigger the `index` (from 0) of the user it belongs to.
+    """One thing that is wrong with a request: the `field` as the caller named it (`users[3].email`), the `reason`, and
+    in a bulk job or a trigger the `index` (from 0) of the user.
     """
 
     field: str
@@ -26,11 +26,11 @@ class Problem:
 
 
 class RollbookError(Exception):
-    """Something went wrong in Rollbook: the root of what its calls raise."""
+    """Base class of the errors that Rollbook raises."""
 
 
 class InvalidRequest(RollbookError, ValueError):
-    """The job, or the question, breaks a rule; nothing was sent. `problems` holds everything that is wrong with it."""
+    """The request breaks a rule; nothing was sent. `problems` holds everything that is wrong with it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
@@ -38,10 +38,7 @@ class InvalidRequest(RollbookError, ValueError):
 
 
 class Undecodable(RollbookError):
-    """The message is not a job of a kind and version known here.
-
-    `code` is a `DeadLetterCode`.
-    """
+    """The message is not a job, or not of a kind and version that this process knows. `code` is a `DeadLetterCode`."""
 
     def __init__(self, code: str, reason: str, *, job_id: str | None = None, kind: str | None = None) -> None:
         self.code = code
@@ -52,27 +49,24 @@ class Undecodable(RollbookError):
 
 
 class UserNotFound(RollbookError, LookupError):
-    """Nobody has this id now; `merged_into` names the user that a merged-away id stands for, else it is None.
-
-    `user_id` is what was asked for.
-    """
+    """No user has the id `user_id`. If it was merged, `merged_into` is the id of the primary; otherwise it is None."""
 
     def __init__(self, user_id: str, merged_into: str | None = None) -> None:
         self.user_id = user_id
         self.merged_into = merged_into
-        super().__init__("user not found" + ("; its id stands for the user `merged_into`" if merged_into else ""))
+        super().__init__("user not found" + ("; it was merged into the user `merged_into`" if merged_into else ""))
 
 
 class NotConfigured(RollbookError):
-    """Something that this call needs is missing: a URL, an extra, Rollbook's tables, or a right in the database."""
+    """The call needs something that is missing: a setting, an extra, Rollbook's tables, or a privilege in Postgres."""
 
 
 class Unavailable(RollbookError):
-    """A server could not be reached, or did not answer in time; trying again later may succeed."""
+    """A server could not be reached or did not answer in time. Trying again later may succeed."""
 
 
 class NotSent(Unavailable):
-    """The broker did not take the job, or its answer was lost. Sending it again under the same `job_id` is always
+    """The broker did not accept the job, or its answer was lost. Sending it again under the same `job_id` is always
     safe: a job that did arrive is applied once. `reason` is the root cause.
     """
 

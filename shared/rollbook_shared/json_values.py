@@ -1,7 +1,7 @@
-"""Which JSON values are kept: those that Postgres stores and every language reads back the same.
+"""Which JSON values are accepted: those that Postgres stores and every language reads back unchanged.
 
-Rejected: NUL and lone surrogates (in keys too), NaN and infinities, keys that are not strings, nesting deeper than 32
-levels, integers beyond a double's range, and whatever is not JSON at all.
+Rejected are NUL and lone surrogates (in keys too), NaN and infinities, keys that are not strings, nesting deeper than
+32 levels, integers beyond a double's range, and everything that is not JSON.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any, Final
 
 from rollbook_shared.limits import NESTING, NUMBER_BITS
 
-_COMMON: Final = 1 << 63
-"""Numbers below are told to be small enough without counting their bits."""
+_COMMON_INTEGERS: Final = 1 << 63
+"""Smaller integers are small enough; their bits need no counting."""
 _CONTAINERS: Final = (dict, list, tuple)
 CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0))
-"""Control characters: a terminal obeys them instead of showing them, and a line break ends the line of a log."""
-_WRITTEN_OUT: Final = {code: repr(chr(code))[1:-1] for code in CONTROLS} | {0: "\\0"}
+"""Control characters: a terminal interprets them, and a line break ends a line of a log."""
+_ESCAPES: Final = {code: repr(chr(code))[1:-1] for code in CONTROLS} | {0: "\\0"}
 
 
-def text_problem(text: str) -> str | None:
-    """Why this text cannot be stored, or None."""
+def find_text_problem(text: str) -> str | None:
+    """Why the text cannot be stored; None if it can."""
     if text.isascii():
         return "holds a NUL character" if "\0" in text else None
     if "\0" in text:
@@ -29,15 +29,14 @@ def text_problem(text: str) -> str | None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "holds half of a surrogate pair"
+        return "holds a lone surrogate"
     return None
 
 
-def value_problem(value: object, path: str) -> tuple[str, str] | None:
-    """The first (path, reason) that keeps `value` from being stored, or None.
+def find_value_problem(value: object, path: str) -> tuple[str, str] | None:
+    """The path and the reason of the first part of `value` that cannot be stored; None if all can.
 
-    Walks level by level and stops one level past the limit, so that a value nested without end costs no more than one
-    nested 33 deep.
+    It goes level by level and stops one level past the limit, so that the time does not grow with deeper nesting.
     """
     level: list[tuple[str, object]] = [(path, value)]
     for depth in range(NESTING + 1):
@@ -55,33 +54,35 @@ def value_problem(value: object, path: str) -> tuple[str, str] | None:
     return None
 
 
-def is_storable(container: dict[Any, Any] | list[Any], *, texts_are_good: bool = False, levels: int = NESTING) -> bool:
-    """Whether it certainly has no problem; where not, `value_problem` says whether it has one, and which.
+def is_storable(
+    container: dict[Any, Any] | list[Any], *, texts_are_storable: bool = False, levels: int = NESTING
+) -> bool:
+    """Whether the container can certainly be stored. If False, `find_value_problem` decides, and says why not.
 
-    Much faster, for it keeps no paths. `texts_are_good` says that all texts in it can be stored.
+    It is much faster, as it keeps no paths. With `texts_are_storable` it does not check the texts.
     """
     if not levels:
         return False
     if type(container) is dict:
-        if not texts_are_good and not _are_good_keys(container):
+        if not texts_are_storable and not _has_storable_keys(container):
             return False
         items: Iterable[object] = container.values()
     else:
         items = container
     for item in items:
         if type(item) is str:
-            if not texts_are_good and not _is_good_text(item):
+            if not texts_are_storable and not _is_storable_text(item):
                 return False
         elif item is None or item is True or item is False:
             continue
         elif type(item) is int:
-            if not -_COMMON < item < _COMMON:
+            if not -_COMMON_INTEGERS < item < _COMMON_INTEGERS:
                 return False
         elif type(item) is float:
             if not math.isfinite(item):
                 return False
         elif type(item) is dict or type(item) is list:
-            if not is_storable(item, texts_are_good=texts_are_good, levels=levels - 1):
+            if not is_storable(item, texts_are_storable=texts_are_storable, levels=levels - 1):
                 return False
         else:
             return False
@@ -89,7 +90,7 @@ def is_storable(container: dict[Any, Any] | list[Any], *, texts_are_good: bool =
 
 
 def deep_copy(value: Any) -> Any:
-    """A value that has no problem, with objects and lists of its own: what callers do to theirs changes no job."""
+    """A copy of a storable value, so that a change of the caller's objects and lists changes no job."""
     if isinstance(value, dict):
         copy = dict(value)
         for key, item in value.items():
@@ -102,19 +103,19 @@ def deep_copy(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """The text with control characters and what cannot be stored written out, for what is shown to people."""
-    return text.translate(_WRITTEN_OUT).encode(errors="backslashreplace").decode()
+    """The text with escapes for control characters and lone surrogates, to show to people."""
+    return text.translate(_ESCAPES).encode(errors="backslashreplace").decode()
 
 
-def _are_good_keys(container: dict[Any, Any]) -> bool:
+def _has_storable_keys(container: dict[Any, Any]) -> bool:
     try:
-        return _is_good_text("".join(container))
+        return _is_storable_text("".join(container))
     except TypeError:
         return False
 
 
-def _is_good_text(text: str) -> bool:
-    return "\0" not in text if text.isascii() else text_problem(text) is None
+def _is_storable_text(text: str) -> bool:
+    return "\0" not in text if text.isascii() else find_text_problem(text) is None
 
 
 def _children(
@@ -126,7 +127,7 @@ def _children(
 
 
 def _branch(value: object, path: str, where: str) -> str:
-    """The item of `value` that holds the place `where`; the whole way there would be too long to read."""
+    """The path of the item of `value` that contains `where`; the full path would be too long to read."""
     items = _children(value, path) if isinstance(value, (dict, list, tuple)) else ()
     return max((begin for begin, _ in items if where.startswith(begin)), key=len, default=path)
 
@@ -135,8 +136,8 @@ def _key_problem(container: object, path: str) -> tuple[str, str] | None:
     if isinstance(container, dict):
         for key in container:
             if not isinstance(key, str):
-                return path, "has a key that is not text"
-            if reason := text_problem(key):
+                return path, "has a key that is not a string"
+            if reason := find_text_problem(key):
                 return path, f"has a key that {reason}"
     return None
 
@@ -146,7 +147,7 @@ def _scalar_problem(value: object) -> str | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return text_problem(value)
+        return find_text_problem(value)
     if isinstance(value, int):
         return "is a number too large to keep" if value.bit_length() > NUMBER_BITS else None
     if isinstance(value, float):

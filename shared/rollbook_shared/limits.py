@@ -12,13 +12,13 @@ from rollbook_shared.environment import Duration, Number
 
 USER_ID_CHARACTERS: Final = 256
 NESTING: Final = 32
-"""Levels of objects and lists in a value; a property that is a plain value has none."""
+"""Levels of objects and lists in a value; a scalar has none."""
 NUMBER_BITS: Final = 1024
-"""Of an integer. Beyond a double's range it is no trait of a person, and costs quadratic time to print."""
+"""Of an integer. A larger one is beyond a double's range, and takes quadratic time to print."""
 HARD_BULK_USERS: Final = 10_000
-"""Whatever the setting says: every user of a job needs a place of its own in the stamp."""
+"""Whatever the setting says: each user of a job has its own ordinal in the stamp."""
 HARD_RECIPIENTS: Final = 10_000
-"""Likewise; and all of them are written in one transaction."""
+"""Likewise; and one transaction writes all of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

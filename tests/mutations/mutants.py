@@ -516,8 +516,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "a span quotes what an exception says",
         f"{SHARED}/observability/tracing.py",
-        "span.set_status(StatusCode.ERROR, said or kind)",
-        "span.set_status(StatusCode.ERROR, said or str(error))",
+        "span.set_status(StatusCode.ERROR, reason or kind)",
+        "span.set_status(StatusCode.ERROR, reason or str(error))",
         FOLLOWING,
     ),
     Defect(

@@ -19,7 +19,7 @@ from tests.support.worker_processes import Workers
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.observability.health_file import HealthState, write
+from rollbook_shared.observability.health_file import HealthState, write_health
 from rollbook_shared.observability.heartbeat import Heartbeat
 from rollbook_worker.health.__main__ import trouble
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
@@ -191,8 +191,8 @@ def test_the_probe_imports_nothing_large() -> None:
 
 
 def test_a_reader_never_sees_half_a_word(health_file: Path) -> None:
-    write(health_file, HealthState.READY)
-    write(health_file, HealthState.WAITING)
+    write_health(health_file, HealthState.READY)
+    write_health(health_file, HealthState.WAITING)
 
     assert trouble(health_file, max_age=10, ready=True) == "it is waiting, and takes no jobs"
     assert [path.name for path in health_file.parent.iterdir()] == [health_file.name]

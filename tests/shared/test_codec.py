@@ -131,7 +131,7 @@ def test_a_job_without_a_version_is_said_to_have_none() -> None:
     with pytest.raises(Undecodable) as found:
         decode(json.dumps(payload))
 
-    assert (found.value.code, found.value.reason) == ("unknown_version", "the job does not say its version, as `v`")
+    assert (found.value.code, found.value.reason) == ("unknown_version", "the job has no version, `v`")
     assert (found.value.job_id, found.value.kind) == ("it", "delete")
 
 

@@ -13,7 +13,7 @@ from tests.support.builders import identify
 from tests.support.example_counts import examples
 
 from rollbook_shared.jobs.codec import decode, encode
-from rollbook_shared.json_values import is_storable, printable, value_problem
+from rollbook_shared.json_values import find_value_problem, is_storable, printable
 from rollbook_shared.limits import NESTING, NUMBER_BITS
 
 
@@ -39,7 +39,7 @@ class _Colour(enum.Enum):
 @examples(300)
 @given(values)
 def test_every_storable_value_is_kept(value: Any) -> None:
-    assert value_problem(value, "") is None
+    assert find_value_problem(value, "") is None
 
 
 @examples(300)
@@ -47,7 +47,7 @@ def test_every_storable_value_is_kept(value: Any) -> None:
 def test_the_quick_look_lets_nothing_pass_that_has_a_problem(value: Any) -> None:
     for spoilt in (value, "\0", "\ud800", float("inf"), 1 << NUMBER_BITS, {1: 1}, {"\udc00": 1}, (1,), b"", _Plan.BAD):
         for container in ({"k": spoilt}, [spoilt], {"k": [{"l": spoilt}]}, {"\0": value}):
-            assert not is_storable(container) or value_problem(container, "") is None
+            assert not is_storable(container) or find_value_problem(container, "") is None
 
 
 @pytest.mark.parametrize("value", ["é", "", 1, -1.5, True, None, [], {"": [{}]}, _nested(30)], ids=ascii)
@@ -60,23 +60,23 @@ def test_the_quick_look_is_enough_for_common_values(value: Any) -> None:
 def test_the_quick_look_counts_levels_like_the_long_one(levels: int) -> None:
     value = _nested(levels)
 
-    assert is_storable(value) == (value_problem(value, "") is None)
+    assert is_storable(value) == (find_value_problem(value, "") is None)
 
 
 @pytest.mark.parametrize(("objects", "branch"), [(True, "data.k"), (False, "data[0]")], ids=["objects", "lists"])
 def test_32_levels_are_kept_and_33_refused_by_the_name_of_the_branch(objects: bool, branch: str) -> None:
     assert NESTING == 32
-    assert value_problem(_nested(32, objects=objects), "") is None
-    assert value_problem(_nested(33, objects=objects), "data") == (branch, "is nested deeper than 32 levels")
+    assert find_value_problem(_nested(32, objects=objects), "") is None
+    assert find_value_problem(_nested(33, objects=objects), "data") == (branch, "is nested deeper than 32 levels")
 
 
 def test_the_limit_of_nesting_counts_the_empty_innermost_object() -> None:
-    assert value_problem(_nested(31, {}), "") is None
-    assert value_problem(_nested(32, {}), "") is not None
+    assert find_value_problem(_nested(31, {}), "") is None
+    assert find_value_problem(_nested(32, {}), "") is not None
 
 
 def test_a_value_nested_without_end_is_refused_at_once() -> None:
-    assert value_problem(_nested(100_000), "") is not None
+    assert find_value_problem(_nested(100_000), "") is not None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_value_nested_without_end_is_refused_at_once() -> None:
     [
         ("a\0b", "holds a NUL character"),
         ("é\0", "holds a NUL character"),
-        ("\ud83d", "holds half of a surrogate pair"),
+        ("\ud83d", "holds a lone surrogate"),
         (float("nan"), "is not a finite number"),
         (float("inf"), "is not a finite number"),
         (float("-inf"), "is not a finite number"),
@@ -99,30 +99,30 @@ def test_a_value_nested_without_end_is_refused_at_once() -> None:
     ids=repr,
 )
 def test_what_cannot_be_kept_is_refused_wherever_it_lies(value: object, problem: str) -> None:
-    assert value_problem(value, "k") == ("k", problem)
-    assert value_problem({"a": [0, {"b": value}]}, "") == (".a[1].b", problem)
+    assert find_value_problem(value, "k") == ("k", problem)
+    assert find_value_problem({"a": [0, {"b": value}]}, "") == (".a[1].b", problem)
 
 
 @pytest.mark.parametrize(
     ("key", "problem"),
     [
-        (1, "has a key that is not text"),
-        (None, "has a key that is not text"),
+        (1, "has a key that is not a string"),
+        (None, "has a key that is not a string"),
         ("a\0b", "has a key that holds a NUL character"),
-        ("\udc00", "has a key that holds half of a surrogate pair"),
+        ("\udc00", "has a key that holds a lone surrogate"),
     ],
     ids=repr,
 )
 def test_keys_that_cannot_be_kept_are_refused(key: object, problem: str) -> None:
-    assert value_problem({key: 1}, "") == ("", problem)
-    assert value_problem({"a": {key: 1}}, "") == (".a", problem)
+    assert find_value_problem({key: 1}, "") == ("", problem)
+    assert find_value_problem({"a": {key: 1}}, "") == (".a", problem)
 
 
 @pytest.mark.parametrize(
     "value", ["\U0001f600", "\x01", "", (1 << NUMBER_BITS) - 1, 5e-324, 1.7976931348623157e308, {"": 0}], ids=repr
 )
 def test_odd_values_that_can_be_kept_are_kept(value: object) -> None:
-    assert value_problem({"k": value}, "") is None
+    assert find_value_problem({"k": value}, "") is None
 
 
 def test_an_enum_that_is_text_or_a_number_is_written_as_its_value() -> None:

@@ -16,7 +16,7 @@ from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.observability.logs import begin_logging, json_formatter
+from rollbook_shared.observability.logs import configure_logging, json_formatter
 from rollbook_shared.settings import LogFormat, Settings
 from rollbook_worker.app import need_settings
 from rollbook_worker.observability.logs import log_as_set
@@ -169,9 +169,9 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "structlog.stdlib", None)
     monkeypatch.setitem(sys.modules, "structlog.processors", None)
 
-    with pytest.raises(NotConfigured, match=r"rollbook\[logs\]"):
-        begin_logging(Settings(log_format=LogFormat.JSON))
+    with pytest.raises(NotConfigured, match=r"\[logs\]"):
+        configure_logging(Settings(log_format=LogFormat.JSON))
     for name, value in (("DATABASE_URL", database_url), ("BROKER_URL", broker_url), ("LOG_FORMAT", "json")):
         monkeypatch.setenv(f"ROLLBOOK_{name}", value)
-    with pytest.raises(SystemExit, match=r"rollbook\[logs\]"):
+    with pytest.raises(SystemExit, match=r"\[logs\]"):
         need_settings()

@@ -121,7 +121,7 @@ def test_a_tracer_that_listens_to_celery_s_signals_in_the_relay_goes_on_with_the
 
     def theirs(headers: dict[str, Any], **_: Any) -> None:
         with recorded.tracer.start_as_current_span("theirs") as span:
-            tracing.put_into(headers, tracing.trace_of(span) or "")
+            tracing.inject_trace(headers, tracing.serialize_span(span) or "")
 
     signals.before_task_publish.connect(theirs)
     try:

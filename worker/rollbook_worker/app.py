@@ -17,7 +17,7 @@ from rollbook_shared.broker_url import for_kombu
 from rollbook_shared.errors import NotConfigured, Undecodable
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, QUEUES, TASK_PREFIX
-from rollbook_shared.jobs.summaries import summary
+from rollbook_shared.jobs.summaries import summarize
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings, TransportKind
 from rollbook_worker.celery_ext.consumer import CONSUMER
@@ -49,7 +49,7 @@ class RollbookCelery(Celery):  # type: ignore[misc]  # Celery ships no types
 
 def _shown(args: Any) -> str:
     try:
-        return f"({summary(decode(args[0]))})"
+        return f"({summarize(decode(args[0]))})"
     except (Undecodable, TypeError, LookupError):
         return "(not a job)"
 

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from rollbook_shared.domain.stamps import JOB_ID, microseconds, new_job_id
 from rollbook_shared.errors import InvalidRequest, Problem
-from rollbook_shared.jobs import LAST_MOMENT, Job
+from rollbook_shared.jobs import MAX_TIMESTAMP, Job
 from rollbook_shared.jobs.codec import MAX_TEXT, encode
-from rollbook_shared.jobs.fields import Settings
+from rollbook_shared.jobs.fields import PreferenceSet
 from rollbook_shared.jobs.json_text import encode_json
 from rollbook_shared.jobs.problems import problems_of
 from rollbook_shared.limits import HARD_BULK_USERS, Limits
@@ -27,7 +27,7 @@ T = TypeVar("T")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MICROSECONDS: Final = 1_000_000
 """In a second."""
-_STAND_IN: Final = LAST_MOMENT - 1
+_STAND_IN: Final = MAX_TIMESTAMP - 1
 """In place of a wrong time. No timestamp is after it, so it makes no further problem."""
 _MEBIBYTE: Final = 1024 * 1024
 _ROOT: Final = re.compile(r"[^.\[]*")
@@ -213,9 +213,9 @@ def as_dict(value: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given) if isinstance(given, Mapping) else cast("dict[str, Any]", given)
 
 
-def as_settings(value: Mapping[str, Any]) -> Settings:
+def as_settings(value: Mapping[str, Any]) -> PreferenceSet:
     """A mapping as the preference settings that the job's model checks it to be."""
-    return cast(Settings, as_dict(value))
+    return cast(PreferenceSet, as_dict(value))
 
 
 def as_uuids(values: tuple[str | UUID, ...]) -> tuple[UUID, ...]:
@@ -259,7 +259,7 @@ def _after_delay(now: int, delay: object) -> int | Problem:
 
 
 def _due(field: str, time: int | Problem) -> int | Problem:
-    if isinstance(time, Problem) or time < LAST_MOMENT:
+    if isinstance(time, Problem) or time < MAX_TIMESTAMP:
         return time
     return Problem(field, "is too far ahead")
 

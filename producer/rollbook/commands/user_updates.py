@@ -14,7 +14,7 @@ from rollbook_shared.errors import Problem
 from rollbook_shared.jobs import UserUpdate
 from rollbook_shared.jobs.json_text import encode_json
 from rollbook_shared.jobs.problems import problems_of
-from rollbook_shared.json_values import text_problem
+from rollbook_shared.json_values import find_text_problem
 from rollbook_shared.limits import Limits
 
 _ABSENT: Final = object()
@@ -82,7 +82,7 @@ def _all_problems(parts: dict[str, Any]) -> list[Problem]:
     """Every problem of the user. Validating the whole stops at the first bad trait, so each is validated by itself."""
     problems = {problem.field: problem for problem in _problems({**parts, "traits": {}})}
     for name, value in parts["traits"].items():
-        is_name = isinstance(name, str) and not text_problem(name)
+        is_name = isinstance(name, str) and not find_text_problem(name)
         for problem in _problems({"id": _STAND_IN.id, "traits": {name: value}}):
             field = problem.field or (name if is_name else "")
             problems.setdefault(field, Problem(field, problem.reason))

@@ -35,7 +35,7 @@ from rollbook.publishing import EncodedJob
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.observability.tracing import caller
+from rollbook_shared.observability.tracing import current_sampled_span
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
@@ -109,7 +109,7 @@ class Buffer:
         Raises:
             BufferFull: there was no room within `block_seconds`.
         """
-        call = caller()
+        call = current_sampled_span()
         with self._changed:
             if self._is_full():
                 self._wait_for_room()

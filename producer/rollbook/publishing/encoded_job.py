@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import decode, encode, encode_bulk_identify
 from rollbook_shared.jobs.models import Job
-from rollbook_shared.jobs.summaries import summary, users_summary
+from rollbook_shared.jobs.summaries import summarize, summarize_users
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
@@ -32,7 +32,7 @@ class EncodedJob:
     @classmethod
     def of(cls, job: Job) -> Self:
         """The job, encoded."""
-        return cls(id=job.id, kind=job.kind, body=encode(job), summary=summary(job))
+        return cls(id=job.id, kind=job.kind, body=encode(job), summary=summarize(job))
 
     @classmethod
     def of_users(
@@ -40,13 +40,13 @@ class EncodedJob:
     ) -> Self:
         """A bulk identify of encoded users, each with the time of its call."""
         body = encode_bulk_identify(id, users, timestamps)
-        return cls(id=id, kind="bulk_identify", body=body, summary=users_summary(len(users)), callers=callers)
+        return cls(id=id, kind="bulk_identify", body=body, summary=summarize_users(len(users)), callers=callers)
 
     @classmethod
     def from_stored(cls, *, id: str, kind: str, body: str, trace: str | None) -> Self:
         """A job that was stored as text. One that this version cannot decode is sent as well: a worker may know it."""
         try:
-            text = summary(decode(body))
+            text = summarize(decode(body))
         except Undecodable:
             text = "(not a job known here)"
         return cls(id=id, kind=kind, body=body, summary=text, trace=trace)

@@ -29,19 +29,19 @@ def start_send_span(job: EncodedJob, headers: dict[str, Any]) -> Span | None:
         return None
     if (tracer := tracing.tracer()) is None:
         if job.trace:
-            tracing.put_into(headers, job.trace)
+            tracing.inject_trace(headers, job.trace)
         return None
     from opentelemetry.trace import Link, SpanKind
 
     span = tracer.start_span(
         f"send {TASK_PREFIX}{job.kind}",
-        context=tracing.context_of(job.trace) if job.trace else None,
+        context=tracing.parse_trace(job.trace) if job.trace else None,
         kind=SpanKind.PRODUCER,
         links=[Link(caller) for caller in job.callers],
         attributes=_attributes("send", job.id, job.kind),
     )
-    if trace := tracing.trace_of(span):
-        tracing.put_into(headers, trace)
+    if trace := tracing.serialize_span(span):
+        tracing.inject_trace(headers, trace)
     return span
 
 
@@ -57,7 +57,7 @@ def creating_span(job_id: str, kind: str) -> Iterator[str | None]:
         f"create {TASK_PREFIX}{kind}", kind=SpanKind.PRODUCER, attributes=_attributes("create", job_id, kind)
     )
     try:
-        yield tracing.trace_of(span)
+        yield tracing.serialize_span(span)
     except BaseException as error:
         tracing.mark_failed(span, error)
         raise
@@ -73,7 +73,7 @@ def attached_to(trace: str | None) -> Iterator[None]:
         return
     from opentelemetry import context
 
-    token = context.attach(tracing.context_of(trace))
+    token = context.attach(tracing.parse_trace(trace))
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.fields import UserId
 from rollbook_shared.jobs.problems import problems_of
-from rollbook_shared.json_values import printable, text_problem, value_problem
+from rollbook_shared.json_values import find_text_problem, find_value_problem, printable
 
 MAX_PAGE: Final = 1_000
 
@@ -47,7 +47,7 @@ def checked_page(limit: object, after: object) -> None:
     problems: list[Problem] = []
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_PAGE:
         problems.append(Problem("limit", f"must be a number from 1 to {MAX_PAGE}"))
-    if after is not None and (not isinstance(after, str) or text_problem(after)):
+    if after is not None and (not isinstance(after, str) or find_text_problem(after)):
         problems.append(Problem("after", "must be the `after` of a page"))
     if problems:
         raise InvalidRequest(problems)
@@ -61,7 +61,7 @@ def checked_choice(field: str, value: object, choices: Collection[str]) -> None:
 
 def checked_channel(channel: object) -> None:
     """Refuse a channel that no message can have."""
-    if not isinstance(channel, str) or not channel or text_problem(channel):
+    if not isinstance(channel, str) or not channel or find_text_problem(channel):
         raise InvalidRequest([Problem("channel", "must be the name of a channel")])
 
 
@@ -78,11 +78,11 @@ def checked_where(where: object) -> dict[str, Any]:
 
 
 def _filter_problem(name: object, value: object) -> Problem | None:
-    if not isinstance(name, str) or text_problem(name):
+    if not isinstance(name, str) or find_text_problem(name):
         return Problem("where", "has a key that is no attribute or property")
     if name in RESERVED:
         return Problem(f"where.{name}", "is neither an attribute nor a property")
-    if problem := value_problem(value, f"where.{name}"):
+    if problem := find_value_problem(value, f"where.{name}"):
         path, reason = problem
         return Problem(printable(path), reason)
     if name in ATTRIBUTES and not isinstance(value, str | None):

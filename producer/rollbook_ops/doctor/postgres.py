@@ -42,9 +42,8 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
             yield migrations
             if migrations.level != "problem":
                 now = int((clock() + reading.ahead) * 1_000_000)
-                yield from check_backlog(
-                    find_backlog(connection, now=now, settling=settings.erasure_delay), settling=settings.erasure_delay
-                )
+                delay = settings.erasure_delay
+                yield from check_backlog(find_backlog(connection, now=now, erasure_delay=delay), erasure_delay=delay)
     except psycopg.Error as error:
         advice = "Check ROLLBOOK_DATABASE_URL, and that Postgres runs and accepts connections from here."
         yield problem("postgres", f"not available: {safe_reason(error)}", advice)
@@ -87,7 +86,7 @@ def _check_migrations(connection: psycopg.Connection) -> Finding:
     return warning("migrations", f"at {found}; this version knows {newest}", "Upgrade Rollbook here, too.")
 
 
-def check_backlog(backlog: Backlog, *, settling: timedelta) -> Iterator[Finding]:
+def check_backlog(backlog: Backlog, *, erasure_delay: timedelta) -> Iterator[Finding]:
     """Check for overdue maintenance and for dead letters."""
     late = backlog.overdue or 0.0
     summary = f"{format_count(backlog.deferred, 'job')}, {backlog.due:,} due"
@@ -97,17 +96,19 @@ def check_backlog(backlog: Backlog, *, settling: timedelta) -> Iterator[Finding]
         yield warning("deferred jobs", f"{summary}, the oldest for {format_duration(late)}", _MAINTENANCE)
     else:
         yield ok("deferred jobs", summary)
-    if backlog.unerased:
-        since = backlog.oldest_unerased or 0.0
-        summary = f"{format_count(backlog.unerased, 'delete')} overdue, the oldest from {format_duration(since)} ago"
-        level = problem if since > (settling + _ERASURE_GRACE).total_seconds() else warning
+    if backlog.overdue_erasures:
+        since = backlog.oldest_overdue_erasure or 0.0
+        summary = (
+            f"{format_count(backlog.overdue_erasures, 'delete')} overdue, the oldest from {format_duration(since)} ago"
+        )
+        level = problem if since > (erasure_delay + _ERASURE_GRACE).total_seconds() else warning
         yield level("erasure", summary, _MAINTENANCE)
     else:
         yield ok("erasure", "nothing overdue")
-    if backlog.letters:
-        codes = ", ".join(f"{count.code} {count.count:,}" for count in backlog.letters)
-        total = format_count(sum(count.count for count in backlog.letters), "dead letter")
-        newest = format_duration(backlog.letters[0].newest)
+    if backlog.dead_letters:
+        codes = ", ".join(f"{count.code} {count.count:,}" for count in backlog.dead_letters)
+        total = format_count(sum(count.count for count in backlog.dead_letters), "dead letter")
+        newest = format_duration(backlog.dead_letters[0].newest)
         advice = "`rollbook jobs dead` lists them; replay or drop them."
         yield warning("dead letters", f"{total} ({codes}), the newest from {newest} ago", advice)
     else:

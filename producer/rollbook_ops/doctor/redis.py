@@ -15,7 +15,7 @@ from rollbook_ops.doctor.versions import check_redis_version
 from rollbook_ops.formatting import format_count, format_duration, format_size
 from rollbook_shared.broker_url import parse_broker_url
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE, QUEUES
-from rollbook_shared.observability.inspection import VISIBILITY_SECONDS, Held, Queue, find_queues
+from rollbook_shared.observability.inspection import VISIBILITY_SECONDS, InFlight, Queue, find_queues
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
 
@@ -55,9 +55,9 @@ def examine_redis(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
             yield check_other_keys(client)
             queues = find_queues(client)
             yield from map(check_queue, queues.queues)
-            yield check_in_flight(queues.held)
-            if queues.set_aside:
-                summary = f"{format_count(queues.set_aside, 'message')} that no worker could read"
+            yield check_in_flight(queues.in_flight)
+            if queues.unprocessable:
+                summary = f"{format_count(queues.unprocessable, 'message')} that no worker could read"
                 advice = "See the list `dead_letters` in Redis, and deploy/runbook.md."
                 yield warning("unprocessable", summary, advice)
     except BROKER_FAILURES as error:
@@ -172,19 +172,19 @@ def check_queue(queue: Queue) -> Finding:
     return ok(name, summary)
 
 
-def check_in_flight(held: Held) -> Finding:
+def check_in_flight(in_flight: InFlight) -> Finding:
     """Check that no worker died with messages that will not be restored to their queue."""
-    summary = f"{format_count(held.messages, 'message')} with workers"
-    if held.unleased:
+    summary = f"{format_count(in_flight.messages, 'message')} with workers"
+    if in_flight.orphaned:
         advice = "No worker will restore them to their queue; see deploy/runbook.md, a worker hangs."
-        return problem("in flight", f"{summary}, {held.unleased:,} of them without a lease", advice)
-    if held.oldest is None:
+        return problem("in flight", f"{summary}, {in_flight.orphaned:,} of them without a lease", advice)
+    if in_flight.oldest_renewal is None:
         return ok("in flight", summary)
-    summary += f", the oldest for {format_duration(held.oldest)}"
-    if held.oldest > VISIBILITY_SECONDS + _LEEWAY_SECONDS:
+    summary += f", the oldest for {format_duration(in_flight.oldest_renewal)}"
+    if in_flight.oldest_renewal > VISIBILITY_SECONDS + _LEEWAY_SECONDS:
         advice = f"Any worker restores messages after {VISIBILITY_SECONDS} s. Start one, or find out why they hang."
         return problem("in flight", summary, advice)
-    if held.waits is not None and held.waits > _APPLYING_SECONDS:
+    if in_flight.oldest_sent is not None and in_flight.oldest_sent > _APPLYING_SECONDS:
         advice = "Workers have jobs and cannot apply them. Their log says why."
-        return warning("in flight", f"{summary}, sent {format_duration(held.waits)} ago", advice)
+        return warning("in flight", f"{summary}, sent {format_duration(in_flight.oldest_sent)} ago", advice)
     return ok("in flight", summary)

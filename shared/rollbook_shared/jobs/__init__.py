@@ -1,8 +1,8 @@
-"""The wire contract: every kind of job, its fields, its JSON, its route. No broker and no database."""
+"""The wire contract: every kind of job, its fields, its JSON and its queue. No broker and no database."""
 
 from rollbook_shared.jobs.models import (
     KINDS,
-    LAST_MOMENT,
+    MAX_TIMESTAMP,
     MODELS,
     BulkDelete,
     BulkIdentify,
@@ -18,13 +18,13 @@ from rollbook_shared.jobs.models import (
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
-    Users,
+    UserIds,
     UserUpdate,
 )
 
 __all__ = [
     "KINDS",
-    "LAST_MOMENT",
+    "MAX_TIMESTAMP",
     "MODELS",
     "BulkDelete",
     "BulkIdentify",
@@ -40,6 +40,6 @@ __all__ = [
     "Trigger",
     "UnsetChannelData",
     "UnsetPreferences",
+    "UserIds",
     "UserUpdate",
-    "Users",
 ]

@@ -1,8 +1,8 @@
-"""Jobs to JSON text, back again, total and reversible: `decode(encode(job)) == job`, and `decode` of anything else is
+"""Encodes jobs as JSON text and decodes them: `decode(encode(job)) == job`, and `decode` of any other text raises
 `Undecodable`.
 
-The text carries a version. It travels as *one string* inside the Celery message, because the message's own JSON gives
-objects with a `__type__` key a meaning that users' properties must not have.
+The text has a version. It travels as *one string* inside the Celery message: Celery gives JSON objects with the key
+`__type__` a meaning, and a user may have a property of that name.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from pydantic_core import from_json
 
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import Undecodable
-from rollbook_shared.jobs.fields import Parsed
+from rollbook_shared.jobs.fields import ParsedJson
 from rollbook_shared.jobs.json_text import canonical_json, encode_json
 from rollbook_shared.jobs.models import MODELS, Job, UserUpdate
 from rollbook_shared.jobs.problems import problems_of
-from rollbook_shared.json_values import printable, text_problem
+from rollbook_shared.json_values import find_text_problem, printable
 from rollbook_shared.outcomes import DeadLetterCode
 
 VERSION: Final = 1
-"""Of the text. Workers take no other, so a change of it needs workers that know both first."""
+"""Of the text. Workers accept no other version, so to change it, first deploy workers that know both."""
 DIGEST_BYTES: Final = 16
-_WHEN: Final = frozenset({"occurred_at", "deferred"})
+_TIMING: Final = frozenset({"occurred_at", "deferred"})
 MAX_KIND: Final = 40
-"""Characters of an unknown kind that are shown."""
+"""Characters of an unknown kind that errors show."""
 MAX_TEXT: Final = 64 * 1024 * 1024
-"""Characters of one job; larger ones are dead letters without being parsed."""
+"""Characters of one job; a larger one becomes a dead letter without being parsed."""
 
 
 def encode(job: Job) -> str:
     """The job as JSON text of version `VERSION`.
 
-    `deferred` is only written where it is true: workers that do not know it yet refuse fields they do not know, and can
-    go on with all other jobs.
+    `deferred` is written only if it is true: workers that do not know the field yet reject it, and can still apply all
+    other jobs.
     """
-    # Not job.model_dump_json(): values that may be anything, and a choice of models, cost it three times as much.
+    # Not job.model_dump_json(): it takes three times as long for values of any type and for a union of models.
     payload = {"v": VERSION} | {name: _plain(value) for name, value in vars(job).items()}
     if not job.deferred:
         del payload["deferred"]
@@ -48,12 +48,12 @@ def encode(job: Job) -> str:
 
 
 def encode_user(user: UserUpdate) -> bytes:
-    """One user, as it stands in a job's text."""
+    """One user, as it is in a job's text."""
     return encode_json(vars(user))
 
 
 def encode_bulk_identify(job_id: str, users: Sequence[bytes], timestamps: Sequence[int]) -> str:
-    """The text of a `BulkIdentify` of users that are encoded already; it happened when the last of them was told of."""
+    """The text of a `BulkIdentify` of encoded users; its `occurred_at` is the newest of their timestamps."""
     others = {
         "v": VERSION,
         "id": job_id,
@@ -65,32 +65,32 @@ def encode_bulk_identify(job_id: str, users: Sequence[bytes], timestamps: Sequen
 
 
 def decode(text: object) -> Job:
-    """The job that `text` holds. The bad users of a bulk job are `Problem`s in their places.
+    """The job in `text`. Invalid users of a bulk job are replaced by `Problem`s.
 
     Raises:
-        Undecodable: `text` is not a job of this version; holds no value of the job in its reason.
+        Undecodable: `text` is not a job of this version. Its reason quotes no value.
     """
     return _job(_payload(text), text)
 
 
 def decode_with_digest(text: object) -> tuple[Job, bytes]:
-    """`decode` and `digest`, for the price of parsing the text once."""
+    """`decode` and `digest`, parsing the text once."""
     payload = _payload(text)
     job = _job(payload, text)
     return job, _digest(payload)
 
 
 def digest(text: str) -> bytes:
-    """What two jobs of one id must share to be the same job: kind and body, whatever the order of keys.
+    """Digest of a job's kind and body, in any order of keys. Two jobs of one id with the same digest are the same job.
 
-    `occurred_at` and `deferred` are left out: a caller who sends a job again under its id, without saying when it
-    happened, or with the same delay a moment later, means the same job.
+    It leaves out `occurred_at` and `deferred`: a caller who sends a job again under its id, without a time or with the
+    same delay, means the same job.
     """
     return _digest(_payload(text))
 
 
 def text_digest(text: str) -> bytes:
-    """What tells one message from another where there is no job to be found in them."""
+    """Digest of the text of a message that holds no job."""
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
@@ -101,30 +101,30 @@ def _job(payload: dict[str, Any], text: object) -> Job:
         "kind": printable(kind[:MAX_KIND]) if isinstance(kind, str) else None,
     }
     if "v" not in payload:
-        # not `malformed`: a later version may well say elsewhere which it is
-        raise Undecodable(DeadLetterCode.UNKNOWN_VERSION, "the job does not say its version, as `v`", **known)
+        # not `malformed`: a later version may say elsewhere which one it is
+        raise Undecodable(DeadLetterCode.UNKNOWN_VERSION, "the job has no version, `v`", **known)
     if (version := payload["v"]) != VERSION or isinstance(version, bool):
-        raise Undecodable(DeadLetterCode.UNKNOWN_VERSION, "the job's version is not known here", **known)
+        raise Undecodable(DeadLetterCode.UNKNOWN_VERSION, "the worker does not know the job's version", **known)
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise Undecodable(DeadLetterCode.UNKNOWN_KIND, "the job's kind is not known here", **known)
+        raise Undecodable(DeadLetterCode.UNKNOWN_KIND, "the worker does not know the job's kind", **known)
     try:
         fields = {name: value for name, value in payload.items() if name != "v"}
-        return model.model_validate(fields, context=Parsed(texts_are_good=_has_good_texts(text)))
+        return model.model_validate(fields, context=ParsedJson(texts_are_storable=_has_storable_texts(text)))
     except ValidationError as error:
-        reason = "; ".join(map(str, problems_of(error, silent=frozenset())[:10]))
+        reason = "; ".join(map(str, problems_of(error, omitted=frozenset())[:10]))
         raise Undecodable(DeadLetterCode.INVALID, reason, **known) from None
     except RecursionError:
         raise Undecodable(DeadLetterCode.INVALID, "the job is nested too deeply", **known) from None
 
 
 def _digest(payload: dict[str, Any]) -> bytes:
-    body = {name: value for name, value in payload.items() if name not in _WHEN}
+    body = {name: value for name, value in payload.items() if name not in _TIMING}
     return hashlib.blake2b(canonical_json(body), digest_size=DIGEST_BYTES).digest()
 
 
 def _plain(value: object) -> object:
-    """Users told of as dicts; whatever else a job holds is written as it is."""
+    """Users as dicts; every other value is encoded as it is."""
     match value:
         case UserUpdate():
             return vars(value)
@@ -134,9 +134,9 @@ def _plain(value: object) -> object:
             return value
 
 
-def _has_good_texts(text: object) -> bool:
-    """Whether no text of the job can hold a NUL or half of a surrogate pair: JSON can only say them by escaping."""
-    return isinstance(text, str) and "\\u" not in text and (text.isascii() or text_problem(text) is None)
+def _has_storable_texts(text: object) -> bool:
+    """Whether no text in the job can hold a NUL or a lone surrogate: in JSON both need an escape."""
+    return isinstance(text, str) and "\\u" not in text and (text.isascii() or find_text_problem(text) is None)
 
 
 def _payload(text: object) -> dict[str, Any]:
@@ -157,8 +157,8 @@ def _parsed(text: str) -> Any:
     try:
         return from_json(text, allow_inf_nan=False, cache_strings="keys")
     except (ValueError, TypeError):
-        # twice as fast, and narrower: to it, halves of surrogate pairs and 200 levels are no JSON, but to say so of a
-        # job is the models' business
+        # from_json is twice as fast, but lone surrogates and 200 levels are not JSON to it; the models have to reject
+        # those, with their reasons
         return json.loads(text, parse_constant=_no_constant)
 
 

@@ -1,6 +1,6 @@
-"""JSON text of values that have been checked: by orjson, which takes a quarter of pydantic's time, and a sixth of
-Python's own where keys are sorted. What it refuses goes the slower way: integers of more than 64 bits, and halves of
-surrogate pairs.
+"""Encodes checked values as JSON with orjson, which takes a quarter of pydantic's time, and with sorted keys a sixth of
+that of Python's `json`. Values that orjson rejects (integers of more than 64 bits, lone surrogates) are encoded by the
+slower one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def encode_json(value: object) -> bytes:
     """The value as JSON.
 
     Raises:
-        ValueError: it holds what no JSON can.
+        ValueError: it holds something that JSON cannot.
     """
     try:
         return orjson.dumps(value)
@@ -27,7 +27,7 @@ def encode_json(value: object) -> bytes:
 
 
 def canonical_json(value: object) -> bytes:
-    """The same bytes for the same value, in whatever order its keys are."""
+    """The value as JSON with sorted keys: equal values give the same bytes."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:

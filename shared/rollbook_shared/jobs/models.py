@@ -1,7 +1,7 @@
-"""Every kind of job, as a frozen model. One job is one request for a change; all kinds together are `Job`.
+"""Every kind of job, as a frozen model. A job is one request for a change; `Job` is the union of all kinds.
 
-A job never changes once it is made: its `id` says which job it is, `occurred_at` (microseconds since 1970, UTC) when
-it happened. What each kind means is said by the rules of `tests/README.md`, whose numbers stand here, and by the fold.
+A job never changes once it is made: its `id` identifies it, and it happened at `occurred_at` (microseconds since 1970,
+UTC). The meaning of each kind is defined by the rules in `tests/README.md`, whose numbers the docstrings give.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from pydantic import (
 )
 
 from rollbook_shared.errors import Problem
-from rollbook_shared.jobs.fields import JobId, JsonObject, Key, Parsed, PreferenceSettings, Traits, UserId, refuse
+from rollbook_shared.jobs.fields import JobId, JsonObject, Key, ParsedJson, PreferenceSettings, Traits, UserId, reject
 from rollbook_shared.jobs.problems import problems_of
 from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS
 
-LAST_MOMENT: Final = 1 << 55
-"""Microseconds since 1970 that no job reaches: in the year 3111."""
+MAX_TIMESTAMP: Final = 1 << 55
+"""Microseconds since 1970; every timestamp is earlier. In the year 3111."""
 
-Users = Annotated[tuple[UserId, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
+UserIds = Annotated[tuple[UserId, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
 
 
 class _Frozen(BaseModel):
@@ -41,13 +41,13 @@ class _Frozen(BaseModel):
 
 
 class UserUpdate(_Frozen):
-    """What is told about one user. Keys that are not in `traits` stay as they are; `null` is a value. Rules 2 to 4.
+    """New data of one user. Keys that are not in `traits` keep their values; `null` is a value. Rules 2 to 4.
 
     `traits` holds attributes and properties, flat; `preferences` are by set id, `channel_data` by channel id.
     """
 
     id: UserId
-    # by factories, which cost nothing; of a `{}` here each user gets a deep copy, for as much as all the rest
+    # default factories cost nothing; pydantic would deep-copy a `{}` for each user, which doubles the time
     traits: Traits = Field(default_factory=dict)
     preferences: dict[Key, PreferenceSettings] = Field(default_factory=dict)
     channel_data: dict[Key, JsonObject] = Field(default_factory=dict)
@@ -55,10 +55,10 @@ class UserUpdate(_Frozen):
 
 class _Job(_Frozen):
     id: JobId
-    occurred_at: Annotated[int, Field(strict=True, ge=0, lt=LAST_MOMENT)]
+    occurred_at: Annotated[int, Field(strict=True, ge=0, lt=MAX_TIMESTAMP)]
     deferred: Annotated[bool, Field(strict=True)] = False
-    """Asked to take effect at `occurred_at` and not before. Without it a stamp a little ahead is a clock that is off,
-    and the job is applied at once.
+    """The job takes effect at `occurred_at` and not before. Without it an `occurred_at` slightly in the future comes
+    from an inaccurate clock, and the job is applied at once.
     """
 
 
@@ -74,25 +74,23 @@ class Identify(_Job):
         return (self.user.id,)
 
 
-# in this order: else pydantic looks at every branch of the union for each user
+# left to right: otherwise pydantic tries every branch of the union for each user
 _UpdateOrProblem = Annotated[UserUpdate | InstanceOf[Problem], Field(union_mode="left_to_right")]
 
 
 class BulkIdentify(_Job):
-    """Identify many users. A bad one is a `Problem` at its place (when decoded), and never hurts the good ones.
-    Rule 5.
-    """
+    """Identify many users. Decoding replaces an invalid user by a `Problem`; the valid ones are applied. Rule 5."""
 
     kind: Literal["bulk_identify"] = "bulk_identify"
     users: Annotated[tuple[_UpdateOrProblem, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
     timestamps: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = ()
-    """When each user was told of, none after `occurred_at`, where they were gathered over a while; empty: all at
+    """When each update occurred, none after `occurred_at`, if they were gathered over some time. Empty: all of them at
     `occurred_at`.
     """
 
     @field_validator("users", mode="wrap")
     @classmethod
-    def _refuse_one_by_one(cls, users: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _reject_one_by_one(cls, users: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         try:
             return handler(users)
         except ValidationError:
@@ -103,9 +101,9 @@ class BulkIdentify(_Job):
     @model_validator(mode="after")
     def _check_timestamps(self) -> BulkIdentify:
         if self.timestamps and len(self.timestamps) != len(self.users):
-            refuse("must be one for each user", "timestamps")
+            reject("must be one for each user", "timestamps")
         if self.timestamps and max(self.timestamps) > self.occurred_at:
-            refuse("must not be after occurred_at", "timestamps")
+            reject("must not be after occurred_at", "timestamps")
         return self
 
     def timestamp_of(self, index: int) -> int:
@@ -119,7 +117,7 @@ class BulkIdentify(_Job):
 
 
 class Delete(_Job):
-    """End the user. Rules 7 to 11."""
+    """Delete the user. Rules 7 to 11."""
 
     kind: Literal["delete"] = "delete"
     user_id: UserId
@@ -131,17 +129,17 @@ class Delete(_Job):
 
 
 class BulkDelete(_Job):
-    """End many users, each as `Delete` does."""
+    """Delete many users, each as `Delete` does."""
 
     kind: Literal["bulk_delete"] = "bulk_delete"
-    user_ids: Users
+    user_ids: UserIds
 
 
 class Merge(_Job):
-    """Make the secondary a part of the primary.
+    """Make the secondary a part of the primary. Rules 12 to 17.
 
-    With `keep_opt_outs` what either did not want to hear of stays unwanted; with `merge_tokens` push tokens of one
-    channel are put together. Rules 12 to 17.
+    With `keep_opt_outs` an opt-out of either user stands; with `merge_tokens` the primary gets the push tokens of both
+    for each channel.
     """
 
     kind: Literal["merge"] = "merge"
@@ -153,7 +151,7 @@ class Merge(_Job):
     @model_validator(mode="after")
     def _two_users(self) -> Merge:
         if self.primary_id == self.secondary_id:
-            refuse("must not be the primary itself", "secondary_id")
+            reject("must not be the primary itself", "secondary_id")
         return self
 
     @property
@@ -177,7 +175,7 @@ class SetPreferences(_Job):
 
 
 class UnsetPreferences(_Job):
-    """Take one preference set from a user. Rule 19."""
+    """Remove one preference set of a user. Rule 19."""
 
     kind: Literal["unset_preferences"] = "unset_preferences"
     user_id: UserId
@@ -193,13 +191,13 @@ class BulkSetPreferences(_Job):
     """Replace one preference set of many users, each as `SetPreferences` does."""
 
     kind: Literal["bulk_set_preferences"] = "bulk_set_preferences"
-    user_ids: Users
+    user_ids: UserIds
     set_id: Key
     settings: PreferenceSettings
 
 
 class SetChannelData(_Job):
-    """Replace what is needed to reach a user on one channel. Rule 20."""
+    """Replace the data that is needed to reach a user on one channel. Rule 20."""
 
     kind: Literal["set_channel_data"] = "set_channel_data"
     user_id: UserId
@@ -213,7 +211,7 @@ class SetChannelData(_Job):
 
 
 class UnsetChannelData(_Job):
-    """Take one channel's data from a user. Rule 20."""
+    """Remove a user's data of one channel. Rule 20."""
 
     kind: Literal["unset_channel_data"] = "unset_channel_data"
     user_id: UserId
@@ -233,11 +231,11 @@ Recipient = Annotated[
     Annotated[UserId, Tag("named")] | Annotated[UserUpdate, Tag("inline")],
     Discriminator(_named_or_inline),
 ]
-"""A user named by id only, or identified inline."""
+"""A user given by id, or identified inline."""
 
 
 class Trigger(_Job):
-    """Start a workflow: an activity per recipient, and a message per recipient and channel. Rules 8 and 21."""
+    """Start a workflow: one activity per recipient, one message per recipient and channel. Rules 8 and 21."""
 
     kind: Literal["trigger"] = "trigger"
     workflow: Key
@@ -290,10 +288,10 @@ MODELS: Final[Mapping[str, type[Job]]] = MappingProxyType(
 )
 """The model of each kind."""
 KINDS: Final = tuple(MODELS)
-"""The names of all kinds; `rollbook.` before one makes the name of its task."""
+"""The names of all kinds. The name of a kind's task is `rollbook.` and the kind."""
 
 
-def _update_or_problem(index: int, user: object, context: Parsed) -> UserUpdate | Problem:
+def _update_or_problem(index: int, user: object, context: ParsedJson) -> UserUpdate | Problem:
     try:
         return UserUpdate.model_validate(user, context=context)
     except ValidationError as error:

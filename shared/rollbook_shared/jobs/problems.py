@@ -1,4 +1,4 @@
-"""Turns what pydantic found into problems: the field as the caller named it, and why, never the value."""
+"""Turns pydantic's errors into problems: the field as the caller named it and the reason, never the value."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from rollbook_shared.errors import Problem
 from rollbook_shared.json_values import printable
 
 _BRANCHES: Final = re.compile(r"(UserUpdate|ChannelTypes|bool|str|named|inline|function-.*|is-instance.*)")
-"""Pydantic names the branches of a union in the path; callers know nothing of those."""
-_NOISE: Final = frozenset({"too_short", "is_instance_of"})
-"""Said beside the real reason: a list whose items are all bad seems empty, and a bad user is no `Problem` either."""
+"""Pydantic puts the branches of a union into the path; callers do not know those."""
+_SECONDARY: Final = frozenset({"too_short", "is_instance_of"})
+"""They come with the real reason: a list of invalid items also counts as empty, and an invalid user is no `Problem`."""
 _LISTS: Final = frozenset({"users", "user_ids", "recipients", "message_ids", "channels"})
-_SILENT: Final = frozenset({"traits", "user"})
-"""Levels of ours that a caller never wrote."""
+_OMITTED: Final = frozenset({"traits", "user"})
+"""Levels of the models that a caller did not write."""
 
 
-def problems_of(error: ValidationError, *, silent: frozenset[str] = _SILENT) -> list[Problem]:
-    """The problems in the order found; of a field that failed in several ways, the first.
+def problems_of(error: ValidationError, *, omitted: frozenset[str] = _OMITTED) -> list[Problem]:
+    """The problems, in pydantic's order; the first of each field.
 
-    silent: levels of the job that the names of fields leave out; none for whoever has the job's JSON before them.
+    omitted: levels of the job that the names of fields leave out. None of them for people who see the job as JSON.
     """
     problems: dict[str, Problem] = {}
     details = error.errors(include_url=False, include_input=False)
     for detail in details:
-        if detail["type"] in _NOISE and len(details) > 1:
+        if detail["type"] in _SECONDARY and len(details) > 1:
             continue
-        problem = _problem(detail, silent)
+        problem = _problem(detail, omitted)
         problems.setdefault(problem.field, problem)
     return list(problems.values())
 
 
-def _problem(detail: ErrorDetails, silent: frozenset[str]) -> Problem:
+def _problem(detail: ErrorDetails, omitted: frozenset[str]) -> Problem:
     field, index = "", None
     inside = ""
     for part in detail["loc"]:
@@ -43,7 +43,7 @@ def _problem(detail: ErrorDetails, silent: frozenset[str]) -> Problem:
             field = f"{field}[{part}]"
             if index is None and inside in _LISTS:
                 index = part
-        elif _BRANCHES.fullmatch(part) or (part in silent and (not inside or inside in _LISTS)):
+        elif _BRANCHES.fullmatch(part) or (part in omitted and (not inside or inside in _LISTS)):
             continue
         else:
             field = f"{field}.{part}" if field else part

@@ -1,4 +1,4 @@
-"""The names under which jobs travel: a task for each kind, and the queue it goes to."""
+"""Under which task and in which queue each kind of job travels."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Final
 from rollbook_shared.jobs.models import KINDS
 
 DEFAULT_QUEUE: Final = "default"
-"""Single writes and triggers: someone waits for them."""
+"""Single writes and triggers, whose callers may wait for the effect."""
 BULK_QUEUE: Final = "bulk"
-"""Bulk jobs and imports: a huge one never delays a sign-up."""
+"""Bulk jobs and imports, so that a large one never delays a sign-up."""
 QUEUES: Final = (DEFAULT_QUEUE, BULK_QUEUE)
 
 TASK_PREFIX: Final = "rollbook."
 
 TASKS: Final[Mapping[str, str]] = MappingProxyType({kind: TASK_PREFIX + kind for kind in KINDS})
-"""Kind to the name of the task that applies it."""
+"""Kind -> name of the task that applies it."""
 
 
 def queue_of(kind: str) -> str:

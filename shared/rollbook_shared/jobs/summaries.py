@@ -1,8 +1,7 @@
-"""What people see of a job in Flower, events and logs: whom it concerns as a short hash, how many, which keys; never
-a value.
+"""One line about a job for Flower, events and logs: the users as aliases, their number, the keys; never a value.
 
-The application's id of a user may itself be personal (an e-mail address), so it is shown as `alias(id)`: the first 8
-hexadecimal digits of its BLAKE2 digest, which anyone who knows the id can compute and look for.
+An application's user id may be personal data, such as an e-mail address. So it is shown as `alias(id)`: the first 8
+hexadecimal digits of its BLAKE2 digest. Anyone who knows the id can compute the alias and search for it.
 """
 
 from __future__ import annotations
@@ -14,22 +13,22 @@ from rollbook_shared.errors import Problem
 from rollbook_shared.jobs import models
 
 MAX_KEYS: Final = 8
-"""More than these would fill Flower's column, and are counted."""
+"""More would not fit into Flower's column; their number is shown instead."""
 
 
 def alias(user_id: str) -> str:
-    """A short name for a user that says nothing about the person."""
+    """A short name for a user that holds no personal data."""
     return "user:" + hashlib.blake2b(user_id.encode(), digest_size=4).hexdigest()
 
 
-def summary(job: models.Job) -> str:
-    """One line about the job without personal data."""
+def summarize(job: models.Job) -> str:
+    """One line about the job, without personal data."""
     match job:
         case models.Identify():
-            return f"{alias(job.user.id)} {_told(job.user)}"
+            return f"{alias(job.user.id)} {_keys_of(job.user)}"
         case models.BulkIdentify():
             rejected = sum(isinstance(user, Problem) for user in job.users)
-            return users_summary(len(job.users), rejected)
+            return summarize_users(len(job.users), rejected)
         case models.Delete():
             return alias(job.user_id)
         case models.BulkDelete():
@@ -53,12 +52,12 @@ def summary(job: models.Job) -> str:
             assert_never(job)
 
 
-def users_summary(count: int, rejected: int = 0) -> str:
-    """One line about many users told of."""
+def summarize_users(count: int, rejected: int = 0) -> str:
+    """One line about the users of a bulk job."""
     return f"{count} users" + (f", {rejected} rejected" if rejected else "")
 
 
-def _told(user: models.UserUpdate) -> str:
+def _keys_of(user: models.UserUpdate) -> str:
     keys = [*user.traits]
     if user.preferences:
         keys.append("preferences")

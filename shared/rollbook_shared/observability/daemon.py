@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from rollbook_shared.errors import RollbookError
 from rollbook_shared.observability.health_file import HealthState
 from rollbook_shared.observability.heartbeat import Heartbeat
-from rollbook_shared.observability.logs import begin_logging
+from rollbook_shared.observability.logs import configure_logging
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings
 
@@ -47,7 +47,7 @@ def run_daemon(name: str, build: Callable[[Settings, bool], Daemon]) -> int:
         signal.signal(number, lambda *_: stopped.set())
     try:
         settings = Settings.from_env()
-        begin_logging(settings)
+        configure_logging(settings)
         daemon = build(settings, serve_metrics(settings))
     except RollbookError as error:
         print(f"rollbook: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The file in which a process says how it is: one word, touched each second."""
+"""The health file of a process: one word, updated every second."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from pathlib import Path
 
 
 class HealthState(StrEnum):
-    """How a process is. One that hangs says nothing, so there is no word for it in the file."""
+    """The state of a process. A process that hangs has none: it stops updating its file."""
 
     READY = "ready"
     WAITING = "waiting"
-    """It is alive, and waits: for a server to come back, or for its last jobs before it ends."""
+    """It is alive, and waits for a server to come back, or for its last jobs before it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the file says, and how long ago it said so."""
+    """What a health file says."""
 
     state: str
     age: float
+    """Seconds since its last update."""
 
 
-def write(path: Path, state: HealthState) -> None:
-    """Say how it is; readers see the old word or the new one, never half of it."""
+def write_health(path: Path, state: HealthState) -> None:
+    """Update the file. Readers see the old word or the new one, never half of it."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_text(f"{state.value}\n")
     fresh.replace(path)
 
 
-def read(path: Path) -> Health | None:
-    """What the file says; None: there is none."""
+def read_health(path: Path) -> Health | None:
+    """What the file says; None if there is no file."""
     try:
         state = path.read_text().strip()
         return Health(state=state, age=max(0.0, time.time() - path.stat().st_mtime))
@@ -41,6 +42,6 @@ def read(path: Path) -> Health | None:
         return None
 
 
-def remove(path: Path) -> None:
-    """Say that the process has ended."""
+def remove_health(path: Path) -> None:
+    """Remove the file: the process has ended."""
     path.unlink(missing_ok=True)

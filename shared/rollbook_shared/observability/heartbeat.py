@@ -1,4 +1,4 @@
-"""Says each second how this process is, from a thread of its own: the main loop may be waiting for Redis."""
+"""Updates the health file of this process every second, from its own thread: the main loop may be waiting for Redis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from rollbook_shared.observability.health_file import HealthState, remove, write
+from rollbook_shared.observability.health_file import HealthState, remove_health, write_health
 
 logger = logging.getLogger(__name__)
 
@@ -16,10 +16,11 @@ EVERY_SECONDS: Final = 1.0
 
 
 class Heartbeat:
-    """Writes what `state` returns, each second from `start` to `stop`; None: the process hangs, and nothing is written.
+    """Writes what `state` returns, every second from `start` to `stop`. None means that the process hangs: nothing is
+    written.
 
-    Does nothing without a path. A file that cannot be written is said once, and is no reason to end: then the process
-    looks dead to whoever asks, and is replaced.
+    Does nothing without a path. If the file cannot be written this is logged once and the process goes on; its health
+    check then fails.
     """
 
     def __init__(self, path: str | None, state: Callable[[], HealthState | None]) -> None:
@@ -30,18 +31,18 @@ class Heartbeat:
         self._failed = False
 
     def start(self) -> None:
-        """Begin to say so, from a thread. Idempotent."""
+        """Start the thread. Idempotent."""
         if self._path is not None and self._thread is None:
             self._thread = threading.Thread(target=self._run, args=(self._path,), name="rollbook-health", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Take the file away. Idempotent."""
+        """Stop the thread and remove the file. Idempotent."""
         if self._path is not None and self._thread is not None:
             self._stopped.set()
             self._thread.join(EVERY_SECONDS)
             self._thread = None
-            remove(self._path)
+            remove_health(self._path)
 
     def _run(self, path: Path) -> None:
         while True:
@@ -52,9 +53,9 @@ class Heartbeat:
 
     def _write(self, path: Path, state: HealthState) -> None:
         try:
-            write(path, state)
+            write_health(path, state)
             self._failed = False
         except OSError as error:
             if not self._failed:
-                logger.error("the health file cannot be written (%s)", error.strerror)
+                logger.error("cannot write the health file (%s)", error.strerror)
             self._failed = True

@@ -1,7 +1,7 @@
-"""How the processes that run by themselves log: as text, or as a line of JSON for each record, whoever wrote it.
+"""The log of workers, maintenance and relays: text, or one JSON object per line for each record, of libraries too.
 
-Lines of JSON say which job, or which batch, they are about, and in which trace. What they say is the same as in text,
-and as free of personal data: of what a record carries beside its message only `FIELDS` are shown.
+JSON lines also name the job or the batch that they are about, and the trace. Apart from that they say what the text
+says, and like it hold no personal data: of a record's extra fields only `FIELDS` are shown.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rollbook_shared.install_hint import missing_extra
-from rollbook_shared.observability.tracing import current
+from rollbook_shared.observability.tracing import current_span
 from rollbook_shared.settings import LogFormat, Settings
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
 FIELDS: Final = ("job_id", "kind", "outcome", "code", "batch_id", "jobs", "task", "half")
-"""What our records say of themselves beside the message, with `extra=`."""
+"""The extra fields that our records have, given by `extra=`."""
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(message)s"
 
-About = Callable[[logging.LogRecord], Mapping[str, Any]]
-"""Tells what a record is about, from what its process has in hand."""
+RecordContext = Callable[[logging.LogRecord], Mapping[str, Any]]
+"""Returns the fields that say what a record is about: the job that its process is working on."""
 
 
-def begin_logging(settings: Settings) -> None:
-    """Log to stderr, as the settings say; for a process whose log nobody else sets up.
+def configure_logging(settings: Settings) -> None:
+    """Log to stderr as the settings say. For processes without Celery, which configures the log of workers.
 
     Raises:
-        NotConfigured: JSON is wanted, and the extra `logs` is not installed.
+        NotConfigured: JSON is configured, and the extra `logs` is not installed.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(json_formatter() if settings.log_format is LogFormat.JSON else logging.Formatter(_TEXT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def json_formatter(about: About = lambda record: {}) -> logging.Formatter:
-    """Makes of each record a line of JSON.
+def json_formatter(context: RecordContext = lambda record: {}) -> logging.Formatter:
+    """A formatter that writes each record as one line of JSON.
 
     Raises:
         NotConfigured: the extra `logs` is not installed.
@@ -50,21 +50,21 @@ def json_formatter(about: About = lambda record: {}) -> logging.Formatter:
     except ModuleNotFoundError as error:
         raise missing_extra("the JSON log format", "logs") from error
 
-    def say(logger: object, method: str, event: Any) -> dict[str, Any]:
+    def add_fields(logger: object, method: str, event: Any) -> dict[str, Any]:
         record: logging.LogRecord = event["_record"]
         return {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": event.pop("event"),
-            **about(record),
+            **context(record),
             **{name: value for name in FIELDS if (value := getattr(record, name, None)) is not None},
-            **(trace_ids(span) if (span := current()) else {}),
+            **(trace_ids(span) if (span := current_span()) else {}),
             **event,
         }
 
     return ProcessorFormatter(
-        processors=[say, ProcessorFormatter.remove_processors_meta, format_exc_info, JSONRenderer()]
+        processors=[add_fields, ProcessorFormatter.remove_processors_meta, format_exc_info, JSONRenderer()]
     )
 
 

@@ -1,6 +1,6 @@
-"""Serves a process's metrics over HTTP, for Prometheus to fetch, where the settings ask for it.
+"""Serves the metrics of a process over HTTP, for Prometheus, if the settings give a port.
 
-By default on the loopback interface only, for whoever can fetch them need not say who he is. They name no user.
+By default only on the loopback interface: anyone who reaches the address can read them. They name no user.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ logger = logging.getLogger(__name__)
 
 
 def serve_metrics(settings: Settings) -> bool:
-    """Begin to serve what is in Prometheus' default registry, from a thread; tell whether metrics are wanted.
+    """Serve Prometheus' default registry from a thread if the settings give a port; return whether they do.
 
-    A port that is taken, as by another worker on this machine, is said in the log: jobs come first.
+    A port in use, by another worker on the machine for example, is logged and does not stop the process: jobs come
+    first.
 
     Raises:
-        NotConfigured: metrics are wanted, and the extra `metrics` is not installed.
+        NotConfigured: a port is configured, and the extra `metrics` is not installed.
     """
     if not settings.metrics_port:
         return False
@@ -27,10 +28,10 @@ def serve_metrics(settings: Settings) -> bool:
         from prometheus_client import disable_created_metrics, start_http_server
     except ModuleNotFoundError as error:
         raise missing_extra("the metrics server", "metrics") from error
-    # a series for each counter, of which nobody makes anything
+    # they are one more series for each counter, and nothing uses them
     disable_created_metrics()  # type: ignore[no-untyped-call]
     try:
         start_http_server(settings.metrics_port, addr=settings.metrics_address)
     except OSError as error:
-        logger.error("metrics cannot be served on port %d (%s)", settings.metrics_port, error.strerror)
+        logger.error("cannot serve metrics on port %d (%s)", settings.metrics_port, error.strerror)
     return True

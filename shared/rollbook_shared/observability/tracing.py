@@ -1,11 +1,10 @@
-"""The seam to OpenTelemetry, of which only the API is used: the SDK that the process brings decides which spans there
-are, and where they go.
+"""Tracing through OpenTelemetry's API only: the SDK of the process decides which spans there are and where they go.
 
-An SDK that was set up has imported the API. So where nobody has, this does not either: what is not traced pays for a
-look into a dict, and needs nothing installed.
+A process whose SDK is set up has imported the API. Where the API is not imported, this module does not import it
+either: without tracing the cost is one look into a dict, and OpenTelemetry need not be installed.
 
-Where in which trace a job was told is kept as text: `traceparent` as W3C has it and, behind a space, its `tracestate`
-if there is one. Baggage does not travel: applications keep personal data in it.
+The trace of a job travels as text: W3C's `traceparent` and, after a space, its `tracestate` if there is one. Baggage
+does not travel, because applications keep personal data in it.
 """
 
 from __future__ import annotations
@@ -29,27 +28,27 @@ _tracer: Tracer | None = None
 
 
 def tracer() -> Tracer | None:
-    """What makes spans; None where nothing would come of them."""
+    """The tracer that makes spans; None where no SDK is set up."""
     if _tracer is not None:
         return _tracer
     api = sys.modules.get("opentelemetry.trace")
-    # Its own variable, where it has one: asked by its function it also looks into the environment, which would be most
-    # of what sending costs more where nobody traces.
+    # Read the API's own variable where it has one: its function also looks into the environment, which would be most
+    # of what sending costs more without tracing.
     if api is None or getattr(api, "_TRACER_PROVIDER", api) is None:
         return None
-    return _found(api)
+    return _tracer_of(api)
 
 
-def trace_of(span: Span) -> str | None:
-    """The trace at this span, as it travels; None where there is none."""
+def serialize_span(span: Span) -> str | None:
+    """The trace at this span, as it travels; None if the span belongs to no trace."""
     from opentelemetry.trace import set_span_in_context
 
-    said: dict[str, str] = {}
-    _propagator().inject(said, set_span_in_context(span))
-    return trace_in(said)
+    headers: dict[str, str] = {}
+    _propagator().inject(headers, set_span_in_context(span))
+    return extract_trace(headers)
 
 
-def trace_in(headers: Mapping[str, Any]) -> str | None:
+def extract_trace(headers: Mapping[str, Any]) -> str | None:
     """The trace that a message's headers name."""
     parent, state = headers.get(PARENT), headers.get(STATE)
     if not isinstance(parent, str):
@@ -57,8 +56,8 @@ def trace_in(headers: Mapping[str, Any]) -> str | None:
     return f"{parent} {state}" if isinstance(state, str) and state else parent
 
 
-def put_into(headers: dict[str, Any], trace: str) -> None:
-    """Have the headers name the trace."""
+def inject_trace(headers: dict[str, Any], trace: str) -> None:
+    """Write the trace into a message's headers."""
     parent, _, state = trace.partition(" ")
     headers[PARENT] = parent
     if state:
@@ -67,50 +66,50 @@ def put_into(headers: dict[str, Any], trace: str) -> None:
         headers.pop(STATE, None)
 
 
-def context_of(trace: str) -> Context:
-    """The context in which spans continue the trace; where it is none, they begin one."""
+def parse_trace(trace: str) -> Context:
+    """The context in which spans continue the trace; if the text is no trace, they begin a new one."""
     carrier: dict[str, str] = {}
-    put_into(carrier, trace)
+    inject_trace(carrier, trace)
     return _propagator().extract(carrier)
 
 
 def is_sampled(parent: str) -> bool:
-    """Whether somebody records the trace."""
+    """Whether the trace is recorded."""
     try:
         return bool(int(parent[53:55], 16) & _SAMPLED)
     except ValueError:
         return False
 
 
-def current() -> SpanContext | None:
-    """The span that is active here."""
+def current_span() -> SpanContext | None:
+    """The span that is active here; None if there is none."""
     if tracer() is None:
         return None
     from opentelemetry.trace import get_current_span
 
-    found = get_current_span().get_span_context()
-    return found if found.is_valid else None
+    context = get_current_span().get_span_context()
+    return context if context.is_valid else None
 
 
-def caller() -> SpanContext | None:
-    """The span that is active here, to be linked to; None if nobody records it."""
-    return found if (found := current()) and found.trace_flags.sampled else None
+def current_sampled_span() -> SpanContext | None:
+    """The span that is active here, for a link to it; None if it is not recorded."""
+    return span if (span := current_span()) and span.trace_flags.sampled else None
 
 
-def mark_failed(span: Span, error: BaseException | str, said: str | None = None) -> None:
-    """Mark the span as failed, with the kind of failure and words that hold nothing of a job.
+def mark_failed(span: Span, error: BaseException | str, reason: str | None = None) -> None:
+    """Mark the span as failed, with the kind of failure and a reason that holds nothing of a job.
 
-    Not by `record_exception`: what an exception says may quote the job.
+    This does not call `record_exception`: the text of an exception may quote the job.
     """
     from opentelemetry.trace import StatusCode
 
-    kind = error if isinstance(error, str) else type(error).__name__
+    kind = str(error) if isinstance(error, str) else type(error).__name__
     span.set_attribute("error.type", kind)
-    span.set_status(StatusCode.ERROR, said or kind)
+    span.set_status(StatusCode.ERROR, reason or kind)
 
 
-def _found(api: Any) -> Tracer | None:
-    """Our tracer, once there is an SDK; not while another thread is still importing it."""
+def _tracer_of(api: Any) -> Tracer | None:
+    """Our tracer once an SDK is set up; None while another thread is still importing the API."""
     global _tracer
     if hasattr(api, "get_tracer_provider") and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
         _tracer = api.get_tracer("rollbook")

@@ -11,12 +11,12 @@ import os
 import sys
 from pathlib import Path
 
-from rollbook_shared.observability.health_file import HealthState, read
+from rollbook_shared.observability.health_file import HealthState, read_health
 
 
 def trouble(path: Path, *, max_age: float, ready: bool) -> str | None:
     """What is wrong with the process that tells of itself in this file; None: nothing."""
-    health = read(path)
+    health = read_health(path)
     if health is None:
         return "it has not started, or has ended: there is no file"
     if health.age > max_age:

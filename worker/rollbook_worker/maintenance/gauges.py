@@ -77,7 +77,7 @@ class Gauges(Collector):
                 connection.execute(f"SET statement_timeout = {_ANSWER_SECONDS * 1_000}")
                 waits = find_lock_waits(connection)
                 return find_backlog(
-                    connection, now=time.time_ns() // 1_000, settling=self._settings.erasure_delay
+                    connection, now=time.time_ns() // 1_000, erasure_delay=self._settings.erasure_delay
                 ), waits
         except psycopg.Error:
             return None
@@ -85,15 +85,19 @@ class Gauges(Collector):
 
 def _of_queues(found: Queues) -> Iterator[GaugeMetricFamily]:
     jobs = GaugeMetricFamily("rollbook_queue_jobs", "Jobs that wait in a queue.", labels=["queue"])
-    oldest = GaugeMetricFamily("rollbook_queue_oldest_seconds", "How long the oldest of them waits.", labels=["queue"])
+    ages = GaugeMetricFamily("rollbook_queue_oldest_seconds", "How long the oldest of them waits.", labels=["queue"])
     for queue in found.queues:
         jobs.add_metric([queue.name], queue.jobs)
-        oldest.add_metric([queue.name], queue.oldest or 0)
+        ages.add_metric([queue.name], queue.oldest or 0)
     yield jobs
-    yield oldest
-    yield _one("rollbook_inflight_jobs", "Jobs that workers have taken and not acknowledged.", found.held.messages)
-    yield _one("rollbook_inflight_oldest_seconds", "Since a holder last said that it lives.", found.held.oldest or 0)
-    yield _one("rollbook_unprocessable_messages", "Messages in Redis that no worker could take.", found.set_aside)
+    yield ages
+    yield _one("rollbook_inflight_jobs", "Jobs that workers have taken and not acknowledged.", found.in_flight.messages)
+    yield _one(
+        "rollbook_inflight_oldest_seconds",
+        "Seconds since the oldest lease renewal.",
+        found.in_flight.oldest_renewal or 0,
+    )
+    yield _one("rollbook_unprocessable_messages", "Messages in Redis that no worker could take.", found.unprocessable)
 
 
 def _of_backlog(found: Backlog) -> Iterator[GaugeMetricFamily]:
@@ -101,10 +105,10 @@ def _of_backlog(found: Backlog) -> Iterator[GaugeMetricFamily]:
     yield _one("rollbook_deferred_due_jobs", "Those of them that are due.", found.due)
     yield _one("rollbook_deferred_overdue_seconds", "How long the first of these has been due.", found.overdue or 0)
     letters = GaugeMetricFamily("rollbook_dead_letters", "Dead letters that are kept.", labels=["code"])
-    for letter in found.letters:
+    for letter in found.dead_letters:
         letters.add_metric([letter.code], letter.count)
     yield letters
-    yield _one("rollbook_erasures_overdue", "Deletes whose users should have been erased.", found.unerased)
+    yield _one("rollbook_erasures_overdue", "Deletes whose users should have been erased.", found.overdue_erasures)
 
 
 def _of_lock_waits(found: LockWaits) -> Iterator[GaugeMetricFamily]:

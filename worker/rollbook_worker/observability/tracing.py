@@ -68,7 +68,7 @@ class _Caller(NamedTuple):
             return None
         from opentelemetry.trace import get_current_span
 
-        context = tracing.context_of(sent.trace)
+        context = tracing.parse_trace(sent.trace)
         span = get_current_span(context).get_span_context()
         return cls(context, span, sent.received) if span.is_valid else None
 
@@ -138,8 +138,8 @@ def following_one(task: Any) -> Iterator[None]:
     if get_current_span().is_recording():
         yield
         return
-    trace = tracing.trace_in(task.request.headers or {})
-    context = tracing.context_of(trace) if trace else None
+    trace = tracing.extract_trace(task.request.headers or {})
+    context = tracing.parse_trace(trace) if trace else None
     with _span(tracer, task.name, kind=SpanKind.CONSUMER, context=context) as span:
         task.request.rollbook_span = span.get_span_context()
         yield

@@ -1,14 +1,14 @@
-"""How Rollbook stands: what waits in Redis, and what waits in Postgres. For `rollbook doctor`, and for metrics."""
+"""The state of Redis and Postgres: what waits and what is overdue. For `rollbook doctor` and for metrics."""
 
 from rollbook_shared.observability.inspection.backlog import Backlog, DeadLetterCount, find_backlog
 from rollbook_shared.observability.inspection.lock_waits import LockWaits, find_lock_waits
-from rollbook_shared.observability.inspection.queues import VISIBILITY_SECONDS, Held, Queue, Queues, find_queues
+from rollbook_shared.observability.inspection.queues import VISIBILITY_SECONDS, InFlight, Queue, Queues, find_queues
 
 __all__ = [
     "VISIBILITY_SECONDS",
     "Backlog",
     "DeadLetterCount",
-    "Held",
+    "InFlight",
     "LockWaits",
     "Queue",
     "Queues",

@@ -1,4 +1,4 @@
-"""What stands in Postgres that should be gone by now, and what nobody can apply."""
+"""What waits in Postgres: deferred jobs, dead letters, and erasures that are overdue."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rollbook_shared.domain.stamps import stamp_floor
 if TYPE_CHECKING:
     import psycopg
 
-COUNTED: Final = 100_000
-"""Nothing is counted further: that would take longer than anybody waits."""
+MAX_COUNT: Final = 100_000
+"""Counts end here: exact ones would take too long."""
 GRACE: Final = timedelta(minutes=10)
-"""Maintenance looks for deletes that have settled every minute, and takes a while if there are many."""
+"""Maintenance looks for users to erase every minute, and takes a while if there are many."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _DEFERRED: Final = """
@@ -27,24 +27,24 @@ SELECT
         WHERE due_at <= now()
     )
 """
-"""Deferred jobs, those that are due, and for how long the first of these has been."""
+"""Deferred jobs, those of them that are due, and for how long the first of these has been due."""
 
-_LETTERS: Final = """
+_DEAD_LETTERS: Final = """
 SELECT code, count(*), extract(epoch FROM now() - max(failed_at))::float
 FROM rollbook.dead_letters
 GROUP BY code
 ORDER BY max(failed_at) DESC
 """
-"""Dead letters by code, the code that came up last first, and how long ago that was."""
+"""Dead letters by code, the code of the newest first, and the age of the newest of each."""
 
-_UNERASED: Final = """
+_OVERDUE_ERASURES: Final = """
 SELECT count(*), extract(epoch FROM now() - rollbook.occurred_at(min(stamp)))::float
 FROM (
     SELECT stamp
     FROM rollbook.lifecycle_events AS event
     WHERE primary_id IS NULL
         AND stamp < %(horizon)s
-        -- one that has only just come in, late, is not overdue; its stamp holds the id of its job
+        -- a late delete that has only just arrived is not overdue; its stamp holds the id of its job
         AND NOT EXISTS (
             SELECT FROM rollbook.jobs AS job
             WHERE job.id = substr(event.stamp, 15, length(event.stamp) - 19)
@@ -54,7 +54,7 @@ FROM (
     LIMIT %(most)s
 ) AS overdue
 """
-"""Deletes whose users should have been erased by now, and how long ago the first was."""
+"""Deletes whose users should have been erased by now, and the age of the first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,40 +64,42 @@ class DeadLetterCount:
     code: str
     count: int
     newest: float
-    """Seconds since the last of them came."""
+    """Age of the newest, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backlog:
-    """How Postgres stands. Counts end at `COUNTED`."""
+    """What waits in Postgres. Counts end at `MAX_COUNT`."""
 
     deferred: int
     due: int
     overdue: float | None
-    """Seconds since the first of the due jobs should have been released."""
-    letters: tuple[DeadLetterCount, ...]
-    """The code that came up last first."""
-    unerased: int
+    """Seconds since the first of the due jobs became due."""
+    dead_letters: tuple[DeadLetterCount, ...]
+    """The code of the newest first."""
+    overdue_erasures: int
     """Deletes whose users should have been erased by now."""
-    oldest_unerased: float | None
-    """Seconds since the first of these happened."""
+    oldest_overdue_erasure: float | None
+    """Age of the first of these deletes, in seconds."""
 
 
-def find_backlog(connection: psycopg.Connection, *, now: int, settling: timedelta) -> Backlog:
+def find_backlog(connection: psycopg.Connection, *, now: int, erasure_delay: timedelta) -> Backlog:
     """Count what waits. `now` is in microseconds since 1970. Raises psycopg's errors."""
-    deferred, due, overdue = _one(connection.execute(_DEFERRED, {"most": COUNTED}))
-    horizon = stamp_floor(now - (settling + GRACE) // _MICROSECOND)
-    unerased, oldest = _one(connection.execute(_UNERASED, {"horizon": horizon, "grace": GRACE, "most": COUNTED}))
+    deferred, due, overdue = _one(connection.execute(_DEFERRED, {"most": MAX_COUNT}))
+    horizon = stamp_floor(now - (erasure_delay + GRACE) // _MICROSECOND)
+    overdue_erasures, oldest = _one(
+        connection.execute(_OVERDUE_ERASURES, {"horizon": horizon, "grace": GRACE, "most": MAX_COUNT})
+    )
     return Backlog(
         deferred=deferred,
         due=due,
         overdue=overdue,
-        letters=tuple(
+        dead_letters=tuple(
             DeadLetterCount(code=code, count=count, newest=newest)
-            for code, count, newest in connection.execute(_LETTERS).fetchall()
+            for code, count, newest in connection.execute(_DEAD_LETTERS).fetchall()
         ),
-        unerased=unerased,
-        oldest_unerased=oldest,
+        overdue_erasures=overdue_erasures,
+        oldest_overdue_erasure=oldest,
     )
 
 

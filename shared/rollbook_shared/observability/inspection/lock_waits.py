@@ -1,4 +1,4 @@
-"""Who waits in Postgres for a lock that another transaction holds."""
+"""Transactions that wait for a lock of another transaction."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ WHERE NOT waiting.granted
             AND touched.relation IN (SELECT oid FROM ours)
     )
 """
-"""Transactions on our tables that wait, and since when the first does. Who waits for a row waits for the end of the
-transaction that has it, and such a lock names no table; so the tables are those that the transaction has touched."""
+"""Transactions on our tables that wait, and how long the first has waited. A transaction that waits for a row waits for
+the end of the transaction that holds it, and that lock names no table: so this looks at the tables it has touched."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockWaits:
-    """Transactions that cannot go on for now."""
+    """Transactions that wait for a lock."""
 
     transactions: int
     oldest: float
@@ -36,7 +36,7 @@ class LockWaits:
 
 
 def find_lock_waits(connection: psycopg.Connection) -> LockWaits:
-    """Look now: most waits last a few milliseconds, and are not seen. Raises what psycopg does."""
+    """Look once: most waits last a few milliseconds and are not seen. Raises psycopg's errors."""
     row = connection.execute(_WAITING).fetchone()
     assert row is not None
     return LockWaits(transactions=row[0], oldest=row[1])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rollbook_shared.observability.tracing import PARENT, is_sampled, trace_in
+from rollbook_shared.observability.tracing import PARENT, extract_trace, is_sampled
 
 
 class Sent(NamedTuple):
@@ -18,6 +18,6 @@ class Sent(NamedTuple):
     @classmethod
     def of(cls, headers: Mapping[str, Any]) -> Sent | None:
         """What the headers of its message say, which is received now; None if nobody records the trace."""
-        if headers.get(PARENT) is None or (trace := trace_in(headers)) is None or not is_sampled(trace):
+        if headers.get(PARENT) is None or (trace := extract_trace(headers)) is None or not is_sampled(trace):
             return None
         return cls(trace, time.time_ns())
