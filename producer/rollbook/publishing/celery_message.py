@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rollbook.publishing.encoded_job import EncodedJob
-from rollbook.publishing.spans import attached_to, start_send_span
+from rollbook.publishing.spans import attach_trace, start_send_span
 from rollbook_shared.jobs.json_text import encode_json
 from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
 from rollbook_shared.observability.tracing import mark_failed
@@ -53,7 +53,7 @@ class CeleryMessage:
         properties = _properties(job, queue)
         arguments = ([job.body], dict[str, Any](), dict(_NO_FOLLOWING_TASKS))
         if (before := _signal("before_task_publish")) is not None:
-            with attached_to(job.trace):
+            with attach_trace(job.trace):
                 before.send(
                     sender=task,
                     body=arguments,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rollbook.publishing.spans import creating_span
+from rollbook.publishing.spans import create_span
 from rollbook.publishing.transactions import row_inserter
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.jobs.codec import digest, encode
@@ -32,7 +32,7 @@ class OutboxPublisher:
         """
         body = encode(job)
         try:
-            with creating_span(job.id, job.kind) as trace:
+            with create_span(job.id, job.kind) as trace:
                 self._execute(trace=trace, id=job.id, digest=digest(body), kind=job.kind, body=body)
         except Exception as error:
             # SQLAlchemy would quote the row in its message, and the row holds personal data

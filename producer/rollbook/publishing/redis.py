@@ -33,14 +33,14 @@ _CHUNK: Final = 256 * 1024
 """Bytes of a large push that must leave within `ANSWER_SECONDS`. Given to the socket whole, all would have to: a bulk
 job of 25 MB, 33 on the wire, could not pass a line of 100 Mbit/s.
 """
-_LARGE: Final = 2 * 1024 * 1024
-_BUFFERED: Final = 4 * 1024 * 1024
+_LARGE_PUSH: Final = 2 * 1024 * 1024
+_SOCKET_BUFFERS: Final = 4 * 1024 * 1024
 """Bytes that may have left us and still be in the system's buffers."""
-_SLOWEST: Final = 512 * 1024
+_MIN_RATE: Final = 512 * 1024
 """Bytes a second; a slower network is given up."""
-TURN_SECONDS: Final = 2.0
+WAIT_SECONDS: Final = 2.0
 """How long a thread waits for a connection; all are in use only when Redis is slow."""
-CONNECTIONS: Final = 16
+MAX_CONNECTIONS: Final = 16
 PAUSE_SECONDS: Final = 0.1
 """Before the second try: a connection that was cut needs none, a server that restarts some."""
 
@@ -68,8 +68,8 @@ class Broker:
         Raises:
             BROKER_FAILURES: Redis did not take them, or its answer was lost.
         """
-        turns = self._turns
-        if not turns.acquire(timeout=TURN_SECONDS):
+        permits = self._permits
+        if not permits.acquire(timeout=WAIT_SECONDS):
             raise TimeoutError("every connection to the broker is in use")
         try:
             try:
@@ -78,7 +78,7 @@ class Broker:
                 time.sleep(PAUSE_SECONDS)
                 self._try_push(queue, messages)
         finally:
-            turns.release()
+            permits.release()
 
     def close(self) -> None:
         """Close the connections; pushing again opens new ones."""
@@ -91,7 +91,7 @@ class Broker:
 
     def _start(self) -> None:
         self._lock = threading.Lock()
-        self._turns = threading.BoundedSemaphore(CONNECTIONS)
+        self._permits = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._pool = _Pool(self._endpoints[0])
 
     def _try_push(self, queue: str, messages: Sequence[bytes]) -> None:
@@ -148,11 +148,11 @@ class _Pool:
 def _push(connection: Any, queue: str, messages: Sequence[bytes]) -> None:
     # Not client.lpush: of its 54 microseconds it spends 23 on seeing whether the connection is still there, and on
     # measuring itself. Here the answer shows that it is.
-    if (size := sum(map(len, messages))) < _LARGE:
+    if (size := sum(map(len, messages))) < _LARGE_PUSH:
         connection.send_command("LPUSH", queue, *messages)
     else:
         connection.send_packed_command(_chunks(connection.pack_command("LPUSH", queue, *messages)))
-        if not connection.can_read(ANSWER_SECONDS + min(size, _BUFFERED) / _SLOWEST):
+        if not connection.can_read(ANSWER_SECONDS + min(size, _SOCKET_BUFFERS) / _MIN_RATE):
             raise TimeoutError("the broker does not answer")
     connection.read_response()
 

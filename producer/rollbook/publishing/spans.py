@@ -46,7 +46,7 @@ def start_send_span(job: EncodedJob, headers: dict[str, Any]) -> Span | None:
 
 
 @contextmanager
-def creating_span(job_id: str, kind: str) -> Iterator[str | None]:
+def create_span(job_id: str, kind: str) -> Iterator[str | None]:
     """The span of writing a job that is sent later; yields the trace to store with it."""
     if (tracer := tracing.tracer()) is None:
         yield None
@@ -66,7 +66,7 @@ def creating_span(job_id: str, kind: str) -> Iterator[str | None]:
 
 
 @contextmanager
-def attached_to(trace: str | None) -> Iterator[None]:
+def attach_trace(trace: str | None) -> Iterator[None]:
     """Make the trace of the job the current one, for tracers that start spans on Celery's signals."""
     if trace is None or tracing.tracer() is None:
         yield
