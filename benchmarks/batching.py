@@ -34,7 +34,7 @@ import redis
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 
 BATCH: Final = 200
 ONE_BY_ONE_JOBS: Final = 800
@@ -80,7 +80,7 @@ class Worker:
             log=logs / f"{number}.log",
             env=os.environ | self.environment,
         )
-        while not answering(self.broker_url, {name}):
+        while not responding_workers(self.broker_url, {name}):
             assert self.process.poll() is None, (logs / f"{number}.log").read_text()
 
     @property

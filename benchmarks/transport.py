@@ -30,7 +30,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from rollbook_ops.devstack import Servers, processes
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 from rollbook_worker.celery_ext.transport import Connection
 
 QUEUES: Final = ("one", "two", "three", "four")
@@ -155,7 +155,7 @@ def _start(running: ExitStack, server: str, database: int, logs: Path, pool: str
         cwd=Path(__file__).parent,
     )
     running.callback(processes.stop, worker)
-    while not answering(broker, {f"{name}@measured"}):
+    while not responding_workers(broker, {f"{name}@measured"}):
         if worker.poll() is not None:
             raise RuntimeError((logs / f"{name}.log").read_text())
     return broker

@@ -17,7 +17,7 @@ import psutil
 from benchmarks.chaos.kinds import MAINTENANCE, PREFORKED, RELAYS, WORKERS
 
 from rollbook_ops.devstack import ServerFailed, processes
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
 GRACE_SECONDS: Final = 30.0
@@ -73,7 +73,7 @@ class Crew:
         self.tend()
         silent = {_host(name) for name in WORKERS}
         deadline = time.monotonic() + _READY_WITHIN
-        while silent := silent - answering(self.broker_url, silent):
+        while silent := silent - responding_workers(self.broker_url, silent):
             self.tend()
             if self.troubles or time.monotonic() > deadline:
                 raise ServerFailed(f"these workers do not answer: {sorted(silent)}; {'; '.join(self.troubles)}")
@@ -142,7 +142,7 @@ class Crew:
         member = self.members[name]
         if member.process is not None and member.told_at is None:
             member.told_at = time.monotonic()
-            processes.ask(member.process)
+            processes.request_stop(member.process)
 
     def stop(self) -> None:
         """End everybody at once."""

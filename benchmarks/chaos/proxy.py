@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from rollbook_ops.devstack.ports import LOOPBACK, free_port
+from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 
 _READ: Final = 64 * 1024
 

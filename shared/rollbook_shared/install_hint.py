@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -54,3 +55,12 @@ def require_extra(feature: str, extra: str, *modules: str) -> None:
     """
     if any(importlib.util.find_spec(module) is None for module in modules):
         raise missing_extra(feature, extra)
+
+
+def exit_without_extra(feature: str, extra: str, *modules: str) -> None:
+    """End the process with one line on stderr unless `modules` are installed, for programs that import them at once."""
+    try:
+        require_extra(feature, extra, *modules)
+    except NotConfigured as error:
+        print(f"rollbook: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.chaos.proxy import Network, Proxy
 from tests.support.waits import DEADLINE_SECONDS
 
-from rollbook_ops.devstack.ports import LOOPBACK
+from rollbook_ops.devstack.endpoint import LOOPBACK
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.support.repository import ROOT
 from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.ports import LOOPBACK, free_port
+from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 from rollbook_ops.devstack.stack import _is_healthy
 
 COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

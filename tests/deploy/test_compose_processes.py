@@ -29,7 +29,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
 from rollbook_ops.devstack.binaries import find_postgres, find_valkey
-from rollbook_ops.devstack.ports import LOOPBACK, free_port
+from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 
 PASSWORD: Final = "a1b2c3"
 GIVEN: Final = {

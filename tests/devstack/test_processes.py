@@ -108,13 +108,13 @@ def test_grandchildren_end_also_when_the_child_has_ended_before_it_is_waited_for
     child = processes.spawn(["sh", "-c", "sleep 600 & echo $!; wait"], log=tmp_path / "log")
     wait_for(tmp_path / "log", "\n")
     grandchild = psutil.Process(int((tmp_path / "log").read_text()))
-    ask = processes.ask
+    request_stop = processes.request_stop
 
-    def ask_and_wait(process: subprocess.Popen[bytes], *, by: signal.Signals) -> None:
-        ask(process, by=by)
+    def request_stop_and_wait(process: subprocess.Popen[bytes], *, by: signal.Signals) -> None:
+        request_stop(process, by=by)
         process.wait()
 
-    monkeypatch.setattr(processes, "ask", ask_and_wait)
+    monkeypatch.setattr(processes, "request_stop", request_stop_and_wait)
     processes.stop(child)
 
     psutil.wait_procs([grandchild], timeout=DEADLINE_SECONDS)

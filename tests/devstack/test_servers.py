@@ -136,8 +136,8 @@ def test_restart_keeps_data_and_port(end: str) -> None:
             servers.postgres.kill()
             # what it has confirmed is on disk, whatever else the disk is busy with
             servers.valkey.kill()
-            assert not servers.postgres.running
-            assert not servers.valkey.running
+            assert not servers.postgres.is_running
+            assert not servers.valkey.is_running
 
         servers.postgres.restart(immediate=end == "crash")
         servers.valkey.restart(immediate=end == "crash")
@@ -199,7 +199,7 @@ def test_an_interrupted_initdb_is_begun_anew(temporary_folder: Path) -> None:
 
 
 def test_one_data_dir_serves_one_run(temporary_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollbook_ops.devstack.folders.PATIENCE", 0.0)
+    monkeypatch.setattr("rollbook_ops.devstack.folders.LOCK_TIMEOUT_SECONDS", 0.0)
 
     with (
         Servers(temporary_folder / "data", durable=False),
@@ -269,4 +269,4 @@ def test_a_stopped_process_is_stopped_all_the_same() -> None:
 
         servers.valkey.stop()
 
-        assert not servers.valkey.running
+        assert not servers.valkey.is_running

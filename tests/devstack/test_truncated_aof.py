@@ -41,5 +41,5 @@ def test_a_program_that_has_no_checker_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / append_only_file.FOLDER).mkdir()
     (tmp_path / append_only_file.FOLDER / "appendonly.aof.manifest").write_text("no manifest")
 
-    append_only_file.mend(tmp_path, tmp_path / "valkey-server")
-    append_only_file.mend(tmp_path, tmp_path / "a-program-of-another-name")
+    append_only_file.repair(tmp_path, tmp_path / "valkey-server")
+    append_only_file.repair(tmp_path, tmp_path / "a-program-of-another-name")

@@ -32,7 +32,7 @@ from tests.support.worker_processes import Workers
 from rollbook import Rollbook
 from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.ports import free_port
+from rollbook_ops.devstack.endpoint import free_port
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.outcomes import JobState

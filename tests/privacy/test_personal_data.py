@@ -27,7 +27,7 @@ from tests.support.worker_processes import Workers
 from rollbook import Rollbook, RollbookError
 from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.ports import LOOPBACK, free_port
+from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
 from rollbook_shared.observability import tracing
 

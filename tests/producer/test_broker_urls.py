@@ -19,7 +19,7 @@ from tests.support.brokers import broker_program, connect_to_broker
 from tests.support.waits import wait_until
 
 from rollbook import NotConfigured, NotSent, Rollbook
-from rollbook_ops.devstack.ports import free_port
+from rollbook_ops.devstack.endpoint import free_port
 
 NOBODY = "redis://127.0.0.1:1/0"
 REFUSED_SECONDS = 4.0

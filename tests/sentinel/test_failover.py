@@ -22,7 +22,7 @@ from tests.support.worker_processes import Workers
 from rollbook import JobHandle, Rollbook
 from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.ports import free_port
+from rollbook_ops.devstack.endpoint import free_port
 from rollbook_ops.doctor import Level, examine
 from rollbook_shared.settings import Settings
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +19,7 @@ from tests.support.repository import ROOT, tracked
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.install_hint import DISTRIBUTION, install_hint, require_extra
 
-FUNCTIONS = {"install_hint": 0, "missing_extra": 1, "require_extra": 1}
+FUNCTIONS = {"install_hint": 0, "missing_extra": 1, "require_extra": 1, "exit_without_extra": 1}
 """The functions that make hints, and which of their arguments is the extra."""
 
 
@@ -75,6 +77,24 @@ def test_a_missing_module_is_one_error_with_the_hint() -> None:
         require_extra("the test", "testing", "pytest", "no_such_module")
 
     assert str(missing.value) == f"the test needs the extra `testing`: {install_hint('testing')}"
+
+
+@pytest.mark.parametrize(
+    ("program", "module", "extra"),
+    [
+        ("rollbook_worker.migrations", "alembic", "worker"),
+        ("rollbook_worker.maintenance", "psycopg", "worker"),
+        ("rollbook_ops.relay", "psycopg", "read"),
+    ],
+)
+def test_a_program_without_its_extra_ends_with_one_line(program: str, module: str, extra: str) -> None:
+    code = f"import runpy, sys; sys.modules[{module!r}] = None; runpy.run_module({program!r}, run_name='__main__')"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, line.startswith("rollbook: ")) == (2, True)
+    assert line.endswith(f"needs the extra `{extra}`: {install_hint(extra)}")
 
 
 def hints_in(path: Path) -> Iterator[str]:

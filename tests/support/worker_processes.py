@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 
 
 class Workers:
@@ -29,7 +29,7 @@ class Workers:
         """Start a worker on both queues, and wait until it answers."""
         worker = self.spawn(name, pool=pool, threads=threads, **settings)
         host = f"{name}@acceptance"
-        wait_until(lambda: answering(self._broker_url, {host}), what=f"{name} answering")
+        wait_until(lambda: responding_workers(self._broker_url, {host}), what=f"{name} answering")
         return worker
 
     def spawn(

@@ -21,7 +21,7 @@ from tests.support.transport.harness import envelope
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import Servers, processes
-from rollbook_ops.devstack.ports import free_port
+from rollbook_ops.devstack.endpoint import free_port
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import make_app

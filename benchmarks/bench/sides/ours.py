@@ -19,7 +19,7 @@ from benchmarks.bench.sides.side import Side
 from celery import Celery
 
 from rollbook import JobHandle, Rollbook
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 
 LIVE_WORKERS: Final = 2
 """As many processes as the yardsticks have cores."""
@@ -56,7 +56,7 @@ class RollbookSide(Side):
         return {host: [*documented_command(self.queue), f"--hostname={host}"] for host in self._hosts}
 
     def is_listening(self) -> bool:
-        return answering(self.broker_url, self._hosts) == set(self._hosts)
+        return responding_workers(self.broker_url, self._hosts) == set(self._hosts)
 
     def wait_until_ready(self) -> None:
         """Also tell of one user, and copy its row as often as users are wanted."""

@@ -12,7 +12,7 @@ from benchmarks.bench.people import Person
 from benchmarks.bench.sides.plain import PlainSide
 from benchmarks.bench.yardsticks import celery_orm, celery_upsert, stock
 
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 
 _TASKS: Mapping[str, ModuleType] = {"orm": celery_orm, "upsert": celery_upsert}
 
@@ -40,7 +40,7 @@ class StockCelery(PlainSide):
         }
 
     def is_listening(self) -> bool:
-        return self._host in answering(self.broker_url, [self._host])
+        return self._host in responding_workers(self.broker_url, [self._host])
 
     def stage_jobs(self, people: Sequence[Person]) -> None:
         task = self.task_at(self.waiting_url)

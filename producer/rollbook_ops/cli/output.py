@@ -55,7 +55,7 @@ def finish_json() -> None:
 
 def print_exception(error: RollbookError) -> int:
     """Print an error as one line, its details below, and return the command's exit code."""
-    print_error(str(error), getattr(error, "details", ""))
+    print_error(getattr(error, "summary", str(error)), getattr(error, "details", ""))
     return 2 if isinstance(error, (InvalidRequest, NotConfigured)) else 1
 
 

@@ -18,7 +18,7 @@ from rollbook.database import Database
 from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_ops.demo.progress import JobCounts, count_jobs, count_users, missing_jobs
-from rollbook_ops.devstack.children import ChildDied
+from rollbook_ops.devstack.children import ChildExited
 from rollbook_ops.devstack.stack import LocalStack
 from rollbook_ops.importers import Checkpoint, CheckpointFile, FileFormat, ImportOptions, fingerprint
 from rollbook_shared.jobs.codec import encode
@@ -103,7 +103,7 @@ def run_scenario(
     `on_progress` is called with the counts whenever they have changed.
 
     Raises:
-        ChildDied: a worker, a server or a producer ended unexpectedly.
+        ChildExited: a worker, a server or a producer ended unexpectedly.
     """
     database = Database(stack.database_url)
     began = time.monotonic()
@@ -173,5 +173,5 @@ def _wait_until_applied(
 
 def _sent_by(process: subprocess.Popen[bytes], log: Path) -> int:
     if process.returncode != 0:
-        raise ChildDied(log.stem, f"exit code {process.returncode}", log)
+        raise ChildExited(log.stem, f"exit code {process.returncode}", log)
     return int(json.loads(log.read_text().splitlines()[-1])["sent"])

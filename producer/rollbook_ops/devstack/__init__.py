@@ -1,4 +1,4 @@
-"""Local servers without Docker, and child processes that do not outlive us."""
+"""Local servers without Docker, and child processes that end with this process."""
 
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_ops.devstack.servers import Servers

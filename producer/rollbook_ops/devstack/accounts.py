@@ -1,4 +1,4 @@
-"""The account the servers run as."""
+"""The account that the servers run as."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rollbook_ops.devstack.errors import ServerFailed
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A user of this machine without privileges."""
+    """An unprivileged account of this machine."""
 
     name: str
     uid: int
     gid: int
 
-    def give(self, path: Path) -> None:
+    def chown(self, path: Path) -> None:
         """Make this account the owner of `path`."""
         os.chown(path, self.uid, self.gid)
 
     def can_run(self, *command: str | Path) -> bool:
-        """Tell whether `command` runs and succeeds as this account."""
+        """Return whether `command` runs and succeeds as this account."""
         try:
             done = subprocess.run(
                 command,
@@ -40,23 +40,26 @@ class Account:
             return False
         return done.returncode == 0
 
-    def require_reach(self, folder: Path) -> None:
-        """Refuse a folder that lies below one this account may not enter."""
+    def require_access(self, folder: Path) -> None:
+        """Reject a folder below one that this account may not enter."""
         if not self.can_run("/bin/sh", "-c", 'cd "$1"', "sh", folder):
             raise ServerFailed(
-                f"Postgres refuses to run as root, so the servers run as {self.name!r}, which cannot enter {folder}; "
-                "use a folder outside your home"
+                f"Postgres does not run as root, so the servers run as {self.name!r}, which cannot enter {folder}; "
+                "use a folder outside your home folder"
             )
 
 
 def server_account(data: Path) -> Account | None:
-    """Choose whom the servers run as: ourselves (None), or when we are root somebody without privileges.
+    """Return the account that the servers run as: None is this process's own; for root it is an unprivileged one.
 
-    That is the owner of the data if there are any, else `postgres` or `nobody`.
+    That is the owner of the data if there are any, otherwise `postgres` or `nobody`.
+
+    Raises:
+        ServerFailed: this process runs as root, and there is neither account.
     """
     if os.geteuid() != 0:
         return None
-    # Postgres wants to run as the owner of its data, and an earlier run may have had other accounts to choose from.
+    # Postgres must run as the owner of its data, and an earlier run may have had a choice of other accounts.
     if data.exists() and (owner := data.stat().st_uid) != 0:
         entry = pwd.getpwuid(owner)
         return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
@@ -66,4 +69,4 @@ def server_account(data: Path) -> Account | None:
         except KeyError:
             continue
         return Account(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
-    raise ServerFailed("Postgres refuses to run as root, and there is neither a postgres nor a nobody account")
+    raise ServerFailed("Postgres does not run as root, and this machine has neither an account postgres nor nobody")

@@ -1,10 +1,11 @@
-"""What a killed Redis leaves at the end of its append-only file: half a transaction.
+"""Repairs the append-only file of a Redis that was killed within a transaction.
 
-Redis takes away the command that it was writing, and leaves those before it, of a transaction whose end never comes.
-Whatever it confirms from then on is read as a part of it when it starts once more, and thrown away; or, if another
-transaction has ended meanwhile, the half is carried out, and what it took from a queue is gone. (Seen with
-Redis 7.0.15, and not with Valkey 9.1.2; https://github.com/valkey-io/valkey/pull/4342.) Scripts are written as
-transactions, so a server that works for us is often in one.
+When Redis starts again, it removes the command that it was writing, but keeps the earlier commands of the transaction,
+which then has no end. At the next start Redis reads everything that it confirmed since as a part of that transaction
+and discards it; or, if another transaction ended in between, it executes the half transaction, and the jobs that this
+took from a queue are lost. (Seen with Redis 7.0.15, not with Valkey 9.1.2;
+https://github.com/valkey-io/valkey/pull/4342.) Redis writes scripts as transactions, so a server that Rollbook uses is
+often in one.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import Final
 
 _CHECKERS: Final = {"redis-server": "redis-check-aof", "valkey-server": "valkey-check-aof"}
 FOLDER: Final = "appendonlydir"
-"""Where a server keeps its append-only file, within its own folder."""
+"""The folder of the append-only file, within the folder of the server."""
 
 
-def mend(home: Path, program: Path) -> None:
-    """Take half a transaction away, if `program` has left one in its folder.
+def repair(home: Path, program: Path) -> None:
+    """Remove an incomplete transaction, if `program` has left one in its folder.
 
-    To be called when the server was killed and has not run since: the checker that comes with it takes away all that
-    follows, too. Does nothing where there is no checker beside the program; what that cannot mend the server judges.
+    Call it when the server was killed and has not run since: the checker that comes with the server also removes
+    everything that follows. Does nothing if there is no checker next to the program. If the checker cannot repair the
+    file, the server decides at its start whether it can read it.
     """
     name = _CHECKERS.get(program.name)
     if name is None or not (checker := program.with_name(name)).exists():

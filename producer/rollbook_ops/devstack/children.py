@@ -1,4 +1,4 @@
-"""Watch child processes: which of them ended, how, and what it said last."""
+"""Watches child processes: which of them ended, how, and the end of its log."""
 
 from __future__ import annotations
 
@@ -15,75 +15,78 @@ from rollbook_ops.devstack.errors import ServerFailed
 
 _TAIL_LINES = 12
 _TAIL_BYTES = 8_192
-# Seconds between two looks where the kernel cannot wake us (it has no pidfd).
-_LOOK_EVERY = 0.1
+_POLL_SECONDS = 0.1
+"""Seconds between two checks on a kernel without pidfd, which cannot wake this process."""
 
 
-class ChildDied(ServerFailed):
-    """A process that should run has ended by itself."""
+class ChildExited(ServerFailed):
+    """A process that should be running has ended by itself."""
 
-    def __init__(self, name: str, how: str, log: Path) -> None:
+    def __init__(self, name: str, reason: str, log: Path) -> None:
         self.name = name
         self.log = log
-        said = last_lines(log)
-        ending = f"its log {log} ends:\n{said}" if said else f"its log {log} is empty"
-        super().__init__(f"{name} ended by itself ({how}); {ending}")
+        tail = last_lines(log)
+        log_state = f"its log {log} ends with:" if tail else f"its log {log} is empty"
+        super().__init__(f"{name} ended by itself ({reason}); {log_state}", details=tail)
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One process of ours that should run until we stop it."""
+    """A child process that should run until it is stopped."""
 
     name: str
     pid: int
     log: Path
 
 
-def ended(children: Sequence[Child], within: float | None = None) -> ChildDied | None:
-    """The first of `children` to end, waiting at most `within` seconds for it (None: for ever); None when all run."""
-    deadline = None if within is None else time.monotonic() + within
+def wait_for_exit(children: Sequence[Child], timeout: float | None = None) -> ChildExited | None:
+    """Wait until one of `children` ends; return the first, or None if all still run after `timeout` seconds.
+
+    Without a timeout it waits for ever.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         for child in children:
-            if how := _how_it_ended(child.pid):
-                return ChildDied(child.name, how, child.log)
+            if reason := _exit_reason(child.pid):
+                return ChildExited(child.name, reason, child.log)
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             return None
-        _sleep_until_one_ends(children, left)
+        _sleep_until_exit(children, left)
 
 
-def last_lines(log: Path) -> str:
-    """The end of a log, for a person to read."""
+def last_lines(log: Path, start: int = 0) -> str:
+    """Return the last lines of a log, without the first `start` bytes."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            file.seek(max(start, log.stat().st_size - _TAIL_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
     return "\n".join(line for line in lines[-_TAIL_LINES:] if line.strip())
 
 
-def _how_it_ended(pid: int) -> str | None:
-    # WNOWAIT leaves the status for the process's owner (Popen) to collect.
+def _exit_reason(pid: int) -> str | None:
+    # WNOWAIT leaves the status to be collected by Popen.
     try:
-        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return "its status was already collected"
-    if found is None:
+        return "its exit status was already collected"
+    if result is None:
         return None
-    if found.si_code == os.CLD_EXITED:
-        return f"exit code {found.si_status}"
-    return f"killed by {signal.Signals(found.si_status).name}"
+    if result.si_code == os.CLD_EXITED:
+        return f"exit code {result.si_status}"
+    return f"killed by {signal.Signals(result.si_status).name}"
 
 
-def _sleep_until_one_ends(children: Sequence[Child], within: float | None) -> None:
+def _sleep_until_exit(children: Sequence[Child], timeout: float | None) -> None:
     if not hasattr(os, "pidfd_open"):
-        time.sleep(_LOOK_EVERY if within is None else min(_LOOK_EVERY, within))
+        time.sleep(_POLL_SECONDS if timeout is None else min(_POLL_SECONDS, timeout))
         return
-    with ExitStack() as descriptors:
-        watched = []
+    with ExitStack() as stack:
+        descriptors = []
         for child in children:
             descriptor = os.pidfd_open(child.pid)
-            descriptors.callback(os.close, descriptor)
-            watched.append(descriptor)
-        select.select(watched, [], [], within)
+            stack.callback(os.close, descriptor)
+            descriptors.append(descriptor)
+        select.select(descriptors, [], [], timeout)

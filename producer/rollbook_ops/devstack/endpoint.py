@@ -1,41 +1,67 @@
-"""Where a local server listens, and the password that opens it."""
+"""Where a local server listens, and its password."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
+import socket
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rollbook_ops.devstack.ports import free_port, is_free
+LOOPBACK = "127.0.0.1"
+
+_PORTS = range(15_000, 32_000)
+"""Below the range from which the kernel takes source ports (from 32768 on Linux, from 49152 on macOS).
+
+In that range, a client that connects to the port of a stopped server may be given the same port as its source and
+connect to itself; then the server cannot start again.
+"""
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server could bind `port` now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a free port. Another process may still take it before a server binds it."""
+    ports = random.SystemRandom().sample(_PORTS, 100)
+    return next(port for port in ports if is_free(port))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A port on the loopback interface. The password keeps this machine's other users out."""
+    """A port on the loopback interface. The password keeps other accounts of this machine out."""
 
     port: int
     password: str = field(repr=False)
 
     @classmethod
     def load(cls, path: Path) -> Endpoint:
-        """Take the endpoint of an earlier run, so that its URLs stay good, or a new one.
+        """Return the endpoint of an earlier run, so that its URLs stay valid, or a new one.
 
-        The earlier port is changed only if somebody else has taken it meanwhile.
+        The port changes only if another process uses it now.
         """
         try:
             endpoint = cls(**json.loads(path.read_text()))
         except (FileNotFoundError, json.JSONDecodeError, TypeError):
             return cls(port=free_port(), password=secrets.token_hex(16))
-        return endpoint if is_free(endpoint.port) else endpoint.moved()
+        return endpoint if is_free(endpoint.port) else endpoint.with_new_port()
 
-    def moved(self) -> Endpoint:
-        """The same on another port."""
+    def with_new_port(self) -> Endpoint:
+        """Return this endpoint with another port."""
         return Endpoint(port=free_port(), password=self.password)
 
     def save(self, path: Path) -> None:
-        """Keep for the next run, for our eyes only."""
+        """Save it for the next run, readable only by this account."""
         new = path.with_suffix(".new")
         new.unlink(missing_ok=True)
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

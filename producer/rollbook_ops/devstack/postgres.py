@@ -10,36 +10,37 @@ from pathlib import Path
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.accounts import Account
-from rollbook_ops.devstack.binaries import postgres_for
+from rollbook_ops.devstack.binaries import runnable_postgres
+from rollbook_ops.devstack.children import last_lines
+from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_ops.devstack.folders import OwnedFolder
-from rollbook_ops.devstack.ports import LOOPBACK
 from rollbook_ops.devstack.server import Server
 
 _USER = "postgres"
 
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
-    # A socket's path is limited to about 100 bytes, which temporary folders exceed on some machines; and TCP is enough.
+    # The path of a socket is limited to about 100 bytes, which is too short for some temporary folders; TCP is enough.
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "256MB",
-    # No replica will ever follow.
+    # There are no replicas.
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-# Everything else is Postgres' default: a commit that was confirmed survives a crash of the machine.
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""With Postgres' defaults, a confirmed commit survives a crash of the machine; with these settings it may not."""
 
 
 class PostgresServer(Server):
     """Postgres on the loopback interface; superuser `postgres`, by password."""
 
     name = "postgres"
-    stop_signal = signal.SIGINT  # "fast": ends sessions; SIGTERM would wait for them
-    crash_signal = signal.SIGQUIT  # "immediate": recovers at the next start
-    passing_troubles = (
-        # Another program took the port between our look and Postgres' bind.
+    stop_signal = signal.SIGINT  # "fast": ends the sessions; SIGTERM would wait for them
+    crash_signal = signal.SIGQUIT  # "immediate": Postgres recovers at the next start
+    transient_errors = (
+        # Another program took the port after it was chosen.
         "could not bind IPv4 address",
         # The sessions of a killed Postgres have not all ended yet.
         "is still in use",
@@ -47,11 +48,11 @@ class PostgresServer(Server):
 
     def __init__(self, folder: OwnedFolder, account: Account | None, programs: Path, *, durable: bool) -> None:
         super().__init__(folder, account)
-        self._programs = postgres_for(account, programs, folder.path / "postgres-programs")
+        self._programs = runnable_postgres(account, programs, folder.path / "postgres-programs")
         self._data = self.home / "data"
         self._durable = durable
-        # Left by a run that was killed. Its number may by now be another process's, which Postgres would take for
-        # a running server. The folder's lock says that no server is left, so it is safe to remove, here and only here.
+        # A killed run leaves this file. Another process may have its process id by now, and Postgres would take that
+        # process for a running server. The lock of the folder proves that no server runs, so removing it is safe here.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     @property
@@ -68,12 +69,12 @@ class PostgresServer(Server):
         with open(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(self._endpoint.password)
         if self._account is not None:
-            self._account.give(password)
+            self._account.chown(password)
         initdb = self._spawn(
             [
                 *(self._programs / "initdb", "-D", new, "-U", _USER),
                 *("--auth=scram-sha-256", f"--pwfile={password}"),
-                # No locale of the machine is needed, and text sorts the same everywhere.
+                # Needs no locale of the machine, and text sorts the same everywhere.
                 *("--encoding=UTF8", "--no-locale", "--no-instructions"),
                 *([] if self._durable else ["--no-sync"]),
             ]
@@ -84,8 +85,8 @@ class PostgresServer(Server):
             processes.kill(initdb)
             password.unlink()
         if status != 0:
-            raise ServerFailed(f"initdb failed; {self.log} ends:\n{self.log.read_text(errors='replace')[-2000:]}")
-        # The password opens the data from now on, so it is kept before they are.
+            raise ServerFailed(f"initdb failed; its log {self.log} ends with:", details=last_lines(self.log))
+        # The data need this password from now on, so it is saved first.
         self._endpoint.save(self._endpoint_file)
         new.rename(self._data)
 
@@ -99,5 +100,5 @@ class PostgresServer(Server):
             lines = (self._data / "postmaster.pid").read_text().split("\n")
         except FileNotFoundError:
             return False
-        # The first line tells our process from a killed predecessor.
+        # The first line is the process id, and distinguishes this process from a killed one.
         return lines[0] == str(process.pid) and len(lines) > 7 and lines[7].strip() == "ready"

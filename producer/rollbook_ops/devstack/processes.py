@@ -1,4 +1,4 @@
-"""Child processes that do not outlive us."""
+"""Child processes that end with this process."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a child that gets `death_signal` when this process ends, however it ends (Linux only).
 
-    The child leads a session of its own, so Ctrl-C reaches it only through us. Its output is appended to
-    `log` (a file, or a descriptor as subprocess takes it); None leaves it with ours. Only the child itself
-    gets the death signal: what it forks must watch it (Postgres does), so run Celery on the threads pool,
-    which forks nothing. May be called from any thread.
+    The child leads its own session, so the terminal's Ctrl-C does not reach it. Its output is appended to `log` (a
+    file, or a descriptor as subprocess takes it); with None it writes to this process's output. Only the child itself
+    gets the death signal: processes that it forks must watch it, as Postgres' do. So run Celery with the threads pool,
+    which does not fork. May be called from any thread.
     """
 
     def start() -> subprocess.Popen[bytes]:
@@ -59,7 +59,7 @@ def spawn(
             if isinstance(log, Path) and output is not None:
                 os.close(output)
 
-    return start() if threading.current_thread() is threading.main_thread() else _in_lasting_thread(start)
+    return start() if threading.current_thread() is threading.main_thread() else _in_permanent_thread(start)
 
 
 def stop(
@@ -68,13 +68,13 @@ def stop(
     *,
     by: signal.Signals = signal.SIGTERM,
 ) -> int:
-    """Ask the child to end, kill what is left of its process group after `grace` seconds, return its status.
+    """Request the child to end, kill the rest of its process group after `grace` seconds, and return the exit status.
 
     Idempotent.
     """
-    # asked before: `ask` may find the child ended already, and what it left behind is to end all the same
+    # Checked before the request: the child may end in between, and the rest of its process group must still be killed.
     was_running = process.poll() is None
-    ask(process, by=by)
+    request_stop(process, by=by)
     with suppress(subprocess.TimeoutExpired):
         if was_running:
             process.wait(grace)
@@ -82,17 +82,17 @@ def stop(
     return kill(process)
 
 
-def ask(process: subprocess.Popen[bytes], *, by: signal.Signals = signal.SIGTERM) -> None:
-    """Ask the child to end, without waiting for it: several can then end side by side."""
+def request_stop(process: subprocess.Popen[bytes], *, by: signal.Signals = signal.SIGTERM) -> None:
+    """Request the child to end, without waiting for it, so that several can end at the same time."""
     if process.poll() is None:
         process.send_signal(by)
-        # A stopped process (SIGSTOP, as fault tests do) acts on the signal only once it continues.
+        # A stopped process (by SIGSTOP, as in fault tests) handles the signal only after it continues.
         process.send_signal(signal.SIGCONT)
 
 
 def kill(process: subprocess.Popen[bytes]) -> int:
-    """End the child and its process group at once, return its status. Idempotent."""
-    # Once its status is collected the number may be another process's: never signal it then.
+    """Kill the child and its process group, and return its exit status. Idempotent."""
+    # After the status is collected, another process may get this process id: never signal it then.
     if process.poll() is None:
         _kill_group(process)
     return process.wait()
@@ -110,7 +110,7 @@ def _tie_to_parent(parent: int, death_signal: signal.Signals) -> Callable[[], No
 
     def tie() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
-        # The parent may have died between fork and prctl: then no signal will ever come.
+        # If the parent died between fork and prctl, no signal will come.
         if os.getppid() != parent:
             os._exit(1)
 
@@ -122,10 +122,10 @@ _work_lock = threading.Lock()
 _worker: threading.Thread | None = None
 
 
-def _in_lasting_thread(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    """Fork in a thread that lives as long as we do.
+def _in_permanent_thread(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Fork in a thread that lives as long as this process.
 
-    The kernel sends the death signal when the forking *thread* ends, not the process.
+    The kernel sends the death signal when the forking *thread* ends, not when the process ends.
     """
     global _worker
     with _work_lock:

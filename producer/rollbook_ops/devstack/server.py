@@ -1,4 +1,4 @@
-"""What a local Postgres and a local Valkey have in common: starting, stopping, being killed."""
+"""What a local Postgres and a local Valkey have in common: how they are started, stopped and killed."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import ClassVar
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.accounts import Account
+from rollbook_ops.devstack.children import last_lines
 from rollbook_ops.devstack.endpoint import Endpoint
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_ops.devstack.folders import OwnedFolder
 
-# Seconds. Recovery after a crash is the slowest start there is.
-_READY_WITHIN = 120.0
-_POLL = 0.01
-_LOG_TAIL = 2_000
+_READY_SECONDS = 120.0
+"""How long a start may take. The slowest start is the recovery after a crash."""
+_POLL_SECONDS = 0.01
 
 
 class Server(ABC):
-    """One server process of ours. It keeps its port and its URL over restarts."""
+    """A server process. It keeps its port and its URL when it is restarted."""
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
-    """Ends the server in good order; also what it gets when we die."""
+    """Ends the server in good order; sent also when this process dies."""
     crash_signal: ClassVar[signal.Signals]
-    """Ends the server without order, as a crash would."""
-    passing_troubles: ClassVar[tuple[str, ...]]
-    """What the log says when a start failed for a reason that goes away."""
+    """Ends the server as a crash would."""
+    transient_errors: ClassVar[tuple[str, ...]]
+    """Texts in the log of a start that failed for a transient reason."""
 
     def __init__(self, folder: OwnedFolder, account: Account | None) -> None:
         self.home = folder.path / self.name
@@ -45,7 +45,7 @@ class Server(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where clients connect, password included."""
+        """The URL for clients, with the password."""
 
     @property
     def port(self) -> int:
@@ -53,58 +53,64 @@ class Server(ABC):
 
     @property
     def pid(self) -> int:
-        """The process to stop or watch; it changes with a restart."""
+        """The current process id; it changes with a restart."""
         if self._process is None:
             raise ServerFailed(f"{self.name} was never started")
         return self._process.pid
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start and return when clients can connect. Does nothing when already running."""
-        if self.running:
+        """Start, and return when clients can connect. Does nothing if it is running.
+
+        Raises:
+            ServerFailed: it did not start.
+        """
+        if self.is_running:
             return
         self._prepare()
-        deadline = time.monotonic() + _READY_WITHIN
+        deadline = time.monotonic() + _READY_SECONDS
         while True:
-            mark = self.log.stat().st_size if self.log.exists() else 0
+            log_start = self.log.stat().st_size if self.log.exists() else 0
             self._process = self._launch()
             if self._wait_ready(self._process, deadline):
                 break
-            said = self.log.read_bytes()[mark:].decode(errors="replace")
-            if time.monotonic() > deadline or not any(trouble in said for trouble in self.passing_troubles):
-                raise ServerFailed(f"{self.name} did not start; its log ends:\n{said[-_LOG_TAIL:].strip()}")
+            output = self.log.read_bytes()[log_start:].decode(errors="replace")
+            if time.monotonic() > deadline or not any(text in output for text in self.transient_errors):
+                raise ServerFailed(
+                    f"{self.name} did not start; its log ends with:", details=last_lines(self.log, log_start)
+                )
             if not self._was_ready:
-                self._endpoint = self._endpoint.moved()
-            time.sleep(_POLL)
+                self._endpoint = self._endpoint.with_new_port()
+            time.sleep(_POLL_SECONDS)
         self._was_ready = True
         self._endpoint.save(self._endpoint_file)
 
-    def ask_to_stop(self, *, immediate: bool = False) -> None:
-        """Begin to stop, without waiting."""
+    def request_stop(self, *, immediate: bool = False) -> None:
+        """Request the server to stop, without waiting."""
         if self._process is not None:
-            processes.ask(self._process, by=self.crash_signal if immediate else self.stop_signal)
+            processes.request_stop(self._process, by=self.crash_signal if immediate else self.stop_signal)
 
     def stop(self, *, immediate: bool = False) -> None:
-        """Stop in good order, or, `immediate`, as in a crash. Idempotent."""
+        """Stop in good order, or, if `immediate`, as in a crash. Idempotent."""
         if self._process is not None:
             processes.stop(self._process, by=self.crash_signal if immediate else self.stop_signal)
 
     def kill(self) -> None:
-        """End by SIGKILL. Idempotent."""
+        """Kill the server by SIGKILL. Idempotent."""
         if self._process is not None:
             processes.kill(self._process)
 
     def restart(self, *, immediate: bool = False) -> None:
-        """Stop and start again, on the same port."""
+        """Stop, and start again on the same port."""
         self.stop(immediate=immediate)
         self.start()
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Make the folders and files that a start needs. Idempotent."""
+        """Create the folders and files that a start needs. Idempotent."""
 
     @abstractmethod
     def _command(self) -> list[str | Path]: ...
@@ -136,10 +142,10 @@ class Server(ABC):
             if time.monotonic() > deadline:
                 processes.kill(process)
                 return False
-            time.sleep(_POLL)
+            time.sleep(_POLL_SECONDS)
         return True
 
     def _make_home(self) -> None:
         self.home.mkdir(mode=0o700, exist_ok=True)
         if self._account is not None:
-            self._account.give(self.home)
+            self._account.chown(self.home)

@@ -1,4 +1,4 @@
-"""Postgres and Valkey for as long as a `with` lasts: no Docker, no installation, root or not."""
+"""Postgres and Valkey for the time of a `with` block: without Docker or installation, as root or not."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from rollbook_ops.devstack.valkey import AppendFsync, ValkeyServer
 
 
 class Servers:
-    """Start what is not given by URL, and stop it at the end.
+    """Starts the servers that are not given by URL, and stops them at the end.
 
-    With `data_dir` the data, the ports and the passwords stay for the next run; without it everything is
-    removed at the end. The servers do not outlive this process, even if it is killed (Linux only); what a
-    killed run leaves in the temporary folder, the next one removes.
+    With `data_dir` the data, the ports and the passwords are kept for the next run; without it everything is removed at
+    the end. The servers end with this process, even if it is killed (Linux only). The next run removes the temporary
+    folder of a killed run.
 
-    durable: a confirmed commit survives a crash of the machine. Tests do without.
+    durable: a confirmed commit survives a crash of the machine. Tests do not need this.
     append_only: Valkey writes its jobs to disk; by default only if there is a `data_dir`.
-    append_fsync: when it has them there: each second, or before it confirms them (`always`). With `everysec` even a
-        Valkey that is killed may lose what it confirmed last, for it puts writes off while the disk is busy.
+    append_fsync: when the jobs are on disk: each second, or before Valkey confirms them (`always`). With `everysec`,
+        even a Valkey that is killed may lose what it confirmed last, because it delays writes while the disk is busy.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Servers:
         self._valkey_program = valkey_program
         self._postgres: PostgresServer | None = None
         self._valkey: ValkeyServer | None = None
-        self._to_undo = ExitStack()
+        self._cleanup = ExitStack()
 
     @property
     def database_url(self) -> str:
@@ -63,20 +63,28 @@ class Servers:
 
     @property
     def postgres(self) -> PostgresServer:
-        """Our Postgres; rejected when another one was given by URL, which is not ours to stop."""
+        """The local Postgres.
+
+        Raises:
+            ServerFailed: Postgres was given by URL, or is not started.
+        """
         if self._postgres is None:
-            raise ServerFailed("Postgres is not ours: it was given by URL, or not started")
+            raise ServerFailed("there is no local Postgres: it was given by URL, or is not started")
         return self._postgres
 
     @property
     def valkey(self) -> ValkeyServer:
-        """Our Valkey; rejected when another one was given by URL, which is not ours to stop."""
+        """The local Valkey.
+
+        Raises:
+            ServerFailed: the broker was given by URL, or is not started.
+        """
         if self._valkey is None:
-            raise ServerFailed("Valkey is not ours: it was given by URL, or not started")
+            raise ServerFailed("there is no local Valkey: it was given by URL, or is not started")
         return self._valkey
 
     def start(self) -> Self:
-        """Start the servers and return when both take connections."""
+        """Start the servers, and return when both accept connections."""
         if self._given_database_url and self._given_broker_url:
             return self
         with ExitStack() as undo:
@@ -84,7 +92,7 @@ class Servers:
             undo.callback(folder.release)
             account = server_account(folder.path / PostgresServer.name)
             if account is not None:
-                account.require_reach(folder.path)
+                account.require_access(folder.path)
             if not self._given_broker_url:
                 self._valkey = self._make_valkey(folder, account)
                 undo.callback(self._valkey.stop)
@@ -93,16 +101,16 @@ class Servers:
                 self._postgres = self._make_postgres(folder, account)
                 undo.callback(self._postgres.stop)
                 self._postgres.start()
-            # Both begin to stop before either is waited for.
-            undo.callback(self._ask_to_stop)
-            self._to_undo = undo.pop_all()
+            # Both are requested to stop before either is waited for.
+            undo.callback(self._request_stop)
+            self._cleanup = undo.pop_all()
         atexit.register(self.stop)
         return self
 
     def stop(self) -> None:
-        """Stop the servers and remove what is temporary. Idempotent."""
+        """Stop the servers, and remove temporary folders. Idempotent."""
         atexit.unregister(self.stop)
-        self._to_undo.close()
+        self._cleanup.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -121,7 +129,7 @@ class Servers:
         append_fsync = self._append_fsync if self._append_only else None
         return ValkeyServer(folder, account, program, append_fsync=append_fsync)
 
-    def _ask_to_stop(self) -> None:
+    def _request_stop(self) -> None:
         for server in (self._valkey, self._postgres):
             if server is not None:
-                server.ask_to_stop()
+                server.request_stop()

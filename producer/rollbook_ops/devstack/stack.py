@@ -1,7 +1,6 @@
-"""Everything Rollbook needs, running on this machine as one: servers, workers, the maintenance loop and Flower.
+"""Everything that Rollbook needs, run together on this machine: servers, workers, the maintenance process and Flower.
 
-`rollbook up` keeps a stack running; `rollbook demo` plays in one. What runs the jobs is never imported here, only
-started, so that an application backend does without its dependencies.
+`rollbook up` keeps a stack running; `rollbook demo` runs in one.
 """
 
 from __future__ import annotations
@@ -21,46 +20,45 @@ from types import TracebackType
 from typing import Final, Self
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.children import Child, ChildDied, ended, last_lines
+from rollbook_ops.devstack.children import Child, ChildExited, last_lines, wait_for_exit
+from rollbook_ops.devstack.endpoint import LOOPBACK, free_port, is_free
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_ops.devstack.folders import own_temporary_folder
-from rollbook_ops.devstack.ports import LOOPBACK, free_port, is_free
 from rollbook_ops.devstack.servers import Servers
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 from rollbook_shared.install_hint import install_hint, require_extra
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
-# Seconds. Importing Celery on a busy machine is the slow part.
-_READY_WITHIN: Final = 90.0
-# Seconds a worker may take to finish the jobs in its hands.
-_STOP_WITHIN: Final = 10.0
-_ASK_AGAIN: Final = 0.25
-_CHECK_EVERY: Final = 1.0
+_READY_SECONDS: Final = 90.0
+"""How long the start may take. On a busy machine most of it is importing Celery."""
+_STOP_SECONDS: Final = 10.0
+"""How long a worker may take to finish its jobs."""
+_FLOWER_POLL_SECONDS: Final = 0.25
+_CHECK_SECONDS: Final = 1.0
 _FLOWER_PORT: Final = 5555
 _FLOWER_TASKS: Final = 10_000
-"""How many tasks Flower remembers; its own default of 100,000 takes a quarter of a gigabyte."""
+"""How many tasks Flower remembers. Its default of 100,000 takes a quarter of a gigabyte."""
 _FLOWER_COLUMNS: Final = "name,args,state,result,runtime,retries,exception,received,worker,uuid"
-"""By default Flower shows neither what a job was about nor how it ended, or why it did not; ours say all that without
-personal data."""
+"""Flower's default columns show neither the job's summary nor its result or error; these do, without personal data."""
 _WORKERS: Final[Mapping[str, tuple[str, int]]] = {"default": (DEFAULT_QUEUE, 2), "bulk": (BULK_QUEUE, 1)}
-"""Queues and threads of each sort of worker.
+"""The queue and the number of threads of each kind of worker.
 
-Few threads: each applies a batch, and Python runs one at a time; 1, 2, 4 and 8 took the same number of jobs a second
-within the noise. Two, so that jobs that take long do not stop the others. For more, start more workers, which are
-processes.
+Few threads: each applies a batch, and Python runs one at a time; 1, 2, 4 and 8 threads applied the same number of jobs
+a second within the noise. Two, so that slow jobs do not block the others. For more throughput start more workers, which
+are processes.
 """
 
 
 class LocalStack:
-    """Start everything, watch over it, and stop it at the end of the `with`.
+    """Starts everything, watches it, and stops it at the end of the `with` block.
 
-    With `data_dir` the data stay for the next run. What is given by URL is used, and is not ours to stop. Nothing
-    outlives this process, even if it is killed (Linux only). `flower_url` is None where Flower is not wanted or not
-    installed.
+    With `data_dir` the data are kept for the next run. A server that is given by URL is used and never stopped. All
+    processes end with this process, even if it is killed (Linux only). `flower_url` is None if Flower is not wanted or
+    not installed.
 
-    durable: a confirmed commit survives a crash of the machine; try-outs do without.
+    durable: a confirmed commit survives a crash of the machine. A trial does not need this.
     report: called with a line when something is started.
-    check: called now and then while something is waited for; what it raises ends the waiting.
+    check: called repeatedly while the stack waits for something; an exception that it raises ends the waiting.
     """
 
     def __init__(
@@ -82,11 +80,11 @@ class LocalStack:
         self._check = check
         self.servers = Servers(data_dir, database_url=database_url, broker_url=broker_url, durable=durable)
         self._given = {"postgres": bool(database_url), "valkey": bool(broker_url)}
-        self._lasting: dict[str, subprocess.Popen[bytes]] = {}
-        self._passing: list[subprocess.Popen[bytes]] = []
+        self._services: dict[str, subprocess.Popen[bytes]] = {}
+        self._tasks: list[subprocess.Popen[bytes]] = []
         self._lock: tuple[int, ...] = ()
         self.flower_url: str | None = None
-        self._to_undo = ExitStack()
+        self._cleanup = ExitStack()
 
     @property
     def database_url(self) -> str:
@@ -98,21 +96,21 @@ class LocalStack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to find this stack."""
+        """The environment variables with which a process finds this stack."""
         return {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
 
     def start(self) -> Self:
-        """Start everything and return when the workers answer.
+        """Start everything, and return when the workers reply.
 
         Raises:
-            ServerFailed: something did not start, or ended by itself; all that was started is stopped again.
-            NotConfigured: what workers need is not installed.
+            ServerFailed: a process did not start, or ended by itself; everything that was started is stopped again.
+            NotConfigured: the extra `worker` is not installed.
         """
-        require_extra("a worker", "worker", "alembic", "sqlalchemy", "psycopg")
+        require_extra("a worker", "worker", "celery", "alembic", "sqlalchemy", "psycopg")
         with ExitStack() as undo:
             self.folder = self._make_folder(undo)
-            if own := [name for name, is_given in self._given.items() if not is_given]:
-                self._report(f"starting {' and '.join(map(str.capitalize, own))}")
+            for name, role in (("postgres", "database"), ("valkey", "broker")):
+                self._report(f"using the {role} given by URL" if self._given[name] else f"starting {name.capitalize()}")
             undo.callback(self.servers.stop)
             self.servers.start()
             undo.callback(self._stop_processes)
@@ -122,49 +120,49 @@ class LocalStack:
             self._report("starting the workers")
             self._start_workers()
             self._wait_until_ready()
-            self._to_undo = undo.pop_all()
+            self._cleanup = undo.pop_all()
         return self
 
     def stop(self) -> None:
         """Stop everything, the servers last. Idempotent."""
-        self._to_undo.close()
+        self._cleanup.close()
 
     def spawn(self, name: str, args: Sequence[str | Path]) -> tuple[subprocess.Popen[bytes], Path]:
-        """Start a process that finds this stack, and may end by itself; at the latest it ends with the stack.
+        """Start a process that finds this stack and may end by itself. It is stopped with the stack at the latest.
 
-        Returns it, and where its output goes.
+        Returns the process and the file with its output.
         """
         log = self.folder / f"{name}.log"
         process = self._spawn(args, log)
-        self._passing.append(process)
+        self._tasks.append(process)
         return process, log
 
-    def watch(self, within: float | None = None) -> None:
-        """Return after `within` seconds (None: never) if all is well until then.
+    def watch(self, timeout: float | None = None) -> None:
+        """Return after `timeout` seconds (None: never) if all processes run until then.
 
         Raises:
-            ChildDied: a process ended by itself.
+            ChildExited: a process ended by itself.
         """
-        deadline = None if within is None else time.monotonic() + within
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             self._check()
-            left = _CHECK_EVERY if deadline is None else max(0.0, min(_CHECK_EVERY, deadline - time.monotonic()))
-            if died := ended(self.children, left):
-                raise died
+            left = _CHECK_SECONDS if deadline is None else max(0.0, min(_CHECK_SECONDS, deadline - time.monotonic()))
+            if exited := wait_for_exit(self.children, left):
+                raise exited
             if deadline is not None and time.monotonic() >= deadline:
                 return
 
     @property
     def children(self) -> list[Child]:
-        """Every process that should be running."""
-        own = [Child(name, process.pid, self.folder / f"{name}.log") for name, process in self._lasting.items()]
+        """All processes that should be running."""
+        services = [Child(name, process.pid, self.folder / f"{name}.log") for name, process in self._services.items()]
         servers = [
             Child(server.name, server.pid, server.log)
             for name in ("postgres", "valkey")
             if not self._given[name]
             for server in (self.servers.postgres if name == "postgres" else self.servers.valkey,)
         ]
-        return [*servers, *own]
+        return [*servers, *services]
 
     def __enter__(self) -> Self:
         return self.start()
@@ -178,7 +176,7 @@ class LocalStack:
         if self._data_dir is None:
             folder = own_temporary_folder()
             undo.callback(folder.release)
-            # Handed to the children, so that another run takes the folder for abandoned only once all are gone.
+            # The children inherit it, so that another run removes the folder only when all of them have ended.
             self._lock = (folder.descriptor,)
             return folder.path
         logs = self._data_dir.absolute() / "logs"
@@ -190,34 +188,34 @@ class LocalStack:
         migration, log = self.spawn("migrate", [sys.executable, "-m", "rollbook_worker.migrations"])
         while migration.poll() is None:
             self._check()
-            ended([Child("migrate", migration.pid, log)], _CHECK_EVERY)
+            wait_for_exit([Child("migrate", migration.pid, log)], _CHECK_SECONDS)
         if status := migration.returncode:
-            raise ServerFailed(f"the database could not be migrated (exit code {status}):\n{last_lines(log)}")
+            raise ServerFailed(f"the database could not be migrated (exit code {status}):", details=last_lines(log))
 
     def _start_workers(self) -> None:
         self._names: list[str] = []
-        for sort, (queues, threads) in _WORKERS.items():
+        for kind, (queue, threads) in _WORKERS.items():
             for number in range(1, self._workers + 1):
-                self._start_worker(f"{sort}-{number}", queues, threads)
+                self._start_worker(f"{kind}-{number}", queue, threads)
         self._keep_running("maintenance", [sys.executable, "-m", "rollbook_worker.maintenance"])
 
-    def _start_worker(self, name: str, queues: str, threads: int) -> None:
-        # Our pid in it, so that two stacks on one broker do not answer for each other.
+    def _start_worker(self, name: str, queue: str, threads: int) -> None:
+        # With the process id, so that the workers of two stacks on one broker have different names.
         full_name = f"{name}.{os.getpid()}@{socket.gethostname()}"
         self._names.append(full_name)
         command = [sys.executable, "-m", "celery", "-A", "rollbook_worker.app:app", "worker"]
-        pool = ["--pool", "threads", "--concurrency", str(threads), "--queues", queues]
-        manners = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-        self._keep_running(f"worker-{name}", [*command, *pool, "--hostname", full_name, *manners])
+        pool = ["--pool", "threads", "--concurrency", str(threads), "--queues", queue]
+        options = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+        self._keep_running(f"worker-{name}", [*command, *pool, "--hostname", full_name, *options])
 
     def _start_flower(self) -> None:
         if importlib.util.find_spec("flower") is None:
             self._report(f"Flower is not installed; starting without it ({install_hint('dashboard')})")
             return
         port = _FLOWER_PORT if is_free(_FLOWER_PORT) else free_port()
-        shown = [f"--max-tasks={_FLOWER_TASKS}", f"--tasks-columns={_FLOWER_COLUMNS}"]
-        options = [f"--address={LOOPBACK}", f"--port={port}", *shown]
-        # The URL holds a password: by the environment, for arguments are seen by everybody on the machine.
+        display = [f"--max-tasks={_FLOWER_TASKS}", f"--tasks-columns={_FLOWER_COLUMNS}"]
+        options = [f"--address={LOOPBACK}", f"--port={port}", *display]
+        # In the environment: every account of the machine can read the arguments, and the URL contains a password.
         broker = {"CELERY_BROKER_URL": self.broker_url}
         self._keep_running("flower", [sys.executable, "-m", "celery", "flower", *options], broker)
         self.flower_url = f"http://{LOOPBACK}:{port}"
@@ -225,46 +223,46 @@ class LocalStack:
     def _keep_running(
         self, name: str, args: Sequence[str | Path], environment: Mapping[str, str] | None = None
     ) -> None:
-        self._lasting[name] = self._spawn(args, self.folder / f"{name}.log", environment)
+        self._services[name] = self._spawn(args, self.folder / f"{name}.log", environment)
 
     def _spawn(
         self, args: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        # An application's own settings for Celery, such as CELERY_BROKER_URL, would override ours.
+        # An application's settings for Celery, such as CELERY_BROKER_URL, would override these.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CELERY_")}
-        given = {**inherited, **self.environment, **(environment or {})}
-        return processes.spawn(args, log=log, env=given, pass_fds=self._lock)
+        env = {**inherited, **self.environment, **(environment or {})}
+        return processes.spawn(args, log=log, env=env, pass_fds=self._lock)
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _READY_WITHIN
-        silent = set(self._names)
-        while silent := silent - answering(self.broker_url, silent):
-            self._go_on(deadline, f"these workers do not answer: {', '.join(sorted(silent))}", 0)
+        deadline = time.monotonic() + _READY_SECONDS
+        missing = set(self._names)
+        while missing := missing - responding_workers(self.broker_url, missing):
+            self._check_progress(deadline, f"these workers do not reply: {', '.join(sorted(missing))}", 0)
         while self.flower_url is not None and not _is_healthy(self.flower_url):
-            self._go_on(deadline, "Flower does not answer", _ASK_AGAIN)
+            self._check_progress(deadline, "Flower does not respond", _FLOWER_POLL_SECONDS)
 
-    def _go_on(self, deadline: float, trouble: str, within: float) -> None:
-        self.watch(within)
+    def _check_progress(self, deadline: float, problem: str, timeout: float) -> None:
+        self.watch(timeout)
         if time.monotonic() > deadline:
-            raise ServerFailed(f"{trouble}; the logs are in {self.folder}")
+            raise ServerFailed(f"{problem}; the logs are in {self.folder}")
 
     def _stop_processes(self) -> None:
-        running = [*self._passing, *self._lasting.values()]
-        self._passing.clear()
-        self._lasting.clear()
+        running = [*self._tasks, *self._services.values()]
+        self._tasks.clear()
+        self._services.clear()
         for process in running:
-            processes.ask(process)
-        deadline = time.monotonic() + _STOP_WITHIN
+            processes.request_stop(process)
+        deadline = time.monotonic() + _STOP_SECONDS
         for process in running:
             processes.stop(process, max(0.0, deadline - time.monotonic()))
 
 
 def _is_healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/healthcheck", timeout=2) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"{url}/healthcheck", timeout=2) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
 
-__all__ = ["ChildDied", "LocalStack"]
+__all__ = ["ChildExited", "LocalStack"]

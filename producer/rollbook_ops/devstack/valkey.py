@@ -1,4 +1,4 @@
-"""A local Valkey, which speaks Redis' protocol."""
+"""A local Valkey, which is compatible with Redis."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from pathlib import Path
 from typing import Literal
 
 from rollbook_ops.devstack.accounts import Account
-from rollbook_ops.devstack.append_only_file import mend
-from rollbook_ops.devstack.binaries import valkey_for
+from rollbook_ops.devstack.append_only_file import repair
+from rollbook_ops.devstack.binaries import runnable_valkey
+from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.folders import OwnedFolder
-from rollbook_ops.devstack.ports import LOOPBACK
 from rollbook_ops.devstack.server import Server
 
 AppendFsync = Literal["everysec", "always"]
 
-# Seconds an answer to PING may take.
-_ANSWER_WITHIN = 1.0
+_ANSWER_SECONDS = 1.0
+"""How long the answer to PING may take."""
 
 
 class ValkeyServer(Server):
-    """Valkey on the loopback interface, by password. It refuses writes when full rather than drop jobs.
+    """Valkey on the loopback interface, with a password. When it is full, it rejects writes and drops no jobs.
 
-    append_fsync: when what it appends to its file is on disk; None: it keeps no file.
+    append_fsync: when the appended commands are on disk; None: it has no append-only file.
     """
 
     name = "valkey"
     stop_signal = signal.SIGTERM
     crash_signal = signal.SIGKILL
-    passing_troubles = ("Address already in use",)
+    transient_errors = ("Address already in use",)
 
     def __init__(
         self, folder: OwnedFolder, account: Account | None, program: Path, *, append_fsync: AppendFsync | None
     ) -> None:
         super().__init__(folder, account)
         self._found = program
-        self._program = valkey_for(account, program, folder.path / "valkey-programs")
+        self._program = runnable_valkey(account, program, folder.path / "valkey-programs")
         self._append_fsync = append_fsync
         self._was_killed = False
         self._config = self.home / "valkey.conf"
@@ -48,18 +48,18 @@ class ValkeyServer(Server):
         return f"redis://:{self._endpoint.password}@{LOOPBACK}:{self.port}/0"
 
     def kill(self) -> None:
-        """End by SIGKILL. Idempotent."""
+        """Kill the server by SIGKILL. Idempotent."""
         super().kill()
         self._was_killed = True
 
     def _prepare(self) -> None:
         self._make_home()
         if self._was_killed:
-            mend(self.home, self._found)
+            repair(self.home, self._found)
             self._was_killed = False
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        # A file and not arguments: everybody on the machine can read those, and the password is among them.
+        # In a file: every account of the machine can read the arguments of a process, and the password is among them.
         settings = {
             "bind": LOOPBACK,
             "port": self.port,
@@ -75,7 +75,7 @@ class ValkeyServer(Server):
         with open(os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.writelines(f"{name} {value}\n" for name, value in settings.items())
         if self._account is not None:
-            self._account.give(self._config)
+            self._account.chown(self._config)
         return super()._launch()
 
     def _command(self) -> list[str | Path]:
@@ -83,9 +83,9 @@ class ValkeyServer(Server):
 
     def _is_ready(self, process: subprocess.Popen[bytes]) -> bool:
         try:
-            with socket.create_connection((LOOPBACK, self.port), _ANSWER_WITHIN) as connection:
+            with socket.create_connection((LOOPBACK, self.port), _ANSWER_SECONDS) as connection:
                 connection.sendall(f"AUTH {self._endpoint.password}\r\nPING\r\nQUIT\r\n".encode())
-                # Not while it reads its file back (-LOADING), and not if another program has the port.
+                # Not ready while it loads its file (-LOADING), nor if another program has the port.
                 return b"+PONG" in connection.makefile("rb").read()
         except OSError:
             return False

@@ -1,4 +1,4 @@
-"""Ask Celery workers whether they are there."""
+"""Asks Celery workers whether they run."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from kombu.exceptions import OperationalError
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_shared.broker_url import for_kombu
 
-# Seconds for one round; who is silent now is asked again.
-_PATIENCE = 0.5
+_REPLY_SECONDS = 0.5
+"""How long to wait for replies. The caller asks the other workers again."""
 
 
-def answering(broker_url: str, names: Collection[str]) -> set[str]:
-    """Which of the workers `names` answer a ping, and so take jobs.
+def responding_workers(broker_url: str, names: Collection[str]) -> set[str]:
+    """Return which of the workers `names` reply to a ping, and so consume jobs.
 
     Raises:
-        ServerFailed: the broker is not there.
+        ServerFailed: the broker is not available.
     """
-    url, said = for_kombu(broker_url)
+    url, options = for_kombu(broker_url)
     with Celery(set_as_current=False, fixups=set()) as app:
-        # Not `broker_url`: an application's CELERY_BROKER_URL would override it.
+        # Not `broker_url`: an application's CELERY_BROKER_URL would override that.
         app.conf.broker_read_url = app.conf.broker_write_url = url
-        app.conf.broker_transport_options = {"socket_connect_timeout": 5, "socket_timeout": 5, **said}
-        # A connection of our own for all of it: those of Celery's pools are kept for the next question, cut or not.
+        app.conf.broker_transport_options = {"socket_connect_timeout": 5, "socket_timeout": 5, **options}
+        # One connection for everything: Celery's pools would reuse a connection for the next ping even if it is broken.
         app.control.mailbox._producer_pool = None
-        # A broadcast is heard by those who listen now: a worker that is still starting misses it.
+        # Only workers that listen now receive a broadcast: a worker that is still starting misses it.
         try:
             with app.connection_for_write() as connection:
                 replies = app.control.broadcast(
@@ -35,9 +35,9 @@ def answering(broker_url: str, names: Collection[str]) -> set[str]:
                     destination=sorted(names),
                     connection=connection,
                     reply=True,
-                    timeout=_PATIENCE,
+                    timeout=_REPLY_SECONDS,
                     limit=len(names),
                 )
         except OperationalError as error:
-            raise ServerFailed(f"the broker cannot be reached ({error})") from None
+            raise ServerFailed(f"the broker is not available ({error})") from None
     return {name for reply in replies or () for name in reply}

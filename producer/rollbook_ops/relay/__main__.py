@@ -2,6 +2,10 @@
 
 import sys
 
-from rollbook_ops.relay.relay import main
+from rollbook_shared.install_hint import exit_without_extra
+
+exit_without_extra("the outbox", "read", "sqlalchemy", "psycopg")
+
+from rollbook_ops.relay.relay import main  # noqa: E402
 
 sys.exit(main())

@@ -22,7 +22,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 from rollbook_shared.jobs.codec import decode
 
 
@@ -55,7 +55,7 @@ class Site:
         )
         self._running.append(worker)
         if ready:
-            wait_until(lambda: answering(self.broker_url, {host}), what=f"{name} answering")
+            wait_until(lambda: responding_workers(self.broker_url, {host}), what=f"{name} answering")
         return worker
 
     def send(self, name: str, number: int) -> list[JobHandle]:

@@ -25,7 +25,7 @@ from tests.support.deploy.compose_file import TEXT, filled, seconds
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.ports import LOOPBACK, free_port
+from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 
 PROGRAMS: Final = Path(sys.executable).parent
 """Where the virtualenv has what the image has in /opt/rollbook/bin."""
@@ -119,7 +119,7 @@ class Composition:
         had not ended when its time was over."""
         begun = time.monotonic()
         for name in names:
-            processes.ask(self.running[name], by=signal.SIGTERM)
+            processes.request_stop(self.running[name], by=signal.SIGTERM)
         return {name: self._ended(name, begun) for name in names}
 
     def end(self) -> None:

@@ -16,7 +16,7 @@ from tests.support.repository import ROOT
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.ports import free_port
+from rollbook_ops.devstack.endpoint import free_port
 
 EXAMPLES = ROOT / "examples"
 

@@ -14,7 +14,7 @@ from tests.support.brokers import broker_program
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.ports import LOOPBACK, free_port
+from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 
 DOWN_AFTER_SECONDS: Final = 3.0
 """How long a server is silent until a sentinel takes it for gone: longer than a busy machine keeps it from answering.

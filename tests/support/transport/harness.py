@@ -21,7 +21,7 @@ from tests.support.repository import ROOT
 from tests.support.transport.recording_app import DONE, QUEUES, RUNS, make_app
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.workers import answering
+from rollbook_ops.devstack.workers import responding_workers
 
 
 def envelope(job: object, *, task: str = "note", queue: str = QUEUES[0], **properties: Any) -> str:
@@ -81,7 +81,7 @@ class Field:
 
     def answer(self, *names: str) -> bool:
         wanted = {f"{name}@transport" for name in names}
-        return answering(self.broker, wanted) == wanted
+        return responding_workers(self.broker, wanted) == wanted
 
     def log(self, name: str = "worker") -> str:
         return (self.logs / f"{name}.log").read_text()

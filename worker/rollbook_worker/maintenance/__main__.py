@@ -2,6 +2,10 @@
 
 import sys
 
-from rollbook_worker.maintenance.periodic import main
+from rollbook_shared.install_hint import exit_without_extra
+
+exit_without_extra("maintenance", "worker", "sqlalchemy", "psycopg")
+
+from rollbook_worker.maintenance.periodic import main  # noqa: E402
 
 sys.exit(main())
