@@ -13,7 +13,7 @@ class DeadLetter:
     id: str
     """The job's id. A message that has none is named for its content (`unidentified-...`)."""
     key: str
-    """Tells dead letters of one id apart: several different jobs may have been sent under it."""
+    """Distinguishes dead letters of one id: several different jobs may have been sent under it."""
     kind: str | None
     """The job's kind; None if the message does not say it."""
     code: str

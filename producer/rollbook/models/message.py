@@ -31,7 +31,7 @@ class Feed:
     """A page of a user's feed, with the counts of the whole feed.
 
     The counts cover every page, whatever status the page was read with, and no archived messages: `total` counts
-    messages, `unseen` and `unread` those that are not seen or not read. Items and counts are of the same moment.
+    messages, `unseen` and `unread` those that are not seen or not read. Items and counts come from the same snapshot.
     """
 
     items: tuple[Message, ...] = ()

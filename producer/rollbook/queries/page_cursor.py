@@ -18,7 +18,7 @@ HISTORY: Final = re.compile(rf"([0-9a-f]{{14}}{JOB_ID.pattern}![0-9a-f]{{4}}) ([
 DEFERRED_JOBS: Final = re.compile(rf"([0-9a-f]{{14}}) ({JOB_ID.pattern}) ()")
 """Cursors of deferred jobs: a time and a job id."""
 DEAD_LETTERS: Final = re.compile(rf"([0-9a-f]{{14}}) ({JOB_ID.pattern}) ([0-9a-f]{{32}})")
-"""Cursors of dead letters: a time, a job id, and the key that tells dead letters of one id apart."""
+"""Cursors of dead letters: a time, a job id, and the key that distinguishes dead letters of one id."""
 
 
 class PageCursor(NamedTuple):

@@ -1,4 +1,4 @@
-"""Checks what is asked, so that a read is rejected as clearly as a write, and no odd text reaches the database."""
+"""Checks the arguments of reads, so that a read is refused as clearly as a write and no odd text reaches Postgres."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 
 
 def checked_user_id(user_id: object) -> str:
-    """The id, or `InvalidRequest`: nobody can have it."""
+    """The id, or `InvalidRequest`: no user can have it."""
     try:
         return _USER_ID.validate_python(user_id)
     except ValidationError as error:
         raise InvalidRequest([Problem("user_id", problem.reason) for problem in problems_of(error)]) from None
 
 
-def checked_job_id(job_id: object) -> str:
-    """The id, or `InvalidRequest`: no job can have it."""
+def checked_job_id(job_id: object, field: str = "job_id") -> str:
+    """The id, or `InvalidRequest`: no job can have it. `field` is the argument's name."""
     if isinstance(job_id, str) and JOB_ID.fullmatch(job_id):
         return job_id
-    raise InvalidRequest([Problem("job_id", "must be text of 1 to 128 of the characters A-Z a-z 0-9 . _ : -")])
+    raise InvalidRequest([Problem(field, "must be text of 1 to 128 of the characters A-Z a-z 0-9 . _ : -")])
 
 
 def checked_timeout(timeout: object) -> float:
-    """The seconds to wait, or `InvalidRequest`: they would never be over, or are no number."""
+    """The seconds to wait, or `InvalidRequest`: they are no number. Infinity is one, and waits without end."""
     if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and -math.inf <= timeout <= math.inf:
         return timeout
     raise InvalidRequest([Problem("timeout", "must be a number of seconds")])
 
 
-def checked_page(limit: object, after: object) -> None:
-    """Refuse a page size or a cursor that cannot be used."""
+def check_page(limit: object, after: object) -> None:
+    """Refuse a size of a page that is out of bounds, and a cursor that is no text."""
     problems: list[Problem] = []
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_PAGE:
         problems.append(Problem("limit", f"must be a number from 1 to {MAX_PAGE}"))
@@ -53,13 +53,13 @@ def checked_page(limit: object, after: object) -> None:
         raise InvalidRequest(problems)
 
 
-def checked_choice(field: str, value: object, choices: Collection[str]) -> None:
-    """Refuse what is none of the choices."""
+def check_choice(field: str, value: object, choices: Collection[str]) -> None:
+    """Refuse a value that is none of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise InvalidRequest([Problem(field, f"must be one of {', '.join(choices)}")])
 
 
-def checked_channel(channel: object) -> None:
+def check_channel(channel: object) -> None:
     """Refuse a channel that no message can have."""
     if not isinstance(channel, str) or not channel or find_text_problem(channel):
         raise InvalidRequest([Problem("channel", "must be the name of a channel")])

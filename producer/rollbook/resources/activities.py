@@ -7,7 +7,7 @@ from typing import get_args
 from rollbook import queries
 from rollbook.models import Activity, ActivityRole, Page
 from rollbook.queries.page_cursor import HISTORY, parse_cursor
-from rollbook.queries.validation import checked_choice, checked_page, checked_user_id
+from rollbook.queries.validation import check_choice, check_page, checked_user_id
 from rollbook.resources.context import ClientContext
 
 
@@ -36,7 +36,7 @@ class Activities:
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)
-        checked_page(limit, after)
-        checked_choice("role", role, get_args(ActivityRole))
+        check_page(limit, after)
+        check_choice("role", role, get_args(ActivityRole))
         cursor = parse_cursor(after, HISTORY)
         return self._context.read(queries.find_activities(user_id, role, limit, cursor))

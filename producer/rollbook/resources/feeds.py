@@ -7,7 +7,7 @@ from typing import get_args
 from rollbook import queries
 from rollbook.models import Feed, FeedStatus
 from rollbook.queries.page_cursor import HISTORY, parse_cursor
-from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
+from rollbook.queries.validation import check_channel, check_choice, check_page, checked_user_id
 from rollbook.resources.context import ClientContext
 
 
@@ -48,8 +48,8 @@ class Feeds:
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)
-        checked_page(limit, after)
-        checked_choice("status", status, get_args(FeedStatus))
-        checked_channel(channel)
+        check_page(limit, after)
+        check_choice("status", status, get_args(FeedStatus))
+        check_channel(channel)
         cursor = parse_cursor(after, HISTORY)
         return self._context.read(queries.find_feed(user_id, channel, status, limit, cursor))

@@ -14,7 +14,7 @@ from rollbook.models import DeadLetter, DeferredJob, JobStatus, Page
 from rollbook.publishing import Publisher
 from rollbook.queries import Query
 from rollbook.queries.page_cursor import DEAD_LETTERS, DEFERRED_JOBS, parse_cursor
-from rollbook.queries.validation import checked_job_id, checked_page, checked_timeout
+from rollbook.queries.validation import check_page, checked_job_id, checked_timeout
 from rollbook_shared import jobs
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import InvalidRequest, Problem
@@ -51,8 +51,8 @@ class Jobs:
     def get(self, job_id: str) -> JobStatus:
         """Read the status of a job by its id. A job that no worker has seen yet is `queued`.
 
-        If two different jobs were sent under one id, this is the status of the first; `JobHandle.status` tells them
-        apart.
+        If two different jobs were sent under one id, this is the status of the first;
+        `JobHandle.status` distinguishes them.
 
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
@@ -80,7 +80,7 @@ class Jobs:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        checked_page(limit, after)
+        check_page(limit, after)
         return self._read(queries.find_deferred_jobs(limit, parse_cursor(after, DEFERRED_JOBS)))
 
     def cancel(self, job_id: str, *, timeout: float = 1.0) -> bool:
@@ -115,7 +115,7 @@ class Jobs:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        checked_page(limit, after)
+        check_page(limit, after)
         return self._read(queries.find_dead_letters(limit, parse_cursor(after, DEAD_LETTERS)))
 
     def get_dead_letter(self, dead_letter_id: str, *, key: str | None = None) -> DeadLetter:
@@ -129,7 +129,7 @@ class Jobs:
                 problem lists the keys.
             NotConfigured, Unavailable: see `Jobs`.
         """
-        dead_letter_id = checked_job_id(dead_letter_id)
+        dead_letter_id = checked_job_id(dead_letter_id, "dead_letter_id")
         every = self._read(queries.find_dead_letters_of(dead_letter_id))
         found = [dead_letter for dead_letter in every if key in (None, dead_letter.key)]
         if not found:

@@ -10,7 +10,7 @@ from rollbook import commands, queries
 from rollbook.commands import WriteOptions
 from rollbook.models import Engagement, FeedStatus, Message, Page
 from rollbook.queries.page_cursor import HISTORY, parse_cursor
-from rollbook.queries.validation import checked_channel, checked_choice, checked_page, checked_user_id
+from rollbook.queries.validation import check_channel, check_choice, check_page, checked_user_id
 from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import JobHandle
 
@@ -44,11 +44,11 @@ class Messages:
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)
-        checked_page(limit, after)
+        check_page(limit, after)
         if status is not None:
-            checked_choice("status", status, get_args(FeedStatus))
+            check_choice("status", status, get_args(FeedStatus))
         if channel is not None:
-            checked_channel(channel)
+            check_channel(channel)
         cursor = parse_cursor(after, HISTORY)
         return self._context.read(queries.find_messages(user_id, channel, status or "any", limit, cursor))
 

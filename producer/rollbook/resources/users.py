@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Unpack, overload
 from rollbook import commands, queries
 from rollbook.commands import WriteOptions
 from rollbook.models import MergePreview, Page, User
-from rollbook.queries.validation import checked_page, checked_user_id, checked_where
+from rollbook.queries.validation import check_page, checked_user_id, checked_where
 from rollbook.resources.channel_data import UserChannelData
 from rollbook.resources.jobs import JobHandle
 from rollbook.resources.preferences import UserPreferences
@@ -213,7 +213,7 @@ class Users(UserPreferences, UserChannelData):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        checked_page(limit, after)
+        check_page(limit, after)
         return self._context.read(queries.find_users(limit, after, checked_where(where)))
 
     def all(self, *, where: Mapping[str, Any] | None = None) -> Iterator[User]:
@@ -234,7 +234,7 @@ class Users(UserPreferences, UserChannelData):
 
         The person is the user that the id stands for, so a merged-away id gives the same document; it lists all ids of
         the person. It covers a deleted user too, until the user is erased. It names other people only by their ids.
-        `held` says whether anything was found, and `about` explains each part: `profile`, `told`, `preferences`,
+        `held` says whether anything was found, and `about` explains each part: `profile`, `profiles`, `preferences`,
         `messages` and so on.
 
         Raises:
