@@ -1,4 +1,4 @@
-"""Every public name says what it is, and every call of the face which errors it raises: no fewer, and no others."""
+"""Every public name has a docstring, and the docstring of each call lists the errors that it raises, and no others."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
 from rollbook.testing import RecordingPublisher, recording
 
-_PROGRAMS = ("cli", "demo", "doctor", "importing", "local")
-"""Of the producer, what no application imports."""
 _WORKER = ("core/*.py", "store/__init__.py", "store/received_jobs.py", "store/postgres.py")
 _FIELDS = ("errors", "limits", "settings", "outcomes", "arguments", "received_jobs")
 """Where each field says what it holds, by a text below it or by its name in the text of its class."""
@@ -93,14 +91,14 @@ def silent_fields(class_: ast.ClassDef) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_public_name_says_what_it_is(source: str) -> None:
+def test_every_public_name_has_a_docstring(source: str) -> None:
     assert list(silent(SOURCES[source])) == []
 
 
 @pytest.mark.parametrize(
     "source", [source for source in SOURCES if Path(source).stem in _FIELDS or "/models/" in source]
 )
-def test_every_field_that_people_read_says_what_it_holds(source: str) -> None:
+def test_every_field_is_described(source: str) -> None:
     classes = [node for node in definitions(SOURCES[source]) if isinstance(node, ast.ClassDef)]
 
     assert [field for class_ in classes for field in silent_fields(class_)] == []
@@ -120,7 +118,7 @@ DEAD_LETTER = {
 
 @dataclass(frozen=True)
 class Call:
-    """A call of the face as it should be, and with an argument that cannot be used."""
+    """A valid call of the client, and one with an invalid argument."""
 
     good: Callable[[Rollbook], object]
     bad: Callable[[Rollbook], object] | None
@@ -230,7 +228,7 @@ class FakeDatabase:
 
 @pytest.fixture
 def situations(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Callable[[], Rollbook]]:
-    """Every way in which the world may be against a call that is as it should be."""
+    """Every situation in which a valid call may fail."""
 
     def rollbook(database: FakeDatabase, *, broker_is_down: bool = False) -> Rollbook:
         publisher = RecordingPublisher()
@@ -279,7 +277,7 @@ def named(text: str) -> set[str]:
     return {name for head in heads for name in head.split(", ")}
 
 
-def test_every_call_of_the_face_is_tried() -> None:
+def test_every_call_of_the_client_is_tried() -> None:
     tried = {name.partition(",")[0] for name in CALLS}
     public = [
         f"{part}.{name}"

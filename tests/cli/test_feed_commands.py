@@ -118,7 +118,7 @@ def test_rule_18_a_dry_run_shows_each_value_and_whose_it_is(run: Run) -> None:
     ("primary", "secondary", "effect"),
     [
         ("ann", "nobody", "nobody is not known. Its id would stand for ann"),
-        ("bo", "former", "Nothing would change: former is merged away already"),
+        ("bo", "former", "Nothing would change: former is already merged"),
     ],
 )
 def test_rule_18_a_dry_run_says_when_little_or_nothing_would_change(

@@ -1,4 +1,4 @@
-"""Users to read: jobs made by the face, applied by the real store."""
+"""A client whose jobs the real store applies."""
 
 from __future__ import annotations
 

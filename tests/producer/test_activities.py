@@ -1,4 +1,4 @@
-"""What was triggered for users, and by them (rules 8, 9, 14 and 19)."""
+"""Activities of users as recipients and as actors (rules 8, 9, 14 and 19)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lines(page: Page[Activity]) -> list[tuple[str, str, str | None]]:
     return [(item.workflow, item.recipient, item.actor.id if item.actor else None) for item in page.items]
 
 
-def test_an_activity_tells_what_was_triggered_for_a_user(applied: Applied) -> None:
+def test_an_activity_has_the_trigger_and_its_recipient(applied: Applied) -> None:
     told(applied)
 
     page = applied.rb.activities.list("cy")
@@ -49,7 +49,7 @@ def test_an_actor_has_one_activity_for_each_recipient(applied: Applied) -> None:
     assert sorted(lines(page)) == [("first", "bo", "ann"), ("first", "cy", "ann")]
 
 
-def test_rule_14_activities_of_thirty_days_come_along_in_both_roles(applied: Applied) -> None:
+def test_rule_14_a_merge_transfers_thirty_days_of_activities_in_both_roles(applied: Applied) -> None:
     told(applied)
     applied.rb.users.merge("cy", "ann", occurred_at=NOW - HOUR)
     applied.rb.users.merge("cy", "guest", occurred_at=NOW - HOUR)
@@ -62,7 +62,7 @@ def test_rule_14_activities_of_thirty_days_come_along_in_both_roles(applied: App
     assert applied.rb.activities.list("ann").items == ()
 
 
-def test_rule_9_the_recipient_of_what_a_deleted_user_caused_sees_the_marker(applied: Applied) -> None:
+def test_rule_9_a_deleted_actor_is_shown_as_missing(applied: Applied) -> None:
     told(applied)
     applied.rb.users.delete("ann", occurred_at=NOW - HOUR)
     applied.now()
@@ -73,7 +73,7 @@ def test_rule_9_the_recipient_of_what_a_deleted_user_caused_sees_the_marker(appl
     assert applied.rb.activities.list("ann", role="actor").items == ()
 
 
-def test_what_was_caused_for_somebody_who_is_nobody_now_is_not_listed(applied: Applied) -> None:
+def test_activities_of_a_deleted_recipient_are_not_listed_for_the_actor(applied: Applied) -> None:
     told(applied)
     applied.rb.users.delete("cy", occurred_at=NOW - HOUR)
     applied.now()
@@ -81,7 +81,7 @@ def test_what_was_caused_for_somebody_who_is_nobody_now_is_not_listed(applied: A
     assert lines(applied.rb.activities.list("ann", role="actor")) == [("first", "bo", "ann")]
 
 
-def test_rule_19_an_activity_is_there_whatever_is_wanted(applied: Applied) -> None:
+def test_rule_19_activities_do_not_depend_on_preferences(applied: Applied) -> None:
     applied.rb.users.set_preferences("ann", "default", {"workflows": {"w": False}}, occurred_at=NOW - 2 * HOUR)
     applied.rb.workflows.trigger("w", ["ann"], occurred_at=NOW - HOUR)
     applied.now()
@@ -91,7 +91,7 @@ def test_rule_19_an_activity_is_there_whatever_is_wanted(applied: Applied) -> No
 
 
 @pytest.mark.parametrize("role", ["recipient", "actor"])
-def test_pages_of_activities_hold_each_once(applied: Applied, role: Any) -> None:
+def test_pages_list_each_activity_once(applied: Applied, role: Any) -> None:
     everybody = [{"id": f"u{number}"} for number in range(5)]
     for number in range(2):
         at = NOW - (number + 1) * HOUR
@@ -107,11 +107,11 @@ def test_pages_of_activities_hold_each_once(applied: Applied, role: Any) -> None
     assert seen == [item.id for item in applied.rb.activities.list("ann", role=role).items]
 
 
-def test_nobody_has_no_activities(applied: Applied) -> None:
+def test_an_unknown_user_has_no_activities(applied: Applied) -> None:
     assert applied.rb.activities.list("nobody") == Page(items=(), after=None)
     assert applied.rb.activities.list("nobody", role="actor") == Page(items=(), after=None)
 
 
-def test_a_role_that_is_none_is_refused() -> None:
+def test_an_unknown_role_is_rejected() -> None:
     with pytest.raises(InvalidRequest, match="role"):
         Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none").activities.list("ann", role="owner")  # type: ignore[arg-type]

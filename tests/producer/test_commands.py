@@ -132,14 +132,14 @@ def test_each_call_makes_its_job(rb: RecordingRollbook, call: Callable[..., Any]
     assert (handle.id, handle.kind) == ("j", expected.kind)
 
 
-def test_a_job_without_an_id_gets_a_fresh_one_each_time(rb: RecordingRollbook) -> None:
+def test_each_job_without_an_id_gets_a_new_one(rb: RecordingRollbook) -> None:
     ids = {rb.users.delete("u1").id for _ in range(100)}
 
     assert len(ids) == 100
     assert ids == {job.id for job in rb.sent}
 
 
-def test_the_time_is_kept_to_the_microsecond_whatever_its_zone(rb: RecordingRollbook) -> None:
+def test_occurred_at_keeps_its_microseconds_in_every_time_zone(rb: RecordingRollbook) -> None:
     moment = datetime(2026, 11, 23, 13, 59, 59, 123457, tzinfo=timezone(timedelta(hours=2)))
 
     rb.users.delete("u1", occurred_at=moment)
@@ -156,7 +156,7 @@ def test_times_within_the_bounds_are_accepted(rb: RecordingRollbook, moment: dat
     assert rb.sent[0].occurred_at == microseconds(moment)
 
 
-def test_each_user_of_a_bulk_job_may_have_a_moment_of_its_own(rb: RecordingRollbook) -> None:
+def test_each_user_of_a_bulk_job_may_have_its_own_timestamp(rb: RecordingRollbook) -> None:
     hour = timedelta(hours=1)
 
     rb.users.bulk_identify([{"id": "u1"}, {"id": "u2"}], timestamps=(NOW - hour * n for n in (1, 2)))
@@ -180,7 +180,7 @@ def test_each_user_of_a_bulk_job_may_have_a_moment_of_its_own(rb: RecordingRollb
         ({"delay": 0}, NOW),
     ],
 )
-def test_rule_29_a_job_for_later_is_stamped_with_the_time_it_is_due(
+def test_rule_29_a_deferred_job_is_stamped_with_the_time_it_is_due(
     rb: RecordingRollbook, options: dict[str, Any], due: datetime
 ) -> None:
     rb.workflows.trigger("welcome", ["u1"], **options)
@@ -205,7 +205,7 @@ def test_rule_29_every_write_can_be_deferred(rb: RecordingRollbook) -> None:
     assert {(job.occurred_at, job.deferred) for job in rb.sent} == {(AT + 1_000_000, True)}
 
 
-def test_a_datetime_as_created_at_becomes_rfc_3339(rb: RecordingRollbook) -> None:
+def test_created_at_as_a_datetime_becomes_rfc_3339(rb: RecordingRollbook) -> None:
     rb.users.identify("u1", {"created_at": datetime(2026, 1, 31, 10, 30, tzinfo=timezone(timedelta(hours=1)))})
 
     assert rb.sent.of(Identify)[0].user.traits["created_at"] == "2026-01-31T09:30:00Z"
@@ -219,7 +219,7 @@ def test_every_kind_of_json_value_and_the_longest_names_are_accepted(rb: Recordi
     assert rb.sent.of(Identify)[0].user.traits == values
 
 
-def test_the_callers_mapping_is_left_as_it_was(rb: RecordingRollbook) -> None:
+def test_the_callers_mapping_is_not_changed(rb: RecordingRollbook) -> None:
     traits = {"id": "u1", "created_at": NOW, "preferences": {"default": MUTED}, "plan": "pro"}
     before = dict(traits)
 

@@ -1,4 +1,4 @@
-"""Rule 27 at the face: dead letters are listed, shown, replayed after a fix, and dropped; and nothing is lost by it."""
+"""Rule 27: the client lists, reads, replays and drops dead letters, and a replay that fails loses none."""
 
 from __future__ import annotations
 
@@ -73,21 +73,21 @@ def test_a_dead_letter_is_shown_with_its_body(applied: Applied) -> None:
     assert applied.rb.jobs.get_dead_letter("it").body == BAD
 
 
-def test_a_letter_that_is_not_there_is_not_found(applied: Applied) -> None:
+def test_an_unknown_dead_letter_is_not_found(applied: Applied) -> None:
     for call in (applied.rb.jobs.get_dead_letter, applied.rb.jobs.replay):
         with pytest.raises(DeadLetterNotFound):
             call("it")
     assert not applied.rb.jobs.drop("it")
 
 
-def test_a_dropped_letter_is_gone(applied: Applied) -> None:
+def test_a_dropped_dead_letter_is_gone(applied: Applied) -> None:
     applied.arrive(BAD, message("other", kind="remove"))
 
     assert applied.rb.jobs.drop("it")
     assert dead(applied) == [("other", "unknown_kind")]
 
 
-def test_several_letters_of_one_id_are_told_apart_by_their_keys(applied: Applied) -> None:
+def test_keys_distinguish_dead_letters_of_one_id(applied: Applied) -> None:
     for plan in ("free", "pro", "team"):
         applied.rb.users.identify("u1", {"plan": plan}, job_id="it")
     applied.now()
@@ -104,7 +104,7 @@ def test_several_letters_of_one_id_are_told_apart_by_their_keys(applied: Applied
 
 
 @pytest.mark.parametrize("body", [GOOD, json.dumps(GOOD), json.dumps({"v": VERSION, **GOOD})], ids=type)
-def test_a_letter_is_replayed_with_its_body_corrected_and_counts_as_of_when_it_happened(
+def test_a_corrected_job_is_replayed_with_the_time_when_it_happened(
     applied: Applied, body: str | dict[str, Any]
 ) -> None:
     applied.arrive(BAD)
@@ -119,7 +119,7 @@ def test_a_letter_is_replayed_with_its_body_corrected_and_counts_as_of_when_it_h
     assert (user.properties, microseconds(user.updated_at)) == ({"plan": "pro"}, AT)
 
 
-def test_a_letter_is_replayed_as_it_came_once_the_workers_can_apply_it(
+def test_a_job_is_replayed_unchanged_once_the_workers_can_apply_it(
     applied: Applied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(job: object) -> object:
@@ -137,7 +137,7 @@ def test_a_letter_is_replayed_as_it_came_once_the_workers_can_apply_it(
     assert dead(applied) == []
 
 
-def test_a_replayed_letter_that_dies_again_stays_and_the_replay_says_so(
+def test_a_replayed_job_that_fails_again_stays_a_dead_letter_and_the_status_says_so(
     applied: Applied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(job: object) -> object:
@@ -156,7 +156,7 @@ def test_a_replayed_letter_that_dies_again_stays_and_the_replay_says_so(
     assert applied.rb.jobs.get_dead_letter("it").failed_at == NOW + timedelta(seconds=1)
 
 
-def test_a_letter_whose_id_was_another_jobs_needs_an_id_of_its_own(applied: Applied) -> None:
+def test_a_dead_letter_with_a_reused_id_needs_a_new_id(applied: Applied) -> None:
     for plan in ("free", "pro"):
         applied.rb.users.identify("u1", {"plan": plan}, job_id="it", occurred_at=NOW)
     applied.now()
@@ -173,7 +173,7 @@ def test_a_letter_whose_id_was_another_jobs_needs_an_id_of_its_own(applied: Appl
     assert applied.rb.users.get("u1").properties == {"plan": "pro"}
 
 
-def test_a_message_without_an_id_is_replayed_under_the_id_of_its_correction(applied: Applied) -> None:
+def test_a_message_without_an_id_is_replayed_with_the_id_of_the_corrected_job(applied: Applied) -> None:
     applied.arrive(message(None))
     ((name, _),) = dead(applied)
 
@@ -197,7 +197,7 @@ def test_a_message_without_an_id_is_replayed_under_the_id_of_its_correction(appl
         ({"body": GOOD, "job_id": "a b"}, "job_id: must be text"),
     ],
 )
-def test_what_would_only_die_again_is_not_sent(applied: Applied, options: dict[str, Any], reason: str) -> None:
+def test_a_replay_that_would_fail_again_is_not_sent(applied: Applied, options: dict[str, Any], reason: str) -> None:
     applied.arrive(BAD)
 
     with pytest.raises(InvalidRequest, match=reason):
@@ -207,7 +207,7 @@ def test_what_would_only_die_again_is_not_sent(applied: Applied, options: dict[s
     assert dead(applied) == [("it", "invalid")]
 
 
-def test_a_letter_stays_until_its_job_is_decided_and_can_be_replayed_again(applied: Applied) -> None:
+def test_a_dead_letter_stays_until_its_job_is_finished_and_can_be_replayed_again(applied: Applied) -> None:
     applied.arrive(BAD)
 
     with pytest.raises(JobTimeout):
@@ -220,7 +220,7 @@ def test_a_letter_stays_until_its_job_is_decided_and_can_be_replayed_again(appli
     assert dead(applied) == []
 
 
-def test_a_letter_stays_when_the_broker_does_not_take_its_job(applied: Applied) -> None:
+def test_a_dead_letter_stays_if_the_broker_does_not_take_its_job(applied: Applied) -> None:
     applied.arrive(BAD)
     applied.break_broker()
 
@@ -239,7 +239,7 @@ def test_a_job_can_be_waited_for_by_its_id(applied: Applied) -> None:
     assert applied.rb.jobs.wait("it", timeout=0).state == "applied"
 
 
-def test_a_bulk_job_tells_its_counts_and_why_each_user_was_refused(applied: Applied) -> None:
+def test_the_status_of_a_bulk_job_has_counts_and_the_reason_for_each_rejected_user(applied: Applied) -> None:
     users = [{"id": "a"}, {"id": ""}, {"id": "b"}]
     applied.arrive(message(kind="bulk_identify", users=users).replace('"user": {"id": "u1"}, ', ""))
 
@@ -255,7 +255,7 @@ def test_a_bulk_job_tells_its_counts_and_why_each_user_was_refused(applied: Appl
     )
 
 
-def test_a_bulk_job_of_which_nothing_is_good_says_why_it_was_refused(applied: Applied) -> None:
+def test_a_bulk_job_without_a_valid_user_is_rejected_with_a_reason(applied: Applied) -> None:
     applied.arrive(message(kind="bulk_identify", users=[{"id": ""}]).replace('"user": {"id": "u1"}, ', ""))
 
     status = applied.rb.jobs.get("it")

@@ -1,4 +1,4 @@
-"""Rule 29 at the face: deferred jobs are listed, and cancelled exactly."""
+"""Rule 29: the client lists deferred jobs, and each is cancelled or takes effect, never both."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_deferred_jobs_are_listed_in_the_order_in_which_they_are_due_page_by_pag
     assert second.after is None
 
 
-def test_nothing_deferred_is_an_empty_page(applied: Applied) -> None:
+def test_without_deferred_jobs_the_page_is_empty(applied: Applied) -> None:
     page = applied.rb.jobs.list_deferred()
 
     assert (page.items, page.after) == ((), None)
 
 
 @pytest.mark.parametrize("after", ["", "x", "\0", "0006300000000000", "00063000000000.a b"])
-def test_a_cursor_that_is_none_is_refused(applied: Applied, after: str) -> None:
+def test_an_invalid_cursor_is_rejected(applied: Applied, after: str) -> None:
     for page in (applied.rb.jobs.list_deferred, applied.rb.jobs.list_dead_letters):
         with pytest.raises(InvalidRequest, match="after"):
             page(after=after)
@@ -68,7 +68,7 @@ def test_a_cancelled_job_never_takes_effect(applied: Applied) -> None:
 
 
 def test_a_cancelled_job_that_is_delivered_again_is_not_revived(applied: Applied) -> None:
-    """Redis delivers again what it does not know to be acknowledged, and an outbox what it does not know decided."""
+    """Redis delivers unacknowledged messages again, and an outbox sends unfinished jobs again."""
     applied.rb.users.identify("u1", job_id="it", delay=DAY)
     (message,) = applied.sent
     applied.now()
@@ -81,7 +81,7 @@ def test_a_cancelled_job_that_is_delivered_again_is_not_revived(applied: Applied
     assert (applied.rb.jobs.get("it").state, applied.rb.jobs.get("it").duplicates) == ("cancelled", 1)
 
 
-def test_it_is_too_late_to_cancel_what_has_taken_effect(applied: Applied) -> None:
+def test_a_job_that_has_taken_effect_cannot_be_cancelled(applied: Applied) -> None:
     job = applied.rb.users.identify("u1", delay=DAY)
     applied.now()
     applied.release(NOW + DAY)
@@ -90,7 +90,7 @@ def test_it_is_too_late_to_cancel_what_has_taken_effect(applied: Applied) -> Non
     assert job.status().state == "applied"
 
 
-def test_what_nobody_knows_and_what_is_no_deferred_job_cannot_be_cancelled(applied: Applied) -> None:
+def test_unknown_jobs_and_jobs_that_are_not_deferred_cannot_be_cancelled(applied: Applied) -> None:
     applied.rb.users.identify("u1", job_id="at-once")
     applied.now()
 
@@ -98,14 +98,14 @@ def test_what_nobody_knows_and_what_is_no_deferred_job_cannot_be_cancelled(appli
     assert not applied.rb.jobs.cancel("at-once")
 
 
-def test_a_job_that_is_cancelled_already_is_cancelled(applied: Applied) -> None:
+def test_cancelling_a_cancelled_job_again_is_true(applied: Applied) -> None:
     job = applied.rb.users.identify("u1", delay=DAY)
     applied.now()
 
     assert [applied.rb.jobs.cancel(job.id) for _ in range(2)] == [True, True]
 
 
-def test_a_job_still_on_its_way_is_waited_for_and_cancelled(applied: Applied) -> None:
+def test_cancel_waits_for_a_job_that_is_still_on_its_way(applied: Applied) -> None:
     job = applied.rb.users.identify("u1", delay=DAY)
     worker = threading.Timer(0.2, applied.now)
     worker.start()
@@ -117,7 +117,7 @@ def test_a_job_still_on_its_way_is_waited_for_and_cancelled(applied: Applied) ->
     assert job.status().state == "cancelled"
 
 
-def test_whoever_cancels_waits_for_a_release_under_way_and_is_too_late(applied: Applied) -> None:
+def test_cancel_waits_for_a_release_under_way_and_is_too_late(applied: Applied) -> None:
     job = applied.rb.users.identify("u1", delay=DAY)
     applied.now()
 
@@ -132,7 +132,7 @@ def test_whoever_cancels_waits_for_a_release_under_way_and_is_too_late(applied: 
         assert cancelling.result(20) is False
 
 
-def test_cancelled_and_released_at_the_same_time_each_job_is_one_or_the_other(applied: Applied) -> None:
+def test_each_job_is_either_cancelled_or_released_when_both_happen_at_once(applied: Applied) -> None:
     ids = [f"j{number:02}" for number in range(RACES)]
     for number, id_ in enumerate(ids):
         applied.rb.users.identify(f"u{number:02}", job_id=id_, delay=DAY)

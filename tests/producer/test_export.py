@@ -1,4 +1,4 @@
-"""The subject-access export: everything that is held of one person, and nothing of others."""
+"""The subject-access export: everything that is stored about one person, and nothing about others."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def a_life(applied: Applied) -> list[str]:
     return marks
 
 
-def test_every_value_told_of_a_person_is_in_the_export(applied: Applied) -> None:
+def test_every_value_of_a_person_is_in_the_export(applied: Applied) -> None:
     marks = a_life(applied)
 
     document = json.dumps(applied.rb.users.export("ann"))
@@ -72,7 +72,7 @@ def test_every_value_told_of_a_person_is_in_the_export(applied: Applied) -> None
     assert [mark for mark in marks if mark not in document] == []
 
 
-def test_every_table_is_exported_or_says_why_not() -> None:
+def test_every_table_is_exported_or_listed_as_an_exception() -> None:
     exported = set(re.findall(r"rollbook\.(\w+)", " ".join(load("rollbook.queries", "exports").values())))
     copies = {"ownership_periods", "resolved_preference_sets"}
     without_ids = {"erasure_receipts"}
@@ -117,7 +117,7 @@ def test_each_part_has_its_own(applied: Applied) -> None:
     assert [[user["id"] for user in row["job"]["users"]] for row in document["dead_letters"]] == [["ann"]]
 
 
-def test_a_merged_away_id_gives_the_person_it_stands_for(applied: Applied) -> None:
+def test_the_export_of_a_merged_away_id_is_that_of_the_primary(applied: Applied) -> None:
     a_life(applied)
 
     document = applied.rb.users.export("guest")
@@ -128,7 +128,7 @@ def test_a_merged_away_id_gives_the_person_it_stands_for(applied: Applied) -> No
     assert document == expected
 
 
-def test_rule_11_a_deleted_person_is_still_held_until_erased(applied: Applied) -> None:
+def test_rule_11_a_deleted_user_is_exported_until_erased(applied: Applied) -> None:
     marks = a_life(applied)
     applied.rb.users.delete("ann", occurred_at=NOW)
     applied.now()
@@ -140,7 +140,7 @@ def test_rule_11_a_deleted_person_is_still_held_until_erased(applied: Applied) -
     assert [mark for mark in marks if mark not in text] == []
 
 
-def test_rule_10_who_uses_an_id_again_is_told_nothing_of_whoever_had_it(applied: Applied) -> None:
+def test_rule_10_the_export_of_a_reused_id_has_nothing_of_its_previous_user(applied: Applied) -> None:
     a_life(applied)
     applied.rb.users.delete("ann", occurred_at=NOW - timedelta(hours=2))
     applied.rb.users.identify("ann", {"hat": "red"}, occurred_at=NOW - timedelta(hours=1))
@@ -155,14 +155,14 @@ def test_rule_10_who_uses_an_id_again_is_told_nothing_of_whoever_had_it(applied:
 
 
 @pytest.mark.parametrize("id_", ["nobody", "x\"y\\z'"])
-def test_of_who_was_never_named_nothing_is_held(applied: Applied, id_: str) -> None:
+def test_an_unknown_id_has_an_empty_export(applied: Applied, id_: str) -> None:
     document = applied.rb.users.export(id_)
 
     assert (document["held"], document["profile"], document["ids"]) == (False, None, [id_])
 
 
 @pytest.mark.parametrize("id_", ['q"u\\o', "ä", "\U0001f600", "50%:x"])
-def test_jobs_that_name_an_odd_id_are_found(applied: Applied, id_: str) -> None:
+def test_jobs_that_name_an_unusual_id_are_found(applied: Applied, id_: str) -> None:
     applied.rb.users.identify(id_, {"tier": 1}, delay=DAY)
     applied.now()
 

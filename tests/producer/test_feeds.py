@@ -1,4 +1,4 @@
-"""What feeds show (rules 8, 9, 14, 16, 19 and 22)."""
+"""Feeds: their messages, counts and pages (rules 8, 9, 14, 16, 19 and 22)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def counts(feed: Feed) -> tuple[int, int, int]:
     return feed.total, feed.unseen, feed.unread
 
 
-def test_rule_22_an_item_tells_all_of_its_message(applied: Applied) -> None:
+def test_rule_22_an_item_has_all_fields_of_its_message(applied: Applied) -> None:
     know(applied, "ann")
     know(applied, "bo", name="Bo", avatar="https://example.com/bo.png", email="bo@example.com")
     notify(applied, "comment", "ann", actor="bo", data={"text": "hi", "n": [1]}, tenant="acme")
@@ -51,7 +51,7 @@ def test_rule_22_an_item_tells_all_of_its_message(applied: Applied) -> None:
     assert item.actor.as_dict() == {"id": "bo", "name": "Bo", "avatar": "https://example.com/bo.png"}
 
 
-def test_rule_22_what_happened_last_is_first_whenever_it_came(applied: Applied) -> None:
+def test_rule_22_a_feed_is_sorted_by_when_messages_happened(applied: Applied) -> None:
     know(applied, "ann")
     for hours in (2, 1, 3):
         notify(applied, f"{hours}h", "ann", ago=timedelta(hours=hours))
@@ -73,7 +73,7 @@ def test_rule_22_a_deleted_user_has_an_empty_feed(applied: Applied) -> None:
     assert applied.rb.feeds.list("ann") == Feed()
 
 
-def test_rule_10_who_uses_an_id_again_does_not_see_the_messages_of_whoever_had_it(applied: Applied) -> None:
+def test_rule_10_a_reused_id_does_not_show_the_messages_of_its_previous_user(applied: Applied) -> None:
     know(applied, "ann")
     notify(applied, "old", "ann", ago=3 * DAY)
     applied.rb.users.delete("ann", occurred_at=NOW - 2 * DAY)
@@ -84,7 +84,7 @@ def test_rule_10_who_uses_an_id_again_does_not_see_the_messages_of_whoever_had_i
     assert shown(applied.rb.feeds.list("ann")) == ["new"]
 
 
-def test_rule_8_who_is_not_known_gets_no_message_and_one_given_inline_does(applied: Applied) -> None:
+def test_rule_8_an_unknown_recipient_gets_no_message_and_an_inline_one_does(applied: Applied) -> None:
     notify(applied, "w", "stranger", {"id": "guest"})
     applied.now()
 
@@ -93,7 +93,7 @@ def test_rule_8_who_is_not_known_gets_no_message_and_one_given_inline_does(appli
 
 
 @pytest.mark.parametrize("actor", ["deleted", "never known"])
-def test_rule_9_an_actor_who_is_nobody_is_the_missing_marker(applied: Applied, actor: str) -> None:
+def test_rule_9_an_unknown_actor_is_shown_as_missing(applied: Applied, actor: str) -> None:
     know(applied, "ann", "deleted")
     notify(applied, "w", "ann", actor=actor)
     applied.rb.users.delete("deleted")
@@ -114,7 +114,7 @@ def test_rule_9_no_actor_is_not_a_missing_one(applied: Applied) -> None:
     assert applied.rb.feeds.list("ann").items[0].actor is None
 
 
-def test_rule_14_the_history_of_thirty_days_is_in_the_feed_of_the_primary(applied: Applied) -> None:
+def test_rule_14_the_feed_of_the_primary_has_thirty_days_of_the_secondary(applied: Applied) -> None:
     know(applied, "ann", "guest")
     for days in (1, 30, 31):
         notify(applied, f"guest-{days}", "guest", ago=days * DAY)
@@ -141,7 +141,7 @@ def test_rule_14_a_merged_away_actor_is_the_primary(applied: Applied) -> None:
     assert actors == [{"id": "ann", "name": "Ann", "avatar": None}, {"id": None, "missing": True}]
 
 
-def test_rule_14_marks_come_along(applied: Applied) -> None:
+def test_rule_14_a_merge_transfers_engagement(applied: Applied) -> None:
     know(applied, "ann", "guest")
     notify(applied, "w", "guest")
     applied.now()
@@ -155,7 +155,7 @@ def test_rule_14_marks_come_along(applied: Applied) -> None:
     assert counts(feed) == (1, 1, 0)
 
 
-def test_rule_15_the_feed_of_a_merged_away_id_is_empty_and_says_whom_it_stands_for(applied: Applied) -> None:
+def test_rule_15_the_feed_of_a_merged_away_id_is_empty_and_names_the_primary(applied: Applied) -> None:
     know(applied, "ann", "guest")
     notify(applied, "w", "guest")
     applied.rb.users.merge("ann", "guest")
@@ -165,7 +165,7 @@ def test_rule_15_the_feed_of_a_merged_away_id_is_empty_and_says_whom_it_stands_f
     assert applied.rb.feeds.list("ann").merged_into is None
 
 
-def test_rule_16_what_is_sent_to_a_merged_away_id_is_in_the_feed_of_the_primary(applied: Applied) -> None:
+def test_rule_16_messages_to_a_merged_away_id_are_in_the_feed_of_the_primary(applied: Applied) -> None:
     know(applied, "ann", "guest")
     applied.rb.users.merge("ann", "guest", occurred_at=NOW - 2 * DAY)
     notify(applied, "later", "guest", ago=DAY)
@@ -174,7 +174,7 @@ def test_rule_16_what_is_sent_to_a_merged_away_id_is_in_the_feed_of_the_primary(
     assert shown(applied.rb.feeds.list("ann")) == ["later"]
 
 
-def test_rule_19_what_the_user_did_not_want_is_neither_shown_nor_counted(applied: Applied) -> None:
+def test_rule_19_messages_that_preferences_hide_are_neither_shown_nor_counted(applied: Applied) -> None:
     know(applied, "ann")
     applied.rb.users.set_preferences("ann", "default", {"workflows": {"ads": False}}, occurred_at=NOW - 2 * DAY)
     notify(applied, "ads", "ann")
@@ -198,7 +198,7 @@ def test_rule_21_a_recipient_named_twice_has_one_message_per_channel(applied: Ap
     assert sorted(item.channel for item in applied.rb.messages.list("ann").items) == ["email", "in_app"]
 
 
-def test_rule_22_pages_follow_each_other_and_nothing_that_comes_shifts_them(applied: Applied) -> None:
+def test_rule_22_new_messages_do_not_shift_the_pages(applied: Applied) -> None:
     know(applied, "ann", "guest")
     # in one job: the messages of both ids have one stamp
     for number in range(4):
@@ -228,7 +228,7 @@ def test_rule_22_a_page_that_is_just_full_is_the_last(applied: Applied) -> None:
     assert applied.rb.feeds.list("ann", limit=1).after is not None
 
 
-def test_rule_22_each_status_shows_its_own_and_the_counts_are_of_the_whole_feed(applied: Applied) -> None:
+def test_rule_22_each_status_shows_its_messages_and_the_counts_cover_the_whole_feed(applied: Applied) -> None:
     know(applied, "ann")
     for number, name in enumerate(("new", "seen", "read", "archived")):
         notify(applied, name, "ann", ago=timedelta(hours=number + 1))
@@ -269,14 +269,14 @@ def test_rule_22_each_status_shows_its_own_and_the_counts_are_of_the_whole_feed(
         ("after", {"after": ""}),
     ],
 )
-def test_rule_22_what_cannot_be_asked_is_refused_by_name(argument: str, asked: dict[str, Any]) -> None:
+def test_rule_22_an_invalid_argument_is_rejected_by_name(argument: str, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none").feeds.list(**{"user_id": "ann", **asked})
 
     assert [problem.field for problem in refusal.value.problems] == [argument]
 
 
-def test_the_moment_of_an_item_is_exact(applied: Applied) -> None:
+def test_the_time_of_an_item_is_exact(applied: Applied) -> None:
     know(applied, "ann")
     at = datetime(2026, 11, 1, 2, 30, 0, 123457, tzinfo=UTC)
     applied.rb.workflows.trigger("w", ["ann"], occurred_at=at)

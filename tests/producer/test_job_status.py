@@ -1,4 +1,4 @@
-"""What the face says of a job, from the moment it was sent."""
+"""The status of a job, from when it was sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_job_that_the_workers_have_not_seen_is_queued(applied: Applied) -> Non
     assert applied.rb.jobs.get("never-sent").state == "queued"
 
 
-def test_an_applied_job_says_so(applied: Applied) -> None:
+def test_an_applied_job_is_applied(applied: Applied) -> None:
     job = applied.rb.users.delete("u1", job_id="j1")
     applied.now()
 
@@ -48,7 +48,7 @@ def test_duplicates_are_counted(applied: Applied) -> None:
     assert applied.rb.jobs.get("j1").duplicates == 2
 
 
-def test_a_trigger_tells_whom_it_skipped(applied: Applied) -> None:
+def test_the_status_of_a_trigger_lists_skipped_recipients(applied: Applied) -> None:
     job = applied.rb.workflows.trigger("w", ["stranger", {"id": "u1"}])
     applied.now()
 
@@ -70,7 +70,7 @@ def test_the_second_job_of_one_id_is_dead_and_the_first_is_not(applied: Applied)
     assert status.reason
 
 
-def test_a_dead_job_of_the_same_id_says_nothing_of_another_that_is_still_queued(applied: Applied) -> None:
+def test_a_dead_job_does_not_change_the_status_of_a_queued_job_with_the_same_id(applied: Applied) -> None:
     for plan in ("free", "pro"):
         applied.rb.users.identify("u1", {"plan": plan}, job_id="j1")
     applied.now()
@@ -100,7 +100,7 @@ def rb(database_url: str) -> Iterator[Rollbook]:
         yield rb
 
 
-def test_refused_users_of_a_bulk_are_named(rb: Rollbook, database_url: str) -> None:
+def test_rejected_users_of_a_bulk_job_are_named(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
         "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at, detail)"
@@ -115,7 +115,7 @@ def test_refused_users_of_a_bulk_are_named(rb: Rollbook, database_url: str) -> N
     )
 
 
-def test_a_dead_job_says_why(rb: Rollbook, database_url: str) -> None:
+def test_a_dead_job_has_a_code_and_a_reason(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
         "INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, failed_at)"
@@ -155,7 +155,7 @@ def test_waiting_ends_when_the_job_is_applied(applied: Applied) -> None:
     assert status.state == "applied"
 
 
-def test_waiting_in_vain_is_a_timeout_that_tells_the_state(applied: Applied) -> None:
+def test_waiting_too_long_raises_a_timeout_with_the_state(applied: Applied) -> None:
     job = applied.rb.users.delete("u1", job_id="j1")
     begin = time.monotonic()
 
@@ -167,7 +167,7 @@ def test_waiting_in_vain_is_a_timeout_that_tells_the_state(applied: Applied) -> 
     assert (failure.value.job_id, failure.value.status.state) == ("j1", "queued")
 
 
-def test_pauses_between_questions_grow_to_their_limit(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delays_between_reads_grow_to_their_limit(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, pauses = fake_time(monkeypatch)
     job = applied.rb.users.delete("u1")
 

@@ -1,4 +1,4 @@
-"""What a dry run of a merge tells, and that it is what the merge then does."""
+"""The preview of a merge, and that the merge then does the same."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def tell_both(applied: Applied) -> None:
     )
 
 
-def test_a_preview_tells_all_that_would_change(applied: Applied) -> None:
+def test_a_preview_lists_everything_that_would_change(applied: Applied) -> None:
     tell_both(applied)
     applied.now()
 
@@ -95,7 +95,7 @@ def test_a_preview_tells_all_that_would_change(applied: Applied) -> None:
     )
 
 
-def test_the_merge_does_what_its_preview_told(applied: Applied) -> None:
+def test_the_merge_does_what_its_preview_said(applied: Applied) -> None:
     tell_both(applied)
     applied.now()
     preview = applied.rb.users.merge("u1", "guest", dry_run=True)

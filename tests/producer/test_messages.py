@@ -1,4 +1,4 @@
-"""Messages of every channel, and marks on them (rules 14, 22 and 23)."""
+"""Messages of every channel, and their engagement (rules 14, 22 and 23)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_rule_22_messages_of_every_channel_are_listed_archived_or_not(applied: A
     assert len(applied.rb.messages.list("ann", status="all").items) == 3
 
 
-def test_rule_22_pages_of_messages_hold_each_once(applied: Applied) -> None:
+def test_rule_22_pages_list_each_message_once(applied: Applied) -> None:
     found = messages(applied, count=3, channels=("in_app", "email", "sms"))
 
     pages = [applied.rb.messages.list("ann", limit=2)]
@@ -53,11 +53,11 @@ def test_rule_22_pages_of_messages_hold_each_once(applied: Applied) -> None:
     assert len(found) == 9
 
 
-def test_rule_22_nobody_has_no_messages(applied: Applied) -> None:
+def test_rule_22_an_unknown_user_has_no_messages(applied: Applied) -> None:
     assert applied.rb.messages.list("nobody") == Page(items=(), after=None)
 
 
-def test_rule_22_the_three_marks_are_independent_and_each_can_be_taken_away(applied: Applied) -> None:
+def test_rule_22_seen_read_and_archived_are_independent_and_reversible(applied: Applied) -> None:
     ids = [item.id for item in messages(applied)]
     told = []
     for hour, mark in enumerate(("read", "archived", "seen", "unread", "unarchived", "unseen")):
@@ -75,7 +75,7 @@ def test_rule_22_the_three_marks_are_independent_and_each_can_be_taken_away(appl
     ]
 
 
-def test_rule_22_of_a_mark_and_its_opposite_the_one_that_happened_last_counts(applied: Applied) -> None:
+def test_rule_22_of_an_engagement_and_its_opposite_the_last_one_counts(applied: Applied) -> None:
     ids = [item.id for item in messages(applied)]
 
     applied.rb.messages.mark(ids, "unread", occurred_at=NOW - timedelta(hours=1))
@@ -86,7 +86,7 @@ def test_rule_22_of_a_mark_and_its_opposite_the_one_that_happened_last_counts(ap
     assert marks(applied) == [set()]
 
 
-def test_rule_22_a_mark_may_come_before_its_message(applied: Applied) -> None:
+def test_rule_22_engagement_may_arrive_before_its_message(applied: Applied) -> None:
     rb = applied.rb
     rb.users.identify("ann", occurred_at=NOW - timedelta(days=2))
     applied.now()
@@ -112,14 +112,14 @@ def test_rule_23_marking_again_changes_nothing(applied: Applied) -> None:
     assert applied.rb.jobs.get("mark-1").state == "applied"
 
 
-def test_a_mark_on_no_message_does_no_harm(applied: Applied) -> None:
+def test_engagement_of_an_unknown_message_does_no_harm(applied: Applied) -> None:
     job = applied.rb.messages.mark([ID], "seen")
     applied.now()
 
     assert job.status().state == "applied"
 
 
-def test_a_mark_is_sent_as_one_job() -> None:
+def test_engagement_of_many_messages_is_one_job() -> None:
     rb = recording()
 
     job = rb.messages.mark((id_ for id_ in (ID, UUID(int=1))), "archived", job_id="m", occurred_at=NOW)
@@ -141,7 +141,7 @@ def test_a_mark_is_sent_as_one_job() -> None:
         ([ID], None, "engagement"),
     ],
 )
-def test_rule_22_marks_that_cannot_be_are_refused_and_nothing_is_sent(
+def test_rule_22_an_invalid_engagement_is_rejected_and_nothing_is_sent(
     given: object, engagement: object, field: str
 ) -> None:
     rb = recording()

@@ -1,4 +1,4 @@
-"""What applications get for their own tests."""
+"""The recording client, which applications use in their own tests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_recorded_job_stays_as_it_was_sent() -> None:
     assert rb.sent.of(Identify)[0].user.traits == {"address": {"city": "Ulm"}}
 
 
-def test_a_broker_that_is_down_can_be_played() -> None:
+def test_a_broker_that_is_down_can_be_simulated() -> None:
     rb = recording()
     rb.publisher.is_down = True
 
@@ -64,7 +64,7 @@ def test_a_broker_that_is_down_can_be_played() -> None:
     assert rb.sent == []
 
 
-def test_reading_from_a_recording_says_that_there_is_no_database() -> None:
+def test_a_read_of_a_recording_says_that_there_is_no_database() -> None:
     with pytest.raises(NotConfigured):
         recording().users.get("u1")
 

@@ -1,4 +1,4 @@
-"""Which arguments, options and sizes the face refuses before anything is sent."""
+"""Which arguments, options and sizes the client rejects before it sends anything."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
 
 
 @pytest.mark.parametrize(("call", "field", "reason"), WRONG_ARGUMENTS)
-def test_a_wrong_argument_is_refused_by_its_name(call: Call, field: str, reason: str) -> None:
+def test_a_wrong_argument_is_rejected_by_its_name(call: Call, field: str, reason: str) -> None:
     named, why = only_problem_of(call)
 
     assert named == field
@@ -88,7 +88,7 @@ def test_a_wrong_argument_is_refused_by_its_name(call: Call, field: str, reason:
         (lambda rb: rb.workflows.trigger("w", ["u1"], email=1), "trigger"),
     ],
 )
-def test_an_option_that_is_none_is_refused_in_the_name_of_the_call(call: Call, name: str) -> None:
+def test_an_unknown_option_is_a_type_error_that_names_the_call(call: Call, name: str) -> None:
     rb = recording()
 
     with pytest.raises(
@@ -109,13 +109,13 @@ def test_an_option_that_is_none_is_refused_in_the_name_of_the_call(call: Call, n
         ({"limits": 0}, "limits must be a rollbook.Limits"),
     ],
 )
-def test_what_only_the_first_call_would_fail_with_is_refused_at_once(arguments: dict[str, Any], reason: str) -> None:
+def test_a_client_with_a_wrong_argument_is_rejected_at_once(arguments: dict[str, Any], reason: str) -> None:
     with pytest.raises(NotConfigured, match=reason):
         Rollbook(**arguments)
 
 
 @pytest.mark.parametrize("job_id", ["", "x" * 129, "a b", "ü", "a/b", "a!b", "a\n", 7, b"a"])
-def test_a_bad_job_id_is_refused(job_id: Any) -> None:
+def test_an_invalid_job_id_is_rejected(job_id: Any) -> None:
     field, reason = only_problem_of(lambda rb: rb.users.delete("u1", job_id=job_id))
 
     assert field == "job_id"
@@ -135,7 +135,7 @@ def test_a_bad_job_id_is_refused(job_id: Any) -> None:
         (NOW.date(), "must be a datetime"),
     ],
 )
-def test_a_bad_time_is_refused(occurred_at: Any, reason: str) -> None:
+def test_an_invalid_time_is_rejected(occurred_at: Any, reason: str) -> None:
     field, why = only_problem_of(lambda rb: rb.users.delete("u1", occurred_at=occurred_at))
 
     assert field == "occurred_at"
@@ -149,7 +149,7 @@ def test_a_bad_time_is_refused(occurred_at: Any, reason: str) -> None:
         lambda rb: rb.users.identify("u1", {"a": "é" * 7}),
     ],
 )
-def test_properties_over_the_limit_in_bytes_are_refused(call: Call) -> None:
+def test_properties_over_the_limit_in_bytes_are_rejected(call: Call) -> None:
     field, reason = only_problem_of(call, SMALL)
 
     assert field == "properties"
@@ -164,7 +164,7 @@ def test_properties_at_the_limit_are_accepted_and_attributes_do_not_count() -> N
     assert len(rb.sent) == 1
 
 
-def test_the_properties_of_several_jobs_are_not_added_up_as_that_would_hang_on_their_order() -> None:
+def test_properties_of_several_jobs_are_not_added_up() -> None:
     rb = recording(limits=SMALL)
 
     for name in ("a", "b"):
@@ -173,7 +173,7 @@ def test_the_properties_of_several_jobs_are_not_added_up_as_that_would_hang_on_t
     assert len(rb.sent) == 2
 
 
-def test_the_size_of_inline_users_is_held_to_the_limit_too() -> None:
+def test_inline_users_have_the_same_size_limit() -> None:
     big: Mapping[str, object] = {"id": "u2", "a": "x" * 20}
 
     field, _ = only_problem_of(lambda rb: rb.workflows.trigger("w", ["u1", big]), SMALL)
@@ -190,11 +190,11 @@ def test_the_size_of_inline_users_is_held_to_the_limit_too() -> None:
         (lambda rb: rb.workflows.trigger("w", ["a"] * 3), "recipients"),
     ],
 )
-def test_the_counts_of_the_settings_hold(call: Call, field: str) -> None:
+def test_limits_of_counts_hold(call: Call, field: str) -> None:
     assert only_problem_of(call, SMALL)[0] == field
 
 
-def test_a_raised_limit_lets_more_through() -> None:
+def test_a_raised_limit_accepts_more() -> None:
     rb = recording(limits=Limits(max_bulk_users=200))
 
     rb.users.bulk_delete(f"u{number}" for number in range(200))
@@ -223,7 +223,7 @@ def test_a_raised_limit_lets_more_through() -> None:
         ({"run_at": NOW, "delay": 1}, "delay", "together with run_at"),
     ],
 )
-def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reason: str) -> None:
+def test_an_invalid_time_to_run_is_rejected(options: dict[str, Any], field: str, reason: str) -> None:
     named, why = only_problem_of(lambda rb: rb.users.delete("u1", **options))
 
     assert named == field
@@ -249,12 +249,12 @@ def test_a_bad_time_to_run_is_refused(options: dict[str, Any], field: str, reaso
         ([NOW, NOW], {"run_at": NOW}, [("timestamps", "cannot be given together with run_at", None)]),
     ],
 )
-def test_bad_moments_of_a_bulk_job_are_refused(timestamps: Any, options: dict[str, Any], found: list[Any]) -> None:
+def test_invalid_timestamps_are_rejected(timestamps: Any, options: dict[str, Any], found: list[Any]) -> None:
     users = [{"id": "u1"}, {"id": "u2"}]
 
     assert problems_of(lambda rb: rb.users.bulk_identify(users, timestamps=timestamps, **options)) == found
 
 
-def test_an_option_that_does_not_exist_is_a_mistake_in_the_program() -> None:
+def test_an_unknown_option_of_a_delete_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="later"):
         recording().users.delete("u1", later=True)  # type: ignore[call-arg]

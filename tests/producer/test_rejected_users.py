@@ -1,4 +1,4 @@
-"""Which users the face refuses before anything is sent: the field that is named, and a word of the reason."""
+"""Which users the client rejects before it sends anything: the field that it names, and a word of the reason."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ BAD_TRAITS: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("traits", "field", "reason"), BAD_TRAITS)
-def test_a_bad_trait_is_named(traits: Any, field: str, reason: str) -> None:
+def test_an_invalid_trait_is_named(traits: Any, field: str, reason: str) -> None:
     named, why = only_problem_of(lambda rb: rb.users.identify("u1", traits))
 
     assert named == field
@@ -79,7 +79,7 @@ def test_a_bad_trait_is_named(traits: Any, field: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(("traits", "field", "reason"), [case for case in BAD_TRAITS if "id" not in case[0]])
-def test_a_bad_trait_in_a_bulk_is_named_with_its_place(traits: Any, field: str, reason: str) -> None:
+def test_an_invalid_trait_in_a_bulk_job_is_named_with_its_index(traits: Any, field: str, reason: str) -> None:
     users = [{"id": "u0"}, {"id": "u1", **traits}]
 
     ((named, why, index),) = problems_of(lambda rb: rb.users.bulk_identify(users))
@@ -135,7 +135,7 @@ BAD_IDS = [
         ("actor.id", lambda rb, bad: rb.workflows.trigger("w", ["u1"], actor={"id": bad})),
     ],
 )
-def test_a_bad_user_id_is_named_wherever_it_stands(
+def test_an_invalid_user_id_is_named_in_every_argument(
     field: str, call: Callable[[RecordingRollbook, Any], object], user_id: Any, reason: str
 ) -> None:
     named, why = only_problem_of(lambda rb: call(rb, user_id))
@@ -144,7 +144,7 @@ def test_a_bad_user_id_is_named_wherever_it_stands(
     assert reason in why
 
 
-def test_all_bad_users_of_a_bulk_are_listed_with_all_their_bad_fields() -> None:
+def test_all_invalid_users_of_a_bulk_job_are_listed_with_all_their_invalid_fields() -> None:
     users: list[dict[str, object]] = [
         {"id": "u0", "email": "x", "phone_number": "y"},
         {"id": "u1"},
@@ -161,7 +161,7 @@ def test_all_bad_users_of_a_bulk_are_listed_with_all_their_bad_fields() -> None:
     ]
 
 
-def test_options_and_body_are_refused_together() -> None:
+def test_problems_of_options_and_body_are_reported_together() -> None:
     found = problems_of(
         lambda rb: rb.workflows.trigger(
             "",

@@ -1,4 +1,4 @@
-"""A face whose database is a replica: what it reads, when it lags, and the two calls that need the primary."""
+"""A client whose database is a replica: what it reads, when it lags, and the two calls that need the primary."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def rb(replica: Replica) -> Iterator[Rollbook]:
         yield rb
 
 
-def test_who_waits_for_a_job_on_a_replica_reads_there_what_it_did(
+def test_a_client_that_waits_for_a_job_on_a_replica_reads_its_result_there(
     applied: Applied, replica: Replica, rb: Rollbook
 ) -> None:
     replica.pause()
@@ -88,7 +88,7 @@ def test_who_waits_for_a_job_on_a_replica_reads_there_what_it_did(
     assert rb.users.get("ann").properties == {"plan": "pro"}
 
 
-def test_it_answers_every_question_as_the_primary_does(applied: Applied, rb: Rollbook) -> None:
+def test_a_replica_answers_every_read_as_the_primary_does(applied: Applied, rb: Rollbook) -> None:
     applied.rb.users.identify("ann", {"plan": "pro"}, job_id="told")
     applied.rb.users.identify("guest", {"cart": 1})
     applied.rb.users.set_channel_data("ann", "push", {"tokens": ["t"]})
@@ -104,7 +104,7 @@ def test_it_answers_every_question_as_the_primary_does(applied: Applied, rb: Rol
     }
 
 
-def test_what_writes_says_that_it_needs_the_primary(applied: Applied, rb: Rollbook) -> None:
+def test_calls_that_write_say_that_they_need_the_primary(applied: Applied, rb: Rollbook) -> None:
     job = applied.rb.users.delete("bo", delay=timedelta(days=1), job_id="later")
     applied.now()
     wait_until(lambda: rb.jobs.get(job.id).state == "deferred", what="the replica taking it in")

@@ -1,4 +1,4 @@
-"""What the face reads back of users."""
+"""Reading users, their preferences and their channel data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ids(applied: Applied, **where: Any) -> list[str]:
     return [user.id for user in applied.rb.users.all(where=where)]
 
 
-def test_a_user_is_read_as_it_was_told(applied: Applied) -> None:
+def test_a_user_is_read_as_it_was_sent(applied: Applied) -> None:
     moment = datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=timezone(timedelta(hours=3)))
     applied.rb.users.identify(
         "u1", {**ANN, "created_at": "2020-01-31t09:30:00.5+02:00", "plan": "pro", "none": None}, occurred_at=moment
@@ -42,7 +42,7 @@ def test_a_user_is_read_as_it_was_told(applied: Applied) -> None:
     assert user.updated_at.tzinfo is UTC
 
 
-def test_a_user_of_whom_nothing_is_known_has_nothing(applied: Applied) -> None:
+def test_a_user_without_traits_has_none(applied: Applied) -> None:
     applied.rb.users.identify("u1")
     applied.now()
 
@@ -69,7 +69,7 @@ def test_a_deleted_user_is_neither_found_nor_listed(applied: Applied) -> None:
         applied.rb.users.get("u1")
 
 
-def test_a_merged_away_user_is_not_found_and_names_its_heir(applied: Applied) -> None:
+def test_a_merged_away_user_is_not_found_and_names_the_primary(applied: Applied) -> None:
     applied.rb.users.identify("u1", {"name": "Ann"}, occurred_at=NOW - timedelta(days=2))
     applied.rb.users.identify("guest", {"email": "ann@example.com"}, occurred_at=NOW - timedelta(days=2))
     applied.rb.users.merge("u1", "guest")
@@ -153,7 +153,7 @@ def test_filters_by_attribute_and_property(applied: Applied, where: dict[str, An
     assert [user.id for user in applied.rb.users.list(where=where).items] == expected
 
 
-def test_filters_see_what_a_merge_made(applied: Applied) -> None:
+def test_filters_see_the_result_of_a_merge(applied: Applied) -> None:
     applied.rb.users.identify("guest", {"email": "a@b.example", "plan": "pro"}, occurred_at=NOW - timedelta(days=1))
     applied.rb.users.identify("u1", occurred_at=NOW - timedelta(days=1))
     applied.rb.users.merge("u1", "guest")
@@ -197,7 +197,7 @@ def test_without_a_database_a_read_says_what_to_set() -> None:
 
 
 @pytest.mark.parametrize("url", ["mysql://127.0.0.1/x", "no url", "postgresql://host:port/x"])
-def test_a_database_url_that_cannot_be_used_is_refused(url: str) -> None:
+def test_an_invalid_database_url_is_rejected(url: str) -> None:
     with pytest.raises(NotConfigured, match="postgresql://"):
         Rollbook(database_url=url).users.get("u1")
 

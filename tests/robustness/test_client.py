@@ -1,4 +1,4 @@
-"""Whatever is handed to the face, it names what is wrong and sends nothing, or sends a job that can be kept."""
+"""For any arguments, the client names what is wrong and sends nothing, or sends a job that can be stored."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_there_are_hundreds_of_cases() -> None:
 
 
 @pytest.mark.parametrize(("sort", "field", "call"), [case[1:] for case in CALLS], ids=[case[0] for case in CALLS])
-def test_a_bad_value_is_refused_by_its_field_and_nothing_is_sent(sort: str, field: str, call: Call) -> None:
+def test_an_invalid_value_is_rejected_by_its_field_and_nothing_is_sent(sort: str, field: str, call: Call) -> None:
     wrong = {}
     for name, value in refused_by(sort).items():
         rb = recording()
@@ -160,7 +160,7 @@ def test_a_bad_value_is_refused_by_its_field_and_nothing_is_sent(sort: str, fiel
         ("actor.properties", lambda rb, big: rb.workflows.trigger("w", ["u"], actor={"id": "u", "p": big})),
     ],
 )
-def test_what_is_larger_than_256_kib_is_refused_by_its_field(field: str, call: Call) -> None:
+def test_a_part_larger_than_256_kib_is_rejected_by_its_field(field: str, call: Call) -> None:
     for big in ("x" * (256 * 1024), "ü" * (128 * 1024)):
         rb = recording()
 
@@ -184,7 +184,7 @@ def _reached(token: str) -> dict[str, Any]:
         lambda rb, text: rb.users.identify("u", {"name": text, "notes": text, "avatar": None}),
     ],
 )
-def test_what_is_a_little_smaller_is_sent(call: Call) -> None:
+def test_a_part_a_little_smaller_is_sent(call: Call) -> None:
     rb = recording()
 
     call(rb, "x" * (255 * 1024))
@@ -197,7 +197,7 @@ def test_a_smaller_limit_holds() -> None:
         recording(limits=Limits(max_data_bytes=10)).users.set_channel_data("u", "apns", {"tokens": ["t"]})
 
 
-def test_users_that_are_too_many_bytes_together_are_refused_where_workers_would_bury_the_job() -> None:
+def test_a_job_that_workers_would_refuse_for_its_size_is_rejected() -> None:
     rb = recording()
     large = "x" * (250 * 1024)
     people: list[Any] = [{"id": f"u{number}", "notes": large} for number in range(MAX_TEXT // len(large) + 1)]
@@ -239,7 +239,7 @@ JUNK_CALLS: Final[list[Callable[..., object]]] = [
 
 @examples(400)
 @given(st.sampled_from(JUNK_CALLS), ANY | st.just("u"), ANY | TRAITS, ANY | TRAITS, OPTIONS)
-def test_junk_is_refused_with_a_reason_or_sent_as_a_job_that_can_be_kept(
+def test_junk_is_rejected_with_a_reason_or_sent_as_a_job_that_can_be_stored(
     call: Callable[..., object], a: Any, b: Any, c: Any, options: dict[str, Any]
 ) -> None:
     rb = recording()

@@ -1,4 +1,4 @@
-"""What a type checker sees of the face. Never run; mypy checks it with the rest."""
+"""The types that a type checker sees of the client. It is never run; mypy checks it with the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A face whose jobs the real store applies, when told."""
+"""A client whose jobs the real store applies when a test says so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class Applied:
-    """A face whose jobs are applied when told: `applied.now()`."""
+    """A client whose jobs are applied by `applied.now()`."""
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url
@@ -46,7 +46,7 @@ class Applied:
         self._publisher.is_down = True
 
     def arrive(self, *messages: object) -> None:
-        """Let messages arrive that the face would not send."""
+        """Let messages arrive that the client would not send."""
         self._store.apply([ReceivedJob.of(message) for message in messages], now=microseconds(NOW))
 
     def release(self, at: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Asks the face for something that it refuses."""
+"""Calls that the client rejects."""
 
 from __future__ import annotations
 
