@@ -1,5 +1,5 @@
 -- name: recipient
--- The newest activities of a user before a cursor, period by period like its messages.
+-- The newest activities of a user before a cursor, period by period like its messages, with actors looked up alike.
 SELECT
     page.*,
     %(user_id)s AS owner,
@@ -31,9 +31,20 @@ FROM (
     ORDER BY stamp DESC, id DESC
     LIMIT %(limit)s::integer
 ) AS page
-LEFT JOIN rollbook.ownership AS act
-    ON act.user_id = page.named_actor AND page.stamp >= act.valid_from AND page.stamp < act.valid_to
-LEFT JOIN rollbook.current_users AS person ON person.id = act.owner
+LEFT JOIN LATERAL (
+    SELECT own.owner
+    FROM rollbook.ownership AS own
+    WHERE own.user_id = page.named_actor
+        AND page.stamp >= own.valid_from
+        AND page.stamp < own.valid_to
+    LIMIT 1
+) AS act ON true
+LEFT JOIN LATERAL (
+    SELECT name, avatar
+    FROM rollbook.current_users
+    WHERE id = act.owner
+    LIMIT 1
+) AS person ON true
 ORDER BY page.stamp DESC, page.id DESC
 
 -- name: actor
@@ -58,8 +69,14 @@ FROM (
             trigger.had_actor
         FROM rollbook.triggers AS trigger
         JOIN rollbook.activities AS row ON row.job_id = trigger.job_id
-        JOIN rollbook.ownership AS own
-            ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
+        CROSS JOIN LATERAL (
+            SELECT owner
+            FROM rollbook.ownership
+            WHERE user_id = row.recipient
+                AND row.stamp >= valid_from
+                AND row.stamp < valid_to
+            LIMIT 1
+        ) AS own
         WHERE trigger.actor = period.user_id
             AND trigger.stamp >= period.valid_from
             AND trigger.stamp < period.valid_to
@@ -71,5 +88,10 @@ FROM (
     ORDER BY stamp DESC, id DESC
     LIMIT %(limit)s::integer
 ) AS page
-LEFT JOIN rollbook.current_users AS person ON person.id = %(user_id)s
+LEFT JOIN LATERAL (
+    SELECT name, avatar
+    FROM rollbook.current_users
+    WHERE id = %(user_id)s
+    LIMIT 1
+) AS person ON true
 ORDER BY page.stamp DESC, page.id DESC

@@ -74,8 +74,14 @@ SELECT
     ) AS engagements
 FROM rollbook.messages AS row
 JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
-LEFT JOIN rollbook.ownership AS own
-    ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
+LEFT JOIN LATERAL (
+    SELECT owner
+    FROM rollbook.ownership
+    WHERE user_id = row.recipient
+        AND row.stamp >= valid_from
+        AND row.stamp < valid_to
+    LIMIT 1
+) AS own ON true
 WHERE row.recipient = ANY(%(ids)s::text[])
     AND (
         own.owner = %(person)s::text
@@ -97,8 +103,14 @@ SELECT
     trigger.actor
 FROM rollbook.activities AS row
 JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
-LEFT JOIN rollbook.ownership AS own
-    ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
+LEFT JOIN LATERAL (
+    SELECT owner
+    FROM rollbook.ownership
+    WHERE user_id = row.recipient
+        AND row.stamp >= valid_from
+        AND row.stamp < valid_to
+    LIMIT 1
+) AS own ON true
 WHERE row.recipient = ANY(%(ids)s::text[])
     AND (
         own.owner = %(person)s::text
@@ -119,8 +131,14 @@ SELECT
     (SELECT count(*) FROM rollbook.activities AS row WHERE row.job_id = trigger.job_id) AS recipients,
     (SELECT count(*) FROM rollbook.messages AS row WHERE row.job_id = trigger.job_id) AS messages
 FROM rollbook.triggers AS trigger
-LEFT JOIN rollbook.ownership AS own
-    ON own.user_id = trigger.actor AND trigger.stamp >= own.valid_from AND trigger.stamp < own.valid_to
+LEFT JOIN LATERAL (
+    SELECT owner
+    FROM rollbook.ownership
+    WHERE user_id = trigger.actor
+        AND trigger.stamp >= valid_from
+        AND trigger.stamp < valid_to
+    LIMIT 1
+) AS own ON true
 WHERE trigger.actor = ANY(%(ids)s::text[])
     AND (
         own.owner = %(person)s::text

@@ -45,7 +45,8 @@ WHERE row.recipient = period.user_id
 
 -- name: page
 -- The newest messages of a user before a cursor. Each period gives its newest, and those with the stamp of the last of
--- these, so that no row is sorted before it is known to be on the page.
+-- these, so that no row is sorted before it is known to be on the page. Actors are looked up row by row: LIMIT keeps
+-- Postgres from joining the whole view `ownership`, a UNION ALL into which it cannot push the key of a join.
 WITH period AS MATERIALIZED (
     -- include: periods
 )
@@ -86,9 +87,20 @@ FROM (
     LIMIT %(limit)s::integer
 ) AS page
 JOIN rollbook.triggers AS trigger ON trigger.job_id = page.job_id
-LEFT JOIN rollbook.ownership AS act
-    ON act.user_id = trigger.actor AND page.stamp >= act.valid_from AND page.stamp < act.valid_to
-LEFT JOIN rollbook.current_users AS person ON person.id = act.owner
+LEFT JOIN LATERAL (
+    SELECT own.owner
+    FROM rollbook.ownership AS own
+    WHERE own.user_id = trigger.actor
+        AND page.stamp >= own.valid_from
+        AND page.stamp < own.valid_to
+    LIMIT 1
+) AS act ON true
+LEFT JOIN LATERAL (
+    SELECT name, avatar
+    FROM rollbook.current_users
+    WHERE id = act.owner
+    LIMIT 1
+) AS person ON true
 ORDER BY page.stamp DESC, page.id DESC
 
 -- name: counts

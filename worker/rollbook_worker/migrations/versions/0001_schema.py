@@ -321,6 +321,8 @@ BEGIN
 END
 $$;
 
+-- The actor is a subquery, not a join: Postgres cannot push the key of a join into the UNION ALL of `ownership`, and
+-- would read every user.
 CREATE VIEW rollbook.owned_activities AS
 SELECT
     row.id,
@@ -332,14 +334,18 @@ SELECT
     trigger.tenant,
     trigger.data,
     trigger.had_actor,
-    act.owner AS actor,
+    (
+        SELECT actor.owner
+        FROM rollbook.ownership AS actor
+        WHERE actor.user_id = trigger.actor
+            AND row.stamp >= actor.valid_from
+            AND row.stamp < actor.valid_to
+    ) AS actor,
     rollbook.occurred_at(row.stamp) AS occurred_at
 FROM rollbook.activities AS row
 JOIN rollbook.ownership AS own
     ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
-JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
-LEFT JOIN rollbook.ownership AS act
-    ON act.user_id = trigger.actor AND row.stamp >= act.valid_from AND row.stamp < act.valid_to;
+JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id;
 
 CREATE VIEW rollbook.owned_messages AS
 SELECT
@@ -352,7 +358,13 @@ SELECT
     trigger.tenant,
     trigger.data,
     trigger.had_actor,
-    act.owner AS actor,
+    (
+        SELECT actor.owner
+        FROM rollbook.ownership AS actor
+        WHERE actor.user_id = trigger.actor
+            AND row.stamp >= actor.valid_from
+            AND row.stamp < actor.valid_to
+    ) AS actor,
     rollbook.occurred_at(row.stamp) AS occurred_at,
     row.channel,
     coalesce(seen.is_set, false) AS seen,
@@ -362,8 +374,6 @@ FROM rollbook.messages AS row
 JOIN rollbook.ownership AS own
     ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
 JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
-LEFT JOIN rollbook.ownership AS act
-    ON act.user_id = trigger.actor AND row.stamp >= act.valid_from AND row.stamp < act.valid_to
 LEFT JOIN rollbook.engagements AS seen ON seen.message_id = row.id AND seen.engagement = 'seen'
 LEFT JOIN rollbook.engagements AS read ON read.message_id = row.id AND read.engagement = 'read'
 LEFT JOIN rollbook.engagements AS archived ON archived.message_id = row.id AND archived.engagement = 'archived'
