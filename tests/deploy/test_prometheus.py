@@ -62,7 +62,7 @@ FIRES: Final[Mapping[str, list[Series]]] = {
         {"rollbook_outbox_unsent": "1"},
     ],
     "RollbookOutboxUndecided": [{"rollbook_outbox_oldest_seconds": "901"}],
-    "RollbookRelayFails": [{'rollbook_outbox_failures_total{half="sending"}': "+1"}],
+    "RollbookRelayFails": [{'rollbook_outbox_failures_total{step="send"}': "+1"}],
 }
 SILENT: Final[list[Series]] = [
     {},

@@ -529,7 +529,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "the relay forgets the trace that a job was written in",
-        "producer/rollbook_ops/relay/rows.py",
+        "producer/rollbook_ops/relay/outbox_table.py",
         "body=body, trace=trace)",
         "body=body, trace=None)",
         TRACED_OUTBOX,

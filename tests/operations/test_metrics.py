@@ -311,6 +311,6 @@ def test_a_relay_that_fails_says_so(stack: Stack, tmp_path: Path) -> None:
     )
     try:
         wait_until(lambda: answers(port), what="serving")
-        wait_until(lambda: (value(port, 'rollbook_outbox_failures_total{half="sending"}') or 0) > 0, what="failing")
+        wait_until(lambda: (value(port, 'rollbook_outbox_failures_total{step="send"}') or 0) > 0, what="failing")
     finally:
         processes.stop(relay, by=signal.SIGTERM)

@@ -20,7 +20,7 @@ from tests.support.waits import wait_until
 from rollbook import Rollbook
 from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
-from rollbook_ops.relay.relay import HANGS_SECONDS, Relay, RelayLoop
+from rollbook_ops.relay.relay import HANG_SECONDS, Relay, RelayLoop
 from rollbook_shared.observability.health_file import HealthState
 
 FRESH = 5.0
@@ -77,10 +77,10 @@ def test_a_relay_whose_redis_is_away_is_alive_and_not_ready(start: Start, databa
 
 
 def test_a_relay_that_hangs_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = RelayLoop(cast(Relay, SimpleNamespace(send=int, settle=int)))
+    turns = RelayLoop(cast(Relay, SimpleNamespace(send=int, reconcile=int)))
     begin = time.monotonic()
 
-    monkeypatch.setattr(time, "monotonic", lambda: begin + HANGS_SECONDS - 1)
+    monkeypatch.setattr(time, "monotonic", lambda: begin + HANG_SECONDS - 1)
     assert turns.state() is HealthState.READY
-    monkeypatch.setattr(time, "monotonic", lambda: begin + HANGS_SECONDS + 1)
+    monkeypatch.setattr(time, "monotonic", lambda: begin + HANG_SECONDS + 1)
     assert turns.state() is None

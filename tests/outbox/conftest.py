@@ -12,15 +12,15 @@ from tests.support.outbox.relays import MakeRelay
 from rollbook import Rollbook
 from rollbook.publishing.direct import DirectPublisher
 from rollbook_ops.relay.finished_jobs import FinishedJobs
+from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_ops.relay.relay import Relay
-from rollbook_ops.relay.rows import Rows
 
 
 @pytest.fixture
 def backend_url(new_database: Callable[[], str]) -> str:
     """The application's database, with an empty outbox."""
     url = new_database()
-    rows = Rows(url)
+    rows = OutboxTable(url)
     rows.create()
     rows.close()
     return url
@@ -45,7 +45,7 @@ def make_relay(backend_url: str, broker_url: str, database_url: str) -> Iterator
 
     def make(*, resend: float = 60.0, broker: str = broker_url, database: str = database_url) -> Relay:
         publisher, finished_jobs = DirectPublisher(broker), FinishedJobs(database)
-        made.append(Relay(Rows(backend_url), publisher, finished_jobs, resend=timedelta(seconds=resend)))
+        made.append(Relay(OutboxTable(backend_url), publisher, finished_jobs, resend=timedelta(seconds=resend)))
         return made[-1]
 
     yield make

@@ -18,9 +18,9 @@ from tests.support.outbox.relays import MakeRelay
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import NotConfigured, Rollbook, Unavailable
-from rollbook_ops.relay import rows
+from rollbook_ops.relay import outbox_table
+from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_ops.relay.relay import Relay, RelayLoop
-from rollbook_ops.relay.rows import Rows
 from rollbook_shared.jobs.summaries import alias
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
@@ -111,12 +111,12 @@ def test_a_job_is_sent_once_and_its_row_kept_until_it_is_applied(
 
     assert (relay.send(), relay.send()) == (3, 0)
     pass_time(backend, 5)
-    relay.settle()
+    relay.reconcile()
     assert (waiting(backend), broker.ids()) == (3, ids)
 
     broker.apply_all()
     pass_time(backend, 5)
-    relay.settle()
+    relay.reconcile()
     assert waiting(backend) == 0
 
 
@@ -129,11 +129,11 @@ def test_a_job_that_redis_lost_is_sent_again_after_the_resend_time(
     broker.lose()
 
     pass_time(backend, 50)
-    relay.settle()
+    relay.reconcile()
     assert relay.send() == 0
 
     pass_time(backend, 11)
-    relay.settle()
+    relay.reconcile()
     assert relay.send() == 1
     assert broker.ids() == ids
 
@@ -147,7 +147,7 @@ def test_each_time_in_vain_doubles_the_wait(
     for _ in range(9):
         relay.send()
         waited = 0
-        while relay.settle() == 0 or relay.send() == 0:
+        while relay.reconcile() == 0 or relay.send() == 0:
             pass_time(backend, 60)
             waited += 60
         waits.append(waited)
@@ -165,7 +165,7 @@ def test_a_job_that_is_already_decided_is_not_sent_again_however_late_it_is_look
     broker.apply_all()
 
     pass_time(backend, 86_400)
-    relay.settle()
+    relay.reconcile()
     relay.send()
 
     assert (waiting(backend), broker.ids()) == (0, [])
@@ -183,7 +183,7 @@ def test_a_row_that_is_no_job_known_here_travels_and_ends_as_a_dead_letter(
     assert broker.messages()[0]["headers"]["argsrepr"] == "(not a job known here)"
     broker.apply_all()
     pass_time(backend, 5)
-    relay.settle()
+    relay.reconcile()
 
     # one without an id of its own is a dead letter that nobody can match with the row
     assert waiting(backend) == (1 if body == "not JSON" else 0)
@@ -201,12 +201,12 @@ def test_a_second_job_under_one_id_is_kept_until_it_is_a_dead_letter(
 
     relay.send()
     pass_time(backend, 5)
-    relay.settle()
+    relay.reconcile()
     assert waiting(backend) == 1
 
     broker.apply_all()
     pass_time(backend, 5)
-    relay.settle()
+    relay.reconcile()
     assert waiting(backend) == 0
 
 
@@ -223,12 +223,12 @@ def test_a_letter_of_another_job_decides_nothing(
     broker.lose()
 
     pass_time(backend, 61)
-    relay.settle()
+    relay.reconcile()
     assert (waiting(backend), relay.send()) == (1, 1)
 
     broker.apply_all()
     pass_time(backend, 5)
-    relay.settle()
+    relay.reconcile()
     assert waiting(backend) == 0
     assert rb.users.get("u1").properties == {"plan": "pro"}
 
@@ -259,8 +259,8 @@ def test_a_role_that_may_not_read_the_outbox_is_told_so(
     parts = urlsplit(backend_url)
     url = parts._replace(netloc=f"stranger:stranger@{parts.hostname}:{parts.port}").geturl()
 
-    with pytest.raises(NotConfigured, match="role"), Rows(url).transaction() as cursor:
-        rows.take_unsent(cursor)
+    with pytest.raises(NotConfigured, match="role"), OutboxTable(url).transaction() as cursor:
+        outbox_table.claim_unsent(cursor)
 
     backend.execute("DROP ROLE stranger")
     backend.commit()
@@ -277,7 +277,7 @@ def test_a_deferred_job_is_rollbooks_to_keep(
     relay.send()
     broker.apply_all()
     pass_time(backend, 5)
-    relay.settle()
+    relay.reconcile()
 
     assert waiting(backend) == 0
 
@@ -288,8 +288,8 @@ def test_two_relays_do_not_send_the_same_job(
     ids = tell(rb, backend, *(f"u{number}" for number in range(50)))
     other = make_relay()
 
-    with rows.Rows(backend_url).transaction() as cursor:
-        held = rows.take_unsent(cursor, limit=20)
+    with outbox_table.OutboxTable(backend_url).transaction() as cursor:
+        held = outbox_table.claim_unsent(cursor, limit=20)
         assert other.send() == 30
 
     assert sorted(broker.ids()) == sorted(set(ids) - {key.id for key in held})
@@ -316,7 +316,7 @@ def test_a_crash_between_publishing_and_commit_sends_again(
 def test_many_large_jobs_are_taken_in_portions(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "BATCH_BYTES", 1_000)
+    monkeypatch.setattr(outbox_table, "BATCH_BYTES", 1_000)
     for number in range(4):
         rb.outbox(backend).users.identify(f"u{number}", {"text": "x" * 600})
     backend.commit()
@@ -343,7 +343,7 @@ def test_without_rollbooks_database_new_jobs_are_sent_and_no_row_is_lost(
     relay.send()
     pass_time(backend, 5)
     with pytest.raises(Unavailable):
-        relay.settle()
+        relay.reconcile()
 
     assert (broker.ids(), waiting(backend)) == (ids, 1)
 
@@ -365,7 +365,7 @@ def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
             sent.set()
             return relay.send()
 
-        def settle(self) -> int:
+        def reconcile(self) -> int:
             return 0
 
         def __init__(self) -> None: ...
@@ -378,4 +378,4 @@ def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
     loop.join(DEADLINE_SECONDS)
 
     said = [record.getMessage() for record in caplog.records if record.name == "rollbook_ops.relay.relay"]
-    assert said == ["relay: sending: the broker is away; trying again", "relay: sending works again"]
+    assert said == ["relay: send: the broker is away; trying again", "relay: send works again"]

@@ -176,7 +176,7 @@ def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, 
         bodies = [body for (body,) in connection.execute("SELECT body FROM rollbook_outbox")]
     outcomes = PostgresStore(owner_url).apply(list(map(ReceivedJob.of, bodies)), now=NOW * 2)
 
-    assert relay.settle() == len(bodies)
+    assert relay.reconcile() == len(bodies)
 
     relay.close()
     assert {outcome.state for outcome in outcomes} == {JobState.APPLIED}

@@ -15,8 +15,8 @@ from rollbook.publishing.direct import DirectPublisher
 from rollbook_ops.devstack import Servers
 from rollbook_ops.devstack.endpoint import Endpoint
 from rollbook_ops.devstack.stack import LocalStack
+from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_ops.relay.relay import Relay
-from rollbook_ops.relay.rows import Rows
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import make_app
 from rollbook_worker.store import PostgresStore
@@ -35,7 +35,7 @@ SETTINGS = Settings(broker_url=BROKER, database_url=DATABASE, outbox_url=DATABAS
         Rollbook(broker_url=BROKER, database_url=DATABASE).users,
         DirectPublisher(BROKER),
         Database(DATABASE),
-        Rows(DATABASE),
+        OutboxTable(DATABASE),
         Relay.from_settings(SETTINGS),
         PostgresStore.from_settings(SETTINGS),
         Servers(broker_url=BROKER, database_url=DATABASE),
@@ -94,7 +94,7 @@ def test_no_error_of_connecting_says_it() -> None:
             lambda: rb.users.get("ann"),
             lambda: PostgresStore(DATABASE).cleanup.prune_dead_letters(now=0),
             relay.send,
-            relay.settle,
+            relay.reconcile,
         ):
             with pytest.raises(RollbookError) as failure:
                 call()
@@ -103,7 +103,7 @@ def test_no_error_of_connecting_says_it() -> None:
 
 @pytest.mark.parametrize("url", [f"http://ann:{SECRET}@x", f"{SECRET}", f"mysql://ann:{SECRET}@h/x"])
 def test_no_complaint_about_a_url_quotes_it(url: str) -> None:
-    for make in (DirectPublisher, Database, Rows):
+    for make in (DirectPublisher, Database, OutboxTable):
         with pytest.raises(RollbookError) as failure:
             make(url)
         assert SECRET not in str(failure.value)

@@ -12,7 +12,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import NotSent, Rollbook, Unavailable
-from rollbook_ops.relay.rows import Rows
+from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_worker.store import PostgresStore
 
 
@@ -70,7 +70,7 @@ def test_every_way_to_postgres_takes_the_modes_of_libpq(
 
     assert PostgresStore(url).cleanup.prune_dead_letters(now=0) == 0
     assert Rollbook(database_url=url).jobs.get("none").state == "queued"
-    with Rows(url).transaction() as cursor:
+    with OutboxTable(url).transaction() as cursor:
         assert cursor.connection.pgconn.ssl_in_use
 
 

@@ -18,7 +18,7 @@ from tests.support.timeouts.frozen_servers import SHORT, frozen
 from rollbook import Rollbook, Unavailable
 from rollbook.database import Database
 from rollbook_ops.devstack import Servers
-from rollbook_ops.relay.rows import Rows
+from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_shared.database.timeouts import ResponseTimeout, connection_options, patient
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.outcomes import JobState
@@ -114,7 +114,7 @@ def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_dat
     tries: list[Callable[[], object]] = [
         lambda: PostgresStore(url).cleanup.prune_jobs(now=NOW),
         lambda: Rollbook(database_url=url).jobs.get("any"),
-        lambda: Rows(url).count(),
+        lambda: OutboxTable(url).count(),
     ]
 
     with frozen(own_servers.postgres.pid), ThreadPoolExecutor() as threads, in_time(1.0):

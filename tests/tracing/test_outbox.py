@@ -22,8 +22,8 @@ from rollbook import NotConfigured, Rollbook
 from rollbook.outbox import create_table, drop_table
 from rollbook.publishing.direct import DirectPublisher
 from rollbook_ops.relay.finished_jobs import FinishedJobs
+from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_ops.relay.relay import Relay
-from rollbook_ops.relay.rows import Rows
 from rollbook_shared.observability import tracing
 
 OLD_INSERT = "INSERT INTO rollbook_outbox (id, digest, kind, body) VALUES ('old', 'x', 'identify', '{}')"
@@ -32,7 +32,7 @@ OLD_INSERT = "INSERT INTO rollbook_outbox (id, digest, kind, body) VALUES ('old'
 @pytest.fixture
 def relay(backend_url: str, broker_url: str, database_url: str, client: redis.Redis) -> Iterator[Relay]:
     relay = Relay(
-        Rows(backend_url), DirectPublisher(broker_url), FinishedJobs(database_url), resend=timedelta(seconds=60)
+        OutboxTable(backend_url), DirectPublisher(broker_url), FinishedJobs(database_url), resend=timedelta(seconds=60)
     )
     yield relay
     relay.close()

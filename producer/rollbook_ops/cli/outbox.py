@@ -12,7 +12,7 @@ from rollbook_shared.install_hint import require_extra
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
-    from rollbook_ops.relay.rows import Rows
+    from rollbook_ops.relay.outbox_table import OutboxTable
 
 
 @command(
@@ -31,11 +31,11 @@ def create(
 
         print(*(f"{statement};" for statement in CREATE_TABLE), sep="\n\n")
         return
-    rows = _rows()
+    table = _outbox_table()
     try:
-        rows.create()
+        table.create()
     finally:
-        rows.close()
+        table.close()
     print_note("the table rollbook_outbox exists")
 
 
@@ -45,11 +45,11 @@ def create(
 )
 def show(as_json: AsJson = False) -> None:
     """Show how many jobs of the outbox are not sent yet, and how many are sent and not finished."""
-    rows = _rows()
+    table = _outbox_table()
     try:
-        counts = rows.count()
+        counts = table.count()
     finally:
-        rows.close()
+        table.close()
     if as_json:
         print_json(counts)
         return
@@ -79,11 +79,11 @@ def relay() -> None:
     raise typer.Exit(main())
 
 
-def _rows() -> Rows:
+def _outbox_table() -> OutboxTable:
     _require_drivers()
-    from rollbook_ops.relay.rows import Rows
+    from rollbook_ops.relay.outbox_table import OutboxTable
 
-    return Rows(Settings.from_env().need_outbox_url())
+    return OutboxTable(Settings.from_env().need_outbox_url())
 
 
 def _require_drivers() -> None:

@@ -11,6 +11,7 @@ from rollbook.outbox import TABLE
 from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.postgres import open_postgres
 from rollbook_ops.formatting import format_count, format_duration
+from rollbook_shared.database.statements import load
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
 
@@ -18,14 +19,7 @@ LATE_SECONDS: Final = 30.0
 """A running relay sends within a fraction of a second, and looks up each job within seconds."""
 VERY_LATE_SECONDS: Final = 600.0
 
-_COUNTS: Final = """
-SELECT
-    count(*) FILTER (WHERE sent_at IS NULL),
-    extract(epoch FROM now() - min(due_at) FILTER (WHERE sent_at IS NULL))::float,
-    count(*) FILTER (WHERE sent_at IS NOT NULL),
-    extract(epoch FROM now() - min(created_at) FILTER (WHERE sent_at IS NOT NULL))::float
-FROM (SELECT sent_at, due_at, created_at FROM rollbook_outbox ORDER BY due_at LIMIT 100000) AS first
-"""
+_SQL: Final = load("rollbook_ops.doctor", "outbox")
 
 
 def examine_outbox(settings: Settings) -> Iterator[Finding]:
@@ -42,7 +36,7 @@ def examine_outbox(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_counts(connection: psycopg.Connection) -> Finding:
-    row = connection.execute(_COUNTS).fetchone()
+    row = connection.execute(_SQL["overdue"]).fetchone()
     assert row is not None
     unsent, late, unfinished, unfinished_for = row
     summary = f"{format_count(unsent, 'job')} to send, {unfinished:,} sent and not finished"

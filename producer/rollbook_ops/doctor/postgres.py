@@ -13,6 +13,7 @@ from rollbook_ops.doctor.clocks import LocalClock, check_clock, read_clock
 from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.versions import check_postgres_version
 from rollbook_ops.formatting import format_count, format_duration
+from rollbook_shared.database.statements import load
 from rollbook_shared.database.url import libpq_url
 from rollbook_shared.observability.inspection import Backlog, find_backlog
 from rollbook_shared.reasons import safe_reason
@@ -27,7 +28,7 @@ VERY_LATE_SECONDS: Final = 120.0
 _ERASURE_GRACE: Final = timedelta(days=1)
 """A deleted user that is not erased so long after the due time is a problem: the erasure may have been promised."""
 
-_VERSION: Final = "SELECT version_num FROM rollbook.alembic_version"
+_SQL: Final = load("rollbook_ops.doctor", "postgres")
 _MAINTENANCE: Final = "Is maintenance running (`rollbook maintenance`)? Its log says what blocks it."
 
 
@@ -50,7 +51,7 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
 
 
 def open_postgres(url: str) -> psycopg.Connection:
-    """A connection that only reads, and waits for nothing long."""
+    """Connect read-only and with short timeouts."""
     connection = psycopg.connect(
         libpq_url(url),
         autocommit=True,
@@ -64,14 +65,14 @@ def open_postgres(url: str) -> psycopg.Connection:
 
 
 def _server_time(connection: psycopg.Connection) -> float:
-    row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float").fetchone()
+    row = connection.execute(_SQL["server_time"]).fetchone()
     assert row is not None
     return float(row[0])
 
 
 def _check_migrations(connection: psycopg.Connection) -> Finding:
     try:
-        row = connection.execute(_VERSION).fetchone()
+        row = connection.execute(_SQL["schema_revision"]).fetchone()
     except (errors.UndefinedTable, errors.InvalidSchemaName):
         row = None
     except errors.InsufficientPrivilege:

@@ -1,1 +1,1 @@
-"""The relay: sends the jobs that committed transactions left in an application's outbox."""
+"""The relay: sends the jobs that committed transactions wrote to an application's outbox."""

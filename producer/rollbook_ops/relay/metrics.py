@@ -1,4 +1,4 @@
-"""Counts what a relay does, and looks at its outbox whenever Prometheus asks."""
+"""The relay's metrics: counts what it does, and reads its outbox whenever Prometheus asks."""
 
 from __future__ import annotations
 
@@ -8,60 +8,62 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from rollbook_ops.relay.rows import Counts, Rows
+from rollbook_ops.relay.outbox_table import OutboxCounts, OutboxTable
 from rollbook_shared.errors import RollbookError
 
 
-class Counting:
-    """What this relay has done since it began."""
+class RelayMetrics:
+    """What this relay has done since it started."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._jobs = Counter(
             "rollbook_outbox_jobs",
-            "Jobs of the outbox that were sent, decided, or put back to be sent again.",
+            "Jobs of the outbox that were sent, finished, or scheduled to be sent again.",
             ["event"],
             registry=registry,
         )
         self._failures = Counter(
-            "rollbook_outbox_failures", "Turns of a relay that came to nothing.", ["half"], registry=registry
+            "rollbook_outbox_failures", "Failed runs of a step of the relay.", ["step"], registry=registry
         )
 
-    def happened(self, event: str, jobs: int) -> None:
-        """`event`: sent, decided or again."""
+    def count_jobs(self, event: str, jobs: int) -> None:
+        """`event`: sent, finished or resend."""
         self._jobs.labels(event=event).inc(jobs)
 
-    def failed(self, half: str) -> None:
-        """`half`: sending or settling."""
-        self._failures.labels(half=half).inc()
+    def count_failure(self, step: str) -> None:
+        """`step`: send or reconcile."""
+        self._failures.labels(step=step).inc()
 
 
-class Gauges(Collector):
-    """How the outbox stands."""
+class OutboxGauges(Collector):
+    """How many jobs are in the outbox, and since when."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """See prometheus_client. Nothing, so that registering asks no database."""
+        """Return nothing, so that registering this collector does not query the database. See prometheus_client."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """See prometheus_client. Says nothing while the database is away."""
-        rows = Rows(self._url)
+        """Yield the gauges, or nothing while the database is not available. See prometheus_client."""
+        table = OutboxTable(self._url)
         try:
-            counts: Counts = rows.count()
+            counts: OutboxCounts = table.count()
         except RollbookError:
             return
         finally:
-            rows.close()
+            table.close()
         yield GaugeMetricFamily("rollbook_outbox_unsent", "Jobs to be sent.", value=counts.unsent)
-        yield GaugeMetricFamily("rollbook_outbox_unfinished", "Jobs sent and not decided.", value=counts.unfinished)
+        yield GaugeMetricFamily("rollbook_outbox_unfinished", "Jobs sent and not finished.", value=counts.unfinished)
         yield GaugeMetricFamily(
-            "rollbook_outbox_oldest_seconds", "Since the oldest job was written.", value=counts.oldest_seconds or 0
+            "rollbook_outbox_oldest_seconds",
+            "Seconds since the oldest job was written.",
+            value=counts.oldest_seconds or 0,
         )
 
 
-def count_relay(outbox_url: str) -> Counting:
-    """Count what this process' relay does, and tell how its outbox stands."""
-    REGISTRY.register(Gauges(outbox_url))
-    return Counting(REGISTRY)
+def register_relay_metrics(outbox_url: str) -> RelayMetrics:
+    """Register the gauges of the outbox, and return the counters of this process's relay."""
+    REGISTRY.register(OutboxGauges(outbox_url))
+    return RelayMetrics(REGISTRY)

@@ -1,11 +1,11 @@
-"""Sends what committed transactions have left in the outbox, and again until Rollbook has finished it.
+"""Sends the jobs that committed transactions wrote to the outbox, again and again until a worker has finished them.
 
     python -m rollbook_ops.relay
 
-Run one, or several: they share the work. Two halves, neither of which waits for the other: `send` publishes what is
-unsent (Redis must be there), `settle` asks Rollbook's database what became of the jobs that were sent, removes those
-that are finished, and puts back those that should have been by now. A crash at any place makes a job be sent twice at
-worst, which changes nothing.
+Run one relay or several, which share the work. It has two steps that do not wait for each other. `send` publishes the
+unsent jobs and needs Redis. `reconcile` looks up the sent jobs in Rollbook's database, removes those that are finished,
+and marks those as unsent that should be finished by now. After a crash at any point a job is at worst sent twice, which
+changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Final
 
 from rollbook.publishing.direct import DirectPublisher
 from rollbook_ops.relay.finished_jobs import FinishedJobs
-from rollbook_ops.relay.rows import Rows, delete, mark_sent, postpone, read_bodies, take_sent, take_unsent
+from rollbook_ops.relay.outbox_table import (
+    OutboxTable,
+    claim_sent,
+    claim_unsent,
+    mark_sent,
+    read_bodies,
+    remove,
+    reschedule,
+)
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.observability.daemon import run_daemon
@@ -29,16 +37,16 @@ from rollbook_shared.observability.health_file import HealthState
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
-    from rollbook_ops.relay.metrics import Counting
+    from rollbook_ops.relay.metrics import RelayMetrics
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.1
-"""Asking costs a quarter of a millisecond. NOTIFY would cost the application: it serializes its commits."""
-LOOK: Final = timedelta(seconds=1)
-"""How long after a job was sent it is first asked after; most are finished by then."""
-HANGS_SECONDS: Final = 60.0
-"""A turn of both halves ends sooner, whichever server is silent: each wait has a bound."""
+"""A poll costs a quarter of a millisecond. NOTIFY would cost the application more: it serializes commits."""
+FIRST_CHECK: Final = timedelta(seconds=1)
+"""When a sent job is first looked up. Most are finished by then."""
+HANG_SECONDS: Final = 60.0
+"""One round of both steps takes less, even if a server does not respond: every wait has a timeout."""
 _BACKOFF: Final = Backoff(first=0.5, longest=15.0)
 
 
@@ -47,101 +55,101 @@ class Relay:
 
     def __init__(
         self,
-        rows: Rows,
+        table: OutboxTable,
         publisher: DirectPublisher,
         finished_jobs: FinishedJobs,
         *,
         resend: timedelta,
-        counting: Counting | None = None,
+        metrics: RelayMetrics | None = None,
     ) -> None:
-        self._rows = rows
+        self._table = table
         self._publisher = publisher
         self._finished_jobs = finished_jobs
         self._resend = resend
-        self._counting = counting
+        self._metrics = metrics
 
     @classmethod
-    def from_settings(cls, settings: Settings, counting: Counting | None = None) -> Relay:
-        """The relay that the settings describe; connects when it starts to work.
+    def from_settings(cls, settings: Settings, metrics: RelayMetrics | None = None) -> Relay:
+        """Return the relay that the settings describe. It connects when it is first used.
 
         Raises:
-            NotConfigured: a URL is missing, or cannot be used.
+            NotConfigured: a URL is missing or invalid.
         """
         return cls(
-            Rows(settings.need_outbox_url()),
+            OutboxTable(settings.need_outbox_url()),
             DirectPublisher(settings.need_broker_url()),
             FinishedJobs(settings.need_database_url()),
             resend=settings.outbox_resend,
-            counting=counting,
+            metrics=metrics,
         )
 
     def send(self) -> int:
-        """Publish a batch of what is unsent, at most 500 jobs; return how many. All of them stay unsent when it fails.
+        """Publish a batch of at most 500 unsent jobs, and return how many. If it fails, all of them stay unsent.
 
         Raises:
-            Unavailable: the application's database or the broker could not be reached; some may have been sent.
-            NotConfigured: there is no table `rollbook_outbox`.
+            Unavailable: the application's database or the broker is not available; some may have been sent.
+            NotConfigured: the table `rollbook_outbox` is missing.
         """
-        with self._rows.transaction() as cursor:
-            if jobs := take_unsent(cursor):
-                # published before the commit: who dies in between has sent them twice, not never
+        with self._table.transaction() as cursor:
+            if jobs := claim_unsent(cursor):
+                # Published before the commit: a relay that dies in between sends them twice, not never.
                 self._publisher.publish_many(list(jobs.values()))
-                mark_sent(cursor, jobs, look=LOOK)
+                mark_sent(cursor, jobs, first_check=FIRST_CHECK)
         self._count("sent", len(jobs))
         return len(jobs)
 
-    def settle(self) -> int:
-        """Ask after a batch of what was sent, at most 500 jobs; return how many it was.
+    def reconcile(self) -> int:
+        """Look up a batch of at most 500 sent jobs, and return how many.
 
-        Those that are finished leave the outbox; those that should be by now are sent again by the next `send`.
+        Removes finished jobs from the outbox. The next `send` sends those again that should be finished by now.
 
         Raises:
-            Unavailable: one of the two databases could not be reached.
-            NotConfigured: there is no table `rollbook_outbox`, or there are none of Rollbook's.
+            Unavailable: one of the two databases is not available.
+            NotConfigured: the table `rollbook_outbox` is missing, or Rollbook's tables are.
         """
-        with self._rows.transaction() as cursor:
-            keys = take_sent(cursor)
+        with self._table.transaction() as cursor:
+            keys = claim_sent(cursor)
             finished = self._finished_jobs.among(keys, partial(read_bodies, cursor)) if keys else set()
             unfinished = [key for key in keys if key not in finished]
             if finished:
-                delete(cursor, [key for key in keys if key in finished])
-            again = postpone(cursor, unfinished, look=LOOK, resend=self._resend) if unfinished else 0
+                remove(cursor, [key for key in keys if key in finished])
+            resent = reschedule(cursor, unfinished, first_check=FIRST_CHECK, resend=self._resend) if unfinished else 0
         self._count("finished", len(keys) - len(unfinished))
-        self._count("again", again)
-        if again:
-            logger.info("relay: %d jobs are not finished yet, sending them again", again, extra={"jobs": again})
+        self._count("resend", resent)
+        if resent:
+            logger.info("relay: %d jobs are not finished yet; sending them again", resent, extra={"jobs": resent})
         return len(keys)
 
     def _count(self, event: str, jobs: int) -> None:
-        if self._counting:
-            self._counting.happened(event, jobs)
+        if self._metrics:
+            self._metrics.count_jobs(event, jobs)
 
     def close(self) -> None:
         """Close all connections."""
-        self._rows.close()
+        self._table.close()
         self._publisher.close()
         self._finished_jobs.close()
 
 
-class _Half:
-    """One half of the work, with the pauses after its own failures."""
+class _Step:
+    """A step of the relay, with the delay after its own failures."""
 
-    def __init__(self, name: str, work: Callable[[], int], counting: Counting | None) -> None:
+    def __init__(self, name: str, work: Callable[[], int], metrics: RelayMetrics | None) -> None:
         self._name = name
         self._work = work
-        self._counting = counting
+        self._metrics = metrics
         self._failures = 0
-        self._not_before = 0.0
-        self._said = ""
+        self._retry_at = 0.0
+        self._logged = ""
 
     @property
     def works(self) -> bool:
-        """Whether its last try was no failure."""
+        """Whether the last run succeeded."""
         return not self._failures
 
     def run(self) -> bool:
-        """Do a batch, unless there was a failure just now; say whether more is waiting."""
-        if time.monotonic() < self._not_before:
+        """Handle a batch, unless a failure delays the next run; return whether there may be more to do."""
+        if time.monotonic() < self._retry_at:
             return False
         try:
             done = self._work()
@@ -149,41 +157,41 @@ class _Half:
             self._failed(str(error))
             return False
         if self._failures:
-            logger.info("relay: %s works again", self._name, extra={"half": self._name})
-            self._failures, self._said = 0, ""
+            logger.info("relay: %s works again", self._name, extra={"step": self._name})
+            self._failures, self._logged = 0, ""
         return done > 0
 
     def _failed(self, problem: str) -> None:
-        self._not_before = time.monotonic() + _BACKOFF.delay(self._failures)
+        self._retry_at = time.monotonic() + _BACKOFF.delay(self._failures)
         self._failures += 1
-        if self._counting:
-            self._counting.failed(self._name)
-        if problem != self._said:
-            logger.warning("relay: %s: %s; trying again", self._name, problem, extra={"half": self._name})
-            self._said = problem
+        if self._metrics:
+            self._metrics.count_failure(self._name)
+        if problem != self._logged:
+            logger.warning("relay: %s: %s; trying again", self._name, problem, extra={"step": self._name})
+            self._logged = problem
 
 
 class RelayLoop:
-    """Runs the relay's two halves in turn. Another thread may ask for its state."""
+    """Runs the relay's two steps in turn. Another thread may read its state."""
 
-    def __init__(self, relay: Relay, counting: Counting | None = None) -> None:
+    def __init__(self, relay: Relay, metrics: RelayMetrics | None = None) -> None:
         self._relay = relay
-        self._halves = (_Half("sending", relay.send, counting), _Half("settling", relay.settle, counting))
-        self._turned = time.monotonic()
+        self._steps = (_Step("send", relay.send, metrics), _Step("reconcile", relay.reconcile, metrics))
+        self._last_round = time.monotonic()
 
     def run(self, stopped: threading.Event) -> None:
-        """Work until `stopped`. Outlives Redis and either database being away."""
+        """Run until `stopped` is set, also while Redis or a database is not available."""
         while not stopped.is_set():
-            more = [half.run() for half in self._halves]
-            self._turned = time.monotonic()
+            more = [step.run() for step in self._steps]
+            self._last_round = time.monotonic()
             if not any(more):
                 stopped.wait(POLL_SECONDS)
 
     def state(self) -> HealthState | None:
-        """How the relay is: it waits while a server is away; None: it hangs."""
-        if time.monotonic() - self._turned > HANGS_SECONDS:
+        """Return the health of the relay: it waits while a server is not available; None means that it hangs."""
+        if time.monotonic() - self._last_round > HANG_SECONDS:
             return None
-        return HealthState.READY if all(half.works for half in self._halves) else HealthState.WAITING
+        return HealthState.READY if all(step.works for step in self._steps) else HealthState.WAITING
 
     def close(self) -> None:
         """Close all connections."""
@@ -191,17 +199,17 @@ class RelayLoop:
 
 
 def main() -> int:
-    """Relay as the environment says until SIGTERM or Ctrl-C; the batch in hand is finished."""
+    """Run the relay that the environment configures until SIGTERM or Ctrl-C; it completes the current batch."""
     return run_daemon("relay", _relay_loop)
 
 
 def _relay_loop(settings: Settings, with_metrics: bool) -> RelayLoop:
-    counting = None
+    metrics = None
     if with_metrics:
-        from rollbook_ops.relay.metrics import count_relay
+        from rollbook_ops.relay.metrics import register_relay_metrics
 
-        counting = count_relay(settings.need_outbox_url())
-    return RelayLoop(Relay.from_settings(settings, counting), counting)
+        metrics = register_relay_metrics(settings.need_outbox_url())
+    return RelayLoop(Relay.from_settings(settings, metrics), metrics)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from rollbook_shared.settings import LogFormat, Settings
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
-FIELDS: Final = ("job_id", "kind", "outcome", "code", "batch_id", "jobs", "task", "half")
+FIELDS: Final = ("job_id", "kind", "outcome", "code", "batch_id", "jobs", "task", "step")
 """The extra fields that our records have, given by `extra=`."""
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(message)s"
