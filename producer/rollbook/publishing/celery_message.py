@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.spans import attach_trace, start_send_span
-from rollbook_shared.jobs.json_text import encode_json
 from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
+from rollbook_shared.json_values import encode_json
 from rollbook_shared.observability.tracing import mark_failed
 
 if TYPE_CHECKING:

@@ -60,10 +60,12 @@ class ReceivedJob:
 
     @property
     def job_id(self) -> str | None:
+        """The job's id, if the message has one."""
         return self.job.job_id if isinstance(self.job, Undecodable) else self.job.id
 
     @property
     def kind(self) -> str | None:
+        """The job's kind, if the message has one."""
         return self.job.kind
 
 

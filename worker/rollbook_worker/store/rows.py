@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_shared.jobs.json_text import encode_json
+from rollbook_shared.json_values import encode_json
 from rollbook_worker.core import (
     ActivityCreated,
     EngagementChanged,
