@@ -7,8 +7,11 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rollbook_ops.devstack.errors import ServerFailed
+
+_UNPRIVILEGED: Final = ("postgres", "nobody")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +55,10 @@ class Account:
 def server_account(data: Path) -> Account | None:
     """Return the account that the servers run as: None is this process's own; for root it is an unprivileged one.
 
-    That is the owner of the data if there are any, otherwise `postgres` or `nobody`.
+    That is the owner of the data if there are any, otherwise the first of `_UNPRIVILEGED` that exists.
 
     Raises:
-        ServerFailed: this process runs as root, and there is neither account.
+        ServerFailed: this process runs as root, and none of them exists.
     """
     if os.geteuid() != 0:
         return None
@@ -63,10 +66,11 @@ def server_account(data: Path) -> Account | None:
     if data.exists() and (owner := data.stat().st_uid) != 0:
         entry = pwd.getpwuid(owner)
         return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
-    for name in ("postgres", "nobody"):
+    for name in _UNPRIVILEGED:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         return Account(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
-    raise ServerFailed("Postgres does not run as root, and this machine has neither an account postgres nor nobody")
+    names = " nor ".join(_UNPRIVILEGED)
+    raise ServerFailed(f"Postgres does not run as root, and this machine has neither an account {names}")

@@ -131,7 +131,7 @@ class Relay:
         self._finished_jobs.close()
 
 
-class _Step:
+class _RelayStep:
     """A step of the relay, with the delay after its own failures."""
 
     def __init__(self, name: str, work: Callable[[], int], metrics: RelayMetrics | None) -> None:
@@ -176,7 +176,7 @@ class RelayLoop:
 
     def __init__(self, relay: Relay, metrics: RelayMetrics | None = None) -> None:
         self._relay = relay
-        self._steps = (_Step("send", relay.send, metrics), _Step("reconcile", relay.reconcile, metrics))
+        self._steps = (_RelayStep("send", relay.send, metrics), _RelayStep("reconcile", relay.reconcile, metrics))
         self._last_round = time.monotonic()
 
     def run(self, stopped: threading.Event) -> None:
