@@ -1,4 +1,4 @@
-"""Checks the arguments of reads, so that a read is refused as clearly as a write and no odd text reaches Postgres."""
+"""Checks the arguments of reads, so that reads are rejected as clearly as writes and no odd text reaches Postgres."""
 
 from __future__ import annotations
 
