@@ -7,8 +7,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from docs.site import benchmarks, cli, dead_letter_codes, errors, glossary, job_format, metrics, settings, sql
-from docs.site.source import ROOT
+from docs.site.generators import (
+    benchmarks,
+    cli,
+    dead_letter_codes,
+    errors,
+    glossary,
+    job_format,
+    metrics,
+    settings,
+    sql,
+)
+from docs.site.generators.source import ROOT
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -25,6 +35,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "sql views": sql.views,
 }
 """What may stand in a page as `<!-- generated: NAME -->`, and what is put there."""
+_FILE: Final = re.compile(r"^<!-- file: ([\w./-]+) -->$", re.MULTILINE)
 _MARKER: Final = re.compile(r"^<!-- generated: ([\w -]+) -->$", re.MULTILINE)
 _PICTURES: Final = (ROOT / "benchmarks" / "results" / "rates.svg",)
 
@@ -40,6 +51,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     """Fill in what is generated."""
     if page.file.src_uri == "glossary.md":
         markdown = glossary.with_anchors(markdown)
+    markdown = _FILE.sub(lambda found: f"```python\n{(ROOT / found[1]).read_text()}```", markdown)
     return _MARKER.sub(lambda found: GENERATED[found[1]](), markdown)
 
 

@@ -1,4 +1,4 @@
-"""Make the picture of Flower that stands in the README: `python -m tests.dashboard.screenshot`.
+"""Make the picture of Flower in the documentation: `python -m tests.dashboard.screenshot`.
 
 It starts all that `rollbook up` starts, tells of some people who do not exist, and photographs the page of tasks.
 """
@@ -17,7 +17,7 @@ from tests.support.waits import wait_until
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack
 
-PICTURE: Final = ROOT / "deploy" / "pictures" / "flower.png"
+PICTURE: Final = ROOT / "docs" / "pictures" / "flower.png"
 _SIZE: Final = {"width": 1524, "height": 737}
 _HIDDEN: Final = "footer, .page-header, .dt-footer { display: none !important }"
 

@@ -1,4 +1,4 @@
-"""Whatever starts one of Rollbook's processes says the same to it: here compose, the image and the README."""
+"""Whatever starts one of Rollbook's processes says the same to it: here compose, the image and the documentation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from tests.support.deploy.process_commands import PROCESSES, meaning
 from tests.support.documentation import table
 from tests.support.repository import ROOT
 
-ROWS = {row[0].rpartition(", ")[2].lower(): row[1] for row in table((ROOT / "README.md").read_text(), "process")}
+ROWS = {
+    row[0].rpartition(", ")[2].lower(): row[1]
+    for row in table((ROOT / "docs" / "how-to" / "deploy.md").read_text(), "process")
+}
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -27,7 +30,7 @@ def test_the_image_is_a_live_worker_unless_it_is_told_otherwise() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PROCESSES if name not in ("bulk", "migrate")])
-def test_the_readme_starts_it_likewise(name: str) -> None:
+def test_the_documentation_starts_it_likewise(name: str) -> None:
     found = re.search(r"`([^`]+)`", ROWS[name])
     assert found
     said, meant = meaning(found[1]), meaning(PROCESSES[name])
@@ -38,7 +41,7 @@ def test_the_readme_starts_it_likewise(name: str) -> None:
     assert name == "flower" or said.options == meant.options
 
 
-def test_the_readme_starts_workers_for_bulk_jobs_as_those_for_live_ones() -> None:
+def test_the_documentation_starts_workers_for_bulk_jobs_as_those_for_live_ones() -> None:
     said, default, bulk = (
         ROWS["bulk"],
         dict(meaning(PROCESSES["default"]).options),

@@ -209,16 +209,6 @@ def test_all_that_is_exported_is_shown_somewhere(exported: Series) -> None:
     assert [family for family in sorted(families) if family not in text] == []
 
 
-def test_each_alert_says_what_to_do_in_the_runbook() -> None:
-    headings = re.findall(r"^## (.*)$", (DEPLOY.parent / "runbook.md").read_text(), re.MULTILINE)
-    anchors = {heading.lower().replace(" ", "-") for heading in headings}
-
-    for rule in ALERTS:
-        named = re.findall(r"#([\w-]+)", rule["annotations"]["runbook"])
-        assert named, rule["alert"]
-        assert set(named) <= anchors, rule["alert"]
-
-
 def test_without_the_setting_nothing_is_served_and_nothing_imported() -> None:
     code = "import sys, rollbook_worker.app as a; a.need_settings(); print('prometheus_client' in sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name != "ROLLBOOK_METRICS_PORT"}

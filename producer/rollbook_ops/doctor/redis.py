@@ -58,7 +58,7 @@ def examine_redis(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
             yield check_in_flight(queues.in_flight)
             if queues.unprocessable:
                 summary = f"{format_count(queues.unprocessable, 'message')} that no worker could read"
-                advice = "See the list `dead_letters` in Redis, and deploy/runbook.md."
+                advice = "See the list `dead_letters` in Redis, and docs/how-to/runbook.md."
                 yield warning("unprocessable", summary, advice)
     except BROKER_FAILURES as error:
         reason = safe_reason(error)
@@ -176,7 +176,7 @@ def check_in_flight(in_flight: InFlight) -> Finding:
     """Check that no worker died with messages that will not be restored to their queue."""
     summary = f"{format_count(in_flight.messages, 'message')} with workers"
     if in_flight.orphaned:
-        advice = "No worker will restore them to their queue; see deploy/runbook.md, a worker hangs."
+        advice = "No worker will restore them to their queue; see docs/how-to/runbook.md, a worker hangs."
         return problem("in flight", f"{summary}, {in_flight.orphaned:,} of them without a lease", advice)
     if in_flight.oldest_renewal is None:
         return ok("in flight", summary)
