@@ -96,7 +96,7 @@ def _wrong(run: Run, verdict: Verdict) -> Iterator[str]:
         yield f"dead: {dict(list(run.evidence.dead.items())[:_NAMED])}"
     if verdict.difference:
         yield "the smallest difference (reference != Postgres):"
-        yield verdict.difference.what
+        yield verdict.difference.description
         yield "the jobs of that user, by their stamps:"
         yield from verdict.difference.jobs
     yield from run.overdue

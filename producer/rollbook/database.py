@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from rollbook.at_fork import reset_after_fork
 from rollbook.queries import Query
 from rollbook.queries.query import Isolation, Rows, Statement
-from rollbook_shared.database.timeouts import connection_options, patient
+from rollbook_shared.database.timeouts import connection_options, timeout_connection
 from rollbook_shared.database.url import libpq_url, sqlalchemy_url
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.reasons import safe_reason
@@ -111,7 +111,7 @@ class Database:
             pool_timeout=_POOL_SECONDS,
             hide_parameters=True,  # ids and filters are personal data, and errors are logged
         )
-        connection_class = patient(self._timeout)
+        connection_class = timeout_connection(self._timeout)
         url = libpq_url(self._url.render_as_string(hide_password=False))
         options = {"application_name": "rollbook", **connection_options(url, self._timeout)}
 

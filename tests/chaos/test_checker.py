@@ -141,7 +141,7 @@ def test_a_user_that_nobody_ended_and_nobody_told_of_is_a_difference_only() -> N
 
     assert verdict.resurrected == ()
     assert verdict.difference is not None
-    assert "users['stranger']" in verdict.difference.what
+    assert "users['stranger']" in verdict.difference.description
 
 
 def _wrong_property(world: Any) -> None:
@@ -175,7 +175,7 @@ def test_where_an_actor_is_missing_its_jobs_are_named() -> None:
     difference = judge(evidence).difference
 
     assert difference is not None
-    assert "actor" in difference.what
+    assert "actor" in difference.description
     assert any('"id":"jane"' in job for job in difference.jobs)
 
 
@@ -183,7 +183,7 @@ def test_a_mark_that_is_missing_is_a_difference() -> None:
     verdict = judge(replace(as_it_should_be(), marks={}))
 
     assert verdict.difference is not None
-    assert "['marks']" in verdict.difference.what
+    assert "['marks']" in verdict.difference.description
 
 
 @pytest.mark.parametrize("row", [MESSAGE, activity_id("hello", "ann")], ids=["message", "activity"])
@@ -197,7 +197,7 @@ def test_a_row_that_tells_of_another_trigger_is_a_difference(row: UUID, what: st
     verdict = judge(replace(evidence, details=details))
 
     assert verdict.difference is not None
-    assert f"['{row}']['{what}']" in verdict.difference.what
+    assert f"['{row}']['{what}']" in verdict.difference.description
 
 
 def test_of_many_differences_the_one_with_the_fewest_jobs_is_shown_with_them() -> None:
@@ -209,6 +209,6 @@ def test_of_many_differences_the_one_with_the_fewest_jobs_is_shown_with_them() -
     verdict = judge(evidence)
 
     assert verdict.difference is not None
-    assert verdict.difference.what == "users['bo']['properties']['plan']: 'pro' != 'free'"
+    assert verdict.difference.description == "users['bo']['properties']['plan']: 'pro' != 'free'"
     assert len(verdict.difference.jobs) == 1
     assert '"id":"bo"' in verdict.difference.jobs[0]

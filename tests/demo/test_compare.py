@@ -13,7 +13,7 @@ from rollbook_ops.demo.postgres_world import read_world
 from rollbook_ops.demo.progress import count_jobs, count_users, missing_jobs
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.reference.differences import difference
-from rollbook_shared.reference.generator import Life, generate_jobs
+from rollbook_shared.reference.generator import SampleHistory, generate_jobs
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import World
 from rollbook_worker.store import PostgresStore, ReceivedJob
@@ -22,12 +22,12 @@ _NOW = 1_795_000_000_000_000
 
 
 @pytest.fixture(scope="module")
-def life() -> Life:
+def life() -> SampleHistory:
     return generate_jobs(seed=3, users=60, jobs=300, now=_NOW)
 
 
 @pytest.fixture(scope="module")
-def applied(life: Life, new_database: Callable[[], str]) -> str:
+def applied(life: SampleHistory, new_database: Callable[[], str]) -> str:
     """A database to which the life was applied, shuffled and with duplicates."""
     url = new_database()
     jobs = [*life.jobs, *life.jobs[:40]]
@@ -47,18 +47,18 @@ def database(applied: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def expected(life: Life) -> World:
+def expected(life: SampleHistory) -> World:
     return oracle(life.jobs)
 
 
-def test_what_was_applied_rightly_is_equal(database: Database, expected: World, life: Life) -> None:
+def test_what_was_applied_rightly_is_equal(database: Database, expected: World, life: SampleHistory) -> None:
     world = read_world(database)
 
     assert difference(expected, world, life.jobs) is None
     assert all(len(section) > 5 for section in (world["users"], world["merged"], world["messages"]))
 
 
-def test_jobs_are_counted_by_how_they_ended(database: Database, expected: World, life: Life) -> None:
+def test_jobs_are_counted_by_how_they_ended(database: Database, expected: World, life: SampleHistory) -> None:
     counts = count_jobs(database)
 
     assert (counts.applied, counts.others, counts.dead) == (len(life.jobs), 0, 0)
@@ -67,7 +67,7 @@ def test_jobs_are_counted_by_how_they_ended(database: Database, expected: World,
     assert count_users(database) == len(expected["users"])
 
 
-def test_jobs_that_never_came_are_named(database: Database, life: Life) -> None:
+def test_jobs_that_never_came_are_named(database: Database, life: SampleHistory) -> None:
     assert missing_jobs(database, [life.jobs[0].id, "demo-lost"]) == ["demo-lost"]
 
 
@@ -81,7 +81,7 @@ def test_jobs_that_never_came_are_named(database: Database, life: Life) -> None:
     ],
 )
 def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
-    section: str, corruption: str, applied: str, database: Database, expected: World, life: Life
+    section: str, corruption: str, applied: str, database: Database, expected: World, life: SampleHistory
 ) -> None:
     with psycopg.connect(applied) as connection:
         alone = connection.execute(
@@ -94,5 +94,5 @@ def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
     found = difference(expected, read_world(database), life.jobs)
 
     assert found is not None
-    assert found.what.startswith(f"{section}['{rows[section]}']")
+    assert found.description.startswith(f"{section}['{rows[section]}']")
     assert found.jobs

@@ -19,32 +19,32 @@ from rollbook_ops.importers import (
     import_users,
 )
 from rollbook_shared.jobs.models import Identify, Merge, Trigger
-from rollbook_shared.reference.generator import HISTORY, SPAN, Life, generate_jobs
+from rollbook_shared.reference.generator import HISTORY, SAMPLE_PERIOD, SampleHistory, generate_jobs
 
 _NOW = 1_795_000_000_000_000
 
 
 @pytest.fixture(scope="module")
-def life() -> Life:
+def life() -> SampleHistory:
     return generate_jobs(seed=7, users=1_200, jobs=2_000, now=_NOW)
 
 
-def test_a_seed_makes_the_same_life_again_and_another_seed_another(life: Life) -> None:
+def test_a_seed_makes_the_same_life_again_and_another_seed_another(life: SampleHistory) -> None:
     assert generate_jobs(seed=7, users=1_200, jobs=2_000, now=_NOW) == life
     assert generate_jobs(seed=8, users=1_200, jobs=2_000, now=_NOW) != life
 
 
-def test_nothing_happens_after_now_nor_more_than_a_day_before_the_span(life: Life) -> None:
+def test_nothing_happens_after_now_nor_more_than_a_day_before_the_span(life: SampleHistory) -> None:
     day = HISTORY // 30
 
-    assert all(_NOW - SPAN - day <= job.occurred_at <= _NOW for job in life.jobs)
+    assert all(_NOW - SAMPLE_PERIOD - day <= job.occurred_at <= _NOW for job in life.jobs)
 
 
-def test_jobs_are_distinct(life: Life) -> None:
+def test_jobs_are_distinct(life: SampleHistory) -> None:
     assert len({job.id for job in life.jobs}) == len(life.jobs)
 
 
-def test_triggers_stand_on_both_sides_of_the_edge_of_a_merges_history(life: Life) -> None:
+def test_triggers_stand_on_both_sides_of_the_edge_of_a_merges_history(life: SampleHistory) -> None:
     edges = {(job.secondary_id, job.occurred_at - HISTORY) for job in life.jobs if isinstance(job, Merge)}
     told = {
         (recipient, job.occurred_at)
@@ -58,7 +58,7 @@ def test_triggers_stand_on_both_sides_of_the_edge_of_a_merges_history(life: Life
     assert len({(user_id, at - 1) for user_id, at in edges} & told) > 10
 
 
-def test_merged_away_ids_are_written_to_before_and_after(life: Life) -> None:
+def test_merged_away_ids_are_written_to_before_and_after(life: SampleHistory) -> None:
     merges = {job.secondary_id: job.occurred_at for job in life.jobs if isinstance(job, Merge)}
     told = [
         job.occurred_at - merges[job.user.id]
@@ -69,7 +69,7 @@ def test_merged_away_ids_are_written_to_before_and_after(life: Life) -> None:
     assert min(told) < 0 < max(told)
 
 
-def test_every_job_comes_out_of_the_face_as_it_was_meant(life: Life) -> None:
+def test_every_job_comes_out_of_the_face_as_it_was_meant(life: SampleHistory) -> None:
     rollbook = recording(clock=lambda: _NOW)
 
     for job in life.jobs:
@@ -78,7 +78,7 @@ def test_every_job_comes_out_of_the_face_as_it_was_meant(life: Life) -> None:
     assert rollbook.sent == list(life.jobs)
 
 
-def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: Life, tmp_path: Path) -> None:
+def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: SampleHistory, tmp_path: Path) -> None:
     file, options = tmp_path / "users.csv", ImportOptions(format=FileFormat.CSV)
     bad_lines = write_file(file, life.imported)
     state = Checkpoint(fingerprint=fingerprint(file, options), started=_NOW, chunk_users=CHUNK_USERS)

@@ -117,7 +117,7 @@ def test_a_migration_that_meets_a_lock_lets_the_writers_pass_and_comes_back(
 @pytest.mark.usefixtures("one_more")
 def test_a_migration_gives_up_in_the_end_and_leaves_nothing_half_done(url: str, reader: psycopg.Connection) -> None:
     with pytest.raises(Unavailable, match="lock timeout"):
-        migrating.migrate(url, patience=0)
+        migrating.migrate(url, timeout=0)
 
     assert version(url) == HEAD
     with psycopg.connect(url) as connection:

@@ -19,7 +19,7 @@ from rollbook import Rollbook, Unavailable
 from rollbook.database import Database
 from rollbook_ops.devstack import Servers
 from rollbook_ops.relay.outbox_table import OutboxTable
-from rollbook_shared.database.timeouts import ResponseTimeout, connection_options, patient
+from rollbook_shared.database.timeouts import ResponseTimeout, connection_options, timeout_connection
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.outcomes import JobState
 from rollbook_worker.store import PostgresStore, ReceivedJob
@@ -123,7 +123,7 @@ def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_dat
 
 
 def test_an_answer_that_does_not_come_closes_the_connection(database_url: str) -> None:
-    kind = patient(SHORT)
+    kind = timeout_connection(SHORT)
     with kind.connect(database_url, autocommit=True) as connection, in_time(), pytest.raises(ResponseTimeout):
         connection.execute("SET statement_timeout = 0; SELECT pg_sleep(60)")
 
@@ -131,7 +131,7 @@ def test_an_answer_that_does_not_come_closes_the_connection(database_url: str) -
 
 
 def test_work_that_takes_its_time_between_statements_is_left_alone(database_url: str) -> None:
-    with patient(timedelta(seconds=2)).connect(database_url) as connection:
+    with timeout_connection(timedelta(seconds=2)).connect(database_url) as connection:
         for _ in range(5):
             assert connection.execute("SELECT pg_sleep(0.5)").fetchone() is not None
 

@@ -35,7 +35,7 @@ def migrate(
     if only_print:
         print_sql()
         return
-    migrate(Settings.from_env().need_database_url(), say=print_note)
+    migrate(Settings.from_env().need_database_url(), report=print_note)
     print_note("the tables are up to date")
 
 

@@ -122,7 +122,7 @@ def _print_report(report: Report, stack: LocalStack, as_json: bool, urls: dict[s
         err.print(f"[bold red]{len(report.missing)} jobs were never applied[/], such as {some}", soft_wrap=True)
     if report.difference:
         err.print("[bold red]The first difference[/] (reference != Postgres):", soft_wrap=True)
-        for line in (report.difference.what, "the jobs of that user, by their stamps:", *report.difference.jobs):
+        for line in (report.difference.description, "the jobs of that user, by their stamps:", *report.difference.jobs):
             err.print(escape_text(line), soft_wrap=True, highlight=False)
     if as_json:
         print_json(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rollbook_ops.importers import Checkpoint
 from rollbook_shared.jobs.models import BulkIdentify, Job
-from rollbook_shared.reference.generator import user_update
+from rollbook_shared.reference.generator import user_update_of
 
 CHUNK_USERS: Final = 100
 _INVALID_EVERY: Final = 1_000
@@ -40,7 +40,7 @@ def jobs_of(users: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> Itera
     rows = iter(_rows(users))
     number = 0
     while chunk := list(islice(rows, CHUNK_USERS)):
-        if good := tuple(user_update(dict(row)) for row, is_invalid in chunk if not is_invalid):
+        if good := tuple(user_update_of(dict(row)) for row, is_invalid in chunk if not is_invalid):
             yield BulkIdentify(id=checkpoint.job_id(number), occurred_at=checkpoint.started, users=good)
             number += 1
 

@@ -14,7 +14,7 @@ from psycopg import conninfo, errors
 from rollbook.outbox import create_table
 from rollbook.publishing.encoded_job import EncodedJob
 from rollbook_shared.database.statements import load
-from rollbook_shared.database.timeouts import connection_options, patient
+from rollbook_shared.database.timeouts import connection_options, timeout_connection
 from rollbook_shared.database.url import libpq_url
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.reasons import safe_reason
@@ -103,7 +103,7 @@ class OutboxTable:
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = patient(_STATEMENT_TIMEOUT).connect(
+            self._connection = timeout_connection(_STATEMENT_TIMEOUT).connect(
                 autocommit=True,
                 prepare_threshold=None,  # a connection pooler may not keep prepared statements
                 **{"application_name": "rollbook relay", **connection_options(self._url, _STATEMENT_TIMEOUT)},

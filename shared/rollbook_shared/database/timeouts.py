@@ -1,9 +1,9 @@
 """Connections to Postgres that do not wait for ever.
 
-Three things can keep an answer away, and each needs a bound of its own: a statement that takes long, which the server
-ends (`statement_timeout`); a machine that is gone, which TCP notices (`tcp_user_timeout`, keepalives); and a server
-that is there and silent, such as a stopped process or a stuck disk, whose kernel goes on acknowledging. Against the
-last only the client's own clock helps; looking at it costs about 6 microseconds a round trip.
+Three things can keep a response away, and each needs a timeout of its own: a statement that takes long, which the
+server ends (`statement_timeout`); a machine that is gone, which TCP notices (`tcp_user_timeout`, keepalives); and a
+server that is connected but silent, such as a stopped process or a stuck disk, whose kernel goes on acknowledging.
+Against the last only the client's own clock helps; reading it costs about 6 microseconds a round trip.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5
 GRACE: Final = timedelta(seconds=5)
-"""How much longer than a statement may take its answer is waited for at most, so that a live server gives up first."""
+"""How much longer than the statement timeout the client waits at most, so that a live server gives up first."""
 
 TCP_TIMEOUTS: Final[Mapping[str, int]] = {
     "connect_timeout": CONNECT_SECONDS,
@@ -31,7 +31,7 @@ TCP_TIMEOUTS: Final[Mapping[str, int]] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
-"""For libpq: when a machine that says nothing is taken for gone."""
+"""For libpq: when a silent machine counts as gone."""
 
 
 class ResponseTimeout(psycopg.OperationalError):
@@ -42,30 +42,30 @@ class ResponseTimeout(psycopg.OperationalError):
 
 
 class TimeoutConnection(psycopg.Connection[Any]):
-    """A connection that closes itself and raises `ResponseTimeout` when an answer takes longer than `patience` seconds.
+    """A connection that closes itself and raises `ResponseTimeout` if a response takes longer than `response_seconds`.
 
-    Make the class with `patient`.
+    Make the class with `timeout_connection`.
     """
 
-    patience: ClassVar[float]
+    response_seconds: ClassVar[float]
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """See psycopg: every wait for the server, once connected, is this one."""
         try:
-            return super().wait(_until(gen, monotonic() + self.patience), *args, **kwargs)
+            return super().wait(_until(gen, monotonic() + self.response_seconds), *args, **kwargs)
         except ResponseTimeout:
             self.close()
             raise
 
 
-def patient(statement: timedelta) -> type[TimeoutConnection]:
-    """Connections on which statements may take so long, and answers a little longer."""
+def timeout_connection(statement: timedelta) -> type[TimeoutConnection]:
+    """A class of connections for statements that take at most this long; the client waits a little longer."""
     longest = statement + min(statement, GRACE)
-    return type("TimeoutConnection", (TimeoutConnection,), {"patience": longest.total_seconds()})
+    return type("TimeoutConnection", (TimeoutConnection,), {"response_seconds": longest.total_seconds()})
 
 
 def connection_options(url: str, statement: timedelta, lock: timedelta | None = None) -> dict[str, Any]:
-    """What to connect to this URL with, so that the server ends statements in time. What the URL says itself stands.
+    """The options for a connection to this URL on which the server ends statements in time. Options in the URL win.
 
     Raises:
         NotConfigured: it is no URL of a Postgres.
@@ -75,13 +75,13 @@ def connection_options(url: str, statement: timedelta, lock: timedelta | None = 
     except psycopg.ProgrammingError:
         what = "it must be like postgresql://user@127.0.0.1:5432/app"
         raise NotConfigured(f"the database's URL cannot be used; {what}") from None
-    bounds = {"statement_timeout": statement, **({"lock_timeout": lock} if lock else {})}
-    told = " ".join(f"-c {name}={span // timedelta(milliseconds=1)}" for name, span in bounds.items())
-    return {**TCP_TIMEOUTS, **own, "options": f"{told} {own.get('options') or ''}".strip()}
+    timeouts = {"statement_timeout": statement, **({"lock_timeout": lock} if lock else {})}
+    options = " ".join(f"-c {name}={timeout // timedelta(milliseconds=1)}" for name, timeout in timeouts.items())
+    return {**TCP_TIMEOUTS, **own, "options": f"{options} {own.get('options') or ''}".strip()}
 
 
 def _until(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, T]:
-    # psycopg wakes ten times a second, and sends None or 0 where nothing has come
+    # psycopg wakes ten times a second, and sends None or 0 if nothing has come
     try:
         wanted = next(gen)
         while True:

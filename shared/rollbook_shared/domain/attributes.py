@@ -12,20 +12,20 @@ from typing import Final
 from urllib.parse import urlsplit
 
 RESERVED: Final = frozenset({"id", "updated_at", "channel_data", "preferences"})
-"""Names that no property may have: they are ours, or have a place of their own."""
+"""Names that no property may have: Rollbook sets them, or they are given in another way."""
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{1,14}")
-_INSTANT: Final = re.compile(
+_TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 _COMMON_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?:/[!-~]*)?")
-"""What most avatars look like; others are taken apart."""
+"""What most avatars look like; other URLs are parsed."""
 
 
 def attribute_problem(name: str, value: object) -> str | None:
-    """Why `value` (not null) is no good as the attribute `name`, or None."""
+    """Why `value` (not null) is invalid as the attribute `name`, or None."""
     if not isinstance(value, str):
         return "must be text or null"
     return None if _CHECKS[name](value) else _EXPECTED[name]
@@ -41,11 +41,11 @@ def _is_url(text: str) -> bool:
     return parts.scheme in ("http", "https", "data") and bool(parts.netloc or parts.path)
 
 
-def _is_instant(text: str) -> bool:
-    if not _INSTANT.fullmatch(text):
+def _is_timestamp(text: str) -> bool:
+    if not _TIMESTAMP.fullmatch(text):
         return False
     try:
-        # near the first and the last year an offset leads to where no such time is, for whoever reads it
+        # near the first and the last year an offset may lead to a time that no datetime can represent
         datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         return False
@@ -62,7 +62,7 @@ def _time_zones() -> frozenset[str]:
 
 
 def rfc3339(at: datetime) -> str:
-    """An aware datetime as RFC 3339 text in UTC; where that has no such time, as text that no attribute takes."""
+    """An aware datetime as RFC 3339 text in UTC; if UTC has no such time, as text that no attribute accepts."""
     try:
         at = at.astimezone(UTC)
     except OverflowError:
@@ -78,7 +78,7 @@ _CHECKS: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
         "phone_number": _PHONE.fullmatch,
         "locale": _LOCALE.fullmatch,
         "timezone": _is_time_zone,
-        "created_at": _is_instant,
+        "created_at": _is_timestamp,
     }
 )
 _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
@@ -92,4 +92,4 @@ _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 ATTRIBUTES: Final = frozenset(_CHECKS)
-"""The names of the known attributes; every other key a user is told with is a property."""
+"""The names of the known attributes; every other trait is a property."""

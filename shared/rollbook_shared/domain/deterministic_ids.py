@@ -1,4 +1,4 @@
-"""The ids of activities and messages, made from the job and the addressed id, so that applying a trigger again
+"""The ids of activities and messages, derived from the job and the id as addressed, so that applying a trigger again
 makes no second row.
 """
 

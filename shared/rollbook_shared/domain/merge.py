@@ -1,4 +1,4 @@
-"""What a primary takes over from its secondary: nested properties merged, gaps filled, nothing of its own given up."""
+"""What a merge adds to the primary's profile: nested properties are merged, gaps are filled, its own values stay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(kw_only=True, slots=True)
 class Profile:
-    """What is known of one person, by section. Attributes that are absent or null are none."""
+    """All that is known of one user, by section. An attribute that is null counts as absent."""
 
     attributes: dict[str, Any] = field(default_factory=dict)
     properties: dict[str, Any] = field(default_factory=dict)
@@ -30,51 +30,55 @@ def merge_profiles(
         attributes=secondary.attributes
         | {name: value for name, value in primary.attributes.items() if value is not None},
         properties=deep_merge(primary.properties, secondary.properties),
-        preferences=_united(primary.preferences, secondary.preferences, _with_opt_outs if keep_opt_outs else _first),
-        channel_data=_united(primary.channel_data, secondary.channel_data, _with_tokens if merge_tokens else _first),
+        preferences=_merged_sections(
+            primary.preferences, secondary.preferences, _merge_opt_outs if keep_opt_outs else _primary_wins
+        ),
+        channel_data=_merged_sections(
+            primary.channel_data, secondary.channel_data, _merge_push_tokens if merge_tokens else _primary_wins
+        ),
     )
 
 
-def _united(
+def _merged_sections(
     primary: Mapping[str, Any], secondary: Mapping[str, Any], both: Callable[[Any, Any], Any]
 ) -> dict[str, Any]:
-    """Either's entries; what is made of those that both have, `both` says."""
+    """The entries of either; `both` merges those that both have."""
     shared = {key: both(primary[key], secondary[key]) for key in primary.keys() & secondary.keys()}
     return {**secondary, **primary, **shared}
 
 
-def _first(primary: Any, secondary: Any) -> Any:
+def _primary_wins(primary: Any, secondary: Any) -> Any:
     return primary
 
 
-def _with_opt_outs(primary: Mapping[str, Any], secondary: Mapping[str, Any]) -> dict[str, Any]:
-    """The primary's settings, less whatever the secondary opted out of."""
+def _merge_opt_outs(primary: Mapping[str, Any], secondary: Mapping[str, Any]) -> dict[str, Any]:
+    """The primary's settings, with every opt-out of the secondary."""
     settings = dict(primary)
-    for section, choices in secondary.items():
-        mine = dict(settings.get(section, {}))
-        for key, choice in choices.items():
-            if choice is False:
-                mine[key] = False
-            elif isinstance(choice, dict) and mine.get(key) is not False:
-                outs = {channel: False for channel, wanted in choice.get("channel_types", {}).items() if not wanted}
+    for section, others in secondary.items():
+        own = dict(settings.get(section, {}))
+        for key, other in others.items():
+            if other is False:
+                own[key] = False
+            elif isinstance(other, dict) and own.get(key) is not False:
+                outs = {channel: False for channel, is_on in other.get("channel_types", {}).items() if not is_on}
                 if outs:
-                    own = mine[key]["channel_types"] if isinstance(mine.get(key), dict) else {}
-                    mine[key] = {"channel_types": {**own, **outs}}
-        if mine:
-            settings[section] = mine
+                    channels = own[key]["channel_types"] if isinstance(own.get(key), dict) else {}
+                    own[key] = {"channel_types": {**channels, **outs}}
+        if own:
+            settings[section] = own
     return settings
 
 
-def _with_tokens(primary: Any, secondary: Any) -> Any:
-    """The primary's channel data; lists of tokens are put together, the primary's first, each once."""
-    mine, theirs = primary.get("tokens"), secondary.get("tokens")
-    if not isinstance(mine, list) or not isinstance(theirs, list):
+def _merge_push_tokens(primary: Any, secondary: Any) -> Any:
+    """The primary's channel data, with the tokens of both if both have a list: the primary's first, each once."""
+    own, other = primary.get("tokens"), secondary.get("tokens")
+    if not isinstance(own, list) or not isinstance(other, list):
         return primary
-    return {**primary, "tokens": [*mine, *(token for token in theirs if token not in mine)]}
+    return {**primary, "tokens": [*own, *(token for token in other if token not in own)]}
 
 
 def deep_merge(primary: Mapping[str, Any], secondary: Mapping[str, Any]) -> dict[str, Any]:
-    """Objects merged key by key, at every depth; anything else is a value, and the primary's wins.
+    """Objects merged key by key, at every depth; everything else is a value, and the primary's wins.
 
     Not associative where objects meet plain values (`{p: {}}`, `{p: null}`, `{p: {p: null}}`), so a merged result
     must never be stored and merged again.

@@ -1,7 +1,7 @@
-"""The reference: each distinct job applied once, in stamp order, to plain tables, rows moved from owner to owner.
+"""The reference: each distinct job applied once, in stamp order, to plain tables; merges move rows to their new owner.
 
-It is the rules told in the plainest way, and the yardstick for what workers do in any order. So it shares nothing with
-them beyond the jobs, their stamps and the ids of rows: not even the deep merge.
+It is the rules in their simplest form, and what workers must agree with in any order of delivery. So it shares nothing
+with them but the jobs, their stamps and the ids of rows: not even the deep merge.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ HISTORY: Final = timedelta(days=30)
 
 
 def oracle(sent: Iterable[jobs.Job], *, history: timedelta = HISTORY) -> World:
-    """The world after the jobs `sent`; of several jobs with one id, the first given counts."""
+    """The world after the jobs `sent`; of several jobs with one id, the first one counts."""
     distinct: dict[str, jobs.Job] = {}
     for job in sent:
         distinct.setdefault(job.id, job)
     tables = _Tables(history=history // timedelta(microseconds=1))
     steps = [step for job in distinct.values() for step in _steps(job)]
-    for step in sorted(steps, key=lambda step: (step.occurred_at, step.job.id, step.place)):
-        if step.told is None:
+    for step in sorted(steps, key=lambda step: (step.occurred_at, step.job.id, step.ordinal)):
+        if step.user_update is None:
             _apply(tables, step.job)
         else:
-            tables.tell(step.told, stamp(step.occurred_at, step.job.id, step.place))
+            tables.update(step.user_update, stamp(step.occurred_at, step.job.id, step.ordinal))
     return tables.world()
 
 
 class _Step(NamedTuple):
-    """A job, or one user of a job whose users were told of at different moments."""
+    """A job, or one user of a bulk job whose users have timestamps of their own."""
 
     occurred_at: int
-    place: int
+    ordinal: int
     job: jobs.Job
-    told: jobs.UserUpdate | None = None
+    user_update: jobs.UserUpdate | None = None
 
 
 def _steps(job: jobs.Job) -> Iterator[_Step]:
     if isinstance(job, jobs.BulkIdentify) and job.timestamps:
-        for place, (told, moment) in enumerate(zip(job.users, job.timestamps, strict=True)):
-            if isinstance(told, jobs.UserUpdate):
-                yield _Step(moment, place, job, told)
+        for ordinal, (user_update, timestamp) in enumerate(zip(job.users, job.timestamps, strict=True)):
+            if isinstance(user_update, jobs.UserUpdate):
+                yield _Step(timestamp, ordinal, job, user_update)
     else:
         yield _Step(job.occurred_at, 0, job)
 
@@ -58,11 +58,11 @@ def _steps(job: jobs.Job) -> Iterator[_Step]:
 def _apply(tables: _Tables, job: jobs.Job) -> None:
     match job:
         case jobs.Identify(user=user):
-            tables.tell(user, stamp(job.occurred_at, job.id))
+            tables.update(user, stamp(job.occurred_at, job.id))
         case jobs.BulkIdentify(users=users):
-            for place, told in enumerate(users):
-                if isinstance(told, jobs.UserUpdate):  # a Problem stands for a user that was rejected
-                    tables.tell(told, stamp(job.occurred_at, job.id, place))
+            for ordinal, user_update in enumerate(users):
+                if isinstance(user_update, jobs.UserUpdate):  # a Problem stands for a user that was rejected
+                    tables.update(user_update, stamp(job.occurred_at, job.id, ordinal))
         case jobs.Delete(user_id=user_id):
             tables.delete(user_id)
         case jobs.BulkDelete(user_ids=user_ids):
@@ -71,30 +71,30 @@ def _apply(tables: _Tables, job: jobs.Job) -> None:
         case jobs.Merge():
             tables.merge(job, stamp(job.occurred_at, job.id))
         case jobs.SetPreferences(user_id=user_id, set_id=set_id, settings=settings):
-            tables.touch(user_id, stamp(job.occurred_at, job.id)).preferences[set_id] = settings
+            tables.identify(user_id, stamp(job.occurred_at, job.id)).preferences[set_id] = settings
         case jobs.BulkSetPreferences(user_ids=user_ids, set_id=set_id, settings=settings):
-            for place, user_id in enumerate(user_ids):
-                tables.touch(user_id, stamp(job.occurred_at, job.id, place)).preferences[set_id] = settings
+            for ordinal, user_id in enumerate(user_ids):
+                tables.identify(user_id, stamp(job.occurred_at, job.id, ordinal)).preferences[set_id] = settings
         case jobs.UnsetPreferences(user_id=user_id, set_id=set_id):
             if tables.is_known(user_id):
-                tables.touch(user_id, stamp(job.occurred_at, job.id)).preferences.pop(set_id, None)
+                tables.identify(user_id, stamp(job.occurred_at, job.id)).preferences.pop(set_id, None)
         case jobs.SetChannelData(user_id=user_id, channel_id=channel_id, data=data):
-            tables.touch(user_id, stamp(job.occurred_at, job.id)).channel_data[channel_id] = data
+            tables.identify(user_id, stamp(job.occurred_at, job.id)).channel_data[channel_id] = data
         case jobs.UnsetChannelData(user_id=user_id, channel_id=channel_id):
             if tables.is_known(user_id):
-                tables.touch(user_id, stamp(job.occurred_at, job.id)).channel_data.pop(channel_id, None)
+                tables.identify(user_id, stamp(job.occurred_at, job.id)).channel_data.pop(channel_id, None)
         case jobs.Trigger():
             _start_workflow(tables, job)
         case jobs.Mark():
-            pass  # the world does not show marks
+            pass  # the world does not show engagements
         case _:
             assert_never(job)
 
 
 def _start_workflow(tables: _Tables, job: jobs.Trigger) -> None:
-    for place, person in enumerate((job.actor, *job.recipients)):
+    for ordinal, person in enumerate((job.actor, *job.recipients)):
         if isinstance(person, jobs.UserUpdate):
-            tables.tell(person, stamp(job.occurred_at, job.id, place))
+            tables.update(person, stamp(job.occurred_at, job.id, ordinal))
     actor = _id_of(job.actor) if job.actor is not None else None
     for recipient in dict.fromkeys(map(_id_of, job.recipients)):
         if tables.is_known(recipient):
@@ -123,26 +123,26 @@ class _Tables:
         self.history = history
         self.users: dict[str, ReferenceUser] = {}
         self.merged_into: dict[str, str] = {}
-        self.absorbed: defaultdict[str, list[str]] = defaultdict(list)  # the other way round
+        self.absorbed: defaultdict[str, list[str]] = defaultdict(list)  # the inverse of merged_into
         self.rows: list[_Row] = []
         self.owned: defaultdict[str, list[_Row]] = defaultdict(list)
         self.acted: defaultdict[str, list[_Row]] = defaultdict(list)
 
-    def who(self, user_id: str) -> str:
+    def canonical_id(self, user_id: str) -> str:
         while user_id in self.merged_into:
             user_id = self.merged_into[user_id]
         return user_id
 
     def is_known(self, user_id: str) -> bool:
-        return self.who(user_id) in self.users
+        return self.canonical_id(user_id) in self.users
 
-    def touch(self, user_id: str, updated: str) -> ReferenceUser:
-        user = self.users.setdefault(self.who(user_id), ReferenceUser())
+    def identify(self, user_id: str, updated: str) -> ReferenceUser:
+        user = self.users.setdefault(self.canonical_id(user_id), ReferenceUser())
         user.updated = updated
         return user
 
-    def tell(self, user_update: jobs.UserUpdate, updated: str) -> None:
-        user = self.touch(user_update.id, updated)
+    def update(self, user_update: jobs.UserUpdate, updated: str) -> None:
+        user = self.identify(user_update.id, updated)
         for name, value in user_update.traits.items():
             (user.attributes if name in ATTRIBUTES else user.properties)[name] = value
         user.preferences.update(user_update.preferences)
@@ -152,7 +152,7 @@ class _Tables:
         if user_id in self.merged_into:
             return
         self.users.pop(user_id, None)
-        for freed in self._release(user_id):
+        for freed in self._free(user_id):
             del self.merged_into[freed]
         for row in self.owned.pop(user_id, ()):
             row.owner = None
@@ -160,11 +160,11 @@ class _Tables:
             row.actor = None
 
     def merge(self, job: jobs.Merge, updated: str) -> None:
-        primary, secondary = self.who(job.primary_id), job.secondary_id
+        primary, secondary = self.canonical_id(job.primary_id), job.secondary_id
         if secondary in self.merged_into or primary == secondary:
             return
-        if gone := self.users.pop(secondary, None):
-            self.touch(primary, updated).inherit(gone, job)
+        if secondary_user := self.users.pop(secondary, None):
+            self.identify(primary, updated).merge(secondary_user, job)
         self.merged_into[secondary] = primary
         self.absorbed[primary].append(secondary)
         since = job.occurred_at - self.history
@@ -178,13 +178,13 @@ class _Tables:
                 self.acted[primary].append(row)
 
     def write(self, job: jobs.Trigger, recipient: str, named_actor: str | None) -> None:
-        owner = self.who(recipient)
-        actor = self.who(named_actor) if named_actor is not None and self.is_known(named_actor) else None
+        owner = self.canonical_id(recipient)
+        actor = self.canonical_id(named_actor) if named_actor is not None and self.is_known(named_actor) else None
         activity = (None, activity_id(job.id, recipient))
         messages = [
             (channel, message_id(job.id, recipient, channel))
             for channel in dict.fromkeys(job.channels)
-            if self.users[owner].wants(job, channel)
+            if self.users[owner].allows(job, channel)
         ]
         for channel, row_id in (activity, *messages):
             row = _Row(
@@ -214,7 +214,7 @@ class _Tables:
         return {
             "users": {
                 user_id: {
-                    "attributes": user.own_attributes(),
+                    "attributes": user.non_null_attributes(),
                     "properties": user.properties,
                     "preferences": user.preferences,
                     "channel_data": user.channel_data,
@@ -222,15 +222,15 @@ class _Tables:
                 }
                 for user_id, user in self.users.items()
             },
-            "merged": {user_id: self.who(user_id) for user_id in self.merged_into},
+            "merged": {user_id: self.canonical_id(user_id) for user_id in self.merged_into},
             "messages": messages,
             "activities": activities,
         }
 
-    def _release(self, user_id: str) -> Iterator[str]:
-        """Every id that stands for the user, each let go of."""
+    def _free(self, user_id: str) -> Iterator[str]:
+        """Every id that stands for the user, each released."""
         absorbed = self.absorbed.pop(user_id, [])
         while absorbed:
-            gone = absorbed.pop()
-            absorbed += self.absorbed.pop(gone, [])
-            yield gone
+            secondary = absorbed.pop()
+            absorbed += self.absorbed.pop(secondary, [])
+            yield secondary

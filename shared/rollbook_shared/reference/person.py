@@ -1,4 +1,4 @@
-"""One person of the reference: what is known of it, what it wants to hear of, what it takes over in a merge."""
+"""One user of the reference: its profile, its preferences, and what a merge makes of two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rollbook_shared.jobs.models import Merge, Trigger
 
 @dataclass(slots=True)
 class ReferenceUser:
-    """What one person told, and what a merge makes of two; in the plainest way, like the rest of the reference."""
+    """The profile of one user; in the simplest form, like the rest of the reference."""
 
     updated: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -20,23 +20,23 @@ class ReferenceUser:
     preferences: dict[str, Any] = field(default_factory=dict)
     channel_data: dict[str, Any] = field(default_factory=dict)
 
-    def inherit(self, gone: ReferenceUser, job: Merge) -> None:
+    def merge(self, secondary: ReferenceUser, job: Merge) -> None:
         """Take over what the primary lacks, as rules 12 and 13 say."""
-        self.attributes = _without_nulls(gone.attributes) | _without_nulls(self.attributes)
-        self.properties = _with_gaps_filled(self.properties, gone.properties)
-        for set_id, settings in gone.preferences.items():
+        self.attributes = _without_nulls(secondary.attributes) | _without_nulls(self.attributes)
+        self.properties = _filled(self.properties, secondary.properties)
+        for set_id, settings in secondary.preferences.items():
             if set_id in self.preferences and job.keep_opt_outs:
-                self.preferences[set_id] = _opted_out_of(self.preferences[set_id], settings)
+                self.preferences[set_id] = _with_opt_outs(self.preferences[set_id], settings)
             self.preferences.setdefault(set_id, settings)
-        for channel_id, data in gone.channel_data.items():
-            mine = self.channel_data.setdefault(channel_id, data)
-            if job.merge_tokens and all(isinstance(either.get("tokens"), list) for either in (mine, data)):
-                tokens = list(mine["tokens"])
+        for channel_id, data in secondary.channel_data.items():
+            own = self.channel_data.setdefault(channel_id, data)
+            if job.merge_tokens and all(isinstance(either.get("tokens"), list) for either in (own, data)):
+                tokens = list(own["tokens"])
                 tokens += [token for token in data["tokens"] if token not in tokens]
-                self.channel_data[channel_id] = {**mine, "tokens": tokens}
+                self.channel_data[channel_id] = {**own, "tokens": tokens}
 
-    def wants(self, job: Trigger, channel: str) -> bool:
-        """Whether the user lets a message of the trigger through."""
+    def allows(self, job: Trigger, channel: str) -> bool:
+        """Whether the preferences allow a message of the trigger on the channel."""
         settings = self.preferences.get("default", {})
         if job.tenant is not None and job.tenant in self.preferences:
             settings = self.preferences[job.tenant]
@@ -45,8 +45,8 @@ class ReferenceUser:
         choices += [settings.get("categories", {}).get(category) for category in job.categories]
         return False not in [_on_channel(choice, channel) for choice in choices]
 
-    def own_attributes(self) -> dict[str, Any]:
-        """The attributes that the person has: a null one is none."""
+    def non_null_attributes(self) -> dict[str, Any]:
+        """The attributes that have a value."""
         return _without_nulls(self.attributes)
 
 
@@ -54,14 +54,14 @@ def _on_channel(choice: Any, channel: str) -> Any:
     return choice["channel_types"].get(channel) if isinstance(choice, dict) else choice
 
 
-def _opted_out_of(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """My settings, and no to whatever they said no to."""
-    settings = copy.deepcopy(dict(mine))
-    for channel, choice in theirs.get("channel_types", {}).items():
+def _with_opt_outs(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Own settings, with every opt-out of the other."""
+    settings = copy.deepcopy(dict(own))
+    for channel, choice in other.get("channel_types", {}).items():
         if choice is False:
             settings.setdefault("channel_types", {})[channel] = False
     for section in ("workflows", "categories"):
-        for key, choice in theirs.get(section, {}).items():
+        for key, choice in other.get(section, {}).items():
             if choice is False:
                 settings.setdefault(section, {})[key] = False
             elif isinstance(choice, dict):
@@ -78,12 +78,12 @@ def _without_nulls(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _with_gaps_filled(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    """My object, with what only theirs has, at every depth."""
-    filled = dict(mine)
-    for key, value in theirs.items():
-        if key not in mine:
+def _filled(own: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The own object, with what only the other has, at every depth."""
+    filled = dict(own)
+    for key, value in other.items():
+        if key not in own:
             filled[key] = value
-        elif isinstance(mine[key], dict) and isinstance(value, dict):
-            filled[key] = _with_gaps_filled(mine[key], value)
+        elif isinstance(own[key], dict) and isinstance(value, dict):
+            filled[key] = _filled(own[key], value)
     return filled

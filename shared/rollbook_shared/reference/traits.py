@@ -1,4 +1,4 @@
-"""Made-up traits of made-up people. Plain values only: what comes back from Postgres must equal what was sent."""
+"""Sample traits. Plain values only: what is read back from Postgres must equal what was sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOCALES: Final = ("en", "en-GB", "de", "fr-CA", "pt-BR", "ja")
 
 
 def full_traits(chance: Random, user_id: str) -> dict[str, Any]:
-    """What a backend tells at a sign-up."""
+    """The traits that a backend sends at a sign-up."""
     first, last = chance.choice(_FIRST), chance.choice(_LAST)
     return {
         "name": f"{first} {last}",
@@ -30,7 +30,7 @@ def full_traits(chance: Random, user_id: str) -> dict[str, Any]:
 
 
 def some_traits(chance: Random) -> dict[str, Any]:
-    """What changes in a person's life with a product: one to three keys, some of them to null."""
+    """One to three changed keys, some of them to null."""
     changes = (
         lambda: ("plan", chance.choice(_PLANS)),
         lambda: ("seats", chance.randint(1, 500)),
@@ -47,7 +47,7 @@ def some_traits(chance: Random) -> dict[str, Any]:
 
 
 def preference_set(chance: Random) -> dict[str, Any]:
-    """A preference set: what the user wants to hear of, and where."""
+    """A preference set."""
     return {
         "workflows": {"new-comment": chance.random() < 0.5},
         "categories": {"marketing": {"channel_types": {"email": chance.random() < 0.5}}},

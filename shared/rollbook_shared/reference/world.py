@@ -1,4 +1,4 @@
-"""The world: the one shape in which the reference, the memory and Postgres are compared."""
+"""The world: all that readers see, in the one shape in which the reference, the core and Postgres are compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WorldActivity(TypedDict):
     owner: str
     actor: str | None
     missing_actor: bool
-    """An actor was named, but is nobody now."""
+    """An actor was named, but is no user now."""
     workflow: str
 
 
@@ -34,7 +34,7 @@ class WorldMessage(WorldActivity):
 
 
 class World(TypedDict):
-    """Everything a reader can see."""
+    """Everything that readers see."""
 
     users: dict[str, WorldUser]
     merged: dict[str, str]
@@ -47,12 +47,14 @@ _ABSENT: Final = object()
 
 
 def first_difference(a: World, b: World) -> str | None:
-    """The first place where two worlds differ, and what each has there; or None. Unlike `==`, tells `true` from 1."""
+    """The first path at which two worlds differ, with both values; or None. Unlike `==`, it distinguishes `true`
+    from 1.
+    """
     return next(differences(a, b), None)
 
 
 def differences(a: World, b: World) -> Iterator[str]:
-    """Every such place, in order."""
+    """Every such path, in order."""
     for path, left, right in _differences("", a, b):
         yield f"{path}: {_shown(left)} != {_shown(right)}"
 

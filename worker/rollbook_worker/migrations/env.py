@@ -1,6 +1,4 @@
-"""Where Alembic runs our migrations: on the connection that `migrate` hands over, or printing SQL when there is
-none.
-"""
+"""Alembic runs the migrations here: on the connection that `migrate` passes, or as SQL to print if there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from rollbook_shared.database.tables import SCHEMA, metadata
-from rollbook_worker.migrations.locking import CAUTION
+from rollbook_worker.migrations.locking import SESSION_SETTINGS
 
 
 def run() -> None:
@@ -20,13 +18,13 @@ def run() -> None:
         include_schemas=True,
         literal_binds=connection is None,
         dialect_name=None if connection else "postgresql",
-        # what is done need not be done again when a later one meets a lock
+        # what is done need not be done again if a later migration meets a lock
         transaction_per_migration=True,
     )
     with context.begin_transaction():
         if connection is None:
             context.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            for setting in CAUTION:
+            for setting in SESSION_SETTINGS:
                 context.execute(setting)
         context.run_migrations()
 

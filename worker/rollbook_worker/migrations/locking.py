@@ -1,7 +1,7 @@
-"""How a migration waits for locks: so briefly that nobody notices, and again and again.
+"""How a migration waits for locks: so briefly that it hardly delays other transactions, and again and again.
 
-DDL that waits for a reader to finish stands at the head of the table's queue, and every writer behind it. So it gives
-up after a second, lets them pass, and tries again.
+DDL that waits for a reader to finish is at the head of the table's lock queue, and every writer waits behind it. So it
+gives up after a second, lets the writers pass, and tries again.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from sqlalchemy.exc import OperationalError
 from rollbook_shared.backoff import Backoff
 
 LOCK_SECONDS: Final = 1
-"""How long a statement may wait for a lock, and with it all who want the table after it."""
+"""How long a statement may wait for a lock, and with it every statement that needs the table after it."""
 _BACKOFF: Final = Backoff(first=0.5, longest=10.0)
-PATIENCE_SECONDS: Final = 600.0
-"""How long migrating goes on trying: a backup, or a report, may hold a table that long."""
+TIMEOUT_SECONDS: Final = 600.0
+"""How long a migration goes on trying: a backup, or a report, may hold a table that long."""
 
-CAUTION: Final = (
+SESSION_SETTINGS: Final = (
     f"SET lock_timeout = '{LOCK_SECONDS}s'",
     # an index takes as long as it takes
     "SET statement_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
 )
-"""The settings of a connection that migrates."""
+"""The settings of the connection that migrates."""
 
-_IN_THE_WAY: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
+_LOCKED: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
 _OLDEST: Final = text("""
 SELECT pid, application_name, state, extract(epoch FROM now() - xact_start)
 FROM pg_stat_activity
@@ -43,32 +43,32 @@ LIMIT 1
 """)
 
 
-def until_locked(
-    connection: Connection, work: Callable[[], object], say: Callable[[str], object], *, patience: float
+def retry_when_locked(
+    connection: Connection, work: Callable[[], object], report: Callable[[str], object], *, timeout: float
 ) -> None:
-    """Do `work`, again when a lock was in its way, for `patience` seconds. `say` is told who may hold it.
+    """Do `work`, again if a lock was in the way, for `timeout` seconds. `report` gets a line about who may hold the
+    lock.
 
     Raises:
-        OperationalError: it was in the way all that time, or something else went wrong.
+        OperationalError: a lock was in the way all that time, or something else failed.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     for attempt in count():
         try:
             work()
             return
         except OperationalError as error:
-            if not isinstance(error.orig, _IN_THE_WAY) or time.monotonic() > deadline:
+            if not isinstance(error.orig, _LOCKED) or time.monotonic() > deadline:
                 raise
         connection.rollback()
         seconds = _BACKOFF.delay(attempt)
-        say(
-            f"another transaction holds a table that is to change{_oldest(connection)}; trying again in {seconds:.1f} s"
-        )
+        locked = f"another transaction has locked a table that is to change{_oldest(connection)}"
+        report(f"{locked}; trying again in {seconds:.1f} s")
         time.sleep(seconds)
 
 
 def _oldest(connection: Connection) -> str:
-    """The transaction that has been open longest: most likely the one."""
+    """The transaction that has been open longest: most likely the one that holds the lock."""
     row = connection.execute(_OLDEST).first()
     connection.commit()
     if row is None:

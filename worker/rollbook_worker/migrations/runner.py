@@ -1,7 +1,8 @@
 """Bring the database's schema up to date: `python -m rollbook_worker.migrations [--print]`.
 
-Safe to run at any time and by several at once: one waits for the other (an advisory lock), and then finds nothing to
-do. Safe under running workers: no table is locked for longer than a second, nor waited for (see `migrations`).
+Safe to run at any time and by several processes at once: one waits for the other (an advisory lock), and then finds
+nothing to do. Safe while workers run: it locks no table for longer than a second, and waits no longer for a lock (see
+`migrations`).
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from rollbook_shared.database.tables import SCHEMA
 from rollbook_shared.database.url import sqlalchemy_url
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
 from rollbook_shared.settings import Settings
-from rollbook_worker.migrations.locking import CAUTION, PATIENCE_SECONDS, until_locked
+from rollbook_worker.migrations.locking import SESSION_SETTINGS, TIMEOUT_SECONDS, retry_when_locked
 
-_LOCK = 0x526F6C6C63616C6C
+_LOCK = 0x526F6C6C626F6F6B
 """Key of the advisory lock: the bytes of "Rollbook"."""
 
 
 def migrate(
-    database_url: str, *, say: Callable[[str], object] = lambda line: None, patience: float = PATIENCE_SECONDS
+    database_url: str, *, report: Callable[[str], object] = lambda line: None, timeout: float = TIMEOUT_SECONDS
 ) -> None:
     """Apply every migration that the database lacks, each in a transaction of its own.
 
-    say: is told when a lock is in the way.
-    patience: seconds to go on trying then.
+    report: gets a line each time that a lock is in the way.
+    timeout: seconds to go on trying then.
 
     Raises:
-        Unavailable: the database cannot be reached, or a lock was in the way all that time; what is migrated stays.
+        Unavailable: the database cannot be reached, or a lock was in the way all that time; completed migrations stay.
         NotConfigured: the URL cannot be used.
     """
     try:
@@ -48,7 +49,7 @@ def migrate(
             _prepare(connection)
             config = _config()
             config.attributes["connection"] = connection
-            until_locked(connection, lambda: command.upgrade(config, "head"), say, patience=patience)
+            retry_when_locked(connection, lambda: command.upgrade(config, "head"), report, timeout=timeout)
             connection.commit()
     except OperationalError as error:
         said = str(error.orig).partition("\n")[0]
@@ -58,11 +59,11 @@ def migrate(
 
 
 def _prepare(connection: Connection) -> None:
-    # another migration is waited for, however long it takes
+    # wait for another migration, however long it takes
     connection.execute(text("SET lock_timeout = 0"))
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
-    for setting in CAUTION:
+    for setting in SESSION_SETTINGS:
         connection.execute(text(setting))
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     connection.commit()
@@ -79,7 +80,7 @@ def _config() -> Config:
     return config
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(f"rollbook: {line}", file=sys.stderr, flush=True)
 
 
@@ -93,7 +94,7 @@ def main() -> int:
         if arguments.only_print:
             print_sql()
         else:
-            migrate(Settings.from_env().need_database_url(), say=_say)
+            migrate(Settings.from_env().need_database_url(), report=_report)
     except RollbookError as error:
         print(f"rollbook: {error}", file=sys.stderr)
         return 2 if isinstance(error, NotConfigured) else 1

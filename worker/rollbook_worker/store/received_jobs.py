@@ -29,7 +29,7 @@ class Outcome:
 class ReceivedJob:
     """A message as it came (`text`), and the `job` in it, or why there is none.
 
-    `digest` tells two jobs with one id apart; see `rollbook_shared.jobs.codec`.
+    `digest` distinguishes two jobs with one id; see `rollbook_shared.jobs.codec`.
     """
 
     text: str

@@ -13,10 +13,10 @@
 | Postgres cannot hold the value; a mistake in the code | the job's | the batch is halved until the job is alone; it
   becomes a dead letter |
 
-Only a response from Postgres counts as a failed attempt of a job, so an outage, however long, never makes a dead
-letter. A disk so slow that statements time out could, if it accepted dead letters meanwhile; replaying them loses
-nothing. An invalid job never gets here: it becomes a dead letter when it is decoded. Jobs that end their workers are
-counted by the transport.
+Only a response from Postgres counts as a failed attempt of a job, so an outage, however long, never makes dead letters.
+A disk so slow that statements time out could, if it accepted dead letters meanwhile; replaying them loses nothing. An
+invalid job never gets here: it becomes a dead letter when it is decoded. Jobs that end their workers are counted by the
+transport.
 """
 
 from __future__ import annotations
