@@ -1,8 +1,8 @@
-"""Rollbook under fire: `./run chaos`.
+"""Rollbook under faults: `./run chaos`.
 
-`plan` says from one seed what will happen: the jobs (`jobs`), who sends which of them when and how often
-(`deliveries`), and what goes wrong meanwhile (`schedule`). `run` lets it happen: on a `stage` of real servers behind
-`proxy`s, with a `crew` of workers, maintenance and relays, and producers (`producer`) beside them, it strikes the
-`blows`.
-`evidence` gathers what came of it and `verdict` judges that, by the plain reference of the demo.
+`plan` derives the whole run from one seed: the jobs (`jobs`), which producer sends which of them when and how often
+(`deliveries`), and the faults (`faults`). `run` executes the plan. The `environment` has real servers behind `proxy`s;
+the `supervisor` runs workers, maintenance and relays; producers (`producer`) send; the `nemesis` injects the faults.
+`history` collects what the producers recorded and what Postgres shows, and `checker` compares that with the reference.
+The words are those of Jepsen.
 """

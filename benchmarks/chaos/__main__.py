@@ -1,4 +1,4 @@
-"""`python -m benchmarks.chaos`, which `./run chaos` is short for."""
+"""`python -m benchmarks.chaos`: what `./run chaos` runs."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`./run chaos` from its arguments to its exit code."""
+"""The command `./run chaos`: from its arguments to its exit code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from benchmarks.chaos import report
 from benchmarks.chaos.arguments import OWN, Arguments, parse
-from benchmarks.chaos.crew import Crew
-from benchmarks.chaos.plan import Act, make_plan
+from benchmarks.chaos.checker import check_history
+from benchmarks.chaos.environment import Environment
+from benchmarks.chaos.faults import Fault
+from benchmarks.chaos.plan import Phase, make_plan
 from benchmarks.chaos.run import Run, run
-from benchmarks.chaos.schedule import Fault
 from benchmarks.chaos.series import Series
-from benchmarks.chaos.stage import Stage
-from benchmarks.chaos.verdict import judge
+from benchmarks.chaos.supervisor import Supervisor
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -32,7 +32,7 @@ _err = Console(stderr=True)
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run, judge, and show. 0: equal, and no promise broken; 1: not."""
+    """Run, check and report. Return 0 if nothing is wrong, else 1."""
     arguments = parse(sys.argv[1:] if given is None else given)
     series = Series()
     try:
@@ -53,7 +53,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def _once(arguments: Arguments, series: Series, stopping: StopSignals) -> None:
-    """Run one seed, and keep what was written meanwhile unless all is well."""
+    """Run one seed. Keep its files if something is wrong."""
     if arguments.logs is None:
         folder = Path(tempfile.mkdtemp(prefix="rollbook-chaos-"))
     else:
@@ -62,10 +62,10 @@ def _once(arguments: Arguments, series: Series, stopping: StopSignals) -> None:
     good = False
     try:
         done = _run(arguments, folder, stopping)
-        verdict = judge(done.evidence)
-        good = report.is_good(done, verdict)
-        found = report.figures(done, verdict)
-        report.show(done, verdict, _console(arguments))
+        result = check_history(done.history)
+        good = report.is_good(done, result)
+        found = report.figures(done, result)
+        report.show(done, result, _console(arguments))
         series.add(arguments.seed, found)
         if arguments.as_json and not arguments.seeds:
             print(json.dumps(found), flush=True)
@@ -97,18 +97,19 @@ def _run(arguments: Arguments, folder: Path, stopping: StopSignals) -> Run:
         kinds=arguments.kinds,
         every=arguments.every,
     )
-    with Stage(folder, arguments.broker) as stage, _watching(arguments.jobs, stopping) as watching:
+    with Environment(folder, arguments.broker) as environment, _show_progress(arguments.jobs, stopping) as monitor:
         transport = {} if arguments.transport == OWN else {"ROLLBOOK_TRANSPORT": arguments.transport}
-        crew = Crew(lambda name: stage.environment(name) | transport, stage.servers.broker_url, folder)
+        broker_url = environment.servers.broker_url
+        supervisor = Supervisor(lambda name: environment.variables(name) | transport, broker_url, folder)
         try:
-            return run(stage, crew, lambda begin: plan(begin=begin), watching, within=arguments.within)
+            return run(environment, supervisor, lambda begin: plan(begin=begin), monitor, within=arguments.within)
         finally:
-            crew.stop()
-            stage.keep_logs()
+            supervisor.stop()
+            environment.keep_logs()
 
 
-class _Watching:
-    """Prints the faults as they happen, below them how far it has come."""
+class _ProgressMonitor:
+    """Prints the faults as they happen, and below them the progress."""
 
     def __init__(self, progress: Progress, task: TaskID, stopping: StopSignals) -> None:
         self._progress = progress
@@ -116,21 +117,21 @@ class _Watching:
         self._faults = 0
         self.check = stopping.check
 
-    def fault(self, act: Act, fault: Fault) -> None:
+    def on_fault(self, phase: Phase, fault: Fault) -> None:
         self._faults += 1
         self._progress.update(self._task, faults=self._faults)
-        self.said(f"{act.name} {fault}")
+        self.log(f"{phase.name} {fault}")
 
-    def said(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self._progress.console.print(f"[dim]{escape(line)}[/]", highlight=False)
 
-    def progress(self, decided: int) -> None:
-        if decided:
-            self._progress.update(self._task, completed=decided)
+    def on_progress(self, finished: int) -> None:
+        if finished:
+            self._progress.update(self._task, completed=finished)
 
 
 @contextmanager
-def _watching(jobs: int, stopping: StopSignals) -> Iterator[_Watching]:
+def _show_progress(jobs: int, stopping: StopSignals) -> Iterator[_ProgressMonitor]:
     columns = (
         TextColumn("applying"),
         BarColumn(),
@@ -138,7 +139,7 @@ def _watching(jobs: int, stopping: StopSignals) -> Iterator[_Watching]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=_err, disable=not _err.is_terminal) as bar:
-        yield _Watching(bar, bar.add_task("", total=jobs, faults=0), stopping)
+        yield _ProgressMonitor(bar, bar.add_task("", total=jobs, faults=0), stopping)
 
 
 def _say(line: str) -> None:

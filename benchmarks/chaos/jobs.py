@@ -1,8 +1,8 @@
-"""Jobs of every kind that get into each other's way: a pure function of chance and of a moment.
+"""Generates conflicting jobs of every kind: a pure function of a random generator and of the time.
 
-Users come in small circles, and what happens, happens within one: merges in all directions, deletes, ids used again. A
-few circles are busy. Moments are drawn from few in each circle, some exactly a merge's 30 days of history before
-another or a microsecond off, so that ties and edges are common.
+Users form small circles, and almost all jobs stay within one: merges in all directions, deletes, ids that are used
+again. A few circles are busy. Each circle has few timestamps; some are exactly 30 days (a merge's history) before
+another one, or a microsecond off, so that ties and boundary cases are common.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from rollbook_shared.jobs.models import MODELS, Job
 from rollbook_shared.reference.traits import full_traits, preference_set, push_tokens, some_traits
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-SPAN: Final = timedelta(days=45) // _MICROSECOND
+PERIOD: Final = timedelta(days=45) // _MICROSECOND
 HISTORY: Final = timedelta(days=30) // _MICROSECOND
 CIRCLE: Final = 5
-"""Users in a circle: together they may become one family, whose every write costs with its size."""
+"""Users in a circle. They may become one identity cluster, and each write to it costs more the larger it is."""
 _JOBS_A_CIRCLE: Final = 25
 _JOBS_A_BUSY_CIRCLE: Final = 800
-_BUSY: Final = 0.2
-_OUTSIDE: Final = 0.01
-_MARKED: Final = ("seen", "unseen", "read", "unread", "archived", "unarchived")
+_BUSY_SHARE: Final = 0.2
+_OUTSIDER_SHARE: Final = 0.01
+_ENGAGEMENTS: Final = ("seen", "unseen", "read", "unread", "archived", "unarchived")
 _WORKFLOWS: Final = ("new-comment", "invoice-paid", "mention")
 _CATEGORIES: Final = ("marketing", "billing")
 _CHANNELS: Final = (("in_app",), ("in_app",), ("in_app", "email"), ("push", "in_app", "push"))
 _SETS: Final = ("default", "default", "acme")
 
 
-def make_jobs(chance: Random, *, number: int, now: int, prefix: str) -> list[Job]:
-    """Make up so many jobs, each distinct, none stamped after `now` (microseconds since 1970)."""
-    author = _Author(chance, number, now, prefix)
+def make_jobs(rng: Random, *, number: int, now: int, prefix: str) -> list[Job]:
+    """Generate distinct jobs, none later than `now` (microseconds since 1970)."""
+    author = _JobGenerator(rng, number, now, prefix)
     return [author.job() for _ in range(number)]
 
 
-class _Author:
-    def __init__(self, chance: Random, number: int, now: int, prefix: str) -> None:
-        self._chance = chance
+class _JobGenerator:
+    def __init__(self, rng: Random, number: int, now: int, prefix: str) -> None:
+        self._chance = rng
         self._now = now
         self._prefix = prefix
         self._made = 0
         self._circles = number // _JOBS_A_CIRCLE + 2
         self._busy = number // _JOBS_A_BUSY_CIRCLE + 2
-        self._moments: dict[int, list[int]] = {}
+        self._timestamps: dict[int, list[int]] = {}
         self._sent: dict[int, list[str]] = {}
         self._circle = 0
         self._makers: dict[Callable[[], dict[str, Any]], int] = {
@@ -65,25 +65,25 @@ class _Author:
         }
 
     def job(self) -> Job:
-        chance = self._chance
-        self._circle = chance.randrange(self._busy if chance.random() < _BUSY else self._circles)
-        (maker,) = chance.choices([*self._makers], [*self._makers.values()])
-        body = {"id": f"{self._prefix}-{self._made:06}", "occurred_at": self._moment(), **maker()}
+        rng = self._chance
+        self._circle = rng.randrange(self._busy if rng.random() < _BUSY_SHARE else self._circles)
+        (maker,) = rng.choices([*self._makers], [*self._makers.values()])
+        body = {"id": f"{self._prefix}-{self._made:06}", "occurred_at": self._timestamp(), **maker()}
         self._made += 1
         return MODELS[maker.__name__.removeprefix("_")].model_validate(body)
 
-    # kinds, each under its name
+    # a method for each kind, named after it
 
     def _identify(self) -> dict[str, Any]:
-        return {"user": self._telling(self._user())}
+        return {"user": self._user_update(self._user())}
 
     def _bulk_identify(self) -> dict[str, Any]:
-        return {"users": [self._telling(user) for user in self._users(12)]}
+        return {"users": [self._user_update(user) for user in self._users(12)]}
 
     def _merge(self) -> dict[str, Any]:
         primary, secondary = map(self._member, self._chance.sample(range(CIRCLE), 2))
-        if self._chance.random() < _OUTSIDE and (stranger := self._stranger()) != secondary:
-            primary = stranger
+        if self._chance.random() < _OUTSIDER_SHARE and (outsider := self._outsider()) != secondary:
+            primary = outsider
         return {
             "primary_id": primary,
             "secondary_id": secondary,
@@ -98,31 +98,31 @@ class _Author:
         return {"user_ids": self._users(4)}
 
     def _trigger(self) -> dict[str, Any]:
-        chance = self._chance
-        recipients: list[Any] = [self._user() for _ in range(chance.randint(1, 3))]
-        if chance.random() < 0.3:
-            recipients.append(self._telling(self._user()))
-        channels = chance.choice(_CHANNELS)
+        rng = self._chance
+        recipients: list[Any] = [self._user() for _ in range(rng.randint(1, 3))]
+        if rng.random() < 0.3:
+            recipients.append(self._user_update(self._user()))
+        channels = rng.choice(_CHANNELS)
         job_id = f"{self._prefix}-{self._made:06}"
-        named = [who if isinstance(who, str) else who["id"] for who in recipients]
+        named = [user if isinstance(user, str) else user["id"] for user in recipients]
         self._sent.setdefault(self._circle, []).extend(
             str(message_id(job_id, user, channel)) for user in named for channel in channels
         )
         return {
-            "workflow": chance.choice(_WORKFLOWS),
+            "workflow": rng.choice(_WORKFLOWS),
             "recipients": recipients,
-            "actor": chance.choice((None, self._user(), self._user(), self._telling(self._user()))),
-            "data": {"number": chance.randint(1, 1000)},
-            "tenant": chance.choice((None, "acme")),
-            "categories": chance.sample(_CATEGORIES, chance.randint(0, 2)),
+            "actor": rng.choice((None, self._user(), self._user(), self._user_update(self._user()))),
+            "data": {"number": rng.randint(1, 1000)},
+            "tenant": rng.choice((None, "acme")),
+            "categories": rng.sample(_CATEGORIES, rng.randint(0, 2)),
             "channels": channels,
         }
 
     def _mark(self) -> dict[str, Any]:
-        sent = self._sent.get(self._circle) or [str(message_id("never", "nobody", "in_app"))]
+        sent = self._sent.get(self._circle) or [str(message_id("never", "sent", "in_app"))]
         return {
             "message_ids": self._chance.choices(sent[-20:], k=self._chance.randint(1, 4)),
-            "engagement": self._chance.choice(_MARKED),
+            "engagement": self._chance.choice(_ENGAGEMENTS),
         }
 
     def _set_preferences(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class _Author:
     def _unset_channel_data(self) -> dict[str, Any]:
         return {"user_id": self._user(), "channel_id": self._chance.choice(("apns", "fcm"))}
 
-    # whom, what and when
+    # users, values and times
 
     def _user(self) -> str:
         return self._member(self._chance.randrange(CIRCLE))
@@ -156,34 +156,34 @@ class _Author:
     def _member(self, number: int) -> str:
         return f"u{self._circle:05}{'abcde'[number]}"
 
-    def _stranger(self) -> str:
+    def _outsider(self) -> str:
         return f"u{self._chance.randrange(self._circles):05}{self._chance.choice('abcde')}"
 
     def _users(self, most: int) -> list[str]:
-        """Of several circles: a batch of these locks many families at once."""
-        some = [self._user(), *(self._stranger() for _ in range(self._chance.randrange(most)))]
+        """Users of several circles: a batch of these locks many identity clusters at once."""
+        some = [self._user(), *(self._outsider() for _ in range(self._chance.randrange(most)))]
         return list(dict.fromkeys(some))
 
-    def _telling(self, user_id: str) -> dict[str, Any]:
-        chance = self._chance
-        traits = full_traits(chance, user_id) if chance.random() < 0.3 else some_traits(chance)
+    def _user_update(self, user_id: str) -> dict[str, Any]:
+        rng = self._chance
+        traits = full_traits(rng, user_id) if rng.random() < 0.3 else some_traits(rng)
         user_update: dict[str, Any] = {"id": user_id, "traits": traits}
-        match chance.randrange(8):
+        match rng.randrange(8):
             case 0:
-                user_update["preferences"] = {"default": preference_set(chance)}
+                user_update["preferences"] = {"default": preference_set(rng)}
             case 1:
-                user_update["channel_data"] = {"apns": push_tokens(chance)}
+                user_update["channel_data"] = {"apns": push_tokens(rng)}
             case _:
                 pass
         return user_update
 
-    def _moment(self) -> int:
-        chance = self._chance
-        timestamps = self._moments.setdefault(self._circle, [])
-        if timestamps and chance.random() < 0.4:
-            before = chance.choice((0, 0, HISTORY)) + chance.choice((-1, 0, 0, 1))
-            return max(self._now - 2 * SPAN, min(self._now, chance.choice(timestamps) - before))
-        moment = self._now - chance.randrange(SPAN)
+    def _timestamp(self) -> int:
+        rng = self._chance
+        timestamps = self._timestamps.setdefault(self._circle, [])
+        if timestamps and rng.random() < 0.4:
+            before = rng.choice((0, 0, HISTORY)) + rng.choice((-1, 0, 0, 1))
+            return max(self._now - 2 * PERIOD, min(self._now, rng.choice(timestamps) - before))
+        timestamp = self._now - rng.randrange(PERIOD)
         if len(timestamps) < 6:
-            timestamps.append(moment)
-        return moment
+            timestamps.append(timestamp)
+        return timestamp

@@ -1,4 +1,4 @@
-"""All that will happen, from one seed: the same seed and beginning, the same plan."""
+"""Plans a run from one seed: the same seed and start time give the same plan."""
 
 from __future__ import annotations
 
@@ -8,138 +8,138 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from benchmarks.chaos.deliveries import Delivery, deliveries
+from benchmarks.chaos.deliveries import Delivery, plan_deliveries
+from benchmarks.chaos.fault_kinds import ONLY_BEFORE, ONLY_WITH_OUTBOX
+from benchmarks.chaos.faults import Fault, schedule_faults
 from benchmarks.chaos.jobs import make_jobs
-from benchmarks.chaos.kinds import ONLY_BEFORE, ONLY_WITH_OUTBOX
-from benchmarks.chaos.schedule import Fault, schedule
-from benchmarks.chaos.sendings import Sending, Way
+from benchmarks.chaos.operations import Method, Operation
 
 from rollbook_shared.jobs.models import Identify, Job
 
 _SECOND: Final = 1_000_000
 """In microseconds."""
 _MINUTE: Final = 60 * _SECOND
-_FORGETFUL: Final = 0.3
-"""Of the jobs and of the time: with outboxes only, so that Valkey may forget."""
-_GATHERED: Final = 0.1
-_DEFERRED: Final = 0.06
+_OUTBOX_SHARE: Final = 0.3
+"""Share of the jobs and of the time with outboxes only, so that Valkey may lose its data."""
+_BUFFERED_SHARE: Final = 0.1
+_DEFERRED_SHARE: Final = 0.06
 _LATEST_DUE_SECONDS: Final = 5.0
-"""After the time in which jobs are sent: some should be deferred even where workers lag behind."""
-_WITHDRAWN: Final = 0.01
+"""After the sending has ended: some jobs should be deferred even if the workers lag."""
+_ROLLED_BACK_SHARE: Final = 0.01
 _SKEW_MINUTES: Final = (-9.0, 4.0)
-"""Ahead by less than the 5 minutes above which the face takes it for a mistake."""
+"""Ahead by less than 5 minutes: the client rejects more (`max_clock_skew`)."""
 
 SKEWED: Final = "skewed"
-GATHERING: Final = "buffered"
+BUFFERED_PRODUCER: Final = "buffered"
 WITH_EVERY_PRODUCER: Final = ("direct-1", "direct-2", SKEWED, "outbox-1")
 WITH_OUTBOXES: Final = ("outbox-1", "outbox-2")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Act:
-    """A stretch of time: what is sent in it, and what goes wrong."""
+class Phase:
+    """A part of the run: what is sent in it, and its faults."""
 
     name: str
     seconds: float
     faults: tuple[Fault, ...]
-    sendings: Mapping[str, Sequence[Sending]]
-    """What each producer sends."""
+    operations: Mapping[str, Sequence[Operation]]
+    """Producer -> what it sends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What will happen."""
+    """The plan of a run."""
 
     seed: int
     jobs: tuple[Job, ...]
-    """Distinct. Without those that a buffer makes, and those that are withdrawn, of which nothing must come."""
-    acts: tuple[Act, ...]
+    """Distinct jobs, without those that a buffer makes, and without those that are rolled back."""
+    phases: tuple[Phase, ...]
 
     @property
     def faults(self) -> Iterator[Fault]:
-        """Of all acts."""
-        return (fault for act in self.acts for fault in act.faults)
+        """The faults of all phases."""
+        return (fault for phase in self.phases for fault in phase.faults)
 
 
 def make_plan(*, seed: int, jobs: int, seconds: float, kinds: Collection[str], every: float, begin: int) -> Plan:
-    """Plan a run of so many jobs and seconds with faults of these kinds; `begin` in microseconds since 1970."""
-    chance = Random(seed)
-    names, shares = _acts(kinds)
+    """Plan a run with faults of these `kinds`. `begin` is in microseconds since 1970."""
+    rng = Random(seed)
+    names, shares = _phases(kinds)
     times = [seconds * share for share in shares]
     faults = [
-        schedule(chance, seconds=time, kinds=_kinds_of(name, kinds), every=every)
+        schedule_faults(rng, seconds=time, kinds=_kinds_of(name, kinds), every=every)
         for name, time in zip(names, times, strict=True)
     ]
     made = [
-        _defer(chance, make_jobs(chance, number=round(jobs * share), now=begin, prefix=name), begin, seconds)
+        _defer(rng, make_jobs(rng, number=round(jobs * share), now=begin, prefix=name), begin, seconds)
         for name, share in zip(names, shares, strict=True)
     ]
-    gathered = {
-        job.id for job in made[0] if names[0] == "all" and isinstance(job, Identify) and chance.random() < _GATHERED
+    buffered = {
+        job.id for job in made[0] if names[0] == "all" and isinstance(job, Identify) and rng.random() < _BUFFERED_SHARE
     }
-    sent = deliveries(
-        chance,
-        [[job for job in own if job.id not in gathered] for own in made],
+    sent = plan_deliveries(
+        rng,
+        [[job for job in own if job.id not in buffered] for own in made],
         seconds=times,
         producers=[WITH_EVERY_PRODUCER if name == "all" else WITH_OUTBOXES for name in names],
     )
-    readings = _readings(chance, faults[0], sent, begin)
+    readings = _clock_readings(rng, faults[0], sent, begin)
     stamped = {
         job.id: job.model_copy(update={"occurred_at": readings.get(job.id, job.occurred_at)})
         for own in made
         for job in own
-        if job.id not in gathered
+        if job.id not in buffered
     }
-    withdrawn = make_jobs(chance, number=round(jobs * _WITHDRAWN), now=begin, prefix="withdrawn")
-    sendings = [
+    rolled_back = make_jobs(rng, number=round(jobs * _ROLLED_BACK_SHARE), now=begin, prefix="rolled-back")
+    operations = [
         *_sent(sent, stamped, readings),
-        *_withdrawn(chance, withdrawn, times),
-        *_gathered(chance, [job for job in made[0] if job.id in gathered], times[0], begin),
+        *_rolled_back(rng, rolled_back, times),
+        *_buffered(rng, [job for job in made[0] if job.id in buffered], times[0], begin),
     ]
     return Plan(
         seed=seed,
         jobs=tuple(stamped.values()),
-        acts=tuple(
-            Act(name=name, seconds=times[number], faults=faults[number], sendings=_of_act(number, sendings))
+        phases=tuple(
+            Phase(name=name, seconds=times[number], faults=faults[number], operations=_of_phase(number, operations))
             for number, name in enumerate(names)
         ),
     )
 
 
-_Placed = tuple[int, str, Sending]
-"""Which act, which producer, what."""
+_Planned = tuple[int, str, Operation]
+"""Phase, producer, operation."""
 
 
-def _acts(kinds: Collection[str]) -> tuple[list[str], list[float]]:
-    """The names of the acts, and what share of the jobs and of the time each has."""
+def _phases(kinds: Collection[str]) -> tuple[list[str], list[float]]:
+    """The names of the phases, and the share of the jobs and of the time of each."""
     if not ONLY_WITH_OUTBOX.intersection(kinds):
         return ["all"], [1.0]
     if ONLY_WITH_OUTBOX.issuperset(kinds):
         return ["outbox"], [1.0]
-    return ["all", "outbox"], [1 - _FORGETFUL, _FORGETFUL]
+    return ["all", "outbox"], [1 - _OUTBOX_SHARE, _OUTBOX_SHARE]
 
 
-def _kinds_of(act: str, kinds: Collection[str]) -> set[str]:
-    return set(kinds) - (ONLY_WITH_OUTBOX if act == "all" else ONLY_BEFORE)
+def _kinds_of(phase: str, kinds: Collection[str]) -> set[str]:
+    return set(kinds) - (ONLY_WITH_OUTBOX if phase == "all" else ONLY_BEFORE)
 
 
-def _defer(chance: Random, jobs: Iterable[Job], begin: int, seconds: float) -> list[Job]:
-    """Have some of the jobs take effect during the run."""
+def _defer(rng: Random, jobs: Iterable[Job], begin: int, seconds: float) -> list[Job]:
+    """Defer some of the jobs until a time in the run."""
     return [
         job.model_copy(
             update={
                 "deferred": True,
-                "occurred_at": begin + int(chance.uniform(0, seconds + _LATEST_DUE_SECONDS) * _SECOND),
+                "occurred_at": begin + int(rng.uniform(0, seconds + _LATEST_DUE_SECONDS) * _SECOND),
             }
         )
-        if chance.random() < _DEFERRED
+        if rng.random() < _DEFERRED_SHARE
         else job
         for job in jobs
     ]
 
 
-def _readings(chance: Random, faults: Iterable[Fault], sent: Iterable[Delivery], begin: int) -> dict[str, int]:
-    """When the jobs happened that the producer with the skewed clock sent first: what that clock said."""
+def _clock_readings(rng: Random, faults: Iterable[Fault], sent: Iterable[Delivery], begin: int) -> dict[str, int]:
+    """The timestamps of jobs that the producer with the skewed clock sent first: what that clock showed."""
     steps = [(fault.at, fault.choice) for fault in faults if fault.kind == "skew-clock"]
     least, most = _SKEW_MINUTES
     readings: dict[str, int] = {}
@@ -149,35 +149,37 @@ def _readings(chance: Random, faults: Iterable[Fault], sent: Iterable[Delivery],
         if delivery.producer == SKEWED and not job.deferred and job.id not in seen:
             choice = next((choice for at, choice in reversed(steps) if at <= delivery.at), None)
             skew = 0 if choice is None else int((least + choice * (most - least)) * _MINUTE)
-            readings[job.id] = begin + int(delivery.at * _SECOND) + skew + chance.randrange(1_000)
+            readings[job.id] = begin + int(delivery.at * _SECOND) + skew + rng.randrange(1_000)
         seen.add(job.id)
     return readings
 
 
-def _sent(sent: Iterable[Delivery], jobs: Mapping[str, Job], readings: Mapping[str, int]) -> Iterator[_Placed]:
+def _sent(sent: Iterable[Delivery], jobs: Mapping[str, Job], readings: Mapping[str, int]) -> Iterator[_Planned]:
     for delivery in sent:
         job = jobs[delivery.job.id]
-        # what does not come from the skewed producer says when it happened
-        way = Way.BY_CLOCK if delivery.producer == SKEWED and job.id in readings else Way.STAMPED
-        yield delivery.act, delivery.producer, Sending(at=delivery.at, way=way, job=job)
+        # jobs of all other producers are sent with their timestamps
+        method = Method.BY_CLOCK if delivery.producer == SKEWED and job.id in readings else Method.TIMESTAMPED
+        yield delivery.phase, delivery.producer, Operation(at=delivery.at, method=method, job=job)
 
 
-def _withdrawn(chance: Random, jobs: Iterable[Job], seconds: Sequence[float]) -> Iterator[_Placed]:
+def _rolled_back(rng: Random, jobs: Iterable[Job], seconds: Sequence[float]) -> Iterator[_Planned]:
     last = len(seconds) - 1
     for job in jobs:
-        yield last, "outbox-1", Sending(at=chance.uniform(0, seconds[last]), way=Way.WITHDRAWN, job=job)
+        yield last, "outbox-1", Operation(at=rng.uniform(0, seconds[last]), method=Method.ROLLED_BACK, job=job)
 
 
-def _gathered(chance: Random, jobs: Iterable[Job], seconds: float, begin: int) -> Iterator[_Placed]:
+def _buffered(rng: Random, jobs: Iterable[Job], seconds: float, begin: int) -> Iterator[_Planned]:
     for job in jobs:
-        at = chance.uniform(0, seconds)
-        told = job.model_copy(update={"occurred_at": begin + int(at * _SECOND), "deferred": False})
-        yield 0, GATHERING, Sending(at=at, way=Way.GATHERED, job=told)
+        at = rng.uniform(0, seconds)
+        sent = job.model_copy(update={"occurred_at": begin + int(at * _SECOND), "deferred": False})
+        yield 0, BUFFERED_PRODUCER, Operation(at=at, method=Method.BUFFERED, job=sent)
 
 
-def _of_act(number: int, sendings: Iterable[_Placed]) -> dict[str, list[Sending]]:
-    of_producers: defaultdict[str, list[Sending]] = defaultdict(list)
-    for act, producer, sending in sendings:
-        if act == number:
-            of_producers[producer].append(sending)
-    return {name: sorted(own, key=lambda sending: (sending.at, sending.job.id)) for name, own in of_producers.items()}
+def _of_phase(number: int, operations: Iterable[_Planned]) -> dict[str, list[Operation]]:
+    of_producers: defaultdict[str, list[Operation]] = defaultdict(list)
+    for phase, producer, operation in operations:
+        if phase == number:
+            of_producers[producer].append(operation)
+    return {
+        name: sorted(own, key=lambda operation: (operation.at, operation.job.id)) for name, own in of_producers.items()
+    }

@@ -1,7 +1,7 @@
-"""One backend, a process of its own: `python -m benchmarks.chaos.producer WAY SENDINGS JOURNAL BEGIN`.
+"""One application backend, as a process: `python -m benchmarks.chaos.producer METHOD OPERATIONS JOURNAL BEGIN`.
 
-WAY is `direct` or `outbox`; BEGIN is when the act begins, in seconds since 1970. What fails is sent again under its
-id, as the face tells its callers to, until it is confirmed. Finds its servers in the environment, as applications do.
+METHOD is `direct` or `outbox`; BEGIN is the start of the phase, in seconds since 1970. A job that fails is sent again
+under its id until it is confirmed, as the client advises. The URLs of the servers are in the environment.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import psycopg
-from benchmarks.chaos.sendings import Journal, Sending, Way, read_sendings
+from benchmarks.chaos.operations import Journal, Method, Operation, read_operations
 
 from rollbook import Rollbook
 from rollbook.publishing.direct import DirectPublisher
@@ -27,14 +28,14 @@ from rollbook_shared.jobs.models import Identify, Job
 
 logger = logging.getLogger("producer")
 
-_PAUSE_SECONDS: Final = 0.2
-_TOGETHER: Final = 5
-"""Jobs in a transaction, at most."""
-BROKEN: Final = (psycopg.OperationalError, psycopg.InterfaceError)
+_RETRY_SECONDS: Final = 0.2
+_MAX_TRANSACTION_JOBS: Final = 5
+"""The most jobs in a transaction."""
+CONNECTION_ERRORS: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
-class _Journalling:
-    """Sends, and notes what was confirmed: for jobs that a buffer makes."""
+class _JournalingPublisher:
+    """Publishes, and records confirmed jobs: for jobs that a buffer makes."""
 
     def __init__(self, publisher: DirectPublisher, journal: Journal) -> None:
         self._publisher = publisher
@@ -48,50 +49,51 @@ class _Journalling:
         self._publisher.close()
 
 
-class _Watch:
+class _ManualClock:
     """A clock that is set by hand."""
 
     def __init__(self) -> None:
-        self.reads = 0
+        self.time = 0
 
     def __call__(self) -> int:
-        return self.reads
+        return self.time
 
 
-def send_directly(sendings: Iterator[Sending], journal: Journal, broker_url: str) -> None:
-    """Send each at its time, straight to the broker."""
-    watch = _Watch()
-    publisher = _Journalling(DirectPublisher(broker_url), journal)
+def send_directly(operations: Iterator[Operation], journal: Journal, broker_url: str) -> None:
+    """Send each job at its time, directly to the broker."""
+    clock = _ManualClock()
+    publisher = _JournalingPublisher(DirectPublisher(broker_url), journal)
     with (
-        Rollbook(publisher=publisher, clock=watch) as rollbook,
+        Rollbook(publisher=publisher, clock=clock) as rollbook,
         rollbook.buffered(max_users=20, max_seconds=0.3) as buffered,
     ):
-        for sending in sendings:
-            watch.reads = sending.job.occurred_at
-            match sending.way:
-                case Way.GATHERED:
-                    _until_sent(lambda job=sending.job: _tell(buffered, job))  # type: ignore[misc]
-                case way:
-                    _until_sent(lambda job=sending.job, way=way: send_job(rollbook, job, stamped=way is Way.STAMPED))  # type: ignore[misc]
-        _until_sent(buffered.flush)
+        for operation in operations:
+            clock.time = operation.job.occurred_at
+            match operation.method:
+                case Method.BUFFERED:
+                    _retry(partial(_identify, buffered, operation.job))
+                case method:
+                    stamped = method is Method.TIMESTAMPED
+                    _retry(partial(send_job, rollbook, operation.job, stamped=stamped))
+        _retry(buffered.flush)
 
 
-def write_to_outbox(sendings: Iterator[Sending], journal: Journal, database_url: str) -> None:
-    """Write each at its time into the outbox, a few a transaction; some transactions are rolled back."""
-    chance = random.Random(0)
+def write_to_outbox(operations: Iterator[Operation], journal: Journal, database_url: str) -> None:
+    """Write each job at its time into the outbox, a few in a transaction; roll some transactions back."""
+    rng = random.Random(0)
     application = _Application(database_url)
-    while together := list(islice(sendings, chance.randint(1, _TOGETHER))):
-        withdrawn = [sending.job for sending in together if sending.way is Way.WITHDRAWN]
-        kept = [sending.job for sending in together if sending.way is not Way.WITHDRAWN]
-        _until_sent(lambda jobs=withdrawn: application.write(jobs, roll_back=True))  # type: ignore[misc]
-        _until_sent(lambda jobs=kept: application.write(jobs))  # type: ignore[misc]
+    while batch := list(islice(operations, rng.randint(1, _MAX_TRANSACTION_JOBS))):
+        rolled_back = [operation.job for operation in batch if operation.method is Method.ROLLED_BACK]
+        kept = [operation.job for operation in batch if operation.method is not Method.ROLLED_BACK]
+        _retry(partial(application.write, rolled_back, roll_back=True))
+        _retry(partial(application.write, kept))
         for job in kept:
             journal.confirmed(job)
     application.close()
 
 
 class _Application:
-    """What an application with an outbox does."""
+    """An application with an outbox."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
@@ -99,9 +101,7 @@ class _Application:
         self._connection: psycopg.Connection | None = None
 
     def write(self, jobs: Sequence[Job], *, roll_back: bool = False) -> None:
-        """Write the jobs in one transaction. After an error it is not known whether it was committed; writing again
-        is safe.
-        """
+        """Write the jobs in one transaction. After an error it may have been committed; writing again is safe."""
         if not jobs:
             return
         if self._connection is None or self._connection.closed:
@@ -113,8 +113,8 @@ class _Application:
                 if roll_back:
                     raise psycopg.Rollback
         except psycopg.Rollback:
-            self.close()  # the connection was lost before it could be said: that rolls back as well
-        except BROKEN:
+            self.close()  # the connection was lost before the rollback was sent, which rolls back as well
+        except CONNECTION_ERRORS:
             self.close()
             raise
 
@@ -124,35 +124,35 @@ class _Application:
             self._connection.close()
 
 
-def _tell(rollbook: Rollbook, job: Job) -> None:
+def _identify(rollbook: Rollbook, job: Job) -> None:
     assert isinstance(job, Identify)
-    told = user_mapping(job.user)
-    rollbook.users.identify(told.pop("id"), told)
+    traits = user_mapping(job.user)
+    rollbook.users.identify(traits.pop("id"), traits)
 
 
-def _until_sent(send: Callable[[], object]) -> None:
+def _retry(send: Callable[[], object]) -> None:
     while True:
         try:
             send()
             return
-        except (Unavailable, *BROKEN) as error:
+        except (Unavailable, *CONNECTION_ERRORS) as error:
             logger.info("%s: %s", type(error).__name__, error)
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_RETRY_SECONDS)
 
 
-def _at_their_times(sendings: Iterator[Sending], begin: float) -> Iterator[Sending]:
-    for sending in sendings:
-        time.sleep(max(0.0, begin + sending.at - time.time()))
-        yield sending
+def _wait_for_each(operations: Iterator[Operation], begin: float) -> Iterator[Operation]:
+    for operation in operations:
+        time.sleep(max(0.0, begin + operation.at - time.time()))
+        yield operation
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the producer that the command line describes."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    way, sendings, journal, begin = sys.argv[1:]
-    due = _at_their_times(read_sendings(Path(sendings)), float(begin))
+    method, operations, journal, begin = sys.argv[1:]
+    due = _wait_for_each(read_operations(Path(operations)), float(begin))
     confirmed = Journal(Path(journal))
-    if way == "outbox":
+    if method == "outbox":
         write_to_outbox(due, confirmed, os.environ["ROLLBOOK_OUTBOX_URL"])
     else:
         send_directly(due, confirmed, os.environ["ROLLBOOK_BROKER_URL"])

@@ -1,8 +1,8 @@
-"""A network that can be cut: TCP connections on the loopback, passed on byte by byte to a server.
+"""A network that can fail: proxies for TCP connections to a server on the loopback interface.
 
-Applications cannot tell it from the server itself. A cut happens after so many more bytes of a connection, so it may
-strike in the middle of an answer, or between a commit and the answer to it. So may anything else: a `fuse` burns down
-with the bytes that pass.
+Applications cannot distinguish a proxy from the server. A cut happens after a number of further bytes of a connection,
+so it may happen in the middle of an answer, or between a commit and its answer. A callback can also be called after a
+number of bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _READ: Final = 64 * 1024
 
 
 class Network:
-    """Its proxies work in one thread, until `close`."""
+    """The proxies of a run; they work in one thread until `close`."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -29,13 +29,13 @@ class Network:
         self._thread.start()
 
     def to(self, port: int) -> Proxy:
-        """A new proxy before the server on this port."""
+        """Open a proxy for the server on this port."""
         proxy = asyncio.run_coroutine_threadsafe(Proxy.open(self.loop, port), self.loop).result()
         self._proxies.append(proxy)
         return proxy
 
     def close(self) -> None:
-        """Break everything, and listen no more. Idempotent."""
+        """Break all connections and stop listening. Idempotent."""
         if not self.loop.is_closed():
             asyncio.run_coroutine_threadsafe(self._end(), self.loop).result()
             self.loop.call_soon_threadsafe(self.loop.stop)
@@ -52,13 +52,13 @@ class Network:
 
 
 @dataclass(slots=True)
-class _Fuse:
+class _Countdown:
     left: int
-    burnt: Callable[[], object]
+    callback: Callable[[], object]
 
 
 class Proxy:
-    """Passes connections on to a port of this machine."""
+    """Forwards connections to a port of this machine."""
 
     _server: asyncio.Server
 
@@ -68,51 +68,51 @@ class Proxy:
         self._loop = loop
         self._connections: set[_Connection] = set()
         self._stalled = False
-        self._fuse: _Fuse | None = None
+        self._countdown: _Countdown | None = None
 
     @classmethod
     async def open(cls, loop: asyncio.AbstractEventLoop, to_port: int) -> Proxy:
-        """Begin to listen."""
+        """Start listening."""
         proxy = cls(loop, to_port)
         proxy._server = await asyncio.start_server(proxy._accept, LOOPBACK, proxy.port)
         return proxy
 
     def cut(self, after_bytes: int) -> None:
-        """Break every connection once so many more bytes went over it, in either direction."""
+        """Break every connection after this many further bytes, in either direction."""
         self._loop.call_soon_threadsafe(self._cut, after_bytes)
 
     def stall(self) -> None:
-        """Pass nothing on, and break nothing."""
+        """Forward nothing, and keep the connections open."""
         self._loop.call_soon_threadsafe(self._set_stalled, True)
 
-    def flow(self) -> None:
-        """Pass on again, what was held first."""
+    def resume(self) -> None:
+        """Forward again, first what was held back."""
         self._loop.call_soon_threadsafe(self._set_stalled, False)
 
-    def fuse(self, after_bytes: int, burnt: Callable[[], object]) -> None:
-        """Once so many more bytes have passed, over whatever connection, call `burnt` before any other does."""
-        self._loop.call_soon_threadsafe(setattr, self, "_fuse", _Fuse(after_bytes, burnt))
+    def call_after(self, after_bytes: int, callback: Callable[[], object]) -> None:
+        """Call `callback` after this many further bytes of any connections, before another byte passes."""
+        self._loop.call_soon_threadsafe(setattr, self, "_countdown", _Countdown(after_bytes, callback))
 
-    def put_out(self) -> None:
-        """Put the fuse out, if there is one."""
-        self._loop.call_soon_threadsafe(setattr, self, "_fuse", None)
+    def cancel_call(self) -> None:
+        """Cancel the call, if there is one."""
+        self._loop.call_soon_threadsafe(setattr, self, "_countdown", None)
 
     def end(self) -> None:
-        """Break everything, and listen no more. From the loop only."""
+        """Break all connections and stop listening. From the loop only."""
         self._server.close()
         self._cut(0)
 
-    def burn(self, passed: int) -> None:
-        """So many bytes have passed."""
-        if fuse := self._fuse:
-            fuse.left -= passed
-            if fuse.left <= 0:
-                self._fuse = None
-                fuse.burnt()
+    def count_bytes(self, passed: int) -> None:
+        """Count bytes that have passed."""
+        if countdown := self._countdown:
+            countdown.left -= passed
+            if countdown.left <= 0:
+                self._countdown = None
+                countdown.callback()
 
-    def until_burnt(self, number: int) -> int:
-        """How many of so many bytes may pass before it is to be looked whether the fuse is burnt."""
-        return min(number, self._fuse.left) if self._fuse else number
+    def bytes_until_call(self, number: int) -> int:
+        """How many of these bytes may pass before the call is due."""
+        return min(number, self._countdown.left) if self._countdown else number
 
     def _cut(self, after_bytes: int) -> None:
         for connection in list(self._connections):
@@ -121,7 +121,7 @@ class Proxy:
     def _set_stalled(self, stalled: bool) -> None:
         self._stalled = stalled
         for connection in self._connections:
-            connection.set_flowing(not stalled)
+            connection.set_open(not stalled)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -130,9 +130,9 @@ class Proxy:
             writer.transport.abort()
             return
         connection = _Connection(self, writer, back)
-        connection.set_flowing(not self._stalled)
+        connection.set_open(not self._stalled)
         self._connections.add(connection)
-        with suppress(asyncio.CancelledError):  # the end; asyncio's server would show it as an error
+        with suppress(asyncio.CancelledError):  # the network closes; asyncio's server would log it as an error
             await asyncio.gather(connection.pass_on(reader, back), connection.pass_on(there, writer))
         self._connections.discard(connection)
 
@@ -142,11 +142,11 @@ class _Connection:
         self._proxy = proxy
         self._ends = ends
         self._left: int | None = None
-        """Bytes that may still pass; None: all."""
-        self._flowing = asyncio.Event()
+        """Bytes that may still pass; None: no limit."""
+        self._open = asyncio.Event()
 
-    def set_flowing(self, flowing: bool) -> None:
-        (self._flowing.set if flowing else self._flowing.clear)()
+    def set_open(self, is_open: bool) -> None:
+        (self._open.set if is_open else self._open.clear)()
 
     def cut(self, after_bytes: int) -> None:
         self._left = after_bytes
@@ -154,18 +154,18 @@ class _Connection:
             self._abort()
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Until either end closes."""
+        """Forward until either end closes."""
         try:
             while data := await reader.read(_READ):
-                await self._flowing.wait()
+                await self._open.wait()
                 if self._left is not None and len(data) >= self._left:
                     writer.write(data[: self._left])
                     break
                 if self._left is not None:
                     self._left -= len(data)
-                first = self._proxy.until_burnt(len(data))
+                first = self._proxy.bytes_until_call(len(data))
                 writer.write(data[:first])
-                self._proxy.burn(first)
+                self._proxy.count_bytes(first)
                 writer.write(data[first:])
                 await writer.drain()
         except OSError:

@@ -1,4 +1,4 @@
-"""Lets a plan happen. First safety: jobs and faults. Then liveness: the faults stop, and all must be done in time."""
+"""Runs a plan. First safety: jobs and faults. Then liveness: the faults stop, and all jobs must finish in time."""
 
 from __future__ import annotations
 
@@ -15,156 +15,160 @@ from typing import Final, Protocol
 
 import psycopg
 import redis
-from benchmarks.chaos.blows import UNREACHED, Struck, Undo, strike
-from benchmarks.chaos.crew import Crew
-from benchmarks.chaos.evidence import Evidence, gather
-from benchmarks.chaos.plan import Act, Plan
-from benchmarks.chaos.schedule import Fault
-from benchmarks.chaos.sendings import write_sendings
-from benchmarks.chaos.stage import Stage
+from benchmarks.chaos.environment import Environment
+from benchmarks.chaos.faults import Fault
+from benchmarks.chaos.history import History, collect_history
+from benchmarks.chaos.nemesis import SERVER_ERRORS, System, Undo, inject
+from benchmarks.chaos.operations import write_operations
+from benchmarks.chaos.plan import Phase, Plan
+from benchmarks.chaos.supervisor import Supervisor
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.children import last_lines
 
-_QUIET_LOOKS: Final = 8
-"""So often in a row nothing must be left: a message that a worker has just taken is nowhere for a moment."""
-_LOOK_EVERY: Final = 0.3
-_TURN: Final = 0.02
-_AGAIN_AFTER: Final = 0.5
-_WAITED_FOR: Final = 15.0
-"""Seconds that a fault waits for what it strikes to have started: one that holds nothing yet has nothing to lose."""
+_IDLE_CHECKS: Final = 8
+"""Checks in a row that must find nothing: a message that a worker has just taken is briefly nowhere."""
+_CHECK_SECONDS: Final = 0.3
+_STEP_SECONDS: Final = 0.02
+_RETRY_SECONDS: Final = 0.5
+_START_WAIT_SECONDS: Final = 15.0
+"""How long a fault waits for its target to start: a process that has just started has nothing to lose."""
 
 
-class MaintenanceMonitor(Protocol):
-    """Who is told how it goes."""
+class RunMonitor(Protocol):
+    """Receives the events of a run."""
 
     def check(self) -> None:
-        """Called often; may raise to end the run."""
+        """Called often; may raise to stop the run."""
 
-    def fault(self, act: Act, fault: Fault) -> None:
-        """It happens now."""
+    def on_fault(self, phase: Phase, fault: Fault) -> None:
+        """A fault is injected."""
 
-    def said(self, line: str) -> None:
-        """Something worth telling."""
+    def log(self, line: str) -> None:
+        """A line for the log."""
 
-    def progress(self, decided: int) -> None:
-        """So many jobs are decided."""
+    def on_progress(self, finished: int) -> None:
+        """The number of finished jobs."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Run:
-    """How it went."""
+    """The outcome of a run."""
 
-    evidence: Evidence
+    history: History
     seconds: float
-    """From the first job sent until nothing was left."""
-    drains: list[float]
-    """Seconds after the faults of each act until nothing was left."""
+    """From the first job until everything was done."""
+    recovery_seconds: list[float]
+    """Seconds from the end of each phase until everything was done."""
     overdue: list[str]
-    """Of each act that was not done in time, what was left of it."""
+    """What was left of each phase that was not done in time."""
     faults: Counter[str]
-    troubles: list[str]
-    """Promises that were broken, beside what the tables show."""
+    violations: list[str]
+    """What processes did that they should not."""
     stopping_seconds: list[float]
 
 
 @dataclass(slots=True)
-class _Stagehand:
-    stage: Stage
-    crew: Crew
+class _Runner:
+    environment: Environment
+    supervisor: Supervisor
     plan: Plan
-    watching: MaintenanceMonitor
+    monitor: RunMonitor
     within: float
     faults: Counter[str] = field(default_factory=Counter)
-    drains: list[float] = field(default_factory=list)
+    recovery_seconds: list[float] = field(default_factory=list)
     overdue: list[str] = field(default_factory=list)
     producers: dict[Path, subprocess.Popen[bytes]] = field(default_factory=dict)
-    looked: float = 0.0
+    checked_at: float = 0.0
 
-    def perform(self, number: int, act: Act) -> None:
-        self.watching.said(f"act {number + 1} ({act.name}): {act.seconds:.0f} s, {len(act.faults)} faults")
-        begin, began = time.time() + _AGAIN_AFTER, time.monotonic() + _AGAIN_AFTER
-        for producer in act.sendings:
-            self._send(number, act, producer, begin)
+    def run_phase(self, number: int, phase: Phase) -> None:
+        self.monitor.log(f"phase {number + 1} ({phase.name}): {phase.seconds:.0f} s, {len(phase.faults)} faults")
+        begin, began = time.time() + _RETRY_SECONDS, time.monotonic() + _RETRY_SECONDS
+        for producer in phase.operations:
+            self._send(number, phase, producer, begin)
         order = count()
-        due: list[tuple[float, int, Fault | Undo]] = [(fault.at, next(order), fault) for fault in act.faults]
+        due: list[tuple[float, int, Fault | Undo]] = [(fault.at, next(order), fault) for fault in phase.faults]
         heapq.heapify(due)
-        while due or time.monotonic() - began < act.seconds:
-            self.tend()
+        while due or time.monotonic() - began < phase.seconds:
+            self.step()
             while due and due[0][0] <= time.monotonic() - began:
                 at, _, what = heapq.heappop(due)
-                if isinstance(what, Fault) and not self.crew.is_ready(what.target) and at - what.at < _WAITED_FOR:
-                    heapq.heappush(due, (at + _AGAIN_AFTER, next(order), what))
+                if (
+                    isinstance(what, Fault)
+                    and not self.supervisor.is_ready(what.target)
+                    and at - what.at < _START_WAIT_SECONDS
+                ):
+                    heapq.heappush(due, (at + _RETRY_SECONDS, next(order), what))
                     continue
-                again = self._begin(act, what) if isinstance(what, Fault) else self._end(what)
+                again = self._begin(phase, what) if isinstance(what, Fault) else self._end(what)
                 if again is not None:
-                    after = what.lasts if isinstance(what, Fault) else _AGAIN_AFTER
+                    after = what.duration if isinstance(what, Fault) else _RETRY_SECONDS
                     heapq.heappush(due, (at + after, next(order), again))
-        self._settle(act)
+        self._wait_until_done(phase)
 
-    def tend(self) -> None:
-        time.sleep(_TURN)
-        self.watching.check()
-        self.crew.tend()
-        if time.monotonic() - self.looked > _LOOK_EVERY:
-            self.looked = time.monotonic()
-            self.watching.progress(self._decided())
+    def step(self) -> None:
+        time.sleep(_STEP_SECONDS)
+        self.monitor.check()
+        self.supervisor.supervise()
+        if time.monotonic() - self.checked_at > _CHECK_SECONDS:
+            self.checked_at = time.monotonic()
+            self.monitor.on_progress(self._finished())
 
-    def _begin(self, act: Act, fault: Fault) -> Undo | None:
-        self.watching.fault(act, fault)
+    def _begin(self, phase: Phase, fault: Fault) -> Undo | None:
+        self.monitor.on_fault(phase, fault)
         try:
-            undo = strike(Struck(self.stage, self.crew), fault)
-        except UNREACHED as error:
-            self.watching.said(f"{fault.kind} could not be dealt: {type(error).__name__}")
+            undo = inject(System(self.environment, self.supervisor), fault)
+        except SERVER_ERRORS as error:
+            self.monitor.log(f"{fault.kind} could not be injected: {type(error).__name__}")
             return None
         self.faults[fault.kind] += 1
         return undo
 
     def _end(self, undo: Undo) -> Undo | None:
-        """Take a fault back; if that fails, it is to be tried again."""
+        """Undo a fault. If that fails, return what to try again."""
         try:
             undo()
-        except UNREACHED as error:
-            self.watching.said(f"a fault could not be taken back: {type(error).__name__}")
+        except SERVER_ERRORS as error:
+            self.monitor.log(f"a fault could not be undone: {type(error).__name__}")
             return undo
         return None
 
-    def _send(self, number: int, act: Act, producer: str, begin: float) -> None:
-        folder = self.stage.folder
-        sendings, journal = folder / f"{number}-{producer}.plan", folder / f"{number}-{producer}.journal"
-        write_sendings(sendings, act.sendings[producer])
-        way = "outbox" if "outbox" in producer else "direct"
+    def _send(self, number: int, phase: Phase, producer: str, begin: float) -> None:
+        folder = self.environment.folder
+        operations, journal = folder / f"{number}-{producer}.plan", folder / f"{number}-{producer}.journal"
+        write_operations(operations, phase.operations[producer])
+        method = "outbox" if "outbox" in producer else "direct"
         self.producers[journal] = processes.spawn(
-            [sys.executable, "-m", "benchmarks.chaos.producer", way, sendings, journal, str(begin)],
+            [sys.executable, "-m", "benchmarks.chaos.producer", method, operations, journal, str(begin)],
             log=folder / f"{number}-{producer}.log",
-            env=self.stage.environment(producer),
+            env=self.environment.variables(producer),
         )
 
-    def _settle(self, act: Act) -> None:
-        """Wait until nothing is left."""
+    def _wait_until_done(self, phase: Phase) -> None:
+        """Wait until everything is done."""
         since = time.monotonic()
-        quiet, left = 0, {}
-        while quiet < _QUIET_LOOKS and time.monotonic() - since < self.within:
-            self.tend()
-            time.sleep(_LOOK_EVERY)
+        idle_checks, left = 0, {}
+        while idle_checks < _IDLE_CHECKS and time.monotonic() - since < self.within:
+            self.step()
+            time.sleep(_CHECK_SECONDS)
             try:
-                left = {place: number for place, number in self.stage.backlog().items() if number}
+                left = {place: number for place, number in self.environment.backlog().items() if number}
             except (psycopg.Error, redis.RedisError) as error:
                 left = {type(error).__name__: 1}
-            if sending := sum(process.poll() is None for process in self.producers.values()):
-                left["producers"] = sending
-            quiet = 0 if left else quiet + 1
+            if running := sum(process.poll() is None for process in self.producers.values()):
+                left["producers"] = running
+            idle_checks = 0 if left else idle_checks + 1
         if left:
-            self.overdue.append(f"{self.within:.0f} s after the faults of act {act.name}: {left}")
+            self.overdue.append(f"{self.within:.0f} s after the faults of phase {phase.name}: {left}")
         for journal, process in self.producers.items():
             if status := process.poll():
-                said = last_lines(journal.with_suffix(".log"))
-                self.crew.troubles.append(f"a producer ended with exit code {status}:\n{said}")
-        self.drains.append(time.monotonic() - since - _QUIET_LOOKS * _LOOK_EVERY)
+                log = last_lines(journal.with_suffix(".log"))
+                self.supervisor.violations.append(f"a producer ended with exit code {status}:\n{log}")
+        self.recovery_seconds.append(time.monotonic() - since - _IDLE_CHECKS * _CHECK_SECONDS)
 
-    def _decided(self) -> int:
+    def _finished(self) -> int:
         try:
-            with self.stage.connect() as connection:
+            with self.environment.connect() as connection:
                 (number,) = connection.execute("SELECT count(*) FROM rollbook.jobs").fetchone() or (0,)
                 return int(number)
         except psycopg.Error:
@@ -172,29 +176,34 @@ class _Stagehand:
 
 
 def run(
-    stage: Stage, crew: Crew, make_plan: Callable[[int], Plan], watching: MaintenanceMonitor, *, within: float
+    environment: Environment,
+    supervisor: Supervisor,
+    make_plan: Callable[[int], Plan],
+    monitor: RunMonitor,
+    *,
+    within: float,
 ) -> Run:
-    """Start the crew, perform every act, and gather what came of it. `make_plan` is given the beginning; nothing may be
-    left `within` seconds after the faults of each act.
+    """Start all processes, run every phase, and collect the history. `make_plan` gets the start time. Everything must
+    be done `within` seconds after the faults of each phase.
     """
-    crew.start()
+    supervisor.start()
     plan = make_plan(time.time_ns() // 1_000)
-    hand = _Stagehand(stage, crew, plan, watching, within)
+    runner = _Runner(environment, supervisor, plan, monitor, within)
     began = time.monotonic()
     try:
-        for number, act in enumerate(plan.acts):
-            hand.perform(number, act)
+        for number, phase in enumerate(plan.phases):
+            runner.run_phase(number, phase)
         seconds = time.monotonic() - began
     finally:
-        crew.stop()
-        for process in hand.producers.values():
+        supervisor.stop()
+        for process in runner.producers.values():
             processes.kill(process)
     return Run(
-        evidence=gather(stage, plan, hand.producers),
+        history=collect_history(environment, plan, runner.producers),
         seconds=seconds,
-        drains=hand.drains,
-        overdue=hand.overdue,
-        faults=hand.faults,
-        troubles=crew.troubles,
-        stopping_seconds=crew.stopping_seconds,
+        recovery_seconds=runner.recovery_seconds,
+        overdue=runner.overdue,
+        faults=runner.faults,
+        violations=supervisor.violations,
+        stopping_seconds=supervisor.stopping_seconds,
     )

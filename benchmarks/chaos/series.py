@@ -1,4 +1,4 @@
-"""Runs of several seeds: a line each, and their sum."""
+"""Runs of several seeds: one line for each, and their sum."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _SHOWN: Final = (*_SUMMED, "faults", "seconds")
 
 
 class Series:
-    """What each seed came to."""
+    """The results of the seeds."""
 
     def __init__(self) -> None:
         self._runs: dict[int, dict[str, Any] | None] = {}
 
     def add(self, seed: int, figures: dict[str, Any] | None) -> None:
-        """Keep what a run found; None if it did not come to its end."""
+        """Add the figures of a run; None if it did not finish."""
         self._runs[seed] = figures
 
     @property
     def is_good(self) -> bool:
-        """Whether there was a run, and nothing was found in any."""
+        """Whether there was at least one run and all of them were good."""
         return bool(self._runs) and not self._failed()
 
     def figures(self) -> dict[str, Any]:
-        """The sum, with the keys of one run, and with the runs by their seeds."""
+        """The sum, with the keys of one run and the runs by seed."""
         ended = [figures for figures in self._runs.values() if figures is not None]
         faults: Counter[str] = Counter()
         for figures in ended:
@@ -44,7 +44,7 @@ class Series:
         }
 
     def show(self, console: Console) -> None:
-        """For a person."""
+        """Print the table."""
         table = Table(title="Seeds", title_justify="left")
         for name in ("seed", *_SHOWN, "found"):
             table.add_column(name.replace("_", " "), justify="left" if name == "found" else "right")
@@ -60,8 +60,8 @@ class Series:
 
 def _row(figures: dict[str, Any] | None) -> list[str]:
     if figures is None:
-        return [*([""] * len(_SHOWN)), "did not come to its end"]
+        return [*([""] * len(_SHOWN)), "did not finish"]
     shown = {**figures, "faults": sum(figures["faults"].values())}
     found = figures.get("found") or {"failed": len(figures.get("failed", ()))}
-    said = ", ".join(f"{what} {number}" for what, number in found.items() if number)
-    return [*(f"{shown[key]:,}" for key in _SHOWN), said or "equal"]
+    problems = ", ".join(f"{what} {number}" for what, number in found.items() if number)
+    return [*(f"{shown[key]:,}" for key in _SHOWN), problems or "equal"]

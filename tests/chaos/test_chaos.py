@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.chaos.kinds import KINDS
+from benchmarks.chaos.fault_kinds import FAULT_KINDS
 from tests.support.brokers import broker_program
 from tests.support.repository import ROOT
 
@@ -36,7 +36,7 @@ def test_a_short_run_under_fire_ends_equal(tmp_path: Path) -> None:
     assert found.pop("deliveries") > found["jobs"] > 350
     faults = found.pop("faults")
     assert sum(faults.values()) > 8
-    assert faults.keys() <= KINDS.keys()
+    assert faults.keys() <= FAULT_KINDS.keys()
     assert found.pop("seconds") > 0
     assert found.pop("jobs")
     assert found == {"equal": True, "lost": 0, "applied_twice": 0, "resurrected": 0, "dead": 0}

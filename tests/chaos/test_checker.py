@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from benchmarks.chaos.details import details_after
-from benchmarks.chaos.evidence import Decision, Evidence
-from benchmarks.chaos.verdict import judge, marks_after
+from benchmarks.chaos.checker import check_history, expected_engagements
+from benchmarks.chaos.history import History, LedgerEntry
+from benchmarks.chaos.row_details import expected_details
 from tests.support.builders import delete, identify, mark, merge, trigger, user
 
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
@@ -29,119 +29,123 @@ JOBS: tuple[Job, ...] = (
 )
 
 
-def as_it_should_be(jobs: tuple[Job, ...] = JOBS) -> Evidence:
-    return Evidence(
+def as_it_should_be(jobs: tuple[Job, ...] = JOBS) -> History:
+    return History(
         jobs=jobs,
         confirmed=len(jobs) + 1,
         to_redis={"ann": 2, "hello": 1},
-        ledger={job.id: Decision(state="applied", duplicates=job.id == "ann") for job in jobs},
+        ledger={job.id: LedgerEntry(state="applied", duplicates=job.id == "ann") for job in jobs},
         world=copy.deepcopy(oracle(jobs)),
-        marks=marks_after(jobs),
-        details=details_after(jobs),
+        engagements=expected_engagements(jobs),
+        details=expected_details(jobs),
     )
 
 
 def test_what_should_come_of_the_jobs_is_found_equal() -> None:
-    verdict = judge(as_it_should_be())
+    result = check_history(as_it_should_be())
 
-    assert verdict.is_equal
-    assert verdict.difference is None
+    assert result.is_equal
+    assert result.difference is None
 
 
 def test_a_job_without_a_decision_is_lost() -> None:
-    evidence = as_it_should_be()
+    history = as_it_should_be()
 
-    verdict = judge(replace(evidence, ledger={id_: found for id_, found in evidence.ledger.items() if id_ != "hello"}))
+    result = check_history(
+        replace(history, ledger={id_: found for id_, found in history.ledger.items() if id_ != "hello"})
+    )
 
-    assert verdict.lost == ("hello",)
-    assert not verdict.is_equal
+    assert result.lost == ("hello",)
+    assert not result.is_equal
 
 
 def test_what_a_buffer_was_told_and_did_not_send_is_lost() -> None:
-    verdict = judge(replace(as_it_should_be(), untold=frozenset({"all-000001"})))
+    result = check_history(replace(as_it_should_be(), unpublished=frozenset({"all-000001"})))
 
-    assert verdict.lost == ("all-000001",)
-    assert not verdict.is_equal
+    assert result.lost == ("all-000001",)
+    assert not result.is_equal
 
 
 def test_a_further_delivery_that_reached_no_worker_is_lost() -> None:
-    verdict = judge(replace(as_it_should_be(), to_redis={"ann": 3, "hello": 1}))
+    result = check_history(replace(as_it_should_be(), to_redis={"ann": 3, "hello": 1}))
 
-    assert verdict.lost == ()
-    assert verdict.lost_again == ("ann",)
-    assert not verdict.is_equal
+    assert result.lost == ()
+    assert result.lost_deliveries == ("ann",)
+    assert not result.is_equal
 
 
 @pytest.mark.parametrize("place", [{"in_redis": {"hello": 1}}, {"in_outbox": frozenset({"hello"})}])
 def test_a_job_that_still_waits_at_the_end_is_late_and_not_lost(place: dict[str, Any]) -> None:
-    evidence = as_it_should_be()
-    without = {id_: found for id_, found in evidence.ledger.items() if id_ != "hello"}
+    history = as_it_should_be()
+    without = {id_: found for id_, found in history.ledger.items() if id_ != "hello"}
 
-    verdict = judge(replace(evidence, ledger=without, **place))
+    result = check_history(replace(history, ledger=without, **place))
 
-    assert (verdict.lost, verdict.waiting) == ((), ("hello",))
-    assert not verdict.is_equal
+    assert (result.lost, result.unfinished) == ((), ("hello",))
+    assert not result.is_equal
 
 
 def test_a_further_delivery_that_still_waits_is_not_lost() -> None:
-    evidence = replace(as_it_should_be(), to_redis={"ann": 4})
+    history = replace(as_it_should_be(), to_redis={"ann": 4})
 
-    assert judge(replace(evidence, in_redis={"ann": 2})).lost_again == ()
-    assert judge(replace(evidence, in_redis={"ann": 1})).lost_again == ("ann",)
+    assert check_history(replace(history, in_redis={"ann": 2})).lost_deliveries == ()
+    assert check_history(replace(history, in_redis={"ann": 1})).lost_deliveries == ("ann",)
 
 
 def test_a_job_that_left_two_rows_in_one_place_was_applied_twice() -> None:
-    verdict = judge(replace(as_it_should_be(), repeated=frozenset({"hello"})))
+    result = check_history(replace(as_it_should_be(), repeated=frozenset({"hello"})))
 
-    assert verdict.applied_twice == ("hello",)
-    assert not verdict.is_equal
+    assert result.applied_twice == ("hello",)
+    assert not result.is_equal
 
 
 def test_a_job_that_was_applied_and_is_dead_was_decided_twice() -> None:
-    verdict = judge(replace(as_it_should_be(), dead={"ann": "failed"}))
+    result = check_history(replace(as_it_should_be(), dead={"ann": "failed"}))
 
-    assert verdict.applied_twice == ("ann",)
-    assert verdict.undone == ("ann",)
+    assert result.applied_twice == ("ann",)
+    assert result.not_applied == ("ann",)
 
 
 def test_a_job_that_is_still_deferred_is_not_done() -> None:
-    evidence = as_it_should_be()
+    history = as_it_should_be()
 
-    verdict = judge(replace(evidence, ledger={**evidence.ledger, "ann": Decision(state="deferred", duplicates=1)}))
+    result = check_history(
+        replace(history, ledger={**history.ledger, "ann": LedgerEntry(state="deferred", duplicates=1)})
+    )
 
-    assert verdict.undone == ("ann",)
-    assert not verdict.is_equal
+    assert result.not_applied == ("ann",)
+    assert not result.is_equal
 
 
 def test_a_job_of_a_transaction_that_was_rolled_back_must_not_be_decided() -> None:
-    evidence = as_it_should_be()
+    history = as_it_should_be()
 
-    verdict = judge(replace(evidence, ledger={**evidence.ledger, "withdrawn": Decision(state="applied")}))
+    result = check_history(replace(history, ledger={**history.ledger, "rolled-back": LedgerEntry(state="applied")}))
 
-    assert verdict.strays == ("withdrawn",)
-    assert not verdict.is_equal
+    assert result.unexpected == ("rolled-back",)
+    assert not result.is_equal
 
 
 @pytest.mark.parametrize("ended", ["gone", "guest"], ids=["deleted", "merged away"])
 def test_a_user_who_was_ended_and_is_there_is_resurrected(ended: str) -> None:
-    evidence = as_it_should_be()
-    evidence.world["users"][ended] = evidence.world["users"]["ann"]
+    history = as_it_should_be()
+    history.world["users"][ended] = history.world["users"]["ann"]
 
-    verdict = judge(evidence)
+    result = check_history(history)
 
-    assert verdict.resurrected == (ended,)
-    assert not verdict.is_equal
+    assert result.resurrected == (ended,)
+    assert not result.is_equal
 
 
 def test_a_user_that_nobody_ended_and_nobody_told_of_is_a_difference_only() -> None:
-    evidence = as_it_should_be()
-    evidence.world["users"]["stranger"] = evidence.world["users"]["ann"]
+    history = as_it_should_be()
+    history.world["users"]["stranger"] = history.world["users"]["ann"]
 
-    verdict = judge(evidence)
+    result = check_history(history)
 
-    assert verdict.resurrected == ()
-    assert verdict.difference is not None
-    assert "users['stranger']" in verdict.difference.description
+    assert result.resurrected == ()
+    assert result.difference is not None
+    assert "users['stranger']" in result.difference.description
 
 
 def _wrong_property(world: Any) -> None:
@@ -158,21 +162,21 @@ def _no_redirect(world: Any) -> None:
 
 @pytest.mark.parametrize("spoil", [_wrong_property, _wrong_owner, _no_redirect])
 def test_each_table_is_compared(spoil: Any) -> None:
-    evidence = as_it_should_be()
-    spoil(evidence.world)
+    history = as_it_should_be()
+    spoil(history.world)
 
-    verdict = judge(evidence)
+    result = check_history(history)
 
-    assert verdict.difference is not None
-    assert not verdict.is_equal
+    assert result.difference is not None
+    assert not result.is_equal
 
 
 def test_where_an_actor_is_missing_its_jobs_are_named() -> None:
-    evidence = as_it_should_be((*JOBS, identify("jane", at=1, job="jane"), trigger("hi", ["ann"], at=2, actor="jane")))
-    row: Any = next(row for row in evidence.world["activities"].values() if row["actor"] == "jane")
+    history = as_it_should_be((*JOBS, identify("jane", at=1, job="jane"), trigger("hi", ["ann"], at=2, actor="jane")))
+    row: Any = next(row for row in history.world["activities"].values() if row["actor"] == "jane")
     row.update(actor=None, missing_actor=True)
 
-    difference = judge(evidence).difference
+    difference = check_history(history).difference
 
     assert difference is not None
     assert "actor" in difference.description
@@ -180,10 +184,10 @@ def test_where_an_actor_is_missing_its_jobs_are_named() -> None:
 
 
 def test_a_mark_that_is_missing_is_a_difference() -> None:
-    verdict = judge(replace(as_it_should_be(), marks={}))
+    result = check_history(replace(as_it_should_be(), engagements={}))
 
-    assert verdict.difference is not None
-    assert "['marks']" in verdict.difference.description
+    assert result.difference is not None
+    assert "['engagements']" in result.difference.description
 
 
 @pytest.mark.parametrize("row", [MESSAGE, activity_id("hello", "ann")], ids=["message", "activity"])
@@ -191,24 +195,24 @@ def test_a_mark_that_is_missing_is_a_difference() -> None:
     ("what", "value"), [("data", {"n": 2}), ("tenant", "acme"), ("occurred_at", "1970-01-01T00:00:00+00:00")]
 )
 def test_a_row_that_tells_of_another_trigger_is_a_difference(row: UUID, what: str, value: object) -> None:
-    evidence = as_it_should_be()
-    details = {**evidence.details, str(row): {**evidence.details[str(row)], what: value}}
+    history = as_it_should_be()
+    details = {**history.details, str(row): {**history.details[str(row)], what: value}}
 
-    verdict = judge(replace(evidence, details=details))
+    result = check_history(replace(history, details=details))
 
-    assert verdict.difference is not None
-    assert f"['{row}']['{what}']" in verdict.difference.description
+    assert result.difference is not None
+    assert f"['{row}']['{what}']" in result.difference.description
 
 
 def test_of_many_differences_the_one_with_the_fewest_jobs_is_shown_with_them() -> None:
     jobs = (*JOBS, identify("bo", at=1, job="bo", plan="pro"))
-    evidence = as_it_should_be(jobs)
+    history = as_it_should_be(jobs)
     for name in ("ann", "bo"):
-        evidence.world["users"][name]["properties"]["plan"] = "free"
+        history.world["users"][name]["properties"]["plan"] = "free"
 
-    verdict = judge(evidence)
+    result = check_history(history)
 
-    assert verdict.difference is not None
-    assert verdict.difference.description == "users['bo']['properties']['plan']: 'pro' != 'free'"
-    assert len(verdict.difference.jobs) == 1
-    assert '"id":"bo"' in verdict.difference.jobs[0]
+    assert result.difference is not None
+    assert result.difference.description == "users['bo']['properties']['plan']: 'pro' != 'free'"
+    assert len(result.difference.jobs) == 1
+    assert '"id":"bo"' in result.difference.jobs[0]

@@ -9,13 +9,15 @@ from random import Random
 
 import pytest
 from benchmarks.chaos.arguments import parse
-from benchmarks.chaos.jobs import SPAN, make_jobs
-from benchmarks.chaos.kinds import KINDS
-from benchmarks.chaos.plan import GATHERING, SKEWED, WITH_OUTBOXES, Plan, make_plan
-from benchmarks.chaos.sendings import Way
+from benchmarks.chaos.fault_kinds import FAULT_KINDS
+from benchmarks.chaos.jobs import PERIOD, make_jobs
+from benchmarks.chaos.nemesis import INJECTORS, TABLES
+from benchmarks.chaos.operations import Method
+from benchmarks.chaos.plan import BUFFERED_PRODUCER, SKEWED, WITH_OUTBOXES, Plan, make_plan
 
 from rollbook import Rollbook
 from rollbook_ops.demo.api_calls import send_job
+from rollbook_shared.database.tables import metadata
 from rollbook_shared.jobs.codec import digest, encode
 from rollbook_shared.jobs.models import KINDS as JOB_KINDS
 from rollbook_shared.jobs.models import Job, Merge
@@ -24,7 +26,9 @@ BEGIN = 1_795_000_000_000_000
 
 
 @functools.cache
-def plan(*, seed: int = 1, jobs: int = 1_500, seconds: float = 90, kinds: frozenset[str] = frozenset(KINDS)) -> Plan:
+def plan(
+    *, seed: int = 1, jobs: int = 1_500, seconds: float = 90, kinds: frozenset[str] = frozenset(FAULT_KINDS)
+) -> Plan:
     return make_plan(seed=seed, jobs=jobs, seconds=seconds, kinds=kinds, every=1, begin=BEGIN)
 
 
@@ -41,7 +45,12 @@ def test_another_seed_makes_others() -> None:
 
 def test_every_kind_of_job_and_of_fault_occurs() -> None:
     assert {job.kind for job in plan().jobs} == set(JOB_KINDS)
-    assert {fault.kind for fault in plan().faults} == set(KINDS)
+    assert {fault.kind for fault in plan().faults} == set(FAULT_KINDS)
+
+
+def test_each_kind_of_fault_has_an_injector_and_the_tables_exist() -> None:
+    assert INJECTORS.keys() == FAULT_KINDS.keys()
+    assert {f"rollbook.{name}" for name in TABLES} <= metadata.tables.keys()
 
 
 def test_merges_and_deletes_are_frequent_and_few_users_busy() -> None:
@@ -55,9 +64,9 @@ def test_merges_and_deletes_are_frequent_and_few_users_busy() -> None:
 
 
 def test_nobody_is_merged_into_itself_however_often_strangers_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.chaos.jobs._OUTSIDE", 1.0)
+    monkeypatch.setattr("benchmarks.chaos.jobs._OUTSIDER_SHARE", 1.0)
 
-    few_people = [make_jobs(Random(seed), number=60, now=2 * SPAN, prefix="job") for seed in range(40)]
+    few_people = [make_jobs(Random(seed), number=60, now=2 * PERIOD, prefix="job") for seed in range(40)]
 
     merges = [job for jobs in few_people for job in jobs if isinstance(job, Merge)]
     assert all(merge.primary_id != merge.secondary_id for merge in merges)
@@ -67,12 +76,12 @@ def test_nobody_is_merged_into_itself_however_often_strangers_are_met(monkeypatc
 def test_a_job_is_sent_one_and_a_half_times_on_average_in_another_order_than_it_happened() -> None:
     made = plan()
     sent = [
-        sending.job
-        for act in made.acts
-        for producer, sendings in act.sendings.items()
-        if producer != GATHERING
-        for sending in sendings
-        if sending.way is not Way.WITHDRAWN
+        operation.job
+        for phase in made.phases
+        for producer, operations in phase.operations.items()
+        if producer != BUFFERED_PRODUCER
+        for operation in operations
+        if operation.method is not Method.ROLLED_BACK
     ]
 
     assert 1.4 < len(sent) / len(made.jobs) < 1.6
@@ -82,37 +91,37 @@ def test_a_job_is_sent_one_and_a_half_times_on_average_in_another_order_than_it_
 
 
 def test_nothing_strikes_twice_at_a_time() -> None:
-    for act in plan().acts:
+    for phase in plan().phases:
         struck: dict[str, float] = {}
-        for fault in act.faults:
+        for fault in phase.faults:
             assert fault.at > struck.get(fault.target, 0.0)
-            struck[fault.target] = fault.at + fault.lasts
+            struck[fault.target] = fault.at + fault.duration
 
 
 def test_only_what_is_in_an_outbox_is_sent_while_valkey_may_lose_everything() -> None:
-    every, outbox = plan().acts
+    every, outbox = plan().phases
 
     assert "lose-valkey" not in {fault.kind for fault in every.faults}
-    assert outbox.sendings.keys() == set(WITH_OUTBOXES)
+    assert outbox.operations.keys() == set(WITH_OUTBOXES)
 
 
 def test_the_faults_that_were_asked_for_are_the_ones_that_happen() -> None:
     killing = plan(kinds=frozenset({"kill-worker"}))
     losing = plan(kinds=frozenset({"lose-valkey"}))
 
-    assert [act.name for act in killing.acts] == ["all"]
+    assert [phase.name for phase in killing.phases] == ["all"]
     assert {fault.kind for fault in killing.faults} == {"kill-worker"}
-    assert [act.name for act in losing.acts] == ["outbox"]
+    assert [phase.name for phase in losing.phases] == ["outbox"]
     assert {fault.kind for fault in losing.faults} == {"lose-valkey"}
     assert list(plan(kinds=frozenset()).faults) == []
 
 
 def test_one_clock_is_minutes_off_and_steps() -> None:
-    (every, _) = plan().acts
+    (every, _) = plan().phases
     off = [
-        (sending.job.occurred_at - BEGIN) / 60_000_000 - sending.at / 60
-        for sending in every.sendings[SKEWED]
-        if sending.way is Way.BY_CLOCK
+        (operation.job.occurred_at - BEGIN) / 60_000_000 - operation.at / 60
+        for operation in every.operations[SKEWED]
+        if operation.method is Method.BY_CLOCK
     ]
 
     assert max(off) - min(off) > 1
@@ -121,16 +130,16 @@ def test_one_clock_is_minutes_off_and_steps() -> None:
 
 def test_what_a_transaction_withdrew_is_no_job_of_the_run() -> None:
     made = plan()
-    withdrawn = {
-        sending.job.id
-        for act in made.acts
-        for sendings in act.sendings.values()
-        for sending in sendings
-        if sending.way is Way.WITHDRAWN
+    rolled_back = {
+        operation.job.id
+        for phase in made.phases
+        for operations in phase.operations.values()
+        for operation in operations
+        if operation.method is Method.ROLLED_BACK
     }
 
-    assert withdrawn
-    assert not withdrawn & {job.id for job in made.jobs}
+    assert rolled_back
+    assert not rolled_back & {job.id for job in made.jobs}
 
 
 class _Keeping:
@@ -161,4 +170,4 @@ def test_a_kind_of_fault_that_there_is_not_is_refused(capsys: pytest.CaptureFixt
         parse(["--faults", "kill-worker,flood"])
 
     assert ended.value.code == 2
-    assert "no such kind of fault: flood" in capsys.readouterr().err
+    assert "unknown kind of fault: flood" in capsys.readouterr().err

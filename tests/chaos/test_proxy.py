@@ -105,25 +105,25 @@ def test_while_stalled_nothing_comes_and_nothing_is_lost(proxy: Proxy) -> None:
         with pytest.raises(TimeoutError):
             client.recv(4)
 
-        proxy.flow()
+        proxy.resume()
 
         client.settimeout(10)
         assert exactly(client, 4) == b"late"
 
 
 def test_a_fuse_burns_down_with_the_bytes_that_pass(proxy: Proxy) -> None:
-    burnt = threading.Event()
+    callback = threading.Event()
     with connected(proxy) as client:
-        proxy.fuse(8, burnt.set)
+        proxy.call_after(8, callback.set)
         _settled(proxy)
 
         client.sendall(b"one")  # three there and three back
         assert exactly(client, 3) == b"one"
-        assert not burnt.is_set()
+        assert not callback.is_set()
 
         client.sendall(b"two")
         assert exactly(client, 3) == b"two"
-        assert burnt.is_set()
+        assert callback.is_set()
 
 
 def test_a_server_that_is_down_ends_the_connection(network: Network) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import psycopg
-from benchmarks.chaos.waiting import waiting_in_outbox, waiting_in_redis
+from benchmarks.chaos.unfinished_jobs import waiting_in_outbox, waiting_in_redis
 from tests.support.brokers import connect_to_broker
 from tests.support.builders import identify
 from tests.support.transport.consumers import Consumer

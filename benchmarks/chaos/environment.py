@@ -1,4 +1,4 @@
-"""Where it happens: a Postgres and a Valkey of our own behind proxies, two databases, and a way in for ourselves."""
+"""The servers of a run: a Postgres with two databases and a Valkey, both behind proxies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import redis
-from benchmarks.chaos.kinds import STATEMENT_SECONDS
+from benchmarks.chaos.fault_kinds import STATEMENT_SECONDS
 from benchmarks.chaos.proxy import Network, Proxy
 
 from rollbook.outbox import create_table
@@ -26,30 +26,30 @@ from rollbook_worker.celery_ext.transport.options import Limits
 
 _APPLICATION: Final = "app"
 UNACKED: Final = "unacked"
-"""The hash in which both transports keep what workers hold."""
-KEPT_LETTERS: Final = Limits.dead_key
-"""The list of dead letters that no worker could keep."""
+"""The hash in which both transports keep messages in flight."""
+UNPROCESSABLE: Final = Limits.dead_key
+"""The list of messages that could not be kept as dead letters."""
 _NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
 
 
-class Stage:
-    """Real servers, durable: what they have confirmed outlives their being killed.
+class Environment:
+    """Real, durable servers: what they have confirmed survives a kill.
 
-    Valkey has each job on disk before it confirms it. Told to do so once a second, it may lose what it confirmed last
-    even if only it is killed (see `benchmarks/keeping.py`), and a run could not tell that from a loss of ours.
+    Valkey writes each job to disk before it confirms it. If it wrote once a second, a kill could lose confirmed jobs
+    (see `benchmarks/durability.py`), and a run could not distinguish that from a loss by Rollbook.
     """
 
     def __init__(self, folder: Path, broker: Path | None = None) -> None:
-        """`broker`: the program to start; by default Valkey."""
+        """`broker`: the program to start; Valkey by default."""
         self.folder = folder
         self.servers = Servers(durable=True, append_only=True, append_fsync="always", valkey_program=broker)
         self._undo = ExitStack()
         self.to_postgres: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.postgres.port))
-        """The way that each process takes, by its name."""
+        """Process name -> its proxy for Postgres."""
         self.to_valkey: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.valkey.port))
 
     def start(self) -> Self:
-        """Start the servers, migrate, make the outbox, open the proxies."""
+        """Start the servers, migrate, create the outbox, open the network."""
         self._undo.enter_context(self.servers)
         database_url = self.servers.database_url
         subprocess.run(
@@ -68,16 +68,16 @@ class Stage:
 
     @property
     def database_url(self) -> str:
-        """Rollbook's database, past the proxy."""
+        """Rollbook's database, without a proxy."""
         return self.servers.database_url
 
     @property
     def application_url(self) -> str:
-        """The database with the outbox, past the proxy."""
+        """The database with the outbox, without a proxy."""
         return urlsplit(self.servers.database_url)._replace(path=f"/{_APPLICATION}").geturl()
 
-    def environment(self, name: str) -> dict[str, str]:
-        """What the process of this name needs to find the stage, by ways of its own."""
+    def variables(self, name: str) -> dict[str, str]:
+        """The environment variables of the process of this name, with the URLs of its proxies."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "ROLLBOOK_"))}
         postgres, valkey = self.to_postgres[name], self.to_valkey[name]
         return {
@@ -87,42 +87,42 @@ class Stage:
             "ROLLBOOK_BROKER_URL": _through(valkey, self.servers.broker_url),
             "ROLLBOOK_OUTBOX_RESEND_SECONDS": "3",
             "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": str(STATEMENT_SECONDS),
-            # nothing settles: what comes too late for an erasure is another matter (see the README on erasure)
+            # nothing is erased: a job that arrives after an erasure is not part of the reference
             "ROLLBOOK_ERASURE_DELAY_HOURS": str(10 * 365 * 24),
         }
 
     def connect(self, *, application: bool = False) -> psycopg.Connection:
-        """A connection of our own, that no timeout we set for others holds for."""
+        """A connection without a proxy and without the statement timeout."""
         url = self.application_url if application else self.database_url
         return psycopg.connect(url, autocommit=True, options=_NO_LIMIT, connect_timeout=5)
 
     def redis(self) -> redis.Redis:
-        """A client of our own."""
+        """A client without a proxy."""
         return redis.Redis.from_url(self.servers.broker_url, socket_timeout=5)
 
     def forget_jobs(self) -> None:
-        """Take away what the Valkey that was killed has kept; it stays with the logs."""
+        """Move the append-only file of the killed Valkey to the logs."""
         if (kept := self.servers.valkey.home / append_only_file.FOLDER).exists():
             shutil.move(kept, self.folder / f"{kept.name}-{time.time_ns()}")
 
     def backlog(self) -> dict[str, int]:
-        """How much is not done yet, by where it is.
+        """What is not done yet: place -> number.
 
         Raises:
-            psycopg.Error, redis.RedisError: a server is not there.
+            psycopg.Error, redis.RedisError: a server does not answer.
         """
         with self.connect() as connection, self.connect(application=True) as application, self.redis() as client:
             return {
                 **{queue: _int(client.llen(queue)) for queue in QUEUES},
                 UNACKED: _int(client.hlen(UNACKED)),
-                KEPT_LETTERS: _int(client.llen(KEPT_LETTERS)),
+                UNPROCESSABLE: _int(client.llen(UNPROCESSABLE)),
                 "deferred": _count(connection, "rollbook.deferred_jobs"),
                 "outbox": _count(application, "rollbook_outbox"),
             }
 
     def keep_logs(self) -> None:
-        """Copy what the servers wrote to the other logs, for it ends with them. The append-only file tells of each
-        message when it came, who took it, and when it was acknowledged.
+        """Copy the servers' logs to the other logs before they are removed. The append-only file shows when each
+        message arrived, which worker took it, and when it was acknowledged.
         """
         for server in (self.servers.postgres, self.servers.valkey):
             shutil.copy(server.log, self.folder)
@@ -130,7 +130,7 @@ class Stage:
             shutil.copytree(kept, self.folder / kept.name)
 
     def stop(self) -> None:
-        """Stop all of it. Idempotent."""
+        """Stop everything. Idempotent."""
         self._undo.close()
 
     def __enter__(self) -> Self:

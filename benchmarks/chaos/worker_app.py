@@ -1,8 +1,8 @@
-"""The workers' Celery application as we ship it, with leases short enough to be outlasted."""
+"""The workers' Celery application as it is deployed, with leases so short that faults outlast them."""
 
 from __future__ import annotations
 
-from benchmarks.chaos.kinds import LEASE_SECONDS, STOCK_SECONDS
+from benchmarks.chaos.fault_kinds import LEASE_SECONDS, STOCK_SECONDS
 
 from rollbook_worker.app import app
 

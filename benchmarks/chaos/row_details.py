@@ -1,4 +1,4 @@
-"""What activities and messages tell of the trigger that made them; the reference's world has only whose they are."""
+"""What activities and messages say about their trigger. The world of the reference has only their users."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ SELECT id::text, tenant, data, occurred_at FROM rollbook.owned_activities
 """
 
 Details = Mapping[str, Mapping[str, Any]]
-"""By the ids of rows."""
+"""Row id -> its details."""
 
 
 def read_details(connection: psycopg.Connection) -> Details:
-    """What the views show."""
+    """The details in Postgres' views."""
     return {
         id_: {"tenant": tenant, "data": data, "occurred_at": at.astimezone(UTC).isoformat()}
         for id_, tenant, data, at in connection.execute(_DETAILS)
     }
 
 
-def details_after(jobs: Iterable[Job]) -> Details:
-    """What they should show, of all rows that may have been made."""
+def expected_details(jobs: Iterable[Job]) -> Details:
+    """The details that the views should show, of all rows that the jobs may have made."""
     return {
         id_: {"tenant": job.tenant, "data": job.data, "occurred_at": datetime_of(job.occurred_at).isoformat()}
         for job in jobs
@@ -41,8 +41,8 @@ def details_after(jobs: Iterable[Job]) -> Details:
 
 
 def _rows_of(job: Trigger) -> Iterator[str]:
-    for who in job.recipients:
-        user_id = who.id if isinstance(who, UserUpdate) else who
+    for recipient in job.recipients:
+        user_id = recipient.id if isinstance(recipient, UserUpdate) else recipient
         yield str(activity_id(job.id, user_id))
         for channel in job.channels:
             yield str(message_id(job.id, user_id, channel))

@@ -1,4 +1,4 @@
-"""What still waits at the end, when not all was done in time: it is late, and not lost."""
+"""Jobs that still wait at the end of a run that was not done in time. They are late and not lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import redis
-from benchmarks.chaos.stage import KEPT_LETTERS, UNACKED
+from benchmarks.chaos.environment import UNACKED, UNPROCESSABLE
 
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import decode
@@ -18,9 +18,9 @@ from rollbook_worker.celery_ext.unprocessable import job_in
 
 
 def waiting_in_redis(client: redis.Redis) -> Counter[str]:
-    """By the ids of jobs, how many messages wait in a queue, were claimed by a worker, or are kept for a person."""
+    """Job id -> messages that wait in a queue, are in flight, or are unprocessable."""
     look: Any = client.pipeline(transaction=True)
-    for queue in (*QUEUES, KEPT_LETTERS):
+    for queue in (*QUEUES, UNPROCESSABLE):
         look.lrange(queue, 0, -1)
     look.hvals(UNACKED)
     *queues, claimed = look.execute()
@@ -30,7 +30,7 @@ def waiting_in_redis(client: redis.Redis) -> Counter[str]:
 
 
 def waiting_in_outbox(application: psycopg.Connection) -> frozenset[str]:
-    """The ids of the jobs of which the relay does not know yet that they are decided."""
+    """The ids of jobs that the relay does not know to be finished."""
     return frozenset(id_ for (id_,) in application.execute("SELECT id FROM rollbook_outbox"))
 
 
@@ -38,5 +38,5 @@ def _ids(jobs: Iterable[str]) -> Iterator[str]:
     for job in jobs:
         try:
             yield decode(job).id
-        except Undecodable:  # a letter of the transport's, say
+        except Undecodable:  # such as a dead letter of the transport
             continue

@@ -1,0 +1,126 @@
+"""Checks the history of a run against the reference, which computes what the same jobs should have done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmarks.chaos.history import History
+from benchmarks.chaos.row_details import Details, expected_details
+
+from rollbook_shared.jobs.models import BulkDelete, Delete, Job, Mark, Merge
+from rollbook_shared.reference.differences import Difference, smallest_difference
+from rollbook_shared.reference.oracle import oracle
+from rollbook_shared.reference.world import World
+
+_ENGAGEMENTS: Final = {
+    "seen": ("seen", True),
+    "unseen": ("seen", False),
+    "read": ("read", True),
+    "unread": ("read", False),
+    "archived": ("archived", True),
+    "unarchived": ("archived", False),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckResult:
+    """What is wrong. Nothing is, if everything in it is empty."""
+
+    lost: tuple[str, ...]
+    """Confirmed jobs that are not finished and nowhere; or jobs that a buffer accepted and never sent."""
+    lost_deliveries: tuple[str, ...]
+    """Jobs with deliveries that Redis confirmed, that reached no worker and do not wait for one."""
+    unfinished: tuple[str, ...]
+    """Jobs that are not finished and still wait: the run was not done in time."""
+    applied_twice: tuple[str, ...]
+    """Jobs that left two rows instead of one, or that were finished twice."""
+    resurrected: tuple[str, ...]
+    """Users that exist although a delete or a merge removed them."""
+    not_applied: tuple[str, ...]
+    """Jobs that were rejected, are dead or are still deferred."""
+    unexpected: tuple[str, ...]
+    """Finished jobs that were never sent."""
+    difference: Difference | None
+    """The smallest difference between the reference and Postgres."""
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the result is that of applying each job once, in the order of the stamps."""
+        wrong = (
+            *(self.lost, self.lost_deliveries, self.unfinished),
+            *(self.applied_twice, self.resurrected, self.not_applied, self.unexpected),
+        )
+        return not any(wrong) and self.difference is None
+
+
+def check_history(history: History) -> CheckResult:
+    """Compare the history with what the jobs should have done."""
+    expected = oracle(history.jobs)
+    sent = {job.id for job in history.jobs}
+    ledger, dead = history.ledger, history.dead
+    removed = set(_removed(history.jobs))
+    missing = sent - ledger.keys() - dead.keys()
+    unfinished = missing & (history.in_redis.keys() | history.in_outbox)
+    return CheckResult(
+        lost=_sorted(history.unpublished | (missing - unfinished)),
+        lost_deliveries=_sorted(
+            id_
+            for id_, times in history.to_redis.items()
+            if (entry := ledger.get(id_)) is not None and entry.duplicates + 1 + history.in_redis.get(id_, 0) < times
+        ),
+        unfinished=_sorted(unfinished),
+        applied_twice=_sorted(history.repeated | (ledger.keys() & dead.keys())),
+        resurrected=_sorted(
+            user for user in history.world["users"].keys() - expected["users"].keys() if user in removed
+        ),
+        not_applied=_sorted(
+            id_ for id_ in sent if id_ in dead or ((found := ledger.get(id_)) is not None and found.state != "applied")
+        ),
+        unexpected=_sorted((ledger.keys() | dead.keys()) - sent),
+        difference=smallest_difference(
+            _with_details(expected, expected_engagements(history.jobs), expected_details(history.jobs)),
+            _with_details(history.world, history.engagements, history.details),
+            history.jobs,
+        ),
+    )
+
+
+def expected_engagements(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
+    """Message id -> its engagements after `jobs`; the newest of each kind counts."""
+    engagements: dict[str, set[str]] = {}
+    for job in sorted(jobs, key=lambda job: (job.occurred_at, job.id)):
+        if isinstance(job, Mark):
+            name, is_set = _ENGAGEMENTS[job.engagement]
+            for message in job.message_ids:
+                current = engagements.setdefault(str(message), set())
+                (current.add if is_set else current.discard)(name)
+    return {message: frozenset(current) for message, current in engagements.items()}
+
+
+def _with_details(world: World, engagements: Mapping[str, frozenset[str]], details: Details) -> Any:
+    """The world with each message's engagements, and with the details of each row."""
+    messages = {
+        id_: {**row, **details.get(id_, {}), "engagements": sorted(engagements.get(id_, ()))}
+        for id_, row in world["messages"].items()
+    }
+    activities = {id_: {**row, **details.get(id_, {})} for id_, row in world["activities"].items()}
+    return {**world, "messages": messages, "activities": activities}
+
+
+def _removed(jobs: Iterable[Job]) -> Iterable[str]:
+    for job in jobs:
+        match job:
+            case Delete(user_id=user_id):
+                yield user_id
+            case BulkDelete(user_ids=user_ids):
+                yield from user_ids
+            case Merge(secondary_id=user_id):
+                yield user_id
+            case _:
+                pass
+
+
+def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(ids))

@@ -1,0 +1,65 @@
+"""The kinds of faults: their targets and how long they last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+LEASE_SECONDS: Final = 4
+"""The lease of a message; far shorter than in production, so that faults outlast it."""
+
+STOCK_SECONDS: Final = 16
+"""The visibility timeout of Celery's own transport, which never renews it. A worker needs less time for
+all that it holds; otherwise each message would be delivered again and again."""
+
+STATEMENT_SECONDS: Final = 1.5
+"""The statement timeout; also far shorter than in production."""
+
+WORKERS: Final = ("default-1", "default-2", "bulk-1", "mixed-1")
+PREFORKED: Final = ("default-2", "mixed-1")
+MAINTENANCE: Final = ("maintenance-1", "maintenance-2")
+RELAYS: Final = ("relay-1", "relay-2")
+VALKEY: Final = "valkey"
+POSTGRES: Final = "postgres"
+CLOCK: Final = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """What faults of this kind do."""
+
+    description: str
+    targets: tuple[str, ...]
+    """One of these is the target. No other fault has the same target meanwhile."""
+    duration: tuple[float, float]
+    """The shortest and the longest duration, in seconds. A process is killed during it and restarted after it."""
+
+
+FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
+    "kill-worker": FaultKind("SIGKILL to a worker and its pool", WORKERS, (0.2, 1.0)),
+    "kill-child": FaultKind("SIGKILL to a process of a worker's pool", PREFORKED, (0.0, 0.0)),
+    "pause-worker": FaultKind(
+        "SIGSTOP to a worker for longer than its leases, then SIGCONT", WORKERS, (LEASE_SECONDS + 1, LEASE_SECONDS + 3)
+    ),
+    "stop-worker": FaultKind("SIGTERM to a worker; it must stop in time and lose nothing", WORKERS, (0.0, 0.0)),
+    "kill-maintenance": FaultKind("SIGKILL to maintenance, which releases deferred jobs", MAINTENANCE, (0.2, 1.0)),
+    "kill-relay": FaultKind("SIGKILL to a relay of the outbox", RELAYS, (0.2, 1.0)),
+    "cut-valkey": FaultKind("all connections to Valkey are cut at a random byte", (VALKEY,), (0.0, 0.0)),
+    "disconnect-valkey": FaultKind("Valkey closes connections (CLIENT KILL)", (VALKEY,), (0.0, 0.0)),
+    "stall-valkey": FaultKind("Valkey does not answer; connections stay open", (VALKEY,), (1.0, 7.0)),
+    "crash-valkey": FaultKind("Valkey is killed and restarts with its append-only file", (VALKEY,), (0.0, 1.5)),
+    "lose-valkey": FaultKind("Valkey is killed and restarts empty", (VALKEY,), (0.0, 1.5)),
+    "cut-postgres": FaultKind("all connections to Postgres are cut at a random byte", (POSTGRES,), (0.0, 0.0)),
+    "disconnect-postgres": FaultKind("Postgres closes connections (pg_terminate_backend)", (POSTGRES,), (0.0, 0.0)),
+    "stall-postgres": FaultKind("Postgres does not answer; connections stay open", (POSTGRES,), (1.0, 7.0)),
+    "crash-postgres": FaultKind("Postgres crashes and recovers", (POSTGRES,), (0.0, 1.5)),
+    "full-disk": FaultKind("writes to a table fail with a full disk", (POSTGRES,), (1.0, 3.0)),
+    "lock-table": FaultKind("a table is locked for longer than the statement timeout", (POSTGRES,), (2.0, 4.0)),
+    "skew-clock": FaultKind("the clock of a producer steps, by minutes", (CLOCK,), (0.0, 0.0)),
+}
+
+ONLY_WITH_OUTBOX: Final = frozenset({"lose-valkey"})
+"""They lose jobs that are nowhere else. So they happen in a phase in which all jobs are in an outbox."""
+ONLY_BEFORE: Final = frozenset({"crash-valkey", "skew-clock"})
+"""They do not happen in that phase: Valkey has kept nothing to read, and the producer with the clock has ended."""
