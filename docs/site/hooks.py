@@ -27,6 +27,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "benchmarks": benchmarks.page,
     "cli": cli.page,
     "dead-letter codes": dead_letter_codes.page,
+    "error classes": errors.classes,
     "errors": errors.page,
     "job format": job_format.page,
     "metrics": metrics.page,

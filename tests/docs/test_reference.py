@@ -52,6 +52,7 @@ def test_every_error_is_listed() -> None:
 
     assert {name for name in rollbook.__all__ if issubclass_of_error(name)} <= names
     assert [name for name in names if f"`{name}`" not in errors.page()] == []
+    assert [name for name in names if f".{name}\n" not in errors.classes() + "\n"] == []
 
 
 def issubclass_of_error(name: str) -> bool:

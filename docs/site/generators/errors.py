@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from docs.site.generators.source import summary, table
+from docs.site.generators.source import summary
 
 import rollbook.errors
 from rollbook.errors import RollbookError
@@ -12,10 +12,14 @@ from rollbook.publishing import buffered
 
 
 def page() -> str:
-    """The tree, as a table: an error below another is a kind of it."""
-    return table(
-        "error", "also a", "what it means", rows=[_row(error, depth) for error, depth in _below(RollbookError)]
-    )
+    """The tree, as a list: an error below another is a kind of it."""
+    return "\n".join(_line(error, depth) for error, depth in _below(RollbookError))
+
+
+def classes() -> str:
+    """A section for each error, written by mkdocstrings."""
+    names = sorted(f"{error.__module__}.{error.__qualname__}" for error in errors())
+    return "\n\n".join(f"::: {name}" for name in dict.fromkeys(names))
 
 
 def errors() -> list[type[RollbookError]]:
@@ -30,7 +34,7 @@ def _below(error: type[RollbookError], depth: int = 0) -> list[tuple[type[Rollbo
     return [(error, depth), *(entry for child in children for entry in _below(child, depth + 1))]
 
 
-def _row(error: type[RollbookError], depth: int) -> tuple[str, str, str]:
+def _line(error: type[RollbookError], depth: int) -> str:
     builtin = [base.__name__ for base in error.__bases__ if base.__module__ == "builtins" and base is not Exception]
-    indent = "&emsp;" * depth
-    return f"{indent}`{error.__name__}`", ", ".join(f"`{name}`" for name in builtin), summary(error.__doc__)
+    kind = f" (also a `{builtin[0]}`)" if builtin else ""
+    return f"{'    ' * depth}- `{error.__name__}`{kind}: {summary(error.__doc__)}"

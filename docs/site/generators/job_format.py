@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from rollbook.testing import recording
 from rollbook_shared.jobs.codec import VERSION, encode
 from rollbook_shared.jobs.models import MODELS
 
+_RULES: Final = re.compile(r" Rules? [\d, to]+\.$")
+"""Which rules a docstring refers to; readers of the page do not have them."""
 _MESSAGE: Final = "6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11"
 _WHEN: Final = 1_769_767_200_000_000
 EXAMPLES: Final[Mapping[str, Callable[[Rollbook], object]]] = {
@@ -49,7 +52,7 @@ def _section(kind: str, model: Any) -> str:
     return "\n\n".join(
         [
             f"## {kind}",
-            summary(model.__doc__),
+            _RULES.sub("", summary(model.__doc__)),
             f"```json\n{example(kind)}\n```",
             f'??? abstract "JSON schema"\n\n{_indented(_fence(schema(model)))}',
         ]
