@@ -41,7 +41,7 @@ def migrate(
 
 @command(
     examples=("rollbook maintenance",),
-    exit_codes={0: "stopped by a signal", 1: "it could not start"},
+    exit_codes={0: "stopped by a signal", 2: "a setting is missing or cannot be used"},
 )
 def maintenance() -> None:
     """Run the periodic tasks until Ctrl-C or SIGTERM.
@@ -65,9 +65,9 @@ def erase(
     now: Annotated[bool, typer.Option("--now", help="Confirm the erasure; it cannot be undone.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a user and erase everything stored about the user now, without waiting 24 hours after the delete.
+    """Delete a user and erase everything stored about the user now, without waiting for the erasure delay (24 hours).
 
-    Only the record of the delete (the id and the time) is kept for 24 hours, because older jobs may still arrive.
+    Only the record of the delete (the id and the time) is kept until then, because older jobs may still arrive.
     Erasing an id that was merged away erases no user: erase the user it was merged into.
     """
     from rollbook.queries.validation import checked_user_id

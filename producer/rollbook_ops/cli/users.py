@@ -79,8 +79,8 @@ def list_users(
     """List users in the order of their ids, one page at a time.
 
     The VALUE of an attribute is text. The VALUE of a property is JSON if it parses as JSON (`seats=5`, `active=true`),
-    otherwise text. The last line of a page shows the option for the next page; with `--json` its value is `after`,
-    which is null on the last page.
+    otherwise text. The last line of a page shows the option for the next page; with `--json` the field `after` has
+    its value, and is null on the last page.
     """
     with client_from_env() as client:
         page = client.users.list(limit=limit, after=after, where=dict(map(_parse_condition, where or [])))
@@ -140,8 +140,8 @@ def merge(
 def delete(user_id: UserId, wait: Wait = 10.0, as_json: AsJson = False) -> None:
     """Delete a user with preferences and channel data.
 
-    Deleting an unknown user is no error. Deleting an id that was merged away deletes no user. What is left of a deleted
-    user is erased after 24 hours; `rollbook erase` erases at once.
+    Deleting an unknown user is no error. Deleting an id that was merged away deletes no user. Everything that
+    is left of a deleted user is erased after the erasure delay (24 hours); `rollbook erase` erases at once.
     """
     with client_from_env() as client:
         _report_job(client.users.delete(user_id), wait, as_json)
