@@ -1,4 +1,4 @@
-"""The commands that read and write: what they print, how they exit, and that a user's error is one line."""
+"""The commands that read and write: what they print, how they exit, and that an error is one line."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def filled(database_url: str) -> str:
-    """A database with two users, one of whom was a guest before."""
+    """A database with users, one of whom a guest was merged into."""
 
-    def told(number: int, id_: str, **traits: object) -> Job:
-        return Identify(id=f"tell-{number}", occurred_at=_AT, user=UserUpdate(id=id_, traits=traits))
+    def identify(number: int, id_: str, **traits: object) -> Job:
+        return Identify(id=f"identify-{number}", occurred_at=_AT, user=UserUpdate(id=id_, traits=traits))
 
     jobs = [
-        told(1, "ann", name="Ann [bold]", email="ann@example.com", seats=5, plan="pro"),
-        told(2, "bo", name="Bo", seats="5"),
-        told(3, "guest", plan="free"),
-        told(4, "visitor", plan="trial", city="Oslo"),
+        identify(1, "ann", name="Ann [bold]", email="ann@example.com", seats=5, plan="pro"),
+        identify(2, "bo", name="Bo", seats="5"),
+        identify(3, "guest", plan="free"),
+        identify(4, "visitor", plan="trial", city="Oslo"),
         Merge(id="merge-1", occurred_at=_AT + 1, primary_id="ann", secondary_id="guest"),
     ]
     store = PostgresStore(database_url)
@@ -82,14 +82,14 @@ def test_get_as_json_is_one_object(run: Run) -> None:
     assert user["properties"] == {"seats": 5, "plan": "pro"}
 
 
-def test_get_of_nobody_exits_with_1(run: Run) -> None:
+def test_get_of_an_unknown_user_exits_with_1(run: Run) -> None:
     shown = run("users", "get", "nobody")
 
     assert (shown.exit_code, shown.stdout) == (1, "")
     assert shown.stderr == "rollbook: user nobody not found\n"
 
 
-def test_get_of_a_merged_away_user_names_who_it_is_now(run: Run) -> None:
+def test_get_of_a_merged_user_names_the_primary(run: Run) -> None:
     shown = run("users", "get", "guest", "--json")
 
     assert shown.exit_code == 1
@@ -116,17 +116,17 @@ def test_list_filters_by_attribute_and_property(run: Run, where: str, ids: list[
     assert [user["id"] for user in page["items"]] == ids
 
 
-def test_list_says_how_to_go_on(run: Run) -> None:
+def test_list_prints_the_option_for_the_next_page(run: Run) -> None:
     shown = run("users", "list", "--limit", "1")
 
     assert "--after" in shown.stderr
 
 
-def test_a_filter_that_is_none_is_wrong_usage(run: Run) -> None:
+def test_list_rejects_a_malformed_filter(run: Run) -> None:
     assert run("users", "list", "--where", "plan").exit_code == 2
 
 
-def test_merge_as_a_dry_run_shows_what_would_change_and_sends_nothing(run: Run, broker_url: str) -> None:
+def test_a_dry_run_of_merge_previews_and_sends_nothing(run: Run, broker_url: str) -> None:
     shown = run("users", "merge", "ann", "visitor", "--dry-run")
 
     assert shown.exit_code == 0
@@ -144,20 +144,20 @@ def test_a_write_is_sent_and_names_its_job(run: Run, broker_url: str, arguments:
     assert waiting(broker_url, "default") == 1
 
 
-def test_a_write_that_nobody_applies_in_time_exits_with_1(run: Run) -> None:
+def test_a_write_that_is_not_applied_in_time_exits_with_1(run: Run) -> None:
     sent = run("users", "delete", "ann", "--wait", "0.01", "--json")
 
     assert sent.exit_code == 1
     assert json.loads(sent.stdout)["state"] == "queued"
 
 
-def test_jobs_get_says_what_became_of_a_job(run: Run) -> None:
+def test_jobs_get_shows_the_status_of_a_job(run: Run) -> None:
     assert json.loads(run("jobs", "get", "merge-1", "--json").stdout)["state"] == "applied"
     assert "applied" in run("jobs", "get", "merge-1").stdout
     assert json.loads(run("jobs", "get", "unheard-of", "--json").stdout)["state"] == "queued"
 
 
-def test_import_sends_chunks_and_exits_with_1_when_a_line_is_refused(run: Run, broker_url: str, tmp_path: Path) -> None:
+def test_import_sends_chunks_and_exits_with_1_if_a_line_is_rejected(run: Run, broker_url: str, tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     file.write_text(
         "id,email,seats\n" + "".join(f"u{n},u{n}@example.com,{n}\n" for n in range(250)) + "u/x,nowhere,1\n"
@@ -174,7 +174,7 @@ def test_import_sends_chunks_and_exits_with_1_when_a_line_is_refused(run: Run, b
     assert [line.split(",")[:2] for line in rejected] == [["line", "field"], ["252", "id"], ["252", "email"]]
 
 
-def test_an_import_of_a_log_says_what_was_sent_and_what_not(run: Run, broker_url: str, tmp_path: Path) -> None:
+def test_import_of_a_log_reports_what_was_sent_skipped_and_left_out(run: Run, broker_url: str, tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
     at = {"timestamp": "2026-03-01T10:00:00Z"}
     calls = [
@@ -211,7 +211,7 @@ def test_an_import_of_a_log_says_what_was_sent_and_what_not(run: Run, broker_url
         ('{"name": "Ann"}', "is required"),
     ],
 )
-def test_a_file_of_another_product_is_recognised(run: Run, tmp_path: Path, line: str, hint: str) -> None:
+def test_import_recognises_files_of_other_products(run: Run, tmp_path: Path, line: str, hint: str) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text(line)
 
@@ -221,7 +221,7 @@ def test_a_file_of_another_product_is_recognised(run: Run, tmp_path: Path, line:
     assert hint in shown.stderr
 
 
-def test_a_row_of_a_table_that_is_piped_is_one_line(filled: str) -> None:
+def test_a_row_of_a_piped_table_is_one_line(filled: str) -> None:
     command = [
         sys.executable,
         "-c",
@@ -241,20 +241,20 @@ def test_a_row_of_a_table_that_is_piped_is_one_line(filled: str) -> None:
     assert '{"plan": "pro", "seats": 5}' in row
 
 
-def test_lists_of_nothing_say_so(run: Run) -> None:
+def test_empty_lists_print_a_line(run: Run) -> None:
     assert run("users", "list", "--where", "plan=none").stdout == "no users\n"
     assert run("jobs", "dead").stdout == "no dead letters\n"
     assert run("jobs", "deferred").stdout == "no deferred jobs\n"
 
 
-def test_an_import_of_good_lines_exits_with_0(run: Run, tmp_path: Path) -> None:
+def test_import_of_valid_lines_exits_with_0(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text('{"id": "u1"}\n')
 
     assert run("import", file).exit_code == 0
 
 
-def test_an_import_that_the_broker_does_not_take_says_how_to_go_on(
+def test_import_continues_after_the_broker_was_not_available(
     run: Run, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "users.jsonl"
@@ -279,7 +279,7 @@ def test_an_import_that_the_broker_does_not_take_says_how_to_go_on(
         ("users.csv", "", ("--format", "xml"), ""),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_wrong_usage(
+def test_import_of_an_unreadable_file_is_wrong_usage(
     run: Run, tmp_path: Path, name: str, content: str, arguments: tuple[str, ...], message: str
 ) -> None:
     file = tmp_path / name
@@ -291,9 +291,7 @@ def test_a_file_that_cannot_be_imported_is_wrong_usage(
     assert message in rejected.stderr
 
 
-def test_a_file_that_changed_since_the_interruption_is_imported_only_anew(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_import_of_a_changed_file_needs_restart(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text('{"id": "u1"}\n')
     with monkeypatch.context() as away:
@@ -308,7 +306,7 @@ def test_a_file_that_changed_since_the_interruption_is_imported_only_anew(
     assert run("import", file, "--restart").exit_code == 0
 
 
-def test_without_urls_the_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_url_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLBOOK_DATABASE_URL", raising=False)
 
     shown = subprocess.run(
@@ -330,7 +328,7 @@ def test_migrate_prints_the_sql() -> None:
     assert "CREATE TABLE rollbook.users" in done.stdout
 
 
-def test_without_the_extra_one_line_names_it() -> None:
+def test_the_command_without_its_extra_names_it_in_one_line() -> None:
     without = "import sys; sys.modules['typer'] = None; from rollbook_ops.cli import main; main()"
 
     shown = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
@@ -339,7 +337,7 @@ def test_without_the_extra_one_line_names_it() -> None:
     assert shown.stderr == f"rollbook: the command line needs the extra `cli`: {install_hint('cli')}\n"
 
 
-def test_errors_are_told_apart_from_wrong_usage() -> None:
+def test_exit_codes_distinguish_failures_from_wrong_usage() -> None:
     from rollbook_ops.cli.output import print_exception
     from rollbook_shared.errors import NotConfigured, Unavailable
 
@@ -348,7 +346,7 @@ def test_errors_are_told_apart_from_wrong_usage() -> None:
     assert [print_exception(error) for error in errors] == [1, 2]
 
 
-def test_a_user_is_erased_at_once_only_when_told_so(run: Run, filled: str) -> None:
+def test_erase_needs_confirmation(run: Run, filled: str) -> None:
     assert run("erase", "visitor").exit_code == 2
 
     erased = run("erase", "visitor", "--now", "--json")

@@ -1,4 +1,4 @@
-"""Shell completion: what the shells are given to install, and what they are answered."""
+"""Shell completion: the script that is installed, and the words that are offered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLLBOOK = (sys.executable, "-c", "import sys; sys.argv[0] = 'rollbook'; from ro
 
 
 def rollbook(*arguments: str, **environment: str) -> str:
-    # else it looks for the shell that we were started from, and does not take one by name
+    # Otherwise Typer detects the shell that started this process, and does not accept one by name.
     environment |= {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     done = subprocess.run(
         [*ROLLBOOK, *arguments],
@@ -32,10 +32,10 @@ def rollbook(*arguments: str, **environment: str) -> str:
 
 
 def completed(line: str) -> list[str]:
-    """What bash is offered for the last word of the line."""
+    """The words that bash is offered for the last word of the line."""
     last = str(line.count(" "))
-    asked = CliRunner(env={"_ROLLBOOK_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": last})
-    return asked.invoke(app, prog_name="rollbook").stdout.split()
+    completion = CliRunner(env={"_ROLLBOOK_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": last})
+    return completion.invoke(app, prog_name="rollbook").stdout.split()
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def completed(line: str) -> list[str]:
         ("rollbook users list --where na", ["name="]),
     ],
 )
-def test_bash_is_offered_what_fits(line: str, offered: list[str]) -> None:
+def test_completion_offers_matching_words(line: str, offered: list[str]) -> None:
     assert completed(line) == offered
 
 
-def test_bash_takes_the_script_and_asks_the_command(tmp_path: Path) -> None:
+def test_bash_runs_the_completion_script(tmp_path: Path) -> None:
     script = tmp_path / "rollbook.bash"
     script.write_text(rollbook("--show-completion", "bash"))
     command = tmp_path / "rollbook"
     command.write_text(f"#!/bin/sh\nexec {shlex.join(ROLLBOOK)}\n")
     command.chmod(0o755)
 
-    # as bash calls it: the command, the word, the one before
+    # Bash passes the command, the word, and the word before.
     asks = f". {script}; COMP_WORDS=(rollbook us) COMP_CWORD=1; _rollbook_completion {command} us rollbook"
     answer = subprocess.run(
         ["bash", "-eu", "-c", f'{asks}; echo "${{COMPREPLY[*]}}"'], check=True, capture_output=True, text=True
@@ -70,9 +70,9 @@ def test_bash_takes_the_script_and_asks_the_command(tmp_path: Path) -> None:
     assert answer.stdout == "users\n"
 
 
-def test_it_installs_itself(tmp_path: Path) -> None:
-    said = rollbook("--install-completion", "bash", HOME=str(tmp_path))
+def test_completion_installs_itself(tmp_path: Path) -> None:
+    output = rollbook("--install-completion", "bash", HOME=str(tmp_path))
 
-    assert "bash completion installed" in said
+    assert "bash completion installed" in output
     assert (tmp_path / ".bash_completions" / "rollbook.sh").exists()
     assert "rollbook.sh" in (tmp_path / ".bashrc").read_text()

@@ -1,4 +1,4 @@
-"""What a user gets wrong, or what is away, is one line and an exit code that says which; or one JSON object."""
+"""Wrong usage, and servers that are not available: one line and an exit code, or one JSON object."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Typed = Callable[..., Done]
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    """Type a command, with these settings and no others."""
+    """Run a command with these settings and no others."""
     for name in [name for name in os.environ if name.startswith("ROLLBOOK_")]:
         monkeypatch.delenv(name)
 
@@ -50,9 +50,9 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 def piped(line: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of bash in which `R` is rollbook."""
+    """Run a line of bash in which `R` is `rollbook`."""
     command = f"R() {{ {sys.executable} -c 'from rollbook_ops.cli import main; main()' \"$@\"; }}; {line}"
-    # of many an image, and of few users
+    # Many images set it, and few users do.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=DEADLINE_SECONDS
@@ -94,12 +94,12 @@ def test_an_error_is_one_line_and_one_json_object(
     assert "secret" not in line
 
 
-def test_a_url_of_no_postgres_is_wrong_usage_of_migrate_too(typed: Typed) -> None:
+def test_migrate_rejects_a_url_that_is_not_of_postgres(typed: Typed) -> None:
     assert typed("migrate", ROLLBOOK_DATABASE_URL="nonsense").code == 2
 
 
 @pytest.mark.parametrize("line", ["R migrate --print | head -1", "R outbox create --print | head -1"])
-def test_a_reader_that_has_enough_is_no_error(line: str) -> None:
+def test_a_closed_pipe_is_not_an_error(line: str) -> None:
     done = piped(line)
 
     assert len(done.stdout.splitlines()) == 1
@@ -113,13 +113,13 @@ def test_a_full_disk_is_one_line() -> None:
     assert (done.returncode, done.stderr) == (1, "rollbook: No space left on device\n")
 
 
-def test_what_is_closed_is_not_written_to() -> None:
+def test_closed_streams_are_not_written_to() -> None:
     done = piped("R --version >&- 2>&-; echo $?")
 
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-def test_the_demo_without_its_extras_names_them(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_without_its_extra_names_it(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
     done = typed("demo")
@@ -172,7 +172,7 @@ def test_a_file_that_cannot_be_imported_is_one_line(
         (("user", "list"), "Did you mean"),
     ],
 )
-def test_wrong_usage_says_what_is_wrong(typed: Typed, tmp_path: Path, arguments: tuple[str, ...], error: str) -> None:
+def test_wrong_usage_is_explained(typed: Typed, tmp_path: Path, arguments: tuple[str, ...], error: str) -> None:
     file, latin = tmp_path / "users.csv", tmp_path / "latin.json"
     file.write_text("id\nann\n")
     latin.write_bytes(b'{"name": "\xe9"}')

@@ -1,4 +1,4 @@
-"""What `rollbook feed`, `rollbook users merge --dry-run` and `users export` show to a person, and to a program."""
+"""Output of `rollbook feed`, `rollbook users merge --dry-run` and `rollbook users export` for people and as JSON."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 RECENTLY: Final = (time.time_ns() // 1_000 - DAY_0) // DAY - 2
-"""A day that is no longer ago than the history that a merge carries over."""
+"""A day within the history that a merge transfers."""
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def filled(database_url: str) -> str:
-    """A customer, a guest who may be one, and somebody who wrote to both."""
+    """A customer, a guest, and a user who wrote to both."""
     jobs: list[Job] = [
         identify("ann", at=1, name="Ann", plan="pro", address={"city": "Ulm"}, email="ann@example.com"),
         identify("guest", at=1, plan="free", address={"zip": 5, "city": "Bonn"}, phone_number="+14155550100", cart=[1]),
@@ -77,7 +77,7 @@ def test_a_feed_as_json_is_one_object(run: Run) -> None:
     assert [(item["workflow"], item["actor"]["id"]) for item in feed["items"]] == [("comment", "bo")]
 
 
-def test_a_feed_goes_on_where_a_page_ended(run: Run) -> None:
+def test_a_feed_continues_after_a_page(run: Run) -> None:
     first = json.loads(run("feed", "ann", "--limit", "1", "--json").stdout)
     second = json.loads(run("feed", "ann", "--limit", "1", "--after", first["after"], "--json").stdout)
 
@@ -85,17 +85,17 @@ def test_a_feed_goes_on_where_a_page_ended(run: Run) -> None:
     assert second["after"] is None
 
 
-def test_an_empty_feed_says_so_and_names_whom_a_merged_away_id_stands_for(run: Run) -> None:
+def test_an_empty_feed_prints_counts_and_the_user_that_it_was_merged_into(run: Run) -> None:
     assert "0 messages" in run("feed", "nobody").stdout
     assert "former was merged into ann" in run("feed", "former").stderr
 
 
-def test_rule_18_a_dry_run_shows_each_value_and_whose_it_is(run: Run) -> None:
+def test_rule_18_a_dry_run_shows_each_value_and_its_origin(run: Run) -> None:
     shown = run("users", "merge", "ann", "guest", "--dry-run")
 
     assert shown.exit_code == 0
     assert shown.stdout.startswith("guest becomes part of ann")
-    told = lines(shown)
+    cells = lines(shown)
     for line in (
         ["email", "ann@example.com", "ann"],
         ["name", "Ann", "ann"],
@@ -104,11 +104,11 @@ def test_rule_18_a_dry_run_shows_each_value_and_whose_it_is(run: Run) -> None:
         ["properties.address.city", "Ulm", "ann"],
         ["properties.address.zip", "5", "guest"],
         ["properties.cart", "[1]", "guest"],
-        # what is given up
+        # the values that are lost
         ["properties.address.city", "Ulm", "Bonn"],
         ["properties.plan", "pro", "free"],
     ):
-        assert line in told
+        assert line in cells
     assert "Preference sets added: acme" in shown.stdout
     assert "History that moves: 2 messages and 2 activities." in shown.stdout
     assert "Nothing was written" in shown.stdout
@@ -121,7 +121,7 @@ def test_rule_18_a_dry_run_shows_each_value_and_whose_it_is(run: Run) -> None:
         ("bo", "former", "Nothing would change: former is already merged"),
     ],
 )
-def test_rule_18_a_dry_run_says_when_little_or_nothing_would_change(
+def test_rule_18_a_dry_run_says_if_nothing_else_would_change(
     run: Run, primary: str, secondary: str, effect: str
 ) -> None:
     shown = run("users", "merge", primary, secondary, "--dry-run")
@@ -130,7 +130,7 @@ def test_rule_18_a_dry_run_says_when_little_or_nothing_would_change(
     assert effect in shown.stdout
 
 
-def test_an_export_is_a_document_or_a_count_of_what_is_held(run: Run, tmp_path: Path) -> None:
+def test_an_export_is_a_document_or_counts(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "ann.json"
 
     counted, written, printed = (
@@ -144,5 +144,5 @@ def test_an_export_is_a_document_or_a_count_of_what_is_held(run: Run, tmp_path: 
     assert json.loads(printed.stdout)["profile"]["attributes"]["name"] == "Ann"
 
 
-def test_an_export_of_whom_nothing_is_held_exits_with_1(run: Run) -> None:
+def test_an_export_without_data_exits_with_1(run: Run) -> None:
     assert run("users", "export", "nobody").exit_code == 1

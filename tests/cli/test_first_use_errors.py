@@ -1,4 +1,4 @@
-"""What a new user gets wrong is answered in one line that says what to do."""
+"""The mistakes of a new user end with one line that says what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMAND = ("-c", "from rollbook_ops.cli import main; main()")
 
 
 def error_of(*arguments: str, **settings: str) -> str:
-    """The last line of what a command that must fail says."""
+    """The last line that a failing command prints."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -38,28 +38,28 @@ def error_of(*arguments: str, **settings: str) -> str:
     ("settings", "missing"),
     [({}, "ROLLBOOK_BROKER_URL"), ({"ROLLBOOK_BROKER_URL": REDIS}, "ROLLBOOK_DATABASE_URL")],
 )
-def test_a_worker_that_lacks_a_url_does_not_start(settings: dict[str, str], missing: str) -> None:
+def test_a_worker_without_a_url_does_not_start(settings: dict[str, str], missing: str) -> None:
     assert error_of(*WORKER, **settings).startswith(f"rollbook: {missing} is not set")
 
 
 @pytest.mark.parametrize("url", ["localhost", "mysql://app@localhost/app"])
-def test_a_url_of_no_postgres_cannot_be_migrated(url: str) -> None:
+def test_migrations_reject_a_url_that_is_not_of_postgres(url: str) -> None:
     assert "must be like postgresql://" in error_of(*MIGRATE, ROLLBOOK_DATABASE_URL=url)
 
 
-def test_a_postgres_that_is_not_there_is_named() -> None:
+def test_migrations_name_a_postgres_that_is_not_available() -> None:
     error = error_of(*MIGRATE, ROLLBOOK_DATABASE_URL=POSTGRES)
 
     assert 'could not be migrated: connection failed: connection to server at "127.0.0.1", port 1' in error
 
 
-def test_a_postgres_that_cannot_be_read_is_named() -> None:
+def test_a_read_names_a_postgres_that_is_not_available() -> None:
     error = error_of(*COMMAND, "users", "get", "ann", ROLLBOOK_DATABASE_URL=POSTGRES)
 
     assert 'could not be reached or did not answer: connection failed: connection to server at "127.0.0.1"' in error
 
 
-def test_a_redis_that_is_not_there_is_named() -> None:
+def test_a_write_names_a_redis_that_is_not_available() -> None:
     error = error_of(*COMMAND, "users", "delete", "ann", ROLLBOOK_BROKER_URL=REDIS)
 
     assert "may not have been sent (Error" in error

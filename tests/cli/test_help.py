@@ -1,4 +1,4 @@
-"""The help of each command teaches it: what it says can be typed, and what it promises is there."""
+"""The help of each command: its examples parse, and it names the exit codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WITHOUT_JSON = {"maintenance", "migrate", "relay", "outbox create"}
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command with what one types for it."""
+    """Every command, with the words that name it."""
     for name, one in getattr(command, "commands", {}).items():
         yield from leaves(one, (*path, name))
     if not hasattr(command, "commands"):
@@ -56,7 +56,7 @@ def test_help_shows_examples_and_exit_codes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
-def test_what_the_examples_type_is_right(name: str) -> None:
+def test_the_examples_of_the_help_parse(name: str) -> None:
     lines = examples_in(help_of(*name.split()))
 
     typed = [line[line.index("rollbook ") :] for line in lines if "rollbook " in line]
@@ -66,11 +66,11 @@ def test_what_the_examples_type_is_right(name: str) -> None:
         command: Any = _ROOT
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]
-        command.make_parser(typer.Context(command)).parse_args(words)  # raises on an option that there is not
+        command.make_parser(typer.Context(command)).parse_args(words)  # raises on an unknown option
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - _WITHOUT_JSON))
-def test_whatever_prints_data_can_print_it_as_json(name: str) -> None:
+def test_commands_that_print_data_have_a_json_option(name: str) -> None:
     assert "--json" in help_of(*name.split())
 
 
@@ -80,14 +80,14 @@ def test_no_line_of_help_is_wider_than_a_narrow_terminal() -> None:
     assert max(map(len, shown.stdout.splitlines())) <= 60
 
 
-def test_without_a_command_the_help_is_shown() -> None:
+def test_a_group_without_a_command_shows_its_help() -> None:
     shown = CliRunner().invoke(app, ["users"])
 
     assert shown.exit_code == 2
     assert "Usage: " in shown.output
 
 
-def test_help_waits_for_nothing_that_only_commands_need() -> None:
+def test_help_imports_nothing_that_only_commands_need() -> None:
     program = (
         "import json, sys, rollbook_ops.cli.app;"
         "print(json.dumps([name for name in ('celery', 'kombu', 'pydantic', 'sqlalchemy', 'psycopg', 'redis')"

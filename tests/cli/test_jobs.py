@@ -1,4 +1,4 @@
-"""`rollbook jobs`: what the commands print, and how they exit."""
+"""`rollbook jobs`: the output of the commands and their exit codes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def dead(id_: str) -> str:
     return json.dumps({**json.loads(delete(id_)), "user_id": "", "note": "about Ann"})
 
 
-def test_get_shows_a_decided_job(store: PostgresStore) -> None:
+def test_get_shows_a_finished_job(store: PostgresStore) -> None:
     arrive(store, delete("it"))
 
     shown = run("get", "it", "--json")
@@ -62,7 +62,7 @@ def test_get_shows_a_decided_job(store: PostgresStore) -> None:
     assert "applied" in run("get", "it").stdout
 
 
-def test_wait_for_a_job_that_nobody_decides_is_not_done(store: PostgresStore) -> None:
+def test_wait_for_a_job_that_is_not_finished_exits_with_1(store: PostgresStore) -> None:
     waited = run("wait", "never-sent", "--timeout", "0")
 
     assert waited.exit_code == 1
@@ -70,7 +70,7 @@ def test_wait_for_a_job_that_nobody_decides_is_not_done(store: PostgresStore) ->
     assert "queued" in waited.stdout
 
 
-def test_wait_ends_with_1_when_the_job_is_dead(store: PostgresStore) -> None:
+def test_wait_for_a_dead_job_exits_with_1(store: PostgresStore) -> None:
     arrive(store, dead("it"))
 
     assert run("wait", "it").exit_code == 1
@@ -91,7 +91,7 @@ def test_deferred_jobs_are_a_table_and_pages(store: PostgresStore) -> None:
     }
 
 
-def test_cancel_says_whether_it_was_in_time(store: PostgresStore) -> None:
+def test_cancel_reports_whether_it_was_in_time(store: PostgresStore) -> None:
     arrive(store, delete("it", later=DAY), delete("done"))
 
     in_time, too_late = run("cancel", "it"), run("cancel", "done")
@@ -101,7 +101,7 @@ def test_cancel_says_whether_it_was_in_time(store: PostgresStore) -> None:
     assert json.loads(run("cancel", "it", "--json").stdout) == {"id": "it", "cancelled": True, "state": "cancelled"}
 
 
-def test_dead_lists_letters_without_their_bodies_and_show_has_them(store: PostgresStore) -> None:
+def test_dead_lists_without_bodies_and_show_prints_them(store: PostgresStore) -> None:
     arrive(store, dead("it"))
 
     listed, shown = run("dead", "--json"), run("show", "it")
@@ -113,7 +113,7 @@ def test_dead_lists_letters_without_their_bodies_and_show_has_them(store: Postgr
     assert json.loads(run("show", "it", "--json").stdout)["body"] == dead("it")
 
 
-def test_drop_forgets_a_letter_once(store: PostgresStore) -> None:
+def test_drop_deletes_a_dead_letter_once(store: PostgresStore) -> None:
     arrive(store, dead("it"))
 
     first, second = run("drop", "it"), run("drop", "it")
@@ -123,7 +123,7 @@ def test_drop_forgets_a_letter_once(store: PostgresStore) -> None:
     assert isinstance(run("show", "it").exception, DeadLetterNotFound)
 
 
-def test_replay_sends_the_corrected_body_and_keeps_the_letter_until_it_is_decided(
+def test_replay_keeps_the_dead_letter_until_the_job_is_finished(
     store: PostgresStore, broker_url: str, tmp_path: Path
 ) -> None:
     arrive(store, dead("it"))
@@ -140,7 +140,7 @@ def test_replay_sends_the_corrected_body_and_keeps_the_letter_until_it_is_decide
     assert json.loads(run("dead", "--json").stdout)["items"] == []
 
 
-def test_replay_of_what_would_die_again_is_wrong_usage(store: PostgresStore) -> None:
+def test_replay_without_a_fix_is_wrong_usage(store: PostgresStore) -> None:
     arrive(store, dead("it"))
 
     assert isinstance(run("replay", "it").exception, InvalidRequest)

@@ -1,4 +1,4 @@
-"""`rollbook up`: ready when it says so, gone when it ends, however it ends."""
+"""`rollbook up` is ready when it says so, and leaves no process behind however it ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def running() -> Iterator[Started]:
         yield command
 
 
-def test_a_second_terminal_can_identify_read_back_and_merge_and_sees_flower(running: Started) -> None:
+def test_a_second_terminal_can_use_the_stack(running: Started) -> None:
     found = urls(running)
 
     with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
@@ -48,7 +48,7 @@ def test_a_second_terminal_can_identify_read_back_and_merge_and_sees_flower(runn
     assert running.left_behind() == []
 
 
-def test_a_child_that_dies_is_named_and_ends_everything(running: Started) -> None:
+def test_a_process_that_ends_is_named_and_ends_everything(running: Started) -> None:
     urls(running)
     (worker,) = [each for each in running.left_behind() if "--queues" in each.cmdline() and "default" in each.cmdline()]
 
@@ -59,7 +59,7 @@ def test_a_child_that_dies_is_named_and_ends_everything(running: Started) -> Non
     assert running.left_behind() == []
 
 
-def test_killed_it_leaves_no_process_behind(running: Started) -> None:
+def test_a_killed_stack_leaves_no_process(running: Started) -> None:
     urls(running)
 
     running.process.kill()
@@ -70,14 +70,14 @@ def test_killed_it_leaves_no_process_behind(running: Started) -> None:
 
 def test_data_and_urls_stay_for_the_next_run() -> None:
     with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o711)  # the servers run as another account when we are root
+        Path(name).chmod(0o711)  # the servers run as another account when the tests run as root
         first = keep_one_user(Path(name) / "data", write=True)
 
         assert keep_one_user(Path(name) / "data", write=False) == first
 
 
 def keep_one_user(data_dir: Path, *, write: bool) -> dict[str, str]:
-    """Run `up` once; write a user, or expect it to be there."""
+    """Run `up` once; write a user, or check that it exists."""
     as_json = [] if write else ["--json"]
     with started("up", "--no-flower", "--data-dir", data_dir, *as_json) as command:
         if as_json:

@@ -1,4 +1,4 @@
-"""The comparison sees what Postgres shows, and every corruption of it."""
+"""The comparison of the demo finds every corruption of what Postgres shows."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _NOW = 1_795_000_000_000_000
 
 
 @pytest.fixture(scope="module")
-def life() -> SampleHistory:
+def history() -> SampleHistory:
     return generate_jobs(seed=3, users=60, jobs=300, now=_NOW)
 
 
 @pytest.fixture(scope="module")
-def applied(life: SampleHistory, new_database: Callable[[], str]) -> str:
-    """A database to which the life was applied, shuffled and with duplicates."""
+def applied(history: SampleHistory, new_database: Callable[[], str]) -> str:
+    """A database to which the jobs were applied, shuffled and with duplicates."""
     url = new_database()
-    jobs = [*life.jobs, *life.jobs[:40]]
+    jobs = [*history.jobs, *history.jobs[:40]]
     Random(5).shuffle(jobs)
     store = PostgresStore(url)
     for at in range(0, len(jobs), 20):
@@ -47,31 +47,31 @@ def database(applied: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def expected(life: SampleHistory) -> World:
-    return oracle(life.jobs)
+def expected(history: SampleHistory) -> World:
+    return oracle(history.jobs)
 
 
-def test_what_was_applied_rightly_is_equal(database: Database, expected: World, life: SampleHistory) -> None:
+def test_a_correct_result_is_equal(database: Database, expected: World, history: SampleHistory) -> None:
     world = read_world(database)
 
-    assert difference(expected, world, life.jobs) is None
+    assert difference(expected, world, history.jobs) is None
     assert all(len(section) > 5 for section in (world["users"], world["merged"], world["messages"]))
 
 
-def test_jobs_are_counted_by_how_they_ended(database: Database, expected: World, life: SampleHistory) -> None:
+def test_jobs_are_counted_by_state(database: Database, expected: World, history: SampleHistory) -> None:
     counts = count_jobs(database)
 
-    assert (counts.applied, counts.others, counts.dead) == (len(life.jobs), 0, 0)
+    assert (counts.applied, counts.others, counts.dead) == (len(history.jobs), 0, 0)
     assert counts.duplicates == 40
-    assert counts.deliveries == len(life.jobs) + 40
+    assert counts.deliveries == len(history.jobs) + 40
     assert count_users(database) == len(expected["users"])
 
 
-def test_jobs_that_never_came_are_named(database: Database, life: SampleHistory) -> None:
-    assert missing_jobs(database, [life.jobs[0].id, "demo-lost"]) == ["demo-lost"]
+def test_missing_jobs_are_named(database: Database, history: SampleHistory) -> None:
+    assert missing_jobs(database, [history.jobs[0].id, "demo-lost"]) == ["demo-lost"]
 
 
-# The sections are compared in the order of their names, so that what an earlier one left behind hides no later one.
+# In the order of the sections' names, in which they are compared: an earlier corruption does not hide a later one.
 @pytest.mark.parametrize(
     ("section", "corruption"),
     [
@@ -81,7 +81,7 @@ def test_jobs_that_never_came_are_named(database: Database, life: SampleHistory)
     ],
 )
 def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
-    section: str, corruption: str, applied: str, database: Database, expected: World, life: SampleHistory
+    section: str, corruption: str, applied: str, database: Database, expected: World, history: SampleHistory
 ) -> None:
     with psycopg.connect(applied) as connection:
         alone = connection.execute(
@@ -91,7 +91,7 @@ def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
         rows = {"users": alone[0], "messages": min(expected["messages"]), "activities": min(expected["activities"])}
         assert connection.execute(corruption, rows).rowcount == 1
 
-    found = difference(expected, read_world(database), life.jobs)
+    found = difference(expected, read_world(database), history.jobs)
 
     assert found is not None
     assert found.description.startswith(f"{section}['{rows[section]}']")

@@ -1,4 +1,4 @@
-"""The demo succeeds, can fail, and leaves nothing behind whenever it is killed."""
+"""The demo succeeds, can fail, and leaves no process behind when it is killed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_demo_ends_equal_to_the_reference() -> None:
     assert left == []
 
 
-def test_a_corrupted_row_makes_the_demo_fail_and_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corrupted_row_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     corrupted: list[str] = []
 
     def corrupt_and_read(database: Database) -> World:
@@ -68,7 +68,7 @@ _MOMENTS = ["starting Postgres", "migrating", "starting the workers", "producers
 
 @pytest.mark.parametrize("moment", _MOMENTS)
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda by: by.name)
-def test_killed_at_any_moment_the_demo_leaves_no_process_behind(moment: str, by: signal.Signals) -> None:
+def test_a_killed_demo_leaves_no_process(moment: str, by: signal.Signals) -> None:
     with started("demo", "--users", "2000") as command:
         command.wait_for(moment)
 

@@ -1,4 +1,4 @@
-"""The life that the demo plays: made up the same for a seed, full of what is hard, and sayable through the face."""
+"""The jobs of the demo: the same for the same seed, full of hard cases, and possible through the client."""
 
 from __future__ import annotations
 
@@ -25,62 +25,62 @@ _NOW = 1_795_000_000_000_000
 
 
 @pytest.fixture(scope="module")
-def life() -> SampleHistory:
+def history() -> SampleHistory:
     return generate_jobs(seed=7, users=1_200, jobs=2_000, now=_NOW)
 
 
-def test_a_seed_makes_the_same_life_again_and_another_seed_another(life: SampleHistory) -> None:
-    assert generate_jobs(seed=7, users=1_200, jobs=2_000, now=_NOW) == life
-    assert generate_jobs(seed=8, users=1_200, jobs=2_000, now=_NOW) != life
+def test_a_seed_determines_the_jobs(history: SampleHistory) -> None:
+    assert generate_jobs(seed=7, users=1_200, jobs=2_000, now=_NOW) == history
+    assert generate_jobs(seed=8, users=1_200, jobs=2_000, now=_NOW) != history
 
 
-def test_nothing_happens_after_now_nor_more_than_a_day_before_the_span(life: SampleHistory) -> None:
+def test_no_job_is_stamped_outside_the_span(history: SampleHistory) -> None:
     day = HISTORY // 30
 
-    assert all(_NOW - SAMPLE_PERIOD - day <= job.occurred_at <= _NOW for job in life.jobs)
+    assert all(_NOW - SAMPLE_PERIOD - day <= job.occurred_at <= _NOW for job in history.jobs)
 
 
-def test_jobs_are_distinct(life: SampleHistory) -> None:
-    assert len({job.id for job in life.jobs}) == len(life.jobs)
+def test_jobs_are_distinct(history: SampleHistory) -> None:
+    assert len({job.id for job in history.jobs}) == len(history.jobs)
 
 
-def test_triggers_stand_on_both_sides_of_the_edge_of_a_merges_history(life: SampleHistory) -> None:
-    edges = {(job.secondary_id, job.occurred_at - HISTORY) for job in life.jobs if isinstance(job, Merge)}
-    told = {
+def test_triggers_are_on_both_sides_of_the_history_limit(history: SampleHistory) -> None:
+    edges = {(job.secondary_id, job.occurred_at - HISTORY) for job in history.jobs if isinstance(job, Merge)}
+    triggered = {
         (recipient, job.occurred_at)
-        for job in life.jobs
+        for job in history.jobs
         if isinstance(job, Trigger)
         for recipient in job.recipients
         if isinstance(recipient, str)
     }
 
-    assert len(edges & told) > 10
-    assert len({(user_id, at - 1) for user_id, at in edges} & told) > 10
+    assert len(edges & triggered) > 10
+    assert len({(user_id, at - 1) for user_id, at in edges} & triggered) > 10
 
 
-def test_merged_away_ids_are_written_to_before_and_after(life: SampleHistory) -> None:
-    merges = {job.secondary_id: job.occurred_at for job in life.jobs if isinstance(job, Merge)}
-    told = [
+def test_merged_ids_are_written_to_before_and_after(history: SampleHistory) -> None:
+    merges = {job.secondary_id: job.occurred_at for job in history.jobs if isinstance(job, Merge)}
+    distances = [
         job.occurred_at - merges[job.user.id]
-        for job in life.jobs
+        for job in history.jobs
         if isinstance(job, Identify) and job.user.id in merges
     ]
 
-    assert min(told) < 0 < max(told)
+    assert min(distances) < 0 < max(distances)
 
 
-def test_every_job_comes_out_of_the_face_as_it_was_meant(life: SampleHistory) -> None:
+def test_the_client_sends_every_job_unchanged(history: SampleHistory) -> None:
     rollbook = recording(clock=lambda: _NOW)
 
-    for job in life.jobs:
+    for job in history.jobs:
         send_job(rollbook, job)
 
-    assert rollbook.sent == list(life.jobs)
+    assert rollbook.sent == list(history.jobs)
 
 
-def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: SampleHistory, tmp_path: Path) -> None:
+def test_importing_the_file_sends_the_jobs_that_the_reference_expects(history: SampleHistory, tmp_path: Path) -> None:
     file, options = tmp_path / "users.csv", ImportOptions(format=FileFormat.CSV)
-    bad_lines = write_file(file, life.imported)
+    bad_lines = write_file(file, history.imported)
     state = Checkpoint(fingerprint=fingerprint(file, options), started=_NOW, chunk_users=CHUNK_USERS)
     rollbook = recording(clock=lambda: _NOW)
 
@@ -89,6 +89,6 @@ def test_importing_the_file_sends_the_jobs_that_the_reference_expects(life: Samp
             rollbook.users, file, options, state, checkpoint_file=CheckpointFile(file), rejected_rows=rejected_rows
         )
 
-    assert rollbook.sent == [*jobs_of(life.imported, state)]
-    assert end.users == len(life.imported)
+    assert rollbook.sent == [*jobs_of(history.imported, state)]
+    assert end.users == len(history.imported)
     assert end.rejected == rejected_rows.records == bad_lines > 0

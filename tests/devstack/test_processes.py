@@ -1,4 +1,4 @@
-"""Children do not outlive their parent, whichever thread started them and however the parent ends."""
+"""Children end with their parent, whichever thread started them and however the parent ends."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_child_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     assert processes.stop(children[0]) == -signal.SIGTERM
 
 
-def test_a_program_that_is_missing_is_said_in_the_starting_thread() -> None:
+def test_a_missing_program_raises_in_the_starting_thread() -> None:
     caught: list[BaseException] = []
 
     def start() -> None:
@@ -81,7 +81,7 @@ def test_a_program_that_is_missing_is_said_in_the_starting_thread() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 @pytest.mark.parametrize("thread", [False, True], ids=["main thread", "other thread"])
-def test_a_child_dies_with_its_killed_parent(thread: bool) -> None:
+def test_a_child_ends_with_its_killed_parent(thread: bool) -> None:
     start = "threading.Thread(target=start).start()" if thread else "start()"
     script = f"""
 import signal, threading

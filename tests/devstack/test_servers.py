@@ -1,4 +1,4 @@
-"""The local servers keep what they promise: they start, come back with their data, and leave nothing behind."""
+"""The local servers start, keep their data over restarts, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ signal.pause()
 
 @pytest.fixture(autouse=True)
 def temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary folder of the test's own, to see what is left in it."""
-    # Not tmp_path: pytest's folders are closed to the account that Postgres runs as.
+    """An own temporary folder, to check what is left in it."""
+    # Not tmp_path: the account that Postgres runs as cannot enter pytest's folders.
     with tempfile.TemporaryDirectory(prefix="rollbook.test.") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -94,8 +94,8 @@ def test_stop_leaves_no_process_and_no_folder(temporary_folder: Path) -> None:
 
 
 def test_killing_the_parent_leaves_no_server_and_the_next_start_no_folder(temporary_folder: Path) -> None:
-    process, said = launch()
-    pids = said["pids"]
+    process, stack = launch()
+    pids = stack["pids"]
     assert isinstance(pids, list)
     family = pids + [child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)]
 
@@ -103,12 +103,12 @@ def test_killing_the_parent_leaves_no_server_and_the_next_start_no_folder(tempor
     process.wait()
     wait_until(lambda: all(gone(pid) for pid in family))
     with Servers(durable=False):
-        left = [path for path in temporary_folder.iterdir() if str(path) == said["folder"]]
+        left = [path for path in temporary_folder.iterdir() if str(path) == stack["folder"]]
 
     assert left == []
 
 
-def test_a_folder_that_is_not_ours_is_left_alone(temporary_folder: Path) -> None:
+def test_folders_of_others_are_kept(temporary_folder: Path) -> None:
     clone = temporary_folder / "rollbook-local-clone"
     clone.mkdir()
     (clone / "work").touch()
@@ -118,7 +118,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(temporary_folder: Path) -> None
     assert [path.name for path in clone.iterdir()] == ["work"]
 
 
-def test_a_running_neighbour_keeps_its_folder(temporary_folder: Path) -> None:
+def test_a_running_stack_keeps_its_folder(temporary_folder: Path) -> None:
     with Servers(durable=False) as one:
         with Servers(durable=False) as two:
             assert one.database_url != two.database_url
@@ -134,7 +134,7 @@ def test_restart_keeps_data_and_port(end: str) -> None:
         urls = servers.database_url, servers.broker_url
         if end == "kill":
             servers.postgres.kill()
-            # what it has confirmed is on disk, whatever else the disk is busy with
+            # with `always`, everything that it confirmed is on disk
             servers.valkey.kill()
             assert not servers.postgres.is_running
             assert not servers.valkey.is_running
@@ -159,14 +159,14 @@ def test_a_data_dir_keeps_data_and_urls_between_runs(temporary_folder: Path) -> 
 
 
 def test_a_data_dir_is_taken_over_from_a_killed_run(temporary_folder: Path) -> None:
-    process, said = launch(temporary_folder / "data")
-    with psycopg.connect(str(said["database_url"])) as connection:
+    process, stack = launch(temporary_folder / "data")
+    with psycopg.connect(str(stack["database_url"])) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
 
     process.kill()
     process.wait()
 
-    # At once: it waits by itself for the servers of the killed run to end.
+    # Immediately: it waits itself until the servers of the killed run have ended.
     with Servers(temporary_folder / "data", durable=False) as servers:
         assert rows_kept(servers.database_url) == 1
 
@@ -175,7 +175,7 @@ def test_a_stale_pid_file_does_not_stop_the_next_run(temporary_folder: Path) -> 
     with Servers(temporary_folder / "data", durable=False) as servers:
         write(servers)
     stale = temporary_folder / "data" / "postgres" / "data" / "postmaster.pid"
-    # A living process of the same account: what Postgres itself would take for a running server.
+    # A running process of the same account, which Postgres would take for a running server.
     owner = stale.parent.stat().st_uid
     with subprocess.Popen(["sleep", "60"], user=owner if os.geteuid() == 0 else None) as living:
         stale.write_text(f"{living.pid}\n{stale.parent}\n1\n1\n\n127.0.0.1\n1 1\nready\n")
@@ -187,7 +187,7 @@ def test_a_stale_pid_file_does_not_stop_the_next_run(temporary_folder: Path) -> 
             living.kill()
 
 
-def test_an_interrupted_initdb_is_begun_anew(temporary_folder: Path) -> None:
+def test_an_interrupted_initdb_is_started_again(temporary_folder: Path) -> None:
     unfinished = temporary_folder / "data" / "postgres" / "new"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
@@ -226,7 +226,7 @@ def test_one_server_may_be_given_by_url() -> None:
             servers.postgres.kill()
 
 
-def test_neither_server_opens_without_its_password() -> None:
+def test_both_servers_need_their_password() -> None:
     with Servers(durable=False) as servers:
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(f"postgresql://postgres@127.0.0.1:{servers.postgres.port}/postgres")
@@ -235,7 +235,7 @@ def test_neither_server_opens_without_its_password() -> None:
             client.ping()
 
 
-def test_valkey_refuses_rather_than_drops_when_full() -> None:
+def test_a_full_valkey_rejects_writes_and_drops_nothing() -> None:
     with (
         Servers(database_url="postgresql://elsewhere/app") as servers,
         connect_to_broker(servers.broker_url) as client,
@@ -244,7 +244,7 @@ def test_valkey_refuses_rather_than_drops_when_full() -> None:
 
 
 @pytest.mark.parametrize(("durable", "setting"), [(True, "on"), (False, "off")])
-def test_commits_are_durable_unless_waived(durable: bool, setting: str) -> None:
+def test_commits_are_durable_by_default(durable: bool, setting: str) -> None:
     with (
         Servers(broker_url="redis://elsewhere/0", durable=durable) as servers,
         psycopg.connect(servers.database_url) as connection,
@@ -253,7 +253,7 @@ def test_commits_are_durable_unless_waived(durable: bool, setting: str) -> None:
             assert connection.execute(f"SHOW {name}".encode()).fetchone() == (setting,)
 
 
-def test_the_log_says_why_a_server_did_not_start(temporary_folder: Path) -> None:
+def test_a_failed_start_shows_the_log(temporary_folder: Path) -> None:
     with Servers(temporary_folder / "data", durable=False) as servers:
         data = temporary_folder / "data" / "postgres" / "data"
         servers.postgres.stop()
@@ -263,7 +263,7 @@ def test_the_log_says_why_a_server_did_not_start(temporary_folder: Path) -> None
             servers.postgres.start()
 
 
-def test_a_stopped_process_is_stopped_all_the_same() -> None:
+def test_a_suspended_process_is_stopped() -> None:
     with Servers(database_url="postgresql://elsewhere/app") as servers:
         os.kill(servers.valkey.pid, signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""A server that was killed in the midst of a transaction keeps what it confirms from then on."""
+"""A server that was killed within a transaction keeps the jobs that it confirms afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rollbook_ops.devstack import Servers, append_only_file
 @pytest.mark.parametrize(
     "program", [None, pytest.param(Path(REDIS or ""), marks=REDIS_NEEDED)], ids=["valkey", "redis"]
 )
-def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(program: Path | None) -> None:
+def test_jobs_confirmed_after_half_a_transaction_survive_the_next_kill(program: Path | None) -> None:
     with (
         Servers(
             database_url="postgresql://not-needed", append_only=True, append_fsync="always", valkey_program=program
@@ -37,7 +37,7 @@ def test_what_is_confirmed_after_a_torn_transaction_outlives_the_next_kill(progr
         assert client.lrange("default", 0, -1) == [b"after", b"before"]
 
 
-def test_a_program_that_has_no_checker_is_left_alone(tmp_path: Path) -> None:
+def test_a_program_without_a_checker_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / append_only_file.FOLDER).mkdir()
     (tmp_path / append_only_file.FOLDER / "appendonly.aof.manifest").write_text("no manifest")
 

@@ -27,15 +27,15 @@ def imported(text: str, options: ImportOptions, folder: Path) -> tuple[Recording
     return rollbook, end
 
 
-def told(rollbook: RecordingRollbook) -> list[UserUpdate]:
+def sent_users(rollbook: RecordingRollbook) -> list[UserUpdate]:
     return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, UserUpdate)]
 
 
 def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:
     given, gathered = json_blocks("From Knock")
 
-    page = told(imported(given, ImportOptions(format=FileFormat.KNOCK), tmp_path)[0])
-    (ann,) = told(imported(gathered, ImportOptions(format=FileFormat.KNOCK), tmp_path)[0])
+    page = sent_users(imported(given, ImportOptions(format=FileFormat.KNOCK), tmp_path)[0])
+    (ann,) = sent_users(imported(gathered, ImportOptions(format=FileFormat.KNOCK), tmp_path)[0])
 
     assert [user.id for user in page] == ["ann", "bo", "ann", "bo"]
     assert page[0].preferences == {"default": {"channel_types": {"in_app": True}}}
@@ -49,7 +49,7 @@ def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
 
     rollbook, end = imported(text, ImportOptions(format=FileFormat.SEGMENT), tmp_path)
 
-    (ann,) = told(rollbook)
+    (ann,) = sent_users(rollbook)
     assert ann.traits == {
         "name": "Ann Lee",
         "firstName": "Ann",
@@ -67,6 +67,6 @@ def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
 def test_what_it_shows_of_the_others_can_be_imported(tmp_path: Path) -> None:
     (text,) = json_blocks("From Courier, Novu, SuprSend")
 
-    (ann,) = told(imported(" ".join(text.split()), ImportOptions(format=FileFormat.JSONL), tmp_path)[0])
+    (ann,) = sent_users(imported(" ".join(text.split()), ImportOptions(format=FileFormat.JSONL), tmp_path)[0])
 
     assert ann.preferences == {"default": {"workflows": {"digest": False}}}

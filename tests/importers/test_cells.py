@@ -1,4 +1,4 @@
-"""What a cell of an imported CSV file says."""
+"""The value of a cell of an imported CSV file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from rollbook_ops.importers.csv_files import parse_cell
         ("channel_data", '{"apns": {"tokens": []}}', {"apns": {"tokens": []}}),
     ],
 )
-def test_a_cell_is_read_as(column: str, cell: str, value: Any) -> None:
+def test_a_cell_is_parsed(column: str, cell: str, value: Any) -> None:
     read = parse_cell(column, cell, ())
 
     assert read == value

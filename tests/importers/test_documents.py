@@ -1,4 +1,4 @@
-"""JSON documents one after the other, however they are laid out: where each ends, and what a broken one costs."""
+"""JSON documents in any layout: where each ends, and which documents a broken one costs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ONE, TWO = {"id": "u1", "tags": ["a", {"b": "}"}]}, {"id": "u2", "address": {"ci
         f"{json.dumps(ONE)}\n\n{json.dumps(TWO, indent=1)}\n",
     ],
 )
-def test_documents_on_one_line_and_on_several_are_read_alike(text: str) -> None:
+def test_documents_may_have_any_layout(text: str) -> None:
     assert values(text) == [ONE, TWO]
 
 
@@ -58,13 +58,13 @@ def test_a_list_is_one_document(indent: int | None) -> None:
     ],
 )
 @pytest.mark.parametrize("indent", [None, 2])
-def test_a_broken_document_costs_itself_only(broken: str | bytes, why: str, indent: int | None) -> None:
+def test_a_broken_document_costs_only_itself(broken: str | bytes, why: str, indent: int | None) -> None:
     data = broken if isinstance(broken, bytes) else broken.encode()
 
     assert values(data + b"\n" + json.dumps(TWO, indent=indent).encode()) == [why, TWO]
 
 
-def test_one_that_breaks_off_in_a_list_costs_the_next_one_too_and_no_more() -> None:
+def test_a_document_cut_off_in_a_list_costs_at_most_the_next_one() -> None:
     text = f'{{"id": "u1", "tags": [\n{json.dumps(TWO)}\n{json.dumps(ONE)}\n'
 
     assert values(text) == ["is not JSON: it does not end", ONE]
@@ -82,7 +82,7 @@ def test_a_list_is_one_document_in_any_layout(text: str) -> None:
     assert values(text) == [[ONE, TWO]]
 
 
-def test_a_file_that_is_cut_off_says_so() -> None:
+def test_a_file_that_is_cut_off_is_reported() -> None:
     (cut,) = read(json.dumps([ONE, TWO], indent=2)[:-1])
 
     assert cut.error == "is not JSON: it does not end"
@@ -95,7 +95,7 @@ def test_lines_are_counted_as_editors_do() -> None:
     assert [document.begin.line + 1 for document in documents] == [2, 12]
 
 
-def test_reading_goes_on_from_the_end_of_any_document() -> None:
+def test_reading_continues_after_any_document() -> None:
     text = f'{json.dumps(ONE, indent=2)}\nnonsense\n\n{json.dumps(TWO)}\n{{"é": 1}}'
     whole = read(text)
 
@@ -103,7 +103,7 @@ def test_reading_goes_on_from_the_end_of_any_document() -> None:
         assert read(text, document.end) == whole[number + 1 :]
 
 
-def test_a_document_that_is_too_large_to_be_read_at_once_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_that_is_too_large_is_rejected_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rollbook_ops.importers.documents.MAX_DOCUMENT", 1024 * 1024)
     large = {"note": "x" * 700_000}
 

@@ -1,4 +1,4 @@
-"""Importing: whatever interrupts it, the jobs sent in the end are those of one uninterrupted import."""
+"""An interrupted import sends the same jobs as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def run(
     return run_import(rollbook, file, _JSONL, rejected_rows, stop_after)
 
 
-def told(jobs: Sequence[Job]) -> list[str]:
+def identified_ids(jobs: Sequence[Job]) -> list[str]:
     return [
         user.id for job in jobs if isinstance(job, BulkIdentify) for user in job.users if isinstance(user, UserUpdate)
     ]
 
 
-def test_every_good_user_is_sent_once_in_chunks_stamped_with_the_start(tmp_path: Path) -> None:
+def test_users_are_sent_once_in_chunks_stamped_with_the_start(tmp_path: Path) -> None:
     rollbook = recording()
 
     end = run(rollbook, write(tmp_path / "users.jsonl", 23))
 
-    assert told(rollbook.sent) == [f"u{number}" for number in range(23)]
+    assert identified_ids(rollbook.sent) == [f"u{number}" for number in range(23)]
     assert {job.occurred_at for job in rollbook.sent} == {STARTED}
     assert len({job.id for job in rollbook.sent}) == len(rollbook.sent) == end.jobs
     assert (end.users, end.rejected) == (23, 7)
 
 
-def test_refused_lines_are_named_with_field_and_reason(tmp_path: Path) -> None:
+def test_rejected_lines_have_a_field_and_a_reason(tmp_path: Path) -> None:
     rejected_rows = RejectedRows()
 
     run(recording(), write(tmp_path / "users.jsonl", 6), rejected_rows)
@@ -70,9 +70,7 @@ def test_refused_lines_are_named_with_field_and_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_after", range(6))
-def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends(
-    tmp_path: Path, stop_after: int
-) -> None:
+def test_an_interrupted_import_sends_the_same_jobs(tmp_path: Path, stop_after: int) -> None:
     file = write(tmp_path / "users.jsonl", 23)
     whole = recording()
     run(whole, file)
@@ -86,7 +84,7 @@ def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends
     assert (end.users, end.rejected) == (23, 7)
 
 
-def test_a_stretch_that_is_sent_twice_is_the_same_jobs_again(tmp_path: Path) -> None:
+def test_a_repeated_chunk_is_the_same_jobs(tmp_path: Path) -> None:
     file = write(tmp_path / "users.jsonl", 23)
     keep = CheckpointFile(file)
     rollbook = recording()
@@ -97,16 +95,16 @@ def test_a_stretch_that_is_sent_twice_is_the_same_jobs_again(tmp_path: Path) -> 
         run(rollbook, file, stop_after=2)
     assert older is not None
 
-    keep.save(older)  # killed before the state was kept
+    keep.save(older)  # killed before the checkpoint was saved
     run(rollbook, file)
 
     jobs: dict[str, Job] = {}
     assert all(jobs.setdefault(job.id, job) == job for job in rollbook.sent)
     assert len(jobs) < len(rollbook.sent)
-    assert told([*jobs.values()]) == [f"u{number}" for number in range(23)]
+    assert identified_ids([*jobs.values()]) == [f"u{number}" for number in range(23)]
 
 
-def test_a_complete_import_leaves_no_state_so_that_the_next_is_a_new_one(tmp_path: Path) -> None:
+def test_a_complete_import_removes_its_checkpoint(tmp_path: Path) -> None:
     file = write(tmp_path / "users.jsonl", 3)
 
     run(recording(), file)
@@ -122,7 +120,7 @@ def test_the_same_file_at_another_time_makes_other_jobs() -> None:
     assert one.job_id(0) != other.job_id(0)
 
 
-def test_the_fingerprint_knows_content_and_options(tmp_path: Path) -> None:
+def test_the_fingerprint_covers_content_and_options(tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     file.write_text("id,zip\nu1,1\n")
     before = fingerprint(file, ImportOptions(format=FileFormat.CSV))
@@ -132,7 +130,7 @@ def test_the_fingerprint_knows_content_and_options(tmp_path: Path) -> None:
     assert fingerprint(file, ImportOptions(format=FileFormat.CSV)) != before
 
 
-def test_two_files_of_one_name_do_not_share_a_state(tmp_path: Path) -> None:
+def test_two_files_of_one_name_have_their_own_checkpoints(tmp_path: Path) -> None:
     one, other = (
         CheckpointFile(tmp_path / "a" / "users.csv", tmp_path),
         CheckpointFile(tmp_path / "b" / "users.csv", tmp_path),
@@ -141,7 +139,7 @@ def test_two_files_of_one_name_do_not_share_a_state(tmp_path: Path) -> None:
     assert one.path != other.path
 
 
-def test_a_file_of_nothing_but_refused_lines_is_read_in_bounded_steps(tmp_path: Path) -> None:
+def test_rejected_lines_fill_chunks(tmp_path: Path) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text("nonsense\n" * 1_000)
     rollbook = recording()
@@ -153,7 +151,7 @@ def test_a_file_of_nothing_but_refused_lines_is_read_in_bounded_steps(tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["rejected.csv", "rejected.jsonl"])
-def test_all_refusals_are_written_to_the_file_asked_for(tmp_path: Path, name: str) -> None:
+def test_all_rejected_rows_are_written_to_the_file(tmp_path: Path, name: str) -> None:
     with RejectedRows(tmp_path / name) as rejected_rows:
         for line in range(1, 31):
             rejected_rows.add([RejectedRow(line, "email", "must be an e-mail address")], records=1)

@@ -24,7 +24,7 @@ from rollbook_ops.importers.timestamps import parse_time
         (-86_400, "1969-12-31T00:00:00+00:00"),
     ],
 )
-def test_a_time_is_read_whatever_its_form(value: object, iso: str) -> None:
+def test_times_may_have_any_format(value: object, iso: str) -> None:
     at = parse_time(value)
 
     assert at is not None
@@ -35,5 +35,5 @@ def test_a_time_is_read_whatever_its_form(value: object, iso: str) -> None:
     "value",
     [None, True, "", "yesterday", "2015-13-01", "٢٠١٥-٠٢-٢٣", [], {}, 1e30, float("nan"), "0001-01-01T00:00:00+14:00"],
 )
-def test_what_is_no_time_is_none(value: object) -> None:
+def test_other_values_are_not_times(value: object) -> None:
     assert parse_time(value) is None

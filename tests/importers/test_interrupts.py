@@ -1,4 +1,4 @@
-"""Ctrl-C in the midst of an import of the real command: run again it goes on, and nothing is missing or twice."""
+"""Ctrl-C during `rollbook import`: the next run continues, and no user is missing or sent twice."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def interrupt_under_way(process: subprocess.Popen[str], state: Path) -> None:
 
 
 def sent_ids(broker_url: str) -> list[str]:
-    """The users of all jobs that wait, each job once."""
+    """The users of all jobs in the queue, each job once."""
     with connect_to_broker(broker_url) as client:
         messages = [json.loads(message) for message in client.lrange("bulk", 0, -1)]
     texts = [json.loads(b64decode(message["body"]))[0][0] for message in messages]
@@ -48,7 +48,7 @@ def sent_ids(broker_url: str) -> list[str]:
     return [user["id"] for _, job in sorted(jobs.items()) for user in job["users"]]
 
 
-def test_an_interrupted_import_goes_on(environment: dict[str, str], broker_url: str, tmp_path: Path) -> None:
+def test_an_interrupted_import_continues(environment: dict[str, str], broker_url: str, tmp_path: Path) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text("".join(f'{{"id": "u{number}"}}\n' for number in range(USERS)))
     command = [*ROLLBOOK, "import", str(file), "--json"]
@@ -69,7 +69,7 @@ def test_an_interrupted_import_goes_on(environment: dict[str, str], broker_url: 
     assert [path.name for path in tmp_path.iterdir()] == ["users.jsonl"]
 
 
-def test_on_a_terminal_an_import_shows_how_far_it_is(environment: dict[str, str], tmp_path: Path) -> None:
+def test_an_import_shows_its_progress_on_a_terminal(environment: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "users.jsonl"
     file.write_text("".join(f'{{"id": "u{number}"}}\n' for number in range(2_000)))
     ours, theirs = pty.openpty()

@@ -1,4 +1,4 @@
-"""What Knock gives out or takes, as jobs: users, preferences, channel data; and what is rejected rather than lost."""
+"""Users, preferences and channel data in Knock's formats, as jobs; and what is rejected, not lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def imported(
     return run_import(rollbook, file, KNOCK, rejected_rows)
 
 
-def told(rollbook: RecordingRollbook) -> list[UserUpdate]:
+def sent_users(rollbook: RecordingRollbook) -> list[UserUpdate]:
     return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, UserUpdate)]
 
 
@@ -58,13 +58,13 @@ def rejected(tmp_path: Path, *documents: Any) -> list[RejectedRow]:
     return rejected_rows.first
 
 
-def test_a_page_tells_of_users_as_they_were_when_they_were_updated(rollbook: RecordingRollbook, tmp_path: Path) -> None:
+def test_users_of_a_page_have_the_time_of_their_update(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     page = {"entries": [ANN, {**ANN, "id": "bo", "updated_at": "2026-03-02T10:00:00Z"}], "page_info": {"after": None}}
 
     imported(rollbook, tmp_path, page)
 
     (job,) = rollbook.sent.of(BulkIdentify)
-    ann, bo = told(rollbook)
+    ann, bo = sent_users(rollbook)
     assert (ann.id, bo.id) == ("ann", "bo")
     assert ann.traits == {
         "name": "Ann",
@@ -81,17 +81,18 @@ def test_a_page_tells_of_users_as_they_were_when_they_were_updated(rollbook: Rec
     ]
 
 
-def test_a_body_of_bulk_identify_was_so_when_the_import_was_started(
-    rollbook: RecordingRollbook, tmp_path: Path
-) -> None:
+def test_users_of_a_bulk_body_have_the_time_of_the_import(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     imported(rollbook, tmp_path, {"users": [{"id": "ann", "email": None, "plan": "pro"}, {"id": "bo"}]})
 
     (job,) = rollbook.sent.of(BulkIdentify)
     assert (job.occurred_at, job.timestamps) == (STARTED, ())
-    assert [(user.id, user.traits) for user in told(rollbook)] == [("ann", {"email": None, "plan": "pro"}), ("bo", {})]
+    assert [(user.id, user.traits) for user in sent_users(rollbook)] == [
+        ("ann", {"email": None, "plan": "pro"}),
+        ("bo", {}),
+    ]
 
 
-def test_what_has_a_time_and_what_has_none_go_together(rollbook: RecordingRollbook, tmp_path: Path) -> None:
+def test_users_with_and_without_a_time_share_a_job(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     imported(rollbook, tmp_path, ANN, {"id": "bo"})
 
     (job,) = rollbook.sent.of(BulkIdentify)
@@ -100,7 +101,7 @@ def test_what_has_a_time_and_what_has_none_go_together(rollbook: RecordingRollbo
 
 
 @pytest.mark.parametrize("layout", ["list", "list of pages", "one a line"])
-def test_users_come_in_any_layout(rollbook: RecordingRollbook, tmp_path: Path, layout: str) -> None:
+def test_users_may_have_any_layout(rollbook: RecordingRollbook, tmp_path: Path, layout: str) -> None:
     users = [{"id": f"u{number}"} for number in range(7)]
     documents: dict[str, list[Any]] = {
         "list": [users],
@@ -110,7 +111,7 @@ def test_users_come_in_any_layout(rollbook: RecordingRollbook, tmp_path: Path, l
 
     imported(rollbook, tmp_path, *documents[layout])
 
-    assert [user.id for user in told(rollbook)] == [user["id"] for user in users]
+    assert [user.id for user in sent_users(rollbook)] == [user["id"] for user in users]
 
 
 def test_preferences_and_channel_data_within_a_user_are_kept(rollbook: RecordingRollbook, tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_preferences_and_channel_data_within_a_user_are_kept(rollbook: Recording
 
     imported(rollbook, tmp_path, user)
 
-    (ann,) = told(rollbook)
+    (ann,) = sent_users(rollbook)
     assert ann.preferences == {
         "default": {
             "categories": {"marketing": False, "ops": {"channel_types": {"email": False}}},
@@ -141,7 +142,7 @@ def test_preferences_and_channel_data_within_a_user_are_kept(rollbook: Recording
     assert ann.channel_data == {APNS: {"tokens": ["t1"]}}
 
 
-def test_answers_gathered_for_a_user_are_taken_as_they_are(rollbook: RecordingRollbook, tmp_path: Path) -> None:
+def test_collected_api_responses_are_accepted(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     slack = {"connections": [{"channel_id": "C1"}], "token": {"access_token": "x"}}
     user = {
         "id": "ann",
@@ -154,18 +155,18 @@ def test_answers_gathered_for_a_user_are_taken_as_they_are(rollbook: RecordingRo
 
     imported(rollbook, tmp_path, user)
 
-    (ann,) = told(rollbook)
+    (ann,) = sent_users(rollbook)
     assert ann.preferences == {"default": {"channel_types": {"sms": False}}}
     assert ann.channel_data == {APNS: {"tokens": ["t1"]}, "slack": slack}
 
 
-def test_bulk_preferences_are_each_users(rollbook: RecordingRollbook, tmp_path: Path) -> None:
+def test_bulk_preferences_apply_to_each_user(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     body = {"preferences": {"id": "acme", "categories": {"ads": False}}, "user_ids": ["ann", "bo"]}
     without_id = {"preferences": {"categories": {"ads": True}}, "user_ids": ["cy"]}
 
     imported(rollbook, tmp_path, body, without_id)
 
-    assert [(user.id, user.preferences) for user in told(rollbook)] == [
+    assert [(user.id, user.preferences) for user in sent_users(rollbook)] == [
         ("ann", {"acme": {"categories": {"ads": False}}}),
         ("bo", {"acme": {"categories": {"ads": False}}}),
         ("cy", {"default": {"categories": {"ads": True}}}),
@@ -191,20 +192,18 @@ CONDITIONS = [{"variable": "recipient.country", "operator": "equal_to", "argumen
         ({"__persistence_strategy__": "merge", "categories": {"ads": False}}, "__persistence_strategy__"),
     ],
 )
-def test_what_may_hold_a_message_back_is_refused_and_not_left_out(
-    tmp_path: Path, settings: dict[str, Any], field: str
-) -> None:
+def test_a_setting_that_may_suppress_messages_is_rejected(tmp_path: Path, settings: dict[str, Any], field: str) -> None:
     (refusal,) = rejected(tmp_path, {"entries": [{"id": "ann", "preferences": {"default": settings}}]})
 
     assert (refusal.line, refusal.field) == (1, f"entries[0].preferences.default.{field}")
 
 
-def test_what_only_lets_messages_through_is_left_out_and_counted(rollbook: RecordingRollbook, tmp_path: Path) -> None:
+def test_a_setting_that_allows_messages_is_left_out_and_counted(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     settings = {"categories": {"ads": False}, "channels": {APNS: True}, "commercial_subscribed": True}
 
     end = imported(rollbook, tmp_path, {"id": "ann", "preferences": {"default": settings}})
 
-    (ann,) = told(rollbook)
+    (ann,) = sent_users(rollbook)
     assert ann.preferences == {"default": {"categories": {"ads": False}}}
     assert end.left_out == {"channels": 1, "commercial_subscribed": 1}
 
@@ -229,7 +228,7 @@ def test_what_only_lets_messages_through_is_left_out_and_counted(rollbook: Recor
         ({"preferences": {"x": 1}, "user_ids": ["bo"]}, "user_ids[0].preferences.default.x", "is not a known field"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_field_and_reason(
+def test_invalid_documents_are_rejected_with_field_and_reason(
     tmp_path: Path, document: Any, field: str, reason: str
 ) -> None:
     (refusal,) = rejected(tmp_path, document)
@@ -240,17 +239,17 @@ def test_what_cannot_be_read_is_refused_with_field_and_reason(
     assert refusal.reason.startswith(reason)
 
 
-def test_a_bad_user_of_a_page_costs_no_other(rollbook: RecordingRollbook, tmp_path: Path) -> None:
+def test_an_invalid_user_of_a_page_costs_only_itself(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     rejected_rows = RejectedRows()
 
     end = imported(rollbook, tmp_path, {"entries": [{"id": "a/b"}, ANN, {"id": "c#d"}]}, rejected_rows=rejected_rows)
 
-    assert [user.id for user in told(rollbook)] == ["ann"]
+    assert [user.id for user in sent_users(rollbook)] == ["ann"]
     assert [refusal.field for refusal in rejected_rows.first] == ["entries[0].id", "entries[2].id"]
     assert (end.users, end.rejected) == (1, 2)
 
 
-def test_objects_are_no_users(rollbook: RecordingRollbook, tmp_path: Path) -> None:
+def test_objects_are_skipped(rollbook: RecordingRollbook, tmp_path: Path) -> None:
     objects = [{"__typename": "Object", "id": "p1", "collection": "projects"}, {"id": "p2", "collection": "projects"}]
 
     end = imported(rollbook, tmp_path, objects)
@@ -259,7 +258,7 @@ def test_objects_are_no_users(rollbook: RecordingRollbook, tmp_path: Path) -> No
     assert (end.skipped, end.rejected) == ({"objects": 2}, 0)
 
 
-def test_pages_without_the_last_one_say_so(tmp_path: Path) -> None:
+def test_a_missing_last_page_is_reported(tmp_path: Path) -> None:
     first, last = ({"entries": [], "page_info": {"after": after}} for after in ("g3QAAA", None))
 
     (refusal,) = rejected(tmp_path, first, first)

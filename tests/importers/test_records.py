@@ -1,4 +1,4 @@
-"""Reading users from files: what is a record, where it ends, what is rejected."""
+"""Records of CSV and JSONL files: what is a record, where it ends, what is rejected."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def reason(record: Record) -> str:
     return problem.reason
 
 
-def test_a_csv_line_is_a_user_and_an_empty_cell_says_nothing() -> None:
+def test_an_empty_cell_sets_nothing() -> None:
     assert users(read("id,email,plan\nu1,a@example.com,\nu2,,pro\n", FileFormat.CSV)) == [
         {"id": "u1", "email": "a@example.com"},
         {"id": "u2", "plan": "pro"},
     ]
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_file() -> None:
+def test_byte_order_marks_and_windows_line_ends_are_ignored() -> None:
     assert users(read(b"\xef\xbb\xbfid,plan\r\nu1,pro\r\n", FileFormat.CSV)) == [{"id": "u1", "plan": "pro"}]
     assert users(read(b'\xef\xbb\xbf{"id": "u1"}\r\n', FileFormat.JSONL)) == [{"id": "u1"}]
 
@@ -54,7 +54,7 @@ def test_a_quoted_cell_may_hold_line_ends_and_lines_are_counted_as_editors_do() 
 
 
 @pytest.mark.parametrize("file_format", TABLES)
-def test_reading_goes_on_from_the_end_of_any_record(file_format: FileFormat) -> None:
+def test_reading_continues_after_any_record(file_format: FileFormat) -> None:
     text = {
         FileFormat.CSV: 'id,note\nu1,"one\ntwo"\n\nu2,é\nu3,x,y\nu4,"\nu5"\nu6,last',
         FileFormat.JSONL: '{"id": "u1"}\n\n{"id": "é"}\nnonsense\n{"id": "u4"}',
@@ -73,7 +73,7 @@ def test_reading_goes_on_from_the_end_of_any_record(file_format: FileFormat) -> 
         (b"u1,\xff", "is not UTF-8"),
     ],
 )
-def test_a_bad_csv_line_is_refused_and_the_next_one_read(line: str | bytes, why: str) -> None:
+def test_an_invalid_csv_line_costs_only_itself(line: str | bytes, why: str) -> None:
     data = line if isinstance(line, bytes) else line.encode()
 
     bad, good = read(b"id,plan\n" + data + b"\nu2,free\n", FileFormat.CSV)
@@ -91,14 +91,14 @@ def test_a_bad_csv_line_is_refused_and_the_next_one_read(line: str | bytes, why:
         (b"[" * 100_000, "is not JSON"),
     ],
 )
-def test_a_bad_jsonl_line_is_refused_and_the_next_one_read(line: bytes, why: str) -> None:
+def test_an_invalid_jsonl_line_costs_only_itself(line: bytes, why: str) -> None:
     bad, good = read(line + b'\n{"id": "u2"}\n', FileFormat.JSONL)
 
     assert (bad.line, user_of(bad), reason(bad)) == (1, None, why)
     assert user_of(good) == {"id": "u2"}
 
 
-def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_too_long_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rollbook_ops.importers.reader.MAX_LINE", 20)
 
     bad, good = read('{"id": "' + "x" * 90 + '"}\n{"id": "u2"}\n', FileFormat.JSONL)
@@ -117,6 +117,6 @@ def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(monkeypatch: p
         ("id,updated_at\n", "updated_at"),
     ],
 )
-def test_a_header_that_makes_no_sense_refuses_the_file(header: str, why: str) -> None:
+def test_an_invalid_header_rejects_the_file(header: str, why: str) -> None:
     with pytest.raises(NotImportable, match=why):
         read(header, FileFormat.CSV)

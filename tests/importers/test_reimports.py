@@ -1,4 +1,4 @@
-"""Files of other products: interrupted anywhere, imported again, or older than what is known, they do no harm."""
+"""Files of other products may be interrupted anywhere, imported again, or older than the stored values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Write = Callable[[Path], ImportOptions]
 
 
 def write_knock(file: Path) -> ImportOptions:
-    """Pages of several chunks each, with bad users, and answers on one line and on many."""
+    """Pages of several chunks each, with invalid users, on one line and on several."""
     users = [
         {"id": f"u{number}" if number % 7 else "bad/id", "updated_at": _at(number), "seats": number}
         for number in range(31)
@@ -49,7 +49,7 @@ def write_knock(file: Path) -> ImportOptions:
 
 
 def write_segment(file: Path) -> ImportOptions:
-    """A log with calls of all sorts, and a batch in the middle of it."""
+    """A log with calls of all types, and a batch in the middle."""
     calls: list[Any] = []
     for number in range(40):
         base = {"timestamp": _at(number), "userId": f"u{number % 9}", "anonymousId": f"a{number % 4}"}
@@ -77,9 +77,7 @@ def world_after(*jobs: Job) -> World:
 
 @pytest.mark.parametrize("stop_after", range(0, 18, 2))
 @pytest.mark.parametrize("write", [write_knock, write_segment])
-def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends(
-    tmp_path: Path, write: Write, stop_after: int
-) -> None:
+def test_an_interrupted_import_sends_the_same_jobs(tmp_path: Path, write: Write, stop_after: int) -> None:
     file = tmp_path / "file"
     options = write(file)
     whole, rejected_rows = recording(), RejectedRows()
@@ -97,7 +95,7 @@ def test_an_interrupted_import_goes_on_and_sends_what_an_uninterrupted_one_sends
     assert again == end
 
 
-def test_an_interruption_within_a_page_goes_on_within_it(tmp_path: Path) -> None:
+def test_an_import_continues_within_a_page(tmp_path: Path) -> None:
     file = tmp_path / "file"
     options = write_knock(file)
     rollbook = recording()
@@ -140,7 +138,7 @@ def test_a_file_imported_again_changes_nothing(tmp_path: Path, write: Write) -> 
         (FileFormat.JSONL, {"id": "ann", "plan": "free", "city": "Bern"}),
     ],
 )
-def test_what_is_older_than_what_is_known_does_not_overwrite_it(
+def test_older_values_do_not_overwrite_newer_ones(
     tmp_path: Path, format_: FileFormat, document: dict[str, Any]
 ) -> None:
     file = tmp_path / "file"
@@ -158,7 +156,7 @@ def test_what_is_older_than_what_is_known_does_not_overwrite_it(
     assert ann["properties"] == {"plan": "pro", "city": "Bern"}
 
 
-def test_with_another_time_given_it_is_another_import(tmp_path: Path) -> None:
+def test_another_occurred_at_is_another_import(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text('{"id": "ann"}\n')
 

@@ -34,14 +34,14 @@ def imported(
     return run_import(rollbook, file, options, rejected_rows)
 
 
-def told(rollbook: RecordingRollbook) -> list[UserUpdate]:
+def sent_users(rollbook: RecordingRollbook) -> list[UserUpdate]:
     return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, UserUpdate)]
 
 
 def traits_of(tmp_path: Path, call: dict[str, Any]) -> dict[str, Any]:
     rollbook = recording()
     imported(rollbook, tmp_path, call)
-    (user,) = told(rollbook)
+    (user,) = sent_users(rollbook)
     return user.traits
 
 
@@ -64,7 +64,7 @@ def test_an_identify_happened_at_its_timestamp(tmp_path: Path) -> None:
     imported(rollbook, tmp_path, identify(traits={"plan": "pro"}), identify("bo", timestamp=other))
 
     (job,) = rollbook.sent.of(BulkIdentify)
-    assert [user.id for user in told(rollbook)] == ["ann", "bo"]
+    assert [user.id for user in sent_users(rollbook)] == ["ann", "bo"]
     assert [datetime_of(at).isoformat() for at in job.timestamps] == [
         "2015-02-23T22:28:55.111000+00:00",
         "2015-02-24T00:00:00+00:00",
@@ -80,7 +80,7 @@ def test_an_identify_happened_at_its_timestamp(tmp_path: Path) -> None:
         {"sentAt": AT},
     ],
 )
-def test_the_best_time_that_is_known_counts(tmp_path: Path, times: dict[str, str]) -> None:
+def test_the_best_of_several_times_is_used(tmp_path: Path, times: dict[str, str]) -> None:
     rollbook = recording()
 
     imported(rollbook, tmp_path, identify(**{"timestamp": None, **times}))
@@ -89,7 +89,7 @@ def test_the_best_time_that_is_known_counts(tmp_path: Path, times: dict[str, str
     assert datetime_of(job.timestamps[0]).isoformat() == "2015-02-23T22:28:55.111000+00:00"
 
 
-def test_traits_with_a_meaning_become_attributes_and_the_others_properties(tmp_path: Path) -> None:
+def test_known_traits_become_attributes(tmp_path: Path) -> None:
     traits = {
         "name": "Peter Gibbons",
         "email": "peter@example.com",
@@ -133,25 +133,25 @@ def test_traits_with_a_meaning_become_attributes_and_the_others_properties(tmp_p
         (None, {}),
     ],
 )
-def test_a_trait_is_taken_as_it_was_meant(tmp_path: Path, traits: Any, expected: dict[str, Any]) -> None:
+def test_traits_are_converted(tmp_path: Path, traits: Any, expected: dict[str, Any]) -> None:
     assert traits_of(tmp_path, identify(traits=traits)) == expected
 
 
-def test_locale_and_time_zone_come_from_the_context_where_no_trait_tells_them(tmp_path: Path) -> None:
+def test_locale_and_time_zone_default_to_the_context(tmp_path: Path) -> None:
     context = {"locale": "en-US", "timezone": "Europe/Amsterdam", "ip": "8.8.8.8"}
 
     assert traits_of(tmp_path, identify(context=context)) == {"locale": "en-US", "timezone": "Europe/Amsterdam"}
     assert traits_of(tmp_path, identify(context=context, traits={"locale": "nl"}))["locale"] == "nl"
 
 
-def test_traits_in_the_context_count_only_where_there_are_no_others(tmp_path: Path) -> None:
+def test_traits_of_the_context_are_used_only_without_others(tmp_path: Path) -> None:
     context = {"traits": {"plan": "pro"}}
 
     assert traits_of(tmp_path, identify(context=context, traits=None)) == {"plan": "pro"}
     assert traits_of(tmp_path, identify(context=context, traits={"seats": 5})) == {"seats": 5}
 
 
-def test_what_has_no_place_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_unsupported_fields_are_left_out_and_counted(tmp_path: Path) -> None:
     rollbook = recording()
     reserved = {"id": 7, "updated_at": AT, "preferences": {"ads": False}, "channel_data": {}, "plan": "pro"}
 
@@ -159,7 +159,7 @@ def test_what_has_no_place_is_left_out_and_counted(tmp_path: Path) -> None:
         rollbook, tmp_path, identify(traits=reserved, context={"timezone": "GMT+1"}), identify(traits={"id": 1})
     )
 
-    assert [user.traits for user in told(rollbook)] == [{"plan": "pro"}, {}]
+    assert [user.traits for user in sent_users(rollbook)] == [{"plan": "pro"}, {}]
     assert end.left_out == {
         "traits.id": 2,
         "traits.updated_at": 1,
@@ -174,7 +174,7 @@ def test_numbers_as_ids_are_text(tmp_path: Path) -> None:
 
     imported(rollbook, tmp_path, identify(42, traits={"id": 42}), {**identify(7), "type": "alias", "previousId": 6})
 
-    assert [user.id for user in told(rollbook)] == ["42"]
+    assert [user.id for user in sent_users(rollbook)] == ["42"]
     assert merges(rollbook) == [("7", "6")]
 
 
@@ -189,7 +189,7 @@ def test_an_alias_is_a_merge_at_its_timestamp(tmp_path: Path) -> None:
     assert (end.users, end.merges, end.jobs) == (0, 1, 1)
 
 
-def test_calls_that_tell_of_no_user_are_counted_by_their_type(tmp_path: Path) -> None:
+def test_other_calls_are_counted_by_type(tmp_path: Path) -> None:
     rollbook = recording()
     others = [{"type": kind, "userId": "ann"} for kind in ("track", "track", "page", "screen", "group")]
     itself = {"type": "alias", "userId": "ann", "previousId": "ann", "timestamp": AT}
@@ -208,7 +208,7 @@ def test_calls_that_tell_of_no_user_are_counted_by_their_type(tmp_path: Path) ->
     }
 
 
-def test_visitors_are_users_where_that_is_wanted_and_become_part_of_the_user_they_are_named_with(
+def test_visitors_are_users_if_wanted_and_are_merged(
     tmp_path: Path,
 ) -> None:
     rollbook = recording()
@@ -216,11 +216,11 @@ def test_visitors_are_users_where_that_is_wanted_and_become_part_of_the_user_the
 
     imported(rollbook, tmp_path, identify(None, anonymousId="a1"), both, both, identify("bo"), options=WITH_VISITORS)
 
-    assert [user.id for user in told(rollbook)] == ["a1", "ann", "ann", "bo"]
+    assert [user.id for user in sent_users(rollbook)] == ["a1", "ann", "ann", "bo"]
     assert merges(rollbook) == [("ann", "a1")]
 
 
-def test_without_that_a_visitor_named_with_a_user_is_nobody(tmp_path: Path) -> None:
+def test_visitors_are_not_users_by_default(tmp_path: Path) -> None:
     rollbook = recording()
 
     imported(rollbook, tmp_path, identify("ann", anonymousId="a1"))
@@ -231,12 +231,12 @@ def test_without_that_a_visitor_named_with_a_user_is_nobody(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "document", [[identify("ann"), identify("bo")], {"batch": [identify("ann"), identify("bo")], "sentAt": AT}]
 )
-def test_lists_and_batches_hold_calls(tmp_path: Path, document: Any) -> None:
+def test_lists_and_batches_contain_calls(tmp_path: Path, document: Any) -> None:
     rollbook = recording()
 
     imported(rollbook, tmp_path, document)
 
-    assert [user.id for user in told(rollbook)] == ["ann", "bo"]
+    assert [user.id for user in sent_users(rollbook)] == ["ann", "bo"]
 
 
 @pytest.mark.parametrize(
@@ -269,20 +269,18 @@ def test_lists_and_batches_hold_calls(tmp_path: Path, document: Any) -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_field_and_reason(
-    tmp_path: Path, call: Any, field: str, reason: str
-) -> None:
+def test_invalid_calls_are_rejected_with_field_and_reason(tmp_path: Path, call: Any, field: str, reason: str) -> None:
     refusal = rejected(tmp_path, call)
 
     assert (refusal.line, refusal.field) == (1, field)
     assert refusal.reason.startswith(reason)
 
 
-def test_a_visitor_with_a_bad_id_is_refused_under_its_own_field(tmp_path: Path) -> None:
+def test_an_invalid_visitor_id_is_rejected_under_its_own_field(tmp_path: Path) -> None:
     assert rejected(tmp_path, identify(None, anonymousId="a/1"), WITH_VISITORS).field == "anonymousId"
 
 
-def test_a_time_given_for_the_file_counts_for_calls_without_one(tmp_path: Path) -> None:
+def test_calls_without_a_time_have_that_of_the_option(tmp_path: Path) -> None:
     rollbook = recording()
     options = ImportOptions(format=FileFormat.SEGMENT, occurred_at=datetime_of(1_700_000_000_000_000))
 
@@ -293,7 +291,7 @@ def test_a_time_given_for_the_file_counts_for_calls_without_one(tmp_path: Path) 
     assert datetime_of(job.timestamps[1]).year == 2015
 
 
-def test_a_log_of_which_little_is_ours_is_sent_in_full_jobs(tmp_path: Path) -> None:
+def test_a_log_with_few_identifies_makes_full_jobs(tmp_path: Path) -> None:
     rollbook = recording()
     track = {"type": "track", "userId": "ann"}
 

@@ -45,17 +45,17 @@ class TestOutbox:
     def look(url: str) -> Finding:
         return named(examine_outbox(Settings(outbox_url=url)), "outbox")
 
-    def test_where_none_is_spoken_of_nothing_is_said(self, url: str) -> None:
+    def test_without_an_outbox_nothing_is_reported(self, url: str) -> None:
         assert list(examine_outbox(Settings(database_url=url))) == []
 
-    def test_one_that_is_spoken_of_and_not_there(self, url: str) -> None:
+    def test_a_missing_outbox_table_is_a_problem(self, url: str) -> None:
         assert self.look(url).level is Level.PROBLEM
 
-    def test_one_that_cannot_be_reached(self) -> None:
+    def test_an_outbox_that_is_not_available_is_a_problem(self) -> None:
         assert self.look(NO_DATABASE).level is Level.PROBLEM
 
     @pytest.mark.parametrize(("late", "level"), [(0, Level.OK), (60, Level.WARNING), (HOUR, Level.PROBLEM)])
-    def test_one_from_which_nothing_is_sent(
+    def test_unsent_jobs_are_reported_by_their_age(
         self, url: str, connection: psycopg.Connection, late: int, level: Level
     ) -> None:
         connection.execute(
@@ -68,7 +68,7 @@ class TestOutbox:
 
         assert (found.level, found.summary[:13]) == (level, "1 job to send")
 
-    def test_one_whose_jobs_nobody_decides(self, url: str, connection: psycopg.Connection) -> None:
+    def test_jobs_that_are_not_finished_are_a_warning(self, url: str, connection: psycopg.Connection) -> None:
         connection.execute(
             "INSERT INTO rollbook_outbox (id, digest, kind, body, created_at, sent_at)"
             " VALUES ('j', '', 'identify', %s, now() - interval '1 hour', now())",
@@ -82,16 +82,16 @@ class TestOutbox:
 
 
 class TestVersions:
-    def test_of_another_series(self) -> None:
+    def test_another_series_of_celery_is_a_warning(self) -> None:
         found = {f.name: f.level for f in check_versions({"rollbook": "1", "celery": "5.8.0", "kombu": "5.7.1"})}
 
         assert found == {"rollbook": Level.OK, "celery": Level.WARNING, "kombu": Level.OK}
 
-    def test_without_celery(self) -> None:
+    def test_celery_is_not_required(self) -> None:
         assert [finding.name for finding in check_versions({"rollbook": "1"})] == ["rollbook"]
 
     @pytest.mark.parametrize(("number", "level"), [(130_012, Level.PROBLEM), (140_000, Level.OK)])
-    def test_of_postgres(self, number: int, level: Level) -> None:
+    def test_an_old_postgres_is_a_problem(self, number: int, level: Level) -> None:
         assert check_postgres_version(number).level is level
 
     @pytest.mark.parametrize(
@@ -102,19 +102,19 @@ class TestVersions:
             ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, Level.OK),
         ],
     )
-    def test_of_redis(self, info: dict[str, object], level: Level) -> None:
+    def test_an_old_redis_is_a_problem(self, info: dict[str, object], level: Level) -> None:
         assert check_redis_version(info).level is level
 
     def test_the_newest_revision_is_the_one_that_alembic_finds(self) -> None:
         assert ScriptDirectory.from_config(migrating._config()).get_current_head() == newest_revision()
 
-    def test_what_workers_hold_is_judged_by_their_own_setting(self) -> None:
+    def test_the_doctor_and_the_workers_use_one_visibility_timeout(self) -> None:
         assert celery_app.conf.broker_transport_options["visibility_timeout"] == VISIBILITY_SECONDS
 
 
 class TestWorkers:
     @pytest.mark.parametrize(
-        ("replies", "said"),
+        ("replies", "summary"),
         [
             ([], "0 workers on default, 0 workers on bulk replied"),
             ([{"a@x": [{"name": "default"}]}], "1 worker on default, 0 workers on bulk replied"),
@@ -124,17 +124,17 @@ class TestWorkers:
             ),
         ],
     )
-    def test_queues_from_which_nobody_takes(self, replies: list[dict[str, Any]], said: str) -> None:
+    def test_a_queue_without_workers_is_a_problem(self, replies: list[dict[str, Any]], summary: str) -> None:
         found = check_replies(replies)
 
-        assert (found.level, found.summary) == (Level.PROBLEM, said)
+        assert (found.level, found.summary) == (Level.PROBLEM, summary)
         assert "-Q bulk" in found.advice
 
-    def test_both_on_one_worker(self) -> None:
+    def test_one_worker_may_consume_both_queues(self) -> None:
         assert check_replies([{"a@x": [{"name": "default"}, {"name": "bulk"}]}]).level is Level.OK
 
 
-def test_a_stack_that_is_well_has_no_problem(
+def test_a_healthy_stack_has_no_problem(
     workers: Workers, database_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLBOOK_DATABASE_URL", database_url)
@@ -150,7 +150,7 @@ def test_a_stack_that_is_well_has_no_problem(
     assert "1 worker on default, 1 worker on bulk replied" in after.stdout
 
 
-def test_with_everything_away_it_says_so_and_shows_no_password() -> None:
+def test_servers_that_are_not_available_are_reported_without_passwords() -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": NO_DATABASE, "ROLLBOOK_BROKER_URL": NO_REDIS}
 
     done = subprocess.run(
@@ -166,6 +166,6 @@ def test_with_everything_away_it_says_so_and_shows_no_password() -> None:
     assert MARKED not in done.stdout + done.stderr
 
 
-def test_without_a_url_it_says_which_is_missing() -> None:
+def test_a_missing_url_is_named() -> None:
     with pytest.raises(NotConfigured, match="ROLLBOOK_BROKER_URL"):
         list(examine(Settings(database_url=NO_DATABASE)))

@@ -1,4 +1,4 @@
-"""What the doctor finds in Postgres, provoked there."""
+"""The doctor's findings in a real Postgres."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def look(url: str, name: str, *, ahead: float = 0.0) -> Finding:
     return named(examine_postgres(Settings(database_url=url), lambda: time.time() + ahead), name)
 
 
-def test_one_that_is_well(url: str) -> None:
+def test_healthy_postgres_has_no_findings(url: str) -> None:
     findings = list(examine_postgres(Settings(database_url=url), time.time))
 
     assert {finding.level for finding in findings} == {Level.OK}
     assert len(findings) == 6
 
 
-def test_one_that_cannot_be_reached() -> None:
+def test_postgres_that_is_not_available_is_a_problem() -> None:
     found = look(NO_DATABASE, "postgres")
 
     assert found.level is Level.PROBLEM
@@ -56,7 +56,7 @@ def test_one_that_cannot_be_reached() -> None:
 
 
 @pytest.mark.parametrize("statement", ["DROP SCHEMA rollbook CASCADE", "DELETE FROM rollbook.alembic_version"])
-def test_tables_that_are_missing(url: str, connection: psycopg.Connection, statement: str) -> None:
+def test_missing_tables_are_a_problem(url: str, connection: psycopg.Connection, statement: str) -> None:
     connection.execute(statement.encode())
 
     found = look(url, "migrations")
@@ -65,7 +65,9 @@ def test_tables_that_are_missing(url: str, connection: psycopg.Connection, state
 
 
 @pytest.mark.parametrize(("version", "level"), [("0000", Level.PROBLEM), ("9999", Level.WARNING)])
-def test_a_schema_of_another_version(url: str, connection: psycopg.Connection, version: str, level: Level) -> None:
+def test_another_revision_of_the_schema_is_reported(
+    url: str, connection: psycopg.Connection, version: str, level: Level
+) -> None:
     connection.execute("UPDATE rollbook.alembic_version SET version_num = %s", (version,))
 
     found = look(url, "migrations")
@@ -74,7 +76,7 @@ def test_a_schema_of_another_version(url: str, connection: psycopg.Connection, v
 
 
 @pytest.mark.parametrize(("late", "level"), [(0, Level.OK), (30, Level.WARNING), (HOUR, Level.PROBLEM)])
-def test_deferred_jobs_that_are_overdue(url: str, connection: psycopg.Connection, late: int, level: Level) -> None:
+def test_overdue_deferred_jobs_are_reported(url: str, connection: psycopg.Connection, late: int, level: Level) -> None:
     insert = "INSERT INTO rollbook.deferred_jobs VALUES (%s, now() + make_interval(secs => %s), %s)"
     connection.execute(insert, ("later", DAY, MARKED))
     if late:
@@ -86,7 +88,7 @@ def test_deferred_jobs_that_are_overdue(url: str, connection: psycopg.Connection
     assert found.summary.startswith("2 jobs, 1 due" if late else "1 job, 0 due")
 
 
-def test_dead_letters_by_their_codes(url: str, store: PostgresStore) -> None:
+def test_dead_letters_are_counted_by_code(url: str, store: PostgresStore) -> None:
     store.apply([ReceivedJob.of(MARKED)], now=microseconds(ago=3 * HOUR))
     store.apply([ReceivedJob.of(f'{{"v": 9, "kind": "identify", "id": "{MARKED}"}}')], now=microseconds(ago=2 * HOUR))
 
@@ -97,12 +99,12 @@ def test_dead_letters_by_their_codes(url: str, store: PostgresStore) -> None:
 
 
 @pytest.mark.parametrize(("ago", "level"), [(30 * HOUR, Level.WARNING), (4 * DAY, Level.PROBLEM)])
-def test_deletes_that_are_overdue_for_erasure_until_upkeep_has_seen_to_them(
+def test_overdue_erasures_are_reported_until_maintenance_runs(
     url: str, store: PostgresStore, ago: int, level: Level
 ) -> None:
     at = microseconds(ago=ago)
-    who = Identify(id=new_job_id(at), occurred_at=at - 1, user=UserUpdate(id=MARKED, traits={}))
-    store.apply([ReceivedJob.of(encode(who))], now=at)
+    identify = Identify(id=new_job_id(at), occurred_at=at - 1, user=UserUpdate(id=MARKED, traits={}))
+    store.apply([ReceivedJob.of(encode(identify))], now=at)
     store.apply([ReceivedJob.of(encode(Delete(id=new_job_id(at), occurred_at=at, user_id=MARKED)))], now=at)
 
     assert look(url, "erasure").level is level
@@ -112,7 +114,7 @@ def test_deletes_that_are_overdue_for_erasure_until_upkeep_has_seen_to_them(
     assert look(url, "erasure").level is Level.OK
 
 
-def test_a_delete_that_came_late_is_not_overdue(url: str, store: PostgresStore) -> None:
+def test_a_late_delete_is_not_overdue(url: str, store: PostgresStore) -> None:
     job = Delete(id="late", occurred_at=microseconds(ago=4 * DAY), user_id="u1")
 
     store.apply([ReceivedJob.of(encode(job))], now=microseconds())
@@ -123,11 +125,11 @@ def test_a_delete_that_came_late_is_not_overdue(url: str, store: PostgresStore) 
 @pytest.mark.parametrize(
     ("ahead", "level"), [(0.0, Level.OK), (20.0, Level.WARNING), (-20.0, Level.WARNING), (HOUR, Level.PROBLEM)]
 )
-def test_clocks_that_are_apart(url: str, ahead: float, level: Level) -> None:
+def test_a_clock_that_differs_is_reported(url: str, ahead: float, level: Level) -> None:
     assert look(url, "postgres clock", ahead=ahead).level is level
 
 
-def test_a_role_that_may_read_nothing(url: str, connection: psycopg.Connection) -> None:
+def test_a_role_without_rights_is_reported(url: str, connection: psycopg.Connection) -> None:
     connection.execute("REVOKE ALL ON SCHEMA rollbook FROM PUBLIC")
     connection.execute("DROP ROLE IF EXISTS rollbook_doctor_test")
     connection.execute("CREATE ROLE rollbook_doctor_test LOGIN PASSWORD 'x'")

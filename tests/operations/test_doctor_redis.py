@@ -1,4 +1,4 @@
-"""What the doctor finds in Redis, provoked there."""
+"""The doctor's findings in a real Valkey."""
 
 from __future__ import annotations
 
@@ -54,65 +54,65 @@ def look(own_servers: Servers) -> Callable[..., Finding]:
     return look
 
 
-def test_one_that_is_well(own_servers: Servers) -> None:
+def test_healthy_redis_has_no_findings(own_servers: Servers) -> None:
     findings = list(examine_redis(Settings(broker_url=own_servers.broker_url), time.time))
 
     assert {finding.level for finding in findings} == {Level.OK}
     assert len(findings) == 10
 
 
-def test_one_that_cannot_be_reached() -> None:
+def test_redis_that_is_not_available_is_a_problem() -> None:
     found = named(examine_redis(Settings(broker_url=NO_REDIS), time.time), "redis")
 
     assert found.level is Level.PROBLEM
     assert "refused" in found.summary
 
 
-def test_a_password_that_is_wrong(own_servers: Servers) -> None:
+def test_a_wrong_password_is_a_problem(own_servers: Servers) -> None:
     url = f"redis://:{MARKED}@127.0.0.1:{own_servers.valkey.port}/0"
 
     assert named(examine_redis(Settings(broker_url=url), time.time), "redis").level is Level.PROBLEM
 
 
-def test_what_is_no_url_of_redis() -> None:
+def test_a_url_that_is_not_of_redis_is_rejected() -> None:
     with pytest.raises(NotConfigured) as error:
         list(examine_redis(Settings(broker_url=f"http://{MARKED}"), time.time))
 
     assert MARKED not in str(error.value)
 
 
-def test_one_that_drops_jobs_when_it_is_full(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_eviction_is_a_problem(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.config_set("maxmemory-policy", "allkeys-lru")
 
     assert look("eviction").level is Level.PROBLEM
 
 
-def test_one_that_keeps_nothing(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_missing_persistence_is_a_warning(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.config_set("appendonly", "no")
 
     assert look("persistence").level is Level.WARNING
 
 
 @pytest.mark.parametrize(
-    ("policy", "level", "said"),
+    ("policy", "level", "summary"),
     [
         ("always", Level.OK, "everything that is confirmed is on disk"),
         ("everysec", Level.OK, "the last second or two"),
         ("no", Level.WARNING, "half a minute"),
     ],
 )
-def test_when_it_has_on_disk_what_it_keeps(
-    valkey: redis.Redis, look: Callable[..., Finding], policy: str, level: Level, said: str
+def test_the_fsync_policy_is_reported(
+    valkey: redis.Redis, look: Callable[..., Finding], policy: str, level: Level, summary: str
 ) -> None:
     valkey.config_set("appendfsync", policy)
 
     found = look("persistence")
 
     assert found.level is level
-    assert said in found.summary
+    assert summary in found.summary
 
 
-def test_one_that_does_not_tell_how_it_is_set(own_servers: Servers, valkey: redis.Redis) -> None:
+def test_the_fsync_policy_may_be_unknown(own_servers: Servers, valkey: redis.Redis) -> None:
     valkey.acl_setuser("doctor", enabled=True, passwords=["+doctor"], keys="*", commands=["+@all", "-config"])
     url = f"redis://doctor:doctor@127.0.0.1:{own_servers.valkey.port}/0"
 
@@ -124,7 +124,7 @@ def test_one_that_does_not_tell_how_it_is_set(own_servers: Servers, valkey: redi
 
 @pytest.fixture
 def failing_disk(own_servers: Servers, valkey: redis.Redis) -> Iterator[None]:
-    """Where Redis would save there is a folder in its way."""
+    """Make saving to disk fail: a folder has the name of the file."""
     in_the_way = own_servers.valkey.home / "dump.rdb"
     in_the_way.unlink(missing_ok=True)
     in_the_way.mkdir()
@@ -138,12 +138,12 @@ def failing_disk(own_servers: Servers, valkey: redis.Redis) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("failing_disk")
-def test_one_that_cannot_write_to_its_disk(look: Callable[..., Finding]) -> None:
+def test_failed_writes_to_the_disk_are_a_problem(look: Callable[..., Finding]) -> None:
     assert look("persistence").level is Level.PROBLEM
 
 
 @pytest.mark.usefixtures("failing_disk")
-def test_one_that_refuses_writes_because_of_its_disk(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_writes_rejected_because_of_the_disk_are_a_problem(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.config_set("save", "3600 1")
 
     found = look("redis")
@@ -156,20 +156,22 @@ def test_one_that_refuses_writes_because_of_its_disk(valkey: redis.Redis, look: 
 
 
 @pytest.mark.parametrize(("times", "level"), [(100.0, Level.OK), (1.15, Level.WARNING), (1.0, Level.PROBLEM)])
-def test_one_that_is_nearly_full(valkey: redis.Redis, look: Callable[..., Finding], times: float, level: Level) -> None:
+def test_nearly_full_memory_is_reported(
+    valkey: redis.Redis, look: Callable[..., Finding], times: float, level: Level
+) -> None:
     used = valkey.info()["used_memory"]
     valkey.config_set("maxmemory", int(used * times) + 40_000)
 
     assert look("memory").level is level
 
 
-def test_one_that_is_a_replica(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_a_replica_is_a_problem(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.replicaof("127.0.0.1", "1")
 
     assert look("role").level is Level.PROBLEM
 
 
-def test_strangers_in_the_same_database(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_keys_of_other_applications_are_reported(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.set(f"session:{MARKED}", "1")
     assert look("other keys").level is Level.WARNING
 
@@ -180,7 +182,7 @@ def test_strangers_in_the_same_database(valkey: redis.Redis, look: Callable[...,
 @pytest.mark.parametrize(
     ("waits", "level"), [(5, Level.OK), (HOUR, Level.WARNING), (None, Level.OK)], ids=["new", "old", "says nothing"]
 )
-def test_a_queue_in_which_jobs_wait_for_long(
+def test_old_jobs_in_a_queue_are_a_warning(
     valkey: redis.Redis, look: Callable[..., Finding], waits: int | None, level: Level
 ) -> None:
     valkey.lpush("default", message(sent=None if waits is None else time.time() - waits), message(sent=time.time()))
@@ -191,7 +193,7 @@ def test_a_queue_in_which_jobs_wait_for_long(
     assert found.summary.startswith("2 jobs")
 
 
-def test_messages_that_a_worker_holds_for_too_long(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_old_messages_in_flight_are_a_problem(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.hset("unacked", "tag", MARKED)
     valkey.zadd("unacked_index", {"tag": time.time() - VISIBILITY_SECONDS})
     assert look("in flight").level is Level.OK
@@ -200,7 +202,7 @@ def test_messages_that_a_worker_holds_for_too_long(valkey: redis.Redis, look: Ca
     assert look("in flight").level is Level.PROBLEM
 
 
-def test_jobs_that_workers_hold_and_cannot_apply(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_jobs_that_workers_cannot_apply_are_a_warning(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.hset("unacked", "tag", f'[{message(sent=time.time() - HOUR)},"","default"]')
     valkey.zadd("unacked_index", {"tag": time.time()})
 
@@ -209,7 +211,7 @@ def test_jobs_that_workers_hold_and_cannot_apply(valkey: redis.Redis, look: Call
     assert (found.level, "sent 60 min ago" in found.summary) == (Level.WARNING, True)
 
 
-def test_messages_that_nobody_will_put_back(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_messages_without_a_lease_are_a_problem(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.hset("unacked", "tag", MARKED)
 
     found = look("in flight")
@@ -217,19 +219,19 @@ def test_messages_that_nobody_will_put_back(valkey: redis.Redis, look: Callable[
     assert (found.level, found.summary) == (Level.PROBLEM, "1 message with workers, 1 of them without a lease")
 
 
-def test_messages_that_were_set_aside(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+def test_unprocessable_messages_are_a_warning(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
     valkey.lpush("dead_letters", MARKED)
 
     assert look("unprocessable").level is Level.WARNING
 
 
 @pytest.mark.parametrize(("ahead", "level"), [(20.0, Level.WARNING), (-HOUR, Level.PROBLEM)])
-def test_clocks_that_are_apart(look: Callable[..., Finding], ahead: float, level: Level) -> None:
+def test_a_clock_that_differs_is_reported(look: Callable[..., Finding], ahead: float, level: Level) -> None:
     assert look("redis clock", ahead=ahead).level is level
 
 
 def message(*, sent: float | None) -> str:
-    """A job as it lies in a queue."""
+    """A job as it is stored in a queue."""
     job = Identify(id="chosen", occurred_at=1, user=UserUpdate(id=MARKED, traits={}))
     envelope = json.loads(CeleryMessage.of(EncodedJob.of(job)).text)
     if sent is None:
@@ -240,10 +242,10 @@ def message(*, sent: float | None) -> str:
 
 
 class TestWhenAMessageWasSent:
-    def test_ours_say_so(self) -> None:
+    def test_a_message_of_rollbook_has_its_time(self) -> None:
         assert sent_at(message(sent=1_700_000_000).encode()) == 1_700_000_000
 
-    def test_of_others_the_id_that_we_made_tells(self) -> None:
+    def test_the_time_may_be_read_from_the_job_id(self) -> None:
         id_ = new_job_id(1_700_000_000_000_000)
 
         assert sent_at(json.dumps({"properties": {}, "headers": {"id": id_}}).encode()) == 1_700_000_000
@@ -252,5 +254,5 @@ class TestWhenAMessageWasSent:
         "text",
         [b"", b"[]", b"{}", b'{"properties": 1}', b'{"properties": {}, "headers": {"id": 7}}', b"\xff", b"[" * 9999],
     )
-    def test_what_cannot_be_read_says_nothing(self, text: bytes) -> None:
+    def test_unreadable_messages_have_no_time(self, text: bytes) -> None:
         assert sent_at(text) is None

@@ -1,4 +1,4 @@
-"""The relay tells how it is in the same file, and the same command asks."""
+"""The relay writes the same heartbeat file as the workers, and the same command checks it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from rollbook_ops.relay.relay import HANG_SECONDS, Relay, RelayLoop
 from rollbook_shared.observability.health_file import HealthState
 
 FRESH = 5.0
-"""Seconds. A sign of life comes each second, on a busy machine perhaps later."""
+"""Seconds. The heartbeat is written each second, on a busy machine perhaps later."""
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
 def start(database_url: str, broker_url: str, health_file: Path, tmp_path: Path) -> Iterator[Start]:
-    """Start a relay, as operators do."""
+    """Start a relay as an operator does."""
     with psycopg.connect(database_url) as connection:
         create_table(connection.execute)
     started: list[subprocess.Popen[bytes]] = []
@@ -51,7 +51,7 @@ def start(database_url: str, broker_url: str, health_file: Path, tmp_path: Path)
         processes.kill(process)
 
 
-def test_a_relay_is_well_looks_dead_when_frozen_and_takes_its_file_along(
+def test_the_heartbeat_stops_with_the_relay(
     start: Start, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
     relay = start()
@@ -67,7 +67,7 @@ def test_a_relay_is_well_looks_dead_when_frozen_and_takes_its_file_along(
     assert not health_file.exists()
 
 
-def test_a_relay_whose_redis_is_away_is_alive_and_not_ready(start: Start, database_url: str, probe: Probe) -> None:
+def test_a_relay_without_redis_is_alive_and_not_ready(start: Start, database_url: str, probe: Probe) -> None:
     with psycopg.connect(database_url) as connection:
         Rollbook().outbox(connection).users.identify("ann", {})
     start(broker="redis://127.0.0.1:1/0")
@@ -76,7 +76,7 @@ def test_a_relay_whose_redis_is_away_is_alive_and_not_ready(start: Start, databa
     assert probe.trouble() is None
 
 
-def test_a_relay_that_hangs_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_relay_stops_its_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = RelayLoop(cast(Relay, SimpleNamespace(send=int, reconcile=int)))
     begin = time.monotonic()
 

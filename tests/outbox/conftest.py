@@ -1,4 +1,4 @@
-"""Outboxes in databases of applications' own, beside a Rollbook of the test's own."""
+"""Outboxes in the databases of applications, and a Rollbook for the tests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def backend(backend_url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def rb(database_url: str) -> Iterator[Rollbook]:
-    """As a web process has it: it reads, and has no broker."""
+    """The client of a web process: it reads, and has no broker."""
     with Rollbook(database_url=database_url) as rb:
         yield rb
 

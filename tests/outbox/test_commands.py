@@ -1,4 +1,4 @@
-"""`rollbook outbox` and `rollbook relay`, as operators type them."""
+"""`rollbook outbox` and `rollbook relay`, run as commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rollbook(*arguments: str, **settings: str) -> subprocess.CompletedProcess[st
     )
 
 
-def test_the_table_is_made_once_and_its_state_shown(new_database: Callable[[], str]) -> None:
+def test_create_is_idempotent_and_show_counts(new_database: Callable[[], str]) -> None:
     url = new_database()
 
     assert rollbook("outbox", "show", ROLLBOOK_OUTBOX_URL=url).returncode == 2
@@ -39,7 +39,7 @@ def test_the_table_is_made_once_and_its_state_shown(new_database: Callable[[], s
     assert json.loads(shown.stdout)["unsent"] == 1
 
 
-def test_the_printed_sql_makes_the_table(new_database: Callable[[], str]) -> None:
+def test_the_printed_sql_creates_the_table(new_database: Callable[[], str]) -> None:
     printed = rollbook("outbox", "create", "--print")
 
     assert printed.returncode == 0
@@ -48,7 +48,7 @@ def test_the_printed_sql_makes_the_table(new_database: Callable[[], str]) -> Non
         Rollbook().outbox(connection).users.identify("u1")
 
 
-def test_the_command_relays_until_it_is_told_to_stop(
+def test_relay_runs_until_a_signal(
     backend_url: str, database_url: str, broker_url: str, backend: psycopg.Connection, tmp_path: Path
 ) -> None:
     Rollbook().outbox(backend).users.identify("u1")

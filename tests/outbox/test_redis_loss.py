@@ -1,4 +1,4 @@
-"""Redis keeps nothing, is killed with jobs in it, and comes back empty: every job is applied all the same."""
+"""Redis without persistence is killed with jobs in it and starts empty: every job is still applied."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def queued(servers: Servers) -> int:
     return 0
 
 
-def tell(servers: Servers, numbers: range) -> None:
+def identify(servers: Servers, numbers: range) -> None:
     rb = Rollbook()
     with psycopg.connect(servers.database_url) as connection:
         for number in numbers:
@@ -72,7 +72,7 @@ def tell(servers: Servers, numbers: range) -> None:
 
 
 @pytest.mark.slow
-def test_killing_a_redis_that_keeps_nothing_loses_nothing(
+def test_killing_a_redis_without_persistence_loses_no_job(
     forgetful_servers: Servers, workers: Workers, tmp_path: Path
 ) -> None:
     servers = forgetful_servers
@@ -80,14 +80,14 @@ def test_killing_a_redis_that_keeps_nothing_loses_nothing(
     log = tmp_path / "relay.log"
     relay = start_relay(servers, log)
     try:
-        tell(servers, range(50))
+        identify(servers, range(50))
         wait_until(lambda: count(servers, "rollbook.jobs") > 20, what="the first jobs")
         os.kill(worker.pid, signal.SIGSTOP)
-        tell(servers, range(50, JOBS))
+        identify(servers, range(50, JOBS))
         wait_until(lambda: queued(servers) >= 400, what="jobs in Redis")
 
         servers.valkey.kill()
-        tell(servers, range(JOBS, JOBS + LATE))
+        identify(servers, range(JOBS, JOBS + LATE))
         os.kill(worker.pid, signal.SIGCONT)
         wait_until(lambda: "sending" in log.read_text(), what="the relay noticing")
         assert count(servers, "rollbook_outbox") >= JOBS + LATE - 50
@@ -101,13 +101,13 @@ def test_killing_a_redis_that_keeps_nothing_loses_nothing(
         status = processes.stop(relay, by=signal.SIGTERM)
 
     assert status == 0
-    said = log.read_text()
-    assert said.count("relay: send: the broker did not take") <= 2
-    assert "relay: stopped" in said
-    assert "ann-" not in said
+    output = log.read_text()
+    assert output.count("relay: send: the broker did not take") <= 2
+    assert "relay: stopped" in output
+    assert "ann-" not in output
 
 
-def test_a_relay_without_its_servers_waits_for_them_and_stops_when_told(tmp_path: Path) -> None:
+def test_a_relay_waits_for_its_servers_and_stops_on_a_signal(tmp_path: Path) -> None:
     log = tmp_path / "relay.log"
     nowhere = {
         "ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
@@ -123,7 +123,7 @@ def test_a_relay_without_its_servers_waits_for_them_and_stops_when_told(tmp_path
     assert log.read_text().count("trying again") == 2
 
 
-def test_a_relay_that_is_not_configured_says_what_is_missing(tmp_path: Path) -> None:
+def test_a_relay_without_settings_names_them(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
 
     done = subprocess.run(

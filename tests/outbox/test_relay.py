@@ -1,4 +1,4 @@
-"""What the relay does with each row, half by half: sending, and settling against what Rollbook has decided."""
+"""What the relay does with each row in its two steps: it sends, and reconciles with the finished jobs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
 class Broker:
-    """What stands in Redis, and a worker that can be told to do it."""
+    """The jobs in Redis, and a worker that applies them on request."""
 
     def __init__(self, broker_url: str, database_url: str) -> None:
         self.redis = connect_to_broker(broker_url)
@@ -62,7 +62,7 @@ def broker(broker_url: str, database_url: str) -> Iterator[Broker]:
 
 
 def pass_time(backend: psycopg.Connection, seconds: float) -> None:
-    """Let all that is in the outbox have happened so much earlier."""
+    """Move all times in the outbox into the past."""
     for column in ("created_at", "due_at", "sent_at"):
         backend.execute(f"UPDATE rollbook_outbox SET {column} = {column} - make_interval(secs => %s)", [seconds])
     backend.commit()
@@ -74,16 +74,16 @@ def waiting(backend: psycopg.Connection) -> int:
     return int(count)
 
 
-def tell(rb: Rollbook, backend: psycopg.Connection, *user_ids: str, **options: Any) -> list[str]:
+def identify(rb: Rollbook, backend: psycopg.Connection, *user_ids: str, **options: Any) -> list[str]:
     jobs = [rb.outbox(backend).users.identify(user_id, {"plan": "pro"}, **options).id for user_id in user_ids]
     backend.commit()
     return jobs
 
 
-def test_a_committed_job_is_sent_as_if_sent_directly(
+def test_a_committed_job_is_sent_like_a_direct_one(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
-    (job_id,) = tell(rb, backend, "u1")
+    (job_id,) = identify(rb, backend, "u1")
 
     assert make_relay().send() == 1
 
@@ -103,11 +103,11 @@ def test_an_uncommitted_job_is_not_sent(
     assert broker.ids() == []
 
 
-def test_a_job_is_sent_once_and_its_row_kept_until_it_is_applied(
+def test_a_row_is_kept_until_the_job_is_applied(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay()
-    ids = tell(rb, backend, "u1", "u2", "u3")
+    ids = identify(rb, backend, "u1", "u2", "u3")
 
     assert (relay.send(), relay.send()) == (3, 0)
     pass_time(backend, 5)
@@ -120,11 +120,11 @@ def test_a_job_is_sent_once_and_its_row_kept_until_it_is_applied(
     assert waiting(backend) == 0
 
 
-def test_a_job_that_redis_lost_is_sent_again_after_the_resend_time(
+def test_a_lost_job_is_sent_again_after_the_resend_time(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay(resend=60)
-    ids = tell(rb, backend, "u1")
+    ids = identify(rb, backend, "u1")
     relay.send()
     broker.lose()
 
@@ -138,11 +138,11 @@ def test_a_job_that_redis_lost_is_sent_again_after_the_resend_time(
     assert broker.ids() == ids
 
 
-def test_each_time_in_vain_doubles_the_wait(
+def test_each_attempt_doubles_the_resend_time(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay(resend=60)
-    tell(rb, backend, "u1")
+    identify(rb, backend, "u1")
     waits = []
     for _ in range(9):
         relay.send()
@@ -156,11 +156,11 @@ def test_each_time_in_vain_doubles_the_wait(
     assert waits[-1] == 64 * 60
 
 
-def test_a_job_that_is_already_decided_is_not_sent_again_however_late_it_is_looked_at(
+def test_a_finished_job_is_not_sent_again(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay()
-    tell(rb, backend, "u1")
+    identify(rb, backend, "u1")
     relay.send()
     broker.apply_all()
 
@@ -172,7 +172,7 @@ def test_a_job_that_is_already_decided_is_not_sent_again_however_late_it_is_look
 
 
 @pytest.mark.parametrize("body", ["not JSON", '{"v": 99, "id": "odd", "kind": "identify"}'])
-def test_a_row_that_is_no_job_known_here_travels_and_ends_as_a_dead_letter(
+def test_an_unknown_job_becomes_a_dead_letter(
     backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, body: str
 ) -> None:
     relay = make_relay()
@@ -185,15 +185,15 @@ def test_a_row_that_is_no_job_known_here_travels_and_ends_as_a_dead_letter(
     pass_time(backend, 5)
     relay.reconcile()
 
-    # one without an id of its own is a dead letter that nobody can match with the row
+    # A dead letter without an id of its own cannot be matched with the row.
     assert waiting(backend) == (1 if body == "not JSON" else 0)
 
 
-def test_a_second_job_under_one_id_is_kept_until_it_is_a_dead_letter(
+def test_a_second_job_under_an_id_is_kept_until_it_is_a_dead_letter(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay()
-    tell(rb, backend, "u1", job_id="twice")
+    identify(rb, backend, "u1", job_id="twice")
     relay.send()
     broker.apply_all()
     rb.outbox(backend).users.identify("u1", {"plan": "other"}, job_id="twice")
@@ -213,12 +213,12 @@ def test_a_second_job_under_one_id_is_kept_until_it_is_a_dead_letter(
 @pytest.mark.parametrize(
     "earlier", ['{"v": 99, "id": "new", "kind": "identify"}', '{"v": 1, "id": "bad", "kind": "identify", "user": 7}']
 )
-def test_a_letter_of_another_job_decides_nothing(
+def test_a_dead_letter_of_another_job_finishes_nothing(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, earlier: str
 ) -> None:
     broker.apply([earlier])
     relay = make_relay(resend=60)
-    tell(rb, backend, "u1", job_id=json.loads(earlier)["id"])
+    identify(rb, backend, "u1", job_id=json.loads(earlier)["id"])
     relay.send()
     broker.lose()
 
@@ -233,10 +233,10 @@ def test_a_letter_of_another_job_decides_nothing(
     assert rb.users.get("u1").properties == {"plan": "pro"}
 
 
-def test_a_database_that_has_become_a_standby_is_waited_for(
+def test_the_relay_waits_for_a_database_that_became_a_standby(
     rb: Rollbook, backend: psycopg.Connection, backend_url: str, make_relay: MakeRelay, broker: Broker
 ) -> None:
-    tell(rb, backend, "u1")
+    identify(rb, backend, "u1")
     name = backend.info.dbname
     backend.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     backend.commit()
@@ -250,7 +250,7 @@ def test_a_database_that_has_become_a_standby_is_waited_for(
     assert relay.send() == 1
 
 
-def test_a_role_that_may_not_read_the_outbox_is_told_so(
+def test_a_role_without_rights_is_reported(
     backend: psycopg.Connection, backend_url: str, broker_url: str, database_url: str
 ) -> None:
     backend.execute("DROP ROLE IF EXISTS stranger")
@@ -266,7 +266,7 @@ def test_a_role_that_may_not_read_the_outbox_is_told_so(
     backend.commit()
 
 
-def test_a_deferred_job_is_rollbooks_to_keep(
+def test_a_deferred_job_leaves_the_outbox_once_it_is_stored(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     ahead = Rollbook(clock=lambda: time.time_ns() // 1_000 + 3_600_000_000)
@@ -285,7 +285,7 @@ def test_a_deferred_job_is_rollbooks_to_keep(
 def test_two_relays_do_not_send_the_same_job(
     rb: Rollbook, backend: psycopg.Connection, backend_url: str, make_relay: MakeRelay, broker: Broker
 ) -> None:
-    ids = tell(rb, backend, *(f"u{number}" for number in range(50)))
+    ids = identify(rb, backend, *(f"u{number}" for number in range(50)))
     other = make_relay()
 
     with outbox_table.OutboxTable(backend_url).transaction() as cursor:
@@ -298,7 +298,7 @@ def test_two_relays_do_not_send_the_same_job(
 def test_a_crash_between_publishing_and_commit_sends_again(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (job_id,) = tell(rb, backend, "u1")
+    (job_id,) = identify(rb, backend, "u1")
     relay = make_relay()
 
     def crash(*args: object, **options: object) -> None:
@@ -313,7 +313,7 @@ def test_a_crash_between_publishing_and_commit_sends_again(
     assert broker.ids() == [job_id, job_id]
 
 
-def test_many_large_jobs_are_taken_in_portions(
+def test_large_jobs_are_claimed_in_portions(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox_table, "BATCH_BYTES", 1_000)
@@ -325,8 +325,8 @@ def test_many_large_jobs_are_taken_in_portions(
     assert [relay.send() for _ in range(3)] == [2, 2, 0]
 
 
-def test_without_redis_jobs_stay_unsent(rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay) -> None:
-    tell(rb, backend, "u1")
+def test_jobs_stay_unsent_without_redis(rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay) -> None:
+    identify(rb, backend, "u1")
 
     with pytest.raises(Unavailable, match="broker"):
         make_relay(broker="redis://127.0.0.1:1/0").send()
@@ -334,11 +334,11 @@ def test_without_redis_jobs_stay_unsent(rb: Rollbook, backend: psycopg.Connectio
     assert backend.execute("SELECT sent_at, attempts FROM rollbook_outbox").fetchone() == (None, 0)
 
 
-def test_without_rollbooks_database_new_jobs_are_sent_and_no_row_is_lost(
+def test_jobs_are_sent_without_rollbooks_database(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, broker: Broker
 ) -> None:
     relay = make_relay(database="postgresql://nobody@127.0.0.1:1/none")
-    ids = tell(rb, backend, "u1")
+    ids = identify(rb, backend, "u1")
 
     relay.send()
     pass_time(backend, 5)
@@ -348,7 +348,7 @@ def test_without_rollbooks_database_new_jobs_are_sent_and_no_row_is_lost(
     assert (broker.ids(), waiting(backend)) == (ids, 1)
 
 
-def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
+def test_the_loop_logs_each_problem_once(
     rb: Rollbook, backend: psycopg.Connection, make_relay: MakeRelay, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -370,12 +370,12 @@ def test_the_loop_says_each_problem_once_and_goes_on_when_it_is_over(
 
         def __init__(self) -> None: ...
 
-    tell(rb, backend, "ann@example.com")
+    identify(rb, backend, "ann@example.com")
     loop = threading.Thread(target=RelayLoop(Fails()).run, args=(stopped,))
     loop.start()
     assert sent.wait(DEADLINE_SECONDS)
     stopped.set()
     loop.join(DEADLINE_SECONDS)
 
-    said = [record.getMessage() for record in caplog.records if record.name == "rollbook_ops.relay.relay"]
-    assert said == ["relay: send: the broker is away; trying again", "relay: send works again"]
+    messages = [record.getMessage() for record in caplog.records if record.name == "rollbook_ops.relay.relay"]
+    assert messages == ["relay: send: the broker is away; trying again", "relay: send works again"]

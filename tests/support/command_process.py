@@ -1,4 +1,4 @@
-"""A `rollbook` command as a process, told apart from all others on the machine with everything that it starts."""
+"""A `rollbook` command as a process, and all processes that it starts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MARK: Final = "ROLLBOOK_TEST_MARK"
 
 
 class Started:
-    """The command, its output line by line, and whatever it started."""
+    """The command, its output line by line, and the processes that it started."""
 
     def __init__(self, process: subprocess.Popen[str], mark: str, folder: Path) -> None:
         self.process = process
@@ -34,7 +34,7 @@ class Started:
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait_for(self, text: str) -> str:
-        """Wait for a line of output that holds `text`."""
+        """Wait for a line of output that contains `text`."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
             try:
@@ -54,11 +54,11 @@ class Started:
         return status
 
     def left_behind(self) -> list[psutil.Process]:
-        """All processes of it that still run, itself included."""
+        """All its processes that still run, including itself."""
         return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def assert_nothing_is_left(self) -> None:
-        """Wait until every process is gone."""
+        """Wait until every process has ended."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while left := self.left_behind():
             assert time.monotonic() < deadline, f"still running: {[process.cmdline() for process in left]}"
@@ -81,11 +81,11 @@ class Started:
 
 @contextmanager
 def started(*arguments: str | Path) -> Iterator[Started]:
-    """Run `rollbook ARGUMENTS`; at the end, kill whatever is left of it."""
+    """Run `rollbook ARGUMENTS`; at the end, kill all processes that are left."""
     mark = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="rb") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # the servers run as another account when we are root
+        folder.chmod(0o711)  # the servers run as another account when the tests run as root
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
         process = subprocess.Popen(
             [sys.executable, "-c", "from rollbook_ops.cli import main; main()", *arguments],

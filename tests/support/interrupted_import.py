@@ -1,4 +1,4 @@
-"""Imports that are interrupted where a test wants it."""
+"""Imports that are interrupted at a chosen job."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run_import(
     rejected_rows: RejectedRows | None = None,
     stop_after: int | None = None,
 ) -> Checkpoint:
-    """Import the file in chunks of five users, from where it was interrupted before; stop after some jobs."""
+    """Import the file in chunks of five users, from its checkpoint; stop after some jobs."""
     keep = CheckpointFile(file)
     state = keep.load() or Checkpoint(fingerprint=fingerprint(file, options), started=STARTED, chunk_users=5)
     sink = Stopping(rollbook, stop_after)

@@ -1,4 +1,4 @@
-"""What every test of the doctor looks for: one finding, and nothing that must not be shown."""
+"""Picks one finding of the doctor, and checks that no finding shows personal data or a password."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from rollbook_ops.doctor import Finding, Level
 
 MARKED: Final = "marked-4711"
-"""Stands for every password, and for every person."""
+"""The text of every password and of everything personal."""
 NO_REDIS: Final = f"redis://:{MARKED}@127.0.0.1:1/0"
 NO_DATABASE: Final = f"postgresql://{MARKED}:{MARKED}@127.0.0.1:1/{MARKED}"
 HOUR: Final = 3_600
@@ -17,7 +17,7 @@ DAY: Final = 24 * HOUR
 
 
 def named(findings: Iterable[Finding], name: str) -> Finding:
-    """The finding of that name. None of them shows what it should not; each that is not ok says what to do."""
+    """Return the finding of that name. No finding shows what it must not; each that is not ok has advice."""
     found = list(findings)
     assert MARKED not in repr(found)
     assert [finding for finding in found if bool(finding.advice) == (finding.level is Level.OK)] == []

@@ -1,4 +1,4 @@
-"""How a test makes a relay."""
+"""The type of the fixture that makes relays."""
 
 from __future__ import annotations
 
