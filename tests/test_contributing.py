@@ -1,4 +1,4 @@
-"""Who looks for a room by CONTRIBUTING.md finds it: each file that it names is there, and what it names in them."""
+"""CONTRIBUTING.md leads to what exists: each file and folder that it names is there, and what it names in them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ _FILE_AND_NAME = re.compile(r"`([\w/]+\.py)`, `([\w.]+)`")
 
 
 def test_each_file_and_folder_that_it_names_is_there() -> None:
-    paths = [
-        code for code in _CODE.findall(PAGE) if re.fullmatch(r"(producer|shared|worker|tests|deploy)/[\w./]+", code)
-    ]
+    places = r"(producer|shared|worker|tests|deploy|docs)/[\w./]+"
+    paths = [code for code in _CODE.findall(PAGE) if re.fullmatch(places, code)]
 
     assert len(paths) > 30
     assert [path for path in paths if not (ROOT / path).exists()] == []
