@@ -20,7 +20,7 @@ from benchmarks.store_workloads import DAY, PAIRS, Batch, pair, traits_of, user_
 from rollbook_shared.domain.stamps import new_job_id, stamp
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Merge
-from rollbook_worker.celery_ext.garbage_collection import collect_rarely
+from rollbook_worker.celery_ext.processes import tune_garbage_collector
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 _LOADED_AT_ONCE: Final = 10_000
@@ -88,7 +88,7 @@ class Rollbook:
         self._threads = ThreadPoolExecutor(threads)
         environment = os.environ | {"ROLLBOOK_DATABASE_URL": url}
         subprocess.run([sys.executable, "-m", "rollbook_worker.migrations"], env=environment, check=True)
-        collect_rarely()
+        tune_garbage_collector()
         self.store = PostgresStore(url)
         self._connection = psycopg.connect(url, autocommit=True)
 

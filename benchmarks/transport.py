@@ -31,7 +31,7 @@ from kombu.entity import Exchange, Queue
 
 from rollbook_ops.devstack import Servers, processes
 from rollbook_ops.devstack.workers import responding_workers
-from rollbook_worker.celery_ext.transport import Connection
+from rollbook_worker.celery_ext.transport import LeasedConnection
 
 QUEUES: Final = ("one", "two", "three", "four")
 POOLS: Final = {"threads": 4, "solo": 1}
@@ -45,7 +45,7 @@ class Measured(Celery):  # type: ignore[misc]  # Celery ships no types
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         connection = super().connection_for_read(url, **options)
-        return Connection.like(connection) if os.environ["MEASURED_TRANSPORT"] == "ours" else connection
+        return LeasedConnection.like(connection) if os.environ["MEASURED_TRANSPORT"] == "ours" else connection
 
 
 def make_app(broker: str) -> Measured:

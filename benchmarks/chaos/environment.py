@@ -22,12 +22,12 @@ from benchmarks.chaos.proxy import Network, Proxy
 from rollbook.outbox import create_table
 from rollbook_ops.devstack import Servers, append_only_file
 from rollbook_shared.jobs.routing import QUEUES
-from rollbook_worker.celery_ext.transport.options import Limits
+from rollbook_worker.celery_ext.transport.channel import LeaseOptions
 
 _APPLICATION: Final = "app"
 UNACKED: Final = "unacked"
 """The hash in which both transports keep messages in flight."""
-UNPROCESSABLE: Final = Limits.dead_key
+UNPROCESSABLE: Final = LeaseOptions.dead_letter_key
 """The list of messages that could not be kept as dead letters."""
 _NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
 

@@ -14,7 +14,7 @@ from benchmarks.chaos.environment import UNACKED, UNPROCESSABLE
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.routing import QUEUES
-from rollbook_worker.celery_ext.unprocessable import job_in
+from rollbook_worker.celery_ext.dead_letters import job_in
 
 
 def waiting_in_redis(client: redis.Redis) -> Counter[str]:

@@ -78,7 +78,7 @@ def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
     assert durable_servers.postgres is not None
     durable_servers.postgres.kill()
     jobs += [durable_rc.users.identify("steady", {"n": number}) for number in range(200, 220)]
-    wait_until(lambda: "trying again" in durable_workers.log(), what="a job being tried again")
+    wait_until(lambda: "retrying" in durable_workers.log(), what="a job being tried again")
     durable_servers.postgres.start()
 
     for job in jobs:

@@ -15,8 +15,8 @@ from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import BulkDelete
 from rollbook_worker import tasks
 from rollbook_worker.app import app
-from rollbook_worker.celery_ext.batching import BATCH_TASK, Ended, Jobs
-from rollbook_worker.celery_ext.batching.execution import execute
+from rollbook_worker.celery_ext.batching import BATCH_TASK, Batch, BatchResult
+from rollbook_worker.celery_ext.batching.batch import execute
 from rollbook_worker.store import Outcome, ReceivedJob
 
 SECRET = "ann@example.com"
@@ -65,8 +65,8 @@ def seen() -> Iterator[list[tuple[str, dict[str, Any]]]]:
     app.tasks[BATCH_TASK].__trace__ = None
 
 
-def run(*messages: object) -> Ended | None:
-    return execute(BATCH_TASK, "batch-1", Jobs([*messages]), "worker@here")
+def run(*messages: object) -> BatchResult | None:
+    return execute(BATCH_TASK, "batch-1", Batch([*messages]), "worker@here")
 
 
 def job(number: int) -> str:
@@ -74,10 +74,15 @@ def job(number: int) -> str:
 
 
 def test_jobs_of_a_batch_are_one_transaction_and_each_is_told_of(store: WatchedStore) -> None:
-    ended = run(job(1), job(2), job(1), "not a job")
+    result = run(job(1), job(2), job(1), "not a job")
 
-    assert ended is not None
-    assert [repr(said) for said in ended.said] == ["'applied'", "'applied'", "'duplicate'", "DeadLetter('malformed')"]
+    assert result is not None
+    assert [repr(outcome) for outcome in result.outcomes] == [
+        "'applied'",
+        "'applied'",
+        "'duplicate'",
+        "DeadLettered('malformed')",
+    ]
     assert store.transactions == [4]
 
 
@@ -96,24 +101,24 @@ def test_when_the_store_goes_away_in_between_those_before_are_decided(store: Wat
     store.error, store.good_for = Unavailable("the database is not available"), 1
     large = encode(BulkDelete(id="large", occurred_at=day(1), user_ids=tuple(f"u{number}" for number in range(1_000))))
 
-    ended = run(job(1), large, job(2))
+    result = run(job(1), large, job(2))
 
-    assert ended is not None
-    assert ended.said == ["applied"]
-    assert ended.unavailable == "the database is not available"
+    assert result is not None
+    assert result.outcomes == ["applied"]
+    assert result.unavailable == "the database is not available"
 
 
 def test_a_batch_begins_no_transaction_when_its_time_is_over(
     store: WatchedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "BATCH_SECONDS", 0)
+    monkeypatch.setattr(tasks, "MAX_BATCH_SECONDS", 0)
     large = encode(BulkDelete(id="large", occurred_at=day(1), user_ids=tuple(f"u{number}" for number in range(1_000))))
 
-    ended = run(job(1), large, job(2))
+    result = run(job(1), large, job(2))
 
-    assert ended is not None
-    assert ended.said == ["applied"]
-    assert ended.unavailable is None
+    assert result is not None
+    assert result.outcomes == ["applied"]
+    assert result.unavailable is None
 
 
 def test_a_batch_that_fails_is_none_and_never_raises(store: WatchedStore) -> None:
@@ -149,10 +154,10 @@ def test_a_batch_does_not_show_what_its_jobs_hold(
     caplog.set_level("DEBUG")
     text = encode(identify("ann", at=1, email=SECRET))
 
-    ended = run(text, SECRET)
+    result = run(text, SECRET)
     store.error, store.good_for = RuntimeError("a bug"), 0
     run(text)
 
-    assert ended is not None
-    assert SECRET not in repr(seen) + caplog.text + repr(ended)
+    assert result is not None
+    assert SECRET not in repr(seen) + caplog.text + repr(result)
     assert "<2 jobs>" in repr(seen)

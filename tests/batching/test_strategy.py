@@ -11,8 +11,8 @@ from celery.worker import state
 from tests.support.batching.fake_consumer import IDENTIFY, Stage
 
 from rollbook_worker.app import app
-from rollbook_worker.celery_ext.batching.strategy import gathering
-from rollbook_worker.celery_ext.request import DeadLetter
+from rollbook_worker.celery_ext.batching.strategy import batching_strategy
+from rollbook_worker.celery_ext.request import DeadLettered
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_each_job_tells_of_itself_what_stock_tells(stage: Stage) -> None:
     stage.batches[0].begin()
     stage.batches[0].end(["applied", "duplicate"])
 
-    assert stage.told_of(one) == stage.told_of(two) == ["task-received", "task-started", "task-succeeded"]
+    assert stage.events_of(one) == stage.events_of(two) == ["task-received", "task-started", "task-succeeded"]
     results = {fields["uuid"]: fields["result"] for type_, fields in stage.events if type_ == "task-succeeded"}
     assert results == {one: "'applied'", two: "'duplicate'"}
     assert all(0 <= fields["runtime"] < 60 for type_, fields in stage.events if type_ == "task-succeeded")
@@ -55,12 +55,12 @@ def test_each_job_tells_of_itself_what_stock_tells(stage: Stage) -> None:
 def test_a_dead_letter_is_acknowledged_and_told_of_as_a_failure(stage: Stage) -> None:
     one, two = stage.receive("one", "two")
     stage.batches[0].begin()
-    stage.batches[0].end(["applied", DeadLetter("malformed")])
+    stage.batches[0].end(["applied", DeadLettered("malformed")])
 
     assert stage.acknowledged == [one, two]
-    assert stage.told_of(two) == ["task-received", "task-started", "task-failed"]
+    assert stage.events_of(two) == ["task-received", "task-started", "task-failed"]
     (failed,) = [fields for type_, fields in stage.events if type_ == "task-failed"]
-    assert (failed["uuid"], failed["exception"]) == (two, "DeadLetter('malformed')")
+    assert (failed["uuid"], failed["exception"]) == (two, "DeadLettered('malformed')")
 
 
 def test_inspect_shows_jobs_that_wait_as_reserved_and_those_of_a_batch_as_active(stage: Stage) -> None:
@@ -90,14 +90,14 @@ def test_what_a_batch_cannot_honour_goes_the_ordinary_way(stage: Stage, headers:
     (id_,) = stage.receive("one", **headers)
 
     assert stage.batches == []
-    assert [request.id for request in stage.ordinary] == [id_]
+    assert [request.id for request in stage.individual] == [id_]
 
 
 def test_a_job_with_callbacks_goes_the_ordinary_way(stage: Stage) -> None:
     id_ = stage.receive_message([["one"], {}, {"callbacks": [{"task": "next"}]}])
     stage.loop.run()
 
-    assert [request.id for request in stage.ordinary] == [id_]
+    assert [request.id for request in stage.individual] == [id_]
 
 
 def test_a_rate_limit_is_honoured(stage: Stage) -> None:
@@ -106,7 +106,7 @@ def test_a_rate_limit_is_honoured(stage: Stage) -> None:
     (id_,) = stage.receive("one")
 
     assert stage.batches == []
-    assert [request.id for request in stage.ordinary] == [id_]
+    assert [request.id for request in stage.individual] == [id_]
 
 
 def test_a_job_that_is_revoked_while_it_waits_is_not_applied(stage: Stage) -> None:
@@ -119,7 +119,7 @@ def test_a_job_that_is_revoked_while_it_waits_is_not_applied(stage: Stage) -> No
     assert stage.batches[1].messages == ["two"]
     assert one in stage.acknowledged
     assert two not in stage.acknowledged
-    assert stage.told_of(one) == ["task-received", "task-revoked"]
+    assert stage.events_of(one) == ["task-received", "task-revoked"]
 
 
 def test_a_job_that_expires_while_it_waits_is_not_applied(stage: Stage) -> None:
@@ -131,7 +131,7 @@ def test_a_job_that_expires_while_it_waits_is_not_applied(stage: Stage) -> None:
     stage.batches[0].end()
 
     assert len(stage.batches) == 1
-    assert stage.told_of(late) == ["task-received", "task-revoked"]
+    assert stage.events_of(late) == ["task-received", "task-revoked"]
     stage.receive("next")
     assert stage.batches[1].messages == ["next"]
 
@@ -143,7 +143,7 @@ def test_the_jobs_of_a_batch_that_failed_are_each_on_their_own(stage: Stage, how
 
     getattr(stage.batches[0], how)()
 
-    assert [request.id for request in stage.ordinary] == ids
+    assert [request.id for request in stage.individual] == ids
     assert stage.acknowledged == []
     assert not state.active_requests
 
@@ -154,16 +154,16 @@ def test_while_the_store_is_away_jobs_are_held_and_shown_as_retried(stage: Stage
     stage.batches[0].end(["applied"], "the database is not available")
 
     assert stage.acknowledged == [one]
-    assert stage.told_of(two) == ["task-received", "task-started", "task-retried"]
+    assert stage.events_of(two) == ["task-received", "task-started", "task-retried"]
     assert {fields["retries"] for type_, fields in stage.events if type_ == "task-retried"} == {1}
-    assert stage.ordinary == []
+    assert stage.individual == []
     assert {request.id for request in state.reserved_requests} == {two}
     assert not state.active_requests
     stage.end_pause()
     stage.batches[1].begin()
     stage.batches[1].end()
     assert stage.acknowledged == [one, two]
-    assert stage.told_of(two)[-2:] == ["task-started", "task-succeeded"]
+    assert stage.events_of(two)[-2:] == ["task-started", "task-succeeded"]
 
 
 def test_jobs_for_which_there_was_no_time_are_the_next(stage: Stage) -> None:
@@ -185,7 +185,7 @@ def test_those_held_while_the_store_is_away_are_not_taken_for_hanging(stage: Sta
     stage.batches[0].begin()
     stage.batches[0].end([], "the database is not available")
 
-    assert stage.kept == [one, two, three]
+    assert stage.extended == [one, two, three]
 
 
 def test_after_a_reconnection_those_who_waited_are_dropped_and_those_applied_are_acknowledged(stage: Stage) -> None:
@@ -208,7 +208,7 @@ def test_after_a_reconnection_a_failed_batch_is_left_to_the_broker(stage: Stage)
     stage.reconnect()
     stage.batches[0].lose()
 
-    assert stage.ordinary == []
+    assert stage.individual == []
     assert stage.acknowledged == []
 
 
@@ -238,13 +238,13 @@ def test_a_job_that_was_terminated_is_not_said_to_have_succeeded(stage: Stage) -
 
     stage.batches[0].lose()
 
-    assert [request.id for request in stage.ordinary] == [two]
-    assert stage.told_of(one)[-1] == "task-revoked"
+    assert [request.id for request in stage.individual] == [two]
+    assert stage.events_of(one)[-1] == "task-revoked"
 
 
 def test_a_batch_of_one_is_celerys_own_strategy(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.conf, "rollbook_batch", 1)
 
-    handle = gathering(app.tasks[IDENTIFY], app, stage.consumer)
+    handle = batching_strategy(app.tasks[IDENTIFY], app, stage.consumer)
 
     assert handle.__module__ == "celery.worker.strategy"

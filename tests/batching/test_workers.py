@@ -89,7 +89,7 @@ def test_while_postgres_is_away_jobs_are_held_without_a_message_and_none_is_lost
 
     own_servers.postgres.kill()
     away.send("held", 300)
-    wait_until(lambda: away.log("worker").count("trying again") >= 2, what="two attempts")
+    wait_until(lambda: away.log("worker").count("retrying") >= 2, what="two attempts")
 
     messages = away.messages()
     assert len(messages) == 300
@@ -102,10 +102,10 @@ def test_while_postgres_is_away_jobs_are_held_without_a_message_and_none_is_lost
     wait_until(away.is_drained, what="acknowledging them")
     assert worker.poll() is None
 
-    attempts = away.log("worker").count("trying again")
+    attempts = away.log("worker").count("retrying")
     own_servers.postgres.kill()
     away.send("given-back", 300)
-    wait_until(lambda: away.log("worker").count("trying again") > attempts, what="another attempt")
+    wait_until(lambda: away.log("worker").count("retrying") > attempts, what="another attempt")
     begin = time.monotonic()
     assert processes.stop(worker, grace=30, by=signal.SIGTERM) == 0
     assert time.monotonic() - begin < PROMPTLY_SECONDS

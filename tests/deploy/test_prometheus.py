@@ -47,7 +47,7 @@ FIRES: Final[Mapping[str, list[Series]]] = {
     "RollbookJobsHeldTooLong": [{"rollbook_inflight_oldest_seconds": "301"}],
     "RollbookJobsPutOff": [{"rollbook_job_retries_total": "+1"}],
     "RollbookLocksHeld": [
-        {'rollbook_transaction_retries_total{by="timeout"}': "+1"},
+        {'rollbook_transaction_retries_total{reason="timeout"}': "+1"},
         {"rollbook_lock_waits_oldest_seconds": "31"},
     ],
     "RollbookDeferredJobsLate": [{"rollbook_deferred_overdue_seconds": "61"}],
@@ -67,7 +67,7 @@ FIRES: Final[Mapping[str, list[Series]]] = {
 SILENT: Final[list[Series]] = [
     {},
     {"rollbook_outbox_unsent": "5", 'rollbook_outbox_jobs_total{event="sent"}': "+10"},
-    {'rollbook_transaction_retries_total{by="deadlock"}': "+1"},
+    {'rollbook_transaction_retries_total{reason="deadlock"}': "+1"},
     # nobody uses the outbox
     {"rollbook_outbox_unsent": "", "rollbook_outbox_oldest_seconds": ""},
 ]

@@ -62,8 +62,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "store: jobs that could not be applied are said to be",
         "worker/rollbook_worker/tasks.py",
-        "            return Ended(said, str(error), too_long=isinstance(error, StatementTimeout))\n",
-        '            outcomes = []\n            said += ["applied"] * len(arrivals)\n',
+        "                return BatchResult(outcomes, str(error), timed_out=isinstance(error, StatementTimeout))\n",
+        '                applied = []\n                outcomes += ["applied"] * len(jobs)\n',
         chaos=POSTGRES_AWAY,
     ),
     Defect(
@@ -104,15 +104,15 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "transport: a message is acknowledged when it is delivered",
         f"{TRANSPORT}/channel.py",
-        "            self.qos.append(message, claim.tag)\n",
-        "            self.qos.append(message, claim.tag)\n            self._holding.acks.add(claim.tag)\n",
+        "            self.qos.append(message, claimed.tag)\n",
+        "            self.qos.append(message, claimed.tag)\n            self.qos.acknowledge(claimed.tag)\n",
         chaos=KILLING,
     ),
     Defect(
         "transport: what a worker held that is gone is dropped, not put back",
         f"{TRANSPORT}/scripts/restore.lua",
         "    if put_back(tag, how) then\n",
-        "    if forget(tag) or true then\n",
+        "    if remove(tag) or true then\n",
         chaos=KILLING,
     ),
     Defect(
@@ -124,9 +124,9 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "transport: a worker that is told to stop drops what it holds",
-        f"{TRANSPORT}/scripts/give_back.lua",
-        "put_back(ARGV[n], {marked = ARGV[2] == '1'}) then returned = returned + 1 end\n",
-        "forget(ARGV[n]) then end\n",
+        f"{TRANSPORT}/scripts/release.lua",
+        "put_back(ARGV[n], {marked = ARGV[2] == '1'}) then released = released + 1 end\n",
+        "remove(ARGV[n]) then end\n",
         chaos=STOPPING,
     ),
     Defect(

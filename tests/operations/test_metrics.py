@@ -39,7 +39,7 @@ from rollbook_shared.outcomes import JobState
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.gauges import Gauges
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
-from rollbook_worker.observability.metrics import Counting, MeasuredStore
+from rollbook_worker.observability.metrics import MeasuredStore, WorkerMetrics
 from rollbook_worker.store import Outcome, ReceivedJob
 
 DEPLOY = ROOT / "deploy" / "metrics"
@@ -210,7 +210,7 @@ def test_all_that_is_exported_is_shown_somewhere(exported: Series) -> None:
 
 
 def test_without_the_setting_nothing_is_served_and_nothing_imported() -> None:
-    code = "import sys, rollbook_worker.app as a; a.need_settings(); print('prometheus_client' in sys.modules)"
+    code = "import sys, rollbook_worker.app as a; a.check_settings(); print('prometheus_client' in sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name != "ROLLBOOK_METRICS_PORT"}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -261,12 +261,12 @@ class Here:
 
 def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:
     registry = CollectorRegistry()
-    counting = Counting(registry)
+    metrics = WorkerMetrics(registry)
     arrivals = [ReceivedJob.of("x"), ReceivedJob.of("y")]
 
     with pytest.raises(Unavailable):
-        MeasuredStore(Away(), counting).apply(arrivals, now=1)
-    MeasuredStore(Here(), counting).apply(arrivals, now=1)
+        MeasuredStore(Away(), metrics).apply(arrivals, now=1)
+    MeasuredStore(Here(), metrics).apply(arrivals, now=1)
 
     assert registry.get_sample_value("rollbook_job_retries_total") == 2
     assert registry.get_sample_value("rollbook_batch_jobs_sum") == 2
@@ -275,7 +275,7 @@ def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:
 
 def test_duties_that_fail_are_counted() -> None:
     registry = CollectorRegistry()
-    watching = MaintenanceMonitor(counting=Counting(registry))
+    watching = MaintenanceMonitor(metrics=WorkerMetrics(registry))
 
     watching.begun("frail", None)
     watching.failed("frail", Unavailable("away"))

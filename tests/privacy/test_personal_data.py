@@ -136,7 +136,7 @@ def test_everything_was_done_and_seen(seen: Seen) -> None:
     assert "rollbook.identify" in seen.texts["Flower /api/tasks?limit=1000"]
     assert "rollbook.trigger" in seen.texts["debug.log"]
     assert "DEBUG" in seen.texts["debug.log"]
-    assert "trying again" in seen.texts["debug.log"]
+    assert "retrying" in seen.texts["debug.log"]
     assert "malformed" in seen.texts["rollbook jobs dead"]
     assert {"debug.log", "maintenance.log", "relay.log", "flower.log"} <= seen.texts.keys()
     assert seen.texts["errors"].count("\n") >= 8
@@ -188,7 +188,7 @@ def _do_everything(rb: Rollbook, database_url: str, broker_url: str, log: Path) 
     with psycopg.connect(database_url) as locker:
         locker.execute("LOCK TABLE rollbook.users")
         waiting = rb.users.identify(ann, VALUES)
-        wait_until(lambda: "trying again" in log.read_text(), what="an attempt that meets the lock")
+        wait_until(lambda: "retrying" in log.read_text(), what="an attempt that meets the lock")
     waiting.wait(DEADLINE_SECONDS)
     _send_what_is_no_job(broker_url)
     rb.users.identify(dee, {"plan": "another"}, job_id="job-1")

@@ -11,4 +11,4 @@ from rollbook_worker.celery_ext.batching import watchdog
 __all__ = ["app"]
 
 app.conf.task_time_limit = 1
-watchdog.TAKEN_WITHIN_SECONDS = 1.0  # type: ignore[misc]
+watchdog.ACCEPT_WITHIN_SECONDS = 1.0  # type: ignore[misc]

@@ -27,6 +27,6 @@ def test_what_a_stuck_process_does_not_take_is_applied_by_another(
             assert rb.users.identify("ann", {"plan": "pro"}).wait(DEADLINE_SECONDS).state == "applied"
 
             assert not process.is_running()
-            assert "1 processes that take nothing are replaced" in workers.log()
+            assert "restarting 1 idle processes" in workers.log()
         finally:
             workers.stop()

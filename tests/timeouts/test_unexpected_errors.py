@@ -29,7 +29,7 @@ def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
 
             assert {job.wait(DEADLINE_SECONDS).state for job in (*before, *after)} == {"applied"}
             status = met.wait(DEADLINE_SECONDS)
-            assert (status.state, status.code) == ("dead", "rejected")
+            assert (status.state, status.code) == ("dead", "unexpected_error")
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
         finally:

@@ -20,7 +20,7 @@ from rollbook_shared.jobs.codec import encode
 from rollbook_worker import tasks
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BATCH_TASK
-from rollbook_worker.observability.tracing import TracedStore, hindered
+from rollbook_worker.observability.tracing import TracedStore, record_contention
 from rollbook_worker.store import Outcome, ReceivedJob
 from rollbook_worker.store.retry import Contention
 
@@ -33,11 +33,11 @@ class WatchedStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.errors: list[Exception] = []
-        self.is_hindered = False
+        self.has_contention = False
 
     def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
-        if self.is_hindered:
-            hindered(Contention.DEADLOCK)
+        if self.has_contention:
+            record_contention(Contention.DEADLOCK)
         if self.errors:
             raise self.errors.pop(0)
         return super().apply(arrivals, now=now)
@@ -150,13 +150,13 @@ def test_a_mistake_in_the_code_is_told_without_its_words(recorded: Recorded, sto
 
 
 def test_what_is_in_a_transaction_s_way_is_an_event_of_its_span(recorded: Recorded, store: WatchedStore) -> None:
-    store.is_hindered = True
+    store.has_contention = True
 
     run(job(1))
 
     (transaction,) = recorded.named("rollbook.apply")
     assert [(event.name, dict(event.attributes or {})) for event in transaction.events] == [
-        ("hindered", {"rollbook.by": "deadlock"})
+        ("contention", {"rollbook.reason": "deadlock"})
     ]
 
 
@@ -197,7 +197,7 @@ def test_where_nobody_traces_a_traced_job_is_applied_all_the_same() -> None:
     ended = run(job(1), sent=SENT[:1])
 
     assert ended is not None
-    assert ended.said == ["applied"]
+    assert ended.outcomes == ["applied"]
 
 
 @pytest.mark.parametrize("parent", [None, 7, "", "nonsense", SENT[0][:-2] + "00", f"ff-{SENT[0][3:]}"])
@@ -206,6 +206,6 @@ def test_a_job_of_a_trace_that_nobody_records_or_of_none_has_no_span(recorded: R
     ended = run(job(1), sent=[parent])
 
     assert ended is not None
-    assert ended.said == ["applied"]
+    assert ended.outcomes == ["applied"]
     assert len(recorded.named("rollbook.batch")) == 1
     assert recorded.named("rollbook.identify") == []

@@ -18,8 +18,8 @@ from rollbook import Rollbook
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.observability.logs import configure_logging, json_formatter
 from rollbook_shared.settings import LogFormat, Settings
-from rollbook_worker.app import need_settings
-from rollbook_worker.observability.logs import log_as_set
+from rollbook_worker.app import check_settings
+from rollbook_worker.observability.logs import set_formatter
 
 
 def lines(workers: Workers, name: str = "worker") -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
     with psycopg.connect(database_url) as locker:
         locker.execute("LOCK TABLE rollbook.users")
         rb.users.identify("bo", {}, job_id="late")
-        held = saying(workers, "trying again")
+        held = saying(workers, "retrying")
 
     assert saying(workers, "ready")["logger"] == "celery.apps.worker"
     dead = saying(workers, "dead (id_reused)")
@@ -157,7 +157,7 @@ def test_text_is_the_default_and_stays_as_it_is(monkeypatch: pytest.MonkeyPatch)
     handler.setFormatter(formatter := logging.Formatter("%(message)s"))
     logger.addHandler(handler)
 
-    log_as_set(logger=logger)
+    set_formatter(logger=logger)
 
     logger.removeHandler(handler)
     assert handler.formatter is formatter
@@ -174,4 +174,4 @@ def test_without_the_extra_it_says_what_to_install(
     for name, value in (("DATABASE_URL", database_url), ("BROKER_URL", broker_url), ("LOG_FORMAT", "json")):
         monkeypatch.setenv(f"ROLLBOOK_{name}", value)
     with pytest.raises(SystemExit, match=r"\[logs\]"):
-        need_settings()
+        check_settings()

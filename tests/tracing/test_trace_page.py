@@ -16,7 +16,7 @@ from tests.support.tracing.spans import Recorded
 from rollbook import Rollbook
 from rollbook_shared.observability.logs import FIELDS
 from rollbook_worker import tasks
-from rollbook_worker.observability.tracing import TracedStore, hindered
+from rollbook_worker.observability.tracing import TracedStore, record_contention
 from rollbook_worker.store.retry import Contention
 
 PAGE = "docs/how-to/trace.md"
@@ -45,7 +45,7 @@ def test_its_tables_name_all_that_spans_hold_and_nothing_else(
     monkeypatch.setattr(tasks, "store", lambda: traced)
     run(job(1), job(1, plan="another"), sent=SENT[:2])
     with recorded.tracer.start_as_current_span("rollbook.apply"):
-        hindered(Contention.CLUSTER)
+        record_contention(Contention.CLUSTER)
 
     spans = recorded.all()
     held = {name for span in spans for name in span.attributes or {}}

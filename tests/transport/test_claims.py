@@ -12,7 +12,7 @@ from tests.support.transport.consumers import Consumer, expire, job_of, waiting
 from tests.support.transport.harness import envelope
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
-from rollbook_worker.celery_ext.transport import kombu_internals
+from rollbook_worker.celery_ext import privates
 
 Consume = Callable[..., Consumer]
 
@@ -52,10 +52,10 @@ def test_the_stock_transport_loses_it_at_the_same_place(
     def die(*_: object) -> None:
         raise SystemExit
 
-    with kombu_internals.Connection(broker) as connection:
+    with privates.Connection(broker) as connection:
         queue = connection.SimpleQueue("first")
         client.lpush("first", envelope("precious"))
-        monkeypatch.setattr(kombu_internals.QoS, "append", die)
+        monkeypatch.setattr(privates.QoS, "append", die)
         with pytest.raises(SystemExit):
             queue.get(timeout=DEADLINE_SECONDS)
 
@@ -168,7 +168,7 @@ def test_a_claim_takes_no_more_than_some_bytes_and_the_next_one_goes_on(client: 
         client.lpush(queue, *(envelope("x" * 10_000, queue=queue) for _ in range(4)))
     consumer = consume("first", "second", claim_bytes=20_000)
 
-    consumer.channel._claim(["first", "second"], room=8, alone=True)
+    consumer.channel.claim(["first", "second"], room=8, allow_suspect=True)
     assert (client.llen("first"), client.llen("second")) == (2, 4)
 
     consumer.take(8)
@@ -187,7 +187,7 @@ def test_a_message_larger_than_that_is_claimed_by_itself(client: redis.Redis, co
 
 def test_nothing_is_claimed_beside_so_many_bytes_until_some_are_done(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope("x" * 10_000) for _ in range(6)))
-    consumer = consume(claim_bytes=1, hold_bytes=25_000)
+    consumer = consume(claim_bytes=1, in_flight_bytes=25_000)
 
     assert len(consumer.take_what_there_is()) == 2
     assert client.llen("first") == 4
@@ -202,13 +202,13 @@ def test_bytes_that_are_settled_are_held_no_longer(client: redis.Redis, consume:
     client.lpush("first", *(envelope("x" * 10_000) for _ in range(3)))
     consumer = consume()
     consumer.take(3)
-    assert consumer.channel._holding.bytes > 3 * 10_000
+    assert consumer.channel.qos.bytes > 3 * 10_000
 
     for message in consumer.messages[:3]:
         getattr(message, settle)()
-    consumer.channel._holding.send_acks(consumer.channel._open_line())
+    consumer.channel.qos.send_acks(consumer.channel.open_script_connection())
 
-    assert consumer.channel._holding.bytes == 0
+    assert consumer.channel.qos.bytes == 0
 
 
 def test_urgent_messages_of_all_queues_come_first(client: redis.Redis, consume: Consume) -> None:
@@ -243,12 +243,12 @@ def test_of_two_messages_under_one_tag_the_one_that_is_said_to_be_done_is_done_h
     late = consume()
     late.take(2)
     expire(client)
-    consume("second").channel.restore()
+    consume("second").channel.qos.restore_expired()
     another = consume()
     assert sorted(map(str, another.take(2))) == ["0", "1"]
 
     late.messages[done].ack()
-    late.channel._holding.send_last_acks()
+    late.channel.qos.send_last_acks()
     another.close()
 
     assert waiting(client) == [1 - done]

@@ -66,7 +66,7 @@ def test_of_junk_that_is_large_the_beginning_is_kept(client: redis.Redis, consum
     ((text, reason, _),) = letters(consume(), 1)
 
     assert text == (junk * 1_000_000).decode(errors="backslashreplace")
-    assert reason == "it is no message; only its first 1000000 bytes are kept"
+    assert reason == "not a message that can be read; only its first 1000000 bytes are kept"
 
 
 def test_a_letter_that_is_not_acknowledged_comes_back(client: redis.Redis, consume: Consume) -> None:
@@ -89,7 +89,7 @@ def test_a_message_whose_deliveries_come_to_nothing_too_often_becomes_a_letter(
         assert lost.take(1) == ["killer"]
         lost.vanish()
         expire(client)
-        consume("second", max_deliveries=3).channel.restore()
+        consume("second", max_deliveries=3).channel.qos.restore_expired()
 
     ((text, _, code),) = letters(consume(), 1)
     assert code == "kills_worker"
@@ -137,7 +137,7 @@ def test_an_acknowledged_message_leaves_no_count(client: redis.Redis, consume: C
     lost.vanish()
     expire(client)
     consumer = consume()
-    consumer.channel.restore()
+    consumer.channel.qos.restore_expired()
 
     consumer.take(1)
     consumer.messages[0].ack()
@@ -161,7 +161,7 @@ def test_a_suspect_is_delivered_alone_so_that_it_takes_nobody_along(client: redi
 def test_a_worker_that_never_is_idle_takes_a_suspect_all_the_same_in_the_end(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollbook_worker.celery_ext.transport.prefetch_buffer.PATIENCE_SECONDS", 0)
+    monkeypatch.setattr("rollbook_worker.celery_ext.transport.prefetch_buffer.SUSPECT_WAIT_SECONDS", 0)
     client.hset("unacked_deliveries", SUSPECT, "2")
     client.lpush("first", envelope(0), envelope("suspect", delivery_tag=SUSPECT), envelope(1))
 
@@ -176,7 +176,7 @@ def test_a_lost_suspect_goes_behind_the_others(client: redis.Redis, consume: Con
     lost.vanish()
     expire(client)
 
-    consume("second").channel.restore()
+    consume("second").channel.qos.restore_expired()
 
     assert waiting(client) == [1, "suspect"]
 

@@ -66,17 +66,17 @@ def test_an_idle_consumer_asks_once_a_second(client: redis.Redis, consume: Consu
 def test_without_news_messages_are_found_within_a_second(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise redis.ResponseError("NOPERM")
 
-    monkeypatch.setattr("rollbook_worker.celery_ext.transport.channel.tell", refuse)
+    monkeypatch.setattr("rollbook_worker.celery_ext.transport.channel.track_reads", refuse)
     consumer = consume()
     consumer.turn()
     publisher = threading.Timer(0.1, lambda: client.lpush("first", envelope("unannounced")))
     publisher.start()
 
     assert consumer.take(1) == ["unannounced"]
-    assert "does not tell of new messages" in caplog.text
+    assert "sends no notifications" in caplog.text
 
 
 def test_news_that_stopped_coming_are_noticed(client: redis.Redis, consume: Consume) -> None:

@@ -33,7 +33,7 @@ class Interrupted(dict[str, int]):
 
 
 def test_a_signal_may_give_back_while_the_loop_notes_what_it_has_claimed() -> None:
-    leases = Leases(longest_hold=60)
+    leases = Leases(max_lease=60)
     leases.add({"old": 2}, at=1.0)
 
     claiming = threading.Thread(target=lambda: leases.add(Interrupted(leases), at=2.0), daemon=True)
@@ -51,7 +51,7 @@ def test_leases_are_renewed_while_the_consumer_does_something_else(client: redis
     before = score(client)
 
     wait_until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
-    consume("second", lease=LEASE).channel.restore()
+    consume("second", lease=LEASE).channel.qos.restore_expired()
 
     assert client.hlen("unacked") == 1
 
@@ -65,7 +65,7 @@ def test_a_message_that_is_done_is_not_brought_back_by_a_renewal(client: redis.R
     consumer.messages[0].ack()
     consumer.turn()
 
-    assert consumer.channel._holding._renewal._renew([tag]).gone == [tag]
+    assert consumer.channel.qos.renewal._renew([tag]).gone == [tag]
     assert client.zcard("unacked_index") == 0
 
 
@@ -78,11 +78,11 @@ def test_nothing_is_renewed_for_messages_that_are_done(client: redis.Redis, cons
             message.ack()
     consumer.turn()
 
-    assert consumer.channel._holding._leases.to_renew() == []
+    assert consumer.channel.qos.leases.to_renew() == []
 
 
 def test_a_message_that_is_claimed_again_is_weighed_once() -> None:
-    leases = Leases(longest_hold=1)
+    leases = Leases(max_lease=1)
     leases.add({"one": 100, "two": 20}, at=1.0)
     leases.add({"one": 110}, at=2.0)
     assert leases.bytes == 130
@@ -107,17 +107,17 @@ def test_renewing_does_not_keep_a_channel_from_its_end(client: redis.Redis, cons
     consumer = consume(lease=LEASE)
     consumer.take(1)
 
-    assert "channel" not in repr(consumer.channel._holding._renewal._renew.__closure__).lower()
+    assert "channel" not in repr(consumer.channel.qos.renewal._renew.__closure__).lower()
 
 
 def test_a_message_that_is_held_for_too_long_is_left_to_others(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("hangs"))
-    hanging = consume(lease=LEASE, longest_hold=LEASE)
+    hanging = consume(lease=LEASE, max_lease=LEASE)
     hanging.take(1)
     other = consume("second", lease=LEASE)
 
     def is_back() -> bool:
-        other.channel.restore()
+        other.channel.qos.restore_expired()
         return bool(client.llen("first"))
 
     wait_until(is_back, what="coming back")

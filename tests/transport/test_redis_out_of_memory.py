@@ -52,7 +52,7 @@ def test_what_a_lost_worker_held_is_put_back(client: redis.Redis, consume: Consu
     expire(client)
     fill()
 
-    consume("second").channel.restore()
+    consume("second").channel.qos.restore_expired()
 
     assert sorted(map(str, waiting(client))) == ["0", "1", "2"]
 

@@ -11,7 +11,7 @@ import redis
 from tests.support.transport.consumers import Consumer, expire, waiting
 from tests.support.transport.harness import envelope
 
-from rollbook_worker.celery_ext.transport.script_connection import Line
+from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
 
 Consume = Callable[..., Consumer]
 SOON = 0.05
@@ -33,7 +33,7 @@ def test_what_was_claimed_and_not_delivered_goes_back_as_soon_as_the_queue_is_ca
 ) -> None:
     client.lpush("first", *(envelope(number) for number in range(6)))
     consumer = consume(prefetch=4)
-    consumer.channel._claim(["first"], room=4, alone=True)
+    consumer.channel.claim(["first"], room=4, allow_suspect=True)
 
     consumer.cancel()
 
@@ -47,14 +47,14 @@ def test_what_is_claimed_just_when_the_queue_is_cancelled_goes_back_too(
     """Celery cancels from the handler of a signal, so in the middle of whatever is going on."""
     client.lpush("first", *(envelope(number) for number in range(6)))
     consumer = consume(prefetch=4)
-    claim = consumer.channel._holding.claim
+    claim = consumer.channel.qos.claim
 
     def claim_and_be_told_to_stop(*args: Any, **kwargs: Any) -> Any:
         claimed = claim(*args, **kwargs)
         consumer.cancel()
         return claimed
 
-    monkeypatch.setattr(consumer.channel._holding, "claim", claim_and_be_told_to_stop)
+    monkeypatch.setattr(consumer.channel.qos, "claim", claim_and_be_told_to_stop)
     consumer.channel.work()
 
     assert waiting(client) == [0, 1, 2, 3, 4, 5]
@@ -65,7 +65,7 @@ def test_what_nobody_has_seen_goes_back_byte_for_byte(client: redis.Redis, consu
     item = envelope({"ü": "é/\\ \u2028", "empty": [], "number": 1e300})
     client.lpush("first", item)
     consumer = consume()
-    consumer.channel._claim(["first"], room=1, alone=True)
+    consumer.channel.claim(["first"], room=1, allow_suspect=True)
 
     consumer.close()
 
@@ -115,7 +115,7 @@ def test_a_lost_worker_s_messages_come_back_to_their_own_queue_and_priority(
     lost.vanish()
     expire(client)
 
-    consume("third", priority_steps=[0, 3, 6, 9]).channel.restore()
+    consume("third", priority_steps=[0, 3, 6, 9]).channel.qos.restore_expired()
 
     assert [waiting(client, name) for name in lists] == [[name] for name in lists]
 
@@ -125,7 +125,7 @@ def test_a_lease_that_runs_is_left_alone(client: redis.Redis, consume: Consume) 
     holder = consume(lease=30)
     holder.take(1)
 
-    consume("second", lease=30).channel.restore()
+    consume("second", lease=30).channel.qos.restore_expired()
 
     assert client.hlen("unacked") == 1
 
@@ -137,7 +137,7 @@ def test_thousands_of_a_lost_worker_s_messages_come_back_at_once(client: redis.R
     lost.vanish()
     expire(client)
 
-    consume("second").channel.restore()
+    consume("second").channel.qos.restore_expired()
 
     assert (client.llen("first"), client.hlen("unacked")) == (3_000, 0)
 
@@ -148,10 +148,10 @@ def test_large_messages_come_back_a_few_at_a_time(client: redis.Redis, consume: 
     lost.take(5)
     lost.vanish()
     expire(client)
-    holding = consume("second", claim_bytes=20_000).channel._holding
+    in_flight = consume("second", claim_bytes=20_000).channel.qos
 
-    with Line.of(holding._pool) as line:
-        returned = [holding._unacked.restore(line, 500) for _ in range(4)]
+    with ScriptConnection.borrow(in_flight.channel.pool) as connection:
+        returned = [in_flight.scripts.restore(connection, 500) for _ in range(4)]
 
     assert returned == [2, 2, 1, 0]
     assert client.llen("first") == 5
@@ -167,14 +167,14 @@ def test_a_lost_stock_worker_s_messages_come_back_through_the_bindings_after_its
         client.hset("unacked", tag, json.dumps(entry))
         client.zadd("unacked_index", {tag: now - age})
 
-    consumer.channel.restore()
+    consumer.channel.qos.restore_expired()
 
     assert waiting(client, "second") == ["old"]
     assert client.hkeys("unacked") == [b"young"]
 
 
 def test_a_stock_worker_takes_back_what_ours_lost(broker: str, client: redis.Redis, consume: Consume) -> None:
-    from rollbook_worker.celery_ext.transport import kombu_internals
+    from rollbook_worker.celery_ext import privates
 
     client.lpush("second", envelope("ours", queue="second", delivery_info={"exchange": "second", "routing_key": "x"}))
     lost = consume("first", "second")
@@ -182,9 +182,7 @@ def test_a_stock_worker_takes_back_what_ours_lost(broker: str, client: redis.Red
     lost.vanish()
     expire(client)
 
-    with kombu_internals.Connection(
-        broker, transport_options={"visibility_timeout": 60, "priority_steps": [0]}
-    ) as connection:
+    with privates.Connection(broker, transport_options={"visibility_timeout": 60, "priority_steps": [0]}) as connection:
         connection.default_channel.qos.restore_visible(num=10)
 
     assert waiting(client, "second") == ["ours"]

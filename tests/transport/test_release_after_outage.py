@@ -11,7 +11,7 @@ from tests.support.transport.consumers import LEASE, Consumer, expire, waiting
 from tests.support.transport.harness import envelope
 from tests.support.waits import wait_until
 
-from rollbook_worker.celery_ext.transport.script_connection import Line
+from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
 
 Consume = Callable[..., Consumer]
 
@@ -30,7 +30,7 @@ def test_the_next_connection_gives_it_back_in_order_before_it_claims(client: red
     client.lpush("first", *(envelope(number) for number in range(6)))
     consumer = consume(prefetch=3)
     consumer.take(3)
-    consumer.channel._claim(["first"], room=2, alone=False)
+    consumer.channel.claim(["first"], room=2, allow_suspect=False)
 
     cut_off(consumer)
     assert client.hlen("unacked") == 5
@@ -46,7 +46,7 @@ def test_it_does_not_count_though_its_lease_has_ended(client: redis.Redis, consu
         assert consumer.take(1) == ["patient"]
         cut_off(consumer)
         expire(client)
-        consume("second", max_deliveries=2).channel.restore()
+        consume("second", max_deliveries=2).channel.qos.restore_expired()
 
     assert waiting(client) == ["patient"]
     assert not client.exists("unacked_deliveries")
@@ -56,7 +56,7 @@ def test_nor_if_its_lease_was_renewed(client: redis.Redis, consume: Consume) -> 
     client.lpush("first", envelope("long"))
     consumer = consume(lease=LEASE)
     consumer.take(1)
-    leases = consumer.channel._holding._leases
+    leases = consumer.channel.qos.leases
     before = leases.held_at
     wait_until(lambda: leases.held_at > before, what="renewing")
 
@@ -72,10 +72,10 @@ def test_what_another_worker_has_claimed_since_is_left_to_it(client: redis.Redis
     consumer.take(1)
     cut_off(consumer)
     expire(client)
-    another = consume("second").channel._holding
-    with Line.of(another._pool) as line:
-        another._unacked.restore(line, 10)
-        another._unacked.claim(line, ["first"], room=10, alone=True, acks=[])
+    another = consume("second").channel.qos
+    with ScriptConnection.borrow(another.channel.pool) as connection:
+        another.scripts.restore(connection, 10)
+        another.scripts.claim(connection, ["first"], room=10, allow_suspect=True, acks=[])
 
     assert consume().take_what_there_is() == []
     assert client.hlen("unacked") == 1
@@ -98,7 +98,7 @@ def test_it_waits_on_while_redis_is_away(client: redis.Redis, consume: Consume) 
     consumer.take(1)
     cut_off(consumer)
     early = consume()
-    early.channel._holding._unacked.give_back = refuse
+    early.channel.qos.scripts.release = refuse
     with pytest.raises(redis.ConnectionError):
         early.turn()
     cut_off(early)

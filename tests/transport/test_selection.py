@@ -25,8 +25,8 @@ from rollbook_ops.devstack.endpoint import free_port
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import make_app
-from rollbook_worker.celery_ext.transport import Connection
-from rollbook_worker.celery_ext.transport.transport import SentinelTransport, Transport
+from rollbook_worker.celery_ext.transport import LeasedConnection
+from rollbook_worker.celery_ext.transport.transport import LeasedSentinelTransport, LeasedTransport
 
 
 def settings(**environment: str) -> Settings:
@@ -36,7 +36,7 @@ def settings(**environment: str) -> Settings:
 def test_workers_consume_through_ours_and_all_else_is_stock() -> None:
     app = make_app(settings())
 
-    assert type(app.connection_for_read().transport) is Transport
+    assert type(app.connection_for_read().transport) is LeasedTransport
     assert type(app.connection_for_write().transport) is kombu_redis.Transport
     assert type(app.connection().transport) is kombu_redis.Transport
 
@@ -57,9 +57,13 @@ def test_ours_shows_as_redis_in_logs() -> None:
 
 
 def test_the_url_s_scheme_chooses_between_redis_and_sentinel() -> None:
-    urls = {"redis://a": Transport, "rediss://a": Transport, "sentinel://a:1;sentinel://b:2": SentinelTransport}
+    urls = {
+        "redis://a": LeasedTransport,
+        "rediss://a": LeasedTransport,
+        "sentinel://a:1;sentinel://b:2": LeasedSentinelTransport,
+    }
 
-    assert {url: type(Connection(url).transport) for url in urls} == urls
+    assert {url: type(LeasedConnection(url).transport) for url in urls} == urls
 
 
 @pytest.mark.skipif("ROLLBOOK_TEST_BROKER_PROGRAM" in os.environ, reason="another one is to be in Valkey's place")
@@ -71,13 +75,13 @@ def test_each_make_of_broker_is_what_it_is_called(client: redis.Redis, request: 
 
 
 def test_an_alternate_url_keeps_our_transport() -> None:
-    connection: Any = Connection("redis://a;redis://b")
+    connection: Any = LeasedConnection("redis://a;redis://b")
 
     connection.maybe_switch_next()
 
     assert connection.hostname == "b"
-    assert type(connection.transport) is Transport
-    assert type(connection.clone().transport) is Transport
+    assert type(connection.transport) is LeasedTransport
+    assert type(connection.clone().transport) is LeasedTransport
 
 
 @pytest.fixture
@@ -103,7 +107,7 @@ def sentinel(tmp_path: Path) -> Iterator[str]:
 def test_a_master_found_by_sentinel_is_consumed(sentinel: str) -> None:
     options = {"master_name": "ours", "sentinel_kwargs": {}, "priority_steps": [0], "lease": 1}
     received: list[Any] = []
-    connection: Any = Connection(sentinel, transport_options=options)
+    connection: Any = LeasedConnection(sentinel, transport_options=options)
     with connection:
         channel = connection.channel()
         queue = connection.SimpleQueue("first", channel=channel).queue

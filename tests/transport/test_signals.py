@@ -12,7 +12,7 @@ from celery.exceptions import WorkerTerminate
 from celery.worker import state
 from kombu.asynchronous import Hub
 
-from rollbook_worker.celery_ext.signals import SIGNALS, answering_between_turns
+from rollbook_worker.celery_ext.signals import SIGNALS, handled_between_turns
 
 
 class Loop:
@@ -64,7 +64,7 @@ def test_a_signal_waits_for_the_end_of_the_turn_it_interrupts(loop: Loop, number
         signal.raise_signal(number)
         heard_within.append(list(loop.heard))
 
-    with answering_between_turns(loop.hub):
+    with handled_between_turns(loop.hub):
         loop.hub.call_soon(work)
         loop.turn()
 
@@ -73,7 +73,7 @@ def test_a_signal_waits_for_the_end_of_the_turn_it_interrupts(loop: Loop, number
 
 
 def test_a_signal_ends_the_loops_sleep(loop: Loop) -> None:
-    with answering_between_turns(loop.hub):
+    with handled_between_turns(loop.hub):
         loop.hub.on_tick.add(lambda: signal.raise_signal(signal.SIGTERM))  # as if it came while it sleeps
         loop.turn()
 
@@ -83,14 +83,14 @@ def test_a_signal_ends_the_loops_sleep(loop: Loop) -> None:
 def test_after_the_answer_the_loop_does_not_go_on(loop: Loop) -> None:
     signal.signal(signal.SIGQUIT, lambda number, frame: setattr(state, "should_terminate", 1))
 
-    with answering_between_turns(loop.hub):
+    with handled_between_turns(loop.hub):
         signal.raise_signal(signal.SIGQUIT)
         with pytest.raises(WorkerTerminate):
             loop.turn()
 
 
 def test_the_same_signal_again_is_answered_at_once(loop: Loop) -> None:
-    with answering_between_turns(loop.hub):
+    with handled_between_turns(loop.hub):
         signal.raise_signal(signal.SIGQUIT)
         signal.raise_signal(signal.SIGTERM)
         assert loop.heard == []
@@ -104,7 +104,7 @@ def test_the_same_signal_again_is_answered_at_once(loop: Loop) -> None:
 
 def test_what_is_not_answered_when_the_loop_ends_is_answered_then(loop: Loop) -> None:
     def loses_its_connection() -> None:
-        with answering_between_turns(loop.hub):
+        with handled_between_turns(loop.hub):
             signal.raise_signal(signal.SIGTERM)
             loop.hub.reset()  # as Celery does
             raise ConnectionError
@@ -117,7 +117,7 @@ def test_what_is_not_answered_when_the_loop_ends_is_answered_then(loop: Loop) ->
 def test_afterwards_signals_are_celery_s_own_again(loop: Loop) -> None:
     def another(number: int, frame: Any) -> None: ...
 
-    with answering_between_turns(loop.hub):
+    with handled_between_turns(loop.hub):
         signal.signal(signal.SIGINT, another)  # Celery does, from its handlers
 
     assert {number: signal.getsignal(number) for number in SIGNALS} == {
@@ -130,7 +130,7 @@ def test_afterwards_signals_are_celery_s_own_again(loop: Loop) -> None:
 
 
 def test_a_process_that_is_forked_meanwhile_answers_at_once(loop: Loop) -> None:
-    with answering_between_turns(loop.hub):
+    with handled_between_turns(loop.hub):
         if (child := os.fork()) == 0:
             signal.raise_signal(signal.SIGQUIT)
             os._exit(0 if loop.heard == [signal.SIGQUIT] else 1)

@@ -15,12 +15,12 @@ Consume = Callable[..., Consumer]
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put off for no time at all."""
-    monkeypatch.setattr("rollbook_worker.celery_ext.transport.qos.PUT_OFF_SECONDS", 0)
+    monkeypatch.setattr("rollbook_worker.celery_ext.transport.in_flight.SNOOZE_SECONDS", 0)
 
 
-def put_off(consumer: Consumer, *messages: int) -> None:
+def snooze(consumer: Consumer, *messages: int) -> None:
     for number in messages:
-        consumer.channel.put_off(consumer.messages[number].delivery_tag)
+        consumer.channel.snooze(consumer.messages[number].delivery_tag)
 
 
 def test_it_is_held_for_a_while(client: redis.Redis, consume: Consume) -> None:
@@ -28,7 +28,7 @@ def test_it_is_held_for_a_while(client: redis.Redis, consume: Consume) -> None:
     consumer = consume()
     consumer.take(1)
 
-    put_off(consumer, 0)
+    snooze(consumer, 0)
 
     assert consumer.take_what_there_is() == []
     assert (client.llen("first"), client.hlen("unacked")) == (0, 1)
@@ -41,13 +41,13 @@ def test_then_it_is_behind_the_others(client: redis.Redis, consume: Consume) -> 
     consumer.take(2)
     consumer.cancel()
 
-    put_off(consumer, 1, 0)
+    snooze(consumer, 1, 0)
     assert consumer.channel.has_work()
     consumer.channel.work()
 
     assert waiting(client) == [2, 3, 1, 0]
     assert client.hlen("unacked") == client.zcard("unacked_index") == 0
-    assert consumer.channel._holding.bytes == 0
+    assert consumer.channel.qos.bytes == 0
 
 
 @pytest.mark.usefixtures("at_once")
@@ -57,7 +57,7 @@ def test_it_never_becomes_a_letter(client: redis.Redis, consume: Consume) -> Non
 
     for number in range(7):
         assert consumer.take(1) == ["patient"]
-        put_off(consumer, number)
+        snooze(consumer, number)
 
     assert not client.exists("unacked_deliveries")
 
@@ -69,7 +69,7 @@ def test_nor_does_a_letter_vanish(client: redis.Redis, consume: Consume) -> None
 
     for number in range(7):
         consumer.take(1)
-        put_off(consumer, number)
+        snooze(consumer, number)
 
     assert {message.headers["task"] for message in consumer.messages} == {"rollbook.dead_letter"}
     assert not client.exists("dead_letters")
@@ -80,7 +80,7 @@ def test_a_worker_that_ends_meanwhile_gives_it_back(client: redis.Redis, consume
     consumer = consume()
     consumer.take(2)
 
-    put_off(consumer, 0)
+    snooze(consumer, 0)
     consumer.close()
 
     assert waiting(client) == [0, 1]

@@ -11,7 +11,7 @@ from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.routing import DEFAULT_QUEUE
-from rollbook_worker.celery_ext.unprocessable import job_in
+from rollbook_worker.celery_ext.dead_letters import job_in
 
 
 def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
@@ -28,7 +28,7 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
             lost.vanish()
         expire(client)
         with Consumer(broker_url, ("elsewhere",), max_deliveries=1) as other:
-            other.channel.restore()
+            other.channel.qos.restore_expired()
         client.lpush(DEFAULT_QUEUE, b"\xff is no message")
 
         workers.start()
@@ -38,7 +38,7 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
         assert letters["malformed"].body == "\\xff is no message"
         assert (letters["kills_worker"].id, letters["kills_worker"].kind) == (job.id, "identify")
         assert job.status().state == "dead"
-        assert "may end its worker" in (job.status().reason or "")
+        assert "may kill its worker" in (job.status().reason or "")
 
         rb.jobs.replay(job.id)
 

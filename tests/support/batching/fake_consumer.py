@@ -15,9 +15,9 @@ from celery.worker import state
 from kombu.transport.virtual.base import Message
 
 from rollbook_worker.app import app
-from rollbook_worker.celery_ext.batching import Ended
-from rollbook_worker.celery_ext.batching.strategy import gathering
-from rollbook_worker.celery_ext.request import DeadLetter
+from rollbook_worker.celery_ext.batching import BatchResult
+from rollbook_worker.celery_ext.batching.strategy import batching_strategy
+from rollbook_worker.celery_ext.request import DeadLettered
 
 IDENTIFY = "rollbook.identify"
 _numbers = count()
@@ -55,9 +55,10 @@ class Submitted:
         self._options["accept_callback"](pid, time.monotonic())
         self._loop.run()
 
-    def end(self, said: Iterable[str | DeadLetter] | None = None, unavailable: str | None = None) -> None:
+    def end(self, outcomes: Iterable[str | DeadLettered] | None = None, unavailable: str | None = None) -> None:
         """The store has answered; by default all are applied."""
-        self._options["callback"](Ended(["applied"] * len(self.messages) if said is None else [*said], unavailable))
+        all_applied = ["applied"] * len(self.messages)
+        self._options["callback"](BatchResult([*(all_applied if outcomes is None else outcomes)], unavailable))
         self._loop.run()
 
     def fail(self) -> None:
@@ -77,10 +78,10 @@ class Stage:
     def __init__(self, *, slots: int = 1, events: bool = True) -> None:
         self.loop = Loop()
         self.batches: list[Submitted] = []
-        self.ordinary: list[Any] = []
+        self.individual: list[Any] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.acknowledged: list[str] = []
-        self.kept: list[str] = []
+        self.extended: list[str] = []
         self.later: list[Callable[[], Any]] = []
         eventer = SimpleNamespace(enabled=events, send=self._event, flush=lambda: None)
         self.consumer: Any = _Hashable(
@@ -97,19 +98,19 @@ class Stage:
             task_buckets=defaultdict(lambda: None),
             qos=SimpleNamespace(increment_eventually=lambda n=1: None, decrement_eventually=lambda n=1: None),
             initial_prefetch_count=400,
-            on_task_request=self.ordinary.append,
+            on_task_request=self.individual.append,
             apply_eta_task=None,
-            _limit_task=lambda request, bucket, tokens: self.ordinary.append(request),
+            _limit_task=lambda request, bucket, tokens: self.individual.append(request),
             _limit_post_eta=None,
             blueprint=SimpleNamespace(state=RUN),
         )
-        self._handle = gathering(app.tasks[IDENTIFY], app, self.consumer)
-        self._channel = _Hashable(
+        self._handle = batching_strategy(app.tasks[IDENTIFY], app, self.consumer)
+        self.channel = _Hashable(
             message_to_python=lambda message: message,
             decode_body=lambda body, encoding: body,
             basic_ack=lambda tag, multiple=False: self.acknowledged.append(tag),
             no_ack_consumers=set(),
-            keep=self.kept.extend,
+            extend_leases=self.extended.extend,
         )
 
     def receive(self, *jobs: object, **headers: Any) -> list[str]:
@@ -129,14 +130,14 @@ class Stage:
                 "headers": {"task": IDENTIFY, "id": id_, "argsrepr": "(...)", **headers},
                 "properties": {"delivery_tag": id_, "delivery_info": {"exchange": "", "routing_key": "default"}},
             },
-            channel=self._channel,
+            channel=self.channel,
         )
         self._handle(message, None, lambda *_: self.acknowledged.append(id_), lambda *_: None, ())
         return id_
 
     def reconnect(self) -> None:
         self.consumer.restart_count += 1
-        self._handle = gathering(app.tasks[IDENTIFY], app, self.consumer)
+        self._handle = batching_strategy(app.tasks[IDENTIFY], app, self.consumer)
 
     def shut_down(self) -> None:
         self.consumer.blueprint.state = CLOSE
@@ -147,7 +148,7 @@ class Stage:
             call()
         self.loop.run()
 
-    def told_of(self, id_: str) -> list[str]:
+    def events_of(self, id_: str) -> list[str]:
         """The types of the events of one job, in order."""
         return [type_ for type_, fields in self.events if fields["uuid"] == id_]
 
@@ -158,7 +159,7 @@ class Stage:
         self.events.append((type_, fields))
 
     def _call_at(self, when: float, call: object, args: tuple[Any, ...], priority: int = 0) -> object:
-        self.ordinary.append(args[0])
+        self.individual.append(args[0])
         return object()
 
 

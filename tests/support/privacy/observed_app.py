@@ -13,14 +13,14 @@ from celery import signals
 from tests.support.tracing.traced_app import app
 
 from rollbook_shared.observability.logs import json_formatter
-from rollbook_worker.observability.logs import in_hand
+from rollbook_worker.observability.logs import current_job
 
 __all__ = ["app"]
 
 
 def log_twice(logger: logging.Logger, **_: Any) -> None:
     handler = logging.FileHandler(os.environ["WATCHED_LOG"])
-    handler.setFormatter(json_formatter(in_hand))
+    handler.setFormatter(json_formatter(current_job))
     logger.addHandler(handler)
 
 

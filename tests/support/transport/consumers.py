@@ -11,7 +11,7 @@ from kombu import messaging
 from kombu.entity import Exchange, Queue
 from tests.support.waits import DEADLINE_SECONDS
 
-from rollbook_worker.celery_ext.transport import Connection
+from rollbook_worker.celery_ext.transport import LeasedConnection
 
 KombuConsumer: Any = messaging.Consumer  # kombu has types for some of its parameters only
 
@@ -21,7 +21,7 @@ class Consumer:
 
     def __init__(self, broker: str, queues: tuple[str, ...], *, prefetch: int = 10, **options: Any) -> None:
         defaults: dict[str, Any] = {"priority_steps": [0], "visibility_timeout": 60}
-        self._connection: Any = Connection(broker, transport_options=defaults | options)
+        self._connection: Any = LeasedConnection(broker, transport_options=defaults | options)
         self._queues = [_queue(name) for name in queues]
         self._prefetch = prefetch
         self.messages: list[Any] = []
@@ -46,9 +46,7 @@ class Consumer:
 
     def vanish(self) -> None:
         """End as a worker does that is killed: say nothing, and renew no lease."""
-        self.channel._holding.end()
-        self.channel._intake.claims.clear()
-        self.channel.qos._delivered.clear()
+        self.channel.qos.abandon()
         self.channel.closed = True
 
     def take(self, count: int) -> list[object]:
@@ -66,7 +64,7 @@ class Consumer:
 
     def turn(self) -> None:
         """Do what there is to do."""
-        self.channel.look_again()
+        self.channel.expect_messages()
         while self.channel.has_work():
             self.channel.work()
 

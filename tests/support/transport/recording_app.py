@@ -19,7 +19,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 from tests.support.waits import DEADLINE_SECONDS
 
-from rollbook_worker.celery_ext.transport import Connection
+from rollbook_worker.celery_ext.transport import LeasedConnection
 
 QUEUES: Final = ("first", "second", "third", "fourth")
 DONE: Final = "done"
@@ -31,7 +31,7 @@ class Workload(Celery):  # type: ignore[misc]  # Celery ships no types
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         connection = super().connection_for_read(url, **options)
-        return connection if os.environ.get("TRANSPORT_STOCK") else Connection.like(connection)
+        return connection if os.environ.get("TRANSPORT_STOCK") else LeasedConnection.like(connection)
 
 
 def _queue(name: str) -> Queue:
@@ -49,7 +49,7 @@ def make_app(broker: str, **options: Any) -> Workload:
         task_queues=[_queue(name) for name in QUEUES],
         task_default_queue=QUEUES[0],
         task_create_missing_queues=False,
-        worker_consumer="rollbook_worker.celery_ext.signals:Consumer",
+        worker_consumer="rollbook_worker.celery_ext.signals:UninterruptedConsumer",
         worker_prefetch_multiplier=10,
         worker_lost_wait=0.5,
         worker_disable_rate_limits=True,

@@ -1,45 +1,40 @@
-"""What a worker makes of messages that are nobody's job: foreign tasks, other content than JSON, broken headers.
+"""A worker's consumer: Celery's, except that messages that are not jobs become dead letters.
 
-Celery's consumer drops them, writes what they hold into the log, and some end the worker. This one gives each to the
-task `rollbook.dead_letter`, which keeps it as a dead letter and acknowledges it; like any job it waits for a
-Postgres that is
-away. A task of ours that is not known here, of a newer version, is a job all the same: the store says what is unknown.
+These are messages for unknown tasks, with content other than JSON, or with broken headers. Celery's consumer drops such
+messages and writes their content into the log, and some of them stop the worker. This one gives each to the task
+`rollbook.dead_letter`, which stores it and acknowledges it. Like any job it waits for a Postgres that is away. A task
+of ours that is unknown here, of a newer version, is treated as a job: the store says what is unknown.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from celery.utils.log import get_logger
 from kombu.exceptions import ContentDisallowed
-from kombu.message import Message
 from kombu.utils.uuid import uuid
 
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.jobs.routing import TASK_PREFIX, TASKS
 from rollbook_shared.json_values import printable
-from rollbook_worker.celery_ext import signals
+from rollbook_worker.celery_ext.dead_letters import DEAD_LETTER_TASK, HIDDEN, DeadLetterMessage, dead_letter_message
+from rollbook_worker.celery_ext.signals import UninterruptedConsumer
 
-CONSUMER: Final = f"{__name__}:Consumer"
-DEAD_LETTER_TASK: Final = f"{TASK_PREFIX}dead_letter"
-HIDDEN: Final = "(not shown)"
+CONSUMER: Final = f"{__name__}:RollbookConsumer"
 
-_JSON: Final = "application/json"
-_MOST_SHOWN: Final = 100
-"""Characters of a foreign name that are quoted."""
-_ANY_KIND: Final = next(iter(TASKS.values()))
-"""All tasks treat a job alike; its kind stands in the job itself."""
-
+_MAX_NAME: Final = 100
+"""Characters of an unknown name that are quoted."""
+_ANY_TASK: Final = next(iter(TASKS.values()))
+"""All tasks treat a job alike: the job itself has its kind."""
 _ARGUMENTS: Final = ("[", "('", '("', "(b", "([", "({", "(<")
-"""How Python writes arguments; our summaries begin otherwise."""
+"""How Python writes arguments; our summaries begin in another way."""
 
 logger = get_logger(__name__)
 
 
-class Consumer(signals.Consumer):
-    """Celery's consumer, to which no message is a stranger. Knows the tasks of `TASKS` and none of Celery's own."""
+class RollbookConsumer(UninterruptedConsumer):
+    """Knows the tasks of `TASKS`, and none of Celery's own. Makes dead letters of all other messages."""
 
     def update_strategies(self) -> None:
         """See Celery."""
@@ -49,77 +44,59 @@ class Consumer(signals.Consumer):
 
     def create_task_handler(self, *args: Any) -> Callable[[Any], Any]:
         """See Celery."""
-        take = self._take = super().create_task_handler(*args)
+        handle = self._handle = super().create_task_handler(*args)
 
         def on_task_received(message: Any) -> Any:
             try:
-                if not _is_addressed(message.headers):
-                    return self._bury(message, "it names no task")
+                if not _names_task(message.headers):
+                    return self._dead_letter(message, "it names no task")
                 message.headers = _usable(message.headers)
-                return take(message)
+                return handle(message)
             except (*self.connection_errors, *self.channel_errors):
                 raise
-            except Exception as error:  # whatever it is, the next message is not to suffer for it
-                return self._bury(message, f"it cannot be taken ({type(error).__name__})")
+            except Exception as error:  # of any kind: the next message must not suffer for it
+                return self._dead_letter(message, f"the worker cannot read it ({type(error).__name__})")
 
         return on_task_received
 
     def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
-        """It names one that is not known here."""
-        name = _short(message.headers["task"])
+        """The message is for a task that is unknown here."""
+        name = _quotable(message.headers["task"])
         if name.startswith(TASK_PREFIX):
-            message.headers |= {"task": _ANY_KIND, "shadow": name}
-            self._take(message)
+            message.headers |= {"task": _ANY_TASK, "shadow": name}
+            self._handle(message)
         else:
-            self._bury(message, f"it is for the task {name}")
+            self._dead_letter(message, f"it is for the task {name}")
 
     def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
-        """Its headers are no good, or its content is rejected unopened."""
+        """Its headers are invalid, or its content type is not accepted."""
         if isinstance(exc, ContentDisallowed):
-            self._bury(message, f"its content is {_short(message.content_type)}, which is rejected unopened")
+            self._dead_letter(message, f"its content type is {_quotable(message.content_type)}, which is not accepted")
         else:
-            self._bury(message, f"its headers are no good ({type(exc).__name__})")
+            self._dead_letter(message, f"its headers are invalid ({type(exc).__name__})")
 
     def on_decode_error(self, message: Any, exc: BaseException) -> None:
-        """Its content is not what it says."""
-        self._bury(message, f"its content cannot be decoded ({type(exc).__name__})")
+        """Its content is not of its content type."""
+        self._dead_letter(message, f"its content cannot be decoded ({type(exc).__name__})")
 
-    def _bury(self, message: Any, reason: str) -> None:
-        if isinstance(message, Letter):
-            logger.error("a message that is no job cannot be buried: %s", reason)
+    def _dead_letter(self, message: Any, reason: str) -> None:
+        if isinstance(message, DeadLetterMessage):
+            logger.error("could not make a dead letter of a message that is not a job: %s", reason)
             return
-        logger.warning("a message is no job: %s", reason)
-        self._take(_letter(message, f"the message is no job: {reason}"))
+        logger.warning("a message is not a job: %s", reason)
+        self._handle(dead_letter_message(message, f"the message is not a job: {reason}"))
 
 
-class Letter(Message):
-    """A message as an argument of `rollbook.dead_letter`; whoever acknowledges it acknowledges the message."""
-
-
-def _letter(message: Any, reason: str) -> Letter:
-    arguments = [[_text(message.body), reason], {}, {}]
-    return Letter(  # type: ignore[no-untyped-call]
-        body=json.dumps(arguments),
-        delivery_tag=message.delivery_tag,
-        content_type=_JSON,
-        content_encoding="utf-8",
-        delivery_info=message.delivery_info,
-        headers={"task": DEAD_LETTER_TASK, "id": uuid(), "argsrepr": HIDDEN, "kwargsrepr": "{}"},
-        channel=message.channel,
-        accept={_JSON},
-    )
-
-
-def _is_addressed(headers: Any) -> bool:
-    """Messages of before Celery 4 are not: they name their task in the body."""
+def _names_task(headers: Any) -> bool:
+    """Messages of Celery 3 do not: they name their task in the body."""
     return isinstance(headers, dict) and isinstance(headers.get("task"), str)
 
 
 def _usable(headers: dict[str, Any]) -> dict[str, Any]:
-    """The headers without what Celery would stumble over when the job is under way, or show to people.
+    """The headers without what would make Celery fail later, or what it would show to people.
 
-    Headers of tracers are text, and stay. A sender of another make says in `argsrepr` what the arguments are, which is
-    the job with all that is in it.
+    Headers of tracers are text, and stay. Another program's `argsrepr` has the arguments in it: the job with all its
+    content.
     """
     usable = {name: value for name, value in headers.items() if value is None or type(value) in (str, int, bool)}
     if type(id_ := usable.get("id")) is not str or not JOB_ID.fullmatch(id_):
@@ -142,9 +119,5 @@ def _is_time_limit(limit: object) -> bool:
     )
 
 
-def _short(name: object) -> str:
-    return printable(str(name))[:_MOST_SHOWN]
-
-
-def _text(body: object) -> str:
-    return body.decode(errors="backslashreplace") if isinstance(body, bytes) else str(body)
+def _quotable(name: object) -> str:
+    return printable(str(name))[:_MAX_NAME]

@@ -1,8 +1,9 @@
-"""Has the signals that stop a worker answered between two turns of its event loop.
+"""Handles the signals that stop a worker between two turns of its event loop.
 
-Celery answers them wherever they interrupt the loop's thread. Told to stop at once (SIGQUIT, a second Ctrl+C), or
-softly, it waits for the pool right there: for ever, if that thread was just handing a job to the pool and holds its
-lock; and if not, the job is handed to a pool that takes none any more, which ends the worker with an error.
+Celery handles them wherever they interrupt the loop's thread. If the worker is asked to stop at once (SIGQUIT, a second
+Ctrl+C), or softly, Celery waits for the pool right there. It waits for ever if that thread was just handing a job to
+the pool and holds the pool's lock. If not, the thread then hands the job to a pool that accepts none any more, which
+ends the worker with an error.
 """
 
 from __future__ import annotations
@@ -19,42 +20,44 @@ from typing import Any, Final
 
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state
-from celery.worker.consumer import Consumer as StockConsumer
+from celery.worker.consumer import Consumer
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
-class Consumer(StockConsumer):  # type: ignore[misc]  # Celery ships no types
-    """Celery's consumer, whose turns no signal interrupts. With the solo pool they are the jobs themselves: there a
-    signal is answered where it comes, so that somebody hears of it.
+class UninterruptedConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
+    """Celery's consumer, without signals that interrupt a turn of its loop.
+
+    With the solo pool the turns are the jobs themselves. There a signal is handled where it comes, so that it has an
+    effect before the job ends.
     """
 
     loop: Callable[..., object]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        is_ours = threading.current_thread() is threading.main_thread()  # to handle signals
-        if self.hub is not None and is_ours and not isinstance(self.pool, SoloPool):
-            self.loop = partial(_uninterrupted, self.hub, self.loop)
+        may_handle_signals = threading.current_thread() is threading.main_thread()
+        if self.hub is not None and may_handle_signals and not isinstance(self.pool, SoloPool):
+            self.loop = partial(_run_uninterrupted, self.hub, self.loop)
 
 
-def _uninterrupted(hub: Any, loop: Callable[..., object], *arguments: object) -> None:
-    with answering_between_turns(hub):
+def _run_uninterrupted(hub: Any, loop: Callable[..., object], *arguments: object) -> None:
+    with handled_between_turns(hub):
         loop(*arguments)
 
 
 @contextmanager
-def answering_between_turns(hub: Any) -> Iterator[None]:
-    """While `hub` turns: answer signals when it is about to sleep, and wake it for that. Only in the main thread.
+def handled_between_turns(hub: Any) -> Iterator[None]:
+    """While `hub` turns, handle signals when it is about to sleep, and wake it for that. Only in the main thread.
 
-    The same signal again, before it is answered, is answered where it comes: the turn may hang.
+    If the same signal comes again before it is handled, it is handled where it comes: the turn may hang.
     """
     handlers: dict[int, Callable[[int, FrameType | None], object]]
     handlers = {number: handler for number in SIGNALS if callable(handler := signal.getsignal(number))}
     waiting: deque[int] = deque()
-    hear, ring = os.pipe()
-    os.set_blocking(hear, False)
-    os.set_blocking(ring, False)
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    os.set_blocking(write_end, False)
     process = os.getpid()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -63,30 +66,30 @@ def answering_between_turns(hub: Any) -> Iterator[None]:
         else:
             waiting.append(number)
             with suppress(BlockingIOError):
-                os.write(ring, b"\0")
+                os.write(write_end, b"\0")
 
-    def answer() -> None:
+    def handle() -> None:
         while waiting:
             number = waiting.popleft()
             handlers[number](number, None)
 
     def before_sleep() -> None:
         if waiting:
-            answer()
-            state.maybe_shutdown()  # before anything is handed to a pool that is stopped
+            handle()
+            state.maybe_shutdown()  # before anything is handed to a pool that has stopped
 
     for number in handlers:
         signal.signal(number, on_signal)
     hub.on_tick.add(before_sleep)
-    hub.add_reader(hear, lambda: os.read(hear, 16))
+    hub.add_reader(read_end, lambda: os.read(read_end, 16))
     try:
         yield
     finally:
         for number, handler in handlers.items():
-            if signal.getsignal(number) is on_signal:  # Celery has put no other in its place
+            if signal.getsignal(number) is on_signal:  # Celery has not replaced it
                 signal.signal(number, handler)
         hub.on_tick.discard(before_sleep)
-        hub.remove_reader(hear)
-        os.close(hear)
-        os.close(ring)
-        answer()
+        hub.remove_reader(read_end)
+        os.close(read_end)
+        os.close(write_end)
+        handle()

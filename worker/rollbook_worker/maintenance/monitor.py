@@ -12,7 +12,7 @@ from rollbook_shared.errors import Unavailable
 from rollbook_shared.observability.health_file import HealthState
 
 if TYPE_CHECKING:
-    from rollbook_worker.observability.metrics import Counting
+    from rollbook_worker.observability.metrics import WorkerMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 class MaintenanceMonitor:
     """Is told when a task's turn begins and ends. Each task has a thread; a state is asked for from another."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic, counting: Counting | None = None) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, metrics: WorkerMetrics | None = None) -> None:
         self._clock = clock
-        self._counting = counting
+        self._metrics = metrics
         self._since: dict[str, float] = {}
         self._until: dict[str, float] = {}
         self._failing: set[str] = set()
@@ -37,15 +37,15 @@ class MaintenanceMonitor:
         """It has ended well."""
         self._until.pop(name, None)
         self._failing.discard(name)
-        if self._counting:
-            self._counting.turned(name, self._clock() - self._since[name])
+        if self._metrics:
+            self._metrics.record_maintenance(name, self._clock() - self._since[name])
 
     def failed(self, name: str, error: Exception) -> None:
         """It came to nothing; it will be tried again."""
         self._until.pop(name, None)
         self._failing.add(name)
-        if self._counting:
-            self._counting.failed(name)
+        if self._metrics:
+            self._metrics.record_maintenance_failure(name)
         if isinstance(error, Unavailable):
             logger.warning("maintenance: %s: %s; trying again", name, error, extra={"task": name})
             return

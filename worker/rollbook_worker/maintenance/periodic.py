@@ -155,12 +155,12 @@ def _maintenance(settings: Settings, with_metrics: bool) -> Maintenance:
     from prometheus_client import REGISTRY
 
     from rollbook_worker.maintenance.gauges import Gauges
-    from rollbook_worker.observability.metrics import counting
+    from rollbook_worker.observability.metrics import worker_metrics
 
     REGISTRY.register(Gauges(settings))
-    metrics = counting()
-    store = PostgresStore.from_settings(settings, metrics.hindered)
-    return Maintenance(store, MaintenanceMonitor(counting=metrics))
+    metrics = worker_metrics()
+    store = PostgresStore.from_settings(settings, metrics.record_contention)
+    return Maintenance(store, MaintenanceMonitor(metrics=metrics))
 
 
 if __name__ == "__main__":

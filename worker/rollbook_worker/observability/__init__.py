@@ -1,1 +1,1 @@
-"""What a worker reports: metrics, spans, logs, its health."""
+"""What workers report: metrics, spans and logs."""

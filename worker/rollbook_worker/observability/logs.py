@@ -1,6 +1,6 @@
-"""A worker's log as lines of JSON, Celery's own among them, where the setting says so.
+"""A worker's log as lines of JSON, with Celery's own lines, if `ROLLBOOK_LOG_FORMAT` says so.
 
-Celery sets its handlers up as `--loglevel` and `--logfile` say; then they are given another formatter.
+Celery sets up its handlers from `--loglevel` and `--logfile`; then this gives them another formatter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rollbook_shared.settings import LogFormat, Settings
 from rollbook_worker.celery_ext.batching import BATCH_TASK
 
 
-def need_formatter(settings: Settings) -> None:
+def check_formatter(settings: Settings) -> None:
     """Fail before the worker starts.
 
     Raises:
@@ -28,40 +28,40 @@ def need_formatter(settings: Settings) -> None:
         json_formatter()
 
 
-def log_as_set(logger: logging.Logger, **_: Any) -> None:
+def set_formatter(logger: logging.Logger, **_: Any) -> None:
     """For the signals `after_setup_logger` and `after_setup_task_logger`."""
     if Settings.from_env().log_format is not LogFormat.JSON:
         return
-    formatter = json_formatter(in_hand)
-    for each in (logger, get_multiprocessing_logger()):
-        for handler in each.handlers:
+    formatter = json_formatter(current_job)
+    for source in (logger, get_multiprocessing_logger()):
+        for handler in source.handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setFormatter(formatter)
 
 
-def print_no_banner(instance: Any, **_: Any) -> None:
-    """For the signal `celeryd_init`: what reads JSON has no use for a picture."""
+def hide_banner(instance: Any, **_: Any) -> None:
+    """For the signal `celeryd_init`: a program that reads JSON cannot read a banner."""
     if Settings.from_env().log_format is LogFormat.JSON:
         instance.quiet = True
 
 
-def in_hand(record: logging.LogRecord) -> dict[str, Any]:
-    """Which job or batch a record is about: the one that Celery names in it, or the one that this thread has in hand,
-    and the span of that, also when it has just ended.
+def current_job(record: logging.LogRecord) -> dict[str, Any]:
+    """Which job or batch a record is about: the one that Celery names in it, or the one that this thread is running or
+    has just finished, with its span.
     """
     data = getattr(record, "data", None)
     if not current_task:
-        return _named(data.get("name"), data.get("id")) if isinstance(data, Mapping) else {}
+        return _fields(data.get("name"), data.get("id")) if isinstance(data, Mapping) else {}
     request = current_task.request
-    named = _named(current_task.name, request.id)
+    fields = _fields(current_task.name, request.id)
     if current_task.name == BATCH_TASK:
-        named["jobs"] = len(request.args[0])
+        fields["jobs"] = len(request.args[0])
     if span := getattr(request, "rollbook_span", None):
-        named |= trace_ids(span)
-    return named
+        fields |= trace_ids(span)
+    return fields
 
 
-def _named(task: object, id_: object) -> dict[str, Any]:
+def _fields(task: object, id_: object) -> dict[str, Any]:
     if task == BATCH_TASK:
         return {"batch_id": id_}
     if task in TASKS.values():

@@ -1,7 +1,6 @@
-"""Waiting jobs, applied together."""
+"""Applies pending jobs in batches, one transaction for many jobs."""
 
-from rollbook_worker.celery_ext.batching.execution import Ended, Jobs
+from rollbook_worker.celery_ext.batching.batch import Batch, BatchResult, TraceContext
 from rollbook_worker.celery_ext.batching.strategy import BATCH_TASK, STRATEGY, only_argument
-from rollbook_worker.celery_ext.batching.trace_context import Sent
 
-__all__ = ["BATCH_TASK", "STRATEGY", "Ended", "Jobs", "Sent", "only_argument"]
+__all__ = ["BATCH_TASK", "STRATEGY", "Batch", "BatchResult", "TraceContext", "only_argument"]

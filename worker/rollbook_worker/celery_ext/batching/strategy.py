@@ -1,14 +1,14 @@
-"""Celery's seam: what a worker does with a message of ours. `app.task(..., Strategy=STRATEGY)` names it.
+"""What a worker does with a job's message: Celery's extension point for it, `app.task(..., Strategy=STRATEGY)`.
 
 Celery's own strategy makes a `Request` of each message and hands it to the pool. This one makes the same request and
-lets it wait for others; it keeps its own events, state and acknowledgement, so that Flower, `celery inspect` and
-`celery control revoke` see jobs and not batches. What a batch cannot honour (a time of its own, an own time limit,
-callbacks, a rate limit) and what was tried before goes the ordinary way, as does everything where there is no event
-loop or `batch` is 1.
+lets it wait for others. It keeps its events, state and acknowledgement, so that Flower, `celery inspect` and `celery
+control revoke` see jobs and not batches. Some jobs run individually, as tasks of their own: those with what a batch
+cannot honour (an ETA, a time limit of their own, callbacks, a rate limit), and those that were tried before. So do all
+jobs if there is no event loop, or if `ROLLBOOK_BATCH_SIZE` is 1.
 
-The acknowledgement follows the commit. If anything goes wrong before that, the job is tried again: by itself if the
-batch failed, later if the store is not available, by another worker if this one dies. Applying twice is safe, so no
-case needs to be told from another.
+The acknowledgement follows the commit. If anything fails before that, the job is tried again: individually if the batch
+failed, later if the store is not available, by another worker if this one dies. Applying a job twice is safe, so these
+cases need not be told apart.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from celery.worker.request import create_request_cls
 from celery.worker.strategy import default
 from pydantic_core import from_json
 
-from rollbook_worker.celery_ext.batching.batches import Batches
-from rollbook_worker.celery_ext.batching.scheduler import Waiting
-from rollbook_worker.celery_ext.batching.trace_context import Sent
+from rollbook_worker.celery_ext.batching.batch import TraceContext
+from rollbook_worker.celery_ext.batching.runner import BatchRunner
+from rollbook_worker.celery_ext.batching.scheduler import PendingJob
 
-STRATEGY: Final = f"{__name__}:gathering"
+STRATEGY: Final = f"{__name__}:batching_strategy"
 BATCH_TASK: Final = "rollbook.batch"
 
-# A pool that works in the loop's own thread stops it from reading: without a moment's wait each job would be alone.
+# The solo pool works in the loop's own thread, which reads nothing meanwhile: without a wait each job would be alone.
 _SOLO_LINGER_SECONDS: Final = 0.002
 
 _NO_LIMITS: Final = (None, [None, None])
 
-_current: weakref.WeakKeyDictionary[Any, Batches] = weakref.WeakKeyDictionary()
+_runners: weakref.WeakKeyDictionary[Any, BatchRunner] = weakref.WeakKeyDictionary()
 
 
-def gathering(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
-    """A handler of `task`'s messages that gathers them, with those of the other tasks of this strategy."""
-    ordinary: Callable[..., Any] = default(task, app, consumer)
-    most_jobs = app.conf.rollbook_batch
-    if consumer.hub is None or most_jobs <= 1:
-        return ordinary
-    batches = _batches(consumer, most_jobs)
+def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
+    """Return a handler of `task`'s messages that batches them, with those of the other tasks of this strategy."""
+    run_individually: Callable[..., Any] = default(task, app, consumer)
+    max_jobs = app.conf.rollbook_batch
+    if consumer.hub is None or max_jobs <= 1:
+        return run_individually
+    runner = _runner_for(consumer, max_jobs)
     request_class = create_request_cls(
         symbol_by_name(task.Request), task, consumer.pool, consumer.hostname, consumer.event_dispatcher, app=app
     )
@@ -57,7 +57,7 @@ def gathering(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
     def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
         payload = None if body is not None else _payload(message)
         if payload is None or (rates_limited and bucket_of(task.name)) or _is_special(message.headers, payload):
-            return ordinary(message, body, ack, reject, callbacks)
+            return run_individually(message, body, ack, reject, callbacks)
         request = request_class(
             message,
             on_ack=ack,
@@ -89,29 +89,29 @@ def gathering(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
         state.task_reserved(request)
         for callback in callbacks:
             callback(request)
-        batches.add(_waiting(request, message))
+        runner.add(_pending(request, message))
         return None
 
     return handle
 
 
 def only_argument(args: Any, kwargs: Any) -> object:
-    """What stands for the job in a message: its one argument, or all of them if there is not just one."""
+    """The job in a message: its one argument, or all arguments if there is not exactly one."""
     return args[0] if len(args) == 1 and not kwargs else (args, kwargs)
 
 
-def _batches(consumer: Any, most_jobs: int) -> Batches:
-    """One line for all tasks of a consumer, for the time of one connection."""
-    batches = _current.get(consumer)
-    if batches is None or batches.generation != consumer.restart_count:
+def _runner_for(consumer: Any, max_jobs: int) -> BatchRunner:
+    """One runner for all tasks of a consumer, for the time of one connection."""
+    runner = _runners.get(consumer)
+    if runner is None or runner.generation != consumer.restart_count:
         linger = _SOLO_LINGER_SECONDS if isinstance(consumer.pool, SoloPool) else 0.0
-        batches = Batches(consumer, BATCH_TASK, most_jobs=most_jobs, linger=linger)
-        _current[consumer] = batches
-    return batches
+        runner = BatchRunner(consumer, BATCH_TASK, max_jobs=max_jobs, linger=linger)
+        _runners[consumer] = runner
+    return runner
 
 
 def _payload(message: Any) -> Any:
-    """Arguments, keyword arguments and options; None if that is for Celery to find out."""
+    """Arguments, keyword arguments and options; None if Celery must decode the message."""
     if message.content_type != "application/json":
         return None
     try:
@@ -125,22 +125,22 @@ def _payload(message: Any) -> Any:
         case {"args": _}:
             return None  # a message of before Celery 4
         case _:
-            # it would end the worker; so it is a job, of which the store says what is wrong
+            # Celery's strategy would stop the worker; so it counts as a job, and the store says what is wrong with it
             return [[payload], {}, {}]
 
 
 def _is_special(headers: Any, payload: Any) -> bool:
-    """Whether it asks for what a batch cannot do, or was tried before."""
+    """Whether the job needs what a batch cannot honour, or was tried before."""
     if headers.get("eta") or headers.get("retries") or headers.get("timelimit") not in _NO_LIMITS:
         return True
     return any((payload[2] or {}).values())
 
 
-def _waiting(request: Any, message: Any) -> Waiting:
-    return Waiting(
+def _pending(request: Any, message: Any) -> PendingJob:
+    return PendingJob(
         request=request,
         message=only_argument(request.args, request.kwargs),
         size=len(message.body),
-        sent=Sent.of(message.headers),
-        alone=bool(message.headers.get("redelivered") or request.delivery_info["redelivered"]),
+        trace=TraceContext.of(message.headers),
+        isolated=bool(message.headers.get("redelivered") or request.delivery_info["redelivered"]),
     )

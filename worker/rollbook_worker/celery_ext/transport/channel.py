@@ -1,4 +1,4 @@
-"""A worker's side of the queues: claims messages, delivers them, and says what became of them."""
+"""A worker's side of the queues: claims messages and delivers them. `in_flight` settles them."""
 
 from __future__ import annotations
 
@@ -12,45 +12,62 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from rollbook_shared.outcomes import DeadLetterCode
-from rollbook_worker.celery_ext.transport import kombu_internals
-from rollbook_worker.celery_ext.transport.envelope import opened
-from rollbook_worker.celery_ext.transport.in_flight import holding_of
-from rollbook_worker.celery_ext.transport.options import OPTIONS, Limits
-from rollbook_worker.celery_ext.transport.prefetch_buffer import Intake
-from rollbook_worker.celery_ext.transport.qos import QoS
-from rollbook_worker.celery_ext.transport.script_connection import Line
-from rollbook_worker.celery_ext.transport.unacked import Claim
-from rollbook_worker.celery_ext.transport.wakeup import listen, read_news, tell
+from rollbook_worker.celery_ext import privates
+from rollbook_worker.celery_ext.transport.in_flight import InFlight
+from rollbook_worker.celery_ext.transport.poller import read_notifications, subscribe, track_reads
+from rollbook_worker.celery_ext.transport.queue_scripts import ClaimedMessage
+from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
 
 logger = logging.getLogger(__name__)
 
 DELIVER_SECONDS: Final = 0.05
-"""For so long messages are delivered before the event loop gets its turn: the solo pool works while we deliver."""
+"""Messages are delivered for at most this long before the event loop continues: the solo pool runs tasks meanwhile."""
 
 
-class Receiver(NamedTuple):
-    """Who consumes a queue."""
+class LeaseOptions:
+    """Celery's `broker_transport_options` of this transport, with their defaults."""
+
+    lease: float = 30.0
+    """Seconds after which a worker that has not renewed counts as gone. The package says why it is so long."""
+    max_lease: float = 900.0
+    """Seconds after which other workers get a message although its worker lives."""
+    max_deliveries: int = 5
+    """Failed deliveries after which a message becomes a dead letter; 0: never."""
+    claim_limit: int = 200
+    """Messages in one claim: about 2 ms of Redis' time, and an answer of about 200 KB."""
+    claim_bytes: int = 4_000_000
+    """Bytes after which a claim takes no further message, and a restore puts none back: about 50 ms of Redis' time.
+    With much more Redis would not answer within `socket_timeout`, and what was claimed would wait for its lease."""
+    in_flight_bytes: int = 64_000_000
+    """Bytes in flight from which no more is claimed: 200 bulk jobs may be gigabytes, and a worker's memory is not."""
+    dead_letter_task: str = "rollbook.dead_letter"
+    """The task that stores dead letters. Its arguments are the message, the reason and a code."""
+    dead_letter_key: str = "dead_letters"
+    """The list of messages that this task could not store. It should be empty."""
+
+
+class QueueConsumer(NamedTuple):
+    """What receives the messages of a queue."""
 
     callback: Callable[[Any], object]
     no_ack: bool
 
 
-class Channel(Limits, kombu_internals.Channel):  # type: ignore[misc]  # kombu ships no types
-    """kombu's Redis channel with atomic claims and leases. Publishing and broadcasts are stock's."""
+class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # kombu ships no types
+    """kombu's Redis channel with atomic claims and leases. Publishing and broadcasts are kombu's."""
 
-    QoS = QoS
+    QoS = InFlight
+    qos: InFlight
 
     _in_poll: Any
     _brpop_sent_at: float | None
 
-    from_transport_options = (*kombu_internals.Channel.from_transport_options, *OPTIONS)
+    from_transport_options = (*privates.Channel.from_transport_options, *LeaseOptions.__annotations__)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._receivers: dict[str, Receiver] = {}
-        self._intake = Intake()
-        self._line: Line | None = None
+        self._queue_consumers: dict[str, QueueConsumer] = {}
+        self._script_connection: ScriptConnection | None = None
         super().__init__(*args, **kwargs)
-        self._holding = holding_of(self)
 
     # Consuming
 
@@ -60,222 +77,190 @@ class Channel(Limits, kombu_internals.Channel):  # type: ignore[misc]  # kombu s
         """See kombu."""
         super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
         if queue in self.active_queues:  # broadcasts are not
-            self._receivers[queue] = Receiver(callback, no_ack)
-            self._intake.expects_more = True
+            self._queue_consumers[queue] = QueueConsumer(callback, no_ack)
+            self.expect_messages()
 
     def _basic_cancel(self, consumer_tag: str) -> None:
         queue = self._tag_to_queue.get(consumer_tag)
         super()._basic_cancel(consumer_tag)
         if queue is not None and queue not in self._active_queues:
-            self._receivers.pop(queue, None)
-            self._give_back_undelivered(queue)
+            self._queue_consumers.pop(queue, None)
+            self.qos.release_undelivered(queue)
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
         """See kombu."""
-        self._claim([queue], room=1, alone=True)
+        self.claim([queue], room=1, allow_suspect=True)
         received: list[Any] = []
-        if self._intake.claims:
-            self._deliver(self._intake.claims.pop(), Receiver(received.append, no_ack))
+        if self.qos.undelivered.messages:
+            self._deliver(self.qos.undelivered.messages.pop(), QueueConsumer(received.append, no_ack))
         return received[0] if received else None
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
-        """See kombu. A Redis that is full takes no note of bindings; a worker that gave up over it would never make
-        room there, and jobs need none.
+        """See kombu. A Redis that is full cannot record bindings. A worker that stopped for that would never free
+        memory there, and jobs need no bindings.
         """
         try:
             super()._queue_bind(exchange, routing_key, pattern, queue)
         except OutOfMemoryError:
-            logger.warning("Redis is at its memory limit; the queue %s is consumed all the same", queue)
+            logger.warning("Redis is at its memory limit; consuming the queue %s without a binding", queue)
 
     def _size(self, queue: str) -> int:
-        """See kombu, which asks in a transaction: a Redis 7 that is full refuses even to look there. It is asked when a
-        worker begins.
-        """
+        """See kombu, which asks in a transaction when a worker starts: a Redis 7 that is full refuses even that."""
         with self.conn_or_acquire() as client:
             return sum(client.llen(self._q_for_pri(queue, step)) for step in self.priority_steps)
 
     def has_work(self) -> bool:
         """Tell whether `work` would do something now."""
         return (
-            bool(self._intake.claims or (self._holding.acks and self._line) or self.qos.has_due()) or self._may_claim()
+            bool(self.qos.undelivered.messages or (self.qos.has_acks and self._script_connection))
+            or self.qos.has_snoozed_due()
+            or self._may_claim()
         )
 
     def work(self) -> bool:
-        """Send acknowledgements, claim and deliver; tell whether anything was delivered.
+        """Send acknowledgements, claim, and deliver; tell whether a message was delivered.
 
-        Does a little at a time: there may be more work when it returns.
+        It does a little at a time: there may be more work when it returns.
         """
-        self.qos.let_go_of_due()
-        if not self._intake.claims:
+        self.qos.requeue_snoozed()
+        buffer = self.qos.undelivered
+        if not buffer.messages:
             if self._may_claim():
-                queues = self._intake.in_turn(list(self._receivers))
-                self._claim(queues, room=self._room(), alone=not self._in_flight() or self._intake.is_careful)
-            elif self._line is not None:  # acknowledgements are not for channels that only hear broadcasts
-                with self._cut_if_it_breaks():
-                    self._holding.send_acks(self._line)
+                queues = buffer.in_turn(list(self._queue_consumers))
+                self.claim(queues, room=self._room(), allow_suspect=self.qos.is_empty or buffer.has_suspect)
+            elif self._script_connection is not None:  # channels that only receive broadcasts have none
+                with self._disconnect_on_error():
+                    self.qos.send_acks(self._script_connection)
         delivered, end = False, monotonic() + DELIVER_SECONDS
-        while self._intake.claims and self.qos.can_consume() and monotonic() < end:
-            receiver = self._receivers.get(queue := self._intake.claims[0].queue)
-            if receiver is None:  # cancelled while we claimed: Celery does that from the handler of a signal
-                self._give_back_undelivered(queue)
+        while buffer.messages and self.qos.can_consume() and monotonic() < end:
+            consumer = self._queue_consumers.get(queue := buffer.messages[0].queue)
+            if consumer is None:  # cancelled during the claim: Celery does that in a signal handler
+                self.qos.release_undelivered(queue)
                 continue
-            self._deliver(self._intake.claims.popleft(), receiver)
+            self._deliver(buffer.messages.popleft(), consumer)
             delivered = True
         return delivered
 
-    def look_again(self) -> None:
-        """Look for messages the next time, told of or not."""
-        self._intake.expects_more = True
+    def expect_messages(self) -> None:
+        """Let the next `work` claim, whether or not Redis sent a notification."""
+        self.qos.undelivered.expects_more = True
+
+    def claim(self, queues: Sequence[str], *, room: int, allow_suspect: bool) -> None:
+        """Claim up to `room` messages of these queues."""
+        with self._disconnect_on_error():
+            self.qos.claim(self.open_script_connection(), queues, room=room, allow_suspect=allow_suspect)
 
     def _may_claim(self) -> bool:
-        return bool(self._receivers) and self._room() > 0 and self._intake.may_claim(is_idle=not self._in_flight())
+        return (
+            bool(self._queue_consumers)
+            and self._room() > 0
+            and self.qos.undelivered.may_claim(is_idle=self.qos.is_empty)
+        )
 
     def _room(self) -> int:
-        if not self.qos.can_consume() or self._holding.bytes >= self.hold_bytes:
+        if not self.qos.can_consume() or self.qos.bytes >= self.in_flight_bytes:
             return 0
         room = self.qos.can_consume_max_estimate()
-        return min(self.claim_limit, self.claim_limit if room is None else room - len(self._intake.claims))
+        return min(self.claim_limit, self.claim_limit if room is None else room - len(self.qos.undelivered.messages))
 
-    def _in_flight(self) -> bool:
-        return bool(self._intake.claims) or self.qos.holds_any()
-
-    def _claim(self, queues: Sequence[str], *, room: int, alone: bool) -> None:
-        with self._cut_if_it_breaks():
-            left, claims = self._holding.claim(self._open_line(), queues, room=room, alone=alone)
-        self._intake.add(claims, left)
-
-    def _deliver(self, claim: Claim, receiver: Receiver) -> None:
+    def _deliver(self, claimed: ClaimedMessage, consumer: QueueConsumer) -> None:
         try:
-            payload = opened(claim.raw)
-            payload["properties"]["delivery_tag"] = claim.tag
+            payload = claimed.envelope()
+            payload["properties"]["delivery_tag"] = claimed.tag
             message = self.Message(payload, channel=self)
-        except Exception as error:  # whatever it is: a message that cannot be read must not end the worker
-            logger.error("a message in %s cannot be read (%s); it is a dead letter", claim.queue, type(error).__name__)
-            self._holding.bury(claim.tag, DeadLetterCode.MALFORMED)
+        except Exception as error:  # of any kind: a message that cannot be read must not stop the worker
+            logger.error("dead-lettered an unreadable message in %s (%s)", claimed.queue, type(error).__name__)
+            self.qos.dead_letter(claimed.tag, DeadLetterCode.MALFORMED)
             return
-        if receiver.no_ack:
-            self._holding.acks.add(claim.tag)
+        if consumer.no_ack:
+            self.qos.acknowledge(claimed.tag)
         else:
-            self.qos.append(message, claim.tag)
-        receiver.callback(message)
+            self.qos.append(message, claimed.tag)
+        consumer.callback(message)
 
-    # Being told of messages: what kombu does with BRPOP on this connection is to wait for news on ours
+    # Notifications. kombu waits here for the answer to a BRPOP; this channel waits on the same connection for
+    # notifications of messages that arrive.
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         connection = self.client.connection
         try:
-            tell(self._open_line(), listen(connection))
+            track_reads(self.open_script_connection(), notify=subscribe(connection))
         except ResponseError as error:
-            logger.warning("Redis does not tell of new messages (%s); they wait up to a second", error)
+            logger.warning("Redis sends no notifications (%s); new messages wait up to a second", error)
         self._in_poll = connection
         self._brpop_sent_at = None
-        self._intake.expects_more = True
+        self.expect_messages()
 
     def _brpop_read(self, **options: Any) -> bool:
         try:
-            if read_news(self.client.connection):
+            if read_notifications(self.client.connection):
                 self._brpop_sent_at = None
         except self.connection_errors:
-            self._cut()
+            self._disconnect()
             raise
-        self._intake.expects_more = True
+        self.expect_messages()
         if not self.work():
             raise Empty
         return True
 
     def ping(self) -> None:
-        """Ask the connection that tells of messages whether it is there; kombu drops it if no answer comes."""
+        """Ping Redis on the connection for notifications. kombu closes it if no answer comes."""
         if self._in_poll and self._brpop_sent_at is None:
             self._brpop_sent_at = monotonic()
             self._in_poll.send_command("PING", check_health=False)
 
-    def keep(self, tags: Iterable[str]) -> None:
-        """Hold these for `longest_hold` from now: they do not hang, they wait for somebody else. From any thread."""
-        self._holding.keep(tags)
+    # For tasks; from any thread
 
-    def put_off(self, tag: str) -> None:
-        """The message is for others to try, in a while, and nobody died of it. From any thread."""
-        self.qos.put_off(tag)
+    def extend_leases(self, tags: Iterable[str]) -> None:
+        """Hold these for `max_lease` from now: they do not hang, they wait."""
+        self.qos.extend_leases(tags)
 
-    # What became of messages: called by QoS
-
-    def acknowledge(self, tag: str) -> None:
-        """The message is done. From any thread, and sends nothing yet."""
-        self._holding.acks.add(tag)
-
-    def refuse(self, tag: str, *, requeue: bool) -> None:
-        """The message is for others to try, or for nobody. From any thread. After the end all was given back."""
-        if self.closed:
-            return
-        if requeue:
-            self._holding.requeue(tag, counted=True)
-        else:
-            self._holding.bury(tag, DeadLetterCode.UNEXPECTED_ERROR)
-
-    def let_go(self, tag: str) -> None:
-        """The message was put off, and is for others to try now."""
-        self._holding.requeue(tag, counted=False)
-
-    def give_back(self) -> None:
-        """Give back all that is held: what is delivered and not done, and behind it, unseen, what is not delivered."""
-        self._give_back_undelivered()
-        self._holding.give_back(self.qos.forget_unfinished(), seen=True)
-
-    def restore(self) -> None:
-        """Put back what workers held that are gone."""
-        self._holding.restore()
-
-    def _give_back_undelivered(self, queue: str | None = None) -> None:
-        self._holding.give_back(self._intake.take_back(queue), seen=False)
+    def snooze(self, tag: str) -> None:
+        """No worker can do the message now: requeue it in a while. That does not count as a failed delivery."""
+        self.qos.snooze(tag)
 
     # Connections
 
     def close(self) -> None:
-        """Give back what is held, and end. What Redis cannot be told now the next channel of this process tells it."""
-        self._in_poll = None  # kombu would wait for news
+        """Release everything, and end."""
+        self._in_poll = None  # kombu would wait for a notification
         if not self.closed:
-            self._holding.end()
-            try:
-                self._holding.send_last_acks()
-                self.give_back()
-            except (*self.connection_errors, ResponseError) as error:
-                logger.warning("%s: what was claimed goes back with the next connection", type(error).__name__)
-                self._holding.give_back_later(self._intake.take_back(), seen=False)
-                self._holding.give_back_later(self.qos.forget_unfinished(), seen=True)
+            self.qos.close()
         super().close()
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        # a connection that is told of messages is a subscriber, as RESP2 has them
+        # the connection for notifications is a subscriber, as RESP2 has them
         parameters: dict[str, Any] = super()._connparams(asynchronous)
         return parameters | {"protocol": 2}
 
-    def _open_line(self) -> Line:
-        if self._line is None:
-            self._line = Line(self.pool)
-        return self._line
+    def open_script_connection(self) -> ScriptConnection:
+        """The connection on which the event loop's thread claims and acknowledges."""
+        if self._script_connection is None:
+            self._script_connection = ScriptConnection(self.pool)
+        return self._script_connection
 
-    def _cut(self) -> None:
-        """Break both connections: the next to claim begins with being told again."""
-        if self._line is not None:
-            self._line.cut()
+    def _disconnect(self) -> None:
+        """Close both connections: the next claim subscribes anew."""
+        if self._script_connection is not None:
+            self._script_connection.disconnect()
         if self.client.connection is not None:
             self.client.connection.disconnect()
 
     @contextmanager
-    def _cut_if_it_breaks(self) -> Iterator[None]:
+    def _disconnect_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            self._cut()
+            self._disconnect()
             raise
 
 
-class SentinelChannel(Channel, kombu_internals.SentinelChannel):  # type: ignore[misc]  # kombu ships no types
+class LeasedSentinelChannel(LeasedChannel, privates.SentinelChannel):  # type: ignore[misc]  # kombu ships no types
     """The same where Sentinel says which server is the master."""
 
     from_transport_options = tuple(
-        dict.fromkeys((*Channel.from_transport_options, *kombu_internals.SentinelChannel.from_transport_options))
+        dict.fromkeys((*LeasedChannel.from_transport_options, *privates.SentinelChannel.from_transport_options))
     )
 
 
-__all__ = ["Channel", "SentinelChannel"]
+__all__ = ["LeasedChannel", "LeasedSentinelChannel"]

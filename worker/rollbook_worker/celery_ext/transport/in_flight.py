@@ -1,173 +1,270 @@
-"""What one channel holds, and what it says became of it."""
+"""The messages of one channel that are claimed and not settled: in its prefetch buffer, or delivered to a task."""
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
 from typing import Any, Final
 
 from redis.connection import ConnectionPool
+from redis.exceptions import ResponseError
 
-from rollbook_worker.celery_ext.transport.leases import Leases, Renew, Renewal
-from rollbook_worker.celery_ext.transport.pending_acks import Acks, acks_of
-from rollbook_worker.celery_ext.transport.pending_releases import GiveBacks, give_backs_of
-from rollbook_worker.celery_ext.transport.script_connection import Line
-from rollbook_worker.celery_ext.transport.unacked import Claim, Left, Names, Renewed, Unacked
+from rollbook_shared.outcomes import DeadLetterCode
+from rollbook_worker.celery_ext import privates
+from rollbook_worker.celery_ext.transport.leases import LeaseRenewal, Leases, Renew
+from rollbook_worker.celery_ext.transport.pending import pending_for
+from rollbook_worker.celery_ext.transport.prefetch_buffer import PrefetchBuffer
+from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts, RedisKeys, Renewed
+from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
 
 logger = logging.getLogger(__name__)
 
-RESTORED_AT_ONCE: Final = 500
-"""Messages put back in one step: about 10 ms of Redis' time."""
+SNOOZE_SECONDS: Final = 5.0
+"""Between two tries of a snoozed message, whichever worker tries it: Postgres is not asked again at once."""
+RESTORE_LIMIT: Final = 500
+"""Messages restored in one step: about 10 ms of Redis' time."""
 
 
-class Holding:
-    """Claims messages and settles them, and keeps the leases of those that are claimed and not settled.
+class InFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
+    """Claims messages, settles them, and keeps their leases until they are settled.
 
-    Claiming and `send_acks` are for the thread of the event loop, on its line; the rest is for any thread.
+    This is kombu's `QoS`, its record of delivered messages, with the claim and the prefetch buffer before it.
+    `claim` and `send_acks` are for the event loop's thread, on its connection. The other methods are for any thread;
+    `ack` sends nothing by itself.
     """
 
-    def __init__(
-        self,
-        unacked: Unacked,
-        acks: Acks,
-        give_backs: GiveBacks,
-        pool: ConnectionPool,
-        *,
-        lease: float,
-        longest_hold: float,
-    ) -> None:
-        self._unacked = unacked
-        self._pool = pool
-        self._leases = Leases(longest_hold)
-        self._renewal = Renewal(self._leases, _renewing(unacked, pool), lease)
-        self._give_backs = give_backs
-        self.acks = acks
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.undelivered = PrefetchBuffer()
+        self.scripts = _scripts_of(self.channel)
+        self.leases = Leases(self.channel.max_lease)
+        self._pool: ConnectionPool = self.channel.pool
+        self.renewal = LeaseRenewal(self.leases, _renew_on(self._pool, self.scripts), self.channel.lease)
+        self._acks, self._releases = pending_for(_broker_of(self.channel))
+        self._snoozed: deque[tuple[float, str]] = deque()
 
-    def claim(self, line: Line, queues: Sequence[str], *, room: int, alone: bool) -> tuple[Left, list[Claim]]:
-        """Send acknowledgements and claim, in one step. See `Unacked.claim`. What a channel before this one could not
-        give back goes first.
-        """
-        self._give_back_late(line)
-        acks = self.acks.take()
-        try:
-            left, at, claims = self._unacked.claim(line, queues, room=room, alone=alone, acks=acks)
-        except BaseException:
-            self.acks.unsent(acks)
-            raise
-        self._leases.drop(acks)
-        self._leases.add({claim.tag: len(claim.raw) for claim in claims}, at=at)
-        if claims:
-            self._renewal.start()
-        return left, claims
+    # Claiming
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no message is claimed and not settled."""
+        return not self.undelivered.messages and len(self._delivered) <= len(self._dirty)
 
     @property
     def bytes(self) -> int:
-        """Of all messages that are held."""
-        return self._leases.bytes
+        """Size of all messages in flight."""
+        return self.leases.bytes
 
-    def send_acks(self, line: Line) -> None:
-        """Send the acknowledgements that wait. If that fails they go on waiting."""
-        while tags := self.acks.take():
+    def claim(self, connection: ScriptConnection, queues: Sequence[str], *, room: int, allow_suspect: bool) -> None:
+        """Send acknowledgements and claim, in one step; see `QueueScripts.claim`. What an earlier channel could not
+        release is released before.
+        """
+        self._send_releases(connection)
+        acks = self._acks.take()
+        try:
+            state, at, messages = self.scripts.claim(
+                connection, queues, room=room, allow_suspect=allow_suspect, acks=acks
+            )
+        except BaseException:
+            self._acks.put_back(acks)
+            raise
+        self.leases.drop(acks)
+        self.leases.add({message.tag: len(message.raw) for message in messages}, at=at)
+        if messages:
+            self.renewal.start()
+        self.undelivered.add(messages, state)
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Record a delivery. Unlike the stock transport this sends nothing: the claim has put the message into
+        `unacked`.
+        """
+        privates.VirtualQoS.append(self, message, delivery_tag)
+
+    def extend_leases(self, tags: Iterable[str]) -> None:
+        """Hold these for `max_lease` from now: they do not hang, they wait."""
+        self.leases.extend(tags)
+
+    # Done
+
+    def ack(self, delivery_tag: str) -> None:
+        """The message is done."""
+        self.acknowledge(delivery_tag)
+        privates.VirtualQoS.ack(self, delivery_tag)
+
+    def acknowledge(self, tag: str) -> None:
+        """The same for a message that was delivered without a record (`no_ack`)."""
+        self._acks.add(tag)
+
+    @property
+    def has_acks(self) -> bool:
+        """Whether there are acknowledgements to send."""
+        return bool(self._acks)
+
+    def send_acks(self, connection: ScriptConnection) -> None:
+        """Send the pending acknowledgements. If that fails they stay pending."""
+        while tags := self._acks.take():
             try:
-                self._unacked.acknowledge(line, tags)
+                self.scripts.acknowledge(connection, tags)
             except BaseException:
-                self.acks.unsent(tags)
+                self._acks.put_back(tags)
                 raise
-            self._leases.drop(tags)
+            self.leases.drop(tags)
 
     def send_last_acks(self) -> None:
-        """The same on a line that has not been used before: the one in use may be why the channel ends."""
-        if self.acks:
-            with Line.of(self._pool) as line:
-                self.send_acks(line)
+        """The same on a new connection: the current one may be the reason why the channel ends."""
+        if self._acks:
+            with ScriptConnection.borrow(self._pool) as connection:
+                self.send_acks(connection)
 
-    def keep(self, tags: Iterable[str]) -> None:
-        """Hold these for `longest_hold` from now: they do not hang, they wait."""
-        self._leases.keep(tags)
+    # Not done
 
-    def requeue(self, tag: str, *, counted: bool) -> None:
-        """Let others try."""
-        self._settle([tag], lambda line: self._unacked.requeue(line, [tag], counted=counted))
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Requeue the message for others to try, or make a dead letter of it. (The stock transport drops it.)"""
+        if not self.channel.closed:  # at the end everything was released
+            if requeue:
+                self._requeue(delivery_tag, counted=True)
+            else:
+                self.dead_letter(delivery_tag, DeadLetterCode.UNEXPECTED_ERROR)
+        privates.VirtualQoS.ack(self, delivery_tag)
 
-    def bury(self, tag: str, code: str) -> None:
-        """Give a message up."""
-        self._settle([tag], lambda line: self._unacked.bury(line, [tag], code))
+    def dead_letter(self, tag: str, code: DeadLetterCode) -> None:
+        """Make a dead letter of a message; `code` says why."""
+        self._settle([tag], lambda connection: self.scripts.dead_letter(connection, [tag], code))
 
-    def give_back(self, tags: Sequence[str], *, seen: bool) -> None:
-        """See `Unacked.give_back`. If Redis cannot be told now, the next channel tells it."""
+    def snooze(self, delivery_tag: str) -> None:
+        """No worker can do the message now: requeue it after `SNOOZE_SECONDS`."""
+        self._snoozed.append((monotonic() + SNOOZE_SECONDS, delivery_tag))
+
+    def has_snoozed_due(self) -> bool:
+        """Tell whether a message was snoozed for long enough."""
+        return bool(self._snoozed) and self._snoozed[0][0] <= monotonic()
+
+    def requeue_snoozed(self) -> None:
+        """Requeue those messages."""
+        while self.has_snoozed_due():
+            _, tag = self._snoozed[0]
+            self._requeue(tag, counted=False)
+            privates.VirtualQoS.ack(self, tag)
+            self._snoozed.popleft()
+
+    def release(self) -> None:
+        """Release everything: what is delivered and not done, and after it what is not delivered."""
+        self.release_undelivered()
+        self._release(self._remove_delivered(), delivered=True)
+
+    def release_undelivered(self, queue: str | None = None) -> None:
+        """Release what is not delivered yet, of this queue or of all."""
+        self._release(self.undelivered.remove(queue), delivered=False)
+
+    def close(self) -> None:
+        """Release everything and stop renewing. If Redis is away, the next channel of this process releases it."""
+        self.renewal.stop()
         try:
-            self._settle(tags, lambda line: self._unacked.give_back(line, tags, seen=seen))
-        except BaseException:
-            self.give_back_later(tags, seen=seen)
-            raise
+            self.send_last_acks()
+            self.release()
+        except (*self.channel.connection_errors, ResponseError) as error:
+            logger.warning("%s: claimed messages are released on the next connection", type(error).__name__)
+            self._release_later(self.undelivered.remove(), delivered=False)
+            self._release_later(self._remove_delivered(), delivered=True)
 
-    def give_back_later(self, tags: Sequence[str], *, seen: bool) -> None:
-        """The same, by the next channel of this process."""
-        self._give_backs.add(tags, seen=seen, held_at=self._leases.held_at)
+    def abandon(self) -> None:
+        """Forget everything and stop renewing without a word to Redis, as if the process were killed. For tests."""
+        self.renewal.stop()
+        self.undelivered.remove()
+        self._remove_delivered()
 
-    def _give_back_late(self, line: Line) -> None:
-        while late := self._give_backs.take():
-            try:
-                self.send_acks(line)  # what is done by now is not to go back
-                self._unacked.give_back(line, late.tags, seen=late.seen, held_at=late.held_at)
-            except BaseException:
-                self._give_backs.unsent(late)
-                raise
+    def restore_unacked(self, client: Any = None) -> None:
+        """See kombu."""
+        self.release()
 
-    def restore(self) -> None:
-        """Put back what workers held that are gone."""
+    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 10) -> None:
+        """See kombu: restore expired messages at every `interval`th call."""
+        self._vrestore_count += 1
+        if (self._vrestore_count - 1) % (interval or 1) == 0:
+            self.restore_expired()
+
+    def restore_expired(self) -> None:
+        """Put back the messages of workers that are gone."""
         total = 0
-        with Line.of(self._pool) as line:
-            self._give_back_late(line)  # our own hold none that came to nothing
-            while restored := self._unacked.restore(line, RESTORED_AT_ONCE):
+        with ScriptConnection.borrow(self._pool) as connection:
+            self._send_releases(connection)  # otherwise they would count as failed deliveries
+            while restored := self.scripts.restore(connection, RESTORE_LIMIT):
                 total += restored
         if total:
-            logger.warning("%d messages are back that were held by workers that are gone", total)
+            logger.warning("restored %d messages whose workers are gone", total)
 
-    def end(self) -> None:
-        """Renew no lease any more."""
-        self._renewal.stop()
+    def _requeue(self, tag: str, *, counted: bool) -> None:
+        self._settle([tag], lambda connection: self.scripts.requeue(connection, [tag], counted=counted))
 
-    def _settle(self, tags: Sequence[str], settle: Callable[[Line], None]) -> None:
-        """Tell Redis what becomes of messages; if it cannot be told, they come back when their leases end."""
+    def _release(self, tags: Sequence[str], *, delivered: bool) -> None:
+        try:
+            self._settle(tags, lambda connection: self.scripts.release(connection, tags, delivered=delivered))
+        except BaseException:
+            self._release_later(tags, delivered=delivered)
+            raise
+
+    def _release_later(self, tags: Sequence[str], *, delivered: bool) -> None:
+        self._releases.add(tags, delivered=delivered, held_at=self.leases.held_at)
+
+    def _send_releases(self, connection: ScriptConnection) -> None:
+        while release := self._releases.take():
+            try:
+                self.send_acks(connection)  # what is done by now must not go back
+                self.scripts.release(connection, release.tags, delivered=release.delivered, held_at=release.held_at)
+            except BaseException:
+                self._releases.put_back(release)
+                raise
+
+    def _remove_delivered(self) -> list[str]:
+        """Forget what is delivered and not done; return the tags, in order of delivery."""
+        tags = [tag for tag in list(self._delivered) if tag not in self._dirty]
+        self._snoozed.clear()
+        self._delivered.clear()
+        self._dirty.clear()
+        return tags
+
+    def _settle(self, tags: Sequence[str], settle: Callable[[ScriptConnection], None]) -> None:
+        """Run a script that settles these messages. If Redis is away, they come back when their leases expire."""
         try:
             if tags:
-                with Line.of(self._pool) as line:
-                    settle(line)
+                with ScriptConnection.borrow(self._pool) as connection:
+                    settle(connection)
         finally:
-            self._leases.drop(tags)
+            self.leases.drop(tags)
 
 
-def holding_of(channel: Any) -> Holding:
-    """What a new channel holds: nothing yet, with its options."""
-    names = Names(
+def _scripts_of(channel: Any) -> QueueScripts:
+    """The scripts with the channel's options."""
+    keys = RedisKeys(
         prefix=channel.global_keyprefix,
         unacked=channel.unacked_key,
         index=channel.unacked_index_key,
-        dead=channel.dead_key,
+        dead_letters=channel.dead_letter_key,
         separator=channel.sep,
         steps=tuple(channel.priority_steps),
     )
-    unacked = Unacked(
-        names,
+    return QueueScripts(
+        keys,
         lease=channel.lease,
         visibility_timeout=channel.visibility_timeout,
         max_deliveries=channel.max_deliveries,
         claim_bytes=channel.claim_bytes,
-        dead_task=channel.dead_task,
-    )
-    broker = channel.connection.client
-    key = (broker.hostname, broker.port, broker.virtual_host, names.key(names.unacked))
-    return Holding(
-        unacked, acks_of(key), give_backs_of(key), channel.pool, lease=channel.lease, longest_hold=channel.longest_hold
+        dead_letter_task=channel.dead_letter_task,
     )
 
 
-def _renewing(unacked: Unacked, pool: ConnectionPool) -> Renew:
-    """What the thread does that renews leases. It must not know the channel, which it would keep from ending."""
+def _broker_of(channel: Any) -> tuple[object, ...]:
+    client = channel.connection.client
+    return client.hostname, client.port, client.virtual_host, channel.global_keyprefix + channel.unacked_key
+
+
+def _renew_on(pool: ConnectionPool, scripts: QueueScripts) -> Renew:
+    """What the thread does that renews leases. It must not refer to the channel, or the channel would never end."""
 
     def renew(tags: Sequence[str]) -> Renewed:
-        with Line.of(pool) as line:
-            return unacked.renew(line, tags)
+        with ScriptConnection.borrow(pool) as connection:
+            return scripts.renew(connection, tags)
 
     return renew

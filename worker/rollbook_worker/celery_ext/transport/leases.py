@@ -1,8 +1,9 @@
-"""Leases: who holds a message says so again and again, so that one who says nothing for a while may be taken for gone.
+"""Leases. A worker that holds a message renews its lease regularly, so that one that stops renewing counts as gone.
 
-A thread of its own does it, because a worker of the solo pool is deaf while a task runs. It dies with the process, and
-sleeps when that is stopped (SIGSTOP), so neither keeps messages from others. It does not know whether a task makes
-progress: one that hangs in a process that lives keeps its message for `longest_hold` seconds, and no longer.
+A thread renews the leases, because a worker with the solo pool does nothing else while a task runs. The thread dies
+with the process and stands still when the process is stopped (SIGSTOP), so neither keeps messages from other workers.
+It does not know whether a task makes progress: a task that hangs in a process that lives keeps its message for
+`max_lease` seconds, and no longer.
 """
 
 from __future__ import annotations
@@ -15,48 +16,48 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from rollbook_worker.celery_ext.transport.unacked import Renewed
+from rollbook_worker.celery_ext.transport.queue_scripts import Renewed
 
 logger = logging.getLogger(__name__)
 
 RENEWALS: Final = 3
-"""Renewals in the time of a lease: two may fail before it ends."""
+"""Renewals in the time of a lease: two may fail before it expires."""
 
 Renew = Callable[[Sequence[str]], Renewed]
 """Renews the leases of these tags, on a connection that no other thread uses."""
 
 
 class Leases:
-    """The messages that one channel holds, from the claim until Redis has heard what became of them. For any thread."""
+    """The messages that one channel holds, from the claim until Redis knows what became of them. For any thread."""
 
-    def __init__(self, longest_hold: float) -> None:
-        self._longest_hold = longest_hold
+    def __init__(self, max_lease: float) -> None:
+        self._max_lease = max_lease
         self._since: dict[str, float] = {}
         self._sizes: dict[str, int] = {}
-        # Celery cancels queues from the handler of a signal, which may interrupt the loop's thread while it is in here
+        # Celery cancels queues in a signal handler, which may interrupt the loop's thread while it is in here
         self._lock = threading.RLock()
         self.bytes = 0
-        """Of all messages together."""
+        """Size of all messages together."""
         self.held_at = 0.0
-        """When Redis last said, by its own clock, that these are ours."""
+        """When Redis last confirmed, by its own clock, that these messages are ours."""
 
     def add(self, sizes: Mapping[str, int], *, at: float) -> None:
-        """Hold these tags from now, which is `at` for Redis; by each stands how many bytes its message has."""
+        """Hold these tags from now on, which is `at` by Redis' clock. `sizes` has the bytes of each message."""
         now = monotonic()
         with self._lock:
             self.held_at = max(self.held_at, at)
-            for tag, size in sizes.items():  # one may be held already, if its lease had ended
+            for tag, size in sizes.items():  # a tag is held already if its lease had expired
                 self.bytes += size - self._sizes.get(tag, 0)
                 self._since[tag], self._sizes[tag] = now, size
 
     def renewed(self, answer: Renewed) -> None:
-        """Redis said so."""
+        """Record what Redis answered to a renewal."""
         self.drop(answer.gone)
         with self._lock:
             self.held_at = max(self.held_at, answer.at)
 
-    def keep(self, tags: Iterable[str]) -> None:
-        """Count the time of those of these that are held from now again."""
+    def extend(self, tags: Iterable[str]) -> None:
+        """Let `max_lease` run from now, for those of these tags that are held."""
         now = monotonic()
         with self._lock:
             self._since.update((tag, now) for tag in tags if tag in self._since)
@@ -68,36 +69,36 @@ class Leases:
                 self.bytes -= self._sizes.pop(tag, 0)
 
     def to_renew(self) -> list[str]:
-        oldest = monotonic() - self._longest_hold
+        oldest = monotonic() - self._max_lease
         with self._lock:
             return [tag for tag, since in self._since.items() if since >= oldest]
 
 
-class Renewal:
+class LeaseRenewal:
     """Renews leases in a thread, from `start` to `stop`."""
 
     def __init__(self, leases: Leases, renew: Renew, lease: float) -> None:
         """`lease`: seconds."""
         self._leases = leases
         self._renew = renew
-        self._pause = lease / RENEWALS
+        self._interval = lease / RENEWALS
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollbook-leases", daemon=True)
 
     def start(self) -> None:
-        """Begin, if it has not begun."""
+        """Start the thread, if it has not started."""
         if self._thread.ident is None and not self._stopped.is_set():
             self._thread.start()
 
     def stop(self) -> None:
-        """Renew nothing from now on. Does not wait for an answer that Redis may never give."""
+        """Stop renewing. Does not wait for an answer that Redis may never give."""
         self._stopped.set()
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._pause):
+        while not self._stopped.wait(self._interval):
             tags = self._leases.to_renew()
             try:
                 if tags:
                     self._leases.renewed(self._renew(tags))
             except (RedisError, OSError) as error:
-                logger.warning("leases of %d messages were not renewed (%s)", len(tags), type(error).__name__)
+                logger.warning("could not renew the leases of %d messages (%s)", len(tags), type(error).__name__)

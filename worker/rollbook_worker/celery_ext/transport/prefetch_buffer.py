@@ -1,4 +1,4 @@
-"""What a channel has claimed and not delivered yet, and when it should claim more."""
+"""Messages that a channel has claimed and not delivered yet, and when it should claim more."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
-from rollbook_worker.celery_ext.transport.unacked import Claim, Left
+from rollbook_worker.celery_ext.transport.queue_scripts import ClaimedMessage, QueueState
 
-PATIENCE_SECONDS: Final = 10.0
-"""For so long a suspect message waits for its worker to be idle, and for so long nothing is claimed beside it."""
+SUSPECT_WAIT_SECONDS: Final = 10.0
+"""How long a poison suspect waits for its worker to be idle, and how long nothing is claimed next to it."""
 
 
-class Intake:
-    """Messages between Redis and the worker's consumers."""
+class PrefetchBuffer:
+    """Claimed messages between Redis and the worker's consumers."""
 
     def __init__(self) -> None:
-        self.claims: deque[Claim] = deque()
-        """The first is the next to be delivered."""
+        self.messages: deque[ClaimedMessage] = deque()
+        """The first is delivered next."""
         self.expects_more = True
-        """Whether a queue may hold messages: it did when we looked, or Redis has told of one since."""
-        self._careful_until: float | None = None
+        """A queue may hold messages: it did at the last claim, or Redis has sent a notification since."""
+        self._exclusive_until: float | None = None
         self._turn = 0
 
     def may_claim(self, *, is_idle: bool) -> bool:
-        """Tell whether to look for messages now: not while a suspect waits until its worker holds nothing else."""
-        return self.expects_more and (self._careful_until is None or is_idle or monotonic() >= self._careful_until)
+        """Tell whether to claim now: not while a poison suspect waits until its worker holds nothing else."""
+        return self.expects_more and (self._exclusive_until is None or is_idle or monotonic() >= self._exclusive_until)
 
     @property
-    def is_careful(self) -> bool:
-        """Whether a suspect waits, or is in hand."""
-        return self._careful_until is not None
+    def has_suspect(self) -> bool:
+        """Whether a poison suspect waits, or is in flight."""
+        return self._exclusive_until is not None
 
     def in_turn(self, queues: Sequence[str]) -> list[str]:
-        """The queues, each first in its turn."""
+        """The queues, beginning with another one at each call."""
         self._turn = (self._turn + 1) % len(queues)
         return [*queues[self._turn :], *queues[: self._turn]]
 
-    def add(self, claims: Sequence[Claim], left: Left) -> None:
-        """Take what was claimed, and how its queues were left."""
-        self.claims.extend(claims)
-        self.expects_more = left is not Left.EMPTY
-        self._careful_until = monotonic() + PATIENCE_SECONDS if left is Left.SUSPECT else None
+    def add(self, messages: Sequence[ClaimedMessage], state: QueueState) -> None:
+        """Add what was claimed, and note what is left in the queues."""
+        self.messages.extend(messages)
+        self.expects_more = state is not QueueState.EMPTY
+        self._exclusive_until = monotonic() + SUSPECT_WAIT_SECONDS if state is QueueState.POISON_SUSPECT else None
 
-    def take_back(self, queue: str | None = None) -> list[str]:
-        """Take out what came from this queue, or all of it, in its order; returns the tags."""
-        tags = [claim.tag for claim in self.claims if queue in (None, claim.queue)]
-        self.claims = deque(claim for claim in self.claims if queue not in (None, claim.queue))
+    def remove(self, queue: str | None = None) -> list[str]:
+        """Remove the messages of this queue, or all; return their tags, in order."""
+        tags = [message.tag for message in self.messages if queue in (None, message.queue)]
+        self.messages = deque(message for message in self.messages if queue not in (None, message.queue))
         return tags

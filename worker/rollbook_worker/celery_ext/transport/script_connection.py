@@ -1,22 +1,40 @@
-"""A connection to Redis of one's own, on which nothing is ever tried twice behind one's back."""
+"""Runs Lua scripts on a connection of its own, and never retries one silently."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Self
 
 from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError, NoScriptError, ReadOnlyError
 
-from rollbook_worker.celery_ext.transport.scripts import Script
-
-Words = Sequence[str | int | float]
+Arguments = Sequence[str | int | float]
 
 
-class Line:
-    """For one thread. redis-py's clients repeat a command when the connection breaks, and come back on a connection
-    that has forgotten its state: a claim would be made twice, and its first messages wait for their lease to end.
+@dataclass(frozen=True, slots=True)
+class LuaScript:
+    """A script, and the hash by which Redis knows it after the first run."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """Read `scripts/NAME.lua`, and put `scripts/message.lua`, which all scripts share, before it."""
+        folder = resources.files(__package__) / "scripts"
+        text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("message", name))
+        return cls(text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class ScriptConnection:
+    """A connection for one thread.
+
+    redis-py's clients repeat a command when the connection breaks, on a new connection that has lost the old one's
+    state. A claim would then be made twice, and the messages of the first would wait until their leases expire.
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
@@ -25,28 +43,28 @@ class Line:
 
     @classmethod
     @contextmanager
-    def of(cls, pool: ConnectionPool) -> Iterator[Self]:
-        """A line for one purpose."""
-        line = cls(pool)
+    def borrow(cls, pool: ConnectionPool) -> Iterator[Self]:
+        """Take a connection from the pool for the time of a `with`."""
+        connection = cls(pool)
         try:
-            yield line
+            yield connection
         finally:
-            line.release()
+            connection.return_to_pool()
 
     def command(self, *words: str | int | float) -> Any:
         """Send a command and return its answer.
 
         Raises:
-            redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: whether it was carried out is not known.
-            redis.exceptions.ResponseError: it was rejected.
+            redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: it may have been executed, or not.
+            redis.exceptions.ResponseError: Redis rejected it.
         """
         self._connection.send_command(*words, check_health=False)
         return self._connection.read_response()
 
-    def run(self, script: Script, keys: Sequence[str], arguments: Words) -> Any:
-        """Run a script, sending its text only where the server has not seen it. Raises what `command` does.
+    def run(self, script: LuaScript, keys: Sequence[str], arguments: Arguments) -> Any:
+        """Run a script; send its text only if the server does not know it yet. Raises what `command` raises.
 
-        A server that has become a replica counts as a connection that broke: the next one leads to its master.
+        A server that became a replica counts as a broken connection: the next connection leads to its master.
         """
         try:
             try:
@@ -54,13 +72,12 @@ class Line:
             except NoScriptError:
                 return self.command("EVAL", script.text, len(keys), *keys, *arguments)
         except ReadOnlyError as error:
-            self.cut()
+            self.disconnect()
             raise ConnectionError(str(error)) from error
 
-    def cut(self) -> None:
-        """Break the connection; the next command opens another."""
+    def disconnect(self) -> None:
+        """Close the connection; the next command opens another."""
         self._connection.disconnect()
 
-    def release(self) -> None:
-        """Give the connection to whoever needs one next."""
+    def return_to_pool(self) -> None:
         self._pool.release(self._connection)

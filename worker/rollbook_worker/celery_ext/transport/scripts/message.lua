@@ -1,13 +1,13 @@
--- What every script knows of messages; it is put before each of them.
+-- What every script knows of messages. It is put before each script.
 --
 -- An entry of `unacked` is [MESSAGE,"","QUEUE"] with the message byte for byte as it was sent. For a stock worker that
--- means "sent to this queue through the default exchange": so it too puts the message back where it came from,
--- whatever exchange it was published to. Stock writes its own entries with a space after each comma, which tells them
--- apart, and with the exchange the message came through.
-local unacked, index, deliveries, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+-- means "sent to this queue through the default exchange". So it too puts the message back where it came from, whatever
+-- exchange it was published to. Stock workers write their entries with a space after each comma, which tells them apart,
+-- and with the exchange of the message.
+local unacked, index, deliveries, dead_letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local settings = cjson.decode(ARGV[1])
 
--- Delivery counts of messages that somebody else purged are forgotten after this many seconds.
+-- Delivery counts are deleted after this many seconds, in case their messages were purged by another program.
 local COUNTS_KEPT = 7 * 24 * 3600
 
 local function seconds()
@@ -15,7 +15,7 @@ local function seconds()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- The default format of Lua numbers would cut a time to whole seconds and worse.
+-- Lua's default format for numbers would cut a time to whole seconds or worse.
 local function score(time)
   return string.format('%.6f', time)
 end
@@ -25,7 +25,7 @@ local function entry_of(raw, queue)
 end
 
 -- The parts of an entry: the message as sent, the message decoded, exchange, routing key, whether stock wrote it.
--- Nothing for an entry that cannot be taken apart without changing the message.
+-- Nothing for an entry that cannot be split without changing the message.
 local function parts_of(entry)
   local ok, parts = pcall(cjson.decode, entry)
   if not ok or type(parts) ~= 'table' or type(parts[1]) ~= 'table' then return nil end
@@ -37,7 +37,7 @@ local function parts_of(entry)
   end
 end
 
--- The list of a queue that holds messages of this priority; 0 is the most urgent, and has no suffix.
+-- The list of a queue for messages of this priority; 0 is the most urgent and has no suffix.
 local function list_of(queue, message)
   local priority = tonumber(message.properties.priority)
   local level = settings.steps[#settings.steps]
@@ -60,8 +60,8 @@ local function queues_of(exchange, routing_key)
   return queues
 end
 
--- The message with the mark that stock sets when it delivers one again. A textual change, so that nothing else of the
--- message does: decoding and encoding in Lua would make {} of []. What does not come out as meant is not marked.
+-- The message with the mark that stock workers set on a redelivery. The text is edited, so that nothing else of the
+-- message changes: decoding and encoding in Lua would turn [] into {}. If the result is not as meant, there is no mark.
 local function marked(raw, message)
   local text = raw
   for _, section in ipairs({'headers', 'delivery_info'}) do
@@ -81,34 +81,34 @@ local function is_marked(message)
   return type(message.headers) == 'table' and message.headers.redelivered == true
 end
 
-local function forget(tag)
+local function remove(tag)
   redis.call('HDEL', unacked, tag)
   redis.call('ZREM', index, tag)
 end
 
--- Bytes of what is no message that are kept of it: to tell what it was, and few enough that a hundred megabytes of junk
--- do not keep Redis busy for a minute.
+-- Bytes that are kept of an item that is not a message: enough to see what it was, and few enough that a hundred
+-- megabytes of junk do not keep Redis busy for a minute.
 local JUNK_KEPT = 1000000
 
 local REASONS = {
-  malformed = 'it is no message',
-  unexpected_error = 'its worker came to no end with it, for a reason that stands in its log',
-  kills_worker = 'as often as it may be, it was delivered and nobody said that it was done: it may end its worker',
+  malformed = 'not a message that can be read',
+  unexpected_error = 'its task failed with an unexpected error; the log of its worker has the traceback',
+  kills_worker = 'delivered as often as is allowed, and never acknowledged; it may kill its worker',
 }
 
 local function escaped(byte)
   return string.format('\\x%02x', byte:byte())
 end
 
--- A message for the task that makes dead letters, with a message in it that is given up. It is one like any other:
--- taken by any worker, acknowledged only when the letter is kept.
-local function letter(code, queue, raw)
+-- A message for the task that stores dead letters, with the failed message in it. It is a message like any other: any
+-- worker claims it, and acknowledges it when the dead letter is stored.
+local function dead_letter_message(code, queue, raw)
   local text, reason = raw, REASONS[code] or code
   if code == 'malformed' then
     if #raw > JUNK_KEPT then
       reason = reason .. '; only its first ' .. JUNK_KEPT .. ' bytes are kept'
     end
-    -- what was sent by nobody we know may not even be text
+    -- an item of an unknown sender may not even be text
     text = raw:sub(1, JUNK_KEPT):gsub('[\128-\255]', escaped)
   end
   local tag = 'dead#' .. redis.sha1hex(raw)
@@ -116,7 +116,7 @@ local function letter(code, queue, raw)
     body = cjson.encode({{text, reason, code}, {}, {}}),
     ['content-type'] = 'application/json',
     ['content-encoding'] = 'utf-8',
-    headers = {lang = 'py', task = settings.dead_task, id = tag, argsrepr = '(not shown)', kwargsrepr = '{}'},
+    headers = {lang = 'py', task = settings.dead_letter_task, id = tag, argsrepr = '(not shown)', kwargsrepr = '{}'},
     properties = {
       delivery_tag = tag,
       delivery_mode = 2,
@@ -128,23 +128,23 @@ local function letter(code, queue, raw)
   })
 end
 
--- Give a message up. A letter that is given up itself, or a message of no queue we know, is kept in a list for somebody
--- to look at.
-local function bury(code, queue, raw)
+-- Make a dead letter of a message. If it is a dead letter itself, or its queue is unknown, it goes into a list for
+-- operators to look at.
+local function dead_letter(code, queue, raw)
   local ok, message = pcall(cjson.decode, raw)
   local headers = ok and type(message) == 'table' and message.headers
-  if queue == '' or (type(headers) == 'table' and headers.task == settings.dead_task) then
-    redis.call('LPUSH', dead, raw)
+  if queue == '' or (type(headers) == 'table' and headers.task == settings.dead_letter_task) then
+    redis.call('LPUSH', dead_letters, raw)
   else
-    redis.call('LPUSH', settings.prefix .. queue, letter(code, queue, raw))
+    redis.call('LPUSH', settings.prefix .. queue, dead_letter_message(code, queue, raw))
   end
 end
 
--- Put a claimed message back into its queue; tell whether it was there. `how`:
---   counted  this delivery came to nothing: after too many the message is dead
---   marked   somebody may have seen it before
---   last     behind the others; else it is the next to be taken
---   stock    only if a stock worker took it (true), or only if we did (false); nil: either
+-- Put a claimed message back into its queue; tell whether it was claimed. `how`:
+--   counted  this delivery failed: after too many the message becomes a dead letter
+--   marked   mark it as redelivered: a task may have started it
+--   last     at the end of the queue; otherwise it is claimed next
+--   stock    only if a stock worker claimed it (true), or only if one of ours did (false); nil: either
 local function put_back(tag, how)
   local entry = redis.call('HGET', unacked, tag)
   if not entry then
@@ -154,26 +154,26 @@ local function put_back(tag, how)
   local raw, message, exchange, routing_key, stock = parts_of(entry)
   if how.stock ~= nil and how.stock ~= stock then return false end
   if not raw then
-    forget(tag)
-    bury('malformed', '', entry)
+    remove(tag)
+    dead_letter('malformed', '', entry)
     return true
   end
   local queues = queues_of(exchange, routing_key)
   -- Nowhere to put it: it stays in `unacked` until its queue is declared again.
   if #queues == 0 then return false end
-  forget(tag)
+  remove(tag)
   local count = 0
   if how.counted then
     count = redis.call('HINCRBY', deliveries, tag, 1)
     redis.call('EXPIRE', deliveries, COUNTS_KEPT)
     if settings.max_deliveries > 0 and count >= settings.max_deliveries then
       redis.call('HDEL', deliveries, tag)
-      bury('kills_worker', queues[1], raw)
+      dead_letter('kills_worker', queues[1], raw)
       return true
     end
   end
   if how.marked and not is_marked(message) then raw = marked(raw, message) end
-  local push = (how.last or count >= settings.suspect) and 'LPUSH' or 'RPUSH'
+  local push = (how.last or count >= settings.poison_suspect_after) and 'LPUSH' or 'RPUSH'
   for _, queue in ipairs(queues) do redis.call(push, list_of(queue, message), raw) end
   return true
 end

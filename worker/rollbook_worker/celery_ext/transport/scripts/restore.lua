@@ -1,10 +1,10 @@
--- Put back what workers held that are gone: whose lease has run out. What a *stock* worker took has no lease that is
--- renewed, and is left to it for as long as its own visibility timeout. ARGV: settings, how many at most.
+-- Put back the messages of workers that are gone: those with an expired lease. A *stock* worker does not renew leases, so
+-- its messages are left to it for its own visibility timeout. ARGV: settings, how many at most.
 -- Returns how many were put back; fewer than there are if they are large.
 local limit, time = tonumber(ARGV[2]), seconds()
-local restored, passed, bytes = 0, 0, 0
+local restored, skipped, bytes = 0, 0, 0
 local function expired(page)
-  return redis.call('ZRANGE', index, '-inf', score(time - settings.lease), 'BYSCORE', 'LIMIT', passed, page)
+  return redis.call('ZRANGE', index, '-inf', score(time - settings.lease), 'BYSCORE', 'LIMIT', skipped, page)
 end
 
 local tags = expired(limit)
@@ -17,7 +17,7 @@ while #tags > 0 and restored < limit do
     if put_back(tag, how) then
       restored = restored + 1
     elseif redis.call('ZSCORE', index, tag) then
-      passed = passed + 1
+      skipped = skipped + 1
     end
   end
   tags = expired(limit)

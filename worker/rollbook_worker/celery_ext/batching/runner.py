@@ -1,0 +1,245 @@
+"""Runs batches in the worker's pool, and settles each job afterwards.
+
+Celery calls back from wherever the pool happens to be: from its threads, from the loop, or from within `apply_async`.
+Here each callback becomes an event that the loop's thread handles. So the scheduler needs no locks, acknowledgements go
+out at once instead of at the loop's next turn (there is none after a warm shutdown), and one wake-up serves all events
+since the last.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from celery.bootsteps import RUN
+from celery.utils.log import get_logger
+from celery.worker import state
+from kombu.utils.uuid import uuid
+
+from rollbook_shared.jobs.routing import TASK_PREFIX
+from rollbook_worker.celery_ext.batching.batch import Batch, BatchResult, execute
+from rollbook_worker.celery_ext.batching.events import GroupedEvents
+from rollbook_worker.celery_ext.batching.scheduler import (
+    BatchOutcome,
+    BatchScheduler,
+    PendingJob,
+    ResumeAfter,
+    RunIndividually,
+    SubmitBatch,
+)
+from rollbook_worker.celery_ext.batching.watchdog import StuckProcessWatchdog
+from rollbook_worker.celery_ext.request import DeadLettered
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAccepted:
+    """A process or a thread of the pool has begun with a batch."""
+
+    batch_id: str
+    jobs: list[PendingJob]
+    pid: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnded:
+    """A batch has ended; `result` is a `BatchResult`, or something else if it failed."""
+
+    batch_id: str
+    jobs: list[PendingJob]
+    result: object
+
+
+class BatchRunner:
+    """Applies pending jobs in batches, through one consumer's pool, for as long as its connection lasts.
+
+    When the connection is replaced, the pending jobs are dropped, for the broker delivers them again. Batches that run
+    are brought to their end.
+    """
+
+    def __init__(self, consumer: Any, task_name: str, *, max_jobs: int, linger: float = 0.0) -> None:
+        self._consumer = consumer
+        self._generation: int = consumer.restart_count
+        self._task = consumer.app.tasks[task_name]
+        self._linger = linger
+        self._turn_is_scheduled = False
+        self._happened: deque[BatchAccepted | BatchEnded] = deque()
+        self._scheduler = BatchScheduler(slots=consumer.pool.num_processes, max_jobs=max_jobs)
+        self._is_prefetch_reduced = False
+        self._task_events = GroupedEvents.of(consumer)
+        self._watchdog = StuckProcessWatchdog.of(consumer)
+
+    @property
+    def generation(self) -> int:
+        """Which of the consumer's connections this runner serves."""
+        return self._generation
+
+    def add(self, job: PendingJob) -> None:
+        """Apply the job, together with others that are pending; acknowledge it when it is finished."""
+        self._scheduler.add(job)
+        self._adjust_prefetch()
+        if not self._turn_is_scheduled and self._scheduler.has_free_slot:
+            self._turn_is_scheduled = True
+            # not at once: what came in the same read joins the batch
+            if self._linger:
+                self._consumer.timer.call_after(self._linger, self._turn)
+            else:
+                self._consumer.hub.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Handle what has happened, then do what the scheduler decides."""
+        self._turn_is_scheduled = False
+        while self._happened:
+            self._handle(self._happened.popleft())
+        if self._consumer.restart_count != self._generation:
+            self._scheduler.clear()
+        elif self._is_running:
+            self._follow_decisions()
+        elif self._task_events:
+            self._task_events.flush()
+        self._adjust_prefetch()
+
+    @property
+    def _is_running(self) -> bool:
+        return bool(self._consumer.blueprint.state == RUN)
+
+    def _follow_decisions(self) -> None:
+        for decision in self._scheduler.decisions():
+            match decision:
+                case SubmitBatch(jobs=jobs):
+                    self._submit(jobs)
+                case RunIndividually(job=job):
+                    self._consumer.on_task_request(job.request)
+                case ResumeAfter(seconds=seconds):
+                    self._consumer.timer.call_after(seconds, self._resume)
+
+    def _resume(self) -> None:
+        self._scheduler.resume()
+        self._turn()
+
+    def _submit(self, jobs: list[PendingJob]) -> None:
+        if revoked := [job for job in jobs if job.request.revoked()]:
+            jobs = [job for job in jobs if job not in revoked]
+            self._scheduler.drop(revoked)
+        if not jobs:
+            self._scheduler.finish(BatchOutcome())
+            return
+        batch = Batch([job.message for job in jobs], [job.trace for job in jobs])
+        apply = partial(
+            self._consumer.pool.apply_async,
+            execute,
+            (self._task.name, batch_id := uuid(), batch, self._consumer.hostname),
+            accept_callback=lambda pid, at: self._notify(BatchAccepted(batch_id, jobs, pid, at)),
+            callback=lambda result: self._notify(BatchEnded(batch_id, jobs, result)),
+            error_callback=lambda *_: self._notify(BatchEnded(batch_id, jobs, None)),
+            soft_timeout=self._task.soft_time_limit,
+            timeout=self._task.time_limit,
+            correlation_id=batch_id,
+        )
+        if self._watchdog:
+            self._watchdog.submitted(batch_id)
+        if self._consumer.pool.uses_semaphore:
+            self._consumer.controller._quick_acquire(apply)
+        else:
+            apply()
+
+    def _notify(self, event: BatchAccepted | BatchEnded) -> None:
+        """Have the loop's thread handle the event. From any thread."""
+        self._happened.append(event)
+        self._consumer.hub.call_soon(self._turn)
+
+    def _handle(self, event: BatchAccepted | BatchEnded) -> None:
+        if self._watchdog:
+            self._watchdog.accepted(event.batch_id)
+        match event:
+            case BatchAccepted(jobs=jobs, pid=pid, at=at):
+                for job in jobs:
+                    job.request.on_accepted(pid, at)
+            case BatchEnded(result=BatchResult() as result):
+                self._settle(event, result)
+            case BatchEnded():
+                self._fail(event)
+
+    def _settle(self, event: BatchEnded, result: BatchResult) -> None:
+        number = len(result.outcomes)
+        finished, rest = event.jobs[:number], event.jobs[number:]
+        for job, reported in zip(finished, result.outcomes, strict=True):
+            self._finish(job.request, reported)
+        for job in rest:
+            _mark_pending(job.request)
+        if result.unavailable is None:
+            self._scheduler.finish(BatchOutcome(finished=finished, unfinished=rest))
+            return
+        outcome = BatchOutcome(finished=finished, unavailable=rest, timed_out=result.timed_out)
+        if (seconds := self._scheduler.finish(outcome)) is not None:
+            self._report_unavailable(event.batch_id, rest, result.unavailable, seconds)
+
+    def _finish(self, request: Any, outcome: str | DeadLettered) -> None:
+        state.task_ready(request)
+        if not request.acknowledged:
+            request.message.ack_log_error(logger, self._consumer.connection_errors)
+            request.acknowledged = True
+        if not request._already_revoked:
+            runtime = time.time() - (request.time_start or 0)
+            if isinstance(outcome, DeadLettered):
+                request.send_event("task-failed", exception=repr(outcome), traceback=None, runtime=runtime)
+            else:
+                request.send_event("task-succeeded", result=repr(outcome), runtime=runtime)
+        if logger.isEnabledFor(logging.DEBUG):
+            kind = request.name.removeprefix(TASK_PREFIX)
+            fields = {"job_id": request.id, "kind": kind, "outcome": str(outcome)}
+            logger.debug("%s[%s]: %s", request.name, request.id, outcome, extra=fields)
+
+    def _report_unavailable(self, batch_id: str, jobs: Sequence[PendingJob], reason: str, seconds: float) -> None:
+        fields = {"batch_id": batch_id, "jobs": len(jobs)}
+        logger.warning("could not apply %d jobs: %s; retrying in %.1f s", len(jobs), reason, seconds, extra=fields)
+        for job in jobs:
+            job.retries += 1
+            job.request.send_event(
+                "task-retried", exception=f"Unavailable({reason!r})", traceback=None, retries=job.retries
+            )
+        self._extend_leases()
+
+    def _extend_leases(self) -> None:
+        """Our transport takes a job that is held for long for one that hangs, and after some such deliveries for one
+        that kills its workers: without this, an outage of an hour would make dead letters of pending jobs.
+        """
+        tags: dict[Any, list[str]] = {}
+        for job in self._scheduler:
+            tags.setdefault(job.request.message.channel, []).append(job.request.message.delivery_tag)
+        for channel, its_tags in tags.items():
+            if extend := getattr(channel, "extend_leases", None):  # the stock transport has no leases
+                extend(its_tags)
+
+    def _fail(self, event: BatchEnded) -> None:
+        """Run each job as a task of its own. If the pool lost a process, the job that killed it will do so alone."""
+        if self._consumer.restart_count != self._generation or not self._is_running:
+            self._scheduler.finish(BatchOutcome())
+            return  # they are not acknowledged: the broker delivers them to others
+        fields = {"batch_id": event.batch_id, "jobs": len(event.jobs)}
+        logger.warning("a batch of %d jobs failed; running each job individually", len(event.jobs), extra=fields)
+        for job in event.jobs:
+            _mark_pending(job.request)
+        self._scheduler.finish(BatchOutcome(failed=[job for job in event.jobs if not job.request.acknowledged]))
+
+    def _adjust_prefetch(self) -> None:
+        """Take no more from the broker while the scheduler is full."""
+        if (is_full := self._scheduler.is_full) == self._is_prefetch_reduced:
+            return
+        self._is_prefetch_reduced = is_full
+        # Celery's own way of changing how much is taken, made for jobs with an ETA
+        qos, number = self._consumer.qos, self._consumer.initial_prefetch_count - 1
+        (qos.decrement_eventually if is_full else qos.increment_eventually)(number)
+
+
+def _mark_pending(request: Any) -> None:
+    """Show the job as reserved, no longer as active."""
+    state.active_requests.discard(request)
+    request.time_start = request.worker_pid = None

@@ -1,0 +1,174 @@
+"""Moves messages between the queues and `unacked`. Each method runs one script: all of it happens, or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import from_json
+
+from rollbook_shared.outcomes import DeadLetterCode
+from rollbook_worker.celery_ext import privates
+from rollbook_worker.celery_ext.transport.script_connection import LuaScript, ScriptConnection
+
+POISON_SUSPECT_AFTER: Final = 2
+"""Failed deliveries after which only a worker that holds nothing else claims a message.
+
+Not after the first: workers are killed now and then, and one such death should not slow down those that take over.
+"""
+
+_CLAIM: Final = LuaScript.load("claim")
+_ACKNOWLEDGE: Final = LuaScript.load("acknowledge")
+_RELEASE: Final = LuaScript.load("release")
+_REQUEUE: Final = LuaScript.load("requeue")
+_DEAD_LETTER: Final = LuaScript.load("dead_letter")
+_RENEW: Final = LuaScript.load("renew")
+_RESTORE: Final = LuaScript.load("restore")
+
+
+class QueueState(StrEnum):
+    """What a claim left in the queues."""
+
+    MORE = "more"
+    EMPTY = "empty"
+    POISON_SUSPECT = "poison_suspect"
+    """A poison suspect is never claimed together with others: it was claimed alone, or left where it is."""
+
+
+class Renewed(NamedTuple):
+    """The time from which leases run now, by Redis' clock, and the tags that are no longer held."""
+
+    at: float
+    gone: list[str]
+
+
+class ClaimedMessage(NamedTuple):
+    """A message that belongs to this worker until its lease expires. `tag` is its name in Redis."""
+
+    queue: str
+    tag: str
+    raw: bytes
+
+    def envelope(self) -> Any:
+        """kombu's envelope, decoded as kombu decodes it. Text with kombu's type marks is left to kombu, and so is
+        what only kombu accepts.
+
+        Raises:
+            ValueError: this is not JSON.
+        """
+        if b"__type__" not in self.raw:
+            with suppress(ValueError):
+                return from_json(self.raw, cache_strings="keys")
+        return privates.loads(self.raw.decode())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedisKeys:
+    """The keys in Redis, named by kombu's options. `prefix` precedes every key."""
+
+    prefix: str
+    unacked: str
+    index: str
+    dead_letters: str
+    separator: str
+    steps: tuple[int, ...]
+    """Priorities that have a list of their own, the most urgent first."""
+
+    def key(self, name: str) -> str:
+        return self.prefix + name
+
+    def list_of(self, queue: str, step: int) -> str:
+        return self.key(f"{queue}{self.separator}{step}" if step else queue)
+
+
+class QueueScripts:
+    """The scripts with the options of one channel. `unacked` has the messages of all workers, ours and stock ones."""
+
+    def __init__(
+        self,
+        keys: RedisKeys,
+        *,
+        lease: float,
+        visibility_timeout: float,
+        max_deliveries: int,
+        claim_bytes: int,
+        dead_letter_task: str,
+    ) -> None:
+        self._names = keys
+        self._keys = [
+            keys.key(keys.unacked),
+            keys.key(keys.index),
+            keys.key(f"{keys.unacked}_deliveries"),
+            keys.key(keys.dead_letters),
+        ]
+        self._settings = json.dumps(
+            {
+                "prefix": keys.prefix,
+                "sep": keys.separator,
+                "steps": keys.steps,
+                "lease": lease,
+                "visibility_timeout": visibility_timeout,
+                "max_deliveries": max_deliveries,
+                "claim_bytes": claim_bytes,
+                "poison_suspect_after": POISON_SUSPECT_AFTER,
+                "dead_letter_task": dead_letter_task,
+            }
+        )
+
+    def claim(
+        self,
+        connection: ScriptConnection,
+        queues: Sequence[str],
+        *,
+        room: int,
+        allow_suspect: bool,
+        acks: Sequence[str],
+    ) -> tuple[QueueState, float, list[ClaimedMessage]]:
+        """Acknowledge, then claim up to `room` messages: an equal share of each queue, urgent ones first, and fewer if
+        they are large. Return what is left, the time from which the leases run (by Redis' clock), and the messages.
+
+        allow_suspect: this worker holds nothing else, so a poison suspect may be claimed.
+        """
+        lists = [self._names.list_of(queue, step) for step in self._names.steps for queue in queues]
+        arguments: list[str | int] = [self._settings, room, int(allow_suspect), len(queues), *queues, *acks]
+        state, at, *claimed = connection.run(_CLAIM, [*self._keys, *lists], arguments)
+        messages = [
+            ClaimedMessage(queues[number - 1], tag.decode(), raw)
+            for number, tag, raw in zip(claimed[::3], claimed[1::3], claimed[2::3], strict=True)
+        ]
+        return QueueState(state.decode()), float(at), messages
+
+    def acknowledge(self, connection: ScriptConnection, tags: Sequence[str]) -> None:
+        connection.run(_ACKNOWLEDGE, self._keys, [self._settings, *tags])
+
+    def release(
+        self, connection: ScriptConnection, tags: Sequence[str], *, delivered: bool, held_at: float | None = None
+    ) -> None:
+        """Put messages back so that the first of them is claimed next.
+
+        delivered: a task may have started them.
+        held_at: when Redis last confirmed, by its own clock, that they are ours. A worker that claimed one since then
+            keeps it.
+        """
+        connection.run(_RELEASE, self._keys, [self._settings, int(delivered), held_at or "", *reversed(tags)])
+
+    def requeue(self, connection: ScriptConnection, tags: Sequence[str], *, counted: bool) -> None:
+        """Put messages at the end of their queues. `counted`: they may have killed their worker."""
+        connection.run(_REQUEUE, self._keys, [self._settings, int(counted), *tags])
+
+    def dead_letter(self, connection: ScriptConnection, tags: Sequence[str], code: DeadLetterCode) -> None:
+        """Make dead letters of messages; `code` says why."""
+        connection.run(_DEAD_LETTER, self._keys, [self._settings, code, *tags])
+
+    def renew(self, connection: ScriptConnection, tags: Sequence[str]) -> Renewed:
+        """Renew leases."""
+        at, *gone = connection.run(_RENEW, self._keys, [self._settings, *tags])
+        return Renewed(float(at), [tag.decode() for tag in gone])
+
+    def restore(self, connection: ScriptConnection, limit: int) -> int:
+        """Put back at most `limit` messages with an expired lease, fewer if they are large. Return the number."""
+        return int(connection.run(_RESTORE, self._keys, [self._settings, limit]))
