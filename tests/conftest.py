@@ -8,20 +8,19 @@ started as broker for those too, such as `redis-server`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from itertools import count, cycle
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 
 import pytest
-from psycopg.sql import SQL, Identifier
 from tests.support.brokers import broker_program, connect_to_broker
-from tests.support.databases import administer, drop_database, migrate, with_database
+from tests.support.databases import Databases, LendDatabase, with_database
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers
 
-_numbers = count(1)
 # 0 is left alone in a server that is not ours.
 _broker_databases = cycle(range(1, 16))
 
@@ -46,38 +45,36 @@ def own_servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(servers: Servers) -> Iterator[str]:
-    """The name of a migrated database that others are copied from."""
-    name = f"rollbook_template_{os.getpid()}"
-    administer(servers.database_url, SQL("CREATE DATABASE {}").format(Identifier(name)))
-    try:
-        migrate(with_database(servers.database_url, name))
-        yield name
-    finally:
-        drop_database(servers.database_url, name)
+def databases(servers: Servers) -> Iterator[Databases]:
+    """Migrated databases on the session's server."""
+    databases = Databases(servers.database_url)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="module")
-def new_database(servers: Servers, migrated_template: str) -> Iterator[Callable[[], str]]:
-    """Make migrated, empty databases: each call gives the URL of another."""
-    names: list[str] = []
+def new_database(databases: Databases) -> Iterator[LendDatabase]:
+    """Lend migrated, empty databases to the module: each call gives the URL of another."""
+    with ExitStack() as given_back:
 
-    def make() -> str:
-        name = f"rollbook_test_{os.getpid()}_{next(_numbers)}"
-        administer(
-            servers.database_url,
-            SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(migrated_template)),
-        )
-        names.append(name)
-        return with_database(servers.database_url, name)
+        def lend() -> str:
+            url = databases.lend()
+            given_back.callback(databases.take_back, url)
+            return url
 
-    yield make
-    for name in names:
-        drop_database(servers.database_url, name)
+        yield lend
+
+
+@pytest.fixture
+def fresh_database_url(databases: Databases) -> Iterator[str]:
+    """A migrated, empty database of the test's own."""
+    url = databases.lend()
+    yield url
+    databases.take_back(url)
 
 
 @pytest.fixture(scope="module")
-def database_url(new_database: Callable[[], str]) -> str:
+def database_url(new_database: LendDatabase) -> str:
     """The module's own database, migrated and empty."""
     return new_database()
 

@@ -26,8 +26,8 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def store(new_database: Callable[[], str], broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresStore]:
-    url = new_database()
+def store(fresh_database_url: str, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresStore]:
+    url = fresh_database_url
     monkeypatch.setenv("ROLLBOOK_DATABASE_URL", url)
     monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
     with connect_to_broker(broker_url) as client:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -32,8 +32,8 @@ from rollbook_worker.migrations.revisions import newest_revision
 
 class TestOutbox:
     @pytest.fixture
-    def url(self, new_database: Callable[[], str]) -> str:
-        return new_database()
+    def url(self, fresh_database_url: str) -> str:
+        return fresh_database_url
 
     @pytest.fixture
     def connection(self, url: str) -> Iterator[psycopg.Connection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -20,8 +20,8 @@ from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
 @pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
-    return new_database()
+def url(fresh_database_url: str) -> str:
+    return fresh_database_url
 
 
 @pytest.fixture

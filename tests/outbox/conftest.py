@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import psycopg
@@ -17,9 +17,9 @@ from rollbook_ops.relay.relay import Relay
 
 
 @pytest.fixture
-def backend_url(new_database: Callable[[], str]) -> str:
+def backend_url(fresh_database_url: str) -> str:
     """The application's database, with an empty outbox."""
-    url = new_database()
+    url = fresh_database_url
     rows = OutboxTable(url)
     rows.create()
     rows.close()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from tests.support.producer.applied_jobs import Applied
 
 
 @pytest.fixture
-def applied(new_database: Callable[[], str]) -> Iterator[Applied]:
-    applied = Applied(new_database())
+def applied(fresh_database_url: str) -> Iterator[Applied]:
+    applied = Applied(fresh_database_url)
     with applied.rb:
         yield applied

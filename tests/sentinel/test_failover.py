@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,12 +42,11 @@ def is_quiet(sentinels: SentinelSet) -> bool:
 
 
 @pytest.fixture
-def backend_url(new_database: Callable[[], str]) -> str:
+def backend_url(fresh_database_url: str) -> str:
     """An application's database, with an outbox."""
-    url = new_database()
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(fresh_database_url) as connection:
         create_table(connection.execute)
-    return url
+    return fresh_database_url
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 
@@ -45,8 +45,8 @@ HEAD = _head()
 
 
 @pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
-    return new_database()
+def url(fresh_database_url: str) -> str:
+    return fresh_database_url
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,8 +18,8 @@ JOB = [ReceivedJob.of(encode(identify("a", at=1)))]
 
 
 @pytest.fixture
-def subject(new_database: Callable[[], str]) -> Iterator[OnPostgres]:
-    subject = OnPostgres(new_database())
+def subject(fresh_database_url: str) -> Iterator[OnPostgres]:
+    subject = OnPostgres(fresh_database_url)
     yield subject
     subject.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import psycopg
 import pytest
@@ -36,11 +35,11 @@ def client(broker_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def backend_url(new_database: Any) -> str:
+def backend_url(fresh_database_url: str) -> str:
     """The application's database, with an empty outbox."""
     from rollbook.outbox import create_table
 
-    url = cast("str", new_database())
+    url = fresh_database_url
     with psycopg.connect(url) as connection:
         create_table(lambda statement: connection.execute(statement.encode()))
     return url
