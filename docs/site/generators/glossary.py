@@ -9,7 +9,19 @@ from typing import Final
 
 _ROW: Final = re.compile(r"^\| \*\*(.+?)\*\*(.*?) \| (.*?) \|", re.MULTILINE)
 _COMMON: Final = frozenset(
-    {"rollbook", "user", "client", "job", "message", "channel", "settings", "trigger", "claim", "delivery"}
+    {
+        "rollbook",
+        "attributes",
+        "user",
+        "client",
+        "job",
+        "message",
+        "channel",
+        "settings",
+        "trigger",
+        "claim",
+        "delivery",
+    }
 )
 """Words that a page needs no link for: readers know them, and they are everywhere."""
 _UNLINKED: Final = frozenset({"a", "code", "pre", "h1", "h2", "h3", "h4", "summary", "script", "style", "th"})
