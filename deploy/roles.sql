@@ -1,18 +1,19 @@
--- Least privilege in Postgres: who may do what. Run it as the owner of Rollbook's tables, after `rollbook migrate`; once,
--- and again whenever you like: psql "$ROLLBOOK_DATABASE_URL" --single-transaction --file deploy/roles.sql
+-- Least privilege in Postgres: what each role may do. Run this file as the owner of Rollbook's tables, after
+-- `rollbook migrate`, as often as you like: psql "$ROLLBOOK_DATABASE_URL" --single-transaction --file deploy/roles.sql
 --
--- The roles are groups. Give a login of your own to one of them, and its URL to the process:
+-- The roles are groups. Create a login of your own in one of them, and give its URL to the process:
 --     CREATE ROLE app_worker LOGIN PASSWORD '...' IN ROLE rollbook_worker;
 --
 -- | role              | for                                                         | ROLLBOOK_...    |
 -- | ----------------- | ----------------------------------------------------------- | --------------- |
--- | rollbook_worker   | workers and maintenance                                           | DATABASE_URL    |
--- | rollbook_reader   | a backend's reads; sees no bodies of jobs                    | DATABASE_URL    |
--- | rollbook_operator | reader, bodies, exports; drops letters, cancels deferred jobs | DATABASE_URL    |
+-- | rollbook_worker   | workers and maintenance                                      | DATABASE_URL    |
+-- | rollbook_reader   | a backend's reads, without the bodies of jobs                | DATABASE_URL    |
+-- | rollbook_operator | reads, bodies, exports, dropping dead letters, cancelling    | DATABASE_URL    |
 -- | rollbook_relay    | the relay, on the application's database and on Rollbook's   | both            |
--- | rollbook_outbox   | a backend that writes jobs into its outbox, and only that    | its own         |
+-- | rollbook_outbox   | a backend that writes jobs into its outbox, nothing else     | its own         |
 --
--- Who migrates owns the tables, and is none of these. Part two is for the application's database, where it is another.
+-- The role that migrates owns the tables, and is none of these. Part two is for the application's database, if that is
+-- another one.
 
 -- One: Rollbook's database
 
@@ -38,13 +39,13 @@ BEGIN
     REVOKE ALL ON ALL TABLES IN SCHEMA rollbook FROM PUBLIC;
     GRANT USAGE ON SCHEMA rollbook TO rollbook_worker, rollbook_reader, rollbook_relay;
 
-    -- Neither may change the schema, truncate, or see anything outside of it.
+    -- No role may change the schema, truncate a table, or see anything outside of the schema.
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA rollbook TO rollbook_worker;
     ALTER DEFAULT PRIVILEGES IN SCHEMA rollbook GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO rollbook_worker;
     GRANT SELECT ON ALL TABLES IN SCHEMA rollbook TO rollbook_reader;
     ALTER DEFAULT PRIVILEGES IN SCHEMA rollbook GRANT SELECT ON TABLES TO rollbook_reader;
 
-    -- Not the bodies of jobs, which are about anybody.
+    -- No bodies of jobs, which may hold data of any user.
     REVOKE SELECT ON rollbook.dead_letters, rollbook.deferred_jobs FROM rollbook_reader;
     GRANT SELECT (id, due_at) ON rollbook.deferred_jobs TO rollbook_reader;
     GRANT SELECT (id, digest, kind, code, reason, failed_at) ON rollbook.dead_letters TO rollbook_reader, rollbook_relay;

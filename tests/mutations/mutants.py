@@ -72,8 +72,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         f"{STORE}/postgres.py",
         "            locked = write(cursor, facts, history=self._history, horizon=horizon, roots=roots)\n"
         "            late_before = stamp_floor(now - self._erasure_delay // LATE_FRACTION)\n"
-        "            if earliest := earliest_late_stamps(facts, horizon=late_before):\n",
-        "            earliest = earliest_late_stamps(facts, horizon=horizon)\n"
+        "            if late := [fact for fact in facts if fact.stamp < late_before]:\n",
+        "            earliest = earliest_stamps(fact for fact in facts if fact.stamp < horizon)\n"
         "            facts += restore_tombstones(cursor, earliest, key=self._erasure_key)\n"
         "            write(cursor, facts, history=self._history, horizon=horizon, roots=roots)\n"
         "            if False:\n",
@@ -82,8 +82,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 7: maintenance is trusted to have the worker's clock",
         f"{STORE}/postgres.py",
-        "earliest_late_stamps(facts, horizon=late_before)",
-        "earliest_late_stamps(facts, horizon=horizon)",
+        "if fact.stamp < late_before]",
+        "if fact.stamp < horizon]",
         LATE_JOBS,
     ),
     Defect(

@@ -20,7 +20,7 @@ from rollbook_worker.store.fact_writer import lock_clusters_of, write
 from rollbook_worker.store.inbox import dead_letter, dead_outcome, deduplicate, keep_dead_letters, record_skipped
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
 from rollbook_worker.store.retry import Contention, dead_letter_reason
-from rollbook_worker.store.tombstones import LATE_FRACTION, earliest_late_stamps, restore_tombstones
+from rollbook_worker.store.tombstones import LATE_FRACTION, earliest_stamps, restore_tombstones
 from rollbook_worker.store.transactions import Transactions
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -139,8 +139,9 @@ class PostgresStore:
             horizon = stamp_floor(now - self._erasure_delay)
             locked = write(cursor, facts, history=self._history, horizon=horizon, roots=roots)
             late_before = stamp_floor(now - self._erasure_delay // LATE_FRACTION)
-            if earliest := earliest_late_stamps(facts, horizon=late_before):
+            if late := [fact for fact in facts if fact.stamp < late_before]:
                 # not before they are locked: an erasure that was under way has left its receipt by then
+                earliest = earliest_stamps(late)
                 if others := earliest.keys() - locked:  # named by the rows of triggers only
                     lock_clusters_of(cursor, others)
                 erased = restore_tombstones(cursor, earliest, key=self._erasure_key)

@@ -41,13 +41,12 @@ def id_hash(user_id: str, key: str) -> bytes:
     return hashlib.blake2b(user_id.encode(), key=key.encode()[:_KEY_BYTES], digest_size=_HASH_BYTES).digest()
 
 
-def earliest_late_stamps(facts: Iterable[Fact | UserUpdated], *, horizon: Stamp) -> dict[str, Stamp]:
-    """The users that facts from before the horizon name, each with the earliest of these stamps."""
+def earliest_stamps(facts: Iterable[Fact | UserUpdated]) -> dict[str, Stamp]:
+    """The users that the facts name, each with the earliest stamp."""
     earliest: dict[str, Stamp] = {}
     for fact in facts:
-        if fact.stamp < horizon:
-            for user_id in _user_ids(fact):
-                earliest[user_id] = min(fact.stamp, earliest.get(user_id, fact.stamp))
+        for user_id in _user_ids(fact):
+            earliest[user_id] = min(fact.stamp, earliest.get(user_id, fact.stamp))
     return earliest
 
 
@@ -55,6 +54,8 @@ def restore_tombstones(cursor: Cursor, earliest: Mapping[str, Stamp], *, key: st
     """The erased deletes that came after these stamps. Call this when the users are locked: before, an erasure may be
     under way whose receipts are not visible yet.
     """
+    if not earliest:
+        return []
     hashes = {id_hash(user_id, key): user_id for user_id in earliest}
     cursor.execute(_RECEIPTS["select_newest"], {"hashes": list(hashes)})
     receipts = [(hashes[bytes(hash_)], Stamp(stamp)) for hash_, stamp in cursor]
