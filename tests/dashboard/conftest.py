@@ -1,4 +1,4 @@
-"""All that `rollbook up` starts, watched in a browser."""
+"""A local stack, and Flower in a browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.support.dashboard.browser import Tasks, browser, chromium
-from tests.support.dashboard.sample_jobs import PUT_OFF_SECONDS
+from tests.support.dashboard.sample_jobs import LOCK_TIMEOUT_SECONDS
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import Rollbook
@@ -25,7 +25,7 @@ def chromium_browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def stack(chromium_browser: Browser, database_url: str, broker_url: str) -> Iterator[LocalStack]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROLLBOOK_LOCK_TIMEOUT_SECONDS", str(PUT_OFF_SECONDS))
+        patch.setenv("ROLLBOOK_LOCK_TIMEOUT_SECONDS", str(LOCK_TIMEOUT_SECONDS))
         with LocalStack(database_url=database_url, broker_url=broker_url) as stack:
             yield stack
 

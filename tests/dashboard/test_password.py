@@ -1,4 +1,4 @@
-"""Flower as docker-compose.yml starts it: who does not know the password sees nothing."""
+"""Flower as docker-compose.yml starts it shows nothing without the password."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ USER, PASSWORD = "reader", "correct-horse"
 
 @pytest.fixture(scope="module")
 def flower(broker_url: str, chromium_browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its URL. The command is that of the file, but for where it listens; no worker is needed."""
+    """Start Flower with the command of the file, on another port, and return its URL. No worker is needed."""
     assert {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"} <= FLOWER["environment"].keys()
     port, folder = free_port(), tmp_path_factory.mktemp("flower")
     options = [option for option in FLOWER["command"][1:] if not option.startswith(("--address", "--port"))]
@@ -52,14 +52,14 @@ def test_without_the_password_nothing_is_shown(
         page, answers = context.new_page(), list[int]()
         page.on("response", lambda answer: answers.append(answer.status))
 
-        with suppress(Error):  # a browser with nobody to ask gives up
+        with suppress(Error):  # a browser without a user to ask for the password gives up
             page.goto(f"{flower}{path}")
 
         assert set(answers) == {401}
         assert page.locator("table").count() == 0
 
 
-def test_a_browser_is_told_to_ask_for_it(chromium_browser: Browser, flower: str) -> None:
+def test_the_browser_is_asked_for_the_password(chromium_browser: Browser, flower: str) -> None:
     with chromium_browser.new_context() as context:
         answer = context.request.get(f"{flower}/tasks")
 
@@ -67,7 +67,7 @@ def test_a_browser_is_told_to_ask_for_it(chromium_browser: Browser, flower: str)
     assert answer.headers["www-authenticate"].startswith("Basic")
 
 
-def test_with_the_password_the_page_is_there(chromium_browser: Browser, flower: str) -> None:
+def test_with_the_password_the_page_is_shown(chromium_browser: Browser, flower: str) -> None:
     credentials = {"username": USER, "password": PASSWORD}
     with chromium_browser.new_context(http_credentials=credentials) as context:  # type: ignore[arg-type]
         tasks = Tasks(context.new_page(), flower)

@@ -16,7 +16,7 @@ from rollbook_shared.reference.generator import user_update_of
 CHUNK_USERS: Final = 100
 _INVALID_EVERY: Final = 1_000
 _INVALID: Final[Sequence[Mapping[str, str]]] = (
-    {"id": "bad/id", "name": "Nobody"},
+    {"id": "bad/id", "name": "Slash in the id"},
     {"id": "bad_email", "email": "nowhere"},
     {"name": "Without an id"},
     {"id": "bad_zone", "timezone": "Mars/Olympus"},

@@ -81,17 +81,17 @@ class Report:
 
 def prepare_scenario(folder: Path, *, users: int, producers: int, seed: int, now: int) -> Scenario:
     """Generate the jobs, add duplicates, shuffle them, and write the files for the backends."""
-    life = generate_jobs(seed=seed, users=users, jobs=int(users * _JOBS_A_USER), now=now)
+    history = generate_jobs(seed=seed, users=users, jobs=int(users * _JOBS_A_USER), now=now)
     file = folder / "users.csv"
-    invalid_lines = write_file(file, life.imported)
+    invalid_lines = write_file(file, history.imported)
     checkpoint = Checkpoint(
         fingerprint=fingerprint(file, ImportOptions(format=FileFormat.CSV)),
         started=now - _IMPORTED_AGO,
         chunk_users=CHUNK_USERS,
     )
     CheckpointFile(file).save(checkpoint)
-    jobs = (*jobs_of(life.imported, checkpoint), *life.jobs)
-    plans = _write_plans(folder, life.jobs, producers, Random(seed))
+    jobs = (*jobs_of(history.imported, checkpoint), *history.jobs)
+    plans = _write_plans(folder, history.jobs, producers, Random(seed))
     return Scenario(jobs=jobs, plans=plans, file=file, invalid_lines=invalid_lines, expected=oracle(jobs))
 
 
