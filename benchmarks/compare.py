@@ -40,7 +40,7 @@ class Comparison:
     ratios: Sequence[float]
     """This checkout over the other one; above 1 it is better."""
     controls: Sequence[float]
-    """The same of the yardsticks."""
+    """The same ratios of the baselines."""
 
     @property
     def median(self) -> float:
@@ -75,7 +75,7 @@ def compare(rounds: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> li
         Comparison(
             key=key,
             ratios=[_ratio(own[key], other[key], "ours") for own, other in pairs],
-            controls=[_ratio(own[key], other[key], "yardstick") for own, other in pairs],
+            controls=[_ratio(own[key], other[key], "baseline") for own, other in pairs],
         )
         for key in keys
     ]
@@ -109,11 +109,16 @@ def _rounds(other: Path, options: Sequence[str], count: int) -> Iterator[tuple[d
 
 
 def _is_measured(details: Mapping[str, Any] | None) -> bool:
-    return details is not None and bool(details["ours"]) and bool(details["yardstick"])
+    return details is not None and bool(details["ours"]) and bool(_value(details, "baseline"))
+
+
+def _value(details: Mapping[str, Any], name: str) -> float:
+    """A figure of one side. The baseline's was called `yardstick` before it was renamed."""
+    return float(details.get(name, details.get("yardstick")) or 0)
 
 
 def _ratio(own: Mapping[str, Any], other: Mapping[str, Any], name: str) -> float:
-    ratio = float(own[name] / other[name])
+    ratio = _value(own, name) / _value(other, name)
     return ratio if own["unit"].endswith(_HIGHER_IS_BETTER) else 1 / ratio
 
 

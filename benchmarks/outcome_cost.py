@@ -1,10 +1,10 @@
-"""What it costs that every job is answerable: users a second that the store takes, with the ledger of jobs and without.
+"""What it costs to keep the status of every job: users per second of the store with and without the table `jobs`.
 
     python benchmarks/outcome_cost.py [--rounds 9] [--json]
 
-Each way of keeping the ledger has a database of its own in one durable Postgres, started here. In each round all take
-the same number of new users, one after the other and in another order each time, so that whatever else the machine
-does falls on all alike. Shown are the medians of the rounds, and the median of the ratios within a round.
+Each variant of the table has its own database in one durable Postgres, started here. In each round all apply the same
+number of new users, one after the other in random order, so that other load of the machine affects all of them. The
+output has the medians of the rounds, and the median of the ratios within a round.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from rollbook_shared.outcomes import JobState
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob
 
 BATCHES = {1: 300, 100: 30}
-"""Jobs in a batch to batches in a round."""
+"""Jobs in a batch -> batches in a round."""
 _numbers = count()
 
 
-class WithoutLedger(PostgresStore):
-    """Applies every arrival, and remembers none."""
+class WithoutJobTable(PostgresStore):
+    """Applies every job and records none."""
 
     def _apply(self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, roots: frozenset[str]) -> list[Outcome]:
         jobs = [arrival.job for arrival in arrivals if not isinstance(arrival.job, Undecodable)]
@@ -47,16 +47,16 @@ class WithoutLedger(PostgresStore):
         return [Outcome(job_id=job.id, kind=job.kind, state=JobState.APPLIED) for job in jobs]
 
 
-WAYS: dict[str, tuple[type[PostgresStore], str]] = {
-    "without ledger": (WithoutLedger, ""),
-    "ledger": (PostgresStore, ""),
-    "ledger, no index by age": (PostgresStore, "DROP INDEX rollbook.jobs_finished_at"),
-    "ledger, BRIN by age": (
+METHODS: dict[str, tuple[type[PostgresStore], str]] = {
+    "without the table": (WithoutJobTable, ""),
+    "jobs": (PostgresStore, ""),
+    "jobs, no index by age": (PostgresStore, "DROP INDEX rollbook.jobs_finished_at"),
+    "jobs, BRIN index by age": (
         PostgresStore,
         "DROP INDEX rollbook.jobs_finished_at; CREATE INDEX by_age ON rollbook.jobs USING brin (finished_at)",
     ),
 }
-FLOOR = "without ledger"
+FLOOR = "without the table"
 
 
 def main() -> None:
@@ -66,7 +66,8 @@ def main() -> None:
     given = parser.parse_args()
     with Servers(durable=True) as servers:
         stores = {
-            way: WAYS[way][0](_database(servers.database_url, number, WAYS[way][1])) for number, way in enumerate(WAYS)
+            method: METHODS[method][0](_database(servers.database_url, number, METHODS[method][1]))
+            for number, method in enumerate(METHODS)
         }
         figures = {size: _measure(stores, size, given.rounds) for size in BATCHES}
         for store in stores.values():
@@ -74,25 +75,25 @@ def main() -> None:
     if given.json:
         print(json.dumps({"rounds": given.rounds, "batches": figures}))
         return
-    for size, ways in figures.items():
+    for size, methods in figures.items():
         print(f"batches of {size}:")
-        for way, figure in ways.items():
-            print(f"  {way:<26} {figure['users_a_second']:>8,.0f} users/s   {figure['ratio']:.2f} of without")
+        for method, figure in methods.items():
+            print(f"  {method:<26} {figure['users_per_second']:>8,.0f} users/s   {figure['ratio']:.2f} of without")
 
 
 def _measure(stores: dict[str, PostgresStore], size: int, rounds: int) -> dict[str, dict[str, float]]:
-    rates: dict[str, list[float]] = {way: [] for way in stores}
+    rates: dict[str, list[float]] = {method: [] for method in stores}
     for round_ in range(rounds + 1):
-        for way in random.sample(list(stores), len(stores)):
-            rate = _rate(stores[way], size)
+        for method in random.sample(list(stores), len(stores)):
+            rate = _rate(stores[method], size)
             if round_:  # the first warms up
-                rates[way].append(rate)
+                rates[method].append(rate)
     return {
-        way: {
-            "users_a_second": statistics.median(rates[way]),
-            "ratio": statistics.median(one / other for one, other in zip(rates[way], rates[FLOOR], strict=True)),
+        method: {
+            "users_per_second": statistics.median(rates[method]),
+            "ratio": statistics.median(one / other for one, other in zip(rates[method], rates[FLOOR], strict=True)),
         }
-        for way in stores
+        for method in stores
     }
 
 

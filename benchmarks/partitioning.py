@@ -1,14 +1,14 @@
-"""What hash partitioning would bring: the store on its plain tables and on partitioned ones, side by side.
+"""What hash partitioning would gain: the store with plain and with partitioned tables, side by side.
 
     python -m benchmarks.partitioning [--users 1000000] [--partitions 16] [--rounds 5] [--threads 2] [--json]
 
-Rollbook does not partition its tables. Here `users` and the ledger of jobs are made anew, each in so many partitions by
-the hash of the id, which needs no change to the store: its statements name the same tables. Both sides apply the same
-transactions on one durable Postgres that is started here, in turns; shown are medians of the rounds.
+Rollbook does not partition its tables. Here `users` and `jobs` are recreated with partitions by the hash of the id,
+which needs no change of the store: its statements name the same tables. Both variants apply the same transactions in
+turn on one durable Postgres that is started here. The output has the medians of the rounds.
 
-Merged are users picked at random, and told of are the members of such families. A family has no partition of its own:
-its ids stay where they are, so of N partitions two ids share one in a share of 1/N. At last each table is vacuumed
-whole, partition by partition: how long is the longest piece that cannot be shared out?
+Merges are of random users, and the workload `cluster` updates the members of such clusters. A cluster has no partition
+of its own: its ids stay where they are, so with N partitions two ids share one with a probability of 1/N. At the end
+each table is vacuumed completely, partition by partition, to find the longest vacuum that cannot be split.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Final
 
 import psycopg
-from benchmarks.store_sides import Rollbook
+from benchmarks.store_contenders import Rollbook
 from benchmarks.store_workloads import WORKLOADS, Batch, batches, user_id
 from rich.console import Console
 from rich.table import Table
@@ -33,10 +33,10 @@ from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Merge
 
 TRANSACTION_USERS: Final = 200
-"""As many as a worker puts into one."""
+"""Users in one transaction, as in a worker."""
 TRANSACTIONS: Final = 20
 MERGES: Final = 100
-"""In one transaction each ten."""
+"""Merges, ten in one transaction."""
 
 _VIEWS: Final = """
 SELECT format('CREATE VIEW rollbook.%I AS %s', relname, pg_get_viewdef(oid))
@@ -48,7 +48,7 @@ _PARTITION: Final = """
 ALTER TABLE rollbook.{table} RENAME TO {table}_plain;
 CREATE TABLE rollbook.{table} (LIKE rollbook.{table}_plain INCLUDING ALL) PARTITION BY HASH (id);
 """
-_PIECE: Final = """
+_LEAF: Final = """
 CREATE TABLE rollbook.{table}_{number} PARTITION OF rollbook.{table}
 FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number}) WITH ({parameters})
 """
@@ -68,25 +68,29 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     given = parser.parse_args()
     with Servers(durable=True) as servers:
-        sides = {
+        contenders = {
             "plain": Rollbook(servers.database_url, given.threads, "plain"),
             "partitioned": Rollbook(servers.database_url, given.threads, "partitioned"),
         }
-        partition(sides["partitioned"].url, given.partitions)
-        for side in sides.values():
-            side.load(0, given.users)
-            side.merge_pairs()
+        partition(contenders["partitioned"].url, given.partitions)
+        for contender in contenders.values():
+            contender.load(0, given.users)
+            contender.merge_pairs()
         found = {
             **{
-                f"{workload}, users/s": _rates(sides, given.rounds, _telling(workload, given.users))
-                for workload in ("new", "changed all keys", "unchanged", "family")
+                f"{workload}, users/s": _rates(contenders, given.rounds, _updates(workload, given.users))
+                for workload in ("new", "changed all keys", "unchanged", "cluster")
             },
-            "merges/s": _rates(sides, given.rounds, lambda: _merging(given.users)),
-            "families across partitions": {name: _across(side.url) for name, side in sides.items()},
-            "users vacuumed whole, longest s": {name: _longest_vacuum(side.url) for name, side in sides.items()},
+            "merges/s": _rates(contenders, given.rounds, lambda: _merges(given.users)),
+            "clusters over several partitions": {
+                name: _spread_share(contender.url) for name, contender in contenders.items()
+            },
+            "longest vacuum of users, s": {
+                name: _longest_vacuum(contender.url) for name, contender in contenders.items()
+            },
         }
-        for side in sides.values():
-            side.close()
+        for contender in contenders.values():
+            contender.close()
     if given.json:
         print(json.dumps(found))
     else:
@@ -94,38 +98,40 @@ def main() -> None:
 
 
 def partition(url: str, partitions: int) -> None:
-    """Make the users and the ledger anew in partitions, with what is in them. Nobody else may be at work."""
+    """Recreate `users` and `jobs` with partitions and their rows. No other transaction may be running."""
     with psycopg.connect(url) as connection:
         views = [statement for (statement,) in connection.execute(_VIEWS)]
         for table, parameters in _PARAMETERS.items():
             connection.execute(_PARTITION.format(table=table).encode())
             for number in range(partitions):
-                piece = _PIECE.format(table=table, number=number, partitions=partitions, parameters=parameters)
-                connection.execute(piece.encode())
+                leaf = _LEAF.format(table=table, number=number, partitions=partitions, parameters=parameters)
+                connection.execute(leaf.encode())
             connection.execute(_MOVE.format(table=table).encode())
-        for statement in views:  # all of them read the users, and so went with the plain table
+        for statement in views:  # all of them read `users`, so they were dropped with the plain table
             connection.execute(statement.encode())
 
 
-def _rates(sides: dict[str, Rollbook], rounds: int, make: Callable[[], list[Batch]]) -> dict[str, float]:
-    """Users a second of each side: the median of the rounds, the first of which only warms up."""
-    taken: dict[str, list[float]] = {name: [] for name in sides}
+def _rates(contenders: dict[str, Rollbook], rounds: int, make: Callable[[], list[Batch]]) -> dict[str, float]:
+    """Users per second of each variant: the median of the rounds. The first round warms up."""
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
-        told = make()
-        messages = sum(len(batch.messages) for batch in told)
-        for name in random.sample(sorted(sides), len(sides)):
-            took = sides[name].run(told)
+        updates = make()
+        messages = sum(len(batch.messages) for batch in updates)
+        for name in random.sample(sorted(contenders), len(contenders)):
+            measured = contenders[name].run(updates)
             if number:
-                taken[name].append(messages / took.seconds)
+                taken[name].append(messages / measured.seconds)
     return {name: statistics.median(rates) for name, rates in taken.items()}
 
 
-def _telling(workload: str, known: int) -> Callable[[], list[Batch]]:
-    return lambda: batches(WORKLOADS[workload], known=known, users_a_job=1, users=TRANSACTION_USERS, times=TRANSACTIONS)
+def _updates(workload: str, known: int) -> Callable[[], list[Batch]]:
+    return lambda: batches(
+        WORKLOADS[workload], known=known, users_per_job=1, users=TRANSACTION_USERS, times=TRANSACTIONS
+    )
 
 
-def _merging(known: int) -> list[Batch]:
-    """Merges of users that were picked at random, each of a user once."""
+def _merges(known: int) -> list[Batch]:
+    """Merges of random users, each user once."""
     picked = random.sample(range(known), 2 * MERGES)
     at = time.time_ns() // 1_000
     messages = [
@@ -135,8 +141,8 @@ def _merging(known: int) -> list[Batch]:
     return [Batch(messages[start : start + 10], []) for start in range(0, len(messages), 10)]
 
 
-def _across(url: str) -> float:
-    """The share of families whose members are in several partitions."""
+def _spread_share(url: str) -> float:
+    """The share of clusters with members in several partitions."""
     with psycopg.connect(url) as connection:
         (share,) = connection.execute(
             "SELECT avg((partitions > 1)::integer) FROM ("
@@ -147,11 +153,11 @@ def _across(url: str) -> float:
 
 
 def _longest_vacuum(url: str) -> float:
-    """Seconds to read and freeze every page of the largest piece of `users`, as a vacuum against wraparound does."""
+    """Seconds to read and freeze every page of the largest partition of `users`, as an anti-wraparound vacuum does."""
     with psycopg.connect(url, autocommit=True) as connection:
         leaves = connection.execute("SELECT relid::text FROM pg_partition_tree('rollbook.users') WHERE isleaf")
-        pieces = [name for (name,) in leaves] or ["rollbook.users"]
-        return max(_vacuum(connection, piece) for piece in pieces)
+        names = [name for (name,) in leaves] or ["rollbook.users"]
+        return max(_vacuum(connection, leaf) for leaf in names)
 
 
 def _vacuum(connection: psycopg.Connection, table: str) -> float:

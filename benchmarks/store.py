@@ -1,11 +1,11 @@
-"""The store against bare upserts: users a second from message text to commit, and bytes of WAL a user.
+"""The store against bare upserts: users per second from message text to commit, and bytes of WAL per user.
 
     python -m benchmarks.store [--quick] [--rounds 7] [--users 10000,1000000] [--only new,late] [--threads 2] [--json]
 
-Both sides do the same rows in the same transactions on one durable Postgres that is started here, one after the other
-and in another order each round, so that whatever else the machine does falls on both. Shown are the medians of the
-rounds, and the medians of the ratios within a round. With several threads (a worker has eight) each side applies that
-many transactions at once; then the time of decoding cannot be told apart.
+Both contenders write the same rows in the same transactions on one durable Postgres that is started here, one after the
+other in random order, so that other load of the machine affects both. The output has the medians of the rounds, and the
+medians of the ratios within a round. With several threads (a worker has eight) each contender applies that many
+transactions at once; then the time of decoding cannot be measured separately.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Final
 
-from benchmarks.store_sides import Floor, Rollbook, Side, Took
+from benchmarks.store_contenders import Contender, Floor, Measurement, Rollbook
 from benchmarks.store_workloads import WORKLOADS, batches
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -34,20 +34,20 @@ TABLE_WIDTH: Final = 110
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is measured: a workload, users in the table, users a job, users a transaction."""
+    """What is measured: the workload, users in the table, users per job, users per transaction."""
 
     workload: str
     known: int
-    users_a_job: int
+    users_per_job: int
     users: int
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Medians. `ratio` is users a second over the floor's; `applying` the same without decoding the messages."""
+    """Medians. `ratio` is users per second relative to the floor; `applying` the same without decoding the messages."""
 
-    floor_users_a_second: float
-    users_a_second: float
+    floor_users_per_second: float
+    users_per_second: float
     ratio: float
     applying: float
     floor_bytes: float
@@ -71,10 +71,10 @@ def main() -> None:
     ]
     rounds = given.rounds or (3 if given.quick else 7)
     with Servers(durable=True) as servers, _progress(sum(map(len, cells)) * rounds) as progress:
-        sides = Floor(servers.database_url, given.threads), Rollbook(servers.database_url, given.threads)
-        figures = dict(_measure(*sides, known, cells, rounds, given.quick, progress))
-        for side in sides:
-            side.close()
+        contenders = Floor(servers.database_url, given.threads), Rollbook(servers.database_url, given.threads)
+        figures = dict(_measure(*contenders, known, cells, rounds, given.quick, progress))
+        for contender in contenders:
+            contender.close()
     if given.json:
         print(json.dumps([asdict(cell) | asdict(found) for cell, found in figures.items()]))
     else:
@@ -101,29 +101,29 @@ def _measure(
         for cell in these:
             progress.update(step, description=f"{cell.workload}, {users:,} known")
             times = max(1, (QUICK_USERS_A_ROUND if quick else USERS_A_ROUND) // cell.users)
-            taken: list[tuple[Took, Took]] = []
+            taken: list[tuple[Measurement, Measurement]] = []
             for round_ in range(rounds + 1):
-                took = _round(floor, rollbook, cell, times)
+                measured = _round(floor, rollbook, cell, times)
                 if round_:  # the first warms up
-                    taken.append(took)
+                    taken.append(measured)
                     progress.advance(step)
             yield cell, _figures(taken, times * cell.users)
 
 
-def _round(floor: Floor, rollbook: Rollbook, cell: Cell, times: int) -> tuple[Took, Took]:
+def _round(floor: Floor, rollbook: Rollbook, cell: Cell, times: int) -> tuple[Measurement, Measurement]:
     batch = batches(
-        WORKLOADS[cell.workload], known=cell.known, users_a_job=cell.users_a_job, users=cell.users, times=times
+        WORKLOADS[cell.workload], known=cell.known, users_per_job=cell.users_per_job, users=cell.users, times=times
     )
-    sides: dict[str, Side] = {"floor": floor, "rollbook": rollbook}
-    took = {name: sides[name].run(batch) for name in random.sample(list(sides), 2)}
-    return took["floor"], took["rollbook"]
+    contenders: dict[str, Contender] = {"floor": floor, "rollbook": rollbook}
+    measured = {name: contenders[name].run(batch) for name in random.sample(list(contenders), 2)}
+    return measured["floor"], measured["rollbook"]
 
 
-def _figures(taken: list[tuple[Took, Took]], users: int) -> Figures:
+def _figures(taken: list[tuple[Measurement, Measurement]], users: int) -> Figures:
     median = statistics.median
     return Figures(
-        floor_users_a_second=median(users / floor.seconds for floor, _ in taken),
-        users_a_second=median(users / ours.seconds for _, ours in taken),
+        floor_users_per_second=median(users / floor.seconds for floor, _ in taken),
+        users_per_second=median(users / ours.seconds for _, ours in taken),
         ratio=median(floor.seconds / ours.seconds for floor, ours in taken),
         applying=median(floor.seconds / (ours.seconds - ours.decoding) for floor, ours in taken),
         floor_bytes=median(floor.wal_bytes / users for floor, _ in taken),
@@ -133,8 +133,8 @@ def _figures(taken: list[tuple[Took, Took]], users: int) -> Figures:
 
 
 def _table(figures: dict[Cell, Figures]) -> Table:
-    table = Table(title="the store against bare upserts (users/s, WAL bytes a user)")
-    for heading in ("workload", "known", "a job", "a transaction"):
+    table = Table(title="the store against bare upserts (users/s, WAL bytes per user)")
+    for heading in ("workload", "known", "per job", "per transaction"):
         table.add_column(heading)
     for heading in ("floor/s", "rollbook/s", "ratio", "applying", "floor B", "B", "B ratio"):
         table.add_column(heading, justify="right")
@@ -142,10 +142,10 @@ def _table(figures: dict[Cell, Figures]) -> Table:
         table.add_row(
             cell.workload,
             f"{cell.known:,}",
-            str(cell.users_a_job),
+            str(cell.users_per_job),
             f"{cell.users:,}",
-            f"{found.floor_users_a_second:,.0f}",
-            f"{found.users_a_second:,.0f}",
+            f"{found.floor_users_per_second:,.0f}",
+            f"{found.users_per_second:,.0f}",
             f"{found.ratio:.2f}",
             f"{found.applying:.2f}",
             f"{found.floor_bytes:,.0f}",
@@ -167,12 +167,12 @@ def _progress(total: int) -> Progress:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="under a minute: fewer and smaller transactions")
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller transactions: less than a minute")
     parser.add_argument("--rounds", type=int, default=0)
-    parser.add_argument("--users", default="10000", help="in the table, ascending: 10000,1000000")
+    parser.add_argument("--users", default="10000", help="users in the table, ascending: 10000,1000000")
     parser.add_argument("--only", default=",".join(WORKLOADS), help="some of: " + ", ".join(WORKLOADS))
-    parser.add_argument("--size", type=int, action="append", help="users a transaction")
-    parser.add_argument("--threads", type=int, default=1, help="transactions at once, on both sides")
+    parser.add_argument("--size", type=int, action="append", help="users per transaction")
+    parser.add_argument("--threads", type=int, default=1, help="transactions at once, of both contenders")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

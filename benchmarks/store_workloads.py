@@ -1,4 +1,4 @@
-"""What the benchmark of the store lets happen: users, told in messages for Rollbook and as rows for the floor."""
+"""The workloads of the store's benchmark: users, as messages for Rollbook and as rows for the floor."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Pick = Callable[[int, int, int], Iterator[Row]]
 DAY: Final = 86_400_000_000
 """Microseconds."""
 PAIRS: Final = 2_000
-"""Families of two, whose members the workload `family` tells of."""
+"""Clusters of two, whose members the workload `cluster` updates."""
 _versions: Final = count(1)
 _new: Final = count()
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One transaction: as it reaches Rollbook, and as the floor is given it."""
+    """One transaction: the messages for Rollbook, and the rows for the floor."""
 
     messages: list[str]
     rows: list[Row]
@@ -34,10 +34,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Which users are told what; `late` before all that is known of them."""
+    """Which users are updated; `late`: with stamps before everything that is stored of them."""
 
     rows: Pick
-    """Given the users in the table, how many to tell, and a number that no batch had before."""
+    """Called with the users in the table, the number to update, and a number that is new for each batch."""
     late: bool = False
 
 
@@ -62,30 +62,30 @@ def user_id(number: int) -> str:
 
 
 def pair(number: int) -> tuple[str, str]:
-    """The primary and the secondary of a family."""
+    """The primary and the secondary of a cluster."""
     return f"primary{number:06}", f"secondary{number:06}"
 
 
-def batches(workload: Workload, *, known: int, users_a_job: int, users: int, times: int) -> list[Batch]:
-    """So many transactions, each of so many users, all different."""
-    return [_batch(workload, known, users_a_job, users) for _ in range(times)]
+def batches(workload: Workload, *, known: int, users_per_job: int, users: int, times: int) -> list[Batch]:
+    """Make transactions with distinct users."""
+    return [_batch(workload, known, users_per_job, users) for _ in range(times)]
 
 
-def jobs_of(rows: Sequence[Row], users_a_job: int, at: int) -> Iterator[Job]:
-    """The jobs that tell these rows, as producers make them."""
-    for start in range(0, len(rows), users_a_job):
-        users = tuple(UserUpdate(id=id_, traits=traits) for id_, traits in rows[start : start + users_a_job])
-        moment = at + start
+def jobs_of(rows: Sequence[Row], users_per_job: int, at: int) -> Iterator[Job]:
+    """The jobs for these rows, as publishers make them."""
+    for start in range(0, len(rows), users_per_job):
+        users = tuple(UserUpdate(id=id_, traits=traits) for id_, traits in rows[start : start + users_per_job])
+        occurred_at = at + start
         if len(users) == 1:
-            yield Identify(id=new_job_id(moment), occurred_at=moment, user=users[0])
+            yield Identify(id=new_job_id(occurred_at), occurred_at=occurred_at, user=users[0])
         else:
-            yield BulkIdentify(id=new_job_id(moment), occurred_at=moment, users=users)
+            yield BulkIdentify(id=new_job_id(occurred_at), occurred_at=occurred_at, users=users)
 
 
-def _batch(workload: Workload, known: int, users_a_job: int, users: int) -> Batch:
+def _batch(workload: Workload, known: int, users_per_job: int, users: int) -> Batch:
     rows = list(workload.rows(known, users, next(_versions)))
     now = time.time_ns() // 1_000
-    jobs = jobs_of(rows, users_a_job, now - 10 * DAY if workload.late else now)
+    jobs = jobs_of(rows, users_per_job, now - 10 * DAY if workload.late else now)
     return Batch([encode(job) for job in jobs], rows)
 
 
@@ -110,7 +110,7 @@ def _unchanged(known: int, users: int, version: int) -> Iterator[Row]:
         yield user_id(number), traits_of(number, 0)
 
 
-def _family(known: int, users: int, version: int) -> Iterator[Row]:
+def _cluster(known: int, users: int, version: int) -> Iterator[Row]:
     for number in random.sample(range(2 * PAIRS), min(users, 2 * PAIRS)):
         yield pair(number // 2)[number % 2], traits_of(number, version)
 
@@ -121,6 +121,6 @@ WORKLOADS: Final = {
     "changed all keys": Workload(_changed),
     "changed 3 of 10": Workload(_three_keys),
     "late": Workload(_changed, late=True),
-    "family": Workload(_family),
+    "cluster": Workload(_cluster),
 }
 """In the order in which they run: the first `unchanged` finds the users as they were loaded."""

@@ -1,11 +1,11 @@
-"""What our transport brings: messages a second and the time an idle worker takes to begin, against the stock transport.
+"""Our transport against the stock transport: messages per second, and how fast an idle worker starts a message.
 
     python benchmarks/transport.py [--rounds 5] [--messages 4000] [--json]
 
-A worker for each transport and pool, on one Valkey started here, each with a database of its own. In each round all
-get messages for a task that does nothing, one worker after the other, the others idle. Shown are medians, and the
-median of the ratios within a round. Then single messages to idle workers that consume one, two or four queues, from
-being sent to running.
+There is a worker for each transport and pool, each with its own database of one Valkey that is started here. In each
+round every worker gets messages for a task that does nothing, one worker after the other while the others are idle. The
+output has the medians, and the median of the ratios within a round. Then single messages go to idle workers with one,
+two or four queues; the latency is the time from sending to running.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PAUSE_SECONDS: Final = 0.01
 
 
 class Measured(Celery):  # type: ignore[misc]  # Celery ships no types
-    """Consumes through the transport that the environment names."""
+    """Consumes through the transport that the environment variable names."""
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         connection = super().connection_for_read(url, **options)
@@ -86,21 +86,23 @@ def main() -> None:
         return
     for pool, figures in rates.items():
         print(f"{pool:<8} ours {figures['ours']:>7,.0f}/s  stock {figures['stock']:>7,.0f}/s  {figures['ratio']:.1f}x")
-    for width, ways in latencies.items():
-        for way, figure in ways.items():
-            print(f"idle, {width} queue(s), {way:<6} p50 {figure['p50']:.1f} ms  p99 {figure['p99']:.1f} ms")
+    for width, methods in latencies.items():
+        for method, figure in methods.items():
+            print(f"idle, {width} queue(s), {method:<6} p50 {figure['p50']:.1f} ms  p99 {figure['p99']:.1f} ms")
 
 
 def _throughput(server: str, logs: Path, rounds: int, messages: int) -> dict[str, dict[str, float]]:
-    rates: dict[str, dict[str, list[float]]] = {pool: {way: [] for way in TRANSPORTS} for pool in POOLS}
+    rates: dict[str, dict[str, list[float]]] = {pool: {method: [] for method in TRANSPORTS} for pool in POOLS}
     with ExitStack() as running:
-        ways = [(pool, way) for pool in POOLS for way in TRANSPORTS]
-        brokers = {way: _start(running, server, number + 1, logs, *way, width=1) for number, way in enumerate(ways)}
+        methods = [(pool, method) for pool in POOLS for method in TRANSPORTS]
+        brokers = {
+            method: _start(running, server, number + 1, logs, *method, width=1) for number, method in enumerate(methods)
+        }
         for round_ in range(rounds + 1):
-            for pool, way in random.sample(ways, len(ways)):
-                rate = _rate(brokers[pool, way], messages if way == "ours" else messages // 4)
+            for pool, method in random.sample(methods, len(methods)):
+                rate = _rate(brokers[pool, method], messages if method == "ours" else messages // 4)
                 if round_:  # the first warms up
-                    rates[pool][way].append(rate)
+                    rates[pool][method].append(rate)
     return {
         pool: {
             "ours": statistics.median(figures["ours"]),
@@ -124,8 +126,8 @@ def _rate(broker: str, messages: int) -> float:
 def _latency(server: str, logs: Path, width: int) -> dict[str, dict[str, float]]:
     found = {}
     with ExitStack() as running:
-        for number, way in enumerate(TRANSPORTS):
-            broker = _start(running, server, 8 + number, logs, "threads", way, width=width)
+        for number, method in enumerate(TRANSPORTS):
+            broker = _start(running, server, 8 + number, logs, "threads", method, width=width)
             with redis.Redis.from_url(broker) as client:
                 client.delete("taken")
                 for sent in range(SAMPLES):
@@ -134,16 +136,16 @@ def _latency(server: str, logs: Path, width: int) -> dict[str, dict[str, float]]
                     while client.llen("taken") <= sent:
                         time.sleep(PAUSE_SECONDS)
                 taken = sorted(float(each) * 1_000 for each in client.lrange("taken", 0, -1))
-            found[way] = {"p50": taken[SAMPLES // 2], "p99": taken[SAMPLES * 99 // 100]}
+            found[method] = {"p50": taken[SAMPLES // 2], "p99": taken[SAMPLES * 99 // 100]}
     return found
 
 
-def _start(running: ExitStack, server: str, database: int, logs: Path, pool: str, way: str, *, width: int) -> str:
-    """Start a worker on a broker of its own; return its URL when it is ready."""
+def _start(running: ExitStack, server: str, database: int, logs: Path, pool: str, method: str, *, width: int) -> str:
+    """Start a worker with its own broker; return the broker's URL when the worker is ready."""
     broker = urlsplit(server)._replace(path=f"/{database}").geturl()
     with redis.Redis.from_url(broker) as client:
         client.flushdb()
-    name = f"{pool}-{way}-{width}"
+    name = f"{pool}-{method}-{width}"
     worker = processes.spawn(
         [
             *(sys.executable, "-m", "celery", "-A", "transport:app", "worker", "--hostname", f"{name}@measured"),
@@ -151,7 +153,7 @@ def _start(running: ExitStack, server: str, database: int, logs: Path, pool: str
             *("--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
         ],
         log=logs / f"{name}.log",
-        env=os.environ | {"MEASURED_BROKER": broker, "MEASURED_TRANSPORT": way},
+        env=os.environ | {"MEASURED_BROKER": broker, "MEASURED_TRANSPORT": method},
         cwd=Path(__file__).parent,
     )
     running.callback(processes.stop, worker)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.bench`, which `./run bench` is short for."""
+"""`python -m benchmarks.bench`: what `./run bench` runs."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What an experiment works with: the ground, the sides that it asks for, and where its results go."""
+"""What experiments work with: the environment, the contenders, and the results."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 from typing import Final
 
-from benchmarks.bench.draining import sized
+from benchmarks.bench.contenders import Contender
+from benchmarks.bench.contenders.peers import Dramatiq, Taskiq
+from benchmarks.bench.contenders.rollbook import RollbookBulk, RollbookSingle
+from benchmarks.bench.contenders.stock_celery import StockCelery
+from benchmarks.bench.drain import find_size
+from benchmarks.bench.environment import Environment
 from benchmarks.bench.figures import Figure
-from benchmarks.bench.ground import Ground
 from benchmarks.bench.scale import Scale
-from benchmarks.bench.sides import Side
-from benchmarks.bench.sides.ours import RollbookBulk, RollbookSide
-from benchmarks.bench.sides.peers import Dramatiq, Taskiq
-from benchmarks.bench.sides.stock_celery import StockCelery
 
 OURS: Final = "rollbook"
 LARGE: Final = "rollbook_large"
@@ -44,33 +44,39 @@ LABELS: Final = {
     "lpush": "redis-py LPUSH, one by one",
     "blpop": "redis-py BLPOP, one by one",
 }
-"""What people read for each rate."""
+"""Name of a rate -> its label."""
 
 
 class Bench:
-    """One run."""
+    """One run of the benchmark."""
 
     def __init__(
-        self, ground: Ground, scale: Scale, *, keys: Set[str], peers: Iterable[str], step: Callable[[str], None]
+        self,
+        environment: Environment,
+        scale: Scale,
+        *,
+        keys: Set[str],
+        peers: Iterable[str],
+        step: Callable[[str], None],
     ) -> None:
-        self.ground = ground
+        self.environment = environment
         self.scale = scale
         self.keys = keys
-        """The keys that are wanted."""
+        """The keys to measure."""
         self.peers = tuple(peers)
         """The peers that are installed."""
         self.step = step
-        """Tell what is being done; counts as one step of the progress bar."""
+        """Reports what happens next; one step of the progress bar."""
         self.figures: list[Figure] = []
         self.rates: dict[str, list[float]] = {}
-        """By name in LABELS: each round's rate, in users, calls or messages a second."""
-        self._sides: dict[str, Side] = {}
+        """Name in LABELS -> the rate of each round, in users, calls or messages a second."""
+        self._sides: dict[str, Contender] = {}
         self._sizes: dict[str, int] = {}
         self._begin = time.monotonic()
         self.warm_rss: int | None = None
 
     def start(self, names: Iterable[str]) -> None:
-        """Start the workers of several sides, next to each other; what runs already is left alone."""
+        """Start the workers of several contenders at once. Those that run already are left alone."""
         new = [name for name in dict.fromkeys(names) if name not in self._sides]
         for name in new:
             self._sides[name] = self._make(name)
@@ -79,32 +85,32 @@ class Bench:
             self.step(f"waiting for {LABELS[name]}")
             self._sides[name].wait_until_ready()
 
-    def side(self, name: str) -> Side:
+    def contender(self, name: str) -> Contender:
         return self._sides[name]
 
-    def ours(self, name: str = OURS) -> RollbookSide:
-        side = self._sides[name]
-        assert isinstance(side, RollbookSide)
-        return side
+    def ours(self, name: str = OURS) -> RollbookSingle:
+        contender = self._sides[name]
+        assert isinstance(contender, RollbookSingle)
+        return contender
 
     def stock(self, name: str) -> StockCelery:
-        side = self._sides[name]
-        assert isinstance(side, StockCelery)
-        return side
+        contender = self._sides[name]
+        assert isinstance(contender, StockCelery)
+        return contender
 
     def size_of(self, name: str) -> int:
-        """How many jobs keep a side busy for the scale's seconds; found when first asked, which warms it up."""
+        """How many jobs keep a contender busy for the scale's seconds. The first call measures it and warms it up."""
         if name not in self._sizes:
-            self._sizes[name] = sized(self._sides[name], self.scale.drain_seconds, self.scale.most_jobs)
+            self._sizes[name] = find_size(self._sides[name], self.scale.drain_seconds, self.scale.max_jobs)
         return self._sizes[name]
 
     def variants(self, names: Sequence[str]) -> tuple[str, ...]:
-        """All settings of a yardstick, or, where time is short, the one that is mostly better."""
+        """All settings of a baseline; in a quick run only the one that is usually better."""
         return tuple(names) if self.scale.all_variants else tuple(names[-1:])
 
     def rounds(self) -> int:
-        """How many rounds the next experiment may take: fewer, where a slow machine has used up the time for more."""
-        late = sum(time.monotonic() - self._begin > limit for limit in self.scale.hurry_after)
+        """How many rounds the next experiment takes: fewer if a slow machine has used up the time."""
+        late = sum(time.monotonic() - self._begin > limit for limit in self.scale.fewer_rounds_after)
         return max(1, self.scale.rounds - late)
 
     def record(self, figure: Figure) -> None:
@@ -117,16 +123,17 @@ class Bench:
         return statistics.median(self.rates[name])
 
     def close(self) -> None:
-        for side in self._sides.values():
-            side.close()
+        for contender in self._sides.values():
+            contender.close()
 
-    def _make(self, name: str) -> Side:
-        return _MAKERS[name](self.ground, name, known=self.scale.large_users if name == LARGE else self.scale.users)
+    def _make(self, name: str) -> Contender:
+        known = self.scale.large_users if name == LARGE else self.scale.users
+        return _MAKERS[name](self.environment, name, known=known)
 
 
-_MAKERS: Final[dict[str, Callable[..., Side]]] = {
-    OURS: RollbookSide,
-    LARGE: RollbookSide,
+_MAKERS: Final[dict[str, Callable[..., Contender]]] = {
+    OURS: RollbookSingle,
+    LARGE: RollbookSingle,
     BULK_QUEUE: RollbookBulk,
     "celery_orm_2": partial(StockCelery, task="orm", processes=2),
     "celery_orm_8": partial(StockCelery, task="orm", processes=8),

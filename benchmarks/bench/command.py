@@ -1,4 +1,4 @@
-"""`./run bench` from its arguments to its exit code."""
+"""The command `./run bench`: from its arguments to its exit code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Final
 from benchmarks.bench import pages, peers, report
 from benchmarks.bench.arguments import Arguments, parse
 from benchmarks.bench.bench import Bench
+from benchmarks.bench.contenders import Stalled
+from benchmarks.bench.environment import Environment
 from benchmarks.bench.experiments import EXPERIMENTS
-from benchmarks.bench.experiments.singles import PEER_KEY
-from benchmarks.bench.ground import Ground
+from benchmarks.bench.experiments.single_jobs import PEER_KEY
 from benchmarks.bench.machine import describe
 from benchmarks.bench.results import Results
-from benchmarks.bench.sides import Stalled
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -28,7 +28,7 @@ _WIDE: Final = 150
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Measure, show, and write if asked to. 0: measured, whatever the figures are; 1: it could not be."""
+    """Measure, report, and write if asked to. Return 0 if everything was measured, whatever the figures, else 1."""
     arguments = parse(sys.argv[1:] if given is None else given)
     try:
         with stop_on_signals() as stopping:
@@ -56,27 +56,27 @@ def _write(results: Results) -> bool:
 
 
 def measure(arguments: Arguments, stopping: StopSignals) -> Results:
-    """Run the experiments that the wanted keys need."""
+    """Run the experiments for the keys."""
     wanted = [experiment for experiment in EXPERIMENTS if arguments.keys.intersection(experiment.keys)]
-    with Ground() as ground, _progress() as (bar, task):
+    with Environment() as environment, _progress() as (bar, task):
 
         def step(what: str) -> None:
             stopping.check()
             bar.update(task, advance=1, description=escape(what))
 
         bench = Bench(
-            ground,
+            environment,
             arguments.scale,
             keys=arguments.keys,
             peers=peers.ensure(_say) if arguments.peers and arguments.keys & {PEER_KEY} else [],
             step=step,
         )
         try:
-            sides = dict.fromkeys(name for experiment in wanted for name in experiment.sides(bench))
-            bar.update(task, total=len(sides) + sum(experiment.steps(bench) for experiment in wanted))
+            contenders = dict.fromkeys(name for experiment in wanted for name in experiment.contenders(bench))
+            bar.update(task, total=len(contenders) + sum(experiment.steps(bench) for experiment in wanted))
             for experiment in wanted:
-                if experiment.sides(bench):
-                    bench.start(sides)  # all at once: importing is what takes its time, and both cores can do it
+                if experiment.contenders(bench):
+                    bench.start(contenders)  # all at once: importing takes most of the time, and can use both cores
                 experiment.run(bench)
         finally:
             bench.close()
@@ -84,20 +84,20 @@ def measure(arguments: Arguments, stopping: StopSignals) -> Results:
             scale=arguments.scale,
             figures=[figure for figure in bench.figures if figure.key in arguments.keys],
             rates=bench.rates,
-            machine=describe(ground.database_url, ground.broker_url),
+            machine=describe(environment.database_url, environment.broker_url),
         )
 
 
 @contextmanager
 def _progress() -> Iterator[tuple[Progress, TaskID]]:
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    # Drawn seldom: drawing takes time from what is measured.
+    # Refreshed rarely: drawing takes time from what is measured.
     with Progress(*columns, console=_err, refresh_per_second=2, disable=not _err.is_terminal, transient=True) as bar:
         yield bar, bar.add_task("starting the servers", total=None)
 
 
 def _wide(*, stderr: bool) -> Console:
-    """As wide as the terminal; wide enough for the tables where there is none."""
+    """As wide as the terminal, or wide enough for the tables if there is none."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=_WIDE)
 

@@ -1,4 +1,4 @@
-"""What was measured of a key, and the statistics: medians of rounds, with their spread."""
+"""The figures of a key, and the statistics: medians of rounds, with their spread."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from benchmarks.bench.goals import GOALS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """The value of one key. `value` is None where it could not be measured, and `note` says why."""
+    """The value of one key. It is None if it could not be measured; `note` says why."""
 
     key: str
     value: float | None
     rounds: Sequence[float] = ()
-    """The value of each round; `value` is their median, unless the key is a percentile of all rounds together."""
+    """The value of each round. `value` is their median, or for percentiles that of all rounds together."""
     ours: float | None = None
-    yardstick: float | None = None
+    baseline: float | None = None
     against: str = ""
-    """What the yardstick was."""
+    """Which baseline it was."""
     unit: str = ""
-    """Of `ours` and `yardstick`."""
+    """The unit of `ours` and `baseline`."""
     size: Mapping[str, int] = field(default_factory=dict)
-    """What it was measured with."""
+    """The sizes it was measured with."""
     note: str = ""
 
     @property
@@ -41,7 +41,7 @@ class Figure:
 def median_of_ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, list[float]]:
     """The median of the ratios within each round, and these ratios.
 
-    Not the ratio of the medians: what disturbs the machine for a while disturbs both sides of a round.
+    It is not the ratio of the medians: a disturbance of the machine affects both contenders of a round.
     """
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
     return statistics.median(ratios), ratios

@@ -1,4 +1,4 @@
-"""The machine, so that figures can be compared: what it is, never what it is called."""
+"""Describes the machine, so that figures can be compared; without its name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def describe(database_url: str, broker_url: str) -> dict[str, str | int]:
     """What the figures depend on. No host name, no user, no path."""
     with psycopg.connect(database_url) as connection, redis.Redis.from_url(broker_url) as client:
         (postgres,) = connection.execute("SHOW server_version").fetchone() or ("?",)
-        told = client.info("server")
+        answers = client.info("server")
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count() or 0,
@@ -26,7 +26,7 @@ def describe(database_url: str, broker_url: str) -> dict[str, str | int]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "postgres": str(postgres).split()[0],
-        "valkey": str(told.get("valkey_version", told["redis_version"])),
+        "valkey": str(answers.get("valkey_version", answers["redis_version"])),
         **{name: found for name in _PACKAGES if (found := _version(name))},
     }
 

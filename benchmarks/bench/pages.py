@@ -1,4 +1,4 @@
-"""The pages that show the figures: what lies between their markers is ours to write."""
+"""Writes the figures into the pages, between their markers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import Final
 
+from benchmarks.bench.environment import ROOT
+from benchmarks.bench.formatting import format_comparison, format_spread, format_value, format_verdict
 from benchmarks.bench.goals import GOALS
-from benchmarks.bench.ground import ROOT
 from benchmarks.bench.plot import draw
 from benchmarks.bench.results import Results
 from benchmarks.bench.scale import QUICK
-from benchmarks.bench.words import compared, reached, spread, verdict
 
 MAIN_KEYS: Final = {
     "single_vs_stock_orm": "over stock Celery, ORM",
@@ -21,16 +21,16 @@ MAIN_KEYS: Final = {
     "bulk_vs_floor": "bulk, of bare batched upserts",
     "p50_ms": "call to readable",
 }
-"""What the project's own README shows."""
+"""Key -> its heading in the project's README."""
 
 
 class MarkersMissing(LookupError):
-    """A page has lost the markers between which a table belongs."""
+    """A page does not have the markers of a table exactly once."""
 
 
 def write(results: Results, root: Path = ROOT) -> None:
-    """Write results/ of the run, and the tables of both pages."""
-    results = Results.from_dict(results.to_dict())  # rounded, so that the pages can be made again from the JSON
+    """Write the run to results/, and the tables of both pages."""
+    results = Results.from_dict(results.to_dict())  # rounded, so that the JSON gives the same pages again
     folder = root / "benchmarks" / "results"
     folder.mkdir(exist_ok=True)
     (folder / "run.json").write_text(json.dumps(results.to_dict(), indent=1, ensure_ascii=False) + "\n")
@@ -47,7 +47,7 @@ def between(page: str, marker: str, text: str) -> str:
     """The page with `text` between its two markers.
 
     Raises:
-        MarkersMissing: it has not exactly one pair of them.
+        MarkersMissing: it does not have exactly one pair of them.
     """
     pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
     if len(pattern.findall(page)) != 1:
@@ -56,47 +56,48 @@ def between(page: str, marker: str, text: str) -> str:
 
 
 def goals_table(results: Results) -> str:
-    """Every key, with its goal and what came out."""
+    """Every key, with its goal and its figures."""
     lines = [
-        "![Rates a second, as bars](results/rates.svg)",
+        "![Rates per second, as bars](results/rates.svg)",
         "",
         f"{results.scale.name.capitalize()} run of {results.day}.",
         "",
-        "| key | what | goal | reached | rounds, from - to (how many) | ours : yardstick | |",
+        "| key | what | goal | reached | rounds: lowest - highest (number) | ours : baseline | |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for key, goal in GOALS.items():
         if figure := results.figure(key):
-            cells = (goal.meaning, str(goal), f"**{reached(figure)}**", spread(figure), compared(figure))
-            lines.append(f"| `{key}` | {' | '.join(cells)} | {_verdict(figure.against, verdict(figure))} |")
+            value, spread = f"**{format_value(figure)}**", format_spread(figure)
+            cells = (goal.meaning, str(goal), value, spread, format_comparison(figure))
+            lines.append(f"| `{key}` | {' | '.join(cells)} | {_verdict(figure.against, format_verdict(figure))} |")
     return "\n".join(lines)
 
 
 def machine_table(results: Results) -> str:
-    """The machine that the figures were made on."""
+    """The machine on which the figures were measured."""
     rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in results.machine.items()]
     return "\n".join(["| machine | |", "| --- | --- |", *rows])
 
 
 def main_table(results: Results) -> str:
-    """The few figures that say most, beside each other: the project's README has no room for more lines."""
+    """The most important figures in one row, for the project's README."""
     shown = [(what, figure) for key, what in MAIN_KEYS.items() if (figure := results.figure(key))]
     is_quick = " (quick run)" if results.scale is QUICK else ""
     rows = (
         [f"{what}{is_quick}" for what, _ in shown],
         ["---"] * len(shown),
-        [f"**{reached(figure)}** (goal {GOALS[figure.key]})" for _, figure in shown],
+        [f"**{format_value(figure)}** (goal {GOALS[figure.key]})" for _, figure in shown],
     )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _verdict(against: str, said: str) -> str:
-    return f"{said} (against {against})" if against and "reached" in said else said
+def _verdict(against: str, verdict: str) -> str:
+    return f"{verdict} (against {against})" if against and "reached" in verdict else verdict
 
 
 def _caption(results: Results) -> str:
     machine = results.machine
     return (
-        f"Rollbook and its yardsticks on {machine['cores']} cores, medians of rounds"
+        f"Rollbook and the baselines on {machine['cores']} cores, medians of rounds"
         " (line: lowest to highest); logarithmic"
     )

@@ -1,7 +1,7 @@
-"""dramatiq and taskiq, the dependency group `bench`: installed when they are first measured, as few will need them.
+"""Installs dramatiq and taskiq, the extra `bench`, when they are first measured.
 
-They and what they need would make every `./run` a fifth slower to install, so they have a lock of their own, with the
-versions of the main lock where both have a package.
+With their dependencies they would make every `./run` a fifth slower to install. So they have a lock of their own, with
+the versions of the main lock for packages that are in both.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks.bench.ground import ROOT
+from benchmarks.bench.environment import ROOT
 
 LOCK: Final = ROOT / "benchmarks" / "requirements.lock"
 _MODULES: Final = {"dramatiq": ("dramatiq",), "taskiq": ("taskiq", "taskiq_redis")}
 
 
 def installed() -> list[str]:
-    """Which of the peers can be measured."""
+    """The peers that can be measured."""
     importlib.invalidate_caches()
     return [name for name, modules in _MODULES.items() if all(map(importlib.util.find_spec, modules))]
 
 
 def ensure(say: Callable[[str], None]) -> list[str]:
-    """Install the peers that are missing into the running virtualenv; return which are there.
+    """Install missing peers into the running virtualenv; return those that are installed.
 
-    Without a network the benchmark goes on with those that are.
+    Without a network the benchmark goes on without them.
     """
     if len(installed()) < len(_MODULES):
-        say("installing dramatiq and taskiq, once (--no-peers does without)")
+        say("installing dramatiq and taskiq, once (--no-peers skips them)")
         done = subprocess.run(_installer(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             say(f"they could not be installed: {_last_line(done.stderr)}")

@@ -1,4 +1,4 @@
-"""The rates as a picture: an SVG without any library, readable on a light and on a dark page."""
+"""Draws the rates as an SVG, without a library, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from benchmarks.bench.bench import LABELS
-from benchmarks.bench.words import number
+from benchmarks.bench.formatting import format_number
 
 _GROUPS: Final = {
-    "users applied a second, one a job": (
+    "users applied per second, one per job": (
         "rollbook",
         "taskiq",
         "dramatiq",
@@ -21,8 +21,8 @@ _GROUPS: Final = {
         "celery_orm_8",
         "celery_orm_2",
     ),
-    "users applied a second, in bulk": ("rollbook_bulk", "floor"),
-    "calls a second of one sending process": ("buffered", "identify", "delay", "lpush"),
+    "users applied per second, in bulk": ("rollbook_bulk", "floor"),
+    "calls per second of one publishing process": ("buffered", "identify", "delay", "lpush"),
 }
 _OURS: Final = {"rollbook", "rollbook_bulk", "buffered", "identify"}
 _WIDTH: Final = 860
@@ -45,7 +45,7 @@ _STYLE: Final = """
 def draw(rates: Mapping[str, Sequence[float]], caption: str) -> str:
     """The median of each rate as a bar on a logarithmic scale, with a line from the lowest round to the highest.
 
-    Logarithmic, because the slowest and the fastest are more than a thousandfold apart.
+    The scale is logarithmic because the fastest is more than a thousand times the slowest.
     """
     groups = {title: there for title, names in _GROUPS.items() if (there := [name for name in names if name in rates])}
     shown = [value for names in groups.values() for name in names for value in rates[name]]
@@ -99,7 +99,7 @@ def _bar(name: str, rounds: Sequence[float], top: int, scale: _Scale) -> list[st
         f'<text class="text" x="{_LEFT - 10}" y="{top + 12}" text-anchor="end">{escape(LABELS[name])}</text>',
         f'<rect class="{kind}" x="{_LEFT}" y="{top}" width="{end - _LEFT:.1f}" height="{_BAR}" rx="2"/>',
         f'<line class="spread" x1="{low:.1f}" x2="{high:.1f}" y1="{middle}" y2="{middle}"/>',
-        f'<text class="text" x="{max(end, high) + 6:.1f}" y="{top + 12}">{number(median)}</text>',
+        f'<text class="text" x="{max(end, high) + 6:.1f}" y="{top + 12}">{format_number(median)}</text>',
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a run found, as machines read it."""
+"""The results of a run, as JSON."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from benchmarks.bench.scale import FULL, QUICK, Scale
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """Of one run."""
+    """The results of one run."""
 
     scale: Scale
     figures: Sequence[Figure]
     rates: Mapping[str, Sequence[float]]
-    """By name, each round's."""
+    """Name -> the rate of each round."""
     machine: Mapping[str, str | int]
     day: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
-    """When it was measured, as in 2026-11-24."""
+    """The date, such as 2026-11-24."""
 
     def figure(self, key: str) -> Figure | None:
         return next((figure for figure in self.figures if figure.key == key), None)
 
     def to_json(self) -> str:
-        """One line. Each key has its value at the top, and all about it under `details`."""
+        """One line. Each key has its value at the top level, and everything else under `details`."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,27 +53,27 @@ class Results:
         }
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Self:
-        """What `to_dict` made of it."""
+    def from_dict(cls, answers: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
         return cls(
-            scale=next(scale for scale in (FULL, QUICK) if scale.name == told["run"]),
+            scale=next(scale for scale in (FULL, QUICK) if scale.name == answers["run"]),
             figures=[
                 Figure(
                     key=key,
                     value=each["value"],
                     rounds=each["rounds"],
                     ours=each["ours"],
-                    yardstick=each["yardstick"],
+                    baseline=each["baseline"],
                     against=each["against"],
                     unit=each["unit"],
                     size=each["size"],
                     note=each["note"],
                 )
-                for key, each in told["details"].items()
+                for key, each in answers["details"].items()
             ],
-            rates={name: each["rounds"] for name, each in told["rates"].items()},
-            machine=told["machine"],
-            day=told["day"],
+            rates={name: each["rounds"] for name, each in answers["rates"].items()},
+            machine=answers["machine"],
+            day=answers["day"],
         )
 
 
@@ -83,7 +83,7 @@ def _details(figure: Figure) -> dict[str, Any]:
         "goal": str(GOALS[figure.key]),
         "met": figure.met,
         "ours": _rounded(figure.ours),
-        "yardstick": _rounded(figure.yardstick),
+        "baseline": _rounded(figure.baseline),
         "unit": figure.unit,
         "against": figure.against,
         "rounds": [_rounded(each) for each in figure.rounds],

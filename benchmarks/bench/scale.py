@@ -1,4 +1,4 @@
-"""How much is measured: the full run, and the quick one that says roughly the same within a minute."""
+"""The sizes of a run: the full one, and the quick one that gives rough figures within a minute."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ class Scale:
 
     name: str
     rounds: int
-    hurry_after: tuple[float, ...]
-    """Seconds after each of which later experiments take one round less."""
+    fewer_rounds_after: tuple[float, ...]
+    """After each of these seconds, later experiments take one round less."""
     drain_seconds: float
-    """How long one side should have work for in one round; how many jobs that is, a pilot says."""
-    most_jobs: int
-    """The most jobs in one round, for staging them takes its time too."""
+    """How long the jobs of one round should keep a contender busy; a pilot finds their number."""
+    max_jobs: int
+    """The most jobs in one round, as staging them takes time too."""
     bulk_users: int
     """Users in one round of bulk jobs."""
-    sends: int
-    """Calls in one round of sending; twenty times as many where they are buffered."""
+    calls: int
+    """Calls in one round of publishing; twenty times as many if they are buffered."""
     probes_seconds: float
-    """How long the latency of one side is probed in one round."""
+    """How long the latency of one contender is probed in one round."""
     users: int
-    """Users that every side knows already."""
+    """Users that every contender knows from the start."""
     large_users: int
     history: int
     """Messages of the secondary with the long history."""
     short_history: int
     reads: int
-    """Times that a feed is read for one median."""
+    """How often a feed is read for one median."""
     all_variants: bool
-    """Whether stock Celery is tried with 2 processes as well as with 8."""
+    """Whether stock Celery is measured with 2 processes as well as with 8."""
 
 
 FULL: Final = Scale(
     name="full",
     rounds=5,
-    hurry_after=(),
+    fewer_rounds_after=(),
     drain_seconds=3.0,
-    most_jobs=15_000,
+    max_jobs=15_000,
     bulk_users=60_000,
-    sends=2_000,
+    calls=2_000,
     probes_seconds=3.0,
     users=10_000,
     large_users=1_000_000,
@@ -55,11 +55,11 @@ FULL: Final = Scale(
 QUICK: Final = Scale(
     name="quick",
     rounds=3,
-    hurry_after=(33.0, 45.0),
+    fewer_rounds_after=(33.0, 45.0),
     drain_seconds=0.4,
-    most_jobs=1_200,
+    max_jobs=1_200,
     bulk_users=5_000,
-    sends=400,
+    calls=400,
     probes_seconds=0.3,
     users=10_000,
     large_users=100_000,

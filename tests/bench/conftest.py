@@ -18,8 +18,8 @@ def results() -> Results:
             value=2.0,
             rounds=[1.0, 2.0, 4.0],
             ours=2_000.0,
-            yardstick=1_000.0,
-            against="a yardstick <of> sorts",
+            baseline=1_000.0,
+            against="a baseline <of> sorts",
             unit="users/s",
             size={"users_known": 10},
         )

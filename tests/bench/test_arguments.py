@@ -27,7 +27,7 @@ def test_only_may_be_given_again_for_more() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--only", "speed"], "no such key: speed; there are single_vs_stock_orm"),
+        (["--only", "speed"], "unknown key: speed; the keys are single_vs_stock_orm"),
         (["--write", "--only", "p50_ms"], "--write needs all keys"),
         (["--write", "--no-peers"], "--write needs all keys"),
     ],

@@ -11,10 +11,10 @@ from benchmarks.compare import compare, run_bench
 
 
 def results(**keys: tuple[float | None, float, str]) -> dict[str, Any]:
-    """What a benchmark printed: of each key what the product reached, its yardstick, and the unit of both."""
+    """What a benchmark printed: of each key what the product reached, its baseline, and the unit of both."""
     return {
         "details": {
-            key: {"ours": ours, "yardstick": yardstick, "unit": unit} for key, (ours, yardstick, unit) in keys.items()
+            key: {"ours": ours, "baseline": baseline, "unit": unit} for key, (ours, baseline, unit) in keys.items()
         }
     }
 
@@ -33,6 +33,14 @@ def test_the_median_is_that_of_the_ratios_within_the_rounds() -> None:
     (found,) = compare([(results(key=(a, 1, "users/s")), results(key=(b, 1, "users/s"))) for a, b in pairs])
 
     assert (found.ratios, found.median) == ([1, 0.5, 2], 1)
+
+
+def test_a_checkout_may_be_older_than_the_name_of_the_baseline() -> None:
+    older = {"details": {"key": {"ours": 100, "yardstick": 25, "unit": "ms"}}}
+
+    (found,) = compare([(results(key=(100, 50, "ms")), older)])
+
+    assert (found.ratios, found.controls) == ([1], [0.5])
 
 
 def test_a_key_that_one_side_did_not_measure_is_left_out() -> None:

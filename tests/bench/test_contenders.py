@@ -1,4 +1,4 @@
-"""The yardsticks' workers, and ours, really do the work that is measured."""
+"""The workers of the contenders do the work that is measured."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from benchmarks.bench import peers
+from benchmarks.bench.baselines import batched_upserts, table
 from benchmarks.bench.bench import BULK_QUEUE, LABELS, ORM, OURS, UPSERT, Bench
-from benchmarks.bench.draining import drain
+from benchmarks.bench.contenders.rollbook import documented_command
+from benchmarks.bench.drain import drain
+from benchmarks.bench.environment import Environment
 from benchmarks.bench.goals import GOALS
-from benchmarks.bench.ground import Ground
-from benchmarks.bench.people import KNOWN, crowd, traits
 from benchmarks.bench.scale import QUICK
-from benchmarks.bench.sides.ours import documented_command
-from benchmarks.bench.yardsticks import batches, table
+from benchmarks.bench.users import KNOWN, make_users, traits
 
 from rollbook_ops.devstack import Servers
 
@@ -26,14 +26,14 @@ FIRST_BROKER = 32
 
 
 @pytest.fixture(scope="module")
-def ground(servers: Servers) -> Iterator[Ground]:
-    with Ground(servers, first_broker=FIRST_BROKER) as ground:
-        yield ground
+def environment(servers: Servers) -> Iterator[Environment]:
+    with Environment(servers, first_broker=FIRST_BROKER) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")
-def bench(ground: Ground) -> Iterator[Bench]:
-    bench = Bench(ground, QUICK, keys=GOALS.keys(), peers=peers.installed(), step=lambda what: None)
+def bench(environment: Environment) -> Iterator[Bench]:
+    bench = Bench(environment, QUICK, keys=GOALS.keys(), peers=peers.installed(), step=lambda what: None)
     bench.start([name for name in SIDES if name in bench.peers or name not in ("dramatiq", "taskiq")])
     yield bench
     bench.close()
@@ -44,53 +44,53 @@ def bench(ground: Ground) -> Iterator[Bench]:
 def test_a_side_applies_what_it_is_given(bench: Bench, name: str) -> None:
     if name in ("dramatiq", "taskiq") and name not in bench.peers:
         pytest.skip("not installed")
-    side = bench.side(name)
-    people = crowd(JOBS if name != BULK_QUEUE else 100, known=side.known)
+    contender = bench.contender(name)
+    users = make_users(JOBS if name != BULK_QUEUE else 100, known=contender.known)
 
-    drained = drain(side, people, from_checkpoint=True)
+    result = drain(contender, users, from_checkpoint=True)
 
-    assert drained.users == len(people)
-    assert drained.rate > 0
-    assert drained.wal_bytes > 0
-    assert [side.visit_of(person.id) for person in people] == [people[0].traits["visit"]] * len(people)
-    assert any(person.id.startswith(KNOWN) for person in people)
+    assert result.users == len(users)
+    assert result.rate > 0
+    assert result.wal_bytes > 0
+    assert [contender.read_visit(user.id) for user in users] == [users[0].traits["visit"]] * len(users)
+    assert any(user.id.startswith(KNOWN) for user in users)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [ORM[0], UPSERT[0]])
-def test_a_yardstick_keeps_the_traits_that_are_not_told_again(bench: Bench, name: str) -> None:
-    side = bench.side(name)
-    (person, *_) = people = [person for person in crowd(2, known=side.known) if person.id.startswith(KNOWN)]
-    side.connection.execute("UPDATE users SET data = data || '{\"kept\": 1}' WHERE id = %s", [person.id])
+def test_a_baseline_keeps_traits_that_are_not_sent_again(bench: Bench, name: str) -> None:
+    contender = bench.contender(name)
+    (user, *_) = users = [user for user in make_users(2, known=contender.known) if user.id.startswith(KNOWN)]
+    contender.connection.execute("UPDATE users SET data = data || '{\"kept\": 1}' WHERE id = %s", [user.id])
 
-    drain(side, people)
+    drain(contender, users)
 
-    row = side.connection.execute("SELECT data ->> 'kept' FROM users WHERE id = %s", [person.id]).fetchone()
+    row = contender.connection.execute("SELECT data ->> 'kept' FROM users WHERE id = %s", [user.id]).fetchone()
     assert row == ("1",)
 
 
 @pytest.mark.slow
-def test_the_floor_writes_the_same_users(ground: Ground) -> None:
-    url = ground.new_schema("floor")
+def test_the_floor_writes_the_same_users(environment: Environment) -> None:
+    url = environment.new_schema("floor")
     table.create(url, known=10, prefix=KNOWN, data=traits(0, 0))
-    people = crowd(batches.BATCH + 1, known=10)
+    users = make_users(batched_upserts.BATCH + 1, known=10)
 
     with psycopg.connect(url, autocommit=True) as connection:
-        batches.load(connection, people)
+        batched_upserts.load(connection, users)
         rows = connection.execute("SELECT id, data FROM users").fetchall()
 
-    assert {id_: data for id_, data in rows if data["visit"]} == {person.id: dict(person.traits) for person in people}
+    assert {id_: data for id_, data in rows if data["visit"]} == {user.id: dict(user.traits) for user in users}
 
 
-def test_all_yardsticks_are_told_of_the_same_ten_traits_of_about_300_bytes() -> None:
+def test_all_contenders_get_the_same_ten_traits_of_about_300_bytes() -> None:
     import json
 
-    people = crowd(100, known=1_000)
+    users = make_users(100, known=1_000)
 
-    assert {len(person.traits) for person in people} == {10}
-    assert 270 <= sum(len(json.dumps(person.traits)) for person in people) / len(people) <= 360
-    assert len({person.id for person in people}) == 100
-    assert sum(person.id.startswith(KNOWN) for person in people) == 50
+    assert {len(user.traits) for user in users} == {10}
+    assert 270 <= sum(len(json.dumps(user.traits)) for user in users) / len(users) <= 360
+    assert len({user.id for user in users}) == 100
+    assert sum(user.id.startswith(KNOWN) for user in users) == 50
 
 
 @pytest.mark.parametrize("queue", ["default", "bulk"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from benchmarks.bench.figures import Figure, best, median_of_ratios, percentile
+from benchmarks.bench.formatting import format_comparison, format_number, format_spread, format_value, format_verdict
 from benchmarks.bench.goals import GOALS
-from benchmarks.bench.words import compared, number, reached, spread, verdict
 
 
 def test_a_ratio_is_the_median_of_those_within_the_rounds() -> None:
@@ -32,7 +32,7 @@ def test_a_percentile_of_nothing_is_refused(values: list[float], share: float) -
         percentile(values, share)
 
 
-def test_the_best_setting_of_a_yardstick_is_the_one_with_the_highest_median() -> None:
+def test_the_best_setting_of_a_baseline_has_the_highest_median() -> None:
     assert best({"2 processes": [1, 2, 90], "8 processes": [3, 3, 3]}) == "8 processes"
 
 
@@ -71,12 +71,12 @@ def test_each_goal_has_one_edge_at_most() -> None:
     ],
 )
 def test_a_verdict_says_where_less_was_measured_than_the_goal_is_about(figure: Figure, said: str) -> None:
-    assert verdict(figure) == said
+    assert format_verdict(figure) == said
 
 
 def test_figures_are_said_with_three_digits_and_their_units() -> None:
-    figure = Figure(key="p50_ms", value=6.789, rounds=[5.0, 12.34], ours=6.789, yardstick=1_234.5, unit="ms")
+    figure = Figure(key="p50_ms", value=6.789, rounds=[5.0, 12.34], ours=6.789, baseline=1_234.5, unit="ms")
 
-    assert (reached(figure), spread(figure)) == ("6.79 ms", "5.00 - 12.3 (2)")
-    assert compared(figure) == "6.79 : 1,234 ms"
-    assert (number(None), spread(Figure(key="p50_ms", value=1.0))) == ("-", "-")
+    assert (format_value(figure), format_spread(figure)) == ("6.79 ms", "5.00 - 12.3 (2)")
+    assert format_comparison(figure) == "6.79 : 1,234 ms"
+    assert (format_number(None), format_spread(Figure(key="p50_ms", value=1.0))) == ("-", "-")

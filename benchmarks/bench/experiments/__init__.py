@@ -1,4 +1,4 @@
-"""The experiments: each measures some of the keys, in rounds in which every side has its turn."""
+"""The experiments. Each measures some of the keys, in rounds with a turn for every contender."""
 
 from benchmarks.bench.experiments.experiment import Experiment
 from benchmarks.bench.experiments.registry import EXPERIMENTS

@@ -1,4 +1,4 @@
-"""The seam between the run and what is measured in it."""
+"""The protocol of experiments."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from benchmarks.bench.bench import Bench
 
 
 class Experiment(Protocol):
-    """Measures the keys it names."""
+    """Measures its keys."""
 
     keys: ClassVar[tuple[str, ...]]
 
-    def sides(self, bench: Bench) -> Sequence[str]:
-        """The sides that must be there before it runs."""
+    def contenders(self, bench: Bench) -> Sequence[str]:
+        """The contenders that it needs."""
 
     def steps(self, bench: Bench) -> int:
-        """How often it will call `bench.step`."""
+        """How often it calls `bench.step`."""
 
     def run(self, bench: Bench) -> None:
         """Measure, and record a figure for each key."""

@@ -1,4 +1,4 @@
-"""What grows: the table, and the workers' memory."""
+"""Growth: of the table, and of the workers' memory."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from benchmarks.bench.bench import LABELS, LARGE, OURS, Bench
-from benchmarks.bench.draining import drain
-from benchmarks.bench.experiments.racing import race, race_steps
+from benchmarks.bench.drain import drain
+from benchmarks.bench.experiments.race import race, race_steps
 from benchmarks.bench.figures import Figure, median_of_ratios
-from benchmarks.bench.people import crowd
+from benchmarks.bench.users import make_users
 
 
 class Growth:
-    """The same jobs on a small table and on a large one; half of them for users chosen by chance from all known."""
+    """The same jobs on a small and on a large table; half of them for random known users."""
 
     keys: ClassVar[tuple[str, ...]] = ("rate_at_1m_users_vs_10k",)
 
-    def sides(self, bench: Bench) -> Sequence[str]:
+    def contenders(self, bench: Bench) -> Sequence[str]:
         return [OURS, LARGE]
 
     def steps(self, bench: Bench) -> int:
@@ -32,7 +32,7 @@ class Growth:
                 value=value,
                 rounds=rounds,
                 ours=bench.median_rate("users_large"),
-                yardstick=bench.median_rate("users_small"),
+                baseline=bench.median_rate("users_small"),
                 against=LABELS["users_small"],
                 unit="users/s",
                 size={"users_large": bench.scale.large_users, "users_small": bench.scale.users},
@@ -41,32 +41,32 @@ class Growth:
 
 
 class Memory:
-    """Last of all, so that everything else lies between its two readings."""
+    """Runs last, so that all other experiments lie between its two readings."""
 
     keys: ClassVar[tuple[str, ...]] = ("worker_rss_growth",)
 
-    def sides(self, bench: Bench) -> Sequence[str]:
+    def contenders(self, bench: Bench) -> Sequence[str]:
         return [OURS]
 
     def steps(self, bench: Bench) -> int:
         return 2
 
     def run(self, bench: Bench) -> None:
-        side = bench.ours()
+        contender = bench.ours()
         bench.step("memory of the workers")
         bench.size_of(OURS)
-        # Where no other experiment has, that warmed them up.
-        bench.warm_rss = bench.warm_rss or side.rss_bytes()
+        # If no other experiment has warmed them up, that did.
+        bench.warm_rss = bench.warm_rss or contender.rss_bytes()
         bench.step("memory of the workers, a last time at work")
-        drain(side, crowd(bench.size_of(OURS), known=side.known))
-        now, warm = side.rss_bytes(), bench.warm_rss or 1
-        row = side.connection.execute("SELECT count(*) FROM rollbook.jobs").fetchone()
+        drain(contender, make_users(bench.size_of(OURS), known=contender.known))
+        now, warm = contender.rss_bytes(), bench.warm_rss or 1
+        row = contender.connection.execute("SELECT count(*) FROM rollbook.jobs").fetchone()
         bench.record(
             Figure(
                 key="worker_rss_growth",
                 value=now / warm,
                 ours=now / 2**20,
-                yardstick=warm / 2**20,
+                baseline=warm / 2**20,
                 against="the same workers, warmed up",
                 unit="MiB",
                 size={"jobs_applied": row[0] if row else 0},

@@ -1,7 +1,7 @@
 """All experiments, in the order in which they run.
 
-Sending comes first, before any worker is there: right after drains, what Postgres still had to tidy up halved the rates
-of calls. What the others share is warmed up by the first of them.
+Publishing comes first, before any worker runs: right after drains, Postgres' background work halved the rates of calls.
+The first of the others warms up what they share.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from benchmarks.bench.experiments.events import Events
 from benchmarks.bench.experiments.experiment import Experiment
 from benchmarks.bench.experiments.growth import Growth, Memory
 from benchmarks.bench.experiments.latency import Latency
-from benchmarks.bench.experiments.merging import Merging
-from benchmarks.bench.experiments.sending import Sending
-from benchmarks.bench.experiments.singles import Singles
+from benchmarks.bench.experiments.merges import Merges
+from benchmarks.bench.experiments.publishing import Publishing
+from benchmarks.bench.experiments.single_jobs import SingleJobs
 
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
-    Sending(),
-    Singles(),
+    Publishing(),
+    SingleJobs(),
     Bulk(),
     Latency(),
     Events(),
     Growth(),
-    Merging(),
+    Merges(),
     Memory(),
 )

@@ -1,0 +1,156 @@
+"""Rollbook, as its users run it: the client publishes, and workers are started with the documented command."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import yaml
+from benchmarks.bench import seeding
+from benchmarks.bench.contenders.contender import Contender
+from benchmarks.bench.environment import ROOT, Environment
+from benchmarks.bench.users import UserRecord, known_id, traits
+from celery import Celery
+
+from rollbook import JobHandle, Rollbook
+from rollbook_ops.devstack.workers import responding_workers
+
+DEFAULT_WORKERS: Final = 2
+"""One for each of two cores, as the baselines have."""
+_FIRST_WITHIN: Final = 60.0
+
+
+class RollbookSingle(Contender):
+    """The default queue: one identify per user."""
+
+    queue = "default"
+    users_a_job: ClassVar[int] = 1
+    _first: str = ""
+    """The first of the jobs that were staged last; the ids of jobs sort by time."""
+
+    def __init__(self, environment: Environment, name: str, *, known: int, workers: int = DEFAULT_WORKERS) -> None:
+        super().__init__(environment, name, known=known)
+        self._hosts = [f"{name}-{number}@bench" for number in range(1, workers + 1)]
+
+    @cached_property
+    def rb(self) -> Rollbook:
+        return Rollbook(broker_url=self.broker_url, database_url=self.database_url)
+
+    @cached_property
+    def waiting_rollbook(self) -> Rollbook:
+        return Rollbook(broker_url=self.waiting_url)
+
+    def variables(self) -> Mapping[str, str]:
+        return {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
+
+    def make_database(self) -> str:
+        return self.environment.new_database(self.name, like=migrated(self.environment))
+
+    def commands(self) -> Mapping[str, Sequence[str]]:
+        return {host: [*documented_command(self.queue), f"--hostname={host}"] for host in self._hosts}
+
+    def is_listening(self) -> bool:
+        return responding_workers(self.broker_url, self._hosts) == set(self._hosts)
+
+    def wait_until_ready(self) -> None:
+        """Also identify one user, and copy its row for the other known users."""
+        super().wait_until_ready()
+        self.send_first().wait(timeout=_FIRST_WITHIN)
+        seeding.copy_user(self.connection, known_id(0), self.known)
+
+    def send_first(self) -> JobHandle:
+        return self.rb.users.identify(known_id(0), traits(0, 0))
+
+    def stage(self, users: Sequence[UserRecord]) -> None:
+        identify = self.waiting_rollbook.users.identify
+        first, *others = users
+        self._first = identify(first.id, first.traits).id
+        for user in others:
+            identify(user.id, user.traits)
+
+    def count_applied(self) -> int:
+        row = self.connection.execute(
+            "SELECT count(*) FROM rollbook.jobs WHERE id >= %s AND state = 'applied'", [self._first]
+        ).fetchone()
+        return int(row[0]) * self.users_a_job if row else 0
+
+    def send(self, user: UserRecord) -> None:
+        self.rb.users.identify(user.id, user.traits)
+
+    def read_visit(self, user_id: str) -> int | None:
+        row = self.connection.execute(
+            "SELECT (properties ->> 'visit')::integer FROM rollbook.current_users WHERE id = %s", [user_id]
+        ).fetchone()
+        return row[0] if row else None
+
+    def switch_events(self, *, on: bool) -> None:
+        """As `celery control enable_events` and `disable_events` do."""
+        with Celery(set_as_current=False, fixups=set()) as app:
+            app.conf.broker_read_url = app.conf.broker_write_url = self.broker_url
+            answers: list[Any] = app.control.broadcast(
+                "enable_events" if on else "disable_events",
+                destination=self._hosts,
+                reply=True,
+                timeout=5,
+                limit=len(self._hosts),
+            )
+        if len(answers) != len(self._hosts):
+            raise RuntimeError(f"{len(answers)} of {len(self._hosts)} workers took the command about events")
+
+    def close(self) -> None:
+        self.rb.close()
+        self.waiting_rollbook.close()
+        super().close()
+
+
+class RollbookBulk(RollbookSingle):
+    """The bulk queue: a hundred users per job; one worker by default, as docker-compose.yml has it."""
+
+    queue = "bulk"
+    users_a_job = 100
+
+    def __init__(self, environment: Environment, name: str, *, known: int, workers: int = 1) -> None:
+        super().__init__(environment, name, known=known, workers=workers)
+
+    def send_first(self) -> JobHandle:
+        return self.rb.users.bulk_identify([{"id": known_id(0), **traits(0, 0)}])
+
+    def stage(self, users: Sequence[UserRecord]) -> None:
+        if len(users) % self.users_a_job:
+            raise ValueError(f"bulk jobs of {self.users_a_job} users need a multiple of that")
+        jobs = [
+            self.waiting_rollbook.users.bulk_identify([{"id": user.id, **user.traits} for user in batch])
+            for batch in batched_users(users, self.users_a_job)
+        ]
+        self._first = jobs[0].id
+
+
+@functools.cache
+def migrated(environment: Environment) -> str:
+    """The name of a database that `rollbook migrate` has prepared, to copy."""
+    name = "rollbook_migrated"
+    variables = os.environ | {"ROLLBOOK_DATABASE_URL": environment.new_database(name)}
+    command = [str(Path(sys.executable).with_name("rollbook")), "migrate"]
+    subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
+    return name
+
+
+def documented_command(queue: str) -> list[str]:
+    """The command in docker-compose.yml for a worker of the queue, with another log level and without a host name."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    program, *options = services[queue]["command"]
+    if program != "celery":
+        raise ValueError(f"docker-compose.yml starts {queue} by {program}, not by celery")
+    kept = [option for option in options if not option.startswith(("--hostname", "--loglevel"))]
+    # All contenders log only warnings; otherwise two log lines per task would be measured.
+    return [sys.executable, "-m", "celery", *kept, "--loglevel=WARNING"]
+
+
+def batched_users(users: Sequence[UserRecord], size: int) -> list[Sequence[UserRecord]]:
+    return [users[first : first + size] for first in range(0, len(users), size)]

@@ -1,0 +1,67 @@
+"""Seeds databases with many valid rows: rows that a worker wrote are copied by SQL.
+
+The statements name no column that they do not change, so that they survive changes of the schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg
+
+DAYS: Final = 20
+"""How far back a history reaches: less than the 30 days that a merge transfers."""
+
+_COPY_USER: Final = """
+INSERT INTO rollbook.users
+SELECT copy.*
+FROM rollbook.users AS original
+CROSS JOIN generate_series(1, %(count)s - 1) AS number
+CROSS JOIN LATERAL jsonb_populate_record(
+    original,
+    jsonb_build_object('id', left(original.id, -8) || lpad(number::text, 8, '0'))
+) AS copy
+WHERE original.id = %(id)s
+"""
+# A stamp is its time in 14 hexadecimal digits, the job's id, which also begins with the time, and an ordinal.
+_COPY_ROW: Final = """
+INSERT INTO rollbook.{table}
+SELECT copy.*
+FROM rollbook.{table} AS original
+CROSS JOIN generate_series(1, %(count)s - 1) AS number
+CROSS JOIN LATERAL (
+    SELECT lpad(
+        to_hex(('x' || lpad(left(original.stamp, 14), 16, '0'))::bit(64)::bigint - number * %(step)s::bigint), 14, '0'
+    ) AS digits
+) AS time
+CROSS JOIN LATERAL (
+    SELECT digits || left(md5(%(job)s || number), 18) AS job_id
+) AS job
+CROSS JOIN LATERAL jsonb_populate_record(
+    original,
+    jsonb_build_object('job_id', job.job_id, 'stamp', digits || job.job_id || right(original.stamp, 5)) || {more}
+) AS copy
+WHERE original.job_id = %(job)s
+"""
+_NEW_ID: Final = "jsonb_build_object('id', gen_random_uuid())"
+_TABLES: Final = {"triggers": "'{}'::jsonb", "activities": _NEW_ID, "messages": _NEW_ID}
+
+
+def copy_user(connection: psycopg.Connection[Any], user_id: str, count: int) -> None:
+    """Copy a user to the ids that end in 00000001 and so on, until there are `count` users."""
+    connection.execute(_COPY_USER, {"id": user_id, "count": count})
+    connection.execute("VACUUM ANALYZE rollbook.users")
+
+
+def copy_trigger(connection: psycopg.Connection[Any], job_id: str, count: int) -> None:
+    """Copy the rows of a trigger, as a job each, into the days before it, until there are `count` triggers."""
+    step = DAYS * 86_400_000_000 // count
+    for table, more in _TABLES.items():
+        statement = _COPY_ROW.format(table=table, more=more)
+        connection.execute(statement.encode(), {"job": job_id, "count": count, "step": step})
+
+
+def vacuum(connection: psycopg.Connection[Any]) -> None:
+    """Do what autovacuum would do a minute later."""
+    for table in _TABLES:
+        connection.execute(f"VACUUM ANALYZE rollbook.{table}".encode())
