@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.batching.site import MaintenanceMonitor, Site
+from tests.support.batching.site import EventListener, Site
 
 
 @pytest.fixture
@@ -17,6 +17,6 @@ def site(broker_url: str, database_url: str, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def watching(broker_url: str) -> Iterator[MaintenanceMonitor]:
-    with MaintenanceMonitor(broker_url) as watching:
+def watching(broker_url: str) -> Iterator[EventListener]:
+    with EventListener(broker_url) as watching:
         yield watching

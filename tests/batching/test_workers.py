@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.batching.site import MaintenanceMonitor, Site
+from tests.support.batching.site import EventListener, Site
 from tests.support.databases import migrate
 from tests.support.waits import wait_until
 
@@ -21,7 +21,7 @@ PROMPTLY_SECONDS = 8.0
 
 @pytest.mark.parametrize("pool", ["threads", "solo", "prefork"])
 def test_waiting_jobs_share_transactions_and_flower_sees_each_by_itself(
-    site: Site, watching: MaintenanceMonitor, pool: str
+    site: Site, watching: EventListener, pool: str
 ) -> None:
     site.send(pool, 300)
 
@@ -40,9 +40,7 @@ def test_waiting_jobs_share_transactions_and_flower_sees_each_by_itself(
     assert processes.stop(worker, grace=PROMPTLY_SECONDS, by=signal.SIGTERM) == 0
 
 
-def test_a_job_that_raises_and_one_that_kills_its_process_harm_no_other(
-    site: Site, watching: MaintenanceMonitor
-) -> None:
+def test_a_job_that_raises_and_one_that_kills_its_process_harm_no_other(site: Site, watching: EventListener) -> None:
     site.send("before", 50)
     site.rb.users.identify("raises", {}, job_id="fault-raises")
     site.rb.users.identify("kills", {}, job_id="fault-kills")
@@ -81,7 +79,7 @@ def test_a_busy_worker_that_is_told_to_stop_does_so_soon_and_no_job_is_lost_or_l
 
 
 def test_while_postgres_is_away_jobs_are_held_without_a_message_and_none_is_lost(
-    away: Site, own_servers: Servers, watching_away: MaintenanceMonitor
+    away: Site, own_servers: Servers, watching_away: EventListener
 ) -> None:
     worker = away.start("worker")
     away.send("first", 10)
@@ -125,6 +123,6 @@ def away(own_servers: Servers, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def watching_away(own_servers: Servers) -> Iterator[MaintenanceMonitor]:
-    with MaintenanceMonitor(own_servers.broker_url) as watching:
+def watching_away(own_servers: Servers) -> Iterator[EventListener]:
+    with EventListener(own_servers.broker_url) as watching:
         yield watching

@@ -326,8 +326,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "transport: acknowledgements that met a broken connection are forgotten",
-        f"{TRANSPORT}/pending.py",
-        "        self._tags.extendleft(reversed(tags))",
+        f"{TRANSPORT}/in_flight.py",
+        "        self._pending.acks.extendleft(reversed(tags))",
         "        pass",
         CLAIMING,
     ),
@@ -368,8 +368,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "transport: what could not be given back is left to the end of its lease",
-        f"{TRANSPORT}/pending.py",
-        "            self._releases.append(PendingRelease(tags, delivered, held_at))",
+        f"{TRANSPORT}/in_flight.py",
+        "            self._pending.releases.append(PendingRelease(tags, delivered, self.leases.held_at))",
         "            pass",
         GIVING_BACK_LATE,
     ),

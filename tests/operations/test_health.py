@@ -21,10 +21,10 @@ from rollbook_ops.devstack import Servers, processes
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.observability.health_file import HealthState, write_health
 from rollbook_shared.observability.heartbeat import Heartbeat
-from rollbook_worker.health.__main__ import trouble
+from rollbook_worker.health.__main__ import find_problem
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 
-WAITING = "it is waiting, and takes no jobs"
+WAITING = "the process is waiting, and takes no jobs"
 FRESH = 5.0
 """Seconds. A sign of life comes each second, on a busy machine perhaps later."""
 
@@ -37,7 +37,7 @@ def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_
     probe: Probe,
     frozen: Callable[[subprocess.Popen[bytes]], None],
 ) -> None:
-    assert probe.run() == (1, "it has not started, or has ended: there is no file")
+    assert probe.run() == (1, "the process has not started, or has ended: there is no health file")
     worker = workers.start(threads=1, ROLLBOOK_HEALTH_FILE=str(health_file))
     wait_until(lambda: probe.trouble(ready=True) is None, what="being ready")
 
@@ -48,7 +48,7 @@ def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_
         wait_until(lambda: waits_for_a_lock(database_url), what="the worker waiting for the lock")
         before = health_file.stat().st_mtime
         wait_until(lambda: health_file.stat().st_mtime > before + 1, what="two signs of life at work")
-        assert probe.run("--ready", "--max-age", "30") == (0, "well")
+        assert probe.run("--ready", "--max-age", "30") == (0, "healthy")
         blocking.rollback()
 
     assert job.wait(DEADLINE_SECONDS).state == "applied"
@@ -119,24 +119,24 @@ class TestUpkeepsState:
     def test_a_maintenance_that_hangs_is_told_from_one_that_takes_its_time(self) -> None:
         now = 0.0
         watching = MaintenanceMonitor(clock=lambda: now)
-        watching.begun("short", 10.0)
-        watching.begun("long", None)
+        watching.started("short", 10.0)
+        watching.started("long", None)
         assert watching.state() is HealthState.READY
 
         now = 11.0
         assert watching.state() is None
 
-        watching.done("short")
+        watching.succeeded("short")
         assert watching.state() is HealthState.READY
 
     def test_a_maintenance_that_fails_makes_it_wait_until_it_succeeds(self) -> None:
         watching = MaintenanceMonitor()
-        watching.begun("short", 10.0)
+        watching.started("short", 10.0)
 
         watching.failed("short", Unavailable("away"))
         assert watching.state() is HealthState.WAITING
 
-        watching.done("short")
+        watching.succeeded("short")
         assert watching.state() is HealthState.READY
 
 
@@ -156,7 +156,10 @@ def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
 
     os.utime(health_file, (now - 60, now - 60))
 
-    assert trouble(health_file, max_age=10, ready=False) == "it hangs or was killed: it said ready 60 s ago"
+    assert (
+        find_problem(health_file, max_age=10, ready=False)
+        == "the process hangs or was killed: it reported ready 60 s ago"
+    )
     beating.stop()
     assert not health_file.exists()
 
@@ -194,5 +197,5 @@ def test_a_reader_never_sees_half_a_word(health_file: Path) -> None:
     write_health(health_file, HealthState.READY)
     write_health(health_file, HealthState.WAITING)
 
-    assert trouble(health_file, max_age=10, ready=True) == "it is waiting, and takes no jobs"
+    assert find_problem(health_file, max_age=10, ready=True) == "the process is waiting, and takes no jobs"
     assert [path.name for path in health_file.parent.iterdir()] == [health_file.name]

@@ -37,7 +37,7 @@ from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.outcomes import JobState
 from rollbook_shared.settings import Settings
-from rollbook_worker.maintenance.gauges import Gauges
+from rollbook_worker.maintenance.gauges import ServerGauges
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.observability.metrics import MeasuredStore, WorkerMetrics
 from rollbook_worker.store import Outcome, ReceivedJob
@@ -226,7 +226,7 @@ def test_without_the_setting_nothing_is_served_and_nothing_imported() -> None:
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
 
-    with pytest.raises(NotConfigured, match=r"rollbook\[metrics\]"):
+    with pytest.raises(NotConfigured, match=r"\[metrics\]"):
         serve_metrics(Settings(metrics_port=1))
 
 
@@ -238,7 +238,7 @@ def test_a_port_that_is_taken_stops_nobody(stack: Stack, caplog: pytest.LogCaptu
 
 def test_servers_that_are_away_are_told_as_such() -> None:
     registry = CollectorRegistry()
-    registry.register(Gauges(Settings(database_url=NO_DATABASE)))
+    registry.register(ServerGauges(Settings(database_url=NO_DATABASE)))
 
     assert registry.get_sample_value("rollbook_server_up", {"server": "postgres"}) == 0
     assert registry.get_sample_value("rollbook_server_up", {"server": "redis"}) == 0
@@ -277,10 +277,10 @@ def test_duties_that_fail_are_counted() -> None:
     registry = CollectorRegistry()
     watching = MaintenanceMonitor(metrics=WorkerMetrics(registry))
 
-    watching.begun("frail", None)
+    watching.started("frail", None)
     watching.failed("frail", Unavailable("away"))
-    watching.begun("frail", None)
-    watching.done("frail")
+    watching.started("frail", None)
+    watching.succeeded("frail")
 
     assert registry.get_sample_value("rollbook_maintenance_failures_total", {"task": "frail"}) == 1
     assert registry.get_sample_value("rollbook_maintenance_seconds_count", {"task": "frail"}) == 1

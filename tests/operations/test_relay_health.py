@@ -56,7 +56,7 @@ def test_the_heartbeat_stops_with_the_relay(
 ) -> None:
     relay = start()
     wait_until(lambda: probe.trouble(ready=True) is None, what="being ready")
-    assert probe.run("--ready") == (0, "well")
+    assert probe.run("--ready") == (0, "healthy")
 
     frozen(relay)
     wait_until(lambda: "hangs or was killed" in (probe.trouble(max_age=FRESH) or ""), what="looking dead")
@@ -72,7 +72,7 @@ def test_a_relay_without_redis_is_alive_and_not_ready(start: Start, database_url
         Rollbook().outbox(connection).users.identify("ann", {})
     start(broker="redis://127.0.0.1:1/0")
 
-    wait_until(lambda: probe.trouble(ready=True) == "it is waiting, and takes no jobs", what="waiting")
+    wait_until(lambda: probe.trouble(ready=True) == "the process is waiting, and takes no jobs", what="waiting")
     assert probe.trouble() is None
 
 

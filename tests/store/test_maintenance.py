@@ -16,7 +16,7 @@ from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
-from rollbook_worker.maintenance.periodic import PeriodicTask, periodic_tasks, run, see_to
+from rollbook_worker.maintenance.periodic import PeriodicTask, periodic_tasks, run, run_task
 from rollbook_worker.store import PostgresStore
 
 PATIENCE = 20.0
@@ -112,7 +112,7 @@ def test_however_long_postgres_was_away_what_is_due_waits_a_few_seconds_when_it_
     away = PostgresStore("postgresql://nobody@127.0.0.1:1/none")
     release, *_ = periodic_tasks(away)
 
-    see_to(release, Stopped(), time.time, MaintenanceMonitor())
+    run_task(release, Stopped(), time.time, MaintenanceMonitor())
 
     assert max(waits) <= 5
     assert waits[-1] > waits[0]

@@ -104,7 +104,7 @@ class Site:
         self.broker.close()
 
 
-class MaintenanceMonitor:
+class EventListener:
     """What Flower knows: Celery's own receiver of events and its state of tasks."""
 
     def __init__(self, broker_url: str) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rollbook_worker.health.__main__ import trouble
+from rollbook_worker.health.__main__ import find_problem
 
 
 class Probe:
@@ -18,7 +18,7 @@ class Probe:
 
     def trouble(self, *, ready: bool = False, max_age: float = 10.0) -> str | None:
         """What is wrong; None: nothing."""
-        return trouble(self._path, max_age=max_age, ready=ready)
+        return find_problem(self._path, max_age=max_age, ready=ready)
 
     def run(self, *options: str) -> tuple[int, str]:
         """Run the command, as a supervisor does; give its exit code and what it said."""

@@ -90,9 +90,10 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     ),
     *_attributes(
         f"{_REDIS}:Channel",
-        "celery_ext/transport/in_flight.py",
-        "connection global_keyprefix unacked_key unacked_index_key sep visibility_timeout",
+        "celery_ext/transport/queue_scripts.py",
+        "global_keyprefix unacked_key unacked_index_key sep visibility_timeout",
     ),
+    *_attributes(f"{_REDIS}:Channel", "celery_ext/transport/in_flight.py", "connection"),
     *_functions(
         f"{_REDIS}:MultiChannelPoller",
         "celery_ext/transport/poller.py",

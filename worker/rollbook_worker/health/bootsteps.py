@@ -1,10 +1,9 @@
-"""A Celery worker's health: two bootsteps, Celery's way of adding to a worker.
+"""The health of a Celery worker: two boot steps, Celery's way of extending a worker.
 
-The worker is alive while its event loop turns. While it connects there is no loop: Celery sleeps between its tries, and
-says nothing. So the loop is asked for its beat only from the moment the consumer takes jobs until it loses its
-connection.
+The worker is alive while its event loop turns. While it connects there is no loop: Celery sleeps between its attempts.
+So the loop must beat only from the time when the consumer takes jobs until it loses its connection.
 
-With `--pool solo` the loop stands still while a job runs, which must be short then.
+With `--pool solo` the loop stands still while a job runs; jobs must be short then.
 """
 
 from __future__ import annotations
@@ -18,49 +17,49 @@ from celery.signals import worker_shutdown
 from rollbook_shared.observability.health_file import HealthState
 from rollbook_shared.observability.heartbeat import EVERY_SECONDS, Heartbeat
 
-SILENCE_SECONDS: Final = 5.0
+MAX_TURN_SECONDS: Final = 5.0
 """A loop that has not turned for so long hangs; a turn takes milliseconds."""
 
 
-class Heart(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
-    """Tells how the worker is, from its start until the last of its jobs has ended."""
+class WorkerHealth(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
+    """Writes the heartbeat file, from the worker's start until the last of its jobs has ended."""
 
     requires = ("celery.worker.components:Timer",)
 
     def __init__(self, worker: Any, **options: Any) -> None:
-        worker.rollbook_heart = self
-        self._beat: float | None = None
-        self._beating = Heartbeat(worker.app.conf.rollbook_health_file, self.state)
+        worker.rollbook_health = self
+        self._last_turn: float | None = None
+        self._heartbeat = Heartbeat(worker.app.conf.rollbook_health_file, self.state)
         super().__init__(worker, **options)
 
     def include_if(self, worker: Any) -> bool:
         return bool(worker.app.conf.rollbook_health_file)
 
     def start(self, worker: Any) -> None:
-        self._beating.start()
-        # not in `stop`: that may come before the pool's, which waits for the last jobs
+        self._heartbeat.start()
+        # not in `stop`, which may come before the pool's: that one waits for the last jobs
         worker_shutdown.connect(self._ended, sender=worker)
 
     def _ended(self, **_: Any) -> None:
-        self._beating.stop()
+        self._heartbeat.stop()
 
-    def beat(self) -> None:
+    def loop_turned(self) -> None:
         """The loop turns."""
-        self._beat = monotonic()
+        self._last_turn = monotonic()
 
-    def rest(self) -> None:
+    def loop_ended(self) -> None:
         """There is no loop for now."""
-        self._beat = None
+        self._last_turn = None
 
     def state(self) -> HealthState | None:
-        beat = self._beat
-        if beat is None:
+        last_turn = self._last_turn
+        if last_turn is None:
             return HealthState.WAITING
-        return HealthState.READY if monotonic() - beat < SILENCE_SECONDS else None
+        return HealthState.READY if monotonic() - last_turn < MAX_TURN_SECONDS else None
 
 
-class Pulse(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
-    """Has the consumer's loop beat while it takes jobs."""
+class LoopHealth(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
+    """Reports the turns of the consumer's loop while it takes jobs."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -68,16 +67,16 @@ class Pulse(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no t
         return bool(consumer.app.conf.rollbook_health_file)
 
     def start(self, consumer: Any) -> None:
-        heart: Heart = consumer.controller.rollbook_heart
-        heart.beat()
-        # Celery cancels what is added to its timer while connecting, when the connection ends.
-        consumer.timer.call_repeatedly(EVERY_SECONDS, heart.beat)
+        health: WorkerHealth = consumer.controller.rollbook_health
+        health.loop_turned()
+        # Celery cancels a timer that is added while it connects when that connection ends
+        consumer.timer.call_repeatedly(EVERY_SECONDS, health.loop_turned)
 
     def stop(self, consumer: Any) -> None:
-        consumer.controller.rollbook_heart.rest()
+        consumer.controller.rollbook_health.loop_ended()
 
 
 def add_health(app: Any) -> None:
-    """Have the workers of this application tell how they are, where the setting `rollbook_health_file` says."""
-    app.steps["worker"].add(Heart)
-    app.steps["consumer"].add(Pulse)
+    """Let the workers of this application write the heartbeat file that the setting `rollbook_health_file` names."""
+    app.steps["worker"].add(WorkerHealth)
+    app.steps["consumer"].add(LoopHealth)

@@ -1,1 +1,1 @@
-"""Periodic maintenance: due jobs, erasure, retention."""
+"""Periodic maintenance: deferred jobs that are due, erasure, retention."""

@@ -1,5 +1,6 @@
-"""Gauges: what waits and what is overdue, read from Redis and Postgres on each scrape. Maintenance serves them: such
-numbers are the same wherever they are read.
+"""Gauges of the servers: what waits and what is overdue, read from Redis and Postgres at each scrape.
+
+Maintenance serves them, because they are the same whichever process reads them.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ from rollbook_shared.settings import Settings
 
 _CONNECT_SECONDS: Final = 3
 _ANSWER_SECONDS: Final = 5
+_ANSWER_MILLISECONDS: Final = 1_000 * _ANSWER_SECONDS
 
 
-class Gauges(Collector):
-    """Looks at both servers. One that is away is told as such, and its numbers are left out."""
+class ServerGauges(Collector):
+    """Reads both servers. Of a server that is away only `rollbook_server_up` is reported, as 0."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -39,7 +41,7 @@ class Gauges(Collector):
         self._lock = threading.Lock()
 
     def describe(self) -> list[GaugeMetricFamily]:
-        # else the registry would look at the servers to learn what there is
+        # otherwise the registry would read the servers when this is registered
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -74,7 +76,7 @@ class Gauges(Collector):
                 connect_timeout=_CONNECT_SECONDS,
                 application_name="rollbook metrics",
             ) as connection:
-                connection.execute(f"SET statement_timeout = {_ANSWER_SECONDS * 1_000}")
+                connection.execute(f"SET statement_timeout = {_ANSWER_MILLISECONDS}")
                 waits = find_lock_waits(connection)
                 return find_backlog(
                     connection, now=time.time_ns() // 1_000, erasure_delay=self._settings.erasure_delay
@@ -85,36 +87,42 @@ class Gauges(Collector):
 
 def _of_queues(found: Queues) -> Iterator[GaugeMetricFamily]:
     jobs = GaugeMetricFamily("rollbook_queue_jobs", "Jobs that wait in a queue.", labels=["queue"])
-    ages = GaugeMetricFamily("rollbook_queue_oldest_seconds", "How long the oldest of them waits.", labels=["queue"])
+    ages = GaugeMetricFamily("rollbook_queue_oldest_seconds", "Age of the oldest job of a queue.", labels=["queue"])
     for queue in found.queues:
         jobs.add_metric([queue.name], queue.jobs)
         ages.add_metric([queue.name], queue.oldest or 0)
     yield jobs
     yield ages
-    yield _one("rollbook_inflight_jobs", "Jobs that workers have taken and not acknowledged.", found.in_flight.messages)
-    yield _one(
+    yield _gauge(
+        "rollbook_inflight_jobs", "Jobs that workers have claimed and not acknowledged.", found.in_flight.messages
+    )
+    yield _gauge(
         "rollbook_inflight_oldest_seconds",
         "Seconds since the oldest lease renewal.",
         found.in_flight.oldest_renewal or 0,
     )
-    yield _one("rollbook_unprocessable_messages", "Messages in Redis that no worker could take.", found.unprocessable)
+    yield _gauge(
+        "rollbook_unprocessable_messages",
+        "Messages in Redis that could not be stored as dead letters.",
+        found.unprocessable,
+    )
 
 
 def _of_backlog(found: Backlog) -> Iterator[GaugeMetricFamily]:
-    yield _one("rollbook_deferred_jobs", "Jobs that are to take effect later.", found.deferred)
-    yield _one("rollbook_deferred_due_jobs", "Those of them that are due.", found.due)
-    yield _one("rollbook_deferred_overdue_seconds", "How long the first of these has been due.", found.overdue or 0)
-    letters = GaugeMetricFamily("rollbook_dead_letters", "Dead letters that are kept.", labels=["code"])
-    for letter in found.dead_letters:
-        letters.add_metric([letter.code], letter.count)
-    yield letters
-    yield _one("rollbook_erasures_overdue", "Deletes whose users should have been erased.", found.overdue_erasures)
+    yield _gauge("rollbook_deferred_jobs", "Deferred jobs.", found.deferred)
+    yield _gauge("rollbook_deferred_due_jobs", "Deferred jobs that are due.", found.due)
+    yield _gauge("rollbook_deferred_overdue_seconds", "Seconds since the first due job was due.", found.overdue or 0)
+    dead_letters = GaugeMetricFamily("rollbook_dead_letters", "Stored dead letters.", labels=["code"])
+    for row in found.dead_letters:
+        dead_letters.add_metric([row.code], row.count)
+    yield dead_letters
+    yield _gauge("rollbook_erasures_overdue", "Deleted users whose erasure is overdue.", found.overdue_erasures)
 
 
 def _of_lock_waits(found: LockWaits) -> Iterator[GaugeMetricFamily]:
-    yield _one("rollbook_lock_waits", "Transactions on our tables that wait for a lock now.", found.transactions)
-    yield _one("rollbook_lock_waits_oldest_seconds", "How long the first of them has waited.", found.oldest)
+    yield _gauge("rollbook_lock_waits", "Transactions that wait for a lock on our tables.", found.transactions)
+    yield _gauge("rollbook_lock_waits_oldest_seconds", "Seconds that the first of them has waited.", found.oldest)
 
 
-def _one(name: str, said: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, said, value=value)
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=value)

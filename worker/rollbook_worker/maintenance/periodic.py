@@ -1,8 +1,7 @@
-"""What Rollbook does by itself, in a loop: `python -m rollbook_worker.maintenance`. Run as many as you like; they share
-the work.
+"""The periodic tasks, run in a loop: `python -m rollbook_worker.maintenance`. Several such processes share the work.
 
-A plain process rather than a Celery queue with a beat: what is deferred or to be erased stands in Postgres, and must
-happen even when Redis is lost.
+This is a plain process and not a Celery queue with a beat: deferred jobs and pending erasures are in Postgres, and must
+be done even if Redis is lost.
 """
 
 from __future__ import annotations
@@ -26,38 +25,39 @@ from rollbook_worker.store.retry import RETRY
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 100
-FORGET: Final = 1_000
-"""Outcomes forgotten in one transaction: about 10 ms."""
-LATE_SECONDS: Final = 5.0
-"""How late a deferred job may be when what was in its way is gone, such as an outage of Postgres."""
-_SOON: Final = Backoff(first=0.5, longest=LATE_SECONDS)
-RELEASE_SECONDS: Final = 300.0
-"""For a hundred deferred jobs: a tenth of a second when nothing is in their way, 2 s each when all are held up."""
+PRUNE_BATCH: Final = 1_000
+"""Finished jobs removed in one transaction: about 10 ms."""
+MAX_DELAY_SECONDS: Final = 5.0
+"""How late a deferred job may be after an outage of Postgres, or after another transaction was in its way."""
+_SHORT: Final = Backoff(first=0.5, longest=MAX_DELAY_SECONDS)
+MAX_RELEASE_SECONDS: Final = 300.0
+"""For a hundred deferred jobs: they take a tenth of a second, or 2 s each if all are blocked."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """Something to do every so many seconds; `work` is given the time, and returns whether more of it is waiting."""
+    """Work to do every so many seconds. `work` takes the time, and returns whether there is more to do at once."""
 
     name: str
     every: float
+    """Seconds."""
     work: Callable[[int], bool]
-    longest: float | None = None
-    """Seconds after which one turn of it hangs; None: it may take its time."""
+    max_seconds: float | None = None
+    """Seconds after which a run counts as hanging; None: it may take any time."""
     backoff: Backoff = RETRY
-    """Before it is tried again when it failed."""
+    """Before the next run after a failed one."""
 
 
 def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
-    """What there is to do."""
+    """All periodic tasks."""
 
-    def release_held_up(now: int) -> bool:
+    def release_blocked(now: int) -> bool:
         store.dispatcher.release_blocked(now=now)
-        return False  # what is in their way is given time to go
+        return False  # the other transactions need time to end
 
-    def erase_left_behind(now: int) -> bool:
+    def erase_unowned_history(now: int) -> bool:
         store.cleanup.erase_unowned_history(now=now)
-        return False  # it goes through all of them at once
+        return False  # one run does all
 
     def compact(now: int) -> bool:
         store.cleanup.compact_identify_log(now=now)
@@ -68,18 +68,20 @@ def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
             "release deferred jobs",
             1,
             lambda now: store.dispatcher.release_due(now=now, limit=BATCH) == BATCH,
-            longest=RELEASE_SECONDS,
-            backoff=_SOON,
+            max_seconds=MAX_RELEASE_SECONDS,
+            backoff=_SHORT,
         ),
-        PeriodicTask("release jobs that were held up", LATE_SECONDS, release_held_up, backoff=_SOON),
+        PeriodicTask("release blocked jobs", MAX_DELAY_SECONDS, release_blocked, backoff=_SHORT),
         PeriodicTask(
             "erase deleted users", 60, lambda now: store.cleanup.erase_deleted_users(now=now, limit=BATCH) == BATCH
         ),
-        PeriodicTask("erase history left behind", 3600, erase_left_behind),
+        PeriodicTask("erase unowned history", 3600, erase_unowned_history),
         PeriodicTask("compact the identify log", 3600, compact),
-        PeriodicTask("forget old outcomes", 600, lambda now: store.cleanup.prune_jobs(now=now, limit=FORGET) == FORGET),
         PeriodicTask(
-            "forget old dead letters", 600, lambda now: store.cleanup.prune_dead_letters(now=now, limit=BATCH) == BATCH
+            "prune finished jobs", 600, lambda now: store.cleanup.prune_jobs(now=now, limit=PRUNE_BATCH) == PRUNE_BATCH
+        ),
+        PeriodicTask(
+            "prune dead letters", 600, lambda now: store.cleanup.prune_dead_letters(now=now, limit=BATCH) == BATCH
         ),
     ]
 
@@ -88,14 +90,12 @@ def run(
     periodic_tasks: Sequence[PeriodicTask],
     stopped: threading.Event,
     clock: Callable[[], float] = time.time,
-    watching: MaintenanceMonitor | None = None,
+    monitor: MaintenanceMonitor | None = None,
 ) -> None:
-    """See to each task in its time, until `stopped`. Each has a thread, so that no deferred job is late because a
-    long erasure is under way.
-    """
-    watching = watching or MaintenanceMonitor()
+    """Run the tasks until `stopped`. Each has a thread, so that no deferred job is late because of a long erasure."""
+    monitor = monitor or MaintenanceMonitor()
     threads = [
-        threading.Thread(target=see_to, args=(task, stopped, clock, watching), name=task.name)
+        threading.Thread(target=run_task, args=(task, stopped, clock, monitor), name=task.name)
         for task in periodic_tasks
     ]
     for thread in threads:
@@ -104,21 +104,21 @@ def run(
         thread.join()
 
 
-def see_to(
-    task: PeriodicTask, stopped: threading.Event, clock: Callable[[], float], watching: MaintenanceMonitor
+def run_task(
+    task: PeriodicTask, stopped: threading.Event, clock: Callable[[], float], monitor: MaintenanceMonitor
 ) -> None:
-    """See to one task, until `stopped`. Outlives a database that is away for a while, and its own mistakes."""
+    """Run one task until `stopped`. An error ends one run and not the loop."""
     failures = 0
     while not stopped.is_set():
-        watching.begun(task.name, task.longest)
+        monitor.started(task.name, task.max_seconds)
         try:
             more = task.work(int(clock() * 1_000_000))
         except Exception as error:
-            watching.failed(task.name, error)
+            monitor.failed(task.name, error)
             stopped.wait(task.backoff.delay(failures))
             failures += 1
         else:
-            watching.done(task.name)
+            monitor.succeeded(task.name)
             failures = 0
             if not more:
                 stopped.wait(task.every)
@@ -133,10 +133,10 @@ class Maintenance:
 
     def run(self, stopped: threading.Event) -> None:
         """Run the tasks until `stopped`."""
-        run(periodic_tasks(self._store), stopped, watching=self._monitor)
+        run(periodic_tasks(self._store), stopped, monitor=self._monitor)
 
     def state(self) -> HealthState | None:
-        """How maintenance is; None: it hangs."""
+        """The state of maintenance; None if it hangs."""
         return self._monitor.state()
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class Maintenance:
 
 
 def main() -> int:
-    """Run maintenance as the environment says until SIGTERM or Ctrl-C; what is under way is finished."""
+    """Run maintenance with the settings of the environment until SIGTERM or Ctrl-C; running tasks end their run."""
     return run_daemon("maintenance", _maintenance)
 
 
@@ -154,10 +154,10 @@ def _maintenance(settings: Settings, with_metrics: bool) -> Maintenance:
         return Maintenance(PostgresStore.from_settings(settings), MaintenanceMonitor())
     from prometheus_client import REGISTRY
 
-    from rollbook_worker.maintenance.gauges import Gauges
+    from rollbook_worker.maintenance.gauges import ServerGauges
     from rollbook_worker.observability.metrics import worker_metrics
 
-    REGISTRY.register(Gauges(settings))
+    REGISTRY.register(ServerGauges(settings))
     metrics = worker_metrics()
     store = PostgresStore.from_settings(settings, metrics.record_contention)
     return Maintenance(store, MaintenanceMonitor(metrics=metrics))

@@ -8,7 +8,7 @@ jobs if there is no event loop, or if `ROLLBOOK_BATCH_SIZE` is 1.
 
 The acknowledgement follows the commit. If anything fails before that, the job is tried again: individually if the batch
 failed, later if the store is not available, by another worker if this one dies. Applying a job twice is safe, so these
-cases need not be told apart.
+cases need no distinction.
 """
 
 from __future__ import annotations

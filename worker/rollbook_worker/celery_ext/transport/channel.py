@@ -13,7 +13,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from rollbook_shared.outcomes import DeadLetterCode
 from rollbook_worker.celery_ext import privates
-from rollbook_worker.celery_ext.transport.in_flight import InFlight
+from rollbook_worker.celery_ext.transport.in_flight import MessagesInFlight
 from rollbook_worker.celery_ext.transport.poller import read_notifications, subscribe, track_reads
 from rollbook_worker.celery_ext.transport.queue_scripts import ClaimedMessage
 from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
@@ -56,8 +56,8 @@ class QueueConsumer(NamedTuple):
 class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # kombu ships no types
     """kombu's Redis channel with atomic claims and leases. Publishing and broadcasts are kombu's."""
 
-    QoS = InFlight
-    qos: InFlight
+    QoS = MessagesInFlight
+    qos: MessagesInFlight
 
     _in_poll: Any
     _brpop_sent_at: float | None
@@ -110,7 +110,7 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
             return sum(client.llen(self._q_for_pri(queue, step)) for step in self.priority_steps)
 
     def has_work(self) -> bool:
-        """Tell whether `work` would do something now."""
+        """Whether `work` would do something now."""
         return (
             bool(self.qos.undelivered.messages or (self.qos.has_acks and self._script_connection))
             or self.qos.has_snoozed_due()
@@ -118,7 +118,7 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
         )
 
     def work(self) -> bool:
-        """Send acknowledgements, claim, and deliver; tell whether a message was delivered.
+        """Send acknowledgements, claim, and deliver; return whether a message was delivered.
 
         It does a little at a time: there may be more work when it returns.
         """

@@ -1,22 +1,28 @@
-"""The messages of one channel that are claimed and not settled: in its prefetch buffer, or delivered to a task."""
+"""The messages of one channel that are claimed and not settled: in its prefetch buffer, or delivered to a task.
+
+Acknowledgements and releases that Redis has not received yet outlive the channel: the next channel of this process to
+the same broker sends them. A job that is done must not be done again because its acknowledgement met a broken
+connection. And a message that could not be released must not wait for the end of its lease, which would count as a
+failed delivery although no worker died.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from redis.connection import ConnectionPool
 from redis.exceptions import ResponseError
 
 from rollbook_shared.outcomes import DeadLetterCode
 from rollbook_worker.celery_ext import privates
-from rollbook_worker.celery_ext.transport.leases import LeaseRenewal, Leases, Renew
-from rollbook_worker.celery_ext.transport.pending import pending_for
+from rollbook_worker.celery_ext.transport.leases import LeaseRenewal, Leases
 from rollbook_worker.celery_ext.transport.prefetch_buffer import PrefetchBuffer
-from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts, RedisKeys, Renewed
+from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts
 from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
 
 logger = logging.getLogger(__name__)
@@ -25,9 +31,33 @@ SNOOZE_SECONDS: Final = 5.0
 """Between two tries of a snoozed message, whichever worker tries it: Postgres is not asked again at once."""
 RESTORE_LIMIT: Final = 500
 """Messages restored in one step: about 10 ms of Redis' time."""
+_MAX_TAGS: Final = 1_000
+"""Tags in one call: Lua's stack holds about 8,000 values."""
 
 
-class InFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
+class PendingRelease(NamedTuple):
+    """Messages of one channel, in their order, that go back to their queues."""
+
+    tags: Sequence[str]
+    delivered: bool
+    """A task may have started them."""
+    held_at: float
+    """When Redis last confirmed, by its own clock, that they are ours. A worker that claimed one since keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSettlements:
+    """What Redis has not received yet. Any thread may append."""
+
+    acks: deque[str] = field(default_factory=deque)
+    releases: deque[PendingRelease] = field(default_factory=deque)
+
+
+_pending: Final[defaultdict[Hashable, PendingSettlements]] = defaultdict(PendingSettlements)
+"""By broker."""
+
+
+class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
     """Claims messages, settles them, and keeps their leases until they are settled.
 
     This is kombu's `QoS`, its record of delivered messages, with the claim and the prefetch buffer before it.
@@ -38,11 +68,11 @@ class InFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.undelivered = PrefetchBuffer()
-        self.scripts = _scripts_of(self.channel)
+        self.scripts = QueueScripts.of(self.channel)
         self.leases = Leases(self.channel.max_lease)
         self._pool: ConnectionPool = self.channel.pool
-        self.renewal = LeaseRenewal(self.leases, _renew_on(self._pool, self.scripts), self.channel.lease)
-        self._acks, self._releases = pending_for(_broker_of(self.channel))
+        self.renewal = LeaseRenewal(self.leases, self.scripts, self._pool, self.channel.lease)
+        self._pending = _pending[_broker_of(self.channel)]
         self._snoozed: deque[tuple[float, str]] = deque()
 
     # Claiming
@@ -62,13 +92,13 @@ class InFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
         release is released before.
         """
         self._send_releases(connection)
-        acks = self._acks.take()
+        acks = self._take_acks()
         try:
             state, at, messages = self.scripts.claim(
                 connection, queues, room=room, allow_suspect=allow_suspect, acks=acks
             )
         except BaseException:
-            self._acks.put_back(acks)
+            self._put_back_acks(acks)
             raise
         self.leases.drop(acks)
         self.leases.add({message.tag: len(message.raw) for message in messages}, at=at)
@@ -95,28 +125,36 @@ class InFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
 
     def acknowledge(self, tag: str) -> None:
         """The same for a message that was delivered without a record (`no_ack`)."""
-        self._acks.add(tag)
+        self._pending.acks.append(tag)
 
     @property
     def has_acks(self) -> bool:
         """Whether there are acknowledgements to send."""
-        return bool(self._acks)
+        return bool(self._pending.acks)
 
     def send_acks(self, connection: ScriptConnection) -> None:
         """Send the pending acknowledgements. If that fails they stay pending."""
-        while tags := self._acks.take():
+        while tags := self._take_acks():
             try:
                 self.scripts.acknowledge(connection, tags)
             except BaseException:
-                self._acks.put_back(tags)
+                self._put_back_acks(tags)
                 raise
             self.leases.drop(tags)
 
     def send_last_acks(self) -> None:
         """The same on a new connection: the current one may be the reason why the channel ends."""
-        if self._acks:
+        if self._pending.acks:
             with ScriptConnection.borrow(self._pool) as connection:
                 self.send_acks(connection)
+
+    def _take_acks(self) -> list[str]:
+        """Take some, oldest first. If they cannot be sent, `_put_back_acks` must follow."""
+        acks = self._pending.acks
+        return [acks.popleft() for _ in range(min(len(acks), _MAX_TAGS))]
+
+    def _put_back_acks(self, tags: list[str]) -> None:
+        self._pending.acks.extendleft(reversed(tags))
 
     # Not done
 
@@ -138,7 +176,7 @@ class InFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
         self._snoozed.append((monotonic() + SNOOZE_SECONDS, delivery_tag))
 
     def has_snoozed_due(self) -> bool:
-        """Tell whether a message was snoozed for long enough."""
+        """Whether a message was snoozed for long enough."""
         return bool(self._snoozed) and self._snoozed[0][0] <= monotonic()
 
     def requeue_snoozed(self) -> None:
@@ -206,15 +244,17 @@ class InFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
             raise
 
     def _release_later(self, tags: Sequence[str], *, delivered: bool) -> None:
-        self._releases.add(tags, delivered=delivered, held_at=self.leases.held_at)
+        if tags:
+            self._pending.releases.append(PendingRelease(tags, delivered, self.leases.held_at))
 
     def _send_releases(self, connection: ScriptConnection) -> None:
-        while release := self._releases.take():
+        while self._pending.releases:
+            release = self._pending.releases.popleft()
             try:
                 self.send_acks(connection)  # what is done by now must not go back
                 self.scripts.release(connection, release.tags, delivered=release.delivered, held_at=release.held_at)
             except BaseException:
-                self._releases.put_back(release)
+                self._pending.releases.appendleft(release)
                 raise
 
     def _remove_delivered(self) -> list[str]:
@@ -235,36 +275,6 @@ class InFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no types
             self.leases.drop(tags)
 
 
-def _scripts_of(channel: Any) -> QueueScripts:
-    """The scripts with the channel's options."""
-    keys = RedisKeys(
-        prefix=channel.global_keyprefix,
-        unacked=channel.unacked_key,
-        index=channel.unacked_index_key,
-        dead_letters=channel.dead_letter_key,
-        separator=channel.sep,
-        steps=tuple(channel.priority_steps),
-    )
-    return QueueScripts(
-        keys,
-        lease=channel.lease,
-        visibility_timeout=channel.visibility_timeout,
-        max_deliveries=channel.max_deliveries,
-        claim_bytes=channel.claim_bytes,
-        dead_letter_task=channel.dead_letter_task,
-    )
-
-
 def _broker_of(channel: Any) -> tuple[object, ...]:
     client = channel.connection.client
     return client.hostname, client.port, client.virtual_host, channel.global_keyprefix + channel.unacked_key
-
-
-def _renew_on(pool: ConnectionPool, scripts: QueueScripts) -> Renew:
-    """What the thread does that renews leases. It must not refer to the channel, or the channel would never end."""
-
-    def renew(tags: Sequence[str]) -> Renewed:
-        with ScriptConnection.borrow(pool) as connection:
-            return scripts.renew(connection, tags)
-
-    return renew

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Final
 
+from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 
-from rollbook_worker.celery_ext.transport.queue_scripts import Renewed
+from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts, Renewed
+from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
 
 logger = logging.getLogger(__name__)
 
 RENEWALS: Final = 3
 """Renewals in the time of a lease: two may fail before it expires."""
-
-Renew = Callable[[Sequence[str]], Renewed]
-"""Renews the leases of these tags, on a connection that no other thread uses."""
 
 
 class Leases:
@@ -75,12 +74,16 @@ class Leases:
 
 
 class LeaseRenewal:
-    """Renews leases in a thread, from `start` to `stop`."""
+    """Renews leases in a thread, from `start` to `stop`.
 
-    def __init__(self, leases: Leases, renew: Renew, lease: float) -> None:
+    It must not refer to the channel: the thread would keep the channel alive.
+    """
+
+    def __init__(self, leases: Leases, scripts: QueueScripts, pool: ConnectionPool, lease: float) -> None:
         """`lease`: seconds."""
         self._leases = leases
-        self._renew = renew
+        self._scripts = scripts
+        self._pool = pool
         self._interval = lease / RENEWALS
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollbook-leases", daemon=True)
@@ -94,11 +97,16 @@ class LeaseRenewal:
         """Stop renewing. Does not wait for an answer that Redis may never give."""
         self._stopped.set()
 
+    def renew(self, tags: list[str]) -> Renewed:
+        """Renew these leases now; return Redis' answer."""
+        with ScriptConnection.borrow(self._pool) as connection:
+            return self._scripts.renew(connection, tags)
+
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):
             tags = self._leases.to_renew()
             try:
                 if tags:
-                    self._leases.renewed(self._renew(tags))
+                    self._leases.renewed(self.renew(tags))
             except (RedisError, OSError) as error:
                 logger.warning("could not renew the leases of %d messages (%s)", len(tags), type(error).__name__)

@@ -120,7 +120,7 @@ def track_reads(connection: ScriptConnection, *, notify: int) -> None:
 
 
 def read_notifications(connection: Any) -> bool:
-    """Read all that has arrived; tell whether any of it was the answer to a ping."""
+    """Read all that has arrived; return whether any of it was the answer to a ping."""
     answered = False
     while True:
         kind, *_ = connection.read_response()

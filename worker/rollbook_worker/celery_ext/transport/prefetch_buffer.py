@@ -25,7 +25,7 @@ class PrefetchBuffer:
         self._turn = 0
 
     def may_claim(self, *, is_idle: bool) -> bool:
-        """Tell whether to claim now: not while a poison suspect waits until its worker holds nothing else."""
+        """Whether to claim now: not while a poison suspect waits until its worker holds nothing else."""
         return self.expects_more and (self._exclusive_until is None or is_idle or monotonic() >= self._exclusive_until)
 
     @property

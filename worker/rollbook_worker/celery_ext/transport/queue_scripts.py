@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json
 
@@ -117,6 +117,26 @@ class QueueScripts:
                 "poison_suspect_after": POISON_SUSPECT_AFTER,
                 "dead_letter_task": dead_letter_task,
             }
+        )
+
+    @classmethod
+    def of(cls, channel: Any) -> Self:
+        """The scripts with the channel's options."""
+        keys = RedisKeys(
+            prefix=channel.global_keyprefix,
+            unacked=channel.unacked_key,
+            index=channel.unacked_index_key,
+            dead_letters=channel.dead_letter_key,
+            separator=channel.sep,
+            steps=tuple(channel.priority_steps),
+        )
+        return cls(
+            keys,
+            lease=channel.lease,
+            visibility_timeout=channel.visibility_timeout,
+            max_deliveries=channel.max_deliveries,
+            claim_bytes=channel.claim_bytes,
+            dead_letter_task=channel.dead_letter_task,
         )
 
     def claim(

@@ -32,7 +32,8 @@ end
 
 -- The name of a message in `unacked`, by which it is acknowledged: its tag. kombu's tags are UUIDs. Another sender may use
 -- one tag for several messages, and acknowledgements may come late, when the lease has expired and other workers hold
--- both. So the body tells them apart, which stays the same whoever claims the message, and not the order of claims.
+-- both. So the name has a hash of the body, which stays the same whichever worker claims the message, and not a number in
+-- the order of claims.
 local function name_of(message, raw)
   local tag, body = tostring(message.properties.delivery_tag), message.body
   if #tag == UUID_LENGTH then return tag end
@@ -68,7 +69,7 @@ local function is_enough()
   return room <= 0 or bytes >= settings.claim_bytes or claimed[1] == 'poison_suspect'
 end
 
--- Claim up to `share` messages of one list; tell whether it may hold more. One by one, since the size is known only then.
+-- Claim up to `share` messages of one list; return whether it may hold more. One by one: only then is the size known.
 local function claim_from(list, queue, share)
   for _ = 1, share do
     local raw = redis.call('RPOP', list)

@@ -2,8 +2,8 @@
 --
 -- An entry of `unacked` is [MESSAGE,"","QUEUE"] with the message byte for byte as it was sent. For a stock worker that
 -- means "sent to this queue through the default exchange". So it too puts the message back where it came from, whatever
--- exchange it was published to. Stock workers write their entries with a space after each comma, which tells them apart,
--- and with the exchange of the message.
+-- exchange it was published to. Stock workers write their own entries with a space after each comma, by which the scripts
+-- recognize them, and with the exchange of the message.
 local unacked, index, deliveries, dead_letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local settings = cjson.decode(ARGV[1])
 
@@ -140,7 +140,7 @@ local function dead_letter(code, queue, raw)
   end
 end
 
--- Put a claimed message back into its queue; tell whether it was claimed. `how`:
+-- Put a claimed message back into its queue; return whether it was claimed. `how`:
 --   counted  this delivery failed: after too many the message becomes a dead letter
 --   marked   mark it as redelivered: a task may have started it
 --   last     at the end of the queue; otherwise it is claimed next
