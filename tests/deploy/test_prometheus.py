@@ -40,28 +40,28 @@ WELL: Final[Series] = {
 }
 """A number is as it stays; `+1` grows by one a minute."""
 FIRES: Final[Mapping[str, list[Series]]] = {
-    "RollbookServerAway": [{'rollbook_server_up{server="redis"}': "0"}, {'rollbook_server_up{server="postgres"}': "0"}],
+    "RollbookServerDown": [{'rollbook_server_up{server="redis"}': "0"}, {'rollbook_server_up{server="postgres"}': "0"}],
     "RollbookMaintenanceMissing": [dict.fromkeys((name for name in WELL if "server_up" in name), "")],
     "RollbookJobsWait": [{'rollbook_queue_oldest_seconds{queue="default"}': "31"}],
     "RollbookImportsWait": [{'rollbook_queue_oldest_seconds{queue="bulk"}': "3601"}],
-    "RollbookJobsHeldTooLong": [{"rollbook_inflight_oldest_seconds": "301"}],
-    "RollbookJobsPutOff": [{"rollbook_job_retries_total": "+1"}],
+    "RollbookLeasesNotRenewed": [{"rollbook_inflight_oldest_seconds": "301"}],
+    "RollbookJobRetries": [{"rollbook_job_retries_total": "+1"}],
     "RollbookLocksHeld": [
         {'rollbook_transaction_retries_total{reason="timeout"}': "+1"},
         {"rollbook_lock_waits_oldest_seconds": "31"},
     ],
     "RollbookDeferredJobsLate": [{"rollbook_deferred_overdue_seconds": "61"}],
     "RollbookErasuresLate": [{"rollbook_erasures_overdue": "1"}],
-    "RollbookDutyFails": [{'rollbook_maintenance_failures_total{task="erase deleted users"}': "+1"}],
+    "RollbookMaintenanceFails": [{'rollbook_maintenance_failures_total{task="erase deleted users"}': "+1"}],
     "RollbookDeadLetters": [{'rollbook_dead_letters{code="failed"}': "1"}],
     "RollbookManyJobsDie": [{'rollbook_jobs_dead_total{code="invalid"}': "+60"}],
-    "RollbookMessagesSetAside": [{"rollbook_unprocessable_messages": "1"}],
-    "RollbookOutboxStandsStill": [
+    "RollbookUnprocessableMessages": [{"rollbook_unprocessable_messages": "1"}],
+    "RollbookOutboxNotSending": [
         {"rollbook_outbox_unsent": "1", 'rollbook_outbox_jobs_total{event="sent"}': "9"},
         # since this relay began it has sent nothing, so it counts nothing either
         {"rollbook_outbox_unsent": "1"},
     ],
-    "RollbookOutboxUndecided": [{"rollbook_outbox_oldest_seconds": "901"}],
+    "RollbookOutboxUnfinished": [{"rollbook_outbox_oldest_seconds": "901"}],
     "RollbookRelayFails": [{'rollbook_outbox_failures_total{step="send"}': "+1"}],
 }
 SILENT: Final[list[Series]] = [
