@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import orjson
-from pydantic_core import to_json
 
 from rollbook_shared.limits import NESTING, NUMBER_BITS
 
@@ -120,6 +119,8 @@ def encode_json(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
+        from pydantic_core import to_json  # rarely needed, and a tenth of the time that the command line's help takes
+
         return to_json(value)
 
 

@@ -90,8 +90,8 @@ def test_a_group_without_a_command_shows_its_help() -> None:
 def test_help_imports_nothing_that_only_commands_need() -> None:
     program = (
         "import json, sys, rollbook_ops.cli.app;"
-        "print(json.dumps([name for name in ('celery', 'kombu', 'pydantic', 'sqlalchemy', 'psycopg', 'redis')"
-        " if name in sys.modules]))"
+        "slow = ('celery', 'kombu', 'pydantic', 'pydantic_core', 'sqlalchemy', 'psycopg', 'redis');"
+        "print(json.dumps([name for name in slow if name in sys.modules]))"
     )
 
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
