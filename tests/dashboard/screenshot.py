@@ -18,7 +18,7 @@ from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack
 
 PICTURE: Final = ROOT / "docs" / "pictures" / "flower.png"
-_SIZE: Final = {"width": 1524, "height": 737}
+_SIZE: Final = {"width": 1560, "height": 737}
 _HIDDEN: Final = "footer, .page-header, .dt-footer { display: none !important }"
 
 
