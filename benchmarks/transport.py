@@ -115,7 +115,7 @@ def _throughput(server: str, logs: Path, rounds: int, messages: int) -> dict[str
 
 def _rate(broker: str, messages: int) -> float:
     with redis.Redis.from_url(broker) as client:
-        items = [_message("nothing", None, QUEUES[0]) for _ in range(messages)]
+        items = [celery_message("nothing", None, QUEUES[0]) for _ in range(messages)]
         begin = time.perf_counter()
         client.lpush(QUEUES[0], *items)
         while client.llen(QUEUES[0]) or client.hlen("unacked"):
@@ -132,7 +132,7 @@ def _latency(server: str, logs: Path, width: int) -> dict[str, dict[str, float]]
                 client.delete("taken")
                 for sent in range(SAMPLES):
                     queue = QUEUES[sent % width]
-                    client.lpush(queue, _message("late", time.monotonic(), queue))
+                    client.lpush(queue, celery_message("late", time.monotonic(), queue))
                     while client.llen("taken") <= sent:
                         time.sleep(PAUSE_SECONDS)
                 taken = sorted(float(each) * 1_000 for each in client.lrange("taken", 0, -1))
@@ -163,7 +163,7 @@ def _start(running: ExitStack, server: str, database: int, logs: Path, pool: str
     return broker
 
 
-def _message(task: str, argument: object, queue: str) -> str:
+def celery_message(task: str, argument: object, queue: str) -> str:
     number = str(uuid.uuid4())
     body = base64.b64encode(json.dumps([[argument] if task == "late" else ["x" * 500], {}, {}]).encode()).decode()
     delivery = {"exchange": "", "routing_key": queue}
