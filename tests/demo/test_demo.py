@@ -48,7 +48,7 @@ def test_a_corrupted_row_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None
         with psycopg.connect(database._engine.url.set(drivername="postgresql").render_as_string(False)) as connection:
             connection.execute(
                 "UPDATE rollbook.users SET profile = profile || '{\"p.seats\": 9999}', "
-                "shown = shown || '{\"p.seats\": 9999}' WHERE id = %s",
+                "resolved_profile = resolved_profile || '{\"p.seats\": 9999}' WHERE id = %s",
                 (corrupted[0],),
             )
         return read_world(database)
@@ -63,14 +63,14 @@ def test_a_corrupted_row_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None
     assert '"kind":"bulk_identify"' in result.stderr
 
 
-_MOMENTS = ["starting Postgres", "migrating", "starting the workers", "producers send"]
+_STEPS = ["starting Postgres", "migrating", "starting the workers", "producers send"]
 
 
-@pytest.mark.parametrize("moment", _MOMENTS)
+@pytest.mark.parametrize("step", _STEPS)
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda by: by.name)
-def test_a_killed_demo_leaves_no_process(moment: str, by: signal.Signals) -> None:
+def test_a_killed_demo_leaves_no_process(step: str, by: signal.Signals) -> None:
     with started("demo", "--users", "2000") as command:
-        command.wait_for(moment)
+        command.wait_for(step)
 
         command.process.send_signal(by)
 
