@@ -1,4 +1,4 @@
-"""A run, as it would be left behind."""
+"""The results of a run, made by hand."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def test_without_arguments_all_keys_are_measured_in_full() -> None:
     assert not arguments.write
 
 
-def test_only_may_be_given_again_for_more() -> None:
+def test_only_is_repeatable() -> None:
     arguments = parse(["--quick", "--json", "--only", "p50_ms", "--only", "bulk_vs_floor"])
 
     assert arguments.keys == {"p50_ms", "bulk_vs_floor"}
@@ -25,19 +25,19 @@ def test_only_may_be_given_again_for_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "text"),
     [
         (["--only", "speed"], "unknown key: speed; the keys are single_vs_stock_orm"),
         (["--write", "--only", "p50_ms"], "--write needs all keys"),
         (["--write", "--no-peers"], "--write needs all keys"),
     ],
 )
-def test_what_cannot_be_used_is_said(given: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_rejected(given: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(given)
 
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert text in capsys.readouterr().err
 
 
 def test_each_key_is_measured_by_one_experiment() -> None:

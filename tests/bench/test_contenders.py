@@ -41,7 +41,7 @@ def bench(environment: Environment) -> Iterator[Bench]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIDES)
-def test_a_side_applies_what_it_is_given(bench: Bench, name: str) -> None:
+def test_a_contender_applies_its_jobs(bench: Bench, name: str) -> None:
     if name in ("dramatiq", "taskiq") and name not in bench.peers:
         pytest.skip("not installed")
     contender = bench.contender(name)
@@ -102,5 +102,5 @@ def test_our_workers_are_started_as_documented(queue: str) -> None:
     assert [option for option in command if option.startswith("--hostname")] == []
 
 
-def test_every_rate_has_a_name_for_people() -> None:
+def test_every_rate_has_a_label() -> None:
     assert [name for name in SIDES if name not in LABELS] == []

@@ -1,4 +1,4 @@
-"""Medians, percentiles, goals and the words for them."""
+"""Medians, percentiles, goals and their formatting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_ratio_is_the_median_of_those_within_the_rounds() -> None:
     assert value == 10
 
 
-def test_rounds_of_two_sides_belong_together() -> None:
+def test_both_contenders_need_the_same_rounds() -> None:
     with pytest.raises(ValueError):
         median_of_ratios([1, 2], [1])
 
@@ -27,7 +27,7 @@ def test_a_percentile_is_a_value_that_was_measured(share: float, expected: int) 
 
 
 @pytest.mark.parametrize(("values", "share"), [([], 0.5), ([1.0], 0.0), ([1.0], 1.1)])
-def test_a_percentile_of_nothing_is_refused(values: list[float], share: float) -> None:
+def test_a_percentile_of_no_values_is_rejected(values: list[float], share: float) -> None:
     with pytest.raises(ValueError):
         percentile(values, share)
 
@@ -47,16 +47,16 @@ def test_the_best_setting_of_a_baseline_has_the_highest_median() -> None:
         ("single_vs_best_peer", None, None),
     ],
 )
-def test_a_goal_is_met_up_to_its_edge(key: str, value: float | None, met: bool | None) -> None:
+def test_a_goal_includes_its_bound(key: str, value: float | None, met: bool | None) -> None:
     assert Figure(key=key, value=value).met is met
 
 
-def test_each_goal_has_one_edge_at_most() -> None:
+def test_each_goal_has_one_bound_at_most() -> None:
     assert [goal.key for goal in GOALS.values() if goal.at_least is not None and goal.at_most is not None] == []
 
 
 @pytest.mark.parametrize(
-    ("figure", "said"),
+    ("figure", "text"),
     [
         (Figure(key="p50_ms", value=7.0), "reached"),
         (Figure(key="p50_ms", value=70.0), "not reached"),
@@ -70,11 +70,11 @@ def test_each_goal_has_one_edge_at_most() -> None:
         (Figure(key="rate_at_1m_users_vs_10k", value=0.5, size={"users_large": 100}), "not reached, at 100 only"),
     ],
 )
-def test_a_verdict_says_where_less_was_measured_than_the_goal_is_about(figure: Figure, said: str) -> None:
-    assert format_verdict(figure) == said
+def test_a_verdict_names_a_size_smaller_than_the_goal(figure: Figure, text: str) -> None:
+    assert format_verdict(figure) == text
 
 
-def test_figures_are_said_with_three_digits_and_their_units() -> None:
+def test_figures_have_three_digits_and_their_units() -> None:
     figure = Figure(key="p50_ms", value=6.789, rounds=[5.0, 12.34], ours=6.789, baseline=1_234.5, unit="ms")
 
     assert (format_value(figure), format_spread(figure)) == ("6.79 ms", "5.00 - 12.3 (2)")

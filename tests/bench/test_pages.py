@@ -1,4 +1,4 @@
-"""What a run leaves: JSON, the plot, and the tables of the pages."""
+"""The output of a run: JSON, the plot, and the tables of the pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.bench.results import Results
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_the_json_has_every_key_at_its_top_and_all_about_it_below(results: Results) -> None:
+def test_the_json_has_every_key_at_its_top_level(results: Results) -> None:
     answers = json.loads(results.to_json())
 
     assert {key: answers[key] for key in GOALS} == dict.fromkeys(GOALS, 2.0)
@@ -50,7 +50,7 @@ def test_a_longer_bar_is_a_higher_rate(results: Results) -> None:
     assert widths["ours"] > widths["theirs"]
 
 
-def test_only_what_is_between_the_markers_is_rewritten() -> None:
+def test_only_text_between_the_markers_is_rewritten() -> None:
     page = "before\n<!-- a -->\nold\nlines\n<!-- /a -->\nafter <!-- b -->\n"
 
     assert between(page, "a", r"new \1") == "before\n<!-- a -->\nnew \\1\n<!-- /a -->\nafter <!-- b -->\n"
@@ -81,8 +81,8 @@ def test_writing_changes_both_pages_and_is_repeatable(results: Results, tmp_path
     assert set(json.loads(first[tmp_path / "benchmarks" / "results" / "run.json"].strip())) >= set(GOALS)
 
 
-def test_the_pages_show_the_run_that_is_kept() -> None:
-    """Who changes a table by hand, or commits a part of what --write wrote, is told."""
+def test_the_pages_show_the_stored_run() -> None:
+    """Fails if a table was changed by hand, or if only a part of what --write wrote was committed."""
     results = Results.from_dict(json.loads((ROOT / "benchmarks" / "results" / "run.json").read_text()))
     pages = {name: (ROOT / name).read_text() for name in ("README.md", "benchmarks/README.md")}
 

@@ -1,4 +1,4 @@
-"""A short run with every kind of fault ends equal, and says so in the form that was promised."""
+"""A short run with every kind of fault equals the reference, and prints the documented JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEED = 3
 
 
 @pytest.mark.slow
-def test_a_short_run_under_fire_ends_equal(tmp_path: Path) -> None:
+def test_a_short_run_equals_the_reference(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)  # the servers run as another account when we are root
     run = subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""The judge of a chaos run can find against it: each way to be wrong is reported as what it is."""
+"""The checker of a chaos run reports each kind of error."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def as_it_should_be(jobs: tuple[Job, ...] = JOBS) -> History:
     )
 
 
-def test_what_should_come_of_the_jobs_is_found_equal() -> None:
+def test_the_expected_history_is_equal() -> None:
     result = check_history(as_it_should_be())
 
     assert result.is_equal
     assert result.difference is None
 
 
-def test_a_job_without_a_decision_is_lost() -> None:
+def test_a_job_that_is_not_finished_is_lost() -> None:
     history = as_it_should_be()
 
     result = check_history(
@@ -59,14 +59,14 @@ def test_a_job_without_a_decision_is_lost() -> None:
     assert not result.is_equal
 
 
-def test_what_a_buffer_was_told_and_did_not_send_is_lost() -> None:
+def test_a_buffered_user_that_was_not_sent_is_lost() -> None:
     result = check_history(replace(as_it_should_be(), unpublished=frozenset({"all-000001"})))
 
     assert result.lost == ("all-000001",)
     assert not result.is_equal
 
 
-def test_a_further_delivery_that_reached_no_worker_is_lost() -> None:
+def test_a_delivery_that_reached_no_worker_is_lost() -> None:
     result = check_history(replace(as_it_should_be(), to_redis={"ann": 3, "hello": 1}))
 
     assert result.lost == ()
@@ -75,7 +75,7 @@ def test_a_further_delivery_that_reached_no_worker_is_lost() -> None:
 
 
 @pytest.mark.parametrize("place", [{"in_redis": {"hello": 1}}, {"in_outbox": frozenset({"hello"})}])
-def test_a_job_that_still_waits_at_the_end_is_late_and_not_lost(place: dict[str, Any]) -> None:
+def test_a_waiting_job_is_unfinished_and_not_lost(place: dict[str, Any]) -> None:
     history = as_it_should_be()
     without = {id_: found for id_, found in history.ledger.items() if id_ != "hello"}
 
@@ -85,28 +85,28 @@ def test_a_job_that_still_waits_at_the_end_is_late_and_not_lost(place: dict[str,
     assert not result.is_equal
 
 
-def test_a_further_delivery_that_still_waits_is_not_lost() -> None:
+def test_a_waiting_delivery_is_not_lost() -> None:
     history = replace(as_it_should_be(), to_redis={"ann": 4})
 
     assert check_history(replace(history, in_redis={"ann": 2})).lost_deliveries == ()
     assert check_history(replace(history, in_redis={"ann": 1})).lost_deliveries == ("ann",)
 
 
-def test_a_job_that_left_two_rows_in_one_place_was_applied_twice() -> None:
+def test_a_job_with_duplicate_rows_was_applied_twice() -> None:
     result = check_history(replace(as_it_should_be(), repeated=frozenset({"hello"})))
 
     assert result.applied_twice == ("hello",)
     assert not result.is_equal
 
 
-def test_a_job_that_was_applied_and_is_dead_was_decided_twice() -> None:
+def test_a_job_that_is_applied_and_dead_was_finished_twice() -> None:
     result = check_history(replace(as_it_should_be(), dead={"ann": "failed"}))
 
     assert result.applied_twice == ("ann",)
     assert result.not_applied == ("ann",)
 
 
-def test_a_job_that_is_still_deferred_is_not_done() -> None:
+def test_a_deferred_job_is_not_applied() -> None:
     history = as_it_should_be()
 
     result = check_history(
@@ -117,7 +117,7 @@ def test_a_job_that_is_still_deferred_is_not_done() -> None:
     assert not result.is_equal
 
 
-def test_a_job_of_a_transaction_that_was_rolled_back_must_not_be_decided() -> None:
+def test_a_rolled_back_job_must_not_be_applied() -> None:
     history = as_it_should_be()
 
     result = check_history(replace(history, ledger={**history.ledger, "rolled-back": LedgerEntry(state="applied")}))
@@ -127,7 +127,7 @@ def test_a_job_of_a_transaction_that_was_rolled_back_must_not_be_decided() -> No
 
 
 @pytest.mark.parametrize("ended", ["gone", "guest"], ids=["deleted", "merged away"])
-def test_a_user_who_was_ended_and_is_there_is_resurrected(ended: str) -> None:
+def test_a_removed_user_that_exists_is_resurrected(ended: str) -> None:
     history = as_it_should_be()
     history.world["users"][ended] = history.world["users"]["ann"]
 
@@ -137,7 +137,7 @@ def test_a_user_who_was_ended_and_is_there_is_resurrected(ended: str) -> None:
     assert not result.is_equal
 
 
-def test_a_user_that_nobody_ended_and_nobody_told_of_is_a_difference_only() -> None:
+def test_an_unknown_user_is_a_difference() -> None:
     history = as_it_should_be()
     history.world["users"]["stranger"] = history.world["users"]["ann"]
 
@@ -171,7 +171,7 @@ def test_each_table_is_compared(spoil: Any) -> None:
     assert not result.is_equal
 
 
-def test_where_an_actor_is_missing_its_jobs_are_named() -> None:
+def test_a_missing_actor_shows_its_jobs() -> None:
     history = as_it_should_be((*JOBS, identify("jane", at=1, job="jane"), trigger("hi", ["ann"], at=2, actor="jane")))
     row: Any = next(row for row in history.world["activities"].values() if row["actor"] == "jane")
     row.update(actor=None, missing_actor=True)
@@ -183,7 +183,7 @@ def test_where_an_actor_is_missing_its_jobs_are_named() -> None:
     assert any('"id":"jane"' in job for job in difference.jobs)
 
 
-def test_a_mark_that_is_missing_is_a_difference() -> None:
+def test_a_missing_engagement_is_a_difference() -> None:
     result = check_history(replace(as_it_should_be(), engagements={}))
 
     assert result.difference is not None
@@ -194,7 +194,7 @@ def test_a_mark_that_is_missing_is_a_difference() -> None:
 @pytest.mark.parametrize(
     ("what", "value"), [("data", {"n": 2}), ("tenant", "acme"), ("occurred_at", "1970-01-01T00:00:00+00:00")]
 )
-def test_a_row_that_tells_of_another_trigger_is_a_difference(row: UUID, what: str, value: object) -> None:
+def test_a_row_with_details_of_another_trigger_is_a_difference(row: UUID, what: str, value: object) -> None:
     history = as_it_should_be()
     details = {**history.details, str(row): {**history.details[str(row)], what: value}}
 
@@ -204,7 +204,7 @@ def test_a_row_that_tells_of_another_trigger_is_a_difference(row: UUID, what: st
     assert f"['{row}']['{what}']" in result.difference.description
 
 
-def test_of_many_differences_the_one_with_the_fewest_jobs_is_shown_with_them() -> None:
+def test_the_difference_with_the_fewest_jobs_is_shown() -> None:
     jobs = (*JOBS, identify("bo", at=1, job="bo", plan="pro"))
     history = as_it_should_be(jobs)
     for name in ("ann", "bo"):

@@ -1,4 +1,4 @@
-"""What will happen in a chaos run follows from the seed alone, and is as mean as it is meant to be."""
+"""The plan of a chaos run follows from the seed alone, and contains every kind of conflict and fault."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_the_same_seed_makes_the_same_jobs_deliveries_and_faults() -> None:
     assert plan() == plan.__wrapped__()
 
 
-def test_another_seed_makes_others() -> None:
+def test_another_seed_makes_another_plan() -> None:
     one, other = plan(), plan(seed=2)
 
     assert one.jobs != other.jobs
     assert list(one.faults) != list(other.faults)
 
 
-def test_every_kind_of_job_and_of_fault_occurs() -> None:
+def test_every_kind_of_job_and_fault_occurs() -> None:
     assert {job.kind for job in plan().jobs} == set(JOB_KINDS)
     assert {fault.kind for fault in plan().faults} == set(FAULT_KINDS)
 
@@ -63,7 +63,7 @@ def test_merges_and_deletes_are_frequent_and_few_users_busy() -> None:
     assert sum(times for _, times in users.most_common(len(users) // 10)) > len(jobs) / 15
 
 
-def test_nobody_is_merged_into_itself_however_often_strangers_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_user_is_merged_into_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.chaos.jobs._OUTSIDER_SHARE", 1.0)
 
     few_people = [make_jobs(Random(seed), number=60, now=2 * PERIOD, prefix="job") for seed in range(40)]
@@ -73,7 +73,7 @@ def test_nobody_is_merged_into_itself_however_often_strangers_are_met(monkeypatc
     assert any(merge.primary_id[:-1] != merge.secondary_id[:-1] for merge in merges)
 
 
-def test_a_job_is_sent_one_and_a_half_times_on_average_in_another_order_than_it_happened() -> None:
+def test_jobs_are_sent_1_5_times_in_random_order() -> None:
     made = plan()
     sent = [
         operation.job
@@ -90,7 +90,7 @@ def test_a_job_is_sent_one_and_a_half_times_on_average_in_another_order_than_it_
     assert 0.4 < in_order / len(sent) < 0.6
 
 
-def test_nothing_strikes_twice_at_a_time() -> None:
+def test_a_target_has_one_fault_at_a_time() -> None:
     for phase in plan().phases:
         struck: dict[str, float] = {}
         for fault in phase.faults:
@@ -98,14 +98,14 @@ def test_nothing_strikes_twice_at_a_time() -> None:
             struck[fault.target] = fault.at + fault.duration
 
 
-def test_only_what_is_in_an_outbox_is_sent_while_valkey_may_lose_everything() -> None:
+def test_only_outboxes_send_while_valkey_may_lose_data() -> None:
     every, outbox = plan().phases
 
     assert "lose-valkey" not in {fault.kind for fault in every.faults}
     assert outbox.operations.keys() == set(WITH_OUTBOXES)
 
 
-def test_the_faults_that_were_asked_for_are_the_ones_that_happen() -> None:
+def test_only_the_requested_kinds_of_faults_occur() -> None:
     killing = plan(kinds=frozenset({"kill-worker"}))
     losing = plan(kinds=frozenset({"lose-valkey"}))
 
@@ -116,7 +116,7 @@ def test_the_faults_that_were_asked_for_are_the_ones_that_happen() -> None:
     assert list(plan(kinds=frozenset()).faults) == []
 
 
-def test_one_clock_is_minutes_off_and_steps() -> None:
+def test_the_skewed_clock_steps_by_minutes() -> None:
     (every, _) = plan().phases
     off = [
         (operation.job.occurred_at - BEGIN) / 60_000_000 - operation.at / 60
@@ -128,7 +128,7 @@ def test_one_clock_is_minutes_off_and_steps() -> None:
     assert all(-10 < minutes < 5 for minutes in off)
 
 
-def test_what_a_transaction_withdrew_is_no_job_of_the_run() -> None:
+def test_rolled_back_jobs_are_not_expected() -> None:
     made = plan()
     rolled_back = {
         operation.job.id
@@ -152,7 +152,7 @@ class _Keeping:
     def close(self) -> None: ...
 
 
-def test_the_face_sends_every_job_as_it_is_planned() -> None:
+def test_the_client_sends_every_job_as_planned() -> None:
     jobs = plan(jobs=600).jobs
     publisher = _Keeping()
     rollbook = Rollbook(publisher=publisher, clock=lambda: BEGIN)
@@ -165,7 +165,7 @@ def test_the_face_sends_every_job_as_it_is_planned() -> None:
     ]
 
 
-def test_a_kind_of_fault_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_kind_of_fault_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(["--faults", "kill-worker,flood"])
 

@@ -1,4 +1,4 @@
-"""The network of a chaos run passes everything on, until it is told otherwise."""
+"""The proxies of a chaos run: forwarding, cuts, stalls, and calls after a number of bytes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def read_all(client: socket.socket) -> bytes:
     return read
 
 
-def test_it_passes_all_bytes_on(proxy: Proxy) -> None:
+def test_the_proxy_forwards_all_bytes(proxy: Proxy) -> None:
     sent = bytes(range(256)) * 4_000
 
     with connected(proxy) as client:
@@ -73,7 +73,7 @@ def test_it_passes_all_bytes_on(proxy: Proxy) -> None:
         assert exactly(client, len(sent)) == sent
 
 
-def test_a_cut_strikes_every_connection_after_so_many_bytes(proxy: Proxy) -> None:
+def test_a_cut_breaks_every_connection_after_the_given_bytes(proxy: Proxy) -> None:
     with connected(proxy) as one, connected(proxy) as other:
         proxy.cut(7)
         _settled(proxy)
@@ -83,20 +83,20 @@ def test_a_cut_strikes_every_connection_after_so_many_bytes(proxy: Proxy) -> Non
             assert read_all(client) == b"fou"
 
 
-def test_a_cut_at_once_waits_for_nothing(proxy: Proxy) -> None:
+def test_a_cut_after_zero_bytes_is_immediate(proxy: Proxy) -> None:
     with connected(proxy) as client:
         proxy.cut(0)
 
         assert read_all(client) == b""
 
 
-def test_after_a_cut_there_are_new_connections(proxy: Proxy) -> None:
+def test_the_proxy_accepts_connections_after_a_cut(proxy: Proxy) -> None:
     proxy.cut(0)
 
     connected(proxy).close()
 
 
-def test_while_stalled_nothing_comes_and_nothing_is_lost(proxy: Proxy) -> None:
+def test_a_stalled_proxy_delays_bytes_and_loses_none(proxy: Proxy) -> None:
     with connected(proxy) as client:
         proxy.stall()
         _settled(proxy)
@@ -111,7 +111,7 @@ def test_while_stalled_nothing_comes_and_nothing_is_lost(proxy: Proxy) -> None:
         assert exactly(client, 4) == b"late"
 
 
-def test_a_fuse_burns_down_with_the_bytes_that_pass(proxy: Proxy) -> None:
+def test_a_callback_is_called_after_the_given_bytes(proxy: Proxy) -> None:
     callback = threading.Event()
     with connected(proxy) as client:
         proxy.call_after(8, callback.set)
@@ -126,7 +126,7 @@ def test_a_fuse_burns_down_with_the_bytes_that_pass(proxy: Proxy) -> None:
         assert callback.is_set()
 
 
-def test_a_server_that_is_down_ends_the_connection(network: Network) -> None:
+def test_a_connection_ends_if_the_server_is_down(network: Network) -> None:
     with socket.create_server((LOOPBACK, 0)) as server:
         port = server.getsockname()[1]
     proxy = network.to(port)
@@ -136,7 +136,7 @@ def test_a_server_that_is_down_ends_the_connection(network: Network) -> None:
 
 
 def _settled(proxy: Proxy) -> None:
-    """What the proxy was told before has happened."""
+    """Wait until the proxy has done what it was asked to do before."""
     done = threading.Event()
     proxy._loop.call_soon_threadsafe(done.set)
     assert done.wait(DEADLINE_SECONDS)

@@ -1,4 +1,4 @@
-"""Several seeds in one run: which they are, and what they sum up to."""
+"""Several seeds in one run, and their sum."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def figures(**changed: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("said", "seeds"), [("3", (1, 2, 3)), ("3 --seed 7", (7, 8, 9)), ("501-503", (501, 502, 503)), ("4-4", (4,))]
+    ("text", "seeds"), [("3", (1, 2, 3)), ("3 --seed 7", (7, 8, 9)), ("501-503", (501, 502, 503)), ("4-4", (4,))]
 )
-def test_seeds_are_a_number_of_them_or_a_first_and_a_last(said: str, seeds: tuple[int, ...]) -> None:
-    assert parse(["--seeds", *said.split()]).seeds == seeds
+def test_seeds_are_a_number_or_a_range(text: str, seeds: tuple[int, ...]) -> None:
+    assert parse(["--seeds", *text.split()]).seeds == seeds
 
 
-@pytest.mark.parametrize("said", ["0", "2-1", "many", "1-"])
-def test_what_is_no_such_thing_is_refused(said: str) -> None:
+@pytest.mark.parametrize("text", ["0", "2-1", "many", "1-"])
+def test_invalid_seeds_are_rejected(text: str) -> None:
     with pytest.raises(SystemExit):
-        parse(["--seeds", said])
+        parse(["--seeds", text])
 
 
-def test_the_sum_has_the_keys_of_one_run_and_the_runs() -> None:
+def test_the_sum_has_the_keys_of_one_run() -> None:
     series = Series()
     series.add(1, figures())
     series.add(2, figures(faults={"full-disk": 1, "stop-worker": 3}, dead=1))
@@ -47,7 +47,7 @@ def test_the_sum_has_the_keys_of_one_run_and_the_runs() -> None:
     [None, figures(equal=False, lost=1, found={"lost": 1}), figures(found={"not done in time": 1})],
     ids=["no end", "lost", "late"],
 )
-def test_one_that_failed_makes_the_series_fail(bad: dict[str, Any] | None) -> None:
+def test_a_failed_run_fails_the_series(bad: dict[str, Any] | None) -> None:
     series = Series()
     series.add(1, figures())
     series.add(2, bad)
@@ -57,6 +57,6 @@ def test_one_that_failed_makes_the_series_fail(bad: dict[str, Any] | None) -> No
     assert series.figures()["equal"] is (bad is not None and bad["equal"])
 
 
-def test_no_run_proves_nothing() -> None:
+def test_an_empty_series_is_not_good() -> None:
     assert not Series().is_good
     assert not Series().figures()["equal"]

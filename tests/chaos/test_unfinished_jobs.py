@@ -1,4 +1,4 @@
-"""What still waits at the end of a run is found wherever it is."""
+"""Jobs that still wait at the end of a run are found at every place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
 
-def test_jobs_in_queues_and_in_the_hands_of_workers_are_counted(broker_url: str) -> None:
+def test_jobs_in_queues_and_in_flight_are_counted(broker_url: str) -> None:
     one, two, three = (encode(identify(id_, at=1, job=id_)) for id_ in ("one", "two", "three"))
     with connect_to_broker(broker_url) as client:
         client.lpush(DEFAULT_QUEUE, envelope(one), envelope(two), envelope(one), envelope("no job"), b"no message")

@@ -1,4 +1,4 @@
-"""The known attributes (rule 2): what each must look like."""
+"""The attributes (rule 2), and the format of each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_tables_here_name_every_attribute() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, good in GOOD_ATTRIBUTES.items() for value in good], ids=repr
 )
-def test_a_good_attribute_is_kept_as_sent(name: str, value: str) -> None:
+def test_a_valid_attribute_is_kept_unchanged(name: str, value: str) -> None:
     assert UserUpdate(id="a", traits={name: value}).traits == {name: value}
 
 
@@ -53,7 +53,7 @@ def test_every_attribute_may_be_null(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, bad in BAD.items() for value in bad], ids=repr)
-def test_a_bad_attribute_is_refused_by_name(name: str, value: object) -> None:
+def test_an_invalid_attribute_is_rejected_by_name(name: str, value: object) -> None:
     assert attribute_problem(name, value) is not None
 
     with pytest.raises(ValidationError) as found:
@@ -62,7 +62,7 @@ def test_a_bad_attribute_is_refused_by_name(name: str, value: object) -> None:
     assert [problem.field for problem in problems_of(found.value)] == [name]
 
 
-def test_a_created_at_that_utc_has_no_time_for_makes_a_dead_letter() -> None:
+def test_a_created_at_out_of_range_in_utc_makes_a_dead_letter() -> None:
     text = encode(identify("a", at=1, created_at="2026-01-01T00:00:00Z"))
     text = text.replace("2026-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00")
 
@@ -73,7 +73,7 @@ def test_a_created_at_that_utc_has_no_time_for_makes_a_dead_letter() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
-def test_a_reserved_name_is_no_property(name: str) -> None:
+def test_a_reserved_name_is_not_a_property(name: str) -> None:
     with pytest.raises(ValidationError) as found:
         UserUpdate(id="a", traits={name: "x"})
 
@@ -82,7 +82,7 @@ def test_a_reserved_name_is_no_property(name: str) -> None:
 
 
 @pytest.mark.parametrize("id_", ["", "a/b", "a#b", "x" * 257, "a\0", "\ud800", 1, None])
-def test_a_bad_user_id_is_refused(id_: object) -> None:
+def test_an_invalid_user_id_is_rejected(id_: object) -> None:
     with pytest.raises(ValidationError) as found:
         UserUpdate.model_validate({"id": id_})
 

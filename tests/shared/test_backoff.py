@@ -15,7 +15,7 @@ def test_delays_double_up_to_the_longest() -> None:
     assert [backoff.delay(failures) for failures in range(6)] == [0.4, 0.8, 1.6, 3.2, 5, 5]
 
 
-def test_another_factor_grows_otherwise() -> None:
+def test_the_factor_can_be_changed() -> None:
     assert Backoff(first=1, longest=100, factor=1.5, jitter=0).delay(2) == 2.25
 
 

@@ -1,4 +1,4 @@
-"""The codec is total and reversible: jobs come back the same, and everything else is `Undecodable`."""
+"""The codec: decoding reverses encoding, and every other text is `Undecodable`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rollbook_shared.jobs.models import KINDS, MODELS, BulkIdentify, Identify, J
 @pytest.mark.parametrize("kind", KINDS)
 @examples(30)
 @given(data=st.data())
-def test_a_job_comes_back_the_same(kind: str, data: st.DataObject) -> None:
+def test_a_decoded_job_equals_the_encoded_one(kind: str, data: st.DataObject) -> None:
     job = data.draw(jobs_of(kind))
 
     assert decode(encode(job)) == job
@@ -48,13 +48,13 @@ def test_users_encoded_one_by_one_are_a_bulk_job(job: BulkIdentify, data: st.Dat
     assert digest(text) == digest(encode(gathered))
 
 
-def test_tuples_in_values_come_back_as_the_job_held_them() -> None:
+def test_tuples_in_values_are_decoded_as_the_job_held_them() -> None:
     job = identify("a", tags=("x", "y"), at=1)
 
     assert decode(encode(job)) == job
 
 
-def test_only_a_deferred_job_says_so_in_its_text_and_one_that_says_nothing_is_not() -> None:
+def test_deferred_is_written_only_if_it_is_true() -> None:
     """Workers of before know no such field, and refuse those they do not know."""
     later = delete("a", at=1).model_copy(update={"deferred": True})
 
@@ -63,7 +63,7 @@ def test_only_a_deferred_job_says_so_in_its_text_and_one_that_says_nothing_is_no
     assert decode(encode(later)) == later
 
 
-def test_a_job_sent_again_with_the_same_delay_a_moment_later_is_the_same_job() -> None:
+def test_a_job_sent_again_with_the_same_delay_is_the_same_job() -> None:
     job = delete("a", at=1, job="it")
     later = job.model_copy(update={"occurred_at": job.occurred_at + 5, "deferred": True})
 
@@ -72,7 +72,7 @@ def test_a_job_sent_again_with_the_same_delay_a_moment_later_is_the_same_job() -
 
 @examples(300)
 @given(messages)
-def test_anything_else_is_undecodable_and_nothing_worse(message: Any) -> None:
+def test_other_texts_are_undecodable(message: Any) -> None:
     with contextlib.suppress(Undecodable):
         assert decode(message).kind in KINDS
 
@@ -109,13 +109,13 @@ def test_anything_else_is_undecodable_and_nothing_worse(message: Any) -> None:
         "no text: a dict",
     ],
 )
-def test_odd_messages_are_decoded_or_undecodable(message: object) -> None:
+def test_unusual_messages_are_decoded_or_undecodable(message: object) -> None:
     with contextlib.suppress(Undecodable):
         decode(message)
 
 
 @pytest.mark.parametrize("version", [None, 0, 2, "1", True, 1.5, [1]])
-def test_another_version_is_unknown_and_the_job_is_named(version: object) -> None:
+def test_an_unknown_version_names_the_job(version: object) -> None:
     payload = json.loads(encode(delete("a", at=1, job="it"))) | {"v": version}
 
     with pytest.raises(Undecodable) as found:
@@ -124,7 +124,7 @@ def test_another_version_is_unknown_and_the_job_is_named(version: object) -> Non
     assert (found.value.code, found.value.job_id, found.value.kind) == ("unknown_version", "it", "delete")
 
 
-def test_a_job_without_a_version_is_said_to_have_none() -> None:
+def test_a_job_without_a_version_is_unknown() -> None:
     payload = json.loads(encode(delete("a", at=1, job="it")))
     del payload["v"]
 
@@ -136,7 +136,7 @@ def test_a_job_without_a_version_is_said_to_have_none() -> None:
 
 
 @pytest.mark.parametrize("kind", [None, "", "remove", "Delete", 1, ["delete"], {"delete": 1}])
-def test_another_kind_is_unknown(kind: object) -> None:
+def test_an_unknown_kind_is_undecodable(kind: object) -> None:
     payload = json.loads(encode(delete("a", at=1))) | {"kind": kind}
 
     with pytest.raises(Undecodable) as found:
@@ -145,12 +145,12 @@ def test_another_kind_is_unknown(kind: object) -> None:
     assert found.value.code == "unknown_kind"
 
 
-def test_a_missing_kind_is_unknown() -> None:
+def test_a_missing_kind_is_undecodable() -> None:
     with pytest.raises(Undecodable, match="unknown_kind"):
         decode(json.dumps({"v": VERSION, "id": "it"}))
 
 
-def test_an_unknown_field_is_refused_rather_than_dropped() -> None:
+def test_an_unknown_field_is_rejected_and_not_dropped() -> None:
     payload = json.loads(encode(delete("a", at=1))) | {"reason": "asked for it"}
 
     with pytest.raises(Undecodable, match="reason: is not a known field"):
@@ -168,7 +168,7 @@ def test_the_reason_names_the_field_and_never_the_value() -> None:
     assert "ann" not in str(found.value)
 
 
-def test_bad_users_of_a_bulk_job_are_problems_in_their_places() -> None:
+def test_invalid_users_of_a_bulk_job_become_problems() -> None:
     users = [{"id": "a"}, {"id": ""}, {"id": "b", "traits": {"email": "nobody"}}, "c", {"id": "d"}]
     message = json.dumps({"v": VERSION, "kind": "bulk_identify", "id": "it", "occurred_at": 1, "users": users})
 
@@ -182,7 +182,7 @@ def test_bad_users_of_a_bulk_job_are_problems_in_their_places() -> None:
 
 @examples(100)
 @given(any_job, st.data())
-def test_the_digest_does_not_mind_the_order_of_keys(job: Job, data: st.DataObject) -> None:
+def test_the_digest_ignores_the_order_of_keys(job: Job, data: st.DataObject) -> None:
     text = encode(job)
     shuffled = json.dumps(_shuffled(json.loads(text), data))
 
@@ -191,7 +191,7 @@ def test_the_digest_does_not_mind_the_order_of_keys(job: Job, data: st.DataObjec
 
 @examples(100)
 @given(any_job, st.booleans())
-def test_decoding_with_the_digest_is_decoding_and_the_digest(job: Job, in_ascii: bool) -> None:
+def test_decode_with_digest_equals_both_functions(job: Job, in_ascii: bool) -> None:
     text = json.dumps(json.loads(encode(job)), ensure_ascii=in_ascii)
 
     assert decode_with_digest(text) == (job, digest(text))
@@ -199,9 +199,9 @@ def test_decoding_with_the_digest_is_decoding_and_the_digest(job: Job, in_ascii:
 
 @pytest.mark.parametrize("escaped", ["\\u0000", "\\ud800", "\\uDC00"])
 @pytest.mark.parametrize("place", ["user", "traits", "key"])
-def test_what_cannot_be_stored_is_found_however_it_is_escaped(escaped: str, place: str) -> None:
-    told = {"user": {"id": "X"}, "traits": {"id": "a", "traits": {"k": "X"}}, "key": {"id": "a", "traits": {"X": 1}}}
-    message = json.dumps({"v": VERSION, "kind": "identify", "id": "it", "occurred_at": 1, "user": told[place]})
+def test_unstorable_text_is_found_in_every_escape(escaped: str, place: str) -> None:
+    users = {"user": {"id": "X"}, "traits": {"id": "a", "traits": {"k": "X"}}, "key": {"id": "a", "traits": {"X": 1}}}
+    message = json.dumps({"v": VERSION, "kind": "identify", "id": "it", "occurred_at": 1, "user": users[place]})
 
     with pytest.raises(Undecodable, match="holds"):
         decode(message.replace('"X"', f'"{escaped}"'))
@@ -209,13 +209,13 @@ def test_what_cannot_be_stored_is_found_however_it_is_escaped(escaped: str, plac
 
 @examples(100)
 @given(any_job, st.integers(0, (1 << 55) - 1))
-def test_the_digest_does_not_mind_when_it_happened(job: Job, occurred_at: int) -> None:
+def test_the_digest_ignores_the_timing(job: Job, occurred_at: int) -> None:
     assert digest(encode(job.model_copy(update={"occurred_at": occurred_at}))) == digest(encode(job))
 
 
 @examples(150)
 @given(any_job, any_job)
-def test_the_digest_tells_every_other_difference(one: Job, other: Job) -> None:
+def test_the_digest_depends_on_everything_else(one: Job, other: Job) -> None:
     # equal but for the time, or different
     same = one == other.model_copy(update={"occurred_at": one.occurred_at, "deferred": one.deferred})
 
@@ -253,7 +253,7 @@ def test_jobs_that_differ_have_different_digests(one: Job, other: Job) -> None:
 
 @examples(100)
 @given(any_job)
-def test_a_job_is_immutable_and_has_every_default_spelt_out(job: Job) -> None:
+def test_a_job_is_immutable_and_has_all_defaults(job: Job) -> None:
     payload = json.loads(encode(job))
 
     assert payload.keys() | {"deferred"} == {"v"} | MODELS[job.kind].model_fields.keys()

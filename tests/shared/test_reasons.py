@@ -1,4 +1,4 @@
-"""Why a server failed, said without values."""
+"""Reasons of failures, without values."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ REFUSED = 'connection failed: connection to server at "127.0.0.1", port 1 failed
     ],
 )
 def test_reason_quotes_no_values(error: Exception, reason: str | None) -> None:
-    said = safe_reason(error)
+    text = safe_reason(error)
 
-    assert said.startswith(reason or str(error).rstrip("."))
-    assert "ann@" not in said
-    assert "secret" not in said
+    assert text.startswith(reason or str(error).rstrip("."))
+    assert "ann@" not in text
+    assert "secret" not in text
 
 
 def test_reason_is_the_root_cause_under_kombu() -> None:

@@ -1,4 +1,4 @@
-"""A setting that cannot be used is named, whatever is in it."""
+"""Settings: an invalid one is named, and its value is not quoted."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NUMBERS = sorted(name for name in known_variables() - _TEXTS if name.startswith(
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("text", ["many", "nan", "inf", "-1", "1e30"])
-def test_what_is_no_number_that_can_be_used_is_refused_by_name(name: str, text: str) -> None:
+def test_an_invalid_number_is_rejected_by_name(name: str, text: str) -> None:
     with pytest.raises(NotConfigured, match=f"^{name} must be a number"):
         Settings.from_env({name: text})
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_every_other_number_is_taken(name: str) -> None:
+def test_every_other_number_is_accepted(name: str) -> None:
     assert Settings.from_env({name: "65535"}) != Settings()
     assert Settings.from_env({name: ""}) == Settings()
 
@@ -36,13 +36,13 @@ def test_every_other_number_is_taken(name: str) -> None:
         ("ROLLBOOK_MAX_BULK_USERS", "100000001", "from 1 to 100,000,000"),
     ],
 )
-def test_a_number_out_of_its_bounds_is_refused_with_them(name: str, text: str, bounds: str) -> None:
+def test_a_number_out_of_bounds_is_rejected_with_the_bounds(name: str, text: str, bounds: str) -> None:
     with pytest.raises(NotConfigured, match=f"^{name} must be a number {bounds}$"):
         Settings.from_env({name: text})
 
 
 @pytest.mark.parametrize("name", ["ROLLBOOK_TRANSPORT", "ROLLBOOK_LOG_FORMAT"])
-def test_a_choice_takes_its_words_only(name: str) -> None:
+def test_a_choice_accepts_only_its_values(name: str) -> None:
     with pytest.raises(NotConfigured, match=f"^{name} must be \\w+ or \\w+$"):
         Settings.from_env({name: "S3cret"})
 

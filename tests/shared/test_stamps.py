@@ -50,27 +50,27 @@ def test_a_stamp_gives_its_parts_back(parts: Parts) -> None:
 
 @examples(150)
 @given(_parts, _times)
-def test_an_edge_lies_before_all_that_happened_then_and_after_all_before(parts: Parts, occurred_at: int) -> None:
+def test_a_stamp_floor_is_just_before_its_time(parts: Parts, occurred_at: int) -> None:
     assert (stamp(*parts) > stamp_floor(occurred_at)) == (parts[0] >= occurred_at)
 
 
-def test_an_edge_before_1970_lies_before_everything() -> None:
+def test_a_stamp_floor_before_1970_is_before_everything() -> None:
     assert stamp_floor(-1) == stamp_floor(0) < stamp(0, "-", 0)
 
 
 @examples(150)
 @given(_times)
-def test_moments_lose_no_microsecond(occurred_at: int) -> None:
+def test_times_lose_no_microsecond(occurred_at: int) -> None:
     assert microseconds(datetime_of(occurred_at)) == occurred_at
 
 
-def test_moments_of_other_time_zones_are_the_same_moments() -> None:
+def test_times_of_other_time_zones_are_the_same_times() -> None:
     east = datetime(2026, 1, 1, 5, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 
     assert microseconds(east) == microseconds(datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_new_job_ids_are_good_ids_differ_and_sort_by_time() -> None:
+def test_new_job_ids_are_valid_distinct_and_sorted_by_time() -> None:
     earlier, later, again = new_job_id(1), new_job_id(1 << 54), new_job_id(1)
 
     assert all(JOB_ID.fullmatch(id_) for id_ in (earlier, later))

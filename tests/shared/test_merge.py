@@ -21,13 +21,13 @@ _only_objects: st.SearchStrategy[Any] = st.recursive(
 
 @examples(100)
 @given(_objects)
-def test_merging_with_nothing_or_oneself_changes_nothing(a: dict[str, Any]) -> None:
+def test_merging_with_nothing_or_itself_changes_nothing(a: dict[str, Any]) -> None:
     assert deep_merge(a, {}) == deep_merge({}, a) == deep_merge(a, a) == a
 
 
 @examples(150)
 @given(_objects, _objects)
-def test_the_primary_gives_up_nothing_and_every_key_of_the_secondary_is_there(
+def test_the_primary_wins_and_every_key_of_the_secondary_is_there(
     primary: dict[str, Any], secondary: dict[str, Any]
 ) -> None:
     merged = deep_merge(primary, secondary)
@@ -53,14 +53,14 @@ def test_merging_again_changes_nothing(primary: dict[str, Any], secondary: dict[
 
 @examples(100)
 @given(_only_objects, _only_objects, _only_objects)
-def test_merging_is_associative_where_all_are_objects(a: Any, b: Any, c: Any) -> None:
+def test_merging_is_associative_for_objects(a: Any, b: Any, c: Any) -> None:
     objects = [x for x in (a, b, c) if isinstance(x, dict)]
     assert len(objects) == 3
 
     assert deep_merge(deep_merge(a, b), c) == deep_merge(a, deep_merge(b, c))
 
 
-def test_merging_is_not_associative_where_objects_meet_values() -> None:
+def test_merging_is_not_associative_for_objects_and_values() -> None:
     a: dict[str, Any] = {"p": {}}
     b: dict[str, Any] = {"p": None}
     c: dict[str, Any] = {"p": {"p": None}}
@@ -71,7 +71,7 @@ def test_merging_is_not_associative_where_objects_meet_values() -> None:
 
 @examples(100)
 @given(_objects, _objects)
-def test_neither_side_of_a_merge_is_changed(a: dict[str, Any], b: dict[str, Any]) -> None:
+def test_a_merge_changes_neither_argument(a: dict[str, Any], b: dict[str, Any]) -> None:
     before = copy.deepcopy((a, b))
 
     merge_profiles(Profile(properties=a, preferences=a), Profile(properties=b, preferences=b))
@@ -79,7 +79,7 @@ def test_neither_side_of_a_merge_is_changed(a: dict[str, Any], b: dict[str, Any]
     assert (a, b) == before
 
 
-def test_attributes_are_filled_preference_sets_and_channels_added_whole() -> None:
+def test_attributes_are_filled_and_sets_and_channels_added_whole() -> None:
     primary = Profile(
         attributes={"name": "", "email": None},
         preferences={"default": {"workflows": {"x": True}}},
@@ -100,7 +100,7 @@ def test_attributes_are_filled_preference_sets_and_channels_added_whole() -> Non
 
 @examples(100)
 @given(_objects, _objects, _objects)
-def test_a_profile_comes_back_from_its_stored_form(
+def test_a_profile_equals_the_one_that_was_stored(
     properties: dict[str, Any], preferences: dict[str, Any], channel_data: dict[str, Any]
 ) -> None:
     profile = Profile(
@@ -113,11 +113,11 @@ def test_a_profile_comes_back_from_its_stored_form(
     assert profile_of(flat_profile(profile)) == profile
 
 
-def test_a_preference_set_or_channel_that_was_taken_away_is_not_in_the_profile_but_null_traits_are() -> None:
+def test_removed_sets_and_channels_are_not_in_the_profile_but_null_traits_are() -> None:
     assert profile_of({"s.default": None, "c.push": None, "p.plan": None, "a.email": None}) == Profile(
         properties={"plan": None}, attributes={"email": None}
     )
 
 
-def test_trait_keys_tell_attributes_from_properties() -> None:
+def test_trait_keys_distinguish_attributes_and_properties() -> None:
     assert (trait_key("email"), trait_key("plan"), trait_key("a.email")) == ("a.email", "p.plan", "p.a.email")
