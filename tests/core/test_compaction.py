@@ -21,7 +21,7 @@ def _facts(jobs: list[Job]) -> list[Fact]:
 
 @examples(700)
 @given(job_sets, timestamps)
-def test_nobody_sees_that_settled_deletes_were_forgotten(jobs: list[Job], horizon: int) -> None:
+def test_compaction_changes_nothing_that_readers_see(jobs: list[Job], horizon: int) -> None:
     facts = _facts(jobs)
 
     compaction = compact(facts, _HISTORY, stamp_floor(horizon))
@@ -31,7 +31,9 @@ def test_nobody_sees_that_settled_deletes_were_forgotten(jobs: list[Job], horizo
 
 @examples(700)
 @given(job_sets, timestamps)
-def test_what_is_told_after_the_horizon_meets_the_same_world(jobs: list[Job], horizon: int) -> None:
+def test_jobs_after_the_horizon_lead_to_the_same_world_with_and_without_compaction(
+    jobs: list[Job], horizon: int
+) -> None:
     early = _facts([job for job in jobs if job.occurred_at < horizon])
     late = _facts([job for job in jobs if job.occurred_at >= horizon])
 
@@ -42,7 +44,9 @@ def test_what_is_told_after_the_horizon_meets_the_same_world(jobs: list[Job], ho
 
 @examples(300)
 @given(job_sets, timestamps)
-def test_nothing_told_of_a_deleted_user_before_a_settled_delete_is_kept(jobs: list[Job], horizon: int) -> None:
+def test_compaction_keeps_no_fact_from_before_a_delete_that_lies_before_the_horizon(
+    jobs: list[Job], horizon: int
+) -> None:
     compaction = compact(_facts(jobs), _HISTORY, stamp_floor(horizon))
 
     for fact in compaction.kept:
@@ -54,7 +58,7 @@ def test_nothing_told_of_a_deleted_user_before_a_settled_delete_is_kept(jobs: li
 
 @examples(100)
 @given(job_sets, timestamps)
-def test_settling_twice_settles_nothing_more(jobs: list[Job], horizon: int) -> None:
+def test_compacting_again_drops_nothing_more(jobs: list[Job], horizon: int) -> None:
     once = compact(_facts(jobs), _HISTORY, stamp_floor(horizon)).kept
 
     assert compact(once, _HISTORY, stamp_floor(horizon)).kept == once

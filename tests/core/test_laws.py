@@ -31,7 +31,7 @@ def test_any_delivery_converges_to_the_reference(delivery: Delivery) -> None:
 
 @examples(150)
 @given(deliveries(), st.data())
-def test_a_torn_job_and_its_retry_end_like_the_job_done_once(delivery: Delivery, data: st.DataObject) -> None:
+def test_a_partly_written_job_and_its_retry_equal_the_job_applied_once(delivery: Delivery, data: st.DataObject) -> None:
     kept: Registers = {}
 
     for job in chain.from_iterable(delivery.batches):
@@ -45,9 +45,7 @@ def test_a_torn_job_and_its_retry_end_like_the_job_done_once(delivery: Delivery,
 
 @examples(100)
 @given(job_sets, st.data())
-def test_the_order_in_which_jobs_are_given_to_the_reference_is_nothing_to_it(
-    jobs: list[Job], data: st.DataObject
-) -> None:
+def test_the_reference_ignores_input_order(jobs: list[Job], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(jobs))
 
     _assert_same(oracle([*shuffled, *jobs]), oracle(jobs))
@@ -55,7 +53,7 @@ def test_the_order_in_which_jobs_are_given_to_the_reference_is_nothing_to_it(
 
 @examples(100)
 @given(job_sets, st.data())
-def test_join_does_not_mind_order(jobs: list[Job], data: st.DataObject) -> None:
+def test_join_is_commutative(jobs: list[Job], data: st.DataObject) -> None:
     facts = _facts(jobs)
     shuffled = data.draw(st.permutations(facts))
 
@@ -64,7 +62,7 @@ def test_join_does_not_mind_order(jobs: list[Job], data: st.DataObject) -> None:
 
 @examples(100)
 @given(job_sets, st.data())
-def test_join_does_not_mind_grouping(jobs: list[Job], data: st.DataObject) -> None:
+def test_join_is_associative(jobs: list[Job], data: st.DataObject) -> None:
     facts = _facts(jobs)
     first, second = sorted(data.draw(st.tuples(*[st.integers(0, len(facts))] * 2)))
     a, b, c = facts[:first], facts[first:second], facts[second:]
@@ -77,7 +75,7 @@ def test_join_does_not_mind_grouping(jobs: list[Job], data: st.DataObject) -> No
 
 @examples(100)
 @given(job_sets, job_sets)
-def test_join_does_not_mind_repetition(jobs: list[Job], others: list[Job]) -> None:
+def test_join_is_idempotent(jobs: list[Job], others: list[Job]) -> None:
     ids = {job.id for job in jobs}
     facts = _facts(jobs)
     kept = join(join({}, facts), _facts(job for job in others if job.id not in ids))

@@ -1,4 +1,4 @@
-"""The first difference of two worlds, told so that a person can see it."""
+"""The first difference of two worlds, described for people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def world() -> World:
     )
 
 
-def test_worlds_that_are_the_same_have_no_difference(world: World) -> None:
+def test_equal_worlds_have_no_difference(world: World) -> None:
     assert first_difference(world, copy.deepcopy(world)) is None
 
 
@@ -39,7 +39,7 @@ def test_worlds_that_are_the_same_have_no_difference(world: World) -> None:
     ],
     ids=["value", "missing", "in a list", "length", "true is not 1", "null"],
 )
-def test_the_difference_is_shown_where_it_lies(world: World, value: Any, difference: str) -> None:
+def test_a_difference_names_its_path(world: World, value: Any, difference: str) -> None:
     other = copy.deepcopy(world)
     other["users"]["a"]["properties"]["team"] = value
 

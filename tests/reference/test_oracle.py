@@ -18,14 +18,14 @@ SECONDS = 10
 """A fifth of the largest run that anyone asks about; it takes about a second of processor time."""
 
 
-def test_of_several_jobs_with_one_id_the_first_given_counts() -> None:
+def test_of_several_jobs_with_one_id_the_first_counts() -> None:
     first, second = identify("a", plan="pro", at=2, job="it"), identify("a", plan="free", at=1, job="it")
 
     assert oracle([first, second]) == oracle([first])
     assert oracle([second, first]) == oracle([second])
 
 
-def test_the_length_of_the_history_may_be_chosen() -> None:
+def test_the_length_of_the_history_can_be_chosen() -> None:
     jobs: list[Job] = [identify("b", at=0), trigger("hello", ["b"], at=1), merge("a", "b", at=4)]
 
     longer, shorter = (oracle(jobs, history=timedelta(days=days)) for days in (3, 2))
@@ -34,7 +34,7 @@ def test_the_length_of_the_history_may_be_chosen() -> None:
     assert shorter["messages"] == {}
 
 
-def test_jobs_are_not_changed_by_what_comes_of_them() -> None:
+def test_the_reference_does_not_change_its_jobs() -> None:
     jobs: list[Job] = [identify("a", k={"x": 1}, at=1), identify("b", k={"y": 2}, at=1), merge("a", "b", at=2)]
 
     oracle(jobs)
@@ -42,7 +42,7 @@ def test_jobs_are_not_changed_by_what_comes_of_them() -> None:
     assert jobs == [identify("a", k={"x": 1}, at=1), identify("b", k={"y": 2}, at=1), merge("a", "b", at=2)]
 
 
-def test_a_long_life_is_told_quickly() -> None:
+def test_the_reference_handles_a_long_history_quickly() -> None:
     jobs = list(_life(random.Random(1)))
     start = time.process_time()
 
@@ -52,7 +52,7 @@ def test_a_long_life_is_told_quickly() -> None:
     assert len(world["users"]) > USERS / 2
 
 
-def test_a_chain_of_a_thousand_merges_is_followed_and_let_go_of() -> None:
+def test_a_chain_of_a_thousand_merges_is_followed_and_freed() -> None:
     ids = [f"u{number}" for number in range(1001)]
     # each merge swallows all the ones before, so that the last stands for a thousand ids, a thousand steps away
     chain: list[Job] = [merge(ids[n + 1], ids[n], at=n, job=f"m{n}") for n in range(1000)]

@@ -29,7 +29,7 @@ def test_the_reference_keeps(case: Case) -> None:
 
 
 @each_case
-def test_the_fold_keeps_in_every_order(case: Case) -> None:
+def test_the_core_keeps_in_every_order(case: Case) -> None:
     for order in orders(case.given):
         kept: Registers = {}
 

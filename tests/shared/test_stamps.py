@@ -24,7 +24,7 @@ from rollbook_shared.domain.stamps import (
 Parts = tuple[int, str, int]
 
 _times = st.integers(0, 3) | st.integers(0, (1 << 55) - 1)
-# few letters, so that ids often begin with one another; among them the smallest and the greatest an id may hold
+# few characters, so that ids often begin with one another; among them the smallest and the greatest an id may hold
 _ids = st.text("-.0A:_az", min_size=1, max_size=4) | st.from_regex(JOB_ID, fullmatch=True)
 _ordinals = st.integers(0, 2) | st.integers(0, MAX_ORDINAL)
 _parts = st.tuples(_times, _ids, _ordinals)

@@ -1,4 +1,4 @@
-"""Rule 29 for the others: a deferred job that something is in the way of makes nobody late, and comes to its end."""
+"""Rule 29 for other jobs: a blocked deferred job delays no other one, and is applied or discarded in the end."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def users(store: OnPostgres) -> set[str]:
     return set(store.world()["users"])
 
 
-def test_a_job_whose_user_is_locked_makes_no_other_late_and_is_applied_when_the_lock_is_gone(
+def test_a_job_of_a_locked_user_delays_no_other_and_is_applied_after_the_lock(
     due: OnPostgres, store: PostgresStore
 ) -> None:
     arrive(due, encode(identify("u1", at=0)), now=day(0))
@@ -85,7 +85,7 @@ def test_a_job_whose_user_is_locked_makes_no_other_late_and_is_applied_when_the_
     assert due.ledger()["j1"][0] == "applied"
 
 
-def test_a_job_that_always_takes_too_long_makes_no_other_late_and_dies_after_some_tries(
+def test_a_job_that_always_takes_too_long_delays_no_other_and_becomes_a_dead_letter(
     new_database: Callable[[], str],
 ) -> None:
     due = OnPostgres(new_database())
@@ -108,7 +108,7 @@ def test_a_job_that_always_takes_too_long_makes_no_other_late_and_dies_after_som
     due.close()
 
 
-def test_jobs_are_tried_in_a_hurry_first_and_one_by_itself_has_all_its_time(
+def test_jobs_are_first_tried_with_short_timeouts_and_a_blocked_one_with_the_full_ones(
     due: OnPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bounds: list[str] = []
@@ -130,7 +130,9 @@ def test_jobs_are_tried_in_a_hurry_first_and_one_by_itself_has_all_its_time(
     store.close()
 
 
-def test_with_no_most_a_slow_job_is_never_given_up(due: OnPostgres, failures: dict[str, Exception]) -> None:
+def test_without_a_bound_a_slow_job_never_becomes_a_dead_letter(
+    due: OnPostgres, failures: dict[str, Exception]
+) -> None:
     failures["u1"] = errors.QueryCanceled()
     store = PostgresStore(due.url, max_deliveries=0)
     store.dispatcher.release_due(now=NOW)
@@ -143,7 +145,7 @@ def test_with_no_most_a_slow_job_is_never_given_up(due: OnPostgres, failures: di
 
 
 @pytest.mark.parametrize("away", [errors.AdminShutdown(), psycopg.OperationalError()])
-def test_while_postgres_is_away_nothing_counts_against_a_job(
+def test_an_outage_counts_no_attempt_of_a_job(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception], away: Exception
 ) -> None:
     failures["u1"] = errors.LockNotAvailable()
@@ -151,16 +153,16 @@ def test_while_postgres_is_away_nothing_counts_against_a_job(
 
     failures["u1"] = away
     for _ in range(TRIES + 1):
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as raised:
             store.dispatcher.release_blocked(now=NOW)
-        assert not isinstance(told.value, Blocked)
+        assert not isinstance(raised.value, Blocked)
 
     failures["u1"] = errors.QueryCanceled()
     store.dispatcher.release_blocked(now=NOW)
     assert (due.deferred(), due.dead()) == (["j1"], [])
 
 
-def test_jobs_that_postgres_was_away_for_are_not_held_up(
+def test_an_outage_makes_no_job_count_as_blocked(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
 ) -> None:
     failures["u1"] = errors.AdminShutdown()
@@ -172,7 +174,7 @@ def test_jobs_that_postgres_was_away_for_are_not_held_up(
     assert store.dispatcher.release_due(now=NOW) == len(NAMES)
 
 
-def test_a_job_that_was_held_up_and_cannot_be_kept_dies(
+def test_a_blocked_job_that_cannot_be_applied_becomes_a_dead_letter(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
 ) -> None:
     failures["u1"] = errors.QueryCanceled()
@@ -184,7 +186,7 @@ def test_a_job_that_was_held_up_and_cannot_be_kept_dies(
     assert (due.deferred(), due.dead()) == ([], [("j1", "unstorable")])
 
 
-def test_a_job_that_another_dispatcher_tries_is_left_to_it_for_now(
+def test_a_blocked_job_that_another_dispatcher_tries_is_kept_for_later(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
 ) -> None:
     failures["u1"] = errors.QueryCanceled()
@@ -197,7 +199,7 @@ def test_a_job_that_another_dispatcher_tries_is_left_to_it_for_now(
     assert store.dispatcher.release_blocked(now=NOW) == 1
 
 
-def test_what_was_cancelled_is_forgotten_and_its_id_is_not_passed_over_any_more(
+def test_a_cancelled_job_no_longer_counts_as_blocked_under_its_id(
     due: OnPostgres, store: PostgresStore, failures: dict[str, Exception]
 ) -> None:
     failures["u1"] = errors.QueryCanceled()

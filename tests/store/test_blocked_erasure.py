@@ -1,4 +1,4 @@
-"""Rule 11 for the others: whoever cannot be erased for now keeps nobody waiting."""
+"""Rule 11 for other users: a user who cannot be erased for now delays no other erasure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def deleted(on_postgres: OnPostgres) -> OnPostgres:
     """A store in which the deletes of three users have settled, one after the other."""
     on_postgres.reset()
     for plus, name in enumerate(NAMES):
-        told, ended = identify(name, at=5, plus=plus), delete(name, at=6, plus=plus)
-        arrive(on_postgres, encode(told), encode(ended), now=day(6, 1))
+        identified, deleted = identify(name, at=5, plus=plus), delete(name, at=6, plus=plus)
+        arrive(on_postgres, encode(identified), encode(deleted), now=day(6, 1))
     return on_postgres
 
 
@@ -71,7 +71,7 @@ def left(store: OnPostgres) -> list[str]:
     return [row[0] for row in store.connection.execute("SELECT id FROM rollbook.users ORDER BY id")]
 
 
-def test_whoever_is_locked_keeps_no_other_waiting_and_is_erased_later(
+def test_a_locked_user_delays_no_other_erasure_and_is_erased_later(
     deleted: OnPostgres, impatient: PostgresStore
 ) -> None:
     with locked(deleted.url, "u0"), pytest.raises(Blocked, match="lock"):
@@ -82,9 +82,7 @@ def test_whoever_is_locked_keeps_no_other_waiting_and_is_erased_later(
     assert left(deleted) == []
 
 
-def test_those_behind_as_many_as_one_call_looks_at_have_their_turn(
-    deleted: OnPostgres, impatient: PostgresStore
-) -> None:
+def test_users_after_a_full_page_of_blocked_ones_are_erased_too(deleted: OnPostgres, impatient: PostgresStore) -> None:
     with locked(deleted.url, "u0", "u1"):
         with pytest.raises(Blocked):
             impatient.cleanup.erase_deleted_users(now=SETTLED, limit=2)
@@ -96,7 +94,7 @@ def test_those_behind_as_many_as_one_call_looks_at_have_their_turn(
 
 
 @pytest.mark.parametrize("failure", [errors.LockNotAvailable(), errors.QueryCanceled(), errors.DataError(), KeyError()])
-def test_whatever_is_wrong_with_one_the_others_are_erased_and_it_is_told(
+def test_an_error_of_one_user_is_raised_after_the_others_are_erased(
     deleted: OnPostgres, failing: Callable[[str, Exception], list[str]], failure: Exception
 ) -> None:
     failing("u1", failure)
@@ -107,7 +105,7 @@ def test_whatever_is_wrong_with_one_the_others_are_erased_and_it_is_told(
     assert left(deleted) == ["u1"]
 
 
-def test_when_postgres_is_away_nobody_else_is_tried(
+def test_an_outage_ends_the_erasure_at_once(
     deleted: OnPostgres, failing: Callable[[str, Exception], list[str]]
 ) -> None:
     tried = failing("u1", errors.AdminShutdown())

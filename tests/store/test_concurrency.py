@@ -20,11 +20,11 @@ from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
 
-FAMILIES: Final = 100
+CLUSTERS: Final = 100
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_workers_in_each_others_way_end_like_the_reference(on_postgres: OnPostgres, seed: int) -> None:
+def test_contending_workers_agree_with_the_reference(on_postgres: OnPostgres, seed: int) -> None:
     on_postgres.reset()
     chance = random.Random(seed)
     jobs = list(jobs_in_the_way(chance))
@@ -39,19 +39,19 @@ def test_workers_in_each_others_way_end_like_the_reference(on_postgres: OnPostgr
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
 
-def test_families_that_form_while_their_members_are_told_of_end_like_the_reference(on_postgres: OnPostgres) -> None:
-    """Each worker has one job of a family that is new: whoever looked for families a moment ago saw none."""
+def test_clusters_that_form_while_their_members_change_agree_with_the_reference(on_postgres: OnPostgres) -> None:
+    """Each worker has one job of a new cluster, so that it finds no cluster when it looks for one."""
     on_postgres.reset()
-    families = [_family(number) for number in range(FAMILIES)]
+    clusters = [_cluster(number) for number in range(CLUSTERS)]
 
     with ThreadPoolExecutor(WORKERS) as workers:
-        for _ in workers.map(lambda job: deliver(on_postgres, [job]), chain.from_iterable(families)):
+        for _ in workers.map(lambda job: deliver(on_postgres, [job]), chain.from_iterable(clusters)):
             pass
 
-    assert first_difference(on_postgres.world(), oracle(chain.from_iterable(families))) is None
+    assert first_difference(on_postgres.world(), oracle(chain.from_iterable(clusters))) is None
 
 
-def _family(number: int) -> list[Job]:
+def _cluster(number: int) -> list[Job]:
     a, b, c = (f"{name}{number}" for name in "abc")
     jobs: list[Job] = [
         identify(b, x=1, at=1),

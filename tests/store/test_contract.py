@@ -42,17 +42,17 @@ def test_any_delivery_converges_to_the_reference(delivery: Delivery, subject: Su
     assert first_difference(subject.world(), oracle(delivery.jobs)) is None
 
 
-def test_what_was_told_in_one_batch_is_older_or_newer_than_what_is_known_key_by_key(subject: Subject) -> None:
+def test_each_key_of_a_batch_is_compared_with_the_stored_key_by_itself(subject: Subject) -> None:
     arrive(subject, encode(identify("a", k="known", at=5, job="known")), now=NOW)
 
-    told: list[Job] = [identify("a", k="older", at=3, job="older"), identify("a", m="newer", at=7, job="newer")]
-    arrive(subject, *map(encode, told), now=NOW)
+    first: list[Job] = [identify("a", k="older", at=3, job="older"), identify("a", m="newer", at=7, job="newer")]
+    arrive(subject, *map(encode, first), now=NOW)
 
     assert subject.world()["users"]["a"]["properties"] == {"k": "known", "m": "newer"}
 
 
 def _deliveries_of(jobs: Sequence[Job]) -> Iterator[list[list[Job]]]:
-    """Together as told; one by one from the last to the first, then all again; shuffled with doubles."""
+    """Together in the given order; one by one in reverse, then all again; shuffled with duplicates."""
     yield [list(jobs)]
     yield [*([job] for job in reversed(jobs)), list(jobs)]
     chance = random.Random(len(jobs))

@@ -44,21 +44,21 @@ def store(on_postgres: OnPostgres) -> OnPostgres:
     return on_postgres
 
 
-def test_a_job_for_later_is_kept_though_it_is_only_a_moment_ahead(subject: Subject) -> None:
+def test_a_deferred_job_is_kept_even_if_it_is_due_in_a_microsecond(subject: Subject) -> None:
     (outcome,) = arrive(subject, encode(later(identify("a", at=1, job="it"))), now=day(1) - 1)
 
     assert outcome.state.value == "deferred"
     assert (subject.deferred(), subject.ledger()["it"][0], ids(subject)) == (["it"], "deferred", set())
 
 
-def test_a_job_for_later_that_arrives_when_it_is_due_is_applied_at_once(subject: Subject) -> None:
+def test_a_deferred_job_that_arrives_when_due_is_applied_at_once(subject: Subject) -> None:
     (outcome,) = arrive(subject, encode(later(identify("a", at=1))), now=day(1))
 
     assert outcome.state.value == "applied"
     assert (subject.deferred(), ids(subject)) == ([], {"a"})
 
 
-def test_it_happens_when_it_is_due_among_all_that_happened_meanwhile(subject: Subject) -> None:
+def test_a_deferred_job_takes_its_place_in_the_order_by_its_due_time(subject: Subject) -> None:
     arrive(subject, encode(later(trigger("welcome", ["ann", "bo"], at=3, job="it"))), now=day(0))
     meanwhile: list[Job] = [identify("ann", at=1), identify("bo", at=1), delete("bo", at=2)]
     arrive(subject, *map(encode, meanwhile), now=day(2))
@@ -69,7 +69,7 @@ def test_it_happens_when_it_is_due_among_all_that_happened_meanwhile(subject: Su
     assert subject.ledger()["it"] == ("applied", 0, {"skipped": ["bo"]})
 
 
-def test_the_same_job_sent_again_with_its_delay_is_a_duplicate_and_the_first_due_time_stands(subject: Subject) -> None:
+def test_a_deferred_job_sent_again_is_a_duplicate_and_keeps_its_first_due_time(subject: Subject) -> None:
     first, again = (later(identify("a", at=at, job="it")) for at in (1, 2))
 
     arrive(subject, encode(first), now=day(0))
@@ -79,7 +79,7 @@ def test_the_same_job_sent_again_with_its_delay_is_a_duplicate_and_the_first_due
     assert subject.release_due(now=day(1)) == 1
 
 
-def test_a_bulk_job_of_which_nothing_is_good_is_refused_when_it_is_due(subject: Subject) -> None:
+def test_a_deferred_bulk_job_with_only_invalid_users_is_rejected_when_due(subject: Subject) -> None:
     bad = f'{{"v":1,"kind":"bulk_identify","id":"it","occurred_at":{day(1)},"deferred":true,"users":[{{"id":""}}]}}'
     arrive(subject, bad, now=day(0))
 
@@ -90,10 +90,10 @@ def test_a_bulk_job_of_which_nothing_is_good_is_refused_when_it_is_due(subject: 
 
 @examples(60)
 @given(delivery=deliveries(), data=st.data(), arrived=timestamps, released=timestamps)
-def test_deferral_is_part_of_convergence(
+def test_deferred_jobs_converge_too(
     delivery: Delivery, data: st.DataObject, arrived: int, released: int, subject: Subject
 ) -> None:
-    """What is due by a moment is there, and nothing else; once all is due, it is the state of all jobs at once."""
+    """At each time, the jobs due by then are applied, and no others; in the end the state is that of all jobs."""
     subject.reset()
     for_later = data.draw(st.sets(st.sampled_from([job.id for job in delivery.jobs]))) if delivery.jobs else set()
     jobs = {job.id: later(job) if job.id in for_later else job for job in delivery.jobs}
@@ -152,7 +152,7 @@ def _dispatch(store: OnPostgres, start: Barrier) -> int:
     return released
 
 
-def test_a_dispatcher_passes_over_jobs_that_another_one_is_releasing(store: OnPostgres) -> None:
+def test_a_dispatcher_skips_jobs_that_another_one_has_locked(store: OnPostgres) -> None:
     arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in "ab"), now=day(0))
 
     with psycopg.connect(store.url) as other:
@@ -162,7 +162,7 @@ def test_a_dispatcher_passes_over_jobs_that_another_one_is_releasing(store: OnPo
     assert (released, store.deferred(), ids(store)) == (1, ["a"], {"b"})
 
 
-def test_what_a_dispatcher_had_taken_when_it_died_is_released_by_another(store: OnPostgres) -> None:
+def test_jobs_of_a_dispatcher_that_died_are_released_by_another(store: OnPostgres) -> None:
     arrive(store, encode(later(identify("a", at=1))), now=day(0))
     with psycopg.connect(store.url) as dying:
         dying.execute("SELECT 1 FROM rollbook.deferred_jobs FOR UPDATE")
@@ -173,7 +173,7 @@ def test_what_a_dispatcher_had_taken_when_it_died_is_released_by_another(store: 
     assert ids(store) == {"a"}
 
 
-def test_a_kept_text_that_is_no_job_here_dies_and_does_not_block_the_others(store: OnPostgres) -> None:
+def test_a_deferred_text_that_is_no_job_becomes_a_dead_letter_and_blocks_no_other(store: OnPostgres) -> None:
     arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in "abc"), now=day(0))
     store.connection.execute("UPDATE rollbook.deferred_jobs SET body = '{\"v\":2}' WHERE id = 'a'")
 
@@ -198,7 +198,9 @@ def cursed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ids
 
 
-def test_jobs_that_postgres_cannot_hold_die_alone(store: OnPostgres, cursed: list[str]) -> None:
+def test_a_deferred_job_that_postgres_cannot_store_becomes_a_dead_letter_alone(
+    store: OnPostgres, cursed: list[str]
+) -> None:
     names = [f"u{number:02}" for number in range(30)]
     arrive(store, *(encode(later(identify(id_, at=1, job=id_))) for id_ in names), now=day(0))
     cursed += ["u00", "u17", "u29"]
@@ -211,9 +213,7 @@ def test_jobs_that_postgres_cannot_hold_die_alone(store: OnPostgres, cursed: lis
     assert store.deferred() == []
 
 
-def test_a_deferred_job_that_died_can_be_sent_again_as_it_should_have_been(
-    store: OnPostgres, cursed: list[str]
-) -> None:
+def test_a_dead_deferred_job_can_be_corrected_and_sent_again_under_its_id(store: OnPostgres, cursed: list[str]) -> None:
     arrive(store, encode(later(identify("a", at=1, job="it"))), now=day(0))
     cursed.append("a")
     store.release_due(now=NOW)

@@ -16,7 +16,7 @@ HELLO = trigger("hello", [user("a")], at=1, job="hello")
 MESSAGE: UUID = message_id("hello", "a", "in_app")
 
 
-def test_rule_22_the_newest_mark_of_each_kind_stands_in_every_order(subject: Subject) -> None:
+def test_rule_22_the_newest_state_of_each_engagement_stands_in_every_order(subject: Subject) -> None:
     jobs: list[Job] = [
         HELLO,
         mark([MESSAGE], "read", at=2),
@@ -29,10 +29,10 @@ def test_rule_22_the_newest_mark_of_each_kind_stands_in_every_order(subject: Sub
         for job in order:
             arrive(subject, encode(job), now=NOW)
 
-        assert subject.marks() == {str(MESSAGE): {"seen"}}, [job.id for job in order]
+        assert subject.engagements() == {str(MESSAGE): {"seen"}}, [job.id for job in order]
 
 
-def test_rule_22_a_mark_cleared_may_be_set_again(subject: Subject) -> None:
+def test_rule_22_a_cleared_engagement_can_be_set_again(subject: Subject) -> None:
     jobs: list[Job] = [
         HELLO,
         mark([MESSAGE], "archived", at=2),
@@ -42,22 +42,22 @@ def test_rule_22_a_mark_cleared_may_be_set_again(subject: Subject) -> None:
 
     arrive(subject, *map(encode, reversed(jobs)), now=NOW)
 
-    assert subject.marks() == {str(MESSAGE): {"archived"}}
+    assert subject.engagements() == {str(MESSAGE): {"archived"}}
 
 
-def test_rule_14_marks_come_along_in_a_merge(subject: Subject) -> None:
+def test_rule_14_a_merge_transfers_engagements(subject: Subject) -> None:
     jobs: list[Job] = [HELLO, mark([MESSAGE], "read", at=2), merge("b", "a", at=3), mark([MESSAGE], "seen", at=4)]
 
     arrive(subject, *map(encode, jobs), now=NOW)
 
     assert subject.world()["messages"][str(MESSAGE)]["owner"] == "b"
-    assert subject.marks() == {str(MESSAGE): {"read", "seen"}}
+    assert subject.engagements() == {str(MESSAGE): {"read", "seen"}}
 
 
-def test_a_mark_on_a_message_of_nobody_shows_nowhere(subject: Subject) -> None:
+def test_an_engagement_of_an_unowned_message_is_not_shown(subject: Subject) -> None:
     jobs: list[Job] = [HELLO, mark([MESSAGE], "read", at=2), delete("a", at=3)]
 
     outcomes = arrive(subject, *map(encode, jobs), now=NOW)
 
     assert {outcome.state.value for outcome in outcomes} == {"applied"}
-    assert subject.marks() == {}
+    assert subject.engagements() == {}

@@ -1,4 +1,4 @@
-"""Rule 11 on Postgres: once a delete has settled nothing of the user is left, and nobody else sees a difference."""
+"""Rule 11 on Postgres: after the erasure delay nothing of a deleted user is left, and no other user sees a change."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def a_life() -> list[Job]:
     ]
 
 
-def test_before_a_delete_has_settled_its_facts_stay(store: OnPostgres) -> None:
+def test_nothing_is_erased_before_the_erasure_delay_is_over(store: OnPostgres) -> None:
     apply(store, *a_life(), now=day(5))
 
     erase(store, now=day(5) + 60_000_000)
@@ -80,7 +80,7 @@ def test_rule_11_a_receipt_remains_that_counts_what_was_erased(store: OnPostgres
     assert sorted((r["users"], r["messages"], r["activities"]) for r in receipts) == [(1, 1, 1), (1, 1, 1)]
 
 
-def test_others_see_what_they_saw_before(store: OnPostgres) -> None:
+def test_erasure_changes_nothing_for_other_users(store: OnPostgres) -> None:
     apply(store, *a_life(), now=day(5))
     before = store.world()
 
@@ -91,7 +91,7 @@ def test_others_see_what_they_saw_before(store: OnPostgres) -> None:
 
 
 @pytest.mark.parametrize("id_", ["ann", "guest"])
-def test_rule_7_a_job_that_comes_after_the_erasure_does_not_bring_the_user_back(store: OnPostgres, id_: str) -> None:
+def test_rule_7_a_job_that_arrives_after_the_erasure_does_not_restore_the_user(store: OnPostgres, id_: str) -> None:
     apply(store, *a_life(), now=day(5))
     erase(store, now=day(6, 1))
 
@@ -112,11 +112,11 @@ def test_rule_10_an_erased_id_used_again_inherits_nothing_and_is_an_ordinary_use
     ann = store.world()["users"]["ann"]
     assert (ann["attributes"], ann["properties"]) == ({"name": "New Ann"}, {})
     assert tables_with(store, "marked-") == []
-    family = store.connection.execute("SELECT cluster_root FROM rollbook.users WHERE id = 'ann'").fetchone()
-    assert family == (None,)
+    cluster_root = store.connection.execute("SELECT cluster_root FROM rollbook.users WHERE id = 'ann'").fetchone()
+    assert cluster_root == (None,)
 
 
-def test_a_delete_that_took_no_effect_is_forgotten_without_a_receipt(store: OnPostgres) -> None:
+def test_a_delete_without_effect_is_removed_without_a_receipt(store: OnPostgres) -> None:
     apply(store, *a_life()[:-1], delete("guest", at=5, job="j09"), now=day(5))
 
     erase(store, now=day(6, 1))
@@ -126,7 +126,7 @@ def test_a_delete_that_took_no_effect_is_forgotten_without_a_receipt(store: OnPo
     assert store.world()["merged"] == {"guest": "ann"}
 
 
-def test_rule_14_history_older_than_the_merge_took_over_is_erased(store: OnPostgres) -> None:
+def test_rule_14_history_that_a_merge_did_not_transfer_is_erased(store: OnPostgres) -> None:
     jobs = [
         identify("guest", at=1, job="j1"),
         identify("ann", at=1, plus=1, job="j2"),
@@ -144,7 +144,7 @@ def test_rule_14_history_older_than_the_merge_took_over_is_erased(store: OnPostg
     assert tables_with(store, "new-flow") == ["triggers"]
 
 
-def test_a_user_erased_at_once_leaves_only_the_bare_delete_until_it_has_settled(store: OnPostgres) -> None:
+def test_immediate_erasure_leaves_only_the_delete_until_the_delay_is_over(store: OnPostgres) -> None:
     apply(store, *a_life()[:-1], now=day(5))
 
     rows = erase_user(store.store, "ann", now=day(5))
@@ -159,7 +159,7 @@ def test_a_user_erased_at_once_leaves_only_the_bare_delete_until_it_has_settled(
     assert tables_with(store, "marked-") == []
 
 
-def test_erasing_a_merged_away_id_at_once_erases_nobody(store: OnPostgres) -> None:
+def test_immediate_erasure_of_a_merged_away_id_erases_no_user(store: OnPostgres) -> None:
     apply(store, *a_life()[:-1], now=day(5))
     before = store.world()
 
@@ -180,7 +180,9 @@ def test_dead_letters_that_name_the_user_are_erased(store: OnPostgres) -> None:
 
 @examples(60)
 @given(jobs=job_sets, horizon=timestamps)
-def test_compaction_at_any_time_is_not_noticed(jobs: list[Job], horizon: int, on_postgres: OnPostgres) -> None:
+def test_compaction_of_the_identify_log_changes_nothing_that_readers_see(
+    jobs: list[Job], horizon: int, on_postgres: OnPostgres
+) -> None:
     on_postgres.reset()
     now = horizon + 86_400_000_000
 
@@ -196,7 +198,7 @@ def test_compaction_at_any_time_is_not_noticed(jobs: list[Job], horizon: int, on
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
 
-def test_compaction_takes_the_settled_sightings_of_an_ordinary_user(store: OnPostgres) -> None:
+def test_compaction_removes_old_identify_stamps_of_a_user_without_merges(store: OnPostgres) -> None:
     apply(store, *(identify("ann", at=5, plus=plus, job=f"j{plus}", n=plus) for plus in range(100)), now=day(5))
     apply(store, merge("cy", "bo", at=4), now=day(5))
     apply(store, *(identify("bo", at=5, plus=plus, job=f"k{plus}", n=plus) for plus in range(100)), now=day(5))
@@ -211,9 +213,7 @@ def test_compaction_takes_the_settled_sightings_of_an_ordinary_user(store: OnPos
 
 @examples(60)
 @given(jobs=job_sets, horizon=timestamps)
-def test_whenever_erasure_runs_the_world_is_that_of_the_reference(
-    jobs: list[Job], horizon: int, on_postgres: OnPostgres
-) -> None:
+def test_erasure_at_any_time_agrees_with_the_reference(jobs: list[Job], horizon: int, on_postgres: OnPostgres) -> None:
     on_postgres.reset()
     now = horizon + 86_400_000_000
 
@@ -231,9 +231,7 @@ def test_whenever_erasure_runs_the_world_is_that_of_the_reference(
 
 @examples(60)
 @given(jobs=job_sets)
-def test_jobs_delivered_again_after_everything_was_erased_change_nothing(
-    jobs: list[Job], on_postgres: OnPostgres
-) -> None:
+def test_redelivery_after_erasure_changes_nothing(jobs: list[Job], on_postgres: OnPostgres) -> None:
     on_postgres.reset()
     apply(on_postgres, *jobs, now=day(300))
     erase(on_postgres, now=day(300))

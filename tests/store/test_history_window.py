@@ -25,7 +25,7 @@ def subject(database_url: str) -> Iterator[OnPostgres]:
 
 
 @pytest.mark.parametrize(("days", "carried"), [(2, ["young"]), (40, ["old", "young"])])
-def test_a_merge_carries_over_as_many_days_as_are_set(subject: OnPostgres, days: int, carried: list[str]) -> None:
+def test_a_merge_transfers_the_configured_days_of_history(subject: OnPostgres, days: int, carried: list[str]) -> None:
     jobs: list[Job] = [
         identify("ann", at=1),
         identify("guest", at=1),

@@ -1,4 +1,4 @@
-"""Sightings (rule 8: who was known when) stand in the user's row; a table takes them over when there are many."""
+"""Identify stamps (rule 8: who existed when) are in the user's row; many of them move to the identify log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rollbook_worker.store import PostgresStore, ReceivedJob, fact_writer
 NEVER: Final = timedelta(days=1_000)
 """Until a delete of the tests has settled."""
 room_for_lists: Final = st.sampled_from([0, 25, 50])
-"""Characters: none, one or two sightings of the tests."""
+"""Characters: none, one or two stamps of the tests."""
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def moved(subject: OnPostgres) -> list[str]:
 
 @examples(100)
 @given(delivery=deliveries(), characters=room_for_lists)
-def test_any_delivery_converges_to_the_reference_however_short_the_lists(
+def test_any_delivery_converges_with_any_length_of_the_list(
     delivery: Delivery, characters: int, on_postgres: OnPostgres, store_with: Callable[[timedelta], PostgresStore]
 ) -> None:
     on_postgres.reset()
@@ -85,7 +85,7 @@ def test_any_delivery_converges_to_the_reference_however_short_the_lists(
 
 @examples(100)
 @given(jobs=job_sets, horizon=timestamps, characters=room_for_lists)
-def test_that_settled_sightings_are_dropped_from_full_lists_is_not_noticed(
+def test_dropping_old_stamps_from_full_lists_changes_nothing_that_readers_see(
     jobs: list[Job],
     horizon: int,
     characters: int,
@@ -108,7 +108,7 @@ def test_that_settled_sightings_are_dropped_from_full_lists_is_not_noticed(
 
 @examples(60)
 @given(jobs=job_sets, horizon=timestamps, characters=room_for_lists)
-def test_erasure_takes_lists_that_were_moved_and_leaves_what_came_after(
+def test_erasure_removes_moved_lists_and_keeps_later_stamps(
     jobs: list[Job],
     horizon: int,
     characters: int,
@@ -130,7 +130,7 @@ def test_erasure_takes_lists_that_were_moved_and_leaves_what_came_after(
 
 
 @pytest.mark.parametrize("characters", [0, fact_writer.MAX_IDENTIFY_CHARACTERS], ids=["moved", "listed"])
-def test_erasure_leaves_of_an_id_used_again_what_was_seen_after_the_delete(
+def test_erasure_keeps_the_stamps_of_a_reused_id_from_after_the_delete(
     subject: OnPostgres, store_with: Callable[[timedelta], PostgresStore], characters: int
 ) -> None:
     with room(characters):
@@ -143,14 +143,14 @@ def test_erasure_leaves_of_an_id_used_again_what_was_seen_after_the_delete(
     assert sorted(stamp[14:18] for stamp in {*listed(subject), *moved(subject)}) == ["new6", "new7", "new8"]
 
 
-def test_a_few_sightings_of_a_user_are_no_rows_of_their_own(subject: OnPostgres) -> None:
+def test_a_few_identifies_of_a_user_need_no_row_in_the_log(subject: OnPostgres) -> None:
     for at in range(5):
         arrive(subject.store, identify("a", at=at))
 
     assert (len(listed(subject)), moved(subject)) == (4, [])
 
 
-def test_a_list_that_is_full_moves_to_the_table_and_no_sighting_is_lost(
+def test_a_full_list_moves_to_the_log_and_loses_no_stamp(
     subject: OnPostgres, store_with: Callable[[timedelta], PostgresStore]
 ) -> None:
     for at in range(100):
@@ -160,14 +160,14 @@ def test_a_list_that_is_full_moves_to_the_table_and_no_sighting_is_lost(
     assert len({*listed(subject), *moved(subject)}) == 99  # and the first
 
 
-def test_settled_sightings_of_an_ordinary_user_are_dropped_from_a_full_list(subject: OnPostgres) -> None:
+def test_old_stamps_of_a_user_without_merges_are_dropped_from_a_full_list(subject: OnPostgres) -> None:
     for at in range(100):
         arrive(subject.store, identify("a", at=at))
 
     assert moved(subject) == []
 
 
-def test_sightings_that_have_not_settled_are_never_dropped(subject: OnPostgres) -> None:
+def test_stamps_after_the_horizon_are_never_dropped(subject: OnPostgres) -> None:
     hour = DAY // 24
     for at in range(100):
         arrive(subject.store, identify("a", at=300, plus=at - hour))
@@ -175,7 +175,7 @@ def test_sightings_that_have_not_settled_are_never_dropped(subject: OnPostgres) 
     assert len({*listed(subject), *moved(subject)}) == 99
 
 
-def test_sightings_of_a_member_of_a_family_are_never_dropped(subject: OnPostgres) -> None:
+def test_stamps_of_a_cluster_member_are_never_dropped(subject: OnPostgres) -> None:
     arrive(subject.store, merge("a", "b", at=0))
     for at in range(100):
         arrive(subject.store, identify("b", at=at + 1))
@@ -183,7 +183,7 @@ def test_sightings_of_a_member_of_a_family_are_never_dropped(subject: OnPostgres
     assert len({*listed(subject), *moved(subject)}) == 99
 
 
-def test_the_newest_sighting_is_never_dropped_for_it_is_the_newest_change(subject: OnPostgres) -> None:
+def test_the_newest_stamp_is_never_dropped(subject: OnPostgres) -> None:
     with room(0):
         for at in (1, 3, 2):
             arrive(subject.store, identify("a", at=at))
@@ -192,7 +192,7 @@ def test_the_newest_sighting_is_never_dropped_for_it_is_the_newest_change(subjec
     assert subject.world()["users"]["b"]["updated"][:14] == f"{day(3):014x}"
 
 
-def test_a_telling_delivered_again_is_not_listed_again(subject: OnPostgres) -> None:
+def test_a_redelivered_identify_is_not_listed_again(subject: OnPostgres) -> None:
     jobs = [identify("a", at=at, job=f"j{at}") for at in (1, 2)]
     for _ in range(3):
         arrive(subject.store, *jobs)

@@ -38,7 +38,7 @@ def a_life() -> list[Job]:
     ]
 
 
-def test_a_job_that_waited_for_the_erasure_brings_nobody_back(store: OnPostgres) -> None:
+def test_a_job_that_waited_for_the_erasure_does_not_restore_the_user(store: OnPostgres) -> None:
     apply(store, identify("ann", at=10), delete("ann", at=12), now=day(12, 1))
 
     begin_while(
@@ -53,7 +53,7 @@ def test_a_job_that_waited_for_the_erasure_brings_nobody_back(store: OnPostgres)
     assert tables_with(store, "Back") == []
 
 
-def test_a_job_that_waited_for_the_erasure_tells_nothing_of_who_has_the_id_now(store: OnPostgres) -> None:
+def test_a_job_that_waited_for_the_erasure_does_not_change_the_new_user_of_the_id(store: OnPostgres) -> None:
     jobs: list[Job] = [identify("ann", at=10), delete("ann", at=12), identify("ann", at=13, name="New Ann")]
     apply(store, *jobs, now=day(13, 1))
 
@@ -69,7 +69,7 @@ def test_a_job_that_waited_for_the_erasure_tells_nothing_of_who_has_the_id_now(s
 
 
 @pytest.mark.parametrize("late", [trigger("w", ["ann", "bo"], at=11), trigger("w", ["bo"], actor="ann", at=11)])
-def test_a_trigger_that_names_who_was_erased_is_erased_as_well(store: OnPostgres, late: Trigger) -> None:
+def test_a_late_trigger_that_names_an_erased_user_is_erased_as_well(store: OnPostgres, late: Trigger) -> None:
     apply(store, *a_life(), now=day(12, 1))
     store.store.cleanup.erase_deleted_users(now=day(14))
 
@@ -81,7 +81,7 @@ def test_a_trigger_that_names_who_was_erased_is_erased_as_well(store: OnPostgres
     assert (message["owner"], message["missing_actor"]) == ("bo", late.actor == "ann")
 
 
-def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_well(store: OnPostgres) -> None:
+def test_a_late_trigger_that_arrives_during_the_erasure_is_erased_as_well(store: OnPostgres) -> None:
     apply(store, *a_life(), now=day(12, 1))
 
     # the erasure has taken the messages when it comes to the row of the guest
@@ -101,7 +101,9 @@ def test_a_trigger_that_came_during_the_erasure_of_whom_it_names_is_erased_as_we
     [(24, timedelta(minutes=10)), (20, timedelta())],
     ids=["its clock is ahead", "its settling time is shorter"],
 )
-def test_an_upkeep_that_erases_early_lets_nobody_come_back(store: OnPostgres, settling: int, ahead: timedelta) -> None:
+def test_maintenance_with_a_fast_clock_lets_no_user_be_restored(
+    store: OnPostgres, settling: int, ahead: timedelta
+) -> None:
     apply(store, *a_life(), now=day(12, 1))
     now = day(13) - 5 * MINUTE
     maintenance = PostgresStore(store.url, erasure_delay=timedelta(hours=settling))

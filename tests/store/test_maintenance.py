@@ -19,7 +19,7 @@ from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.maintenance.periodic import PeriodicTask, periodic_tasks, run, run_task
 from rollbook_worker.store import PostgresStore
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 def running(*periodic_tasks: PeriodicTask) -> Callable[[], None]:
@@ -30,13 +30,13 @@ def running(*periodic_tasks: PeriodicTask) -> Callable[[], None]:
 
     def stop() -> None:
         stopped.set()
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT_SECONDS)
         assert not thread.is_alive()
 
     return stop
 
 
-def test_a_maintenance_that_has_more_to_do_goes_on_at_once() -> None:
+def test_a_periodic_task_with_more_work_goes_on_at_once() -> None:
     finished = threading.Event()
     left = iter([True, True, False])
 
@@ -48,17 +48,17 @@ def test_a_maintenance_that_has_more_to_do_goes_on_at_once() -> None:
 
     stop = running(PeriodicTask("hourly", 3600, work))
 
-    assert finished.wait(PATIENCE)
+    assert finished.wait(TIMEOUT_SECONDS)
     stop()
     assert next(left, None) is None
 
 
-def test_a_long_maintenance_does_not_keep_the_others_waiting() -> None:
+def test_a_long_periodic_task_delays_no_other() -> None:
     begun, over, released = threading.Event(), threading.Event(), threading.Event()
 
     def long(now: int) -> bool:
         begun.set()
-        over.wait(PATIENCE)
+        over.wait(TIMEOUT_SECONDS)
         return False
 
     def short(now: int) -> bool:
@@ -68,14 +68,14 @@ def test_a_long_maintenance_does_not_keep_the_others_waiting() -> None:
 
     stop = running(PeriodicTask("long", 3600, long), PeriodicTask("short", 0.01, short))
 
-    assert released.wait(PATIENCE)
+    assert released.wait(TIMEOUT_SECONDS)
     assert not over.is_set()
     over.set()
     stop()
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), ZeroDivisionError("about ann@example.com")])
-def test_a_maintenance_that_failed_is_tried_again_and_the_log_quotes_nobody(
+def test_a_failed_periodic_task_is_tried_again_and_its_log_quotes_no_value(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     again = threading.Event()
@@ -89,7 +89,7 @@ def test_a_maintenance_that_failed_is_tried_again_and_the_log_quotes_nobody(
 
     with caplog.at_level(logging.WARNING):
         stop = running(PeriodicTask("frail", 3600, work, backoff=Backoff(first=0.001, longest=0.001)))
-        assert again.wait(PATIENCE)
+        assert again.wait(TIMEOUT_SECONDS)
         stop()
 
     (record,) = caplog.records
@@ -97,7 +97,7 @@ def test_a_maintenance_that_failed_is_tried_again_and_the_log_quotes_nobody(
     assert "ann@" not in caplog.text
 
 
-def test_however_long_postgres_was_away_what_is_due_waits_a_few_seconds_when_it_is_back() -> None:
+def test_due_jobs_wait_a_few_seconds_at_most_after_any_outage() -> None:
     waits: list[float] = []
 
     class Stopped(threading.Event):
@@ -118,7 +118,7 @@ def test_however_long_postgres_was_away_what_is_due_waits_a_few_seconds_when_it_
     assert waits[-1] > waits[0]
 
 
-def test_the_duties_leave_nothing_that_is_due(on_postgres: OnPostgres) -> None:
+def test_the_periodic_tasks_leave_nothing_that_is_due(on_postgres: OnPostgres) -> None:
     on_postgres.reset()
     arrive(on_postgres, encode(identify("a", at=1)), "{", now=NOW - 100 * 86_400_000_000)
     later = identify("b", at=1, job="later").model_copy(update={"occurred_at": NOW})
@@ -133,7 +133,7 @@ def test_the_duties_leave_nothing_that_is_due(on_postgres: OnPostgres) -> None:
     assert on_postgres.dead() == []
 
 
-def test_the_duties_release_a_job_that_was_held_up_when_nothing_is_in_its_way(on_postgres: OnPostgres) -> None:
+def test_the_periodic_tasks_release_a_blocked_job_after_its_lock(on_postgres: OnPostgres) -> None:
     on_postgres.reset()
     arrive(on_postgres, encode(identify("a", at=1)), now=NOW)
     later = identify("a", at=2, job="later").model_copy(update={"occurred_at": NOW, "deferred": True})

@@ -1,4 +1,4 @@
-"""Migrations under running workers: nobody waits long behind one, and what the last release uses stays."""
+"""Migrations while workers run: no statement waits long for one, and what the last release uses stays."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def reader(url: str) -> Iterator[psycopg.Connection]:
-    """Somebody who has read the table, and does not end the transaction."""
+    """A connection that has read the table in a transaction that stays open."""
     with psycopg.connect(url, application_name="a long report") as connection:
         connection.execute("SELECT count(*) FROM rollbook.jobs")
         yield connection
@@ -90,9 +90,7 @@ def write(connection: psycopg.Connection, number: int) -> float:
 
 
 @pytest.mark.usefixtures("one_more")
-def test_a_migration_that_meets_a_lock_lets_the_writers_pass_and_comes_back(
-    url: str, reader: psycopg.Connection
-) -> None:
+def test_a_migration_that_meets_a_lock_lets_writers_pass_and_tries_again(url: str, reader: psycopg.Connection) -> None:
     said: Queue[str] = Queue()
     thread = threading.Thread(target=migrating.migrate, args=(url,), kwargs={"say": said.put})
     took: list[float] = []
@@ -115,7 +113,7 @@ def test_a_migration_that_meets_a_lock_lets_the_writers_pass_and_comes_back(
 
 
 @pytest.mark.usefixtures("one_more")
-def test_a_migration_gives_up_in_the_end_and_leaves_nothing_half_done(url: str, reader: psycopg.Connection) -> None:
+def test_a_migration_that_times_out_leaves_nothing_half_done(url: str, reader: psycopg.Connection) -> None:
     with pytest.raises(Unavailable, match="lock timeout"):
         migrating.migrate(url, timeout=0)
 
@@ -127,7 +125,7 @@ def test_a_migration_gives_up_in_the_end_and_leaves_nothing_half_done(url: str, 
     assert version(url) == "next"
 
 
-def test_another_migration_is_waited_for_longer_than_a_lock(url: str) -> None:
+def test_a_migration_waits_longer_for_another_migration_than_for_a_lock(url: str) -> None:
     said: Queue[str] = Queue()
     thread = threading.Thread(target=migrating.migrate, args=(url,), kwargs={"say": said.put})
 
@@ -185,7 +183,7 @@ def test_later_migrations_expand_first_and_contract_a_release_later() -> None:
         "ALTER TABLE rollbook.jobs ADD CONSTRAINT positive CHECK (duplicates >= 0);",
     ],
 )
-def test_what_would_lock_or_break_is_seen(migration: str) -> None:
+def test_a_migration_that_would_lock_or_break_is_found(migration: str) -> None:
     assert objections(migration)
 
 
@@ -198,5 +196,5 @@ def test_what_would_lock_or_break_is_seen(migration: str) -> None:
         'contracts = "detail"\n\nALTER TABLE rollbook.jobs DROP COLUMN detail',
     ],
 )
-def test_what_expands_or_says_that_it_contracts_is_fine(migration: str) -> None:
+def test_a_migration_that_expands_or_declares_its_contraction_passes(migration: str) -> None:
     assert objections(migration) == []

@@ -46,7 +46,7 @@ def spoilt(job: Job, **fields: Any) -> str:
 
 
 class TestRule5BulkJobs:
-    def test_bad_users_are_refused_with_index_field_and_reason_and_the_good_ones_applied(
+    def test_invalid_users_are_rejected_with_index_field_and_reason_and_valid_ones_applied(
         self, subject: Subject
     ) -> None:
         message = bulk({"id": "a"}, {"id": ""}, {"id": "b", "traits": {"email": "nobody"}}, {"id": "c"})
@@ -63,14 +63,14 @@ class TestRule5BulkJobs:
             ],
         }
 
-    def test_a_bulk_job_with_only_bad_users_is_refused(self, subject: Subject) -> None:
+    def test_a_bulk_job_with_only_invalid_users_is_rejected(self, subject: Subject) -> None:
         outcomes = arrive(subject, bulk({"id": ""}, {"id": "a/b"}), now=NOW)
 
         assert states(outcomes) == ["rejected"]
         assert subject.ledger()["bulk"][0] == "rejected"
         assert ids(subject) == set()
 
-    def test_a_bulk_job_without_bad_users_only_says_how_many_it_was_applied_to(self, subject: Subject) -> None:
+    def test_a_bulk_job_without_invalid_users_only_counts_the_applied(self, subject: Subject) -> None:
         jobs: list[Job] = [
             bulk_identify(user("a"), user("b"), at=1, job="identified"),
             bulk_set_preferences(["a", "b", "c"], "default", {}, at=2, job="set"),
@@ -86,7 +86,7 @@ class TestRule5BulkJobs:
         }
 
     @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 5_000], ids=["NUL", "surrogate", "long"])
-    def test_a_bad_user_with_an_unstorable_name_in_it_does_not_hurt_the_good_ones(
+    def test_an_invalid_user_with_an_unstorable_key_does_not_affect_valid_ones(
         self, subject: Subject, name: str
     ) -> None:
         message = bulk({"id": "a", name: 1}, {"id": "b", "preferences": {name: 1}}, {"id": "c"})
@@ -106,19 +106,19 @@ class TestRule8Skipped:
         assert states(outcomes) == ["applied"]
         assert subject.ledger()["it"] == ("applied", 0, {"skipped": ["b", "c"]})
 
-    def test_who_is_identified_in_the_same_batch_is_not_skipped(self, subject: Subject) -> None:
+    def test_a_recipient_identified_in_the_same_batch_is_not_skipped(self, subject: Subject) -> None:
         arrive(subject, encode(trigger("hello", ["a"], at=2, job="it")), encode(identify("a", at=1)), now=NOW)
 
         assert subject.ledger()["it"] == ("applied", 0, None)
 
-    def test_who_was_deleted_before_is_skipped(self, subject: Subject) -> None:
+    def test_a_recipient_deleted_before_is_skipped(self, subject: Subject) -> None:
         arrive(subject, encode(identify("a", at=1)), encode(delete("a", at=2)), now=NOW)
 
         arrive(subject, encode(trigger("hello", ["a"], at=3, job="it")), now=NOW)
 
         assert subject.ledger()["it"][2] == {"skipped": ["a"]}
 
-    def test_who_was_deleted_before_and_again_after_is_skipped(self, subject: Subject) -> None:
+    def test_a_recipient_deleted_before_and_again_after_is_skipped(self, subject: Subject) -> None:
         jobs: list[Job] = [identify("a", at=1), delete("a", at=2), delete("a", at=5)]
         arrive(subject, *map(encode, jobs), now=NOW)
 
@@ -126,14 +126,14 @@ class TestRule8Skipped:
 
         assert subject.ledger()["it"][2] == {"skipped": ["a"]}
 
-    def test_who_was_deleted_only_after_is_not_skipped(self, subject: Subject) -> None:
+    def test_a_recipient_deleted_only_after_is_not_skipped(self, subject: Subject) -> None:
         arrive(subject, encode(identify("a", at=1)), encode(delete("a", at=3)), now=NOW)
 
         arrive(subject, encode(trigger("hello", ["a"], at=2, job="it")), now=NOW)
 
         assert subject.ledger()["it"][2] is None
 
-    def test_who_reached_a_primary_that_was_deleted_only_after_is_not_skipped(self, subject: Subject) -> None:
+    def test_a_recipient_whose_primary_was_deleted_only_after_is_not_skipped(self, subject: Subject) -> None:
         jobs: list[Job] = [identify("a", at=1), merge("a", "b", at=2), delete("a", at=9)]
         arrive(subject, *map(encode, jobs), now=NOW)
 
@@ -141,7 +141,7 @@ class TestRule8Skipped:
 
         assert subject.ledger()["it"][2] is None
 
-    def test_who_was_merged_away_only_after_is_not_skipped_however_old_the_trigger(self, subject: Subject) -> None:
+    def test_a_recipient_merged_away_only_after_is_not_skipped_however_old_the_trigger(self, subject: Subject) -> None:
         jobs: list[Job] = [identify("a", at=1), merge("b", "a", at=90)]
         arrive(subject, *map(encode, jobs), now=NOW)
 
@@ -151,7 +151,7 @@ class TestRule8Skipped:
 
 
 class TestRule23Duplicates:
-    def test_a_job_that_comes_again_is_a_duplicate_and_counted(self, subject: Subject) -> None:
+    def test_a_redelivered_job_is_a_duplicate_and_counted(self, subject: Subject) -> None:
         message = encode(identify("a", plan="pro", at=1, job="it"))
 
         first = arrive(subject, message, message, now=NOW)
@@ -160,7 +160,7 @@ class TestRule23Duplicates:
         assert states(first + again) == ["applied", "duplicate", "duplicate"]
         assert subject.ledger()["it"] == ("applied", 2, None)
 
-    def test_a_job_sent_again_at_another_time_is_the_same_job_and_the_first_stands(self, subject: Subject) -> None:
+    def test_a_job_sent_again_with_another_time_is_the_same_job_and_the_first_stands(self, subject: Subject) -> None:
         arrive(subject, encode(identify("a", plan="pro", at=1, job="it")), now=NOW)
         before = subject.world()
 
@@ -169,14 +169,14 @@ class TestRule23Duplicates:
         assert states(outcomes) == ["duplicate"]
         assert subject.world() == before
 
-    def test_a_refused_job_that_comes_again_is_a_duplicate(self, subject: Subject) -> None:
+    def test_a_redelivered_rejected_job_is_a_duplicate(self, subject: Subject) -> None:
         outcomes = arrive(subject, bulk({"id": ""}), bulk({"id": ""}), now=NOW)
 
         assert states(outcomes) == ["rejected", "duplicate"]
 
 
 class TestRule25ReusedIds:
-    def test_another_job_under_the_same_id_is_dead_and_the_first_stands(self, subject: Subject) -> None:
+    def test_another_job_with_the_same_id_is_dead_and_the_first_stands(self, subject: Subject) -> None:
         arrive(subject, encode(identify("a", plan="pro", at=1, job="it")), now=NOW)
         before = subject.world()
 
@@ -187,7 +187,7 @@ class TestRule25ReusedIds:
         assert subject.ledger()["it"] == ("applied", 0, None)
         assert subject.dead() == [("it", "id_reused")]
 
-    def test_the_same_holds_within_one_batch(self, subject: Subject) -> None:
+    def test_ids_are_deduplicated_within_one_batch_too(self, subject: Subject) -> None:
         outcomes = arrive(
             subject,
             encode(identify("a", at=1, job="it")),
@@ -199,7 +199,7 @@ class TestRule25ReusedIds:
         assert states(outcomes) == ["applied", "dead", "duplicate"]
         assert ids(subject) == {"a"}
 
-    def test_two_other_jobs_are_two_dead_letters_and_each_is_kept_once(self, subject: Subject) -> None:
+    def test_two_other_jobs_with_one_id_are_two_dead_letters_each_kept_once(self, subject: Subject) -> None:
         others = [encode(delete(user_id, at=2, job="it")) for user_id in "bcb"]
 
         arrive(subject, encode(delete("a", at=1, job="it")), *others, now=NOW)
@@ -213,7 +213,7 @@ class TestRule26FutureStamps:
 
         assert states(outcomes) == ["applied"]
 
-    def test_a_stamp_further_ahead_is_kept_until_then(self, subject: Subject) -> None:
+    def test_a_stamp_further_ahead_is_deferred(self, subject: Subject) -> None:
         outcomes = arrive(subject, encode(identify("a", at=1, job="it")), now=day(1) - 5 * MINUTE - 1)
 
         assert states(outcomes) == ["deferred"]
@@ -221,7 +221,7 @@ class TestRule26FutureStamps:
         assert subject.ledger()["it"][0] == "deferred"
         assert ids(subject) == set()
 
-    def test_a_deferred_job_takes_effect_when_it_is_due_and_once(self, subject: Subject) -> None:
+    def test_a_deferred_job_takes_effect_once_when_due(self, subject: Subject) -> None:
         arrive(subject, encode(identify("a", at=1, job="it")), now=day(0))
 
         early, due, again = (subject.release_due(now=now) for now in (day(1) - 1, day(1), day(2)))
@@ -231,7 +231,7 @@ class TestRule26FutureStamps:
         assert subject.ledger()["it"][0] == "applied"
         assert ids(subject) == {"a"}
 
-    def test_a_deferred_job_keeps_its_place_among_the_others(self, subject: Subject) -> None:
+    def test_a_deferred_job_keeps_its_place_in_the_order(self, subject: Subject) -> None:
         arrive(subject, encode(identify("a", plan="second", at=2, job="it")), now=day(0))
         arrive(subject, *map(encode, [identify("a", plan="third", at=3), identify("a", plan="first", at=1)]), now=NOW)
 
@@ -239,7 +239,7 @@ class TestRule26FutureStamps:
 
         assert subject.world()["users"]["a"]["properties"] == {"plan": "third"}
 
-    def test_a_deferred_job_that_comes_again_is_a_duplicate_even_when_it_is_due(self, subject: Subject) -> None:
+    def test_a_redelivered_deferred_job_is_a_duplicate_even_when_due(self, subject: Subject) -> None:
         message = encode(identify("a", at=1, job="it"))
 
         outcomes = [arrive(subject, message, now=now)[0] for now in (day(0), day(0), day(1))]
@@ -247,7 +247,7 @@ class TestRule26FutureStamps:
         assert states(outcomes) == ["deferred", "duplicate", "duplicate"]
         assert subject.release_due(now=day(1)) == 1
 
-    def test_jobs_beside_a_deferred_one_are_applied(self, subject: Subject) -> None:
+    def test_jobs_in_a_batch_with_a_deferred_one_are_applied(self, subject: Subject) -> None:
         outcomes = arrive(subject, *map(encode, [identify("a", at=9), identify("b", at=1)]), now=day(1))
 
         assert states(outcomes) == ["deferred", "applied"]
@@ -279,7 +279,9 @@ BAD_MESSAGES = {
 
 class TestRule27DeadLetters:
     @pytest.mark.parametrize("message", BAD_MESSAGES.values(), ids=BAD_MESSAGES)
-    def test_a_malformed_message_dies_alone_among_good_ones(self, subject: Subject, message: object) -> None:
+    def test_a_malformed_message_alone_becomes_a_dead_letter_in_its_batch(
+        self, subject: Subject, message: object
+    ) -> None:
         good = [encode(identify(user_id, at=1)) for user_id in "ab"]
 
         outcomes = arrive(subject, good[0], message, good[1], now=NOW)
@@ -289,7 +291,7 @@ class TestRule27DeadLetters:
         assert len(subject.dead()) == 1
 
     @pytest.mark.parametrize("message", BAD_MESSAGES.values(), ids=BAD_MESSAGES)
-    def test_a_malformed_message_that_comes_again_is_one_dead_letter(self, subject: Subject, message: object) -> None:
+    def test_a_redelivered_malformed_message_is_one_dead_letter(self, subject: Subject, message: object) -> None:
         first = arrive(subject, message, message, now=NOW)
         again = arrive(subject, message, now=NOW)
 
@@ -297,13 +299,13 @@ class TestRule27DeadLetters:
         assert len({outcome.job_id for outcome in first + again}) == 1
         assert len(subject.dead()) == 1
 
-    def test_a_dead_letter_bears_the_jobs_id_where_it_has_one(self, subject: Subject) -> None:
+    def test_a_dead_letter_has_the_id_of_its_job_if_there_is_one(self, subject: Subject) -> None:
         (outcome,) = arrive(subject, spoilt(delete("x", at=1, job="bad"), kind="remove"), now=NOW)
 
         assert (outcome.job_id, outcome.kind, outcome.code) == ("bad", "remove", "unknown_kind")
         assert subject.dead() == [("bad", "unknown_kind")]
 
-    def test_a_job_under_the_id_of_a_dead_letter_is_applied(self, subject: Subject) -> None:
+    def test_a_job_with_the_id_of_a_dead_letter_is_applied(self, subject: Subject) -> None:
         arrive(subject, spoilt(identify("a", at=1, job="bad"), user={"id": ""}), now=NOW)
 
         outcomes = arrive(subject, encode(identify("a", at=1, job="bad")), now=NOW)
@@ -312,11 +314,11 @@ class TestRule27DeadLetters:
         assert ids(subject) == {"a"}
 
 
-def test_nothing_arrives(subject: Subject) -> None:
+def test_an_empty_batch_has_no_outcomes(subject: Subject) -> None:
     assert subject.store.apply([], now=NOW) == []
 
 
-def test_outcomes_come_in_the_order_of_the_arrivals(subject: Subject) -> None:
+def test_outcomes_are_in_the_order_of_the_received_jobs(subject: Subject) -> None:
     jobs = [identify(user_id, at=1, job=user_id) for user_id in "zamb"]
 
     outcomes = subject.store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=NOW)

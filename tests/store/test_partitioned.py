@@ -1,4 +1,4 @@
-"""The same store on hash-partitioned tables, as `benchmarks/partitioning.py` makes them: families lie across several,
+"""The same store on hash-partitioned tables, as `benchmarks/partitioning.py` makes them: clusters lie across several,
 and the end is that of the reference all the same.
 """
 
@@ -44,22 +44,22 @@ def test_any_delivery_converges_to_the_reference(on_partitions: OnPostgres, deli
     assert first_difference(on_partitions.world(), oracle(delivery.jobs)) is None
 
 
-def test_workers_in_each_others_way_end_like_the_reference(on_partitions: OnPostgres) -> None:
+def test_contending_workers_agree_with_the_reference(on_partitions: OnPostgres) -> None:
     on_partitions.reset()
     chance = random.Random(1)
     jobs = list(jobs_in_the_way(chance))
-    told = chance.sample([*jobs, *jobs], 2 * JOBS)
-    batches = [told[start : start + 7] for start in range(0, len(told), 7)]
+    deliveries = chance.sample([*jobs, *jobs], 2 * JOBS)
+    batches = [deliveries[start : start + 7] for start in range(0, len(deliveries), 7)]
 
     with ThreadPoolExecutor(WORKERS) as workers:
         outcomes = list(workers.map(lambda batch: deliver(on_partitions, batch), batches))
 
     assert sum(state == "applied" for states in outcomes for state in states) == JOBS
     assert first_difference(on_partitions.world(), oracle(jobs)) is None
-    assert families_across(on_partitions) > 0
+    assert clusters_across(on_partitions) > 0
 
 
-def test_partitioning_keeps_what_is_there(new_database: Callable[[], str]) -> None:
+def test_partitioning_keeps_the_rows(new_database: Callable[[], str]) -> None:
     subject = OnPostgres(new_database())
     deliver(subject, list(jobs_in_the_way(random.Random(2))))
     before = subject.world(), subject.ledger()
@@ -70,7 +70,7 @@ def test_partitioning_keeps_what_is_there(new_database: Callable[[], str]) -> No
     subject.close()
 
 
-def families_across(subject: OnPostgres) -> int:
+def clusters_across(subject: OnPostgres) -> int:
     row = subject.connection.execute(
         "SELECT count(*) FROM"
         " (SELECT FROM rollbook.users GROUP BY cluster_root"

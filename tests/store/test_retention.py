@@ -34,7 +34,7 @@ def later(job: Job) -> Job:
     return job.model_copy(update={"deferred": True})
 
 
-def test_an_outcome_is_forgotten_once_its_retention_is_over(store: OnPostgres) -> None:
+def test_a_finished_job_is_pruned_after_its_retention(store: OnPostgres) -> None:
     arrive(store, encode(identify("a", at=1, job="old")), now=day(10))
     arrive(store, encode(identify("a", at=1, job="new")), now=day(11))
 
@@ -43,14 +43,14 @@ def test_an_outcome_is_forgotten_once_its_retention_is_over(store: OnPostgres) -
     assert set(store.ledger()) == {"new"}
 
 
-def test_outcomes_are_forgotten_in_chunks_the_oldest_first(store: OnPostgres) -> None:
+def test_finished_jobs_are_pruned_in_chunks_oldest_first(store: OnPostgres) -> None:
     for number in range(5):
         arrive(store, encode(identify("a", at=0, job=f"j{number}")), now=day(number))
 
     assert [store.store.cleanup.prune_jobs(now=NOW, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
-def test_the_age_of_a_deferred_job_counts_from_when_it_took_effect(store: OnPostgres) -> None:
+def test_the_age_of_a_deferred_job_counts_from_its_release(store: OnPostgres) -> None:
     arrive(store, encode(later(identify("a", at=20, job="it"))), now=day(0))
 
     assert store.store.cleanup.prune_jobs(now=day(19)) == 0
@@ -58,7 +58,7 @@ def test_the_age_of_a_deferred_job_counts_from_when_it_took_effect(store: OnPost
     assert [store.store.cleanup.prune_jobs(now=day(at, 1)) for at in (26, 27)] == [0, 1]
 
 
-def test_that_a_job_is_deferred_or_was_cancelled_is_never_forgotten(store: OnPostgres) -> None:
+def test_deferred_and_cancelled_jobs_are_never_pruned(store: OnPostgres) -> None:
     arrive(store, *(encode(later(identify(id_, at=299, job=id_))) for id_ in ("waits", "cancelled")), now=day(0))
     store.connection.execute("DELETE FROM rollbook.deferred_jobs WHERE id = 'cancelled'")
     store.connection.execute("UPDATE rollbook.jobs SET state = 'cancelled' WHERE id = 'cancelled'")
@@ -67,7 +67,7 @@ def test_that_a_job_is_deferred_or_was_cancelled_is_never_forgotten(store: OnPos
     assert set(store.ledger()) == {"waits", "cancelled"}
 
 
-def test_dead_letters_are_forgotten_in_chunks_once_theirs_is_over(store: OnPostgres) -> None:
+def test_dead_letters_are_pruned_in_chunks_after_their_retention(store: OnPostgres) -> None:
     for number in range(3):
         arrive(store, MALFORMED + str(number), now=day(number))
 
@@ -75,7 +75,7 @@ def test_dead_letters_are_forgotten_in_chunks_once_theirs_is_over(store: OnPostg
     assert [store.store.cleanup.prune_dead_letters(now=day(32, 1), limit=2) for _ in range(3)] == [2, 1, 0]
 
 
-def test_a_dead_letter_that_came_again_is_kept_from_then_on(store: OnPostgres) -> None:
+def test_the_age_of_a_dead_letter_counts_from_its_last_failure(store: OnPostgres) -> None:
     for at in (0, 20):
         arrive(store, MALFORMED, now=day(at))
 
@@ -83,7 +83,7 @@ def test_a_dead_letter_that_came_again_is_kept_from_then_on(store: OnPostgres) -
     assert len(store.dead()) == 1
 
 
-def test_the_settings_say_how_long(store: OnPostgres) -> None:
+def test_the_settings_bound_the_retention(store: OnPostgres) -> None:
     settings = Settings.from_env(
         {
             "ROLLBOOK_DATABASE_URL": store.url,
@@ -100,7 +100,7 @@ def test_the_settings_say_how_long(store: OnPostgres) -> None:
     assert (Settings().job_retention, Settings().dead_letter_retention) == (timedelta(days=7), timedelta(days=30))
 
 
-def test_forgetting_waits_for_nobody(store: OnPostgres) -> None:
+def test_pruning_skips_locked_rows(store: OnPostgres) -> None:
     arrive(store, *(encode(identify("a", at=0, job=id_)) for id_ in ("held", "free")), now=day(0))
 
     with store.connection.transaction():
@@ -110,7 +110,7 @@ def test_forgetting_waits_for_nobody(store: OnPostgres) -> None:
     assert set(store.ledger()) == {"held"}
 
 
-def test_a_job_whose_id_is_forgotten_while_it_is_admitted_is_applied(store: OnPostgres) -> None:
+def test_a_job_whose_row_is_pruned_while_it_is_entered_is_applied(store: OnPostgres) -> None:
     arrive(store, encode(identify("old", at=0, job="it")), now=day(0))
     jobs = [identify("new", at=30, job="it"), identify("other", at=30, job="later-in-order")]
 
@@ -129,11 +129,11 @@ def test_a_job_whose_id_is_forgotten_while_it_is_admitted_is_applied(store: OnPo
     }
 
 
-@pytest.mark.parametrize("statement", ["forget_outcomes", "forget_letters"])
-def test_a_chunk_is_found_by_its_age_and_not_by_looking_at_all(store: OnPostgres, statement: str) -> None:
+@pytest.mark.parametrize("statement", ["prune_jobs", "prune_dead_letters"])
+def test_a_chunk_is_found_by_index(store: OnPostgres, statement: str) -> None:
     table, index = {
-        "forget_outcomes": ("jobs", "jobs_finished_at"),
-        "forget_letters": ("dead_letters", "dead_letters_failed_at"),
+        "prune_jobs": ("jobs", "jobs_finished_at"),
+        "prune_dead_letters": ("dead_letters", "dead_letters_failed_at"),
     }[statement]
     conditions = {
         "jobs": "finished_at < now() AND state IN ('applied', 'rejected')",
@@ -153,7 +153,9 @@ def test_a_chunk_is_found_by_its_age_and_not_by_looking_at_all(store: OnPostgres
 
 @examples(60)
 @given(jobs=job_sets, data=st.data())
-def test_rules_23_and_24_hold_without_a_ledger(jobs: list[Job], data: st.DataObject, on_postgres: OnPostgres) -> None:
+def test_rules_23_and_24_hold_when_all_jobs_are_pruned(
+    jobs: list[Job], data: st.DataObject, on_postgres: OnPostgres
+) -> None:
     on_postgres.reset()
     again = data.draw(st.permutations([*jobs, *jobs]))
 
@@ -165,7 +167,7 @@ def test_rules_23_and_24_hold_without_a_ledger(jobs: list[Job], data: st.DataObj
     assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
 
-def test_a_trigger_delivered_again_a_year_later_sends_nothing_twice(store: OnPostgres) -> None:
+def test_a_trigger_redelivered_a_year_later_makes_no_second_message(store: OnPostgres) -> None:
     jobs: list[Job] = [identify("b", at=1), trigger("hello", ["b"], at=2), merge("a", "b", at=3), delete("c", at=4)]
     arrive(store, *map(encode, jobs), now=day(5))
     before = store.world()

@@ -18,14 +18,14 @@ from rollbook_worker.store.rows import TableRows, rows_of
 
 @examples(200)
 @given(job_sets, st.data())
-def test_tellings_in_one_piece_make_the_lines_of_their_facts(jobs: list[Job], data: st.DataObject) -> None:
-    pieces = data.draw(st.permutations([piece for job in jobs for piece in facts_of(job)]))
-    facts = join({}, (fact for job in jobs for fact in single_facts_of(job))).values()
+def test_user_updates_make_the_same_rows_as_their_single_facts(jobs: list[Job], data: st.DataObject) -> None:
+    facts = data.draw(st.permutations([fact for job in jobs for fact in facts_of(job)]))
+    single_facts = join({}, (fact for job in jobs for fact in single_facts_of(job))).values()
 
-    assert _as_written(rows_of(pieces)) == _as_written(rows_of(facts))
+    assert _as_written(rows_of(facts)) == _as_written(rows_of(single_facts))
 
 
-def test_a_user_told_once_has_one_stamp_for_all() -> None:
+def test_a_user_updated_once_has_one_stamp_for_all_keys() -> None:
     (row,) = rows_of(facts_of(identify("a", plan="pro", name="Ann", at=1))).users
 
     assert row["profile"] == {"p.plan": "pro", "a.name": "Ann"}
@@ -33,10 +33,10 @@ def test_a_user_told_once_has_one_stamp_for_all() -> None:
     assert (row["key_stamps"], row["identify_stamps"]) == ({}, "")
 
 
-def test_a_user_told_several_times_has_the_earliest_stamp_for_all_without_one_of_their_own() -> None:
-    told = [Identify(id=f"j{at}", occurred_at=at, user=_telling(**{f"k{at}": at})) for at in (2, 1, 3)]
+def test_a_user_updated_several_times_has_the_earliest_stamp_as_base() -> None:
+    jobs = [Identify(id=f"j{at}", occurred_at=at, user=_user_update(**{f"k{at}": at})) for at in (2, 1, 3)]
 
-    (row,) = rows_of(piece for job in told for piece in facts_of(job)).users
+    (row,) = rows_of(fact for job in jobs for fact in facts_of(job)).users
 
     assert row["profile"] == {"p.k1": 1, "p.k2": 2, "p.k3": 3, "p.every": 0}
     assert row["base_stamp"] == row["first_identified"] < min(row["key_stamps"].values())
@@ -45,13 +45,13 @@ def test_a_user_told_several_times_has_the_earliest_stamp_for_all_without_one_of
     assert len(row["identify_stamps"].split()) == 2
 
 
-def test_users_come_in_the_order_of_their_ids_whoever_is_told_first() -> None:
-    told = bulk_identify(user("é"), user("b"), user("a"), user("Z"), user("\U0001f600"), at=1, job="it")
+def test_users_are_in_id_order_whatever_the_order_of_facts() -> None:
+    job = bulk_identify(user("é"), user("b"), user("a"), user("Z"), user("\U0001f600"), at=1, job="it")
 
-    assert rows_of(facts_of(told)).user_ids == ["Z", "a", "b", "é", "\U0001f600"]
+    assert rows_of(facts_of(job)).user_ids == ["Z", "a", "b", "é", "\U0001f600"]
 
 
-def _telling(**traits: int) -> UserUpdate:
+def _user_update(**traits: int) -> UserUpdate:
     return UserUpdate(id="a", traits={**traits, "every": 0})
 
 

@@ -1,4 +1,4 @@
-"""The migrations are the schema; the metadata in the contract tells the same."""
+"""The migrations are the schema; the metadata in `tables` describes the same."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rollbook_shared.database.tables import SCHEMA, metadata, views
 from rollbook_shared.database.url import sqlalchemy_url
 
 
-def test_the_metadata_tells_the_tables_that_the_migrations_make(database_url: str) -> None:
+def test_the_metadata_describes_the_tables_of_the_migrations(database_url: str) -> None:
     engine = create_engine(sqlalchemy_url(database_url))
     options: dict[str, Any] = {
         "include_schemas": True,
         "include_name": lambda name, kind, parents: kind != "schema" or name == SCHEMA,
-        # an index on an expression is never told the same way twice
+        # an expression index is never described in the same words twice
         "include_object": lambda found, name, kind, reflected, other: name not in ("alembic_version", "jobs_skipped"),
         "compare_type": True,
     }
@@ -40,17 +40,17 @@ def test_the_metadata_tells_the_tables_that_the_migrations_make(database_url: st
     # comments are for the readers of the metadata
     steps = [step for found in differences for step in (found if isinstance(found, list) else [found])]
     assert [step for step in steps if "comment" not in step[0]] == []
-    told = {
+    described = {
         (table.name, column.name): "C"
         for table in metadata.sorted_tables
         for column in table.columns
         if getattr(column.type, "collation", None) == "C"
     }
     tables = {table.name for table in metadata.sorted_tables}
-    assert {(table, column): collation for table, column, collation in collations if table in tables} == told
+    assert {(table, column): collation for table, column, collation in collations if table in tables} == described
 
 
-def test_the_metadata_tells_the_views_that_the_migrations_make(database_url: str) -> None:
+def test_the_metadata_describes_the_views_of_the_migrations(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         for view in views.sorted_tables:
             columns = connection.execute(
@@ -62,7 +62,7 @@ def test_the_metadata_tells_the_views_that_the_migrations_make(database_url: str
             assert [name for (name,) in columns] == [column.name for column in view.columns], view.name
 
 
-def test_several_may_migrate_at_once_and_again(own_empty_database: str) -> None:
+def test_concurrent_and_repeated_migrations_succeed(own_empty_database: str) -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": own_empty_database}
     command = [sys.executable, "-m", "rollbook_worker.migrations"]
 
@@ -89,7 +89,7 @@ def test_the_printed_sql_builds_the_same_schema(own_empty_database: str) -> None
     assert tables == (len(metadata.tables) + 1,)  # and Alembic's own
 
 
-def test_a_database_that_is_not_there_is_said_in_one_line() -> None:
+def test_a_missing_database_is_reported_in_one_line() -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
 
     run = subprocess.run(

@@ -24,7 +24,7 @@ def transactions(database_url: str) -> Iterator[Transactions]:
     transactions.close()
 
 
-def test_a_failure_that_the_work_does_not_notice_is_not_taken_for_a_commit(transactions: Transactions) -> None:
+def test_an_unnoticed_failure_is_not_taken_for_a_commit(transactions: Transactions) -> None:
     def work(cursor: Cursor) -> str:
         with suppress(psycopg.Error):
             cursor.execute("SELECT 1/0")
@@ -40,7 +40,7 @@ def test_a_connection_that_broke_unnoticed_has_not_committed(transactions: Trans
         transactions.run(lambda cursor: cursor.connection.close())
 
 
-def test_a_transaction_that_somebody_left_open_swallows_no_other(database_url: str) -> None:
+def test_a_transaction_left_open_swallows_no_later_one(database_url: str) -> None:
     connections = Connections(database_url, lock=_FIVE, statement=_FIVE)
     left_open = connections.get()
     left_open.execute("BEGIN")

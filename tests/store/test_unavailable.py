@@ -43,7 +43,7 @@ def test_a_server_that_cannot_be_reached_is_unavailable() -> None:
         PostgresStore("postgresql://nobody@127.0.0.1:1/nothing").apply(JOB, now=NOW)
 
 
-def test_a_server_that_only_reads_for_now_as_after_a_failover_is_unavailable(subject: OnPostgres) -> None:
+def test_a_read_only_server_as_after_a_failover_is_unavailable(subject: OnPostgres) -> None:
     name = Identifier(urlsplit(subject.url).path[1:])
     subject.connection.execute(SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
 

@@ -20,10 +20,10 @@ from rollbook_shared.reference.world import first_difference
 
 
 @examples(100)
-@given(told=st.lists(any_job, max_size=4, unique_by=lambda job: job.id))
-def test_any_jobs_the_contract_allows_converge_to_the_reference(told: list[Job], subject: Subject) -> None:
+@given(sent=st.lists(any_job, max_size=4, unique_by=lambda job: job.id))
+def test_any_jobs_the_contract_allows_converge_to_the_reference(sent: list[Job], subject: Subject) -> None:
     subject.reset()
-    jobs = [job.model_copy(update={"occurred_at": job.occurred_at % NOW}) for job in told]
+    jobs = [job.model_copy(update={"occurred_at": job.occurred_at % NOW}) for job in sent]
 
     outcomes = arrive(subject, *map(encode, jobs), now=NOW)
 
@@ -36,7 +36,7 @@ def test_any_jobs_the_contract_allows_converge_to_the_reference(told: list[Job],
     [0, -1, 2**63, 2**1024 - 1, 0.1, 1.5e15, 5e-324, True, None, "", "\x01\x7f", "\U0001f600", [], {}, {"": [{}]}],
     ids=ascii,
 )
-def test_a_value_is_read_back_as_it_was_told(value: Any, subject: Subject) -> None:
+def test_a_value_is_read_back_as_it_was_sent(value: Any, subject: Subject) -> None:
     arrive(subject, encode(identify("a", k=value, at=1)), now=NOW)
 
     read = subject.world()["users"]["a"]["properties"]["k"]

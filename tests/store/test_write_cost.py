@@ -64,7 +64,7 @@ def bytes_written(subject: OnPostgres, *jobs: Job) -> int:
 
 
 @pytest.mark.parametrize("users", [1, 500])
-def test_users_that_no_ending_names_take_three_statements_however_many(
+def test_users_without_merges_take_three_statements_however_many(
     subject: OnPostgres, users: int, statements: list[str]
 ) -> None:
     arrive(subject, identify("z", at=300))
@@ -78,7 +78,7 @@ def test_users_that_no_ending_names_take_three_statements_however_many(
         assert (cluster_roots, upserted) == ("SELECT DISTINCT cluster_root", "WITH upserted AS (")
 
 
-def test_telling_a_user_again_is_an_update_in_place_and_no_other_row(subject: OnPostgres) -> None:
+def test_updating_a_user_again_is_one_update_in_place(subject: OnPostgres) -> None:
     for at in range(5):
         arrive(subject, identify("a", plan=at, name="Ann", at=at))
 
@@ -86,7 +86,7 @@ def test_telling_a_user_again_is_an_update_in_place_and_no_other_row(subject: On
     assert changes(subject, "identify_log") == {"inserted": 0, "updated": 0, "in place": 0, "deleted": 0}
 
 
-def test_telling_members_of_families_again_is_an_update_in_place(subject: OnPostgres) -> None:
+def test_updating_cluster_members_again_is_an_update_in_place(subject: OnPostgres) -> None:
     arrive(subject, merge("a", "b", at=0), delete("c", at=0))
     before = changes(subject, "users")
 
@@ -98,7 +98,9 @@ def test_telling_members_of_families_again_is_an_update_in_place(subject: OnPost
     assert after["inserted"] == before["inserted"]
 
 
-def test_telling_what_is_known_already_writes_next_to_nothing_however_large_the_user(subject: OnPostgres) -> None:
+def test_updating_a_user_with_the_same_values_writes_next_to_nothing_however_large_the_user(
+    subject: OnPostgres,
+) -> None:
     large = random.Random(1).randbytes(100_000).hex()
     arrive(subject, identify("a", bio=large, plan="pro", at=1))
 

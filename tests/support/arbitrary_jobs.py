@@ -28,7 +28,7 @@ user_ids: Final = st.text(
 ) | st.sampled_from(["x" * 256, "ann@example.com", "!", "~", " ", "__proto__"])
 job_ids: Final = st.from_regex(r"[A-Za-z0-9._:\-]{1,128}", fullmatch=True)
 keys: Final = storable_text.filter(bool)
-_moments: Final = st.integers(0, (1 << 55) - 1)
+_timestamps: Final = st.integers(0, (1 << 55) - 1)
 _objects: Final = st.dictionaries(storable_text, values, max_size=3)
 
 GOOD_ATTRIBUTES: Final[dict[str, list[str]]] = {
@@ -89,7 +89,7 @@ _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
 def jobs_of(kind: str) -> SearchStrategy[Job]:
     """Any job of one kind."""
     bodies = st.fixed_dictionaries(
-        {"id": job_ids, "occurred_at": _moments, **_bodies[kind]}, optional={"deferred": st.booleans()}
+        {"id": job_ids, "occurred_at": _timestamps, **_bodies[kind]}, optional={"deferred": st.booleans()}
     )
     if kind == "merge":
         bodies = bodies.filter(lambda body: body["primary_id"] != body["secondary_id"])

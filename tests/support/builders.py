@@ -1,4 +1,4 @@
-"""Jobs for tests, told by what matters to the test.
+"""Builders of jobs: a test names only what matters to it.
 
 `at` counts days, `plus` adds microseconds. Where no job id is given, it is made of these and of what the job names.
 """
@@ -16,7 +16,7 @@ from rollbook_shared.domain.stamps import microseconds
 DAY: Final = 86_400_000_000
 DAY_0: Final = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
 NOW: Final = DAY_0 + 300 * DAY
-"""A moment after every stamp of the tests that does not say otherwise."""
+"""A time after every stamp of a test that gives no other."""
 
 
 def day(at: int, plus: int = 0) -> int:
@@ -46,8 +46,8 @@ def identify(
     channel_data: Mapping[str, Any] | None = None,
     **traits: Any,
 ) -> jobs.Identify:
-    told = user(id_, preferences=preferences, channel_data=channel_data, **traits)
-    return jobs.Identify(id=job or _id("identify", id_, at, plus), occurred_at=day(at, plus), user=told)
+    user_update = user(id_, preferences=preferences, channel_data=channel_data, **traits)
+    return jobs.Identify(id=job or _id("identify", id_, at, plus), occurred_at=day(at, plus), user=user_update)
 
 
 def bulk_identify(*users: jobs.UserUpdate, at: int, plus: int = 0, job: str = "") -> jobs.BulkIdentify:

@@ -77,11 +77,11 @@ def _kind(kind: str, **fields: SearchStrategy[Any]) -> SearchStrategy[dict[str, 
 
 _identify: Final = _kind("identify", user=user_updates)
 _gathered: Final = st.lists(st.tuples(user_updates, timestamps), min_size=1, max_size=3).map(
-    lambda told: {
+    lambda pairs: {
         "kind": "bulk_identify",
-        "occurred_at": max(moment for _, moment in told),
-        "users": [user for user, _ in told],
-        "timestamps": [moment for _, moment in told],
+        "occurred_at": max(at for _, at in pairs),
+        "users": [user for user, _ in pairs],
+        "timestamps": [at for _, at in pairs],
     }
 )
 _delete: Final = _kind("delete", user_id=user_ids)
@@ -122,14 +122,15 @@ bodies: Final[SearchStrategy[dict[str, Any]]] = st.one_of(
 )
 
 
-def _jobs_of(told: Sequence[dict[str, Any]]) -> list[Job]:
+def _jobs_of(bodies: Sequence[dict[str, Any]]) -> list[Job]:
     return [
-        MODELS[body["kind"]].model_validate({**body, "id": job_id}) for job_id, body in zip(JOB_IDS, told, strict=False)
+        MODELS[body["kind"]].model_validate({**body, "id": job_id})
+        for job_id, body in zip(JOB_IDS, bodies, strict=False)
     ]
 
 
 job_sets: Final[SearchStrategy[list[Job]]] = st.lists(bodies, max_size=14).map(_jobs_of)
-"""Jobs with different ids, each of which happened at one moment."""
+"""Jobs with different ids, each with one time for all its users."""
 _gathered_too: Final[SearchStrategy[list[Job]]] = st.lists(bodies | _gathered, max_size=14).map(_jobs_of)
 
 

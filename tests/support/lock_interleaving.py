@@ -10,13 +10,13 @@ from tests.support.stores import OnPostgres
 from tests.support.waits import wait_until
 
 
-def begin_while(store: OnPostgres, hindrance: str, *steps: Callable[[], object]) -> None:
-    """Begin each step once the one before waits for a lock, or is done, while another transaction has executed the
-    hindrance; then roll that back, and let them end.
+def begin_while(store: OnPostgres, lock: str, *steps: Callable[[], object]) -> None:
+    """Begin each step once the one before waits for a lock, or is done, while another transaction holds what the
+    statement `lock` locks; then roll that back, and let the steps end.
     """
     begun: list[Future[object]] = []
     with ThreadPoolExecutor(len(steps)) as threads, psycopg.connect(store.url) as other:
-        other.execute(hindrance.encode())
+        other.execute(lock.encode())
         for step in steps:
             begun.append(threads.submit(step))
             wait_until(

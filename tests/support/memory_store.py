@@ -44,7 +44,7 @@ class MemoryStore:
     def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         outcomes = [self._apply(arrival, now) for arrival in arrivals]
         applied = {outcome.job_id for outcome in outcomes if outcome.state is JobState.APPLIED}
-        self._tell_skipped(
+        self._record_skipped(
             arrival.job
             for arrival in arrivals
             if not isinstance(arrival.job, Undecodable) and arrival.job.id in applied
@@ -60,7 +60,7 @@ class MemoryStore:
             self.jobs[job.id].state = state = _state_when_due(job)
             if state is JobState.APPLIED:
                 join(self.kept, single_facts_of(job))
-        self._tell_skipped(due[:limit])
+        self._record_skipped(due[:limit])
         return len(due[:limit])
 
     def world(self) -> World:
@@ -69,10 +69,12 @@ class MemoryStore:
     def _apply(self, arrival: ReceivedJob, now: int) -> Outcome:
         job = arrival.job
         if isinstance(job, Undecodable):
-            return self._bury(arrival, job.job_id or f"unidentified-{arrival.digest.hex()}", job.kind or "", job.code)
+            return self._keep_dead_letter(
+                arrival, job.job_id or f"unidentified-{arrival.digest.hex()}", job.kind or "", job.code
+            )
         if entry := self.jobs.get(job.id):
             if entry.digest != arrival.digest:
-                return self._bury(arrival, job.id, job.kind, "id_reused")
+                return self._keep_dead_letter(arrival, job.id, job.kind, "id_reused")
             entry.duplicates += 1
             return Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE)
         entry = self.jobs[job.id] = Entry(arrival.digest, _state(job, now), detail=_counts(job))
@@ -82,8 +84,8 @@ class MemoryStore:
             join(self.kept, single_facts_of(job))
         return Outcome(job_id=job.id, kind=job.kind, state=entry.state)
 
-    def _tell_skipped(self, jobs: Iterable[Job]) -> None:
-        """Note the recipients who were nobody when it happened: nothing that happened later is looked at."""
+    def _record_skipped(self, jobs: Iterable[Job]) -> None:
+        """Note the recipients that stood for no user when it happened; later jobs are not considered."""
         for job in jobs:
             rows = [fact for fact in single_facts_of(job) if isinstance(fact, ActivityCreated)]
             if rows:
@@ -92,7 +94,7 @@ class MemoryStore:
                 if skipped := sorted(row.recipient for row in rows if owner_at(then, row.recipient, at) is None):
                     self.jobs[job.id].detail = {"skipped": skipped}
 
-    def _bury(self, arrival: ReceivedJob, job_id: str, kind: str, code: str) -> Outcome:
+    def _keep_dead_letter(self, arrival: ReceivedJob, job_id: str, kind: str, code: str) -> Outcome:
         self.dead[job_id, arrival.digest] = code
         return Outcome(job_id=job_id, kind=kind, state=JobState.DEAD, code=code)
 

@@ -11,7 +11,7 @@ from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.world import World
 
 MISSING: Final = "missing"
-"""Stands for an actor who is nobody now."""
+"""Stands for an actor who is no user now."""
 
 
 class Then(TypedDict, total=False):
@@ -53,7 +53,7 @@ def case(rule: str, given: Sequence[Job], **then: Unpack[Then]) -> Case:
 
 
 def seen(world: World, parts: Then) -> dict[str, Any]:
-    """The named parts of the world, as a case tells them."""
+    """The named parts of the world, in the form of a case."""
     users = world["users"]
     whole: Then = {
         "users": {id_: {**user["attributes"], **user["properties"]} for id_, user in users.items()},

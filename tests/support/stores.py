@@ -16,7 +16,7 @@ from rollbook_shared.reference.world import World, WorldActivity
 from rollbook_worker.core import EngagementChanged
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, Store
 
-_PATIENT: Final = timedelta(seconds=DEADLINE_SECONDS)
+_TIMEOUT: Final = timedelta(seconds=DEADLINE_SECONDS)
 """A busy machine takes long over statements and locks. Tests of timeouts set timeouts of their own."""
 
 
@@ -36,8 +36,8 @@ class Subject(Protocol):
 
     def world(self) -> World: ...
 
-    def marks(self) -> dict[str, set[str]]:
-        """Of each message that belongs to somebody, the marks it bears."""
+    def engagements(self) -> dict[str, set[str]]:
+        """The engagements of each message that a user owns."""
 
     def ledger(self) -> dict[str, tuple[str, int, dict[str, Any] | None]]:
         """Of each job its state, its further deliveries, and the detail."""
@@ -64,12 +64,12 @@ class InMemory:
     def world(self) -> World:
         return self.store.world()
 
-    def marks(self) -> dict[str, set[str]]:
-        marks: dict[str, set[str]] = {message: set() for message in self.world()["messages"]}
+    def engagements(self) -> dict[str, set[str]]:
+        engagements: dict[str, set[str]] = {message: set() for message in self.world()["messages"]}
         for fact in self.store.kept.values():
-            if isinstance(fact, EngagementChanged) and fact.is_set and str(fact.message_id) in marks:
-                marks[str(fact.message_id)].add(fact.engagement)
-        return marks
+            if isinstance(fact, EngagementChanged) and fact.is_set and str(fact.message_id) in engagements:
+                engagements[str(fact.message_id)].add(fact.engagement)
+        return engagements
 
     def ledger(self) -> dict[str, tuple[str, int, dict[str, Any] | None]]:
         return {id_: (entry.state.value, entry.duplicates, entry.detail) for id_, entry in self.store.jobs.items()}
@@ -88,7 +88,7 @@ class OnPostgres:
 
     def __init__(self, database_url: str) -> None:
         self.url = database_url
-        self.store = PostgresStore(database_url, lock_timeout=_PATIENT, statement_timeout=_PATIENT)
+        self.store = PostgresStore(database_url, lock_timeout=_TIMEOUT, statement_timeout=_TIMEOUT)
         self.connection = psycopg.connect(database_url, autocommit=True)
 
     def close(self) -> None:
@@ -126,9 +126,9 @@ class OnPostgres:
             "activities": {str(row["id"]): _activity(row) for row in self._rows("owned_activities")},
         }
 
-    def marks(self) -> dict[str, set[str]]:
+    def engagements(self) -> dict[str, set[str]]:
         return {
-            str(row["id"]): {mark for mark in ("seen", "read", "archived") if row[mark]}
+            str(row["id"]): {name for name in ("seen", "read", "archived") if row[name]}
             for row in self._rows("owned_messages")
         }
 

@@ -6,7 +6,7 @@ from tests.rules.cases.deletion import DELETING
 from tests.rules.cases.history import HISTORY
 from tests.rules.cases.merged_ids import REDIRECTS
 from tests.rules.cases.merges import MERGING
-from tests.rules.cases.preferences import WISHES
+from tests.rules.cases.preferences import EFFECTIVE_PREFERENCES
 from tests.rules.cases.triggers import EVERY_JOB, PREFERENCES, TRIGGERS
 from tests.rules.cases.users import USERS
 from tests.support.rule_case import Case
@@ -17,8 +17,8 @@ CASES: Final[tuple[Case, ...]] = (
     *MERGING,
     *HISTORY,
     *REDIRECTS,
+    *EFFECTIVE_PREFERENCES,
     *PREFERENCES,
-    *WISHES,
     *TRIGGERS,
     *EVERY_JOB,
 )

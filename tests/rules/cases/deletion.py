@@ -56,7 +56,7 @@ DELETING: Final[tuple[Case, ...]] = (
         users={"b": {}},
     ),
     case(
-        "rule 7: a delete at the same moment counts when its id is the greater",
+        "rule 7: a delete at the same time counts when its id is the greater",
         [
             identify("a", at=1, job="1"),
             delete("a", at=1, job="2"),
@@ -89,7 +89,7 @@ DELETING: Final[tuple[Case, ...]] = (
         activities={},
     ),
     case(
-        "rule 8: a user known at the very moment of the trigger, by a job with a smaller id, is a recipient",
+        "rule 8: a user identified at the very time of the trigger, by a job with a smaller id, is a recipient",
         [
             identify("a", at=1, job="1"),
             trigger("hello", ["a", "b"], at=1, job="2"),
@@ -119,7 +119,7 @@ DELETING: Final[tuple[Case, ...]] = (
         feeds={"a": ["hello"]},
     ),
     case(
-        "rule 8: a late delete does not make a user unknown who was told of between it and the trigger",
+        "rule 8: a late delete does not make a user unknown who was identified between it and the trigger",
         [
             identify("a", at=1),
             identify("a", at=5),
@@ -130,7 +130,7 @@ DELETING: Final[tuple[Case, ...]] = (
         feeds={"a": ["hello"]},
     ),
     case(
-        "rule 8: a late delete makes a user unknown who was told of only before it and after the trigger",
+        "rule 8: a late delete makes a user unknown who was identified only before it and after the trigger",
         [identify("a", at=1), identify("a", at=10), trigger("hello", ["a"], at=7), delete("a", at=3)],
         users={"a": {}},
         feeds={},
@@ -171,7 +171,7 @@ DELETING: Final[tuple[Case, ...]] = (
         actors={"hello": MISSING},
     ),
     case(
-        "rule 9: where no actor was named, nobody is missing",
+        "rule 9: if no actor was named, none is missing",
         [identify("a", at=1), trigger("hello", ["a"], at=2)],
         actors={"hello": None},
     ),

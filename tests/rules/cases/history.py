@@ -46,7 +46,7 @@ HISTORY: Final[tuple[Case, ...]] = (
         actors={"received": None, "did": "a"},
     ),
     case(
-        "rule 14: what happened a microsecond earlier belongs to nobody, and its actor is missing",
+        "rule 14: what happened a microsecond earlier belongs to no user, and its actor is missing",
         [
             identify("b", at=0),
             identify("c", at=0),
@@ -88,7 +88,7 @@ HISTORY: Final[tuple[Case, ...]] = (
         feeds={"a": ["second"]},
     ),
     case(
-        "rule 14: a chain told the other way round carries the window of its only carrying merge",
+        "rule 14: a chain that arrives in reverse transfers the window of its only merge with history",
         [
             identify("c", at=0),
             trigger("first", ["c"], at=0, plus=1),
@@ -99,7 +99,7 @@ HISTORY: Final[tuple[Case, ...]] = (
         feeds={"a": ["first", "second"]},
     ),
     case(
-        "rule 14: what happened at the very moment of the merge is the primary's, before it or after it",
+        "rule 14: what happened at the very time of the merge is the primary's, before it or after it",
         [
             identify("b", at=0),
             trigger("before", ["b"], at=1, job="1"),
@@ -114,7 +114,7 @@ HISTORY: Final[tuple[Case, ...]] = (
         feeds={"a": ["later"]},
     ),
     case(
-        "rule 14: history of an earlier person under the secondary's id stays with nobody",
+        "rule 14: history of an earlier person under the secondary's id stays without an owner",
         [
             identify("b", at=0),
             trigger("former", ["b"], at=1),
@@ -150,7 +150,7 @@ HISTORY: Final[tuple[Case, ...]] = (
         feeds={"a": ["hello"]},
     ),
     case(
-        "rule 14: a delete of the secondary that comes late leaves its history to nobody",
+        "rule 14: a delete of the secondary that comes late leaves its history without an owner",
         [
             identify("a", at=0),
             identify("b", at=0),

@@ -203,7 +203,7 @@ REDIRECTS: Final[tuple[Case, ...]] = (
         merged={},
     ),
     case(
-        "rule 16: a freed id is nobody until it is used again",
+        "rule 16: a freed id is no user until it is used again",
         [
             identify("b", at=1),
             merge("a", "b", at=2),

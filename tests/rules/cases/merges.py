@@ -153,7 +153,7 @@ MERGING: Final[tuple[Case, ...]] = (
         feeds={},
     ),
     case(
-        "rule 17: a secondary told of only after the merge is the primary from the start",
+        "rule 17: a secondary identified only after the merge is the primary from the start",
         [merge("a", "b", at=1), identify("b", plan="pro", at=2)],
         users={"a": {"plan": "pro"}},
     ),
@@ -221,7 +221,7 @@ MERGING: Final[tuple[Case, ...]] = (
         updated={"a": "merge:a-b:2"},
     ),
     case(
-        "rule 17: of a cycle at one moment the merge with the smaller id wins",
+        "rule 17: of a cycle at one time the merge with the smaller id wins",
         [
             identify("a", plan="pro", at=1),
             identify("b", plan="free", at=1),
@@ -243,7 +243,7 @@ MERGING: Final[tuple[Case, ...]] = (
         merged={"b": "a", "c": "a"},
     ),
     case(
-        "rule 17: a merge is irreversible, telling of the secondary does not undo it",
+        "rule 17: a merge is irreversible, identifying the secondary does not undo it",
         [identify("a", at=1), identify("b", at=1), merge("a", "b", at=2), identify("b", back=True, at=3)],
         users={"a": {"back": True}},
         merged={"b": "a"},

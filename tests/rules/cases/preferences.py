@@ -16,11 +16,11 @@ from tests.support.builders import (
 from tests.support.rule_case import Case, case
 
 
-def _with(settings: dict[str, Any], **told: Any) -> list[Any]:
+def _with(settings: dict[str, Any], **fields: Any) -> list[Any]:
     """A user with these settings is sent `news`, a workflow of the category `ads`, in the app and by e-mail."""
     return [
         set_preferences("a", "default", settings, at=1),
-        trigger("news", ["a"], at=2, channels=("in_app", "email"), categories=("ads",), **told),
+        trigger("news", ["a"], at=2, channels=("in_app", "email"), categories=("ads",), **fields),
     ]
 
 
@@ -28,7 +28,7 @@ _BOTH: Final = {"a": ["news", "news/email"]}
 _IN_APP: Final = {"a": ["news"]}
 _NONE: Final[dict[str, list[str]]] = {}
 
-WISHES: Final[tuple[Case, ...]] = (
+EFFECTIVE_PREFERENCES: Final[tuple[Case, ...]] = (
     case("rule 19: with no settings every message is made", _with({}), feeds=_BOTH),
     case("rule 19: a setting that is true lets messages through", _with({"workflows": {"news": True}}), feeds=_BOTH),
     case("rule 19: a setting of something else does not apply", _with({"workflows": {"other": False}}), feeds=_BOTH),

@@ -62,13 +62,13 @@ USERS: Final[tuple[Case, ...]] = (
         users={"a": {"plan": "pro", "seats": 2}},
     ),
     case(
-        "rule 3: of two jobs at one moment the one with the greater id is later",
+        "rule 3: of two jobs at one time the one with the greater id is later",
         [identify("a", plan="pro", at=1, job="y"), identify("a", plan="free", at=1, job="x")],
         users={"a": {"plan": "pro"}},
         updated={"a": "y"},
     ),
     case(
-        "rule 3: an id that begins with another is later at the same moment, whatever the places",
+        "rule 3: an id that begins with another is later at the same time, whatever the ordinals",
         [
             bulk_identify(user("a", plan="free"), user("b"), user("a", plan="trial"), at=1, job="x"),
             identify("a", plan="pro", at=1, job="x-"),
