@@ -47,14 +47,14 @@ def test_what_is_claimed_just_when_the_queue_is_cancelled_goes_back_too(
     """Celery cancels from the handler of a signal, so in the middle of whatever is going on."""
     client.lpush("first", *(envelope(number) for number in range(6)))
     consumer = consume(prefetch=4)
-    claim = consumer.channel.qos.claim
+    claim = consumer.channel.qos.scripts.claim
 
     def claim_and_be_told_to_stop(*args: Any, **kwargs: Any) -> Any:
         claimed = claim(*args, **kwargs)
         consumer.cancel()
         return claimed
 
-    monkeypatch.setattr(consumer.channel.qos, "claim", claim_and_be_told_to_stop)
+    monkeypatch.setattr(consumer.channel.qos.scripts, "claim", claim_and_be_told_to_stop)
     consumer.channel.work()
 
     assert waiting(client) == [0, 1, 2, 3, 4, 5]
