@@ -21,7 +21,7 @@ from benchmarks.chaos.proxy import Network, Proxy
 
 from rollbook.outbox import create_table
 from rollbook_ops.devstack import Servers, append_only_file
-from rollbook_shared.jobs.routing import QUEUES
+from rollbook_shared.jobs.celery_task import QUEUES
 from rollbook_worker.celery_ext.transport.channel import LeaseOptions
 
 _APPLICATION: Final = "app"

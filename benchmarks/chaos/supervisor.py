@@ -18,7 +18,7 @@ from benchmarks.chaos.fault_kinds import MAINTENANCE, PREFORKED, RELAYS, WORKERS
 
 from rollbook_ops.devstack import ServerFailed, processes
 from rollbook_ops.devstack.workers import responding_workers
-from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
+from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE
 
 GRACE_SECONDS: Final = 30.0
 """The time that our docker-compose.yml, and Kubernetes by default, give a process to stop."""

@@ -12,8 +12,8 @@ import redis
 from benchmarks.chaos.environment import UNACKED, UNPROCESSABLE
 
 from rollbook_shared.errors import Undecodable
+from rollbook_shared.jobs.celery_task import QUEUES
 from rollbook_shared.jobs.codec import decode
-from rollbook_shared.jobs.routing import QUEUES
 from rollbook_worker.celery_ext.dead_letters import job_in
 
 

@@ -11,7 +11,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
-from rollbook_shared.jobs.summaries import alias
+from rollbook_shared.jobs.celery_task import alias
 
 MARKED = "marked-4711"
 

@@ -14,7 +14,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
-from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
+from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, TASKS
 
 
 def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters(

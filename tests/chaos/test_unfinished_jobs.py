@@ -11,8 +11,8 @@ from tests.support.transport.harness import envelope
 
 from rollbook import Rollbook
 from rollbook.outbox import create_table
+from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
 
 
 def test_jobs_in_queues_and_in_flight_are_counted(broker_url: str) -> None:

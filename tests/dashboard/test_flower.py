@@ -10,7 +10,7 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import Rollbook
 from rollbook_ops.devstack.stack import LocalStack
-from rollbook_shared.jobs.summaries import alias
+from rollbook_shared.jobs.celery_task import alias
 
 GREEN, RED, YELLOW = "rgb(25, 135, 84)", "rgb(220, 53, 69)", "rgb(255, 193, 7)"
 

@@ -36,7 +36,7 @@ from tests.support.deploy.process_commands import HEALTHY, LASTING, PROCESSES, m
 from tests.support.repository import known_variables
 
 from rollbook import Rollbook
-from rollbook_shared.jobs.routing import QUEUES
+from rollbook_shared.jobs.celery_task import QUEUES
 from rollbook_shared.settings import Settings
 
 COMPONENT = "app.kubernetes.io/component"

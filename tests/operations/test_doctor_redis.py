@@ -14,12 +14,12 @@ from tests.support.operations.findings import HOUR, MARKED, NO_REDIS, named
 from tests.support.waits import wait_until
 
 from rollbook.publishing.celery_message import CeleryMessage
-from rollbook.publishing.encoded_job import EncodedJob
 from rollbook_ops.devstack import Servers
 from rollbook_ops.doctor import Finding, Level
 from rollbook_ops.doctor.redis import examine_redis
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import NotConfigured
+from rollbook_shared.jobs.celery_task import EncodedJob
 from rollbook_shared.jobs.models import Identify, UserUpdate
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS
 from rollbook_shared.observability.inspection.queues import sent_at

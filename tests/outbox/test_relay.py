@@ -21,7 +21,7 @@ from rollbook import NotConfigured, Rollbook, Unavailable
 from rollbook_ops.relay import outbox_table
 from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_ops.relay.relay import Relay, RelayLoop
-from rollbook_shared.jobs.summaries import alias
+from rollbook_shared.jobs.celery_task import alias
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 

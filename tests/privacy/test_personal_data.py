@@ -28,7 +28,7 @@ from rollbook import Rollbook, RollbookError
 from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
-from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
+from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, TASKS
 from rollbook_shared.observability import tracing
 
 MARK: Final = "Marked-4711"

@@ -20,10 +20,9 @@ from tests.support.waits import DEADLINE_SECONDS
 from rollbook import NotSent, Rollbook
 from rollbook.publishing.celery_message import CeleryMessage
 from rollbook.publishing.direct import DirectPublisher
-from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_shared.jobs.celery_task import QUEUES, EncodedJob
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Job
-from rollbook_shared.jobs.routing import QUEUES
 
 ODD = 'é \u2028 "quoted" back\\slash \U0001f600 \x7f </script>'
 JOBS = [

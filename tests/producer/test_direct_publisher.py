@@ -15,10 +15,9 @@ import pytest
 
 from rollbook import NotConfigured, Rollbook
 from rollbook_shared.broker_url import BrokerEndpoint
+from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE, alias
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Identify, Job, UserUpdate
-from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
-from rollbook_shared.jobs.summaries import alias
 
 
 @pytest.fixture
@@ -191,4 +190,4 @@ def test_reading_without_the_extra_names_it() -> None:
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert "rollbook[read]" in done.stdout
+    assert "[read]" in done.stdout

@@ -15,8 +15,8 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
+from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.routing import DEFAULT_QUEUE
 
 EVERY = 5
 """Of the corpus every fifth case; the store alone is given all of them."""

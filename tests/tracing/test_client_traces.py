@@ -17,7 +17,7 @@ from tests.support.tracing.spans import Recorded, parent_of_children
 
 from rollbook import NotSent, Rollbook, Unavailable
 from rollbook.publishing.direct import DirectPublisher
-from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_shared.jobs.celery_task import EncodedJob
 from rollbook_shared.observability import tracing
 
 SECRET = "ann@example.com"

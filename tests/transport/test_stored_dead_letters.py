@@ -10,7 +10,7 @@ from tests.support.waits import wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
-from rollbook_shared.jobs.routing import DEFAULT_QUEUE
+from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE
 from rollbook_worker.celery_ext.dead_letters import job_in
 
 

@@ -15,9 +15,8 @@ from kombu.entity import Exchange, Queue
 
 from rollbook_shared.broker_url import for_kombu
 from rollbook_shared.errors import NotConfigured, Undecodable
+from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, QUEUES, TASK_PREFIX, summarize
 from rollbook_shared.jobs.codec import decode
-from rollbook_shared.jobs.routing import DEFAULT_QUEUE, QUEUES, TASK_PREFIX
-from rollbook_shared.jobs.summaries import summarize
 from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.settings import Settings, TransportKind
 from rollbook_worker.celery_ext.consumer import CONSUMER

@@ -8,7 +8,7 @@
 | `after_commit` | in memory until the application's transaction is committed |
 """
 
-from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.publisher import EncodedPublisher, Publisher, publish_encoded
+from rollbook_shared.jobs.celery_task import EncodedJob
 
 __all__ = ["EncodedJob", "EncodedPublisher", "Publisher", "publish_encoded"]

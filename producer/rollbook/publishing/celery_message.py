@@ -20,11 +20,10 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.spans import attach_trace, start_send_span
-from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
+from rollbook_shared.jobs.celery_task import TASK_PREFIX, EncodedJob, queue_of
 from rollbook_shared.json_values import encode_json
-from rollbook_shared.observability.tracing import mark_failed
+from rollbook_shared.observability import tracing
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -64,7 +63,12 @@ class CeleryMessage:
                     properties=properties,
                     retry_policy={},
                 )
-        span = start_send_span(job, headers)
+        span = None
+        if tracing.PARENT not in headers:  # else a tracer has put its own span there
+            if tracer := tracing.tracer():
+                span = start_send_span(tracer, job, headers)
+            elif job.trace:
+                tracing.inject_trace(headers, job.trace)
         envelope = {
             "body": b64encode(encode_json(arguments)).decode(),
             "content-encoding": "utf-8",
@@ -84,7 +88,7 @@ class CeleryMessage:
     def record_failure(self, error: BaseException, reason: str) -> None:
         """End the span as failed."""
         if self.span is not None:
-            mark_failed(self.span, error, reason)
+            tracing.mark_failed(self.span, error, reason)
             self.span.end()
 
 

@@ -11,11 +11,10 @@ from itertools import groupby
 from typing import Final
 
 from rollbook.publishing.celery_message import CeleryMessage
-from rollbook.publishing.encoded_job import EncodedJob
 from rollbook.publishing.redis import BROKER_FAILURES, Broker
 from rollbook_shared.errors import NotSent, Unavailable
+from rollbook_shared.jobs.celery_task import EncodedJob, queue_of
 from rollbook_shared.jobs.models import Job
-from rollbook_shared.jobs.routing import queue_of
 from rollbook_shared.reasons import safe_reason
 
 MAX_BATCH_JOBS: Final = 500

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from rollbook.publishing.encoded_job import EncodedJob
+from rollbook_shared.jobs.celery_task import EncodedJob
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Job
 

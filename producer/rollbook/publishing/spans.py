@@ -12,25 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rollbook.publishing.encoded_job import EncodedJob
-from rollbook_shared.jobs.routing import TASK_PREFIX, queue_of
+from rollbook_shared.jobs.celery_task import TASK_PREFIX, EncodedJob, queue_of
 from rollbook_shared.observability import tracing
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, Tracer
 
 
-def start_send_span(job: EncodedJob, headers: dict[str, Any]) -> Span | None:
-    """Start the span of sending this job, and name it in the headers. The caller ends it.
-
-    None if the process is not traced. A trace that was stored with the job is put into the headers even then.
-    """
-    if tracing.PARENT in headers:
-        return None
-    if (tracer := tracing.tracer()) is None:
-        if job.trace:
-            tracing.inject_trace(headers, job.trace)
-        return None
+def start_send_span(tracer: Tracer, job: EncodedJob, headers: dict[str, Any]) -> Span:
+    """Start the span of sending this job, and name it in the headers. The caller ends it."""
     from opentelemetry.trace import Link, SpanKind
 
     span = tracer.start_span(

@@ -27,7 +27,7 @@ from rollbook_ops.devstack.folders import own_temporary_folder
 from rollbook_ops.devstack.servers import Servers
 from rollbook_ops.devstack.workers import responding_workers
 from rollbook_shared.install_hint import install_hint, require_extra
-from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE
+from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE
 
 _READY_SECONDS: Final = 90.0
 """How long the start may take. On a busy machine most of it is importing Celery."""

@@ -14,7 +14,7 @@ from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.versions import check_redis_version
 from rollbook_ops.formatting import format_count, format_duration, format_size
 from rollbook_shared.broker_url import parse_broker_url
-from rollbook_shared.jobs.routing import BULK_QUEUE, DEFAULT_QUEUE, QUEUES
+from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE, QUEUES
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS, InFlight, Queue, find_queues
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings

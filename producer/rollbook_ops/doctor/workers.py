@@ -14,7 +14,7 @@ from rollbook_ops.formatting import format_count
 from rollbook_shared.broker_url import for_kombu, is_sentinel
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.install_hint import require_extra
-from rollbook_shared.jobs.routing import QUEUES
+from rollbook_shared.jobs.celery_task import QUEUES
 
 _REPLY_SECONDS: Final = 1.0
 """How long to wait for replies. A healthy worker replies in milliseconds."""

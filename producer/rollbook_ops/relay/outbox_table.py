@@ -12,11 +12,11 @@ import psycopg
 from psycopg import conninfo, errors
 
 from rollbook.outbox import create_table
-from rollbook.publishing.encoded_job import EncodedJob
 from rollbook_shared.database.statements import load
 from rollbook_shared.database.timeouts import connection_options, timeout_connection
 from rollbook_shared.database.url import libpq_url
 from rollbook_shared.errors import NotConfigured, Unavailable
+from rollbook_shared.jobs.celery_task import EncodedJob
 from rollbook_shared.reasons import safe_reason
 
 _SQL: Final = load("rollbook_ops.relay", "outbox")

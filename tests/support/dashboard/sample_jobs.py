@@ -10,7 +10,7 @@ from celery import Celery
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import Rollbook
-from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
+from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, TASKS
 
 MARK: Final = "marked-4711"
 """The text of everything personal: no page may show it."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tests.support.robustness.invalid_jobs import AT, Bad
 
-from rollbook_shared.jobs.routing import DEFAULT_QUEUE, TASKS
+from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, TASKS
 
 MARKED: Final = "marked-0815"
 """Stands in every message, and must never be seen in a log."""

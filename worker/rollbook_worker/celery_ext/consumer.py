@@ -16,7 +16,7 @@ from kombu.exceptions import ContentDisallowed
 from kombu.utils.uuid import uuid
 
 from rollbook_shared.domain.stamps import JOB_ID
-from rollbook_shared.jobs.routing import TASK_PREFIX, TASKS
+from rollbook_shared.jobs.celery_task import TASK_PREFIX, TASKS
 from rollbook_shared.json_values import printable
 from rollbook_worker.celery_ext.dead_letters import DEAD_LETTER_TASK, HIDDEN, DeadLetterMessage, dead_letter_message
 from rollbook_worker.celery_ext.signals import UninterruptedConsumer

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kombu.message import Message
 from kombu.utils.uuid import uuid
 
-from rollbook_shared.jobs.routing import TASK_PREFIX
+from rollbook_shared.jobs.celery_task import TASK_PREFIX
 
 DEAD_LETTER_TASK: Final = f"{TASK_PREFIX}dead_letter"
 HIDDEN: Final = "(not shown)"

@@ -12,7 +12,7 @@ from typing import Any
 from celery import current_task
 from celery.utils.log import get_multiprocessing_logger
 
-from rollbook_shared.jobs.routing import TASK_PREFIX, TASKS
+from rollbook_shared.jobs.celery_task import TASK_PREFIX, TASKS
 from rollbook_shared.observability.logs import json_formatter, trace_ids
 from rollbook_shared.settings import LogFormat, Settings
 from rollbook_worker.celery_ext.batching import BATCH_TASK

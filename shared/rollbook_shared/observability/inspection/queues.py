@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rollbook_shared.jobs.routing import QUEUES
+from rollbook_shared.jobs.celery_task import QUEUES
 
 VISIBILITY_SECONDS: Final = 240
 """How long a lease lasts without renewal; then other workers requeue the message. A test compares it with the workers'

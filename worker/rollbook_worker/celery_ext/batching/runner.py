@@ -21,7 +21,7 @@ from celery.utils.log import get_logger
 from celery.worker import state
 from kombu.utils.uuid import uuid
 
-from rollbook_shared.jobs.routing import TASK_PREFIX
+from rollbook_shared.jobs.celery_task import TASK_PREFIX
 from rollbook_worker.celery_ext.batching.batch import Batch, BatchResult, execute
 from rollbook_worker.celery_ext.batching.events import GroupedEvents
 from rollbook_worker.celery_ext.batching.scheduler import (
