@@ -92,7 +92,7 @@ def write(connection: psycopg.Connection, number: int) -> float:
 @pytest.mark.usefixtures("one_more")
 def test_a_migration_that_meets_a_lock_lets_writers_pass_and_tries_again(url: str, reader: psycopg.Connection) -> None:
     said: Queue[str] = Queue()
-    thread = threading.Thread(target=migrating.migrate, args=(url,), kwargs={"say": said.put})
+    thread = threading.Thread(target=migrating.migrate, args=(url,), kwargs={"report": said.put})
     took: list[float] = []
 
     with psycopg.connect(url, autocommit=True) as writer:
@@ -127,7 +127,7 @@ def test_a_migration_that_times_out_leaves_nothing_half_done(url: str, reader: p
 
 def test_a_migration_waits_longer_for_another_migration_than_for_a_lock(url: str) -> None:
     said: Queue[str] = Queue()
-    thread = threading.Thread(target=migrating.migrate, args=(url,), kwargs={"say": said.put})
+    thread = threading.Thread(target=migrating.migrate, args=(url,), kwargs={"report": said.put})
 
     with psycopg.connect(url, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", (migrating._LOCK,))
