@@ -1,4 +1,4 @@
-"""`rollbook up` is ready when it says so, and leaves no process behind however it ends."""
+"""`rollbook up` is ready when it says so, keeps its processes running, and leaves none behind however it ends."""
 
 from __future__ import annotations
 
@@ -48,14 +48,28 @@ def test_a_second_terminal_can_use_the_stack(running: Started) -> None:
     assert running.left_behind() == []
 
 
-def test_a_process_that_ends_is_named_and_ends_everything(running: Started) -> None:
-    urls(running)
+def test_a_killed_worker_is_started_again_and_loses_no_job(running: Started) -> None:
+    found = urls(running)
+    running.wait_for("ready")
     (worker,) = [each for each in running.left_behind() if "--queues" in each.cmdline() and "default" in each.cmdline()]
 
     worker.kill()
 
+    with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
+        assert rollbook.users.identify("ann", {"seats": 2}).wait(DEADLINE_SECONDS).state == "applied"
+    line = running.wait_for("started it again")
+    assert line.startswith("worker-default-1 ended by itself (killed by SIGKILL); started it again; its log: ")
+    assert line.endswith("worker-default-1.log")
+
+
+def test_a_server_that_ends_is_named_and_ends_everything(running: Started) -> None:
+    urls(running)
+    (server,) = [each for each in running.left_behind() if each.name() in ("valkey-server", "redis-server")]
+
+    server.kill()
+
     assert running.wait() == 1
-    assert "worker-default-1 ended by itself (killed by SIGKILL); its log" in "".join(running.lines)
+    assert "valkey ended by itself (killed by SIGKILL); its log" in "".join(running.lines)
     assert running.left_behind() == []
 
 
@@ -68,22 +82,20 @@ def test_a_killed_stack_leaves_no_process(running: Started) -> None:
     running.assert_nothing_is_left()
 
 
-def test_data_and_urls_stay_for_the_next_run() -> None:
+def test_data_and_urls_stay_for_the_next_run_even_if_its_urls_are_exported() -> None:
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o711)  # the servers run as another account when the tests run as root
-        first = keep_one_user(Path(name) / "data", write=True)
+        first = keep_one_user(Path(name) / "data", write=True, exported={})
 
-        assert keep_one_user(Path(name) / "data", write=False) == first
+        exported = {name: first[name] for name in _URLS}
+        assert keep_one_user(Path(name) / "data", write=False, exported=exported) == first
 
 
-def keep_one_user(data_dir: Path, *, write: bool) -> dict[str, str]:
+def keep_one_user(data_dir: Path, *, write: bool, exported: dict[str, str]) -> dict[str, str]:
     """Run `up` once; write a user, or check that it exists."""
     as_json = [] if write else ["--json"]
-    with started("up", "--no-flower", "--data-dir", data_dir, *as_json) as command:
-        if as_json:
-            found: dict[str, str] = json.loads(command.wait_for("{"))
-        else:
-            found = {name: command.wait_for(f"{name}=").removeprefix(f"{name}=") for name in _URLS}
+    with started("up", "--data-dir", data_dir, *as_json, settings=exported) as command:
+        found: dict[str, str] = json.loads(command.wait_for("{")) if as_json else urls(command)
         with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
             if write:
                 rollbook.users.identify("ann", {"plan": "pro"}).wait(DEADLINE_SECONDS)

@@ -17,7 +17,7 @@ from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
-from rollbook_ops.devstack.stack import _is_healthy
+from rollbook_ops.devstack.flower import flower_is_healthy
 
 COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 FLOWER: Final[dict[str, Any]] = COMPOSE["services"]["flower"]
@@ -36,7 +36,7 @@ def flower(broker_url: str, chromium_browser: Browser, tmp_path_factory: pytest.
         env={**os.environ, "CELERY_BROKER_URL": broker_url, "FLOWER_BASIC_AUTH": f"{USER}:{PASSWORD}"},
     )
     try:
-        wait_until(lambda: _is_healthy(f"http://{LOOPBACK}:{port}"), what="Flower")
+        wait_until(lambda: flower_is_healthy(f"http://{LOOPBACK}:{port}"), what="Flower")
         yield f"http://{LOOPBACK}:{port}"
     finally:
         processes.stop(flower)

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -80,8 +80,8 @@ class Started:
 
 
 @contextmanager
-def started(*arguments: str | Path) -> Iterator[Started]:
-    """Run `rollbook ARGUMENTS`; at the end, kill all processes that are left."""
+def started(*arguments: str | Path, settings: Mapping[str, str] | None = None) -> Iterator[Started]:
+    """Run `rollbook ARGUMENTS` with these settings; at the end, kill all processes that are left."""
     mark = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="rb") as name:
         folder = Path(name)
@@ -89,7 +89,7 @@ def started(*arguments: str | Path) -> Iterator[Started]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
         process = subprocess.Popen(
             [sys.executable, "-c", "from rollbook_ops.cli import main; main()", *arguments],
-            env={**environment, "TMPDIR": str(folder), _MARK: mark},
+            env={**environment, **(settings or {}), "TMPDIR": str(folder), _MARK: mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -59,7 +59,7 @@ def demo(
                     if not as_json:
                         print_urls(stack)
                     print_note("everything keeps running; stop with Ctrl-C")
-                    stack.watch()
+                    stack.keep_running()
             finally:
                 stack.stop()
     except StopRequested as stopped:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @command(
     examples=("rollbook up", "rollbook up --data-dir ~/.rollbook --workers 2"),
-    exit_codes={0: "stopped by a signal", 1: "a process did not start, or ended by itself"},
+    exit_codes={0: "stopped by a signal", 1: "a process did not start, or a server ended by itself"},
 )
 def up(
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Keep the data, the ports and the logs here for the next run; by default all is removed at the end."
+            help="Keep the data, the ports (Flower's too) and the logs here; by default all is removed at the end."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Workers for each queue (default and bulk).")] = 1,
@@ -34,9 +34,12 @@ def up(
 ) -> None:
     """Start Postgres, Valkey, workers, the maintenance process and Flower, and run them until Ctrl-C.
 
-    A server that `ROLLBOOK_DATABASE_URL` or `ROLLBOOK_BROKER_URL` names is used instead of a local one. When everything
-    is ready, the URLs are printed, one a line, as NAME=VALUE; with `--json` as one object. If a process ends by itself,
-    the command stops everything.
+    A server that `ROLLBOOK_DATABASE_URL` or `ROLLBOOK_BROKER_URL` names is used instead of a local one, except where
+    it names the local server of an earlier run. When everything is ready, the URLs are printed, one a line, as
+    NAME=VALUE; with `--json` as one object.
+
+    A worker, the maintenance process or Flower that ends by itself is started again, so you may kill a worker to see
+    that no job is lost. If a local server ends, the command stops everything.
     """
     require_extra("`rollbook up`", "worker", "celery", "psycopg")
     # Imported late: help and completion need none of this.
@@ -62,7 +65,7 @@ def up(
             else:
                 print_urls(stack)
             print_note(f"ready; the logs are in {stack.folder}; stop with Ctrl-C")
-            stack.watch()
+            stack.keep_running()
     except StopRequested:
         print_note("stopped")
     except ServerFailed as error:

@@ -24,6 +24,7 @@ class ChildExited(ServerFailed):
 
     def __init__(self, name: str, reason: str, log: Path) -> None:
         self.name = name
+        self.reason = reason
         self.log = log
         tail = last_lines(log)
         log_state = f"its log {log} ends with:" if tail else f"its log {log} is empty"

@@ -50,11 +50,18 @@ class Endpoint:
 
         The port changes only if another process uses it now.
         """
-        try:
-            endpoint = cls(**json.loads(path.read_text()))
-        except (FileNotFoundError, json.JSONDecodeError, TypeError):
+        endpoint = cls.read(path)
+        if endpoint is None:
             return cls(port=free_port(), password=secrets.token_hex(16))
         return endpoint if is_free(endpoint.port) else endpoint.with_new_port()
+
+    @classmethod
+    def read(cls, path: Path) -> Endpoint | None:
+        """Return the endpoint that an earlier run saved; None if there is none."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (FileNotFoundError, json.JSONDecodeError, TypeError):
+            return None
 
     def with_new_port(self) -> Endpoint:
         """Return this endpoint with another port."""

@@ -11,8 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,10 +19,13 @@ from typing import Final, Self
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.children import Child, ChildExited, last_lines, wait_for_exit
-from rollbook_ops.devstack.endpoint import LOOPBACK, free_port, is_free
+from rollbook_ops.devstack.earlier_runs import is_of_earlier_run
+from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.errors import ServerFailed
+from rollbook_ops.devstack.flower import flower_command, flower_is_healthy, flower_port
 from rollbook_ops.devstack.folders import own_temporary_folder
 from rollbook_ops.devstack.servers import Servers
+from rollbook_ops.devstack.services import Service
 from rollbook_ops.devstack.workers import responding_workers
 from rollbook_shared.install_hint import install_hint, require_extra
 from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE
@@ -35,11 +36,6 @@ _STOP_SECONDS: Final = 10.0
 """How long a worker may take to finish its jobs."""
 _FLOWER_POLL_SECONDS: Final = 0.25
 _CHECK_SECONDS: Final = 1.0
-_FLOWER_PORT: Final = 5555
-_FLOWER_TASKS: Final = 10_000
-"""How many tasks Flower remembers. Its default of 100,000 takes a quarter of a gigabyte."""
-_FLOWER_COLUMNS: Final = "name,args,state,result,runtime,retries,exception,received,worker,uuid"
-"""Flower's default columns show neither the job's summary nor its result or error; these do, without personal data."""
 _WORKERS: Final[Mapping[str, tuple[str, int]]] = {"default": (DEFAULT_QUEUE, 2), "bulk": (BULK_QUEUE, 1)}
 """The queue and the number of threads of each kind of worker.
 
@@ -52,9 +48,9 @@ are processes.
 class LocalStack:
     """Starts everything, watches it, and stops it at the end of the `with` block.
 
-    With `data_dir` the data are kept for the next run. A server that is given by URL is used and never stopped. All
-    processes end with this process, even if it is killed (Linux only). `flower_url` is None if Flower is not wanted or
-    not installed.
+    With `data_dir` the data are kept for the next run. A server that is given by URL is used and never stopped, unless
+    the URL is that of an earlier run's local server: then the stack starts its own. All processes end with this
+    process, even if it is killed (Linux only). `flower_url` is None if Flower is not wanted or not installed.
 
     durable: a confirmed commit survives a crash of the machine. A trial does not need this.
     report: called with a line when something is started.
@@ -78,9 +74,16 @@ class LocalStack:
         self._wants_flower = flower
         self._report = report
         self._check = check
-        self.servers = Servers(data_dir, database_url=database_url, broker_url=broker_url, durable=durable)
-        self._given = {"postgres": bool(database_url), "valkey": bool(broker_url)}
-        self._services: dict[str, subprocess.Popen[bytes]] = {}
+        given = {"postgres": database_url, "valkey": broker_url}
+        self._stale = {name for name, url in given.items() if url and is_of_earlier_run(url, data_dir)}
+        self._given = {name: bool(url) and name not in self._stale for name, url in given.items()}
+        self.servers = Servers(
+            data_dir,
+            database_url=database_url if self._given["postgres"] else None,
+            broker_url=broker_url if self._given["valkey"] else None,
+            durable=durable,
+        )
+        self._services: list[Service] = []
         self._tasks: list[subprocess.Popen[bytes]] = []
         self._lock: tuple[int, ...] = ()
         self.flower_url: str | None = None
@@ -109,8 +112,7 @@ class LocalStack:
         require_extra("a worker", "worker", "celery", "alembic", "sqlalchemy", "psycopg")
         with ExitStack() as undo:
             self.folder = self._make_folder(undo)
-            for name, role in (("postgres", "database"), ("valkey", "broker")):
-                self._report(f"using the {role} given by URL" if self._given[name] else f"starting {name.capitalize()}")
+            self._report_servers()
             undo.callback(self.servers.stop)
             self.servers.start()
             undo.callback(self._stop_processes)
@@ -152,17 +154,33 @@ class LocalStack:
             if deadline is not None and time.monotonic() >= deadline:
                 return
 
+    def keep_running(self) -> None:
+        """Never return; start a worker, the maintenance process or Flower again if it ends.
+
+        Raises:
+            ChildExited: a server ended by itself, or another process ended again and again.
+        """
+        while True:
+            try:
+                self.watch()
+            except ChildExited as exited:
+                service = next((service for service in self._services if service.name == exited.name), None)
+                if service is None or not service.restart():
+                    raise
+                self._report(
+                    f"{exited.name} ended by itself ({exited.reason}); started it again; its log: {exited.log}"
+                )
+
     @property
     def children(self) -> list[Child]:
         """All processes that should be running."""
-        services = [Child(name, process.pid, self.folder / f"{name}.log") for name, process in self._services.items()]
         servers = [
             Child(server.name, server.pid, server.log)
             for name in ("postgres", "valkey")
             if not self._given[name]
             for server in (self.servers.postgres if name == "postgres" else self.servers.valkey,)
         ]
-        return [*servers, *services]
+        return [*servers, *(service.child for service in self._services)]
 
     def __enter__(self) -> Self:
         return self.start()
@@ -183,6 +201,17 @@ class LocalStack:
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         return logs
 
+    def _report_servers(self) -> None:
+        for name, role in (("postgres", "database"), ("valkey", "broker")):
+            if self._given[name]:
+                self._report(f"using the {role} given by URL")
+                continue
+            if name in self._stale:
+                self._report(f"the {role}'s URL is that of an earlier run's {name.capitalize()}; it is not used")
+            self._report(f"starting {name.capitalize()}")
+        if self._data_dir is not None and all(self._given.values()):
+            self._report("both servers are given by URL, so the folder of --data-dir receives only logs")
+
     def _migrate(self) -> None:
         self._report("migrating the database")
         migration, log = self.spawn("migrate", [sys.executable, "-m", "rollbook_worker.migrations"])
@@ -197,7 +226,7 @@ class LocalStack:
         for kind, (queue, threads) in _WORKERS.items():
             for number in range(1, self._workers + 1):
                 self._start_worker(f"{kind}-{number}", queue, threads)
-        self._keep_running("maintenance", [sys.executable, "-m", "rollbook_worker.maintenance"])
+        self._start_service("maintenance", [sys.executable, "-m", "rollbook_worker.maintenance"])
 
     def _start_worker(self, name: str, queue: str, threads: int) -> None:
         # With the process id, so that the workers of two stacks on one broker have different names.
@@ -206,24 +235,21 @@ class LocalStack:
         command = [sys.executable, "-m", "celery", "-A", "rollbook_worker.app:app", "worker"]
         pool = ["--pool", "threads", "--concurrency", str(threads), "--queues", queue]
         options = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-        self._keep_running(f"worker-{name}", [*command, *pool, "--hostname", full_name, *options])
+        self._start_service(f"worker-{name}", [*command, *pool, "--hostname", full_name, *options])
 
     def _start_flower(self) -> None:
         if importlib.util.find_spec("flower") is None:
             self._report(f"Flower is not installed; starting without it ({install_hint('dashboard')})")
             return
-        port = _FLOWER_PORT if is_free(_FLOWER_PORT) else free_port()
-        display = [f"--max-tasks={_FLOWER_TASKS}", f"--tasks-columns={_FLOWER_COLUMNS}"]
-        options = [f"--address={LOOPBACK}", f"--port={port}", *display]
-        # In the environment: every account of the machine can read the arguments, and the URL contains a password.
-        broker = {"CELERY_BROKER_URL": self.broker_url}
-        self._keep_running("flower", [sys.executable, "-m", "celery", "flower", *options], broker)
+        port = flower_port(self._data_dir)
+        self._start_service("flower", flower_command(port), {"CELERY_BROKER_URL": self.broker_url})
         self.flower_url = f"http://{LOOPBACK}:{port}"
 
-    def _keep_running(
+    def _start_service(
         self, name: str, args: Sequence[str | Path], environment: Mapping[str, str] | None = None
     ) -> None:
-        self._services[name] = self._spawn(args, self.folder / f"{name}.log", environment)
+        log = self.folder / f"{name}.log"
+        self._services.append(Service(name, log, lambda: self._spawn(args, log, environment)))
 
     def _spawn(
         self, args: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
@@ -238,7 +264,7 @@ class LocalStack:
         missing = set(self._names)
         while missing := missing - responding_workers(self.broker_url, missing):
             self._check_progress(deadline, f"these workers do not reply: {', '.join(sorted(missing))}", 0)
-        while self.flower_url is not None and not _is_healthy(self.flower_url):
+        while self.flower_url is not None and not flower_is_healthy(self.flower_url):
             self._check_progress(deadline, "Flower does not respond", _FLOWER_POLL_SECONDS)
 
     def _check_progress(self, deadline: float, problem: str, timeout: float) -> None:
@@ -247,7 +273,7 @@ class LocalStack:
             raise ServerFailed(f"{problem}; the logs are in {self.folder}")
 
     def _stop_processes(self) -> None:
-        running = [*self._tasks, *self._services.values()]
+        running = [*self._tasks, *(service.process for service in self._services)]
         self._tasks.clear()
         self._services.clear()
         for process in running:
@@ -255,14 +281,6 @@ class LocalStack:
         deadline = time.monotonic() + _STOP_SECONDS
         for process in running:
             processes.stop(process, max(0.0, deadline - time.monotonic()))
-
-
-def _is_healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/healthcheck", timeout=2) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 __all__ = ["ChildExited", "LocalStack"]
