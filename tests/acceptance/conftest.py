@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.support.brokers import broker_program
+from tests.support.databases import migrate
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -26,8 +24,7 @@ def durable_servers() -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def durable_database_url(durable_servers: Servers) -> str:
-    environment = os.environ | {"ROLLBOOK_DATABASE_URL": durable_servers.database_url}
-    subprocess.run([sys.executable, "-m", "rollbook_worker.migrations"], env=environment, check=True)
+    migrate(durable_servers.database_url)
     return durable_servers.database_url
 
 

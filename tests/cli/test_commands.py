@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.brokers import connect_to_broker
+from tests.support.python_processes import run_python
 from typer.testing import CliRunner, Result
 
 from rollbook_ops.cli.app import app
@@ -222,20 +223,10 @@ def test_import_recognises_files_of_other_products(run: Run, tmp_path: Path, lin
 
 
 def test_a_row_of_a_piped_table_is_one_line(filled: str) -> None:
-    command = [
-        sys.executable,
-        "-c",
-        "from rollbook_ops.cli import main; main()",
-        "users",
-        "list",
-        "--where",
-        "plan=pro",
-    ]
+    command = ("-c", "from rollbook_ops.cli import main; main()", "users", "list", "--where", "plan=pro")
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
 
-    shown = subprocess.run(
-        command, env=environment | {"ROLLBOOK_DATABASE_URL": filled}, capture_output=True, text=True, check=True
-    )
+    shown = run_python(*command, env=environment | {"ROLLBOOK_DATABASE_URL": filled})
 
     (row,) = [line for line in shown.stdout.splitlines() if "ann@example.com" in line]
     assert '{"plan": "pro", "seats": 5}' in row
@@ -309,12 +300,7 @@ def test_import_of_a_changed_file_needs_restart(run: Run, tmp_path: Path, monkey
 def test_a_missing_url_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLBOOK_DATABASE_URL", raising=False)
 
-    shown = subprocess.run(
-        [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "users", "get", "ann"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    shown = run_python("-c", "from rollbook_ops.cli import main; main()", "users", "get", "ann")
 
     assert shown.returncode == 2
     assert shown.stderr.startswith("rollbook: ROLLBOOK_DATABASE_URL is not set")

@@ -9,25 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.waits import DEADLINE_SECONDS
+from tests.support.python_processes import run_python
 from typer.testing import CliRunner
 
 from rollbook_ops.cli.app import app
 
-ROLLBOOK = (sys.executable, "-c", "import sys; sys.argv[0] = 'rollbook'; from rollbook_ops.cli import main; main()")
+ROLLBOOK = ("-c", "import sys; sys.argv[0] = 'rollbook'; from rollbook_ops.cli import main; main()")
 
 
 def rollbook(*arguments: str, **environment: str) -> str:
     # Otherwise Typer detects the shell that started this process, and does not accept one by name.
     environment |= {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    done = subprocess.run(
-        [*ROLLBOOK, *arguments],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=DEADLINE_SECONDS,
-    )
+    done = run_python(*ROLLBOOK, *arguments, env=os.environ | environment)
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
@@ -58,7 +52,7 @@ def test_bash_runs_the_completion_script(tmp_path: Path) -> None:
     script = tmp_path / "rollbook.bash"
     script.write_text(rollbook("--show-completion", "bash"))
     command = tmp_path / "rollbook"
-    command.write_text(f"#!/bin/sh\nexec {shlex.join(ROLLBOOK)}\n")
+    command.write_text(f"#!/bin/sh\nexec {shlex.join([sys.executable, *ROLLBOOK])}\n")
     command.chmod(0o755)
 
     # Bash passes the command, the word, and the word before.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
-from tests.support.waits import DEADLINE_SECONDS
+from tests.support.python_processes import run_python
 
 NOBODY_LISTENS = "127.0.0.1:1"
 REDIS = f"redis://:secret@{NOBODY_LISTENS}/0"
@@ -20,14 +18,7 @@ COMMAND = ("-c", "from rollbook_ops.cli import main; main()")
 def error_of(*arguments: str, **settings: str) -> str:
     """The last line that a failing command prints."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env=inherited | settings,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
+    done = run_python(*arguments, env=inherited | settings)
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stdout + done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Error
 from tests.support.dashboard.browser import Tasks
+from tests.support.python_processes import spawn_python
 from tests.support.repository import ROOT
 from tests.support.waits import wait_until
 
@@ -30,8 +30,8 @@ def flower(broker_url: str, chromium_browser: Browser, tmp_path_factory: pytest.
     assert {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"} <= FLOWER["environment"].keys()
     port, folder = free_port(), tmp_path_factory.mktemp("flower")
     options = [option for option in FLOWER["command"][1:] if not option.startswith(("--address", "--port"))]
-    flower = processes.spawn(
-        [sys.executable, "-m", "celery", *options, f"--address={LOOPBACK}", f"--port={port}"],
+    flower = spawn_python(
+        ["-m", "celery", *options, f"--address={LOOPBACK}", f"--port={port}"],
         log=folder / "flower.log",
         env={**os.environ, "CELERY_BROKER_URL": broker_url, "FLOWER_BASIC_AUTH": f"{USER}:{PASSWORD}"},
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +11,7 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 from tests.support.operations.findings import HOUR, MARKED, NO_DATABASE, NO_REDIS, named
+from tests.support.python_processes import run_python
 from tests.support.worker_processes import Workers
 from typer.testing import CliRunner
 
@@ -153,13 +152,7 @@ def test_a_healthy_stack_has_no_problem(
 def test_servers_that_are_not_available_are_reported_without_passwords() -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": NO_DATABASE, "ROLLBOOK_BROKER_URL": NO_REDIS}
 
-    done = subprocess.run(
-        [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "doctor"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python("-c", "from rollbook_ops.cli import main; main()", "doctor", env=environment)
 
     assert done.returncode == 1
     assert done.stdout.count("not available") == 2

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 from tests.support.operations.probe import Probe
+from tests.support.python_processes import run_python
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
@@ -167,12 +168,9 @@ def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
 def test_without_the_setting_nothing_is_written_and_the_probe_says_what_is_missing(tmp_path: Path) -> None:
     Heartbeat(None, lambda: HealthState.READY).start()
 
-    done = subprocess.run(
-        [sys.executable, "-m", "rollbook_worker.health"],
+    done = run_python(
+        *("-m", "rollbook_worker.health"),
         env={name: value for name, value in os.environ.items() if name != "ROLLBOOK_HEALTH_FILE"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
     assert done.returncode == 2

@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.brokers import connect_to_broker
 from tests.support.metrics import answers, fetched, value
 from tests.support.operations.findings import MARKED, NO_DATABASE
+from tests.support.python_processes import spawn_python
 from tests.support.repository import ROOT
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
@@ -288,8 +289,8 @@ def test_duties_that_fail_are_counted() -> None:
 
 def test_a_relay_that_fails_says_so(stack: Stack, tmp_path: Path) -> None:
     port = free_port()
-    relay = processes.spawn(
-        [sys.executable, "-m", "rollbook_ops.relay"],
+    relay = spawn_python(
+        ["-m", "rollbook_ops.relay"],
         log=tmp_path / "log",
         env=os.environ
         | {

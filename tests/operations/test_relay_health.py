@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import cast
 import psycopg
 import pytest
 from tests.support.operations.probe import Probe
+from tests.support.python_processes import spawn_python
 from tests.support.waits import wait_until
 
 from rollbook import Rollbook
@@ -42,8 +42,8 @@ def start(database_url: str, broker_url: str, health_file: Path, tmp_path: Path)
             "ROLLBOOK_BROKER_URL": broker,
             "ROLLBOOK_HEALTH_FILE": str(health_file),
         }
-        command = [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "relay"]
-        started.append(processes.spawn(command, log=tmp_path / "relay.log", env=os.environ | given))
+        command = ["-c", "from rollbook_ops.cli import main; main()", "relay"]
+        started.append(spawn_python(command, log=tmp_path / "relay.log", env=os.environ | given))
         return started[-1]
 
     yield start

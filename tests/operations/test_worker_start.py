@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
-from tests.support.waits import DEADLINE_SECONDS
+from tests.support.python_processes import run_python
 
 URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL": "postgresql://127.0.0.1:1/app"}
 
@@ -30,11 +28,9 @@ URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL":
     ],
 )
 def test_a_setting_that_cannot_be_used_is_one_line(settings: dict[str, str], line: str) -> None:
-    worker = [sys.executable, "-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "default", "--pool", "solo"]
+    worker = ["-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "default", "--pool", "solo"]
 
-    done = subprocess.run(
-        worker, env=os.environ | URLS | settings, capture_output=True, text=True, check=False, timeout=DEADLINE_SECONDS
-    )
+    done = run_python(*worker, env=os.environ | URLS | settings)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"rollbook: {line}\n"

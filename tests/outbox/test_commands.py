@@ -6,24 +6,22 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+from tests.support.python_processes import run_python, spawn_python
 from tests.support.waits import wait_until
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import processes
 
-ROLLBOOK = [sys.executable, "-c", "from rollbook_ops.cli import main; main()"]
+ROLLBOOK = ["-c", "from rollbook_ops.cli import main; main()"]
 
 
 def rollbook(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
-    return subprocess.run(
-        [*ROLLBOOK, *arguments], env=environment | settings, capture_output=True, text=True, check=False
-    )
+    return run_python(*ROLLBOOK, *arguments, env=environment | settings)
 
 
 def test_create_is_idempotent_and_show_counts(new_database: Callable[[], str]) -> None:
@@ -58,7 +56,7 @@ def test_relay_runs_until_a_signal(
         "ROLLBOOK_DATABASE_URL": database_url,
         "ROLLBOOK_BROKER_URL": broker_url,
     }
-    relay = processes.spawn([*ROLLBOOK, "relay"], log=tmp_path / "log", env=os.environ | given)
+    relay = spawn_python([*ROLLBOOK, "relay"], log=tmp_path / "log", env=os.environ | given)
 
     def is_sent() -> bool:
         (sent,) = backend.execute("SELECT sent_at IS NOT NULL FROM rollbook_outbox").fetchone() or (False,)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,8 @@ import psycopg
 import pytest
 import redis
 from tests.support.brokers import broker_program, connect_to_broker
+from tests.support.databases import migrate
+from tests.support.python_processes import run_python, spawn_python
 from tests.support.waits import wait_until
 from tests.support.worker_processes import Workers
 
@@ -28,8 +29,7 @@ LATE = 50
 @pytest.fixture(scope="module")
 def forgetful_servers() -> Iterator[Servers]:
     with Servers(durable=False, append_only=False, valkey_program=broker_program()) as servers:
-        environment = os.environ | {"ROLLBOOK_DATABASE_URL": servers.database_url}
-        subprocess.run([sys.executable, "-m", "rollbook_worker.migrations"], env=environment, check=True)
+        migrate(servers.database_url)
         with psycopg.connect(servers.database_url) as connection:
             create_table(connection.execute)
         yield servers
@@ -48,7 +48,7 @@ def start_relay(servers: Servers, log: Path) -> subprocess.Popen[bytes]:
         "ROLLBOOK_BROKER_URL": servers.broker_url,
         "ROLLBOOK_OUTBOX_RESEND_SECONDS": "2",
     }
-    return processes.spawn([sys.executable, "-m", "rollbook_ops.relay"], log=log, env=os.environ | given)
+    return spawn_python(["-m", "rollbook_ops.relay"], log=log, env=os.environ | given)
 
 
 def count(servers: Servers, table: str) -> int:
@@ -113,7 +113,7 @@ def test_a_relay_waits_for_its_servers_and_stops_on_a_signal(tmp_path: Path) -> 
         "ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0",
     }
-    relay = processes.spawn([sys.executable, "-m", "rollbook_ops.relay"], log=log, env=os.environ | nowhere)
+    relay = spawn_python(["-m", "rollbook_ops.relay"], log=log, env=os.environ | nowhere)
     try:
         wait_until(lambda: log.exists() and log.read_text().count("trying again") >= 2, what="both halves failing")
     finally:
@@ -126,9 +126,7 @@ def test_a_relay_waits_for_its_servers_and_stops_on_a_signal(tmp_path: Path) -> 
 def test_a_relay_without_settings_names_them(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
 
-    done = subprocess.run(
-        [sys.executable, "-m", "rollbook_ops.relay"], env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_python("-m", "rollbook_ops.relay", env=environment)
 
     assert done.returncode == 2
     assert "ROLLBOOK_DATABASE_URL is not set" in done.stderr

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import pytest
 from celery import Celery
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from tests.support.python_processes import run_python, spawn_python
 from tests.support.repository import ROOT
 from tests.support.tracing.traced_app import Lines
 from tests.support.waits import DEADLINE_SECONDS, wait_until
@@ -74,8 +74,7 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
     others: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(name: str, *args: str, **more: str) -> None:
-        command = [sys.executable, *args]
-        others[name] = processes.spawn(command, log=folder / f"{name}.log", env=environment | more)
+        others[name] = spawn_python(args, log=folder / f"{name}.log", env=environment | more)
 
     try:
         flower = ["-m", "celery", "flower", f"--address={LOOPBACK}", f"--port={port}", "--logging=debug"]
@@ -105,8 +104,8 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
             seen.texts["dead letters"] = repr(rb.jobs.list_dead_letters()) + repr(rb.jobs.get_dead_letter(letter.id))
         listings = (["dead"], ["dead", "--json"], ["deferred"], ["get", "job-1"], ["wait", "job-1"])
         for arguments in listings:
-            command = [sys.executable, "-c", "from rollbook_ops.cli import main; main()", "jobs", *arguments]
-            said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            command = ("-c", "from rollbook_ops.cli import main; main()", "jobs", *arguments)
+            said = run_python(*command, env=environment)
             seen.texts[f"rollbook jobs {' '.join(arguments)}"] = said.stdout + said.stderr
         wait_until(lambda: "rollbook.merge" in _page(port, "/api/tasks?limit=1000"), what="Flower's view of the merge")
         for page in PAGES:

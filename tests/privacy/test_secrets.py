@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.support.python_processes import run_python
 
 from rollbook import Rollbook, RollbookError
 from rollbook.database import Database
@@ -72,15 +71,7 @@ def test_no_command_says_it_when_it_cannot_connect(command: list[str], tmp_path:
         "ROLLBOOK_ERASURE_KEY": SECRET,
     }
 
-    said = subprocess.run(
-        [sys.executable, *command],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    said = run_python(*command, env=environment, cwd=tmp_path)
 
     assert said.stdout + said.stderr
     assert SECRET not in said.stdout + said.stderr

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests.support.metrics import answers, value
+from tests.support.python_processes import spawn_python
 from tests.support.sentinel.continuous_client import USERS, UserUpdate
 from tests.support.sentinel.sentinels import SentinelSet
 from tests.support.waits import DEADLINE_SECONDS, wait_until
@@ -76,9 +76,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
             rb.outbox(connection).users.identify(f"outbox-{number % USERS}", {"n": number})
 
     started = [workers.start("first", threads=2), workers.start("second", threads=2)]
-    relay = processes.spawn(
-        [sys.executable, "-m", "rollbook_ops.relay"], log=tmp_path / "relay.log", env=os.environ | given
-    )
+    relay = spawn_python(["-m", "rollbook_ops.relay"], log=tmp_path / "relay.log", env=os.environ | given)
     try:
         with UserUpdate(send) as direct, UserUpdate(write) as outbox:
             wait_until(lambda: count(database_url, "rollbook.jobs") > BEFORE, what="jobs before")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +10,7 @@ import psycopg
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from tests.support.python_processes import run_python
 
 from rollbook_shared.database.tables import SCHEMA, metadata, views
 from rollbook_shared.database.url import sqlalchemy_url
@@ -64,10 +63,10 @@ def test_the_metadata_describes_the_views_of_the_migrations(database_url: str) -
 
 def test_concurrent_and_repeated_migrations_succeed(own_empty_database: str) -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": own_empty_database}
-    command = [sys.executable, "-m", "rollbook_worker.migrations"]
+    command = ("-m", "rollbook_worker.migrations")
 
     with ThreadPoolExecutor(3) as runs:
-        done = list(runs.map(lambda _: subprocess.run(command, env=environment, capture_output=True), range(3)))
+        done = list(runs.map(lambda _: run_python(*command, env=environment), range(3)))
 
     assert [run.returncode for run in done] == [0, 0, 0], done
     with psycopg.connect(own_empty_database) as connection:
@@ -75,9 +74,7 @@ def test_concurrent_and_repeated_migrations_succeed(own_empty_database: str) -> 
 
 
 def test_the_printed_sql_builds_the_same_schema(own_empty_database: str) -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "rollbook_worker.migrations", "--print"], capture_output=True, text=True, check=True
-    ).stdout
+    printed = run_python("-m", "rollbook_worker.migrations", "--print").stdout
 
     with psycopg.connect(own_empty_database) as connection:
         connection.execute(printed.encode())
@@ -92,9 +89,7 @@ def test_the_printed_sql_builds_the_same_schema(own_empty_database: str) -> None
 def test_a_missing_database_is_reported_in_one_line() -> None:
     environment = os.environ | {"ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
 
-    run = subprocess.run(
-        [sys.executable, "-m", "rollbook_worker.migrations"], env=environment, capture_output=True, text=True
-    )
+    run = run_python("-m", "rollbook_worker.migrations", env=environment)
 
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.support.python_processes import spawn_python
 from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import processes
@@ -63,8 +63,6 @@ class Workers:
             processes.stop(process, by=signal.SIGKILL)
 
     def spawn_python(self, name: str, *args: str, **settings: str) -> subprocess.Popen[bytes]:
-        process = processes.spawn(
-            [sys.executable, *args], log=self.logs / f"{name}.log", env=self._environment | settings
-        )
+        process = spawn_python(args, log=self.logs / f"{name}.log", env=self._environment | settings)
         self._running.append(process)
         return process

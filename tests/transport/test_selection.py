@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +14,7 @@ import pytest
 import redis
 from kombu.transport import redis as kombu_redis
 from tests.support.brokers import broker_program, connect_to_broker
-from tests.support.repository import ROOT
+from tests.support.python_processes import spawn_python
 from tests.support.transport.consumers import KombuConsumer
 from tests.support.transport.harness import envelope
 from tests.support.waits import DEADLINE_SECONDS, wait_until
@@ -134,14 +133,13 @@ def test_flower_shows_the_lengths_of_the_queues(broker_url: str, tmp_path: Path)
         client.flushdb()
         client.lpush("default", *(envelope(number) for number in range(37)))
     port = free_port()
-    flower = processes.spawn(
+    flower = spawn_python(
         [
-            *(sys.executable, "-m", "celery", "-A", "rollbook_worker.app", "flower"),
+            *("-m", "celery", "-A", "rollbook_worker.app", "flower"),
             *("--address=127.0.0.1", f"--port={port}"),
         ],
         log=tmp_path / "flower.log",
         env=os.environ | {"CELERY_BROKER_URL": broker_url, "ROLLBOOK_BROKER_URL": broker_url},
-        cwd=ROOT,
     )
     try:
         wait_until(lambda: _listens(port), what="Flower")

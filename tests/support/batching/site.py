@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +16,7 @@ from celery import Celery
 from celery.events import EventReceiver
 from celery.events.state import State
 from tests.support.brokers import connect_to_broker
-from tests.support.repository import ROOT
+from tests.support.python_processes import spawn_python
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import JobHandle, Rollbook
@@ -44,14 +43,13 @@ class Site:
         """Start a worker, by default wait until it answers."""
         host = f"{name}@batching"
         environment = {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
-        worker = processes.spawn(
+        worker = spawn_python(
             [
-                *(sys.executable, "-m", "celery", "-A", app, "worker", "--queues", "default,bulk", "--hostname", host),
+                *("-m", "celery", "-A", app, "worker", "--queues", "default,bulk", "--hostname", host),
                 *("--pool", pool, "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
             ],
             log=self.logs / f"{name}.log",
             env=os.environ | environment | settings,
-            cwd=ROOT,
         )
         self._running.append(worker)
         if ready:

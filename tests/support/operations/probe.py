@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.python_processes import run_python
 
 from rollbook_worker.health.__main__ import find_problem
 
@@ -22,11 +22,7 @@ class Probe:
 
     def run(self, *options: str) -> tuple[int, str]:
         """Run the command, as a supervisor does; give its exit code and what it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "rollbook_worker.health", *options],
-            env=os.environ | {"ROLLBOOK_HEALTH_FILE": str(self._path)},
-            capture_output=True,
-            text=True,
-            check=False,
+        done = run_python(
+            *("-m", "rollbook_worker.health", *options), env=os.environ | {"ROLLBOOK_HEALTH_FILE": str(self._path)}
         )
         return done.returncode, done.stdout.strip()

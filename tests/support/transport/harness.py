@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import uuid
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import Any
 import redis
 from celery import Celery
 from tests.support.brokers import connect_to_broker
-from tests.support.repository import ROOT
+from tests.support.python_processes import spawn_python
 from tests.support.transport.recording_app import DONE, QUEUES, RUNS, make_app
 
 from rollbook_ops.devstack import processes
@@ -65,16 +64,15 @@ class Field:
     ) -> subprocess.Popen[bytes]:
         """Start a worker; does not wait for it."""
         settings = {"TRANSPORT_BROKER": self.broker, "TRANSPORT_OPTIONS": json.dumps(options)}
-        worker = processes.spawn(
+        worker = spawn_python(
             [
-                *(sys.executable, "-m", "celery", "-A", "tests.support.transport.recording_app", "worker"),
+                *("-m", "celery", "-A", "tests.support.transport.recording_app", "worker"),
                 *("--queues", queues),
                 *("--hostname", f"{name}@transport", "--pool", pool, "--concurrency", str(concurrency)),
                 *("--loglevel", "INFO", "--without-gossip", *(arguments or ("--without-mingle",))),
             ],
             log=self.logs / f"{name}.log",
             env=os.environ | settings | ({"TRANSPORT_STOCK": "1"} if stock else {}),
-            cwd=ROOT,
         )
         self._running.append(worker)
         return worker
