@@ -22,6 +22,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     Index,
     Integer,
@@ -42,6 +43,14 @@ def _bytewise() -> Text:
     return Text(collation="C")
 
 
+def _attribute(name: str) -> str:
+    """SQL for an attribute as readers see it; null where no user exists."""
+    return (
+        f"CASE WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.{name}'"
+        f" WHEN first_identified IS NOT NULL THEN profile ->> 'a.{name}' END"
+    )
+
+
 users: Final = Table(
     "users",
     metadata,
@@ -58,9 +67,34 @@ users: Final = Table(
     Column("last_stamp", _bytewise(), comment="newest stamp received"),
     Column("first_identified", _bytewise(), comment="first identify; null: only named by a merge or delete"),
     Column("identify_stamps", _bytewise(), nullable=False, comment="further identifies, a space after each"),
+    # An update that changes none of these keys stays HOT although it changes the profile: Postgres compares the values
+    # of indexed columns, but not of indexed expressions.
+    Column(
+        "email_key",
+        _bytewise(),
+        Computed(f'left(lower({_attribute("email")} COLLATE "C"), 200)', persisted=True),
+        comment="the e-mail address without regard to case",
+    ),
+    Column(
+        "name_key",
+        _bytewise(),
+        Computed(f"left(rollbook.fold_case({_attribute('name')}), 200)", persisted=True),
+        comment="the name without regard to case",
+    ),
+    Column("phone_key", _bytewise(), Computed(_attribute("phone_number"), persisted=True)),
+    Column(
+        "created_key",
+        BigInteger,
+        Computed(f"rollbook.microseconds({_attribute('created_at')})", persisted=True),
+        comment="the attribute created_at, in microseconds since 1970",
+    ),
     postgresql_with={"fillfactor": 80},
 )
 Index("users_cluster_root", users.c.cluster_root, postgresql_where=users.c.cluster_root.is_not(None))
+Index("users_email", users.c.email_key, users.c.id, postgresql_where=users.c.email_key.is_not(None))
+Index("users_name", users.c.name_key, users.c.id, postgresql_where=users.c.name_key.is_not(None))
+Index("users_phone", users.c.phone_key, users.c.id, postgresql_where=users.c.phone_key.is_not(None))
+Index("users_created_at", users.c.created_key, users.c.id, postgresql_where=users.c.created_key.is_not(None))
 
 identify_log: Final = Table(
     "identify_log",

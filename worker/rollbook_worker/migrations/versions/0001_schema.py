@@ -12,6 +12,44 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+SEARCH_KEYS = """
+-- The text without regard to case; see `rollbook_shared.domain.search_keys`. Most texts are ASCII. These functions are in
+-- PL/pgSQL, because an SQL function would be inlined in a generated column, and then evaluate its argument several times.
+CREATE FUNCTION rollbook.fold_case(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+    IF octet_length(value) = char_length(value) THEN
+        RETURN lower(value COLLATE "C");
+    END IF;
+    RETURN translate(
+        lower(value COLLATE "C"),
+            'ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦ'
+            'ĨĪĬĮĲĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽΆΈΉΊΌΎΏΑ'
+            'ΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИ'
+            'ЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
+            'àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħ'
+            'ĩīĭįĳĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿźżžάέήίόύώα'
+            'βγδεζηθικλμνξοπρστυφχψωϊϋѐёђѓєѕіїјљњћќѝўџабвгдежзи'
+            'йклмнопрстуфхцчшщъыьэюя'
+    );
+END
+$$;
+
+-- An RFC 3339 time as microseconds since 1970. Digits after the sixth of a fraction do not count. The worker has checked
+-- the text; Postgres' own cast would fail for an offset of 16 hours.
+CREATE FUNCTION rollbook.microseconds(value text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    is_utc constant boolean := right(value, 1) IN ('Z', 'z');
+    at timestamp := translate(left(left(value, CASE WHEN is_utc THEN -1 ELSE -6 END), 26), 'Tt', '  ')::timestamp;
+    zone interval := CASE WHEN is_utc THEN interval '0' ELSE right(value, 5)::interval HOUR TO MINUTE END;
+BEGIN
+    IF left(right(value, 6), 1) = '-' THEN
+        zone := -zone;
+    END IF;
+    RETURN (extract(epoch FROM at - zone) * 1000000)::bigint;
+END
+$$;
+"""
+
 TABLES = """
 CREATE TABLE rollbook.users (
     id text COLLATE "C" PRIMARY KEY,
@@ -24,9 +62,39 @@ CREATE TABLE rollbook.users (
     base_stamp text COLLATE "C",
     last_stamp text COLLATE "C",
     first_identified text COLLATE "C",
-    identify_stamps text COLLATE "C" NOT NULL
+    identify_stamps text COLLATE "C" NOT NULL,
+    -- What users are found by. An update that changes none of it stays HOT, although it changes the profile: Postgres
+    -- compares the values of indexed columns, but not of indexed expressions.
+    email_key text COLLATE "C" GENERATED ALWAYS AS (left(lower(
+        CASE
+            WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.email'
+            WHEN first_identified IS NOT NULL THEN profile ->> 'a.email'
+        END COLLATE "C"
+    ), 200)) STORED,
+    name_key text COLLATE "C" GENERATED ALWAYS AS (left(rollbook.fold_case(
+        CASE
+            WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.name'
+            WHEN first_identified IS NOT NULL THEN profile ->> 'a.name'
+        END
+    ), 200)) STORED,
+    phone_key text COLLATE "C" GENERATED ALWAYS AS (
+        CASE
+            WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.phone_number'
+            WHEN first_identified IS NOT NULL THEN profile ->> 'a.phone_number'
+        END
+    ) STORED,
+    created_key bigint GENERATED ALWAYS AS (rollbook.microseconds(
+        CASE
+            WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.created_at'
+            WHEN first_identified IS NOT NULL THEN profile ->> 'a.created_at'
+        END
+    )) STORED
 ) WITH (fillfactor = 80);
 CREATE INDEX users_cluster_root ON rollbook.users (cluster_root) WHERE cluster_root IS NOT NULL;
+CREATE INDEX users_email ON rollbook.users (email_key, id) WHERE email_key IS NOT NULL;
+CREATE INDEX users_name ON rollbook.users (name_key, id) WHERE name_key IS NOT NULL;
+CREATE INDEX users_phone ON rollbook.users (phone_key, id) WHERE phone_key IS NOT NULL;
+CREATE INDEX users_created_at ON rollbook.users (created_key, id) WHERE created_key IS NOT NULL;
 
 CREATE TABLE rollbook.identify_log (
     user_id text COLLATE "C",
@@ -387,6 +455,7 @@ WHERE rollbook.is_channel_enabled(
 
 
 def upgrade() -> None:
+    op.execute(SEARCH_KEYS)
     op.execute(TABLES)
     op.execute(FUNCTIONS)
     op.execute(VIEWS)
