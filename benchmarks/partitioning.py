@@ -53,10 +53,16 @@ CREATE TABLE rollbook.{table}_{number} PARTITION OF rollbook.{table}
 FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number}) WITH ({parameters})
 """
 _MOVE: Final = """
-INSERT INTO rollbook.{table} SELECT * FROM rollbook.{table}_plain;
+INSERT INTO rollbook.{table} ({columns}) SELECT {columns} FROM rollbook.{table}_plain;
 DROP TABLE rollbook.{table}_plain CASCADE;
 """
 _PARAMETERS: Final = {"users": "fillfactor = 80", "jobs": "fillfactor = 100"}
+
+_STORED_COLUMNS = """
+SELECT string_agg(quote_ident(column_name), ', ')
+FROM information_schema.columns
+WHERE table_schema = 'rollbook' AND table_name = %(table)s AND is_generated = 'NEVER'
+"""
 
 
 def main() -> None:
@@ -106,7 +112,8 @@ def partition(url: str, partitions: int) -> None:
             for number in range(partitions):
                 leaf = _LEAF.format(table=table, number=number, partitions=partitions, parameters=parameters)
                 connection.execute(leaf.encode())
-            connection.execute(_MOVE.format(table=table).encode())
+            ((columns,),) = connection.execute(_STORED_COLUMNS, {"table": table})
+            connection.execute(_MOVE.format(table=table, columns=columns).encode())
         for statement in views:  # all of them read `users`, so they were dropped with the plain table
             connection.execute(statement.encode())
 

@@ -137,6 +137,8 @@ CALLS: Mapping[str, Call] = {
     ),
     "Users.get": Call(lambda rb: rb.users.get("ann"), lambda rb: rb.users.get("")),
     "Users.list": Call(lambda rb: rb.users.list(), lambda rb: rb.users.list(limit=0)),
+    "Users.find": Call(lambda rb: rb.users.find(email="a@example.com"), lambda rb: rb.users.find()),
+    "Users.count": Call(lambda rb: rb.users.count(), lambda rb: rb.users.count(prefix="")),
     "Users.all": Call(lambda rb: list(rb.users.all()), lambda rb: list(rb.users.all(where={"id": "ann"}))),
     "Users.export": Call(lambda rb: rb.users.export("ann"), lambda rb: rb.users.export("")),
     "Users.set_preferences": Call(
@@ -220,6 +222,8 @@ class FakeDatabase:
             return self._dead_letters
         if "counts.*" in statement.sql:
             return [{"id": None, "total": 0, "unseen": 0, "unread": 0, "merged_into": None}]
+        if "AS matching" in statement.sql:
+            return [{"matching": 0, "candidates": 0}]
         return []
 
     def close(self) -> None:

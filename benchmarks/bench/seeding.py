@@ -12,16 +12,30 @@ import psycopg
 DAYS: Final = 20
 """How far back a history reaches: less than the 30 days that a merge transfers."""
 
+_STORED_COLUMNS: Final = """
+SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position)
+FROM information_schema.columns
+WHERE table_schema = 'rollbook' AND table_name = 'users' AND is_generated = 'NEVER'
+"""
 _COPY_USER: Final = """
-INSERT INTO rollbook.users
-SELECT copy.*
-FROM rollbook.users AS original
-CROSS JOIN generate_series(1, %(count)s - 1) AS number
-CROSS JOIN LATERAL jsonb_populate_record(
-    original,
-    jsonb_build_object('id', left(original.id, -8) || lpad(number::text, 8, '0'))
-) AS copy
-WHERE original.id = %(id)s
+INSERT INTO rollbook.users ({columns})
+SELECT {columns}
+FROM (
+    SELECT copy.*
+    FROM rollbook.users AS original
+    CROSS JOIN generate_series(1, %(count)s - 1) AS number
+    CROSS JOIN LATERAL jsonb_populate_record(
+        original,
+        jsonb_build_object(
+            'id', left(original.id, -8) || lpad(number::text, 8, '0'),
+            'profile', original.profile || jsonb_build_object(
+                'a.email', replace(original.profile ->> 'a.email', '.0@', '.' || number || '@'),
+                'a.name', replace(original.profile ->> 'a.name', '0th', number || 'th')
+            )
+        )
+    ) AS copy
+    WHERE original.id = %(id)s
+) AS copies
 """
 # A stamp is its time in 14 hexadecimal digits, the job's id, which also begins with the time, and an ordinal.
 _COPY_ROW: Final = """
@@ -48,8 +62,11 @@ _TABLES: Final = {"triggers": "'{}'::jsonb", "activities": _NEW_ID, "messages": 
 
 
 def copy_user(connection: psycopg.Connection[Any], user_id: str, count: int) -> None:
-    """Copy a user to the ids that end in 00000001 and so on, until there are `count` users."""
-    connection.execute(_COPY_USER, {"id": user_id, "count": count})
+    """Copy a user to the ids that end in 00000001 and so on, until there are `count` users. The number is in the
+    e-mail address and the name too, as in the traits of `users`.
+    """
+    ((columns,),) = connection.execute(_STORED_COLUMNS)
+    connection.execute(_COPY_USER.format(columns=columns).encode(), {"id": user_id, "count": count})
     connection.execute("VACUUM ANALYZE rollbook.users")
 
 

@@ -28,14 +28,15 @@ def known_id(number: int) -> str:
 def make_users(size: int, *, known: int) -> list[UserRecord]:
     """Make distinct users in random order: half of them random ones of the first `known`, half of them new.
 
-    All have the same value of `visit`, which is new in each call: it distinguishes what was applied from the rest.
+    All have the same value of `visit`, which is new in each call: it distinguishes what was applied from the rest. A
+    known user keeps its e-mail address and name, as users do.
     """
     visit = next(_visits)
-    old = [known_id(number) for number in random.sample(range(known), min(size // 2, known))]
-    new = [f"n-{visit:06}-{number:06}" for number in range(size - len(old))]
-    ids = [*old, *new]
-    random.shuffle(ids)
-    return [UserRecord(id=id_, traits=traits(number, visit)) for number, id_ in enumerate(ids)]
+    old = [(known_id(number), number) for number in random.sample(range(known), min(size // 2, known))]
+    new = [(f"n-{visit:06}-{number:06}", number) for number in range(size - len(old))]
+    users = [*old, *new]
+    random.shuffle(users)
+    return [UserRecord(id=id_, traits=traits(number, visit)) for id_, number in users]
 
 
 def traits(number: int, visit: int) -> dict[str, Any]:

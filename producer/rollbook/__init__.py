@@ -26,6 +26,7 @@ from rollbook.models import (
     Page,
     RejectedItem,
     User,
+    UserCount,
 )
 from rollbook.resources.jobs import JobHandle
 from rollbook_shared.limits import Limits
@@ -55,5 +56,6 @@ __all__ = [
     "RollbookError",
     "Unavailable",
     "User",
+    "UserCount",
     "UserNotFound",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -13,11 +13,13 @@ from tests.support.builders import identify, merge, set_preferences, trigger, us
 from tests.support.producer.applied_jobs import NOW
 
 from rollbook import queries
-from rollbook.queries import Query
+from rollbook.queries import Query, UserCursor, UserFilter, UserSort
 from rollbook.queries.messages import TOP
+from rollbook.queries.user_list import MAX_SCANNED
 from rollbook_shared import jobs
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
+from rollbook_worker.migrations.optional_indexes import OPTIONAL_INDEXES
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 OTHERS: Final = 30_000
@@ -32,6 +34,15 @@ INSERT INTO rollbook.users (id, profile, key_stamps, base_stamp, last_stamp, fir
 SELECT 'copy-' || n, profile, key_stamps, base_stamp, last_stamp, first_identified, ''
 FROM rollbook.users, generate_series(1, %(others)s) AS n
 WHERE id = 'plain';
+UPDATE rollbook.users
+SET profile = profile || jsonb_build_object(
+        'a.email', id || '@example.com',
+        'a.name', 'Name of ' || id,
+        'a.phone_number', '+1415555' || substr(id, 6),
+        'a.created_at', '2026-01-01T00:00:00.' || substr(id, 6) || 'Z'
+    )
+WHERE id LIKE 'copy-%%' AND id NOT LIKE '%%7';
+UPDATE rollbook.users SET profile = profile - 'a.email' WHERE id LIKE 'copy-%%7';
 INSERT INTO rollbook.triggers (job_id, stamp, workflow, had_actor, actor, categories, data)
 SELECT job_id || '-copy-' || n, stamp, workflow, true, 'copy-' || n, categories, data
 FROM (SELECT * FROM rollbook.triggers LIMIT 1) AS one, generate_series(1, %(others)s) AS n;
@@ -78,13 +89,43 @@ def connection(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]
         yield connection
 
 
+def users(sort: UserSort | None = None, after: UserCursor | None = None, **which: Any) -> Callable[[], Query[Any]]:
+    return lambda: queries.find_users(50, UserFilter(**which), sort, after)
+
+
+def before(cursor: UserCursor, sort: UserSort | None = None, **which: Any) -> Callable[[], Query[Any]]:
+    return lambda: queries.find_users(50, UserFilter(**which), sort, None, cursor)
+
+
+CREATED: Final = microseconds(datetime(2026, 1, 1, tzinfo=UTC)) + 200_000
+"""In the middle of the copies."""
+
 READS: Final[dict[str, Callable[[], Query[Any]]]] = {
     "user": lambda: queries.find_user("ann"),
     "merged-away user's messages": lambda: queries.find_messages("guest", "in_app", "any", 30, None),
     "preferences": lambda: queries.find_preferences("ann"),
     "channel data": lambda: queries.find_channel_data("ann"),
-    "page of users": lambda: queries.find_users(50, None, {}),
-    "later page of users": lambda: queries.find_users(50, "copy-2", {}),
+    "page of users": users(),
+    "later page of users": users(after=UserCursor("id", 0, "copy-2", "copy-2")),
+    "earlier page of users": before(UserCursor("id", 0, "copy-2", "copy-2")),
+    "users downwards": users("-id", UserCursor("-id", 0, "copy-2", "copy-2")),
+    "users by e-mail address": users(where={"email": "COPY-17@example.com"}),
+    "users by phone number": users(where={"phone_number": "+141555523"}),
+    "users by name": users(where={"name": "Name of copy-18"}),
+    "users by e-mail address, sorted": users("-created_at", where={"email": "copy-19@example.com"}),
+    "users by a prefix that many have": users(prefix="copy-"),
+    "users by the prefix of a name": users(
+        prefix="name of COPY-2", after=UserCursor("prefix", 2, "name of copy-2", "")
+    ),
+    "users before one with a prefix": before(UserCursor("prefix", 2, "name of copy-2", "x"), prefix="name of"),
+    "users by a prefix that few have, sorted": users("-created_at", prefix="copy-1234"),
+    "users by the time they were created": users("created_at", UserCursor("created_at", 0, CREATED, "x")),
+    "users created last": users("-created_at"),
+    "users before one by the time they were created": before(UserCursor("-created_at", 0, CREATED, "x"), "-created_at"),
+    "users found by an e-mail address": lambda: queries.find_all_users(
+        UserFilter(where={"email": "Plain@Example.com"})
+    ),
+    "count of users with an e-mail address": lambda: queries.count_users(UserFilter(where={"email": "a@example.com"})),
     "feed": lambda: queries.find_feed("ann", "in_app", "all", 30, None),
     "unread feed": lambda: queries.find_feed("ann", "in_app", "unread", 30, None),
     "later page of a feed": lambda: queries.find_feed("ann", "in_app", "all", 30, TOP),
@@ -99,6 +140,16 @@ READS: Final[dict[str, Callable[[], Query[Any]]]] = {
 }
 
 
+BOUNDED: Final[dict[str, Callable[[], Query[Any]]]] = {
+    "users by a property that few have": users(where={"plan": "none"}),
+    "users who were not created": users("created_at", UserCursor("created_at", 1, None, "")),
+    "users by an attribute, by the time they were created": users("-created_at", where={"locale": "de"}),
+    "count of users": lambda: queries.count_users(UserFilter()),
+    "count of users with a prefix": lambda: queries.count_users(UserFilter(prefix="copy-")),
+}
+"""Reads that look at a bounded number of users, however many there are."""
+
+
 def reads_of(node: dict[str, Any]) -> Iterator[Read]:
     if table := node.get("Relation Name"):
         removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
@@ -107,20 +158,20 @@ def reads_of(node: dict[str, Any]) -> Iterator[Read]:
         yield from reads_of(child)
 
 
-@pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
-@pytest.mark.parametrize("read", READS)
-def test_a_read_looks_at_few_users(connection: psycopg.Connection[dict[str, Any]], read: str, plans: str) -> None:
-    """Postgres plans a statement for its values at first, and for any values later; both must use the indexes."""
+def reads_by(connection: psycopg.Connection[dict[str, Any]], query: Query[Any], plans: str) -> list[Read]:
+    """What a query reads. Postgres plans a statement for its values at first, and for any values later; both must use
+    the indexes.
+    """
     reads: list[Read] = []
     with connection.transaction(force_rollback=True):
         connection.execute(f"SET LOCAL plan_cache_mode = {plans}".encode())
-        steps = READS[read]().steps()
+        steps = query.steps()
         rows: Any = None
         while True:
             try:
                 statement = steps.send(rows)
             except StopIteration:
-                break
+                return reads
             parameters = dict(statement.parameters)
             explained = connection.execute(
                 b"EXPLAIN (ANALYZE, FORMAT JSON) " + statement.sql.encode(), parameters, prepare=True
@@ -129,6 +180,40 @@ def test_a_read_looks_at_few_users(connection: psycopg.Connection[dict[str, Any]
             reads += reads_of(explained["QUERY PLAN"][0]["Plan"])
             rows = connection.execute(statement.sql.encode(), parameters).fetchall()
 
-    scans = [one for one in reads if one.node == "Seq Scan" and one.rows > MOST_ROWS]
-    assert scans == []
+
+PLANS: Final = pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
+
+
+@PLANS
+@pytest.mark.parametrize("read", READS)
+def test_a_read_looks_at_few_users(connection: psycopg.Connection[dict[str, Any]], read: str, plans: str) -> None:
+    reads = reads_by(connection, READS[read](), plans)
+
+    assert [one for one in reads if one.node == "Seq Scan" and one.rows > MOST_ROWS] == []
     assert sum(one.rows for one in reads if one.table == "users") <= MOST_ROWS
+
+
+@PLANS
+@pytest.mark.parametrize("read", BOUNDED)
+def test_rule_35_a_read_without_an_index_is_bounded(
+    connection: psycopg.Connection[dict[str, Any]], read: str, plans: str
+) -> None:
+    reads = reads_by(connection, BOUNDED[read](), plans)
+
+    assert [
+        one for one in reads if one.node == "Seq Scan" and one.table == "users" and one.rows > MAX_SCANNED + 1
+    ] == []
+    # the scan, and once more to see where it ended; of a count the sample
+    assert sum(one.rows for one in reads if one.table == "users") <= 3 * (MAX_SCANNED + 1)
+
+
+def test_rule_35_the_newest_changes_come_from_their_index(connection: psycopg.Connection[dict[str, Any]]) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute(OPTIONAL_INDEXES["updated_at"].replace("CONCURRENTLY ", "").encode())
+        connection.execute("ANALYZE rollbook.users")
+
+        for plans in ("force_custom_plan", "force_generic_plan"):
+            for which in (users("-updated_at"), users("updated_at", UserCursor("updated_at", 0, "0005", "x"))):
+                assert (
+                    sum(one.rows for one in reads_by(connection, which(), plans) if one.table == "users") <= MOST_ROWS
+                )

@@ -61,6 +61,19 @@ WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
     (lambda rb: rb.users.list(where={"email": 7}), "where.email", "text or None"),
     (lambda rb: rb.users.list(where={"plan": float("nan")}), "where.plan", "finite"),
     (lambda rb: rb.users.list(where={7: "x"}), "where", "key"),  # type: ignore[dict-item]
+    (lambda rb: rb.users.list(after="u2"), "after", "same order"),
+    (lambda rb: rb.users.list(before="\0"), "before", "same order"),
+    (lambda rb: rb.users.list(before=7), "before", "same order"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.list(prefix=""), "prefix", "1 to 200"),
+    (lambda rb: rb.users.list(prefix="x" * 201), "prefix", "1 to 200"),
+    (lambda rb: rb.users.list(prefix="\0"), "prefix", "NUL"),
+    (lambda rb: rb.users.list(prefix=7), "prefix", "text"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.list(sort="name"), "sort", "-created_at"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.list(sort=["id"]), "sort", "-created_at"),  # type: ignore[arg-type]
+    (lambda rb: rb.users.count(prefix=""), "prefix", "1 to 200"),
+    (lambda rb: rb.users.count(where={"id": "u1"}), "where.id", "neither"),
+    (lambda rb: rb.users.find(), "email", "phone_number"),
+    (lambda rb: rb.users.find(email=7), "where.email", "text or None"),  # type: ignore[arg-type]
     (lambda rb: rb.jobs.get("no such id"), "job_id", "128"),
     (lambda rb: rb.jobs.wait("it", timeout=float("nan")), "timeout", "number of seconds"),
     (lambda rb: rb.jobs.wait("it", timeout="5"), "timeout", "number of seconds"),  # type: ignore[arg-type]
@@ -76,6 +89,30 @@ def test_a_wrong_argument_is_rejected_by_its_name(call: Call, field: str, reason
 
     assert named == field
     assert reason in why
+
+
+def test_rule_35_all_problems_of_a_list_are_reported_at_once() -> None:
+    problems = problems_of(
+        lambda rb: rb.users.list(
+            limit=0,
+            after="x",
+            before="\0",
+            where={"email": 7, "preferences": {}, "plan": "\0"},
+            prefix="",
+            sort="name",  # type: ignore[arg-type]
+        )
+    )
+
+    assert [field for field, _, _ in problems] == [
+        "limit",
+        "where.email",
+        "where.preferences",
+        "where.plan",
+        "prefix",
+        "sort",
+        "before",
+        "before",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from tests.support.producer.applied_jobs import NOW, Applied
 
-from rollbook import NotConfigured, Rollbook, Unavailable, UserNotFound
+from rollbook import InvalidRequest, NotConfigured, Rollbook, Unavailable, UserCount, UserNotFound
+from rollbook.queries import user_list
+from rollbook_worker.migrations import optional_indexes
 
 ANN = {
     "email": "ann@example.com",
@@ -106,8 +108,7 @@ def test_a_page_that_is_just_full_is_the_last(applied: Applied) -> None:
 
     page = applied.rb.users.list(limit=3)
 
-    assert (len(page.items), page.after) == (3, None)
-    assert applied.rb.users.list(after="u2").items == ()
+    assert (len(page.items), page.after, page.before) == (3, None, None)
 
 
 @pytest.mark.parametrize(
@@ -215,3 +216,111 @@ def test_a_database_without_tables_says_to_migrate(database_url: str) -> None:
 def test_every_usual_scheme_of_postgres_is_accepted(database_url: str, scheme: str) -> None:
     with Rollbook(database_url=scheme + database_url.removeprefix("postgresql")) as rb:
         assert rb.users.list().items == ()
+
+
+def test_rule_35_the_newest_change_is_sorted_by_without_an_index_while_there_are_few_users(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days, name in enumerate(["bo", "ann", "cy"]):
+        applied.rb.users.identify(name, occurred_at=NOW - timedelta(days=days))
+    applied.now()
+
+    assert [user.id for user in applied.rb.users.all(sort="-updated_at")] == ["bo", "ann", "cy"]
+    assert [user.id for user in applied.rb.users.all(sort="updated_at")] == ["cy", "ann", "bo"]
+
+    monkeypatch.setattr(user_list, "MAX_SCANNED", 2)
+    with pytest.raises(NotConfigured, match="rollbook migrate --index updated_at"):
+        applied.rb.users.list(sort="-updated_at")
+    # an address finds few enough
+    assert applied.rb.users.list(sort="-updated_at", where={"email": "ann@example.com"}).items == ()
+
+
+def test_rule_35_with_its_index_the_newest_change_is_sorted_by_however_many_users_there_are(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days, name in enumerate(["bo", "ann", "cy", "dee"]):
+        applied.rb.users.identify(name, occurred_at=NOW - timedelta(days=10 + days))
+    applied.rb.users.merge("ann", "dee", occurred_at=NOW - timedelta(days=1))
+    applied.now()
+    few = [user.id for user in applied.rb.users.all(sort="-updated_at")]
+    monkeypatch.setattr(user_list, "MAX_SCANNED", 2)
+
+    assert optional_indexes.create_index(applied.database_url, "updated_at")
+    assert not optional_indexes.create_index(applied.database_url, "updated_at")
+
+    first = applied.rb.users.list(sort="-updated_at", limit=2)
+    second = applied.rb.users.list(sort="-updated_at", limit=2, after=first.after)
+    back = applied.rb.users.list(sort="-updated_at", limit=2, before=second.before)
+    assert [user.id for page in (first, second) for user in page.items] == few == ["ann", "bo", "cy"]
+    assert back.items == first.items
+
+    optional_indexes.drop_index(applied.database_url, "updated_at")
+    with pytest.raises(NotConfigured):
+        applied.rb.users.list(sort="-updated_at")
+
+
+def test_rule_35_a_count_is_exact_up_to_a_bound_and_then_an_estimate_that_says_so(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied.rb.users.bulk_identify(
+        {"id": f"u{n}", "plan": "pro" if n % 4 else "free", "email": f"u{n}@example.com"} for n in range(80)
+    )
+    applied.now()
+    count = applied.rb.users.count
+
+    assert count() == UserCount(value=80, is_exact=True)
+    assert count(where={"plan": "pro"}) == UserCount(value=60, is_exact=True)
+    assert count(prefix="U1") == UserCount(value=11, is_exact=True)
+    monkeypatch.setattr(user_list, "MAX_SCANNED", 20)
+    # all of so small a table is the sample
+    assert count() == UserCount(value=80, is_exact=False)
+    assert count(where={"plan": "pro"}) == UserCount(value=60, is_exact=False)
+    assert count(prefix="u") == UserCount(value=80, is_exact=False)
+    # what the index finds is counted
+    assert count(where={"email": "U7@example.com", "plan": "pro"}) == UserCount(value=1, is_exact=True)
+    assert count(prefix="u7@") == UserCount(value=1, is_exact=True)
+
+
+def test_rule_35_a_sample_estimates_the_number_of_users(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
+    for start in range(0, 3_000, 100):
+        applied.rb.users.bulk_identify(
+            {"id": f"u{n}", "plan": "pro", "bio": "x" * 500} for n in range(start, start + 100)
+        )
+    applied.now()
+    monkeypatch.setattr(user_list, "MAX_SCANNED", 20)
+    monkeypatch.setattr(user_list, "_SAMPLED_PAGES", 100)
+
+    count = applied.rb.users.count(where={"plan": "pro"})
+
+    assert not count.is_exact
+    assert 1_500 <= count.value <= 6_000
+
+
+def test_rule_35_find_needs_an_address_or_a_number(applied: Applied) -> None:
+    applied.rb.users.bulk_identify(
+        [
+            {"id": "u1", "email": "Ann@Example.com", "phone_number": "+14155550100"},
+            {"id": "u2", "email": "ann@example.com"},
+            {"id": "u3", "phone_number": "+14155550100"},
+        ]
+    )
+    applied.now()
+    find = applied.rb.users.find
+
+    assert [user.id for user in find(email="ANN@example.com")] == ["u1", "u2"]
+    assert [user.id for user in find(phone_number="+14155550100")] == ["u1", "u3"]
+    assert [user.id for user in find(email="ann@example.com", phone_number="+14155550100")] == ["u1"]
+    assert find(email="bo@example.com") == ()
+    with pytest.raises(InvalidRequest, match="phone_number"):
+        find()
+
+
+def test_rule_35_a_cursor_of_another_order_is_rejected(applied: Applied) -> None:
+    applied.rb.users.bulk_identify({"id": f"u{n}"} for n in range(3))
+    applied.now()
+    after = applied.rb.users.list(limit=1).after
+
+    others: list[dict[str, Any]] = [{"sort": "-id"}, {"sort": "created_at"}, {"sort": "updated_at"}, {"prefix": "u"}]
+    for other in others:
+        with pytest.raises(InvalidRequest, match="after"):
+            applied.rb.users.list(after=after, **other)

@@ -86,6 +86,28 @@ def test_updating_a_user_again_is_one_update_in_place(subject: OnPostgres) -> No
     assert changes(subject, "identify_log") == {"inserted": 0, "updated": 0, "in place": 0, "deleted": 0}
 
 
+@pytest.mark.parametrize("in_cluster", [False, True])
+def test_rule_35_only_a_change_of_what_users_are_found_by_is_no_update_in_place(
+    subject: OnPostgres, in_cluster: bool
+) -> None:
+    found_by = {"email": "Ann@example.com", "phone_number": "+14155550100", "created_at": "2026-01-01T00:00:00Z"}
+    arrive(subject, identify("a", name="Ann", at=0, **found_by))  # type: ignore[arg-type]
+    if in_cluster:
+        arrive(subject, merge("a", "b", at=0, plus=1))
+    before = changes(subject, "users")
+
+    for at in range(1, 5):
+        arrive(subject, identify("a", plan=at, name="ANN", at=at, **found_by))  # type: ignore[arg-type]
+
+    same = changes(subject, "users")
+    assert same["updated"] - before["updated"] == same["in place"] - before["in place"] >= 4
+
+    arrive(subject, identify("a", email="other@example.com", at=6))
+
+    other = changes(subject, "users")
+    assert other["updated"] - same["updated"] == other["in place"] - same["in place"] + 1
+
+
 def test_updating_cluster_members_again_is_an_update_in_place(subject: OnPostgres) -> None:
     arrive(subject, merge("a", "b", at=0), delete("c", at=0))
     before = changes(subject, "users")

@@ -7,6 +7,7 @@ from rollbook.models.merge_preview import Conflict, FilledValue, MergePreview
 from rollbook.models.message import Engagement, Feed, FeedStatus, Message
 from rollbook.models.page import Page
 from rollbook.models.user import User
+from rollbook.models.user_count import UserCount
 from rollbook_shared.outcomes import DeadLetterCode, JobState
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "Page",
     "RejectedItem",
     "User",
+    "UserCount",
 ]

@@ -16,3 +16,5 @@ class Page(Generic[T]):
     """The items in the order of the list: as many as the call's `limit`, fewer on the last page."""
     after: str | None
     """Pass it as `after` to read the next page; None on the last page."""
+    before: str | None = None
+    """Where a list can be read backwards: pass it as `before` to read the previous page; None on the first page."""

@@ -6,15 +6,22 @@ from rollbook.queries.merge_preview import preview_merge
 from rollbook.queries.messages import find_activities, find_feed, find_messages
 from rollbook.queries.query import Query, QueryRunner
 from rollbook.queries.user_export import export_user
-from rollbook.queries.users import find_channel_data, find_preferences, find_user, find_users
+from rollbook.queries.user_filter import UserFilter
+from rollbook.queries.user_list import UserCursor, UserSort, count_users, find_all_users, find_users
+from rollbook.queries.users import find_channel_data, find_preferences, find_user
 
 __all__ = [
     "Query",
     "QueryRunner",
+    "UserCursor",
+    "UserFilter",
+    "UserSort",
     "cancel_job",
+    "count_users",
     "drop_dead_letter",
     "export_user",
     "find_activities",
+    "find_all_users",
     "find_channel_data",
     "find_dead_letters",
     "find_dead_letters_of",

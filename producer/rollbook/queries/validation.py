@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from rollbook.queries.user_filter import UserFilter
+from rollbook.queries.user_list import UserCursor, UserSort, order_of
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED
+from rollbook_shared.domain.search_keys import MAX_KEY
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.fields import UserId
@@ -44,13 +47,17 @@ def checked_timeout(timeout: object) -> float:
 
 def check_page(limit: object, after: object) -> None:
     """Refuse a size of a page that is out of bounds, and a cursor that is no text."""
-    problems: list[Problem] = []
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_PAGE:
-        problems.append(Problem("limit", f"must be a number from 1 to {MAX_PAGE}"))
+    problems = _limit_problems(limit)
     if after is not None and (not isinstance(after, str) or find_text_problem(after)):
         problems.append(Problem("after", "must be the `after` of a page"))
     if problems:
         raise InvalidRequest(problems)
+
+
+def _limit_problems(limit: object) -> list[Problem]:
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_PAGE:
+        return [Problem("limit", f"must be a number from 1 to {MAX_PAGE}")]
+    return []
 
 
 def check_choice(field: str, value: object, choices: Collection[str]) -> None:
@@ -65,16 +72,49 @@ def check_channel(channel: object) -> None:
         raise InvalidRequest([Problem("channel", "must be the name of a channel")])
 
 
-def checked_where(where: object) -> dict[str, Any]:
-    """The filter by attribute and property, or `InvalidRequest`."""
-    if where is None:
-        return {}
-    if not isinstance(where, Mapping):
-        raise InvalidRequest([Problem("where", "must be a mapping of attributes and properties to values")])
-    problems = [problem for name, value in where.items() if (problem := _filter_problem(name, value))]
-    if problems:
+def checked_user_filter(where: object, prefix: object) -> UserFilter:
+    """Which users to list, or `InvalidRequest` with all problems."""
+    if problems := list(_filter_problems(where, prefix)):
         raise InvalidRequest(problems)
-    return dict(where)
+    return _user_filter(where, prefix)
+
+
+def checked_user_list(
+    limit: object, after: object, before: object, where: object, prefix: object, sort: object
+) -> tuple[UserFilter, UserSort | None, UserCursor | None, UserCursor | None]:
+    """Which users to list, their order, and the cursors; or `InvalidRequest` with all problems."""
+    problems = [*_limit_problems(limit), *_filter_problems(where, prefix)]
+    if sort is not None and sort not in get_args(UserSort):
+        problems.append(Problem("sort", f"must be one of {', '.join(get_args(UserSort))}"))
+    if after is not None and before is not None:
+        problems.append(Problem("before", "cannot be given together with `after`"))
+    cursors: list[UserCursor | None] = [None, None]
+    order = None if problems else order_of(_user_filter(where, prefix), cast(UserSort | None, sort))
+    for number, (name, text) in enumerate((("after", after), ("before", before))):
+        if text is None:
+            continue
+        cursors[number] = order.parse(text) if order else None
+        if cursors[number] is None and (order or not isinstance(text, str) or find_text_problem(text)):
+            problems.append(Problem(name, f"must be the `{name}` of a page in the same order"))
+    if problems or order is None:
+        raise InvalidRequest(problems)
+    return _user_filter(where, prefix), cast(UserSort | None, sort), cursors[0], cursors[1]
+
+
+def _user_filter(where: Any, prefix: Any) -> UserFilter:
+    return UserFilter(where=dict(where or {}), prefix=prefix)
+
+
+def _filter_problems(where: object, prefix: object) -> Iterator[Problem]:
+    if isinstance(where, Mapping):
+        yield from (problem for name, value in where.items() if (problem := _filter_problem(name, value)))
+    elif where is not None:
+        yield Problem("where", "must be a mapping of attributes and properties to values")
+    if prefix is not None:
+        if not isinstance(prefix, str) or not 1 <= len(prefix) <= MAX_KEY:
+            yield Problem("prefix", f"must be text of 1 to {MAX_KEY} characters")
+        elif reason := find_text_problem(prefix):
+            yield Problem("prefix", reason)
 
 
 def _filter_problem(name: object, value: object) -> Problem | None:

@@ -8,11 +8,13 @@ from typing import Any, Final, Literal, Unpack, overload
 
 from rollbook import commands, queries
 from rollbook.commands import WriteOptions
-from rollbook.models import MergePreview, Page, User
-from rollbook.queries.validation import check_page, checked_user_id, checked_where
+from rollbook.models import MergePreview, Page, User, UserCount
+from rollbook.queries import UserSort
+from rollbook.queries.validation import checked_user_filter, checked_user_id, checked_user_list
 from rollbook.resources.channel_data import UserChannelData
 from rollbook.resources.jobs import JobHandle
 from rollbook.resources.preferences import UserPreferences
+from rollbook_shared.errors import InvalidRequest, Problem
 
 _PAGE: Final = 500
 """Users that `all` reads with one statement."""
@@ -202,32 +204,84 @@ class Users(UserPreferences, UserChannelData):
         """
         return self._context.read(queries.find_user(checked_user_id(user_id)))
 
-    def list(self, *, limit: int = 50, after: str | None = None, where: Mapping[str, Any] | None = None) -> Page[User]:
-        """Read a page of users in the order of their ids, byte by byte. New users do not shift the pages.
+    def list(
+        self,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        before: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        prefix: str | None = None,
+        sort: UserSort | None = None,
+    ) -> Page[User]:
+        """Read a page of users. New users do not shift the pages.
+
+        A page costs the same however many users there are. A page that had to pass over 10,000 users who do not match
+        ends there: it has fewer items than `limit`, perhaps none, and its `after` goes on. So the list ends where
+        `after` is None, not where a page is short. `all` does this.
 
         limit: 1 to 1,000 users.
-        after: the `after` of the previous page.
-        where: only users that have all of these attributes and properties, equal as JSON:
-            `{"plan": "pro", "email": None}`. None matches an attribute that is not set, and a property that is null.
+        after: the `after` of a page, to read the next one. Or
+        before: the `before` of a page, to read the previous one. Filters and order must be those of that page.
+        where: only users that have all of these attributes and properties: `{"plan": "pro", "locale": "de-CH"}`.
+            E-mail addresses are compared without regard to case, other attributes as text, properties as JSON. None
+            matches an attribute that is not set, and a property that is null. `email`, `phone_number` and `name` are
+            looked up in an index; other values are compared user by user.
+        prefix: only users whose id, e-mail address or name begins with this text of 1 to 200 characters; the latter two
+            without regard to case.
+        sort: `id` (byte by byte), `created_at` (the attribute; users without one come last) or `updated_at`; with `-`
+            before it the largest first. By default by id; with a prefix first the users whose id has it, then by e-mail
+            address, then by name. With an e-mail address, phone number, name or prefix and another order, at most
+            10,000 users can match. Of more than 10,000 users `updated_at` needs an index that operators create
+            (`rollbook migrate --index updated_at`).
+
+        Raises:
+            InvalidRequest: also if more than 10,000 users would have to be sorted.
+            NotConfigured: also if the index for `updated_at` is missing.
+            Unavailable: see `Users`.
+        """
+        which, order, start, end = checked_user_list(limit, after, before, where, prefix, sort)
+        return self._context.read(queries.find_users(limit, which, order, start, end))
+
+    def all(
+        self, *, where: Mapping[str, Any] | None = None, prefix: str | None = None, sort: UserSort | None = None
+    ) -> Iterator[User]:
+        """Read all users page by page, each page as it is when the iteration reaches it; arguments as in `list`.
+
+        Raises:
+            InvalidRequest, NotConfigured, Unavailable: see `list`; raised when a page is read.
+        """
+        after: str | None = None
+        while True:
+            page = self.list(limit=_PAGE, after=after, where=where, prefix=prefix, sort=sort)
+            yield from page.items
+            if (after := page.after) is None:
+                return
+
+    def find(self, *, email: str | None = None, phone_number: str | None = None) -> tuple[User, ...]:
+        """Read all users with an e-mail address, without regard to case, or with a phone number, in the order of their
+        ids. Neither is unique, so there may be several; with both arguments, users who have both.
+
+            for user in rb.users.find(email="Ann@example.com"): ...
+
+        Raises:
+            InvalidRequest: an argument is no text, or there is none.
+            NotConfigured, Unavailable: see `Users`.
+        """
+        where = {name: value for name, value in (("email", email), ("phone_number", phone_number)) if value is not None}
+        if not where:
+            raise InvalidRequest([Problem("email", "or `phone_number` is required")])
+        return self._context.read(queries.find_all_users(checked_user_filter(where, None)))
+
+    def count(self, *, where: Mapping[str, Any] | None = None, prefix: str | None = None) -> UserCount:
+        """Count users; arguments as in `list`. The number is exact if at most 10,000 users have to be looked at: all
+        users, or those that an index finds. Otherwise it is an estimate from a sample of the table, and `is_exact` says
+        so.
 
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        check_page(limit, after)
-        return self._context.read(queries.find_users(limit, after, checked_where(where)))
-
-    def all(self, *, where: Mapping[str, Any] | None = None) -> Iterator[User]:
-        """Read all users page by page, each page as it is when the iteration reaches it; `where` as in `list`.
-
-        Raises:
-            InvalidRequest, NotConfigured, Unavailable: see `Users`; raised when a page is read.
-        """
-        after: str | None = None
-        while True:
-            page = self.list(limit=_PAGE, after=after, where=where)
-            yield from page.items
-            if (after := page.after) is None:
-                return
+        return self._context.read(queries.count_users(checked_user_filter(where, prefix)))
 
     def export(self, user_id: str) -> dict[str, Any]:
         """Read everything that is stored about a person, as one JSON document: the answer to a subject-access request.

@@ -1,5 +1,5 @@
--- name: users
--- The users of now; the conditions, the order and the limit of one read are added to it.
+-- name: user
+-- One user.
 SELECT
     id,
     email,
@@ -12,10 +12,6 @@ SELECT
     properties,
     updated_at
 FROM rollbook.current_users
-
--- name: user
--- One user.
--- include: users
 WHERE id = %(id)s
 
 -- name: preferences

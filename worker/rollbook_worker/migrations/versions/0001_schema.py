@@ -13,8 +13,8 @@ branch_labels = None
 depends_on = None
 
 SEARCH_KEYS = """
--- The text without regard to case; see `rollbook_shared.domain.search_keys`. Most texts are ASCII. These functions are in
--- PL/pgSQL, because an SQL function would be inlined in a generated column, and then evaluate its argument several times.
+-- The text without regard to case; see `rollbook_shared.domain.search_keys`. Most texts are ASCII. These functions are
+-- in PL/pgSQL, because an SQL function would be inlined in a generated column, and evaluate its argument several times.
 CREATE FUNCTION rollbook.fold_case(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
     IF octet_length(value) = char_length(value) THEN
@@ -34,8 +34,8 @@ BEGIN
 END
 $$;
 
--- An RFC 3339 time as microseconds since 1970. Digits after the sixth of a fraction do not count. The worker has checked
--- the text; Postgres' own cast would fail for an offset of 16 hours.
+-- An RFC 3339 time as microseconds since 1970. Digits after the sixth of a fraction do not count. The worker has
+-- checked the text; Postgres' own cast would fail for an offset of 16 hours.
 CREATE FUNCTION rollbook.microseconds(value text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     is_utc constant boolean := right(value, 1) IN ('Z', 'z');
