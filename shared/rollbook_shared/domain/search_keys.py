@@ -1,8 +1,8 @@
 """Search keys: what users are found by when case does not matter.
 
 Postgres' own `lower` depends on the locale and the libraries of the server, so that the same search would find other
-users on another machine. These keys depend on nothing. In an e-mail address the letters A to Z become small ones. In a
-name the capital letters of the Latin, Greek and Cyrillic scripts do, one by one. Every other character stays. The
+users on another machine. These keys depend on nothing. In an e-mail address A to Z become small ones. In a
+name the capitals of the Latin, Greek and Cyrillic scripts do, one by one. Every other character stays. The
 columns `email_key` and `name_key` of `users` hold the same keys, made by Postgres.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 MAX_KEY: Final = 200
 """Characters of a key. Postgres cannot index a value of more than about 2,700 bytes, and names may be longer."""
 _SCRIPTS: Final = ((0x41, 0x5B), (0xC0, 0xDF), (0x100, 0x180), (0x386, 0x3AC), (0x400, 0x430))
-"""From and until which code points capital letters are folded."""
+"""From and until which code points capitals are folded."""
 _SMALL: Final = {
     code: ord(chr(code).lower())
     for start, end in _SCRIPTS
@@ -22,7 +22,7 @@ _SMALL: Final = {
 }
 _ASCII: Final = {code: small for code, small in _SMALL.items() if code < 0x80}
 CAPITALS: Final = "".join(map(chr, _SMALL))
-"""The letters that are folded."""
+"""The capitals that are folded."""
 SMALLS: Final = "".join(map(chr, _SMALL.values()))
 """What they become, in the same order."""
 
