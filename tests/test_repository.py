@@ -94,7 +94,9 @@ def test_the_table_of_rules_names_tests_that_exist_and_leaves_no_rule_out() -> N
 
     files = re.findall(r"`([a-z_]+/test_[a-z_]+\.py)", table)
     assert [file for file in files if not (ROOT / "tests" / file).exists()] == []
-    assert [int(number) for number in re.findall(r"^\| (\d+) ", table, re.MULTILINE)] == list(range(1, 30))
+    rules = [int(number) for number in re.findall(r"^\| (\d+) ", table, re.MULTILINE)]
+    assert rules == sorted(set(rules))
+    assert rules[:29] == list(range(1, 30))  # later rules join when they are built
 
 
 def test_no_test_imports_from_another_test_or_a_conftest() -> None:
