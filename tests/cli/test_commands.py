@@ -172,7 +172,8 @@ def test_import_sends_chunks_and_exits_with_1_if_a_line_is_rejected(run: Run, br
     assert waiting(broker_url, "bulk") == 3
     assert "e-mail address" in done.stderr
     rejected = (tmp_path / "rejected.csv").read_text().splitlines()
-    assert [line.split(",")[:2] for line in rejected] == [["line", "field"], ["252", "id"], ["252", "email"]]
+    assert [line.split(",")[:2] for line in rejected] == [["_rollbook_line", "_rollbook_field"], ["252", "id; email"]]
+    assert [line.split(",")[4:] for line in rejected] == [["id", "email", "seats"], ["u/x", "nowhere", "1"]]
 
 
 def test_import_of_a_log_reports_what_was_sent_skipped_and_left_out(run: Run, broker_url: str, tmp_path: Path) -> None:

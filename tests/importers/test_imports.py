@@ -148,16 +148,3 @@ def test_rejected_lines_fill_chunks(tmp_path: Path) -> None:
 
     assert end.rejected == 1_000
     assert end.jobs == len(rollbook.sent) == 0
-
-
-@pytest.mark.parametrize("name", ["rejected.csv", "rejected.jsonl"])
-def test_all_rejected_rows_are_written_to_the_file(tmp_path: Path, name: str) -> None:
-    with RejectedRows(tmp_path / name) as rejected_rows:
-        for line in range(1, 31):
-            rejected_rows.add([RejectedRow(line, "email", "must be an e-mail address")], records=1)
-
-    lines = (tmp_path / name).read_text().splitlines()
-    assert len(lines) == 30 + (name == "rejected.csv")
-    assert len(rejected_rows.first) == 20
-    assert rejected_rows.records == 30
-    assert rejected_rows.is_cut

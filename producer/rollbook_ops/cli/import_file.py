@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from rollbook_ops.cli.command import AsJson, client_from_env, command
-from rollbook_ops.cli.output import err, escape_text, print_error, print_json, print_note
+from rollbook_ops.cli.import_report import print_rejected, print_report
+from rollbook_ops.cli.output import print_error, print_note
 from rollbook_ops.cli.progress import progress_bar
 from rollbook_ops.formatting import format_count
 from rollbook_ops.importers import (
@@ -20,14 +21,18 @@ from rollbook_ops.importers import (
     CheckpointFile,
     FileFormat,
     ImportOptions,
+    NoCheckpointFile,
     NotImportable,
     RejectedRows,
+    check_file,
+    check_rejected_path,
+    copied_stream,
     fingerprint,
     import_users,
+    locked,
 )
 from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.errors import NotSent
-from rollbook_shared.json_values import printable
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,28 +40,41 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.2
 _INTERRUPTED = 130
+_STDIN = Path("-")
 _OCCURRED_AT = "--occurred-at"
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def _existing_file(file: Path) -> Path:
+    """Reject what is no file. Typer's own check would look for a file named -."""
+    if file != _STDIN:
+        if file.is_dir():
+            raise typer.BadParameter(f"{str(file)!r} is a directory.")
+        if not file.exists():
+            raise typer.BadParameter(f"file {str(file)!r} does not exist.")
+    return file
+
+
 @command(
     examples=(
+        "rollbook import users.csv --check",
         "rollbook import users.csv --wait",
+        "rollbook import crm.csv --map 'Contact ID=id' --map Mail=email --skip-bad-fields --rejected bad.csv",
         "rollbook import users.jsonl --occurred-at 2026-01-31T00:00:00Z",
-        "rollbook import knock-users.json --format knock --rejected rejected.csv",
-        "gunzip -c segment-logs/*.gz > log.jsonl",
-        "rollbook import log.jsonl --format segment",
+        "rollbook import knock-users.json --format knock --rejected rejected.jsonl",
+        "gunzip -c segment-logs/*.gz | rollbook import - --format segment",
     ),
     exit_codes={
-        0: "everything was sent",
-        1: "some records were rejected (the others were sent), or the broker is not available",
+        0: "everything was sent, or can be",
+        1: "some records were rejected or have invalid fields (the rest was sent), or the broker is not available",
         2: "wrong usage or settings, or the file cannot be read",
         130: "interrupted; run the same command again to continue",
     },
 )
 def import_file(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="The file to import.")
+        Path,
+        typer.Argument(metavar="FILE", callback=_existing_file, help="The file to import; - is stdin."),
     ],
     file_format: Annotated[
         FileFormat | None,
@@ -78,6 +96,20 @@ def import_file(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="A CSV column that is text even if it looks like JSON. Can be repeated."),
     ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COLUMN=NAME",
+            help="A CSV column, or a key of JSON lines, that is this attribute or property. Can be repeated.",
+        ),
+    ] = None,
+    strip: Annotated[bool, typer.Option("--strip", help="Remove blanks at both ends of ids and attributes.")] = False,
+    skip_bad_fields: Annotated[
+        bool,
+        typer.Option("--skip-bad-fields", help="Send users without their invalid fields, instead of rejecting them."),
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check the file; send nothing.")] = False,
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Import Segment's visitors without a userId as users, too.")
     ] = False,
@@ -87,16 +119,19 @@ def import_file(
     ] = None,
     rejected: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Write the rejected records to this file, as .jsonl or otherwise as CSV."),
+        typer.Option(
+            dir_okay=False,
+            help="Write rejected records to this file, to be corrected and imported: .csv for CSV, otherwise .jsonl.",
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the workers have applied everything.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send the users of FILE as bulk jobs. Users that exist are updated.
 
-    `csv`: the first line names the columns; `id` is required. Attributes (email, name, ...) are text. Any other column
-    is a property: plain numbers, true, false, null, {...} and [...] are read as JSON, anything else is text (`007` is
-    text). An empty cell does not change its column.
+    `csv`: the first line names the columns; `id` is required. Attributes (email, name, ...) are text; `E-Mail` and
+    `Phone Number` are attributes too. Any other column is a property: plain numbers, true, false, null, {...} and [...]
+    are read as JSON, anything else is text (`007` is text). An empty cell does not change its column.
 
     `jsonl`: one user a line, as the JSON object that `bulk_identify` accepts.
 
@@ -112,47 +147,90 @@ def import_file(
     `--occurred-at`.
 
     Run an interrupted import again to continue it: a job that is sent twice changes nothing. Run a complete import
-    again to start a new one.
+    again to start a new one. An import from a pipe cannot be continued.
+
+    A file of rejected records keeps the time of each record, so importing it overwrites nothing newer.
     """
     settings = Settings.from_env()
-    settings.need_broker_url()
+    if check and wait:
+        raise typer.BadParameter("sends nothing, so there is nothing to wait for", param_hint="--check")
+    if not check:
+        settings.need_broker_url()
     if wait:
         settings.need_database_url()
     began = time.monotonic()
+    end: Checkpoint | None = None
+    can_continue = True
     try:
         options = ImportOptions(
             format=file_format or FileFormat.of(file),
             text_columns=tuple(text or ()),
             anonymous=anonymous,
             occurred_at=None if occurred_at is None else _parse_occurred_at(occurred_at, settings),
+            renamed=_parse_renamed(rename or []),
+            strip=strip,
+            skip_bad_fields=skip_bad_fields,
         )
-        _check_options(options)
-        if state is not None:
-            state.mkdir(parents=True, exist_ok=True)
-        checkpoint_file = CheckpointFile(file, state)
-        start = _load_or_create(file, options, checkpoint_file, restart, settings.limits.max_bulk_users)
-    except (NotImportable, OSError) as error:
-        print_error(_error_text(error))
-        raise typer.Exit(2) from None
-    try:
-        with client_from_env() as client, RejectedRows(rejected, append=start.offset > 0) as rejected_rows:
-            end = _send(client, file, options, start, checkpoint_file, rejected_rows)
-            _print_rejected(rejected_rows, rejected)
-            not_applied = _wait_until_finished(client, end) if wait else 0
+        _check_options(options, rejected)
+        with _source(file, state, check=check) as (source, checkpoint_file):
+            can_continue = not isinstance(checkpoint_file, NoCheckpointFile)
+            if rejected is not None:
+                check_rejected_path(rejected, source, checkpoint_file.path)
+            for column, name in check_file(source, options).items():
+                print_note(f"the column {column} is read as {name}")
+            start = _load_or_create(source, options, checkpoint_file, restart, settings.limits.max_bulk_users)
+            with (
+                _client(settings, only_check=check) as client,
+                RejectedRows(rejected, append=start.offset > 0, has_times=not check) as rejected_rows,
+            ):
+                end = _send(client, source, options, start, checkpoint_file, rejected_rows)
+                print_rejected(rejected_rows, rejected)
+                not_applied = _wait_until_finished(client, end) if wait else 0
     except (NotImportable, OSError) as error:
         print_error(_error_text(error))
         raise typer.Exit(2) from None
     except NotSent as error:
-        print_error(f"the broker did not accept the jobs ({error.reason}); run the same command again to continue")
+        print_error(f"the broker did not accept the jobs ({error.reason}); {_advice(can_continue)}")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        is_complete = checkpoint_file.load() is None
-        print_error(
-            "interrupted; everything was sent" if is_complete else "interrupted; run the same command again to continue"
-        )
+        print_error(f"interrupted; {'everything was sent' if end is not None else _advice(can_continue)}")
         raise typer.Exit(_INTERRUPTED) from None
-    _print_report(end, not_applied, time.monotonic() - began, as_json)
-    raise typer.Exit(1 if end.rejected or not_applied else 0)
+    seconds = time.monotonic() - began
+    print_report(end, not_applied=not_applied, seconds=seconds, only_check=check, as_json=as_json)
+    raise typer.Exit(1 if end.rejected or end.bad_fields or not_applied else 0)
+
+
+@contextmanager
+def _source(file: Path, state: Path | None, *, check: bool) -> Iterator[tuple[Path, CheckpointFile]]:
+    """Yield the path to read from, and where the checkpoint is kept."""
+    if file == _STDIN or not file.is_file() or file.is_relative_to("/dev") or file.is_relative_to("/proc"):
+        print_note("the import of a pipe cannot be continued if it is interrupted; reading all of it first")
+        with copied_stream(file) as copy:
+            yield copy, NoCheckpointFile(copy)
+        return
+    with locked(file):
+        if state is not None and not check:
+            state.mkdir(parents=True, exist_ok=True)
+        yield file, NoCheckpointFile(file) if check else CheckpointFile(file, state)
+
+
+def _client(settings: Settings, *, only_check: bool) -> Rollbook:
+    if not only_check:
+        return client_from_env()
+    from rollbook import Rollbook
+    from rollbook.publishing.discarded import DiscardingPublisher
+
+    return Rollbook(publisher=DiscardingPublisher(), limits=settings.limits)
+
+
+def _parse_renamed(given: list[str]) -> dict[str, str]:
+    renamed = {}
+    for text in given:
+        column, separator, name = text.rpartition("=")
+        if not (separator and column.strip() and name.strip()):
+            raise typer.BadParameter(f"must be COLUMN=NAME, and not {text!r}", param_hint="--map")
+        renamed[column.strip()] = name.strip()
+    return renamed
 
 
 def _parse_occurred_at(text: str, settings: Settings) -> datetime:
@@ -169,12 +247,17 @@ def _parse_occurred_at(text: str, settings: Settings) -> datetime:
     return time_given
 
 
-def _check_options(options: ImportOptions) -> None:
-    """Reject options that would have no effect."""
+def _check_options(options: ImportOptions, rejected: Path | None) -> None:
+    """Reject options that would have no effect, or another one than their name says."""
     if options.anonymous and options.format is not FileFormat.SEGMENT:
         raise typer.BadParameter("is for --format segment only", param_hint="--anonymous")
     if options.text_columns and options.format is not FileFormat.CSV:
         raise typer.BadParameter("is for --format csv only", param_hint="--text")
+    if options.renamed and options.format not in (FileFormat.CSV, FileFormat.JSONL):
+        raise typer.BadParameter("is for --format csv and jsonl only", param_hint="--map")
+    if rejected is not None and (rejected.suffix == ".csv") != (options.format is FileFormat.CSV):
+        suffix = ".csv" if options.format is FileFormat.CSV else ".jsonl"
+        raise typer.BadParameter(f"must end in {suffix}: it is written as FILE is read", param_hint="--rejected")
 
 
 def _load_or_create(
@@ -227,50 +310,8 @@ def _wait_until_finished(client: Rollbook, end: Checkpoint) -> int:
     return not_applied
 
 
-def _print_rejected(rejected_rows: RejectedRows, written_to: Path | None) -> None:
-    if not rejected_rows.first:
-        return
-    title = f"{format_count(rejected_rows.records, 'record')} rejected"
-    table = Table("line", "field", "reason", title=title, title_justify="left")
-    for row in rejected_rows.first:
-        table.add_row(str(row.line), escape_text(row.field), escape_text(row.reason))
-    err.print(table)
-    if written_to is not None:
-        print_note(f"all rejected records are in {written_to}")
-    elif rejected_rows.is_cut:
-        print_note("use --rejected FILE to write all of them to a file")
-
-
-def _print_report(end: Checkpoint, not_applied: int, seconds: float, as_json: bool) -> None:
-    if as_json:
-        first, last = (end.job_id(0), end.job_id(end.jobs - 1)) if end.jobs else (None, None)
-        print_json(
-            {
-                "users": end.users,
-                "merges": end.merges,
-                "rejected": end.rejected,
-                "skipped": end.skipped,
-                "left_out": end.left_out,
-                "jobs": end.jobs,
-                "not_applied": not_applied,
-                "seconds": round(seconds, 3),
-                "first_job": first,
-                "last_job": last,
-            }
-        )
-        return
-    sent = format_count(end.users, "user") + (f" and {format_count(end.merges, 'merge')}" if end.merges else "")
-    jobs, rejected = format_count(end.jobs, "job"), format_count(end.rejected, "record")
-    print(f"sent {sent} in {jobs}, rejected {rejected}, {seconds:.1f} s")
-    _print_counts("skipped records that are not about a user", end.skipped)
-    _print_counts("fields left out, because Rollbook has no place for them", end.left_out)
-    if not_applied:
-        print(f"{format_count(not_applied, 'job')} could not be applied; `rollbook jobs dead` lists dead letters")
-
-
-def _print_counts(title: str, counts: Mapping[str, int]) -> None:
-    if counts:
-        print(f"{title}: {', '.join(f'{printable(name)} {count:,}' for name, count in sorted(counts.items()))}")
+def _advice(can_continue: bool) -> str:
+    return "run the same command again to continue" if can_continue else "a pipe cannot be continued; import it again"
 
 
 def _error_text(error: Exception) -> str:

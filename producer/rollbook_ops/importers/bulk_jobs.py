@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from rollbook_ops.importers.bad_fields import without_fields
 from rollbook_ops.importers.checkpoint import Checkpoint, CheckpointFile
 from rollbook_ops.importers.reader import ImportOptions, read_records
 from rollbook_ops.importers.records import (
@@ -20,7 +21,7 @@ from rollbook_ops.importers.records import (
     UserRecord,
     join_path,
 )
-from rollbook_ops.importers.rejected_rows import RejectedRow, RejectedRows
+from rollbook_ops.importers.rejected_rows import RejectedRow, RejectedRows, Rejection
 from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.errors import InvalidRequest, Problem
 
@@ -67,7 +68,7 @@ def import_users(
     with source.open("rb") as file:
         for chunk in _chunks(read_records(file, options, checkpoint.position), checkpoint.chunk_users):
             result = _send_chunk(sink, chunk, checkpoint, options)
-            rejected_rows.add(result.rejected, records=result.rejected_records)
+            rejected_rows.add(result.rejections)
             checkpoint = _advance(checkpoint, chunk, result)
             checkpoint_file.save(checkpoint)
             on_progress(checkpoint)
@@ -98,16 +99,28 @@ class _ChunkResult:
     jobs: int = 0
     users: int = 0
     merges: int = 0
-    rejected: list[RejectedRow] = field(default_factory=list)
-    rejected_records: int = 0
+    bad_fields: int = 0
+    rejections: list[Rejection] = field(default_factory=list)
 
-    def reject(self, record: Record, problems: Sequence[Problem], names: FieldNames) -> None:
+    @property
+    def rejected(self) -> int:
+        return sum(not rejection.is_sent for rejection in self.rejections)
+
+    def reject(
+        self,
+        record: Record,
+        problems: Sequence[Problem],
+        names: FieldNames,
+        occurred_at: datetime,
+        *,
+        is_sent: bool = False,
+    ) -> None:
         """Add the problems of a record, with the fields as the file names them."""
-        self.rejected_records += 1
-        self.rejected += [
+        rows = [
             RejectedRow(record.line, join_path(record.path, names.name_of(problem)), problem.reason)
             for problem in problems
         ]
+        self.rejections.append(Rejection(record, rows, occurred_at, is_sent))
 
 
 def _send_chunk(
@@ -117,15 +130,20 @@ def _send_chunk(
     default_time = options.occurred_at or datetime_of(checkpoint.started)
     for record in chunk:
         if isinstance(record.content, RejectedRecord):
-            result.reject(record, record.content.problems, FieldNames())
-    _send_users(sink, chunk, checkpoint, default_time, result)
+            result.reject(record, record.content.problems, FieldNames(), record.first_import or default_time)
+    _send_users(sink, chunk, checkpoint, options, default_time, result)
     _send_merges(sink, chunk, checkpoint, default_time, result)
-    result.rejected.sort(key=lambda row: row.line)
+    result.rejections.sort(key=lambda rejection: rejection.record.line)
     return result
 
 
 def _send_users(
-    sink: UserSink, chunk: Sequence[Record], checkpoint: Checkpoint, default_time: datetime, result: _ChunkResult
+    sink: UserSink,
+    chunk: Sequence[Record],
+    checkpoint: Checkpoint,
+    options: ImportOptions,
+    default_time: datetime,
+    result: _ChunkResult,
 ) -> None:
     """Send the users that the client accepts, as one job."""
     valid = [(record, record.content) for record in chunk if isinstance(record.content, UserRecord)]
@@ -139,16 +157,19 @@ def _send_users(
                 occurred_at=max(timestamps),
             )
         except InvalidRequest as error:
-            invalid: dict[int, list[Problem]] = {}
-            for problem in error.problems:
-                if problem.index is not None:
-                    invalid.setdefault(problem.index, []).append(problem)
-            if not invalid:
+            if all(problem.index is None for problem in error.problems):
                 raise
-            for index, problems in sorted(invalid.items()):
-                record, content = valid[index]
-                result.reject(record, problems, content.names)
-            valid = [pair for index, pair in enumerate(valid) if index not in invalid]
+            rest = []
+            for index, ((record, content), time) in enumerate(zip(valid, timestamps, strict=True)):
+                problems = [problem for problem in error.problems if problem.index == index]
+                kept: UserRecord | None = content
+                if problems:
+                    kept = without_fields(content, problems) if options.skip_bad_fields else None
+                    result.reject(record, problems, content.names, time, is_sent=kept is not None)
+                    result.bad_fields += 0 if kept is None else len(content.user) - len(kept.user)
+                if kept is not None:
+                    rest.append((record, kept))
+            valid = rest
         else:
             result.jobs += 1
             result.users = len(valid)
@@ -168,10 +189,11 @@ def _send_merges(
             continue
         sent.append(pair)
         job_id = checkpoint.job_id(checkpoint.jobs + result.jobs)
+        time = content.occurred_at or default_time
         try:
-            sink.merge(*pair, job_id=job_id, occurred_at=content.occurred_at or default_time)
+            sink.merge(*pair, job_id=job_id, occurred_at=time)
         except InvalidRequest as error:
-            result.reject(record, error.problems, content.names)
+            result.reject(record, error.problems, content.names, time)
         else:
             result.jobs += 1
             result.merges += 1
@@ -185,7 +207,9 @@ def _advance(checkpoint: Checkpoint, chunk: Sequence[Record], result: _ChunkResu
         jobs=result.jobs,
         users=result.users,
         merges=result.merges,
-        rejected=result.rejected_records,
+        rejected=result.rejected,
+        bad_fields=result.bad_fields,
         skipped=Counter(content.kind for content in contents if isinstance(content, SkippedRecord)),
         left_out=Counter(name for content in contents if isinstance(content, UserRecord) for name in content.left_out),
+        warnings=Counter(text for content in contents if isinstance(content, UserRecord) for text in content.warnings),
     )

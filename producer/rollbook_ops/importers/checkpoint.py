@@ -45,10 +45,14 @@ class Checkpoint:
     merges: int = 0
     rejected: int = 0
     """Records rejected."""
+    bad_fields: int = 0
+    """Invalid fields that were left out of users that were sent."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Records that are not about a user, by their kind."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Fields that Rollbook has no place for, and the number of records that have them."""
+    warnings: Mapping[str, int] = field(default_factory=dict)
+    """What looks like a mistake, and in how many records."""
 
     @property
     def position(self) -> FilePosition:
@@ -67,8 +71,10 @@ class Checkpoint:
         users: int,
         merges: int,
         rejected: int,
+        bad_fields: int,
         skipped: Counter[str],
         left_out: Counter[str],
+        warnings: Counter[str],
     ) -> Checkpoint:
         """Return the checkpoint after a further chunk, which ends at `position`."""
         return replace(
@@ -80,8 +86,10 @@ class Checkpoint:
             users=self.users + users,
             merges=self.merges + merges,
             rejected=self.rejected + rejected,
+            bad_fields=self.bad_fields + bad_fields,
             skipped=dict(skipped + Counter(self.skipped)),
             left_out=dict(left_out + Counter(self.left_out)),
+            warnings=dict(warnings + Counter(self.warnings)),
         )
 
 
@@ -125,6 +133,19 @@ class CheckpointFile:
         self.path.unlink(missing_ok=True)
 
 
+class NoCheckpointFile(CheckpointFile):
+    """In place of the file, for an import that cannot be continued: of a pipe, or one that sends nothing."""
+
+    def load(self) -> Checkpoint | None:
+        return None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        pass
+
+    def remove(self) -> None:
+        pass
+
+
 def fingerprint(source: Path, options: ImportOptions) -> str:
     """Return a digest of the file's bytes and of the options that say how to read them."""
     with source.open("rb") as file:
@@ -132,5 +153,7 @@ def fingerprint(source: Path, options: ImportOptions) -> str:
     how: list[object] = [options.format, sorted(options.text_columns)]
     if options.anonymous or options.occurred_at:
         how += [options.anonymous, options.occurred_at and options.occurred_at.isoformat()]
+    if options.renamed or options.strip or options.skip_bad_fields:
+        how += [sorted(options.renamed.items()), options.strip, options.skip_bad_fields]
     content.update(json.dumps(how).encode())
     return content.hexdigest()

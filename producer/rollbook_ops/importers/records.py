@@ -40,6 +40,14 @@ def join_path(*parts: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class CsvRow:
+    """A row of a CSV file as it stands there, with the file's own names of the columns."""
+
+    columns: tuple[str, ...]
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UserRecord:
     """A user, as `bulk_identify` takes it."""
 
@@ -49,6 +57,8 @@ class UserRecord:
     names: FieldNames = FieldNames()
     left_out: tuple[str, ...] = ()
     """The fields of the record that Rollbook has no place for, by their names in the record."""
+    warnings: tuple[str, ...] = ()
+    """What is valid, but looks like a mistake. Holds no value of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +104,7 @@ class Record:
     content: RecordContent
     path: str = ""
     """The record's path within the document that begins at this line, if that holds several records: `entries[3]`."""
+    source: object = None
+    """What the file holds: a `CsvRow`, the JSON value of the document, or the bytes of what is neither."""
+    first_import: datetime | None = None
+    """The time that the record had in the import that rejected it, if the file is one of rejected records."""

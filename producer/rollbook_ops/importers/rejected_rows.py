@@ -1,13 +1,24 @@
-"""The rejected records of a file: all are counted, the first are kept to be shown, and a file can get all."""
+"""The rejected records of a file: all are counted, the first are kept to be shown, and a file can get all.
+
+That file holds the whole records, in the format of the source, each with its line, field and reason, and the time that
+it had: it can be mended and imported alone, and then overwrites nothing newer.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
+
+from rollbook_ops.importers.documents import NotImportable
+from rollbook_ops.importers.json_items import item_at
+from rollbook_ops.importers.provenance import COLUMNS, TEXT, provenance
+from rollbook_ops.importers.records import CsvRow, Record
 
 MAX_SHOWN = 20
 
@@ -23,26 +34,42 @@ class RejectedRow:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """All problems of one record."""
+
+    record: Record
+    rows: Sequence[RejectedRow]
+    occurred_at: datetime
+    """The time that the record has, or would have had."""
+    is_sent: bool = False
+    """The record was sent without the fields of the rows."""
+
+
 @dataclass
 class RejectedRows:
-    """Collects rejected rows.
+    """Collects rejected records.
 
-    `path` receives all of them, as JSON objects if it ends in .jsonl, otherwise as CSV; `append` keeps its content.
+    `path` receives all of them: as CSV if it ends in .csv, otherwise as JSON lines; `append` keeps its content. Without
+    `has_times` they get no time, because none was or is sent at that time.
     """
 
     path: Path | None = None
     append: bool = False
+    has_times: bool = True
     records: int = 0
     first: list[RejectedRow] = field(default_factory=list)
     is_cut: bool = False
     """There are more than the first ones."""
     _file: TextIO | None = None
+    _has_header: bool = False
 
     def __enter__(self) -> Self:
         if self.path is not None:
-            self._file = self.path.open("a" if self.append else "w", encoding="utf-8", newline="")
-            if self.path.suffix != ".jsonl" and self._file.tell() == 0:
-                csv.writer(self._file).writerow(("line", "field", "reason"))
+            # What is no UTF-8 is written as the same bytes.
+            how = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+            self._file = self.path.open("a" if self.append else "w", **how)  # type: ignore[call-overload]
+            self._has_header = self.append and self.path.stat().st_size > 0
         return self
 
     def __exit__(
@@ -51,15 +78,53 @@ class RejectedRows:
         if self._file is not None:
             self._file.close()
 
-    def add(self, rows: list[RejectedRow], *, records: int) -> None:
-        """Add the rows of `records` rejected records."""
-        self.records += records
+    def add(self, rejections: Sequence[Rejection]) -> None:
+        """Add rejected records."""
+        self.records += sum(not rejection.is_sent for rejection in rejections)
+        rows = [row for rejection in rejections for row in rejection.rows]
         room = MAX_SHOWN - len(self.first)
         self.first += rows[:room]
         self.is_cut |= len(rows) > room
         if self._file is not None and self.path is not None:
-            if self.path.suffix == ".jsonl":
-                self._file.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
-            else:
-                csv.writer(self._file).writerows((row.line, row.field, row.reason) for row in rows)
+            for rejection in rejections:
+                if self.path.suffix == ".csv":
+                    self._write_row(self._file, rejection)
+                else:
+                    self._file.write(json.dumps(_as_json(rejection, self._added(rejection))) + "\n")
             self._file.flush()
+
+    def _write_row(self, file: TextIO, rejection: Rejection) -> None:
+        rows = csv.writer(file)
+        source = rejection.record.source
+        columns, cells = (source.columns, source.cells) if isinstance(source, CsvRow) else ((), ())
+        if not self._has_header:
+            rows.writerow([*COLUMNS, *(column for column in columns if column not in COLUMNS)])
+            self._has_header = True
+        added = self._added(rejection)
+        own = [cell for column, cell in zip(columns, cells, strict=False) if column not in COLUMNS]
+        own += [""] * (len(columns) - len(cells))
+        rows.writerow([*(added.get(name, "") for name in COLUMNS), *own, *cells[len(columns) :]])
+
+    def _added(self, rejection: Rejection) -> dict[str, Any]:
+        names = "; ".join(row.field for row in rejection.rows)
+        reasons = "; ".join(row.reason for row in rejection.rows)
+        return provenance(rejection.record.line, names, reasons, rejection.occurred_at if self.has_times else None)
+
+
+def check_rejected_path(path: Path, source: Path, *others: Path) -> None:
+    """Check that writing `path` destroys nothing that the import needs, through any link. Opens nothing.
+
+    Raises:
+        NotImportable: it is the file that is imported, or one of `others`.
+    """
+    for other in (source, *others):
+        if path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other)):
+            raise NotImportable(f"--rejected names {other.name}, which the import needs; choose another file")
+
+
+def _as_json(rejection: Rejection, added: dict[str, Any]) -> dict[str, Any]:
+    record = rejection.record
+    if isinstance(record.source, bytes):
+        return {**added, TEXT: record.source.decode(errors="replace").rstrip("\r\n")}
+    item = item_at(record.source, record.path)
+    return {**item, **added} if isinstance(item, dict) else {**added, TEXT: json.dumps(item)}

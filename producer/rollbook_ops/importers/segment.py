@@ -26,8 +26,8 @@ from rollbook_shared.errors import Problem
 _SKIPPED_TYPES: Final = frozenset({"track", "page", "screen", "group"})
 _TIMES: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
 """The fields with the time of a call, best first: Segment corrects `timestamp` by the offset of the sender's clock."""
-_NAME_PARTS: Final = (("firstName", "first_name"), ("lastName", "last_name"))
-"""Segment accepts both spellings."""
+_NAME_PARTS: Final = (("firstName", "first_name", "firstname"), ("lastName", "last_name", "lastname"))
+"""Segment accepts the first two spellings, RudderStack also writes the third."""
 _FROM_CONTEXT: Final = ("locale", "timezone")
 
 

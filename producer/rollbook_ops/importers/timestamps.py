@@ -24,6 +24,18 @@ def parse_time(value: object) -> datetime | None:
             return None
 
 
+def parse_offset_time(text: str) -> datetime | None:
+    """Return the aware datetime of a text that has an offset, as Postgres writes it; None for any other text."""
+    time = text.strip().upper()
+    if time.endswith("UTC"):
+        time = time.removesuffix("UTC").rstrip() + "+00:00"
+    try:
+        found = datetime.fromisoformat(time)
+        return None if found.utcoffset() is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _from_number(number: float) -> datetime | None:
     try:
         return datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS else number, UTC)

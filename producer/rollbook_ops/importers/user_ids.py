@@ -1,0 +1,93 @@
+"""Ids that are mistakes of the program that wrote the file, such as `undefined`: all such users would become one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from rollbook_ops.importers.records import FieldNames, MergeRecord, Record, RejectedRecord, UserRecord
+from rollbook_ops.importers.timestamps import parse_offset_time
+from rollbook_shared.domain.attributes import ATTRIBUTES, attribute_problem, rfc3339
+from rollbook_shared.errors import Problem
+
+_PLACEHOLDERS: Final = frozenset(
+    {"undefined", "null", "NULL", "Null", r"\N", "(null)", "<null>", "None", "nil", "NaN", "nan", "[object Object]"}
+    | {"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"}
+)
+"""What JavaScript, SQL, Python, Ruby and spreadsheets write in place of a value that is missing."""
+_ROUNDED: Final = re.compile(r"-?[0-9](?:[.,][0-9]+)?E\+[0-9]+")
+
+
+_BLANKS: Final = re.compile(r"\A[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+\Z")
+"""Blanks at both ends, those without a width too."""
+_HAS_BLANKS: Final = "ids begin or end with a blank; --strip removes it"
+
+
+def check_ids(record: Record, *, strip: bool) -> Record:
+    """Return the record, rejected if an id in it is a mistake.
+
+    strip: remove blanks at both ends of ids and attributes. Otherwise ids with blanks get a warning.
+    """
+    match record.content:
+        case UserRecord() as content:
+            user = _cleaned(content.user, strip=strip)
+            if problem := id_problem(user.get("id")):
+                return _rejected(record, content.names, "id", problem)
+            warnings = content.warnings
+            if not strip and _has_blanks(user.get("id")):
+                warnings = (*warnings, _HAS_BLANKS)
+            return replace(record, content=replace(content, user=user, warnings=warnings))
+        case MergeRecord() as merge:
+            if strip:
+                ids = {"primary_id": _stripped(merge.primary_id), "secondary_id": _stripped(merge.secondary_id)}
+                merge = replace(merge, **ids)
+            for name, value in (("user_id", merge.primary_id), ("from_user_id", merge.secondary_id)):
+                if problem := id_problem(value):
+                    return _rejected(record, merge.names, name, problem)
+            return replace(record, content=merge)
+        case _:
+            return record
+
+
+def _rejected(record: Record, names: FieldNames, field: str, problem: str) -> Record:
+    return replace(record, content=RejectedRecord((Problem(names.fields.get(field, field), problem),)))
+
+
+def _cleaned(given: Mapping[str, Any], *, strip: bool) -> Mapping[str, Any]:
+    """Return the user with the times as RFC 3339 writes them, and with `strip` without blanks."""
+    user = dict(given)
+    if strip:
+        for name in ("id", *ATTRIBUTES):
+            if isinstance(value := user.get(name), str) and (stripped := _stripped(value)) != value:
+                user[name] = stripped
+                if not stripped and name != "id":
+                    del user[name]
+    created_at = user.get("created_at")
+    if isinstance(created_at, str) and attribute_problem("created_at", created_at):
+        time = parse_offset_time(created_at)  # as Postgres writes it: 2024-01-05 10:00:00+00
+        user |= {} if time is None else {"created_at": rfc3339(time)}
+    return user
+
+
+def _stripped(value: Any) -> Any:
+    return _BLANKS.sub("", value) if isinstance(value, str) else value
+
+
+def _has_blanks(value: object) -> bool:
+    return isinstance(value, str) and _BLANKS.search(value) is not None
+
+
+def id_problem(user_id: object) -> str | None:
+    """Return why this cannot be meant as an id, or None. Whether an id is valid at all is not checked here."""
+    if not isinstance(user_id, str):
+        return None
+    text = _stripped(user_id)
+    if user_id and not text:
+        return "is blank"
+    if text in _PLACEHOLDERS:
+        return "is what a program writes for a missing value, and not the id of a user"
+    if _ROUNDED.fullmatch(text):
+        return "is a number that a spreadsheet has rounded; export it again with this column as text"
+    return None
