@@ -187,6 +187,8 @@ CALLS: Mapping[str, Call] = {
     "Jobs.replay": Call(
         lambda rb: rb.jobs.replay("a-letter", timeout=0), lambda rb: rb.jobs.replay("a-letter", body="no job")
     ),
+    "Jobs.list": Call(lambda rb: rb.jobs.list(), lambda rb: rb.jobs.list(limit=0)),
+    "Jobs.list, of a user": Call(lambda rb: rb.jobs.list(user_id="ann"), lambda rb: rb.jobs.list(user_id="")),
     "Jobs.drop": Call(lambda rb: rb.jobs.drop("a-letter"), lambda rb: rb.jobs.drop("")),
     "JobHandle.status": Call(lambda rb: sent_by(rb).status(), None),
     "JobHandle.wait": Call(lambda rb: sent_by(rb).wait(timeout=0), lambda rb: sent_by(rb).wait(timeout=float("nan"))),

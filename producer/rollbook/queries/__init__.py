@@ -1,6 +1,7 @@
 """Everything that the client reads, as values: statements and what their rows mean. No driver and no connection."""
 
 from rollbook.queries.dead_letters import drop_dead_letter, find_dead_letters, find_dead_letters_of
+from rollbook.queries.job_list import JobFilter, ListedState, find_jobs
 from rollbook.queries.jobs import cancel_job, find_deferred_jobs, find_finished_jobs, find_job_status
 from rollbook.queries.merge_preview import preview_merge
 from rollbook.queries.messages import find_activities, find_feed, find_messages
@@ -11,6 +12,8 @@ from rollbook.queries.user_list import UserCursor, UserSort, count_users, find_a
 from rollbook.queries.users import find_channel_data, find_preferences, find_user
 
 __all__ = [
+    "JobFilter",
+    "ListedState",
     "Query",
     "QueryRunner",
     "UserCursor",
@@ -29,6 +32,7 @@ __all__ = [
     "find_feed",
     "find_finished_jobs",
     "find_job_status",
+    "find_jobs",
     "find_messages",
     "find_preferences",
     "find_user",

@@ -31,10 +31,10 @@ def find_job_status(job_id: str, kind: str | None = None, digests: Collection[by
     """
     rows = yield Statement(_SQL["status"], {"id": job_id})
     if rows and (not digests or bytes(rows[0]["digest"]) in digests):
-        return _received(rows[0])
+        return status_of_job(rows[0])
     rows = yield Statement(_DEAD_LETTERS["of_job"], {"id": job_id, "digests": list(digests)})
     if rows:
-        return _dead(rows[0], kind)
+        return status_of_dead_letter(rows[0], kind)
     return JobStatus(id=job_id, kind=kind, state=JobState.QUEUED)
 
 
@@ -65,7 +65,8 @@ def find_finished_jobs(job_ids: Collection[str]) -> Steps[Rows]:
     return (yield Statement(_SQL["finished"], {"ids": list(job_ids)}))
 
 
-def _received(row: Mapping[str, Any]) -> JobStatus:
+def status_of_job(row: Mapping[str, Any]) -> JobStatus:
+    """The status of a job that a worker has received, as its row says."""
     detail: dict[str, Any] = row["detail"] or {}
     state = JobState(row["state"])
     is_rejected = state is JobState.REJECTED
@@ -87,7 +88,8 @@ def _received(row: Mapping[str, Any]) -> JobStatus:
     )
 
 
-def _dead(row: Mapping[str, Any], kind: str | None) -> JobStatus:
+def status_of_dead_letter(row: Mapping[str, Any], kind: str | None) -> JobStatus:
+    """The status of a dead job, as the row of its dead letter says; `kind` if that has none."""
     return JobStatus(
         id=row["id"],
         kind=row["kind"] or kind,

@@ -20,6 +20,9 @@ DEFERRED_JOBS: Final = re.compile(rf"([0-9a-f]{{14}}) ({JOB_ID.pattern}) ()")
 DEAD_LETTERS: Final = re.compile(rf"([0-9a-f]{{14}}) ({JOB_ID.pattern}) ([0-9a-f]{{32}})")
 """Cursors of dead letters: a time, a job id, and the key that distinguishes dead letters of one id."""
 
+JOBS: Final = re.compile(rf"([0-9a-f]{{14}}) ({JOB_ID.pattern}) ([0-9a-f]{{32}}|)")
+"""Cursors of jobs and dead letters in one list: a time, a job id, and of a dead letter its key."""
+
 
 class PageCursor(NamedTuple):
     """The sort key of one item of a list."""

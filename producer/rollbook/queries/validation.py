@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from rollbook.queries.job_list import JobFilter, ListedState
+from rollbook.queries.page_cursor import JOBS, PageCursor, parse_cursor
 from rollbook.queries.user_filter import UserFilter
 from rollbook.queries.user_list import UserCursor, UserSort, order_of
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED
@@ -15,6 +20,7 @@ from rollbook_shared.domain.search_keys import MAX_KEY
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.fields import UserId
+from rollbook_shared.jobs.models import MODELS
 from rollbook_shared.jobs.problems import problems_of
 from rollbook_shared.json_values import find_text_problem, find_value_problem, printable
 
@@ -99,6 +105,50 @@ def checked_user_list(
     if problems or order is None:
         raise InvalidRequest(problems)
     return _user_filter(where, prefix), cast(UserSort | None, sort), cursors[0], cursors[1]
+
+
+def checked_job_list(
+    limit: object, after: object, state: object, kind: object, user_id: object, since: object, until: object
+) -> tuple[JobFilter, PageCursor | None]:
+    """Which jobs to list, and the cursor; or `InvalidRequest` with all problems."""
+    problems = _limit_problems(limit)
+    cursor: PageCursor | None = None
+    with _gathering(problems):
+        cursor = None if after is None else checked_cursor(after, JOBS)
+    with _gathering(problems):
+        if state is not None:
+            check_choice("state", state, get_args(ListedState))
+    with _gathering(problems):
+        if kind is not None:
+            check_choice("kind", kind, sorted(MODELS))
+    with _gathering(problems):
+        if user_id is not None:
+            checked_user_id(user_id)
+    if user_id is not None and state not in (None, "applied"):
+        problems.append(Problem("state", "must be `applied` with `user_id`: other jobs have left nothing of a user"))
+    for name, time in (("since", since), ("until", until)):
+        if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
+            problems.append(Problem(name, "must be a datetime with a time zone"))
+    if problems:
+        raise InvalidRequest(problems)
+    fields: dict[str, Any] = {"state": state, "kind": kind, "user_id": user_id, "since": since, "until": until}
+    return JobFilter(**fields), cursor
+
+
+@contextmanager
+def _gathering(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of one check to those of others."""
+    try:
+        yield
+    except InvalidRequest as error:
+        problems.extend(error.problems)
+
+
+def checked_cursor(after: object, pattern: re.Pattern[str]) -> PageCursor | None:
+    """The cursor, or `InvalidRequest`: it is not the `after` of such a page."""
+    if not isinstance(after, str) or find_text_problem(after):
+        raise InvalidRequest([Problem("after", "must be the `after` of a page")])
+    return parse_cursor(after, pattern)
 
 
 def _user_filter(where: Any, prefix: Any) -> UserFilter:

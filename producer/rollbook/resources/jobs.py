@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from typing import Any, Final, Protocol, TypeVar
 
@@ -12,9 +13,9 @@ from rollbook import commands, queries
 from rollbook.errors import DeadLetterNotFound, JobTimeout
 from rollbook.models import DeadLetter, DeferredJob, JobStatus, Page
 from rollbook.publishing import Publisher
-from rollbook.queries import Query
+from rollbook.queries import ListedState, Query
 from rollbook.queries.page_cursor import DEAD_LETTERS, DEFERRED_JOBS, parse_cursor
-from rollbook.queries.validation import check_page, checked_job_id, checked_timeout
+from rollbook.queries.validation import check_page, checked_job_id, checked_job_list, checked_timeout
 from rollbook_shared import jobs
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import InvalidRequest, Problem
@@ -34,7 +35,7 @@ class Read(Protocol):
 
 
 class Jobs:
-    """Read the status of jobs; list and cancel deferred jobs; list, replay and drop dead letters.
+    """Read the status of jobs; list recent and deferred jobs; cancel deferred jobs; list, replay and drop dead letters.
 
     Needs the database. Every call raises
 
@@ -70,6 +71,40 @@ class Jobs:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         return _wait(lambda: self.get(job_id), lambda status: status.is_final, checked_timeout(timeout))
+
+    def list(
+        self,
+        *,
+        state: ListedState | None = None,
+        kind: str | None = None,
+        user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page[JobStatus]:
+        """Read a page of the jobs that workers have received, the newest first: by when they were finished (a deferred
+        job: stored).
+
+        Finished jobs are kept for some days (`ROLLBOOK_JOB_RETENTION_DAYS`). A page that had to pass over 10,000 jobs
+        which do not match ends there: it has fewer items than `limit`, perhaps none, and its `after` goes on.
+
+        state: `applied`, `rejected`, `deferred`, `cancelled` or `dead`. Queued jobs are in Redis, and not listed.
+        kind: `identify`, `trigger` and so on.
+        user_id: only jobs that say something of this user, or of an id that was merged into it; by when they happened,
+            not by when they were finished. They are found by what they left: of identifies older than a day
+            (`ROLLBOOK_ERASURE_DELAY_HOURS`) the first, the last and those whose values still stand. Jobs that were
+            rejected, are deferred or dead, and marks of messages, are not found. Of an erased user none is.
+        since: only jobs from this aware datetime on.
+        until: only jobs up to this aware datetime.
+        limit: 1 to 1,000 jobs.
+        after: the `after` of the previous page, with the same filters.
+
+        Raises:
+            InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
+        """
+        which, cursor = checked_job_list(limit, after, state, kind, user_id, since, until)
+        return self._read(queries.find_jobs(limit, which, cursor))
 
     def list_deferred(self, *, limit: int = 50, after: str | None = None) -> Page[DeferredJob]:
         """Read a page of the deferred jobs, the first due first.

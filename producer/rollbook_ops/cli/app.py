@@ -65,6 +65,8 @@ _add_group(
     _USERS,
     get=users.get,
     list=users.list_users,
+    find=users.find,
+    count=users.count,
     merge=users.merge,
     delete=users.delete,
     export=users.export,
@@ -73,9 +75,10 @@ add_command(app, "feed", feed.feed, panel=_USERS)
 add_command(app, "erase", database.erase, panel=_USERS)
 _add_group(
     "jobs",
-    "Show the status of jobs; cancel deferred jobs; replay dead letters.",
+    "List jobs and show their status; cancel deferred jobs; replay dead letters.",
     _JOBS,
     get=jobs.get,
+    list=jobs.list_jobs,
     wait=jobs.wait,
     deferred=jobs.deferred,
     cancel=jobs.cancel,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -29,6 +31,17 @@ if TYPE_CHECKING:
 JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id.")]
 Key = Annotated[str | None, typer.Option(help="The key of the dead letter, where several have the same job id.")]
 Timeout = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait until it is finished.")]
+
+
+class State(StrEnum):
+    """The states of jobs that workers have received."""
+
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    DEFERRED = "deferred"
+    CANCELLED = "cancelled"
+    DEAD = "dead"
+
 
 _FAILED_STATES: Final = ("rejected", "cancelled", "dead")
 
@@ -63,6 +76,51 @@ def wait(job_id: JobId, timeout: Timeout = 10.0, as_json: AsJson = False) -> Non
     if is_late:
         print_error(f"job {job_id} is still {status.state} after {timeout:g} s")
     _report_status(status, as_json, is_late=is_late)
+
+
+@command(
+    examples=(
+        "rollbook jobs list",
+        "rollbook jobs list --state rejected --since 2026-11-01T00:00:00Z",
+        "rollbook jobs list --user ann --kind trigger",
+    ),
+    exit_codes={1: "the database is not available"},
+)
+def list_jobs(
+    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind: identify, trigger and so on.")] = None,
+    user_id: Annotated[
+        str | None, typer.Option("--user", metavar="USER_ID", help="Only jobs that say something of this user.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs from this RFC 3339 time on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs up to this RFC 3339 time.")] = None,
+    limit: Limit = 50,
+    after: After = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the recent jobs that workers have received, the newest first.
+
+    Jobs are sorted by when they were finished; those of a user by when they happened. The jobs of a user are found by
+    what they left, so deferred, rejected and dead jobs are not among them.
+    """
+    with client_from_env() as client:
+        page = client.jobs.list(
+            state=None if state is None else state.value,
+            kind=kind,
+            user_id=user_id,
+            since=_time(since, "--since"),
+            until=_time(until, "--until"),
+            limit=limit,
+            after=after,
+        )
+    if as_json:
+        print_json({"items": [asdict(status) for status in page.items], "after": page.after})
+        return
+    table = Table("id", "kind", "state", "code", "finished at")
+    for job in page.items:
+        table.add_row(*map(format_cell, (job.id, job.kind, job.state, job.code, job.finished_at)))
+    print_table(table, "no jobs")
+    print_next_page(page.after)
 
 
 @command(
@@ -182,6 +240,18 @@ def drop(job_id: JobId, key: Key = None, as_json: AsJson = False) -> None:
     else:
         print_error(f"no dead letter has the id {job_id}")
     raise typer.Exit(0 if dropped else 1)
+
+
+def _time(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise typer.BadParameter("must be a time with its offset, such as 2026-01-31T09:30:00Z", param_hint=option)
+    return time
 
 
 def _read(file: Path) -> str:

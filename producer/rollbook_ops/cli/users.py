@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,42 +57,117 @@ def _complete_where(incomplete: str) -> list[str]:
     return [f"{name}=" for name in sorted(ATTRIBUTES) if name.startswith(incomplete)]
 
 
+class Sort(StrEnum):
+    """The orders of a list of users."""
+
+    ID = "id"
+    ID_DESCENDING = "-id"
+    CREATED_AT = "created_at"
+    CREATED_AT_DESCENDING = "-created_at"
+    UPDATED_AT = "updated_at"
+    UPDATED_AT_DESCENDING = "-updated_at"
+
+
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Only users with this attribute or property. Can be repeated.",
+        autocompletion=_complete_where,
+    ),
+]
+Email = Annotated[str | None, typer.Option(help="Only users with this e-mail address, without regard to case.")]
+PhoneNumber = Annotated[str | None, typer.Option(help="Only users with this phone number.")]
+Prefix = Annotated[str | None, typer.Option(help="Only users whose id, e-mail address or name begins with this.")]
+
+
 @command(
     examples=(
         "rollbook users list --where plan=pro --where active=true",
+        "rollbook users list --prefix ann",
+        "rollbook users list --sort=-created_at --limit 10",
         "rollbook users list --limit 1000 --json | jq -r '.items[].id'",
     ),
     exit_codes={1: "the database is not available"},
 )
 def list_users(
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Only users with this attribute or property. Can be repeated.",
-            autocompletion=_complete_where,
-        ),
-    ] = None,
+    where: Where = None,
+    email: Email = None,
+    phone_number: PhoneNumber = None,
+    prefix: Prefix = None,
+    sort: Annotated[Sort | None, typer.Option(help="The order; with - before it, the largest first.")] = None,
     limit: Limit = 50,
     after: After = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Show the page before the one that began with this cursor.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List users in the order of their ids, one page at a time.
+    """List users one page at a time, by default in the order of their ids.
 
     The VALUE of an attribute is text. The VALUE of a property is JSON if it parses as JSON (`seats=5`, `active=true`),
     otherwise text. The last line of a page shows the option for the next page; with `--json` the field `after` has
-    its value, and is null on the last page.
+    its value, and is null on the last page; `before` is that of the previous page. A page looks at 10,000 users at
+    most, so a page before the last one may be short, or empty.
     """
     with client_from_env() as client:
-        page = client.users.list(limit=limit, after=after, where=dict(map(_parse_condition, where or [])))
+        page = client.users.list(
+            limit=limit,
+            after=after,
+            before=before,
+            where=_conditions(where, email, phone_number),
+            prefix=prefix,
+            sort=None if sort is None else sort.value,
+        )
     if as_json:
-        print_json({"items": [asdict(user) for user in page.items], "after": page.after})
+        print_json({"items": [asdict(user) for user in page.items], "after": page.after, "before": page.before})
         return
+    _print_users(page.items)
+    print_next_page(page.after)
+
+
+@command(
+    examples=("rollbook users find --email ann@example.com", "rollbook users find --phone-number +41315550100 --json"),
+    exit_codes={1: "no user has it, or the database is not available"},
+)
+def find(email: Email = None, phone_number: PhoneNumber = None, as_json: AsJson = False) -> None:
+    """Show all users with an e-mail address, without regard to case, or with a phone number."""
+    if email is None and phone_number is None:
+        raise typer.BadParameter("give one of them", param_hint="--email or --phone-number")
+    with client_from_env() as client:
+        users = client.users.find(email=email, phone_number=phone_number)
+    if as_json:
+        print_json([asdict(user) for user in users])
+    else:
+        _print_users(users)
+    raise typer.Exit(0 if users else 1)
+
+
+@command(
+    examples=("rollbook users count", "rollbook users count --where plan=pro --json | jq .value"),
+    exit_codes={1: "the database is not available"},
+)
+def count(
+    where: Where = None,
+    email: Email = None,
+    phone_number: PhoneNumber = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count users. The number is exact if at most 10,000 users have to be looked at, otherwise an estimate."""
+    with client_from_env() as client:
+        counted = client.users.count(where=_conditions(where, email, phone_number), prefix=prefix)
+    if as_json:
+        print_json(asdict(counted))
+    else:
+        out.print(f"{counted.value:,}" if counted.is_exact else f"about {counted.value:,}", highlight=False)
+
+
+def _print_users(users: tuple[User, ...]) -> None:
     table = Table("id", "name", "email", "properties", "updated at")
-    for user in page.items:
+    for user in users:
         table.add_row(*map(format_cell, (user.id, user.name, user.email, user.properties, user.updated_at)))
     print_table(table, "no users")
-    print_next_page(page.after)
 
 
 @command(
@@ -202,6 +278,13 @@ def _report_job(job: JobHandle, wait: float, as_json: bool) -> None:
     else:
         out.print(f"{job.kind} {state}; job {job.id}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if state in ("sent", "applied") else 1)
+
+
+def _conditions(where: list[str] | None, email: str | None, phone_number: str | None) -> dict[str, Any]:
+    given = {"email": email, "phone_number": phone_number}
+    return dict(map(_parse_condition, where or [])) | {
+        name: value for name, value in given.items() if value is not None
+    }
 
 
 def _parse_condition(text: str) -> tuple[str, Any]:

@@ -223,6 +223,8 @@ jobs: Final = Table(
     comment="the state of each job",
 )
 Index("jobs_finished_at", jobs.c.finished_at, postgresql_where=jobs.c.state.in_(["applied", "rejected"]))
+Index("jobs_state", jobs.c.state, jobs.c.finished_at, postgresql_where=jobs.c.state != "applied")
+Index("jobs_kind", jobs.c.kind, jobs.c.finished_at, postgresql_where=jobs.c.kind != "identify")
 Index(
     "jobs_skipped",
     jobs.c.detail["skipped"],

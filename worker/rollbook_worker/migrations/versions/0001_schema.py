@@ -195,6 +195,9 @@ CREATE TABLE rollbook.jobs (
 -- their space, so that the ranges of a BRIN index would soon exclude nothing. Partial, because only these rows are
 -- pruned: rows that stay for ever would pile up where each search for the oldest begins.
 CREATE INDEX jobs_finished_at ON rollbook.jobs (finished_at) WHERE state IN ('applied', 'rejected');
+-- For lists of recent jobs. Neither index has an identify that was applied, as most jobs are.
+CREATE INDEX jobs_state ON rollbook.jobs (state, finished_at) WHERE state <> 'applied';
+CREATE INDEX jobs_kind ON rollbook.jobs (kind, finished_at) WHERE kind <> 'identify';
 CREATE INDEX jobs_skipped ON rollbook.jobs USING gin ((detail -> 'skipped')) WHERE detail ? 'skipped';
 
 CREATE TABLE rollbook.dead_letters (

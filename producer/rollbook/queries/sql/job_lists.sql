@@ -1,0 +1,144 @@
+-- The walks are templates, as those of `user_lists.sql`: what stands in braces comes from constants of
+-- `rollbook.queries.job_list`.
+
+-- name: jobs
+-- Jobs in the order of an index, from a position on.
+SELECT id, kind, digest, state, occurred_at, finished_at, duplicates, detail
+FROM rollbook.jobs
+WHERE {range}
+    AND finished_at >= coalesce(%(since)s::timestamptz, '-infinity')
+    AND finished_at <= coalesce(%(until)s::timestamptz, 'infinity')
+    AND {position}
+ORDER BY finished_at DESC, id DESC
+LIMIT {scanned}
+
+-- name: walk_jobs
+-- The jobs that match, and, if the walk ended before there were enough, a row that says where it did.
+WITH page AS MATERIALIZED (
+    SELECT *, false AS is_stop
+    FROM (
+        -- include: jobs
+    ) AS scanned
+    WHERE {filter}
+    ORDER BY finished_at DESC, id DESC
+    LIMIT %(wanted)s
+), stop AS (
+    SELECT *, true AS is_stop
+    FROM (
+        -- include: jobs
+    ) AS scanned
+    WHERE (SELECT count(*) FROM page) < %(wanted)s
+    ORDER BY finished_at DESC, id DESC
+    LIMIT 1
+    OFFSET {scanned} - 1
+)
+SELECT * FROM page
+UNION ALL
+SELECT * FROM stop
+
+-- name: dead_letters
+-- Dead letters from a position on, without their bodies.
+SELECT id, digest, kind, code, reason, failed_at
+FROM rollbook.dead_letters
+WHERE failed_at >= coalesce(%(since)s::timestamptz, '-infinity')
+    AND failed_at <= coalesce(%(until)s::timestamptz, 'infinity')
+    AND {position}
+ORDER BY failed_at DESC, id DESC, digest DESC
+LIMIT {scanned}
+
+-- name: walk_dead_letters
+-- The same of dead letters.
+WITH page AS MATERIALIZED (
+    SELECT *, false AS is_stop
+    FROM (
+        -- include: dead_letters
+    ) AS scanned
+    WHERE {filter}
+    ORDER BY failed_at DESC, id DESC, digest DESC
+    LIMIT %(wanted)s
+), stop AS (
+    SELECT *, true AS is_stop
+    FROM (
+        -- include: dead_letters
+    ) AS scanned
+    WHERE (SELECT count(*) FROM page) < %(wanted)s
+    ORDER BY failed_at DESC, id DESC, digest DESC
+    LIMIT 1
+    OFFSET {scanned} - 1
+)
+SELECT * FROM page
+UNION ALL
+SELECT * FROM stop
+
+-- name: ids_of_user
+-- The ids that stand for the same user as this one.
+SELECT member.id
+FROM rollbook.users AS named
+JOIN rollbook.users AS member ON member.cluster_root = named.cluster_root
+WHERE named.id = %(user_id)s
+    AND coalesce(member.canonical_id, member.id) = coalesce(named.canonical_id, named.id)
+UNION
+SELECT %(user_id)s::text
+
+-- name: stamps_of_user
+-- The stamps of all that is kept of some ids: of each user its keys and its identifies, versions of preference sets,
+-- deletes and merges; and of the activities, which may be many, the newest before a position.
+SELECT 'user' AS source, listed.stamp, false AS is_limited
+FROM rollbook.users AS u
+CROSS JOIN LATERAL (
+    SELECT unnest(ARRAY[u.first_identified, u.last_stamp, u.base_stamp]) AS stamp
+    UNION
+    SELECT string_to_table(rtrim(u.identify_stamps), ' ')
+    UNION
+    SELECT value FROM jsonb_each_text(u.key_stamps)
+) AS listed
+WHERE u.id = ANY(%(ids)s::text[])
+    AND listed.stamp <> ''
+UNION ALL
+SELECT 'log', string_to_table(rtrim(identify_stamps), ' '), false
+FROM rollbook.identify_log
+WHERE user_id = ANY(%(ids)s::text[])
+UNION ALL
+SELECT 'preferences', stamp, false
+FROM rollbook.preference_set_versions
+WHERE user_id = ANY(%(ids)s::text[])
+UNION ALL
+SELECT 'events', stamp, false
+FROM rollbook.lifecycle_events
+WHERE user_id = ANY(%(ids)s::text[])
+UNION ALL
+SELECT 'events', stamp, false
+FROM rollbook.lifecycle_events
+WHERE primary_id IS NOT NULL
+    AND primary_id = ANY(%(ids)s::text[])
+UNION ALL
+SELECT 'activities of ' || named.id, newest.stamp, true
+FROM unnest(%(ids)s::text[]) AS named (id)
+CROSS JOIN LATERAL (
+    SELECT stamp
+    FROM rollbook.activities
+    WHERE recipient = named.id
+        AND stamp < %(end)s
+    ORDER BY stamp DESC
+    LIMIT %(most)s
+) AS newest
+UNION ALL
+SELECT 'triggers by ' || named.id, newest.stamp, true
+FROM unnest(%(ids)s::text[]) AS named (id)
+CROSS JOIN LATERAL (
+    SELECT stamp
+    FROM rollbook.triggers
+    WHERE actor IS NOT NULL
+        AND actor = named.id
+        AND stamp < %(end)s
+    ORDER BY stamp DESC
+    LIMIT %(most)s
+) AS newest
+
+-- name: jobs_by_id
+-- These jobs, as far as they are kept.
+SELECT id, kind, digest, state, occurred_at, finished_at, duplicates, detail
+FROM rollbook.jobs
+WHERE id = ANY(%(ids)s::text[])
+    AND kind = coalesce(%(kind)s::text, kind)
+    AND state = 'applied'
