@@ -127,6 +127,42 @@ def test_list_rejects_a_malformed_filter(run: Run) -> None:
     assert run("users", "list", "--where", "plan").exit_code == 2
 
 
+def test_users_are_filtered_sorted_and_read_backwards(run: Run) -> None:
+    def listed(*options: str) -> list[str]:
+        return [user["id"] for user in json.loads(run("users", "list", "--json", *options).stdout)["items"]]
+
+    assert listed("--email", "ANN@example.com") == ["ann"]
+    assert listed("--prefix", "B") == ["bo"]
+    assert listed("--sort=-updated_at") == ["ann", "visitor", "bo"]
+    first = json.loads(run("users", "list", "--json", "--limit", "1").stdout)
+    second = json.loads(run("users", "list", "--json", "--limit", "1", "--after", first["after"]).stdout)
+    assert first["before"] is None
+    assert listed("--limit", "1", "--before", second["before"]) == ["ann"]
+
+
+def test_users_are_found_and_counted(run: Run) -> None:
+    found = run("users", "find", "--email", "Ann@Example.com")
+    missing = run("users", "find", "--phone-number", "+41315550100")
+
+    assert found.exit_code == 0
+    assert "ann@example.com" in found.stdout
+    assert missing.exit_code == 1
+    assert run("users", "find").exit_code == 2
+    assert json.loads(run("users", "find", "--email", "ann@example.com", "--json").stdout)[0]["id"] == "ann"
+    assert run("users", "count").stdout == "3\n"
+    assert json.loads(run("users", "count", "--where", "plan=trial", "--json").stdout) == {"value": 1, "is_exact": True}
+
+
+def test_migrate_creates_and_drops_an_optional_index(run: Run) -> None:
+    created = run("migrate", "--index", "updated_at")
+    again = run("migrate", "--index", "updated_at")
+    dropped = run("migrate", "--drop-index", "updated_at")
+
+    assert "the index updated_at is created" in created.stderr
+    assert "is there already" in again.stderr
+    assert "is dropped" in dropped.stderr
+
+
 def test_a_dry_run_of_merge_previews_and_sends_nothing(run: Run, broker_url: str) -> None:
     shown = run("users", "merge", "ann", "visitor", "--dry-run")
 

@@ -144,3 +144,31 @@ def test_replay_without_a_fix_is_wrong_usage(store: PostgresStore) -> None:
     arrive(store, dead("it"))
 
     assert isinstance(run("replay", "it").exception, InvalidRequest)
+
+
+def test_recent_jobs_are_a_table_and_pages(store: PostgresStore) -> None:
+    arrive(store, delete("a"), delete("b", later=DAY), dead("c"))
+
+    shown = run("list")
+    page = json.loads(run("list", "--limit", "2", "--json").stdout)
+    rest = json.loads(run("list", "--limit", "2", "--json", "--after", page["after"]).stdout)
+
+    assert "deferred" in shown.stdout
+    assert [job["id"] for job in page["items"] + rest["items"]] == ["c", "b", "a"]
+    assert rest["after"] is None
+
+
+def test_recent_jobs_are_listed_by_state_kind_user_and_time(store: PostgresStore) -> None:
+    arrive(store, delete("a"), delete("b", later=DAY), dead("c"))
+
+    def listed(*options: str) -> list[str]:
+        return [job["id"] for job in json.loads(run("list", "--json", *options).stdout)["items"]]
+
+    assert listed("--state", "deferred") == ["b"]
+    assert listed("--kind", "merge") == []
+    assert listed("--user", "u1") == ["a"]
+    assert listed("--since", "2026-11-23T12:00:01Z") == []
+    assert listed("--until", "2026-11-23T13:00:00+01:00") == ["c", "b", "a"]
+    assert run("list", "--since", "yesterday").exit_code == 2
+    assert run("list", "--state", "queued").exit_code == 2
+    assert run("list", "--kind", "nothing").exit_code != 0

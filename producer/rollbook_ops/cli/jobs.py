@@ -132,7 +132,7 @@ def deferred(limit: Limit = 50, after: After = None, as_json: AsJson = False) ->
     with client_from_env() as client:
         page = client.jobs.list_deferred(limit=limit, after=after)
     if as_json:
-        print_json(asdict(page))
+        print_json({"items": [asdict(job) for job in page.items], "after": page.after})
         return
     table = Table("id", "kind", "due at")
     for job in page.items:
