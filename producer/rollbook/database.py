@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rollbook.at_fork import reset_after_fork
 from rollbook.queries import Query
 from rollbook.queries.query import Isolation, Rows, Statement
+from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.timeouts import connection_options, timeout_connection
-from rollbook_shared.database.url import libpq_url, sqlalchemy_url
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.reasons import safe_reason
 
@@ -46,15 +46,7 @@ class Database:
             NotConfigured: this is no URL of a Postgres.
         """
         self._timeout = timeout
-        try:
-            self._url = make_url(sqlalchemy_url(url))
-            backend = self._url.get_backend_name()
-        except (ArgumentError, ValueError):
-            backend = ""
-        if backend != "postgresql":
-            raise NotConfigured(
-                "the database's URL cannot be used; it must be like postgresql://user@127.0.0.1:5432/app"
-            )
+        self._options = {"application_name": "rollbook", **connection_options(url, timeout)}
         self._engine = self._open()
         reset_after_fork(self)
 
@@ -106,18 +98,18 @@ class Database:
 
     def _open(self) -> Engine:
         engine = create_engine(
-            self._url,
+            "postgresql+psycopg://",  # libpq reads the URL, as in every other process
             pool_pre_ping=True,
             pool_timeout=_POOL_SECONDS,
             hide_parameters=True,  # ids and filters are personal data, and errors are logged
         )
         connection_class = timeout_connection(self._timeout)
-        url = libpq_url(self._url.render_as_string(hide_password=False))
-        options = {"application_name": "rollbook", **connection_options(url, self._timeout)}
 
         @event.listens_for(engine, "do_connect")
         def connect(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
-            return connection_class.connect(*arguments, **{**parameters, **options})
+            connection = connection_class.connect(**self._options)
+            require_utf8(connection)
+            return connection
 
         return engine
 

@@ -62,6 +62,7 @@ _TLS_FILES: Final = frozenset(
         "ssl_validate_ocsp_stapled",
     }
 )
+_TLS_OPTIONS: Final = _TLS_FILES | {"ssl_cert_reqs", "ssl_check_hostname"}
 _IGNORED: Final = frozenset({"connect_timeout", "heartbeat", "insist", "login_method"})
 """kombu accepts these of a URL, and its Redis transport does nothing with them."""
 _UNREADABLE: Final = (
@@ -74,6 +75,29 @@ _BAD_OPTION: Final = (
     "optional or none), ssl_check_hostname, ssl_ca_certs, ssl_certfile, ssl_keyfile, credential_provider; of "
     "redis+socket:// virtual_host and client_name. In a password, write %3F in place of ?"
 )
+_OPTIONS: Final = {
+    "redis": _TLS_OPTIONS | _IGNORED | {"credential_provider"},
+    "rediss": _TLS_OPTIONS | _IGNORED | {"credential_provider"},
+    "redis+socket": frozenset({"virtual_host", "client_name", "credential_provider"}),
+    "sentinel": frozenset({"master_name"}),
+}
+"""The options of each scheme."""
+_INSTEAD: Final = {
+    "db": "the number of the database is the path, as in redis://127.0.0.1:6379/0",
+    "virtual_host": "the number of the database is the path, as in redis://127.0.0.1:6379/0",
+    "password": "the password stands before the host, as in redis://:password@127.0.0.1:6379/0",
+    "username": "the user stands before the host, as in redis://user:password@127.0.0.1:6379/0",
+    "ssl": "for TLS the scheme is rediss://, and ssl_cert_reqs=required checks the certificate",
+    "master_name": "it belongs to sentinel://, which names sentinels",
+    "socket_timeout": "Rollbook sets it itself",
+    "socket_connect_timeout": "Rollbook sets it itself",
+    "health_check_interval": "Rollbook sets it itself",
+    "retry_on_timeout": "Rollbook sets it itself",
+    "max_connections": "Rollbook sets it itself",
+    "decode_responses": "Rollbook sets it itself",
+    "protocol": "Rollbook sets it itself",
+}
+"""Options of other libraries, and what to write in their place."""
 _BAD_PROVIDER: Final = (
     "the broker's URL names a credential_provider that cannot be used; it must be the path of a class, such as "
     "package.module:Class, made from redis.CredentialProvider and without arguments"
@@ -181,7 +205,9 @@ def for_kombu(url: str) -> tuple[str, dict[str, str]]:
     if not is_sentinel(url):
         return url, {}
     parts = [server.partition("?") for server in url.split(";")]
-    query = dict(parse_qsl("&".join(query for _, _, query in parts)))
+    joined = "&".join(query for _, _, query in parts)
+    _check_options(urlsplit(f"sentinel://?{joined}"))
+    query = dict(parse_qsl(joined))
     return ";".join(plain for plain, _, _ in parts), {name: query[name] for name in ("master_name",) if name in query}
 
 
@@ -197,9 +223,23 @@ def _check(url: str) -> None:
         _ = parts.port
     except ValueError:
         raise NotConfigured(_UNREADABLE) from None
+    _check_options(parts)
     is_file = "socket" in parts.scheme
     if url != url.strip() or not parts.scheme or parts.fragment or not (is_file or _DATABASE.fullmatch(parts.path)):
         raise NotConfigured(_UNREADABLE)
+
+
+def _check_options(url: SplitResult) -> None:
+    """Reject options that are not known, by name where the name is one of another library, and so no password."""
+    known = _OPTIONS.get(url.scheme)
+    for name, _ in parse_qsl(url.query, keep_blank_values=True):
+        if known is None or name in known:
+            continue
+        if url.scheme == "sentinel" and name in _TLS_OPTIONS:
+            raise NotConfigured(f"a sentinel:// URL has the option {name}; Rollbook connects to Sentinel without TLS")
+        if name in _INSTEAD:
+            raise NotConfigured(f"the broker's URL has the option {name}, which is not known; {_INSTEAD[name]}")
+        raise NotConfigured(_BAD_OPTION)
 
 
 def _endpoint(url: SplitResult) -> BrokerEndpoint:

@@ -168,6 +168,28 @@ def test_what_kombu_fails_on_later_is_rejected_at_the_start(url: str) -> None:
         parse_broker_url(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("redis://10.0.0.1?db=0", "option db, which is not known; the number of the database is the path"),
+        ("redis://10.0.0.1?password=S3cret", "option password, .* before the host"),
+        ("rediss://10.0.0.1/0?username=app", "option username, .* before the host"),
+        ("redis://10.0.0.1/0?ssl=true", "option ssl, .* rediss://"),
+        ("redis://10.0.0.1/0?master_name=main", "option master_name, .* sentinel://"),
+        ("redis://10.0.0.1/0?max_connections=5", "option max_connections, .* Rollbook sets it itself"),
+        ("sentinel://10.0.0.1?master_name=m&ssl_cert_reqs=required", "option ssl_cert_reqs; .* without TLS"),
+        ("sentinel://10.0.0.1;?master_name=m&ssl_ca_certs=x", "option ssl_ca_certs; .* without TLS"),
+        ("sentinel://10.0.0.1?master_name=m&db=1", "option db, .* is the path"),
+        ("redis://:p?S3cret=x@10.0.0.1/0", "the broker's URL"),
+    ],
+)
+def test_an_option_that_is_not_known_is_named_to_clients_and_workers_alike(url: str, named: str) -> None:
+    for read in (parse_broker_url, for_kombu):
+        with pytest.raises(NotConfigured, match=named) as rejected:
+            read(url)
+        assert "S3cret" not in str(rejected.value)
+
+
 def test_a_password_does_not_show() -> None:
     (endpoint,) = parse_broker_url("redis://:S3cret@10.0.0.1/0")
 

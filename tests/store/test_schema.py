@@ -13,11 +13,11 @@ from sqlalchemy import create_engine, text
 from tests.support.python_processes import run_python
 
 from rollbook_shared.database.tables import SCHEMA, metadata, views
-from rollbook_shared.database.url import sqlalchemy_url
+from rollbook_shared.database.url import libpq_url
 
 
 def test_the_metadata_describes_the_tables_of_the_migrations(database_url: str) -> None:
-    engine = create_engine(sqlalchemy_url(database_url))
+    engine = create_engine(libpq_url(database_url).replace("://", "+psycopg://", 1))
     options: dict[str, Any] = {
         "include_schemas": True,
         "include_name": lambda name, kind, parents: kind != "schema" or name == SCHEMA,

@@ -11,8 +11,10 @@ import typer
 from rollbook_ops.cli import database, demo, doctor, feed, import_file, jobs, outbox, up, users
 from rollbook_ops.cli.command import Command, add_command, help_epilog, help_text
 from rollbook_ops.cli.output import finish_json, print_error, print_exception
+from rollbook_ops.cli.server_errors import is_server_error
 from rollbook_shared.errors import RollbookError
 from rollbook_shared.install_hint import DISTRIBUTION
+from rollbook_shared.reasons import safe_reason
 
 _TRY: Final = "Try it"
 _USERS: Final = "Users"
@@ -123,6 +125,11 @@ def run() -> None:
             app()
         except RollbookError as error:
             sys.exit(print_exception(error))
+        except Exception as error:
+            if not is_server_error(error):
+                raise
+            print_error(f"a server failed: {safe_reason(error)}; `rollbook doctor` looks at both")
+            sys.exit(1)
         finally:
             finish_json()
             if sys.stdout is not None:  # None if it was closed at the start

@@ -13,8 +13,9 @@ from rollbook_ops.doctor.clocks import LocalClock, check_clock, read_clock
 from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.versions import check_postgres_version
 from rollbook_ops.formatting import format_count, format_duration
+from rollbook_shared.database.encoding import ENCODING_ADVICE, wrong_encoding
 from rollbook_shared.database.statements import load
-from rollbook_shared.database.url import libpq_url
+from rollbook_shared.database.url import parse_database_url
 from rollbook_shared.observability.inspection import Backlog, find_backlog
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
@@ -37,6 +38,9 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
     try:
         with open_postgres(settings.need_database_url()) as connection:
             yield check_postgres_version(connection.info.server_version)
+            if (encoding := wrong_encoding(connection)) is not None:
+                yield problem("postgres", f"the database has the encoding {encoding}", f"{ENCODING_ADVICE}.")
+                return
             reading = read_clock(lambda: _server_time(connection), clock)
             yield check_clock("postgres", reading, settings.limits.max_clock_skew)
             migrations = _check_migrations(connection)
@@ -52,11 +56,10 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
 
 def open_postgres(url: str) -> psycopg.Connection:
     """Connect read-only and with short timeouts."""
+    parameters = parse_database_url(url)
     connection = psycopg.connect(
-        libpq_url(url),
+        **{**parameters, "connect_timeout": _CONNECT_SECONDS, "application_name": "rollbook doctor"},
         autocommit=True,
-        connect_timeout=_CONNECT_SECONDS,
-        application_name="rollbook doctor",
         prepare_threshold=None,
     )
     connection.execute(f"SET statement_timeout = {_ANSWER_MILLISECONDS}")

@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 import psycopg
-from psycopg import conninfo, errors
+from psycopg import errors
 
 from rollbook.outbox import create_table
 from rollbook_shared.database.statements import load
 from rollbook_shared.database.timeouts import connection_options, timeout_connection
-from rollbook_shared.database.url import libpq_url
+from rollbook_shared.database.url import libpq_url, parse_database_url
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.jobs.celery_task import EncodedJob
 from rollbook_shared.reasons import safe_reason
@@ -53,12 +53,8 @@ class OutboxTable:
         Raises:
             NotConfigured: the URL is not one of Postgres.
         """
-        plain = libpq_url(url)
-        try:
-            conninfo.conninfo_to_dict(plain)
-        except psycopg.ProgrammingError:
-            raise NotConfigured("the outbox's URL must be like postgresql://user@127.0.0.1:5432/app") from None
-        self._url = plain
+        parse_database_url(url, what="the outbox's URL")
+        self._url = libpq_url(url)
         self._connection: psycopg.Connection | None = None
 
     @contextmanager

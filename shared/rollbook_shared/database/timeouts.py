@@ -14,9 +14,8 @@ from time import monotonic
 from typing import Any, ClassVar, Final, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
-from rollbook_shared.errors import NotConfigured
+from rollbook_shared.database.url import parse_database_url
 
 T = TypeVar("T")
 
@@ -68,13 +67,9 @@ def connection_options(url: str, statement: timedelta, lock: timedelta | None = 
     """The options for a connection to this URL on which the server ends statements in time. Options in the URL win.
 
     Raises:
-        NotConfigured: it is no URL of a Postgres.
+        NotConfigured: it is no URL of a Postgres, or has an option that is not known.
     """
-    try:
-        own = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        what = "it must be like postgresql://user@127.0.0.1:5432/app"
-        raise NotConfigured(f"the database's URL cannot be used; {what}") from None
+    own = parse_database_url(url)
     timeouts = {"statement_timeout": statement, **({"lock_timeout": lock} if lock else {})}
     options = " ".join(f"-c {name}={timeout // timedelta(milliseconds=1)}" for name, timeout in timeouts.items())
     return {**TCP_TIMEOUTS, **own, "options": f"{options} {own.get('options') or ''}".strip()}

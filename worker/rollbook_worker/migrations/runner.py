@@ -11,18 +11,26 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from alembic import command
 from alembic.config import Config
+from psycopg import errors
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
+from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.tables import SCHEMA
-from rollbook_shared.database.url import sqlalchemy_url
+from rollbook_shared.database.url import parse_database_url
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
 from rollbook_shared.settings import Settings
 from rollbook_worker.migrations.locking import SESSION_SETTINGS, TIMEOUT_SECONDS, retry_when_locked
 
+_PRIVILEGES = (
+    "migrate as the owner of Rollbook's tables, and once as a role that may create the schema: "
+    "GRANT CREATE ON DATABASE app TO that role"
+)
 _LOCK = 0x526F6C6C626F6F6B
 """Key of the advisory lock: the bytes of "Rollbook"."""
 
@@ -36,14 +44,18 @@ def migrate(
     timeout: seconds to go on trying then.
 
     Raises:
-        Unavailable: the database cannot be reached, or a lock was in the way all that time; completed migrations stay.
-        NotConfigured: the URL cannot be used.
+        Unavailable: the database cannot be reached, or rejected a statement, or a lock was in the way all that time;
+            completed migrations stay.
+        NotConfigured: the URL cannot be used, the database is not in UTF8, or the role may not create or change tables.
     """
-    try:
-        engine = create_engine(sqlalchemy_url(database_url))
-    except (ArgumentError, ModuleNotFoundError):  # no URL at all, or one of another database
-        what = "it must be like postgresql://user@127.0.0.1:5432/app"
-        raise NotConfigured(f"the database's URL cannot be used; {what}") from None
+    parameters = parse_database_url(database_url)
+
+    def connect() -> psycopg.Connection[Any]:
+        connection = psycopg.connect(**parameters)
+        require_utf8(connection)
+        return connection
+
+    engine = create_engine("postgresql+psycopg://", creator=connect)
     try:
         with engine.connect() as connection:
             _prepare(connection)
@@ -51,8 +63,10 @@ def migrate(
             config.attributes["connection"] = connection
             retry_when_locked(connection, lambda: command.upgrade(config, "head"), report, timeout=timeout)
             connection.commit()
-    except OperationalError as error:
+    except DBAPIError as error:
         said = str(error.orig).partition("\n")[0]
+        if isinstance(error.orig, errors.InsufficientPrivilege):
+            raise NotConfigured(f"the database could not be migrated: {said}; {_PRIVILEGES}") from error
         raise Unavailable(f"the database could not be migrated: {said}") from error
     finally:
         engine.dispose()

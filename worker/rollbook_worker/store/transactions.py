@@ -16,7 +16,6 @@ from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
 from rollbook_shared.database.timeouts import connection_options, timeout_connection
-from rollbook_shared.database.url import libpq_url
 from rollbook_worker.store.fact_writer import ClustersNotLocked
 from rollbook_worker.store.retry import (
     ATTEMPTS,
@@ -118,9 +117,8 @@ class Connections:
     """
 
     def __init__(self, database_url: str, *, lock: timedelta, statement: timedelta) -> None:
-        url = libpq_url(database_url)
         connection_class = timeout_connection(statement)
-        options = {"application_name": APPLICATION_NAME, **connection_options(url, statement, lock)}
+        options = {"application_name": APPLICATION_NAME, **connection_options(database_url, statement, lock)}
         # not functools.partial: it shows its arguments, and the password among them
         self._connect: Callable[[], psycopg.Connection] = lambda: connection_class.connect(autocommit=True, **options)
         self._local = threading.local()
