@@ -144,6 +144,10 @@ CALLS: Mapping[str, Call] = {
     "Users.set_preferences": Call(
         lambda rb: rb.users.set_preferences("ann", "default", {}), lambda rb: rb.users.set_preferences("ann", "", {})
     ),
+    "Users.update_preferences": Call(
+        lambda rb: rb.users.update_preferences("ann", "default", {}),
+        lambda rb: rb.users.update_preferences("ann", "", {}),
+    ),
     "Users.unset_preferences": Call(
         lambda rb: rb.users.unset_preferences("ann", "default"), lambda rb: rb.users.unset_preferences("ann", "")
     ),

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.jobs.models import MODELS, Job
-from rollbook_shared.reference.traits import full_traits, preference_set, push_tokens, some_traits
+from rollbook_shared.reference.traits import full_traits, preference_changes, preference_set, push_tokens, some_traits
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 PERIOD: Final = timedelta(days=45) // _MICROSECOND
@@ -58,6 +58,7 @@ class _JobGenerator:
             self._trigger: 20,
             self._mark: 6,
             self._set_preferences: 7,
+            self._update_preferences: 7,
             self._unset_preferences: 3,
             self._bulk_set_preferences: 3,
             self._set_channel_data: 5,
@@ -130,6 +131,13 @@ class _JobGenerator:
             "user_id": self._user(),
             "set_id": self._chance.choice(_SETS),
             "settings": preference_set(self._chance),
+        }
+
+    def _update_preferences(self) -> dict[str, Any]:
+        return {
+            "user_id": self._user(),
+            "set_id": self._chance.choice(_SETS),
+            "changes": preference_changes(self._chance),
         }
 
     def _unset_preferences(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from rollbook_shared.jobs.models import (
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UpdatePreferences,
     UserUpdate,
 )
 from rollbook_shared.limits import Limits
@@ -60,6 +61,7 @@ __all__ = [
     "Trigger",
     "UnsetChannelData",
     "UnsetPreferences",
+    "UpdatePreferences",
     "UserUpdate",
     "recording",
 ]

@@ -68,6 +68,44 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         'yield from _key_set(job.user_id, f"s.{job.set_id}", None, at)',
     ),
     Defect(
+        "rule 30: a change of single keys replaces the set",
+        f"{SHARED}/domain/preferences.py",
+        "updated = dict(settings or {})",
+        "updated: dict[str, Any] = {}",
+    ),
+    Defect(
+        "rule 30: a change of a key takes the other keys of its section away",
+        f"{SHARED}/domain/preferences.py",
+        "{**updated.pop(section, {}), **values}",
+        "{**({} if updated.pop(section, {}) else {}), **values}",
+    ),
+    Defect(
+        "rule 30: taking a key away makes a set",
+        f"{SHARED}/domain/preferences.py",
+        "return updated if updated or settings is not None else None",
+        "return updated",
+    ),
+    Defect(
+        "rule 30: of the changes of one set only the newest is kept",
+        f"{FOLD}/facts.py",
+        'return ("preferences updated", self.user_id, self.set_id, self.stamp)',
+        'return ("preferences updated", self.user_id, self.set_id)',
+    ),
+    Defect(
+        "rule 30: a set that arrives late does not change what later single keys made of it",
+        f"{STORE}/preference_sets.py",
+        'update_changed_sets(cursor, {version["user_id"] for version in versions})',
+        'update_changed_sets(cursor, {version["user_id"] for version in versions if version.get("changes")})',
+        ("tests/store/test_contract.py",),
+    ),
+    Defect(
+        "rule 30: what single keys made of a set stays as it was when an erased user's versions are deleted",
+        f"{STORE}/erasure.py",
+        "    update_changed_sets(cursor, erased)\n",
+        "",
+        ("tests/store/test_erasure.py",),
+    ),
+    Defect(
         "rule 7: receipts are read before the users are locked",
         f"{STORE}/postgres.py",
         "            locked = write(cursor, facts, history=self._history, horizon=horizon, roots=roots)\n"

@@ -22,6 +22,7 @@ from rollbook.testing import (
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UpdatePreferences,
     UserUpdate,
     recording,
 )
@@ -78,6 +79,12 @@ def user_update(id_: str, **parts: Any) -> UserUpdate:
             lambda rb, **o: rb.users.set_preferences("u1", "default", MUTED, **o),
             SetPreferences(
                 id="j", occurred_at=AT, user_id="u1", set_id="default", settings={"workflows": {"digest": False}}
+            ),
+        ),
+        (
+            lambda rb, **o: rb.users.update_preferences("u1", "default", {"workflows": {"digest": None}}, **o),
+            UpdatePreferences(
+                id="j", occurred_at=AT, user_id="u1", set_id="default", changes={"workflows": {"digest": None}}
             ),
         ),
         (
@@ -195,6 +202,7 @@ def test_rule_29_every_write_can_be_deferred(rb: RecordingRollbook) -> None:
     rb.users.bulk_delete(["u1"], delay=1)
     rb.users.merge("u1", "guest", delay=1)
     rb.users.set_preferences("u1", "default", MUTED, delay=1)
+    rb.users.update_preferences("u1", "default", MUTED, delay=1)
     rb.users.unset_preferences("u1", "default", delay=1)
     rb.users.bulk_set_preferences(["u1"], "default", MUTED, delay=1)
     rb.users.set_channel_data("u1", "apns", PUSH, delay=1)

@@ -227,6 +227,7 @@ JUNK_CALLS: Final[list[Callable[..., object]]] = [
     lambda rb, a, b, c, options: rb.users.bulk_delete(b, **options),
     lambda rb, a, b, c, options: rb.users.merge(a, b, keep_opt_outs=c, **options),
     lambda rb, a, b, c, options: rb.users.set_preferences(a, b, c, **options),
+    lambda rb, a, b, c, options: rb.users.update_preferences(a, b, c, **options),
     lambda rb, a, b, c, options: rb.users.unset_preferences(a, b, **options),
     lambda rb, a, b, c, options: rb.users.bulk_set_preferences(a, b, c, **options),
     lambda rb, a, b, c, options: rb.users.set_channel_data(a, b, c, **options),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from tests.support.builders import day, delete, identify, merge, set_preferences, trigger
+from tests.support.builders import day, delete, identify, merge, set_preferences, trigger, update_preferences
 from tests.support.conflicting_jobs import job_sets, timestamps
 from tests.support.example_counts import examples
 from tests.support.stores import OnPostgres, arrive
@@ -244,3 +244,20 @@ def test_redelivery_after_erasure_changes_nothing(jobs: list[Job], on_postgres: 
 
     assert on_postgres.world()["users"].keys() == before["users"].keys()
     assert on_postgres.world()["messages"] == before["messages"]
+
+
+def test_rule_30_an_id_used_again_keeps_no_key_of_the_erased_user(store: OnPostgres) -> None:
+    jobs: list[Job] = [
+        set_preferences("ann", "default", {"workflows": {"news": False, "marked-flow": False}}, at=1),
+        delete("ann", at=2),
+        update_preferences("ann", "default", {"workflows": {"digest": False}}, at=3),
+        trigger("news", ["ann"], at=4),
+    ]
+    apply(store, *jobs, now=day(4))
+
+    erase(store, now=day(4))
+
+    world = store.world()
+    assert world["users"]["ann"]["preferences"] == {"default": {"workflows": {"digest": False}}}
+    assert [row["workflow"] for row in world["messages"].values()] == ["news"]
+    assert tables_with(store, "marked-flow") == []

@@ -53,6 +53,16 @@ _refined: Final = st.dictionaries(
 _settings: Final = st.fixed_dictionaries(
     {}, optional={"workflows": _refined, "categories": _refined, "channel_types": _switches}
 )
+_changes: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "workflows": st.dictionaries(storable_text, st.none() | st.booleans(), max_size=2),
+        "categories": st.dictionaries(
+            storable_text, st.none() | st.fixed_dictionaries({"channel_types": _switches}), max_size=2
+        ),
+        "channel_types": st.dictionaries(storable_text, st.none() | st.booleans(), max_size=2),
+    },
+)
 user_updates: Final = st.fixed_dictionaries(
     {"id": user_ids},
     optional={
@@ -70,6 +80,7 @@ _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
     "bulk_delete": {"user_ids": _several},
     "merge": {"primary_id": user_ids, "secondary_id": user_ids},
     "set_preferences": {"user_id": user_ids, "set_id": keys, "settings": _settings},
+    "update_preferences": {"user_id": user_ids, "set_id": keys, "changes": _changes},
     "unset_preferences": {"user_id": user_ids, "set_id": keys},
     "bulk_set_preferences": {"user_ids": _several, "set_id": keys, "settings": _settings},
     "set_channel_data": {"user_id": user_ids, "channel_id": keys, "data": _objects},

@@ -136,6 +136,20 @@ def bulk_set_preferences(
     )
 
 
+def update_preferences(
+    id_: str, set_id: str, changes: Mapping[str, Any], *, at: int, plus: int = 0, job: str = ""
+) -> jobs.UpdatePreferences:
+    return jobs.UpdatePreferences.model_validate(
+        {
+            "id": job or _id("update-preferences", f"{id_}-{set_id}", at, plus),
+            "occurred_at": day(at, plus),
+            "user_id": id_,
+            "set_id": set_id,
+            "changes": changes,
+        }
+    )
+
+
 def unset_preferences(id_: str, set_id: str, *, at: int, plus: int = 0, job: str = "") -> jobs.UnsetPreferences:
     return jobs.UnsetPreferences(
         id=job or _id("unset-preferences", f"{id_}-{set_id}", at, plus),

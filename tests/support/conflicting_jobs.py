@@ -46,6 +46,14 @@ _settings: Final = st.fixed_dictionaries(
         "channel_types": _by_channel,
     },
 )
+_changes: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "workflows": st.dictionaries(st.sampled_from(["hello", "digest"]), st.none() | _choices, max_size=2),
+        "categories": st.dictionaries(st.sampled_from(["news", "ads"]), st.none() | _choices, max_size=2),
+        "channel_types": st.dictionaries(st.sampled_from(["in_app", "email"]), st.none() | st.booleans(), max_size=2),
+    },
+)
 _set_ids: Final = st.sampled_from(["default", "t1"])
 _channel_ids: Final = st.sampled_from(["push", "chat"])
 _channel_data: Final = st.dictionaries(st.sampled_from(["tokens", "p"]), nested, max_size=2) | st.fixed_dictionaries(
@@ -115,6 +123,8 @@ bodies: Final[SearchStrategy[dict[str, Any]]] = st.one_of(
     _trigger,
     _trigger,
     _kind("set_preferences", user_id=user_ids, set_id=_set_ids, settings=_settings),
+    _kind("update_preferences", user_id=user_ids, set_id=_set_ids, changes=_changes),
+    _kind("update_preferences", user_id=user_ids, set_id=_set_ids, changes=_changes),
     _kind("unset_preferences", user_id=user_ids, set_id=_set_ids),
     _kind("bulk_set_preferences", user_ids=_several, set_id=_set_ids, settings=_settings),
     _kind("set_channel_data", user_id=user_ids, channel_id=_channel_ids, data=_channel_data),

@@ -29,6 +29,9 @@ EXAMPLES: Final[Mapping[str, Callable[[Rollbook], object]]] = {
     "set_preferences": lambda rb: rb.users.set_preferences(
         "ann", "default", {"workflows": {"digest": False}}, job_id="job-6"
     ),
+    "update_preferences": lambda rb: rb.users.update_preferences(
+        "ann", "default", {"workflows": {"digest": True}, "channel_types": {"sms": None}}, job_id="job-13"
+    ),
     "unset_preferences": lambda rb: rb.users.unset_preferences("ann", "default", job_id="job-7"),
     "bulk_set_preferences": lambda rb: rb.users.bulk_set_preferences(
         ["ann", "bo"], "acme", {"channel_types": {"email": False}}, job_id="job-8"

@@ -19,6 +19,7 @@ from rollbook.commands.jobs import (
     trigger,
     unset_channel_data,
     unset_preferences,
+    update_preferences,
     user_update,
 )
 
@@ -37,5 +38,6 @@ __all__ = [
     "trigger",
     "unset_channel_data",
     "unset_preferences",
+    "update_preferences",
     "user_update",
 ]

@@ -17,7 +17,7 @@ from rollbook_shared.domain.stamps import JOB_ID, microseconds, new_job_id
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs import MAX_TIMESTAMP, Job
 from rollbook_shared.jobs.codec import MAX_TEXT, encode
-from rollbook_shared.jobs.fields import PreferenceSet
+from rollbook_shared.jobs.fields import PreferenceSet, PreferenceSetChanges
 from rollbook_shared.jobs.problems import problems_of
 from rollbook_shared.json_values import encode_json
 from rollbook_shared.limits import HARD_BULK_USERS, Limits
@@ -216,6 +216,11 @@ def as_dict(value: Mapping[str, Any]) -> dict[str, Any]:
 def as_settings(value: Mapping[str, Any]) -> PreferenceSet:
     """A mapping as the preference settings that the job's model checks it to be."""
     return cast(PreferenceSet, as_dict(value))
+
+
+def as_changes(value: Mapping[str, Any]) -> PreferenceSetChanges:
+    """A mapping as the changes of a preference set that the job's model checks it to be."""
+    return cast(PreferenceSetChanges, as_dict(value))
 
 
 def as_uuids(values: tuple[str | UUID, ...]) -> tuple[UUID, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Unpack
 from uuid import UUID
 
-from rollbook.commands.arguments import Arguments, WriteOptions, as_dict, as_settings, as_uuids
+from rollbook.commands.arguments import Arguments, WriteOptions, as_changes, as_dict, as_settings, as_uuids
 from rollbook.commands.user_updates import check_user_update
 from rollbook.models import Engagement
 from rollbook_shared import jobs
@@ -105,6 +105,23 @@ def set_preferences(
         timing = arguments.timing(now)
         job = jobs.SetPreferences(**timing, user_id=user_id, set_id=set_id, settings=as_settings(settings))
         arguments.check_size("settings", job.settings, limits.max_data_bytes)
+    return job
+
+
+def update_preferences(
+    user_id: str,
+    set_id: str,
+    changes: Mapping[str, Any],
+    *,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.UpdatePreferences:
+    """The job that changes keys of one preference set of a user."""
+    with Arguments("update_preferences", limits, options) as arguments:
+        timing = arguments.timing(now)
+        job = jobs.UpdatePreferences(**timing, user_id=user_id, set_id=set_id, changes=as_changes(changes))
+        arguments.check_size("changes", job.changes, limits.max_data_bytes)
     return job
 
 

@@ -117,4 +117,12 @@ def _same(one: object, other: object) -> bool:
 
 def _profile(user_id: str) -> Steps[Profile | None]:
     row = yield from find_profile(user_id)
-    return None if row is None else profile_of(row["profile"])
+    if row is None:
+        return None
+    received = profile_of(row["profile"])
+    return Profile(
+        attributes=received.attributes,
+        properties=received.properties,
+        preferences=row["preferences"],
+        channel_data=row["channel_data"],
+    )

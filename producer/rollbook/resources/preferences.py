@@ -47,6 +47,37 @@ class UserPreferences:
         )
         return self._context.publish(job)
 
+    def update_preferences(
+        self,
+        user_id: str,
+        set_id: str,
+        changes: Mapping[str, Any],
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle:
+        """Change keys of one preference set of a user, and leave the others as they are. An unknown user is created.
+
+            rb.users.update_preferences("ann", "default", {
+                "workflows": {"digest": False},
+                "channel_types": {"sms": None},
+            })
+
+        Each workflow, category and channel type is a value of its own with its own time. Two changes of different keys
+        both hold, also if two processes send them at once; of two changes of one key the later holds. A
+        `set_preferences` replaces all keys that are older than it, and none that are newer, in whatever order they
+        arrive.
+
+        set_id: `default` or the id of a tenant, 1 to 256 characters.
+        changes: as the settings of `set_preferences`, with the changed keys only. None removes a key; the setting of a
+            workflow or category with `channel_types` is one value, and replaced whole.
+
+        Raises:
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
+        """
+        job = commands.update_preferences(
+            user_id, set_id, changes, limits=self._context.limits, now=self._context.now(), **options
+        )
+        return self._context.publish(job)
+
     def unset_preferences(self, user_id: str, set_id: str, **options: Unpack[WriteOptions]) -> JobHandle:
         """Remove one preference set of a user. An unknown user stays unknown.
 

@@ -31,6 +31,8 @@ def send_job(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None
             users.merge(job.primary_id, job.secondary_id, **options, **when)
         case jobs.SetPreferences():
             users.set_preferences(job.user_id, job.set_id, _plain(job.settings), **when)
+        case jobs.UpdatePreferences():
+            users.update_preferences(job.user_id, job.set_id, _plain(job.changes), **when)
         case jobs.UnsetPreferences():
             users.unset_preferences(job.user_id, job.set_id, **when)
         case jobs.BulkSetPreferences():

@@ -4,7 +4,8 @@ All tables live in a Postgres schema of their own, `rollbook`, so that Rollbook 
 application. Stamps and ids are compared byte by byte (collation "C"), as the core compares them.
 
 `users` keeps what was received under each id (the newest value per key), never the result of a merge. A profile is
-flat: each key is a section's prefix, a dot, and the name (`a.email`, `p.plan`, `s.default`, `c.apns`). `base_stamp`
+flat: each key is a section's prefix, a dot, and the name (`a.email`, `p.plan`, `c.apns`; and in a resolved profile
+`s.default`: preference sets are received in a table of their own). `base_stamp`
 is the stamp of every key that has none of its own in `key_stamps`. An id that no merge or delete names has no
 `cluster_root`, and readers see its `profile`. The ids that merges have joined are a cluster, named for its smallest id,
 the root; for these ids readers see `resolved_profile`, which the transaction that changes the cluster writes.
@@ -111,7 +112,8 @@ preference_set_versions: Final = Table(
     Column("user_id", _bytewise(), primary_key=True),
     Column("set_id", _bytewise(), primary_key=True),
     Column("stamp", _bytewise(), primary_key=True),
-    Column("settings", JSONB(none_as_null=True), comment="null: the set was removed"),
+    Column("settings", JSONB(none_as_null=True), comment="what applied from the stamp on; null: the set was removed"),
+    Column("changes", JSONB(none_as_null=True), comment="the keys that the job changed; null: it replaced the set"),
     comment="every version received of a preference set; says which applied when a trigger ran",
 )
 

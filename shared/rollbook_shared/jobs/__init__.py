@@ -18,6 +18,7 @@ from rollbook_shared.jobs.models import (
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UpdatePreferences,
     UserIds,
     UserUpdate,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Trigger",
     "UnsetChannelData",
     "UnsetPreferences",
+    "UpdatePreferences",
     "UserIds",
     "UserUpdate",
 ]

@@ -96,7 +96,7 @@ def summarize(job: models.Job) -> str:
             return f"{len(job.user_ids)} users"
         case models.Merge():
             return f"{alias(job.primary_id)} <- {alias(job.secondary_id)}"
-        case models.SetPreferences() | models.UnsetPreferences():
+        case models.SetPreferences() | models.UpdatePreferences() | models.UnsetPreferences():
             return f"{alias(job.user_id)} one preference set"
         case models.BulkSetPreferences():
             return f"{len(job.user_ids)} users, one preference set"

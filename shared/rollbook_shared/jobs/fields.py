@@ -122,5 +122,16 @@ class PreferenceSet(TypedDict, total=False):
     channel_types: dict[str, StrictBool]
 
 
+@with_config(ConfigDict(extra="forbid"))
+class PreferenceSetChanges(TypedDict, total=False):
+    """Changes of a preference set, key by key. A key that is None is removed; a key that is missing stays as it is."""
+
+    workflows: dict[str, StrictBool | ChannelTypes | None]
+    categories: dict[str, StrictBool | ChannelTypes | None]
+    channel_types: dict[str, StrictBool | None]
+
+
 PreferenceSettings = Annotated[PreferenceSet, BeforeValidator(_json_object)]
 """A preference set whose values can be stored."""
+PreferenceChanges = Annotated[PreferenceSetChanges, BeforeValidator(_json_object)]
+"""Changes of a preference set whose values can be stored."""

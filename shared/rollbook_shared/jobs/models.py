@@ -26,7 +26,17 @@ from pydantic import (
 )
 
 from rollbook_shared.errors import Problem
-from rollbook_shared.jobs.fields import JobId, JsonObject, Key, ParsedJson, PreferenceSettings, Traits, UserId, reject
+from rollbook_shared.jobs.fields import (
+    JobId,
+    JsonObject,
+    Key,
+    ParsedJson,
+    PreferenceChanges,
+    PreferenceSettings,
+    Traits,
+    UserId,
+    reject,
+)
 from rollbook_shared.jobs.problems import problems_of
 from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS
 
@@ -174,6 +184,22 @@ class SetPreferences(_Job):
         return (self.user_id,)
 
 
+class UpdatePreferences(_Job):
+    """Change keys of one preference set of a user; each workflow, category and channel type is a value of its own.
+    Rule 30.
+    """
+
+    kind: Literal["update_preferences"] = "update_preferences"
+    user_id: UserId
+    set_id: Key
+    changes: PreferenceChanges
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
+
+
 class UnsetPreferences(_Job):
     """Remove one preference set of a user. Rule 19."""
 
@@ -273,6 +299,7 @@ Job = Annotated[
     | BulkDelete
     | Merge
     | SetPreferences
+    | UpdatePreferences
     | UnsetPreferences
     | BulkSetPreferences
     | SetChannelData

@@ -26,9 +26,10 @@ from rollbook_shared.jobs.models import (
     Trigger,
     UnsetChannelData,
     UnsetPreferences,
+    UpdatePreferences,
     UserUpdate,
 )
-from rollbook_shared.reference.traits import full_traits, preference_set, push_tokens, some_traits
+from rollbook_shared.reference.traits import full_traits, preference_changes, preference_set, push_tokens, some_traits
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 SAMPLE_PERIOD: Final = timedelta(days=45) // _MICROSECOND
@@ -118,6 +119,9 @@ class _Generator:
         start, chance = self.any_time(latest=self.now - 3 * _HOUR), self.chance
         self.write(SetPreferences, start, user_id=user_id, set_id=set_id, settings=preference_set(chance))
         self.write(SetChannelData, start + _HOUR, user_id=user_id, channel_id=channel, data=push_tokens(chance))
+        for at in (start - 1, start + 1, start + 2 * _HOUR - 1):  # toggles on a page of settings, around the whole set
+            changes = preference_changes(chance)
+            self.write(UpdatePreferences, at, user_id=user_id, set_id=set_id, changes=changes)
         match chance.randrange(3):
             case 0:
                 self.write(UnsetPreferences, start + 2 * _HOUR, user_id=user_id, set_id=set_id)

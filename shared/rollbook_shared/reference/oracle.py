@@ -75,6 +75,8 @@ def _apply(tables: _Tables, job: jobs.Job) -> None:
         case jobs.BulkSetPreferences(user_ids=user_ids, set_id=set_id, settings=settings):
             for ordinal, user_id in enumerate(user_ids):
                 tables.identify(user_id, stamp(job.occurred_at, job.id, ordinal)).preferences[set_id] = settings
+        case jobs.UpdatePreferences(user_id=user_id, set_id=set_id, changes=changes):
+            tables.identify(user_id, stamp(job.occurred_at, job.id)).change_preferences(set_id, changes)
         case jobs.UnsetPreferences(user_id=user_id, set_id=set_id):
             if tables.is_known(user_id):
                 tables.identify(user_id, stamp(job.occurred_at, job.id)).preferences.pop(set_id, None)

@@ -35,6 +35,20 @@ class ReferenceUser:
                 tokens += [token for token in data["tokens"] if token not in tokens]
                 self.channel_data[channel_id] = {**own, "tokens": tokens}
 
+    def change_preferences(self, set_id: str, changes: Mapping[str, Any]) -> None:
+        """Change single keys of a set, as rule 30 says."""
+        settings = copy.deepcopy(self.preferences.get(set_id, {}))
+        for section, values in changes.items():
+            for key, value in values.items():
+                if value is None:
+                    settings.get(section, {}).pop(key, None)
+                else:
+                    settings.setdefault(section, {})[key] = value
+            if not settings.get(section):
+                settings.pop(section, None)
+        if settings or set_id in self.preferences:
+            self.preferences[set_id] = settings
+
     def allows(self, job: Trigger, channel: str) -> bool:
         """Whether the preferences allow a message of the trigger on the channel."""
         settings = self.preferences.get("default", {})

@@ -55,6 +55,17 @@ def preference_set(chance: Random) -> dict[str, Any]:
     }
 
 
+def preference_changes(chance: Random) -> dict[str, Any]:
+    """One or two changed keys of a preference set, some of them removed."""
+    changes: dict[str, Any] = {}
+    for _ in range(chance.randint(1, 2)):
+        section, key = chance.choice(
+            (("workflows", "new-comment"), ("workflows", "mention"), ("channel_types", "push"))
+        )
+        changes.setdefault(section, {})[key] = chance.choice((True, False, False, None))
+    return changes
+
+
 def push_tokens(chance: Random) -> dict[str, Any]:
     """Channel data of a push channel."""
     return {"tokens": [f"{chance.getrandbits(64):016x}" for _ in range(chance.randint(1, 2))]}

@@ -6,6 +6,7 @@ from tests.rules.cases.deletion import DELETING
 from tests.rules.cases.history import HISTORY
 from tests.rules.cases.merged_ids import REDIRECTS
 from tests.rules.cases.merges import MERGING
+from tests.rules.cases.partial_changes import PARTIAL_CHANGES
 from tests.rules.cases.preferences import EFFECTIVE_PREFERENCES
 from tests.rules.cases.triggers import EVERY_JOB, PREFERENCES, TRIGGERS
 from tests.rules.cases.users import USERS
@@ -18,6 +19,7 @@ CASES: Final[tuple[Case, ...]] = (
     *HISTORY,
     *REDIRECTS,
     *EFFECTIVE_PREFERENCES,
+    *PARTIAL_CHANGES,
     *PREFERENCES,
     *TRIGGERS,
     *EVERY_JOB,

@@ -32,6 +32,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "bulk_delete": {"user_ids": ["u", "v"]},
     "merge": {"primary_id": "u", "secondary_id": "v", "keep_opt_outs": False, "merge_tokens": False},
     "set_preferences": {"user_id": "u", "set_id": "default", "settings": {"categories": {"c": False}}},
+    "update_preferences": {"user_id": "u", "set_id": "default", "changes": {"categories": {"c": None}}},
     "unset_preferences": {"user_id": "u", "set_id": "default"},
     "bulk_set_preferences": {"user_ids": ["u"], "set_id": "default", "settings": {"channel_types": {"push": True}}},
     "set_channel_data": {"user_id": "u", "channel_id": "apns", "data": {"tokens": ["t"]}},
@@ -82,6 +83,7 @@ SORTS: Final[dict[str, dict[Path, str]]] = {
         ("merge_tokens",): "flag",
     },
     "set_preferences": {("user_id",): "user_id", ("set_id",): "key", ("settings",): "settings"},
+    "update_preferences": {("user_id",): "user_id", ("set_id",): "key", ("changes",): "settings"},
     "unset_preferences": {("user_id",): "user_id", ("set_id",): "key"},
     "bulk_set_preferences": {
         ("user_ids",): "list",

@@ -12,7 +12,8 @@ delete destroys it, and a merge moves the whole user *and redirects the id to th
 value of f is, and replaces it. This needs the redirect: if a merged-away id were free again at once, g would land in
 another user, and f would have to be kept. Whether a user *existed* at a trigger's stamp does not follow from the newest
 update, so every identify has a register of its own, as every delete and merge has. So has every version of a preference
-set, because it decides on the messages of the triggers after it.
+set, because it decides on the messages of the triggers after it; and every change of single keys of a set, for the same
+reason and for another: f may be what gave the user the set, and a merge between f and g asks whether there is one.
 """
 
 from rollbook_worker.core.clusters import cluster_roots
@@ -24,6 +25,7 @@ from rollbook_worker.core.facts import (
     Fact,
     LifecycleEvent,
     MessageCreated,
+    PreferencesUpdated,
     ProfileKeySet,
     UserDeleted,
     UserIdentified,
@@ -43,6 +45,7 @@ __all__ = [
     "MessageCreated",
     "OwnershipPeriod",
     "PreferenceSetVersion",
+    "PreferencesUpdated",
     "ProfileKeySet",
     "Projection",
     "Registers",

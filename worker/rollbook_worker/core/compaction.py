@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_worker.core.facts import Fact, ProfileKeySet, UserDeleted, UserIdentified, UsersMerged
+from rollbook_worker.core.facts import Fact, PreferencesUpdated, ProfileKeySet, UserDeleted, UserIdentified, UsersMerged
 from rollbook_worker.core.projection import project
 
 
@@ -38,7 +38,7 @@ def compact(facts: Collection[Fact], history: int, horizon: Stamp) -> Compaction
 
     def matters(fact: Fact) -> bool:
         match fact:
-            case UserIdentified(stamp, user_id) | ProfileKeySet(stamp, user_id):
+            case UserIdentified(stamp, user_id) | ProfileKeySet(stamp, user_id) | PreferencesUpdated(stamp, user_id):
                 return stamp > void_until.get(user_id, "")
             case UserDeleted(stamp) if stamp < horizon and stamp not in effective:
                 return False

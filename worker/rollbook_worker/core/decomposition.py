@@ -15,6 +15,7 @@ from rollbook_worker.core.facts import (
     EngagementChanged,
     Fact,
     MessageCreated,
+    PreferencesUpdated,
     ProfileKeySet,
     UserDeleted,
     UserIdentified,
@@ -43,6 +44,9 @@ def facts_of(job: jobs.Job) -> Iterator[Fact | UserUpdated]:
             yield UsersMerged(at, job.secondary_id, job.primary_id, job.keep_opt_outs, job.merge_tokens)
         case jobs.SetPreferences():
             yield from _key_set(job.user_id, f"s.{job.set_id}", job.settings, at)
+        case jobs.UpdatePreferences():
+            yield UserIdentified(at, job.user_id)
+            yield PreferencesUpdated(at, job.user_id, job.set_id, dict(job.changes))
         case jobs.UnsetPreferences():
             yield ProfileKeySet(at, job.user_id, f"s.{job.set_id}", None)
         case jobs.BulkSetPreferences():

@@ -31,6 +31,20 @@ class ProfileKeySet(NamedTuple):
         return ("profile key", self.user_id, self.key)
 
 
+class PreferencesUpdated(NamedTuple):
+    """Keys of a preference set were changed; `changes` as in the job."""
+
+    stamp: Stamp
+    user_id: str
+    set_id: str
+    changes: dict[str, Any]
+
+    @property
+    def register_key(self) -> RegisterKey:
+        """Each has its own, as each version of a preference set has."""
+        return ("preferences updated", self.user_id, self.set_id, self.stamp)
+
+
 class UserIdentified(NamedTuple):
     """A user was identified, and so exists from then on."""
 
@@ -163,6 +177,7 @@ class EngagementChanged(NamedTuple):
 
 Fact = (
     ProfileKeySet
+    | PreferencesUpdated
     | UserIdentified
     | UserDeleted
     | UsersMerged

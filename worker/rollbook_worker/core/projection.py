@@ -8,9 +8,19 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rollbook_shared.domain.merge import merge_profiles
+from rollbook_shared.domain.preferences import update_settings
 from rollbook_shared.domain.sections import flat_profile, profile_of
 from rollbook_shared.domain.stamps import INFINITY, Stamp, occurred_at_of, stamp_floor
-from rollbook_worker.core.facts import Fact, ProfileKeySet, UserDeleted, UserIdentified, UsersMerged
+from rollbook_worker.core.facts import (
+    Fact,
+    PreferencesUpdated,
+    ProfileKeySet,
+    UserDeleted,
+    UserIdentified,
+    UsersMerged,
+)
+
+_UserFact = UserIdentified | ProfileKeySet | PreferencesUpdated | UserDeleted | UsersMerged
 
 
 @dataclass(slots=True)
@@ -18,7 +28,7 @@ class ResolvedUser:
     """One user after merges: the profile by stored key, and the stamp of its newest change."""
 
     updated: Stamp
-    profile: dict[str, object] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
 
 
 class OwnershipPeriod(NamedTuple):
@@ -73,7 +83,7 @@ def project(facts: Iterable[Fact], history: int) -> Projection:
     from the ownership periods of the id it is addressed to.
     """
     projector = _Projector(history)
-    of_users = [fact for fact in facts if isinstance(fact, (UserIdentified, ProfileKeySet, UserDeleted, UsersMerged))]
+    of_users = [fact for fact in facts if isinstance(fact, _UserFact)]
     # of one stamp, the identify comes first: it creates the user whose keys are set
     for fact in sorted(of_users, key=lambda fact: (fact.stamp, not isinstance(fact, UserIdentified))):
         match fact:
@@ -81,6 +91,8 @@ def project(facts: Iterable[Fact], history: int) -> Projection:
                 projector.identify(fact.user_id, fact.stamp)
             case ProfileKeySet():
                 projector.set_key(fact)
+            case PreferencesUpdated():
+                projector.update_preferences(fact)
             case UserDeleted():
                 projector.delete(fact)
             case UsersMerged():
@@ -123,6 +135,13 @@ class _Projector:
             user.profile[fact.key] = fact.value
         if fact.key[0] == "s":
             self._add_versions(self._ids.get(canonical_id, [canonical_id]), fact.stamp, {fact.key[2:]: fact.value})
+
+    def update_preferences(self, fact: PreferencesUpdated) -> None:
+        key = f"s.{fact.set_id}"
+        user = self._users.get(self._canonical_ids.get(fact.user_id, fact.user_id))
+        settings = update_settings(user.profile.get(key) if user else None, fact.changes)
+        if settings is not None:
+            self.set_key(ProfileKeySet(fact.stamp, fact.user_id, key, settings))
 
     def delete(self, fact: UserDeleted) -> None:
         if fact.user_id in self._canonical_ids:

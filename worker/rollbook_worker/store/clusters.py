@@ -17,6 +17,7 @@ from rollbook_worker.core import (
     LifecycleEvent,
     OwnershipPeriod,
     PreferenceSetVersion,
+    PreferencesUpdated,
     ProfileKeySet,
     Projection,
     UserDeleted,
@@ -57,16 +58,16 @@ def read_clusters(cursor: Cursor, roots: Collection[str], joining: Collection[st
             stamps = (first_identified, *identify_stamps.split())
             found.facts.extend(UserIdentified(Stamp(stamp), id_) for stamp in stamps)
         found.facts.extend(
-            # preference sets are all among the versions
-            ProfileKeySet(Stamp(key_stamps.get(key, base_stamp)), id_, key, value)
-            for key, value in profile.items()
-            if key[0] != "s"
+            ProfileKeySet(Stamp(key_stamps.get(key, base_stamp)), id_, key, value) for key, value in profile.items()
         )
     cursor.execute(_IDENTIFY_LOG["select"], {"ids": found.ids})
     found.facts.extend(UserIdentified(Stamp(stamp), id_) for id_, stamps in cursor for stamp in stamps.split())
     cursor.execute(_PREFERENCE_SETS["select_versions"], {"ids": found.ids})
     found.facts.extend(
-        ProfileKeySet(Stamp(stamp), id_, f"s.{set_id}", settings) for id_, set_id, stamp, settings in cursor
+        ProfileKeySet(Stamp(stamp), id_, f"s.{set_id}", settings)
+        if changes is None
+        else PreferencesUpdated(Stamp(stamp), id_, set_id, changes)
+        for id_, set_id, stamp, settings, changes in cursor
     )
     cursor.execute(_LIFECYCLE_EVENTS["select_naming"], {"ids": found.ids})
     found.events.extend(_lifecycle_event(*event) for event in cursor)

@@ -18,6 +18,7 @@ from rollbook_shared.domain.stamps import Stamp
 from rollbook_worker.core import LifecycleEvent, UserDeleted, UsersMerged, compact
 from rollbook_worker.store.clusters import read_clusters, recompute
 from rollbook_worker.store.fact_writer import lock_clusters_of
+from rollbook_worker.store.preference_sets import update_changed_sets
 from rollbook_worker.store.rows import Row, rows_of
 from rollbook_worker.store.tombstones import id_hash
 
@@ -60,6 +61,7 @@ def erase(
     cursor.execute(_OWNERSHIP_PERIODS["delete"], {"ids": list(erased)})
     cursor.execute(_PREFERENCE_SETS["delete_resolved"], {"ids": list(erased)})
     cursor.execute(_ERASURE["delete_dead_letters"], {"texts": [json.dumps(id_) for id_ in erased], "horizon": horizon})
+    update_changed_sets(cursor, erased)
     _write_receipts(cursor, erased, counts, key, now)
     recompute(cursor, found.roots, [], history=history)
     return {table: count.total() for table, count in counts.items() if count}

@@ -11,12 +11,12 @@ from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_worker.core import Fact, UserUpdated
 from rollbook_worker.store.clusters import recompute
+from rollbook_worker.store.preference_sets import write_versions
 from rollbook_worker.store.rows import Row, TableRows, as_json, rows_of
 
 MAX_IDENTIFY_CHARACTERS: Final = 400
 """How long the list of identify stamps in a user's row may be: eight stamps."""
 _USERS: Final = load(__package__, "users")
-_PREFERENCE_SETS: Final = load(__package__, "preference_sets")
 _IDENTIFY_LOG: Final = load(__package__, "identify_log")
 _LIFECYCLE_EVENTS: Final = load(__package__, "lifecycle_events")
 _HISTORY: Final = load(__package__, "history")
@@ -41,7 +41,7 @@ def write(
     rows = rows_of(facts)
     if rows.users:
         clusters = _upsert_users(cursor, rows, horizon, roots)
-    _insert(cursor, _PREFERENCE_SETS["insert_versions"], versions=rows.preference_sets)
+    write_versions(cursor, rows.preference_sets)
     _insert(cursor, _HISTORY["insert_triggers"], triggers=rows.triggers)
     _insert(cursor, _HISTORY["insert_activities"], activities=rows.activities)
     _insert(cursor, _HISTORY["insert_messages"], messages=rows.messages)

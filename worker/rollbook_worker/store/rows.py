@@ -13,6 +13,7 @@ from rollbook_worker.core import (
     EngagementChanged,
     Fact,
     MessageCreated,
+    PreferencesUpdated,
     ProfileKeySet,
     Registers,
     UserDeleted,
@@ -24,7 +25,7 @@ from rollbook_worker.core import (
 )
 
 Row = dict[str, Any]
-_UserFact = UserUpdated | UserIdentified | ProfileKeySet
+_UserFact = UserUpdated | UserIdentified | ProfileKeySet | PreferencesUpdated
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class TableRows:
     users: list[Row] = field(default_factory=list)
     """In id order: users with new data, and those that deletes and merges name."""
     preference_sets: list[Row] = field(default_factory=list)
-    """Every version received of a preference set, not the newest only."""
+    """Every version received of a preference set, and every change of one."""
     lifecycle_events: list[Row] = field(default_factory=list)
     triggers: list[Row] = field(default_factory=list)
     activities: list[Row] = field(default_factory=list)
@@ -58,7 +59,9 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
             by_user.setdefault(fact.user_id, []).append(fact)
         else:
             join(others, [fact])
-        if isinstance(fact, ProfileKeySet) and fact.key[0] == "s":
+        if isinstance(fact, PreferencesUpdated):
+            rows.preference_sets.append(fact._asdict())
+        elif isinstance(fact, ProfileKeySet) and fact.key[0] == "s":
             rows.preference_sets.append(
                 {"user_id": fact.user_id, "set_id": fact.key[2:], "stamp": fact.stamp, "settings": fact.value}
             )
@@ -94,20 +97,26 @@ def _lifecycle_event(event: UserDeleted | UsersMerged) -> Row:
 
 
 def _user(user_id: str, facts: Sequence[_UserFact]) -> Row:
-    """The newest value per key within the batch: the rule of `core.join`, for the form in which `users` keeps it."""
+    """The newest value per key within the batch: the rule of `core.join`, for the form in which `users` keeps it.
+
+    Preference sets have a table of their own; of them the row has the stamp only.
+    """
     if len(facts) == 1 and isinstance(facts[0], UserUpdated):  # true of nearly all users
         stamp = facts[0].stamp
         return _user_row(user_id, facts[0].profile, stamp, {}, [stamp], stamp)
     newest: dict[str, ProfileKeySet] = {}
     identified: set[Stamp] = set()
+    last_stamp: Stamp | None = max((fact.stamp for fact in facts), default=None)
     for fact in facts:
         for part in fact.facts() if isinstance(fact, UserUpdated) else (fact,):
             if isinstance(part, UserIdentified):
                 identified.add(part.stamp)
+            elif isinstance(part, PreferencesUpdated) or part.key[0] == "s":
+                continue
             elif part.key not in newest or newest[part.key].stamp < part.stamp:
                 newest[part.key] = part
-    base_stamp = min((fact.stamp for fact in newest.values()), default=None)
-    last_stamp = max((*identified, *(fact.stamp for fact in newest.values())), default=None)
+    # without keys it is the stamp of none; one newer than all before keeps the upsert from rewriting the profile
+    base_stamp = min((fact.stamp for fact in newest.values()), default=last_stamp)
     key_stamps = {key: fact.stamp for key, fact in newest.items() if fact.stamp != base_stamp}
     profile = {key: fact.value for key, fact in newest.items()}
     return _user_row(user_id, profile, base_stamp, key_stamps, sorted(identified), last_stamp)

@@ -19,6 +19,7 @@ from rollbook_shared.domain.stamps import Stamp
 from rollbook_worker.core import (
     ActivityCreated,
     Fact,
+    PreferencesUpdated,
     ProfileKeySet,
     UserDeleted,
     UserIdentified,
@@ -70,8 +71,8 @@ def _user_ids(fact: Fact | UserUpdated) -> tuple[str, ...]:
     match fact:
         case UsersMerged() | UserDeleted():
             return fact.user_ids
-        case UserUpdated(user_id=user_id) | UserIdentified(user_id=user_id) | ProfileKeySet(user_id=user_id):
-            return (user_id,)
+        case UserUpdated() | UserIdentified() | ProfileKeySet() | PreferencesUpdated():
+            return (fact.user_id,)
         case WorkflowTriggered(actor=str(actor)):
             return (actor,)
         case ActivityCreated(recipient=recipient):  # has the recipients of the messages

@@ -108,6 +108,7 @@ CREATE TABLE rollbook.preference_set_versions (
     set_id text COLLATE "C",
     stamp text COLLATE "C",
     settings jsonb,
+    changes jsonb,
     PRIMARY KEY (user_id, set_id, stamp)
 );
 
@@ -328,13 +329,25 @@ SELECT
     profile ->> 'a.timezone' AS timezone,
     profile ->> 'a.created_at' AS created_at,
     rollbook.section(profile, 'p') AS properties,
-    rollbook.section(profile, 's') AS preferences,
+    CASE
+        WHEN cluster_root IS NULL THEN (
+            SELECT coalesce(jsonb_object_agg(set_id, settings) FILTER (WHERE settings IS NOT NULL), '{}')
+            FROM (
+                SELECT DISTINCT ON (set_id) set_id, settings
+                FROM rollbook.preference_set_versions
+                WHERE user_id = existing.id
+                ORDER BY set_id, stamp DESC
+            ) AS newest
+        )
+        ELSE rollbook.section(profile, 's')
+    END AS preferences,
     rollbook.section(profile, 'c') AS channel_data,
     rollbook.occurred_at(updated_stamp) AS updated_at,
     updated_stamp
 FROM (
     SELECT
         id,
+        cluster_root,
         CASE WHEN cluster_root IS NULL THEN profile ELSE resolved_profile END AS profile,
         CASE WHEN cluster_root IS NULL THEN last_stamp ELSE resolved_stamp END AS updated_stamp
     FROM rollbook.users

@@ -1,13 +1,38 @@
 -- name: insert_versions
 -- Keep every version of a preference set.
-INSERT INTO rollbook.preference_set_versions (user_id, set_id, stamp, settings)
-SELECT user_id, set_id, stamp, nullif(settings, 'null')
-FROM json_to_recordset(%(versions)s::json) AS n (user_id text, set_id text, stamp text, settings jsonb)
+INSERT INTO rollbook.preference_set_versions (user_id, set_id, stamp, settings, changes)
+SELECT user_id, set_id, stamp, nullif(settings, 'null'), changes
+FROM json_to_recordset(%(versions)s::json) AS n (
+    user_id text, set_id text, stamp text, settings jsonb, changes jsonb
+)
 ON CONFLICT DO NOTHING;
+
+-- name: select_changed
+-- Every version, in stamp order, of those sets of these users in which single keys were changed.
+SELECT user_id, set_id, stamp, settings, changes
+FROM rollbook.preference_set_versions AS version
+WHERE user_id = ANY(%(ids)s)
+    AND EXISTS (
+        SELECT 1
+        FROM rollbook.preference_set_versions AS changed
+        WHERE changed.user_id = version.user_id
+            AND changed.set_id = version.set_id
+            AND changed.changes IS NOT NULL
+    )
+ORDER BY user_id, set_id, stamp;
+
+-- name: update_settings
+-- Write what changes of single keys resulted in.
+UPDATE rollbook.preference_set_versions AS version
+SET settings = nullif(n.settings, 'null')
+FROM json_to_recordset(%(versions)s::json) AS n (user_id text, set_id text, stamp text, settings jsonb)
+WHERE version.user_id = n.user_id
+    AND version.set_id = n.set_id
+    AND version.stamp = n.stamp;
 
 -- name: select_versions
 -- Every version of the preference sets of these ids.
-SELECT user_id, set_id, stamp, settings
+SELECT user_id, set_id, stamp, settings, changes
 FROM rollbook.preference_set_versions
 WHERE user_id = ANY(%(ids)s);
 
