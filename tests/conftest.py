@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tests.support.brokers import broker_program, connect_to_broker
 from tests.support.databases import Databases, LendDatabase, with_database
+from tests.support.server_mark import current_test, guard_servers
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -25,8 +26,53 @@ from rollbook_ops.devstack import Servers
 _broker_databases = cycle(range(1, 16))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    guard_servers(patch)
+    config.pluginmanager.register(FailureNames(config))
+
+
+class FailureNames:
+    """Names a test as soon as it has failed: the summary may be minutes away, or never come."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._name(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._name(report)
+
+    def _name(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        # a process of xdist has none; with -v every name is there
+        if report.failed and terminal is not None and terminal.verbosity <= 0:
+            terminal.ensure_newline()
+            terminal.write_line(
+                f"{'FAILED' if getattr(report, 'when', '') == 'call' else 'ERROR'} {report.nodeid}", red=True
+            )
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "starts_servers" in getattr(item, "fixturenames", ()):
+            item.add_marker("servers")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    current_test.has_mark = item.get_closest_marker("servers") is not None
+
+
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
+def starts_servers() -> None:
+    """Every fixture that starts a server depends on this one, so that its tests have the mark `servers`."""
+
+
+@pytest.fixture(scope="session")
+def servers(starts_servers: None) -> Iterator[Servers]:
     """One Postgres and one Valkey for the session; not to be stopped by tests."""
     with Servers(
         database_url=os.environ.get("ROLLBOOK_TEST_DATABASE_URL"),
@@ -38,7 +84,7 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="module")
-def own_servers() -> Iterator[Servers]:
+def own_servers(starts_servers: None) -> Iterator[Servers]:
     """A Postgres and a Valkey of the module's own, to stop, kill and restart. Valkey keeps its jobs on disk."""
     with Servers(durable=False, append_only=True, valkey_program=broker_program()) as servers:
         yield servers

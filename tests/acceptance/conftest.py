@@ -15,7 +15,7 @@ from rollbook_ops.devstack import Servers
 
 
 @pytest.fixture(scope="module")
-def durable_servers() -> Iterator[Servers]:
+def durable_servers(starts_servers: None) -> Iterator[Servers]:
     """Servers that keep what they confirmed through a kill; the test may stop them."""
     servers = Servers(durable=True, append_only=True, append_fsync="always", valkey_program=broker_program())
     with servers:

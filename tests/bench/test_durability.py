@@ -1,8 +1,11 @@
 """The program that kills Redis counts confirmed jobs, and none is lost that was synced first."""
 
+import pytest
 from benchmarks.durability import measure_durability
 
 from rollbook_ops.devstack.binaries import find_valkey
+
+pytestmark = pytest.mark.servers
 
 
 def test_jobs_that_are_synced_before_they_are_confirmed_survive_a_kill() -> None:

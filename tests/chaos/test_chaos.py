@@ -16,6 +16,7 @@ SEED = 3
 
 
 @pytest.mark.slow
+@pytest.mark.servers
 def test_a_short_run_equals_the_reference(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)  # the servers run as another account when we are root
     run = subprocess.run(

@@ -15,7 +15,7 @@ from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import Rollbook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 _URLS = ("ROLLBOOK_BROKER_URL", "ROLLBOOK_DATABASE_URL")
 

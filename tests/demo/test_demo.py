@@ -16,7 +16,7 @@ from rollbook_ops.cli.app import app
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_shared.reference.world import World
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 _SMALL = ["demo", "--users", "300", "--no-flower", "--json"]
 

@@ -23,6 +23,8 @@ from tests.support.waits import wait_until
 from rollbook_ops.devstack import ServerFailed, Servers
 from rollbook_ops.devstack.folders import own_temporary_folder
 
+pytestmark = pytest.mark.servers
+
 _LAUNCHER = """
 import json, signal, sys
 from rollbook_ops.devstack import Servers

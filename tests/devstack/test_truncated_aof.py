@@ -10,6 +10,8 @@ from tests.support.truncated_aof import HALF
 
 from rollbook_ops.devstack import Servers, append_only_file
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.mark.parametrize(
     "program", [None, pytest.param(Path(REDIS or ""), marks=REDIS_NEEDED)], ids=["valkey", "redis"]

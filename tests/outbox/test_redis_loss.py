@@ -27,7 +27,7 @@ LATE = 50
 
 
 @pytest.fixture(scope="module")
-def forgetful_servers() -> Iterator[Servers]:
+def forgetful_servers(starts_servers: None) -> Iterator[Servers]:
     with Servers(durable=False, append_only=False, valkey_program=broker_program()) as servers:
         migrate(servers.database_url)
         with psycopg.connect(servers.database_url) as connection:

@@ -29,7 +29,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[Start]:
+def started(starts_servers: None, tmp_path: Path) -> Iterator[Start]:
     """Start Valkey with these arguments, and stop it at the end."""
     running: list[subprocess.Popen[bytes]] = []
 

@@ -36,7 +36,7 @@ READS: Final[dict[str, Callable[[Rollbook], object]]] = {
 
 
 @pytest.fixture(scope="module")
-def servers_of_two() -> Iterator[tuple[Primary, Replica]]:
+def servers_of_two(starts_servers: None) -> Iterator[tuple[Primary, Replica]]:
     with ExitStack() as undo:
         folder = own_temporary_folder()
         undo.callback(folder.release)

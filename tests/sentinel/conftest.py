@@ -13,7 +13,7 @@ from rollbook import Rollbook
 
 
 @pytest.fixture(scope="module")
-def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
+def sentinels(starts_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
     started = SentinelSet(tmp_path_factory.mktemp("sentinels"))
     try:
         started.start()

@@ -21,7 +21,7 @@ def on_postgres(database_url: str) -> Iterator[OnPostgres]:
     subject.close()
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.servers)])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """A store that keeps nothing yet."""
     if request.param == "memory":

@@ -18,13 +18,13 @@ from rollbook_ops.devstack import Servers
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
+def redis_url(starts_servers: None) -> Iterator[str]:
     with Servers(database_url="postgresql://not-needed", valkey_program=Path(REDIS or "")) as servers:
         yield servers.broker_url
 
 
 @pytest.fixture(params=MAKES)
-def broker(request: pytest.FixtureRequest) -> str:
+def broker(request: pytest.FixtureRequest, starts_servers: None) -> str:
     """An empty broker, of each make."""
     return _empty_broker(request, request.param)
 
@@ -47,7 +47,7 @@ def consume(broker: str) -> Iterator[Callable[..., Consumer]]:
 
 
 @pytest.fixture
-def field(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Field]:
+def field(request: pytest.FixtureRequest, starts_servers: None, tmp_path: Path) -> Iterator[Field]:
     """An empty broker, to start workers on: Valkey, or of the make that the test names."""
     field = Field(_empty_broker(request, getattr(request, "param", "valkey")), tmp_path)
     yield field

@@ -84,7 +84,7 @@ def test_an_alternate_url_keeps_our_transport() -> None:
 
 
 @pytest.fixture
-def sentinel(tmp_path: Path) -> Iterator[str]:
+def sentinel(starts_servers: None, tmp_path: Path) -> Iterator[str]:
     """A Sentinel that watches a Valkey of its own; its URL."""
     port = free_port()
     with Servers(database_url="postgresql://not-needed", valkey_program=broker_program()) as servers:
