@@ -132,6 +132,8 @@ READS: Final[dict[str, Callable[[], Query[Any]]]] = {
         prefix="name of COPY-2", after=UserCursor("prefix", 2, "name of copy-2", "")
     ),
     "users before one with a prefix": before(UserCursor("prefix", 2, "name of copy-2", "x"), prefix="name of"),
+    "users by a prefix that some have": users(prefix="copy-12"),
+    "users by a name that some have": users(prefix="name of copy-1"),
     "users by a prefix that few have, sorted": users("-created_at", prefix="copy-1234"),
     "users by the time they were created": users("created_at", UserCursor("created_at", 0, CREATED, "x")),
     "users created last": users("-created_at"),

@@ -8,10 +8,10 @@ are found by what they left, and erasure, which removes that, leaves no trace he
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from rollbook.models import JobStatus, Page
 from rollbook.queries.jobs import status_of_dead_letter, status_of_job
@@ -77,7 +77,6 @@ def _items(which: JobFilter, after: PageCursor | None, wanted: int) -> Steps[lis
         "kind": which.kind,
         "since": which.since,
         "until": which.until,
-        "wanted": wanted,
         **({} if after is None else {"time": after.datetime, "id": after.id, "key": bytes.fromhex(after.key)}),
     }
     items: list[_Item] = []
@@ -87,19 +86,26 @@ def _items(which: JobFilter, after: PageCursor | None, wanted: int) -> Steps[lis
         position = "true" if after is None else f"(finished_at, id) {operator} (%(time)s, %(id)s::text)"
         kind = "true" if which.kind is None else "kind = %(kind)s::text"
         sql = _SQL["walk_jobs"].format(
-            range=index, position=position, filter=f"{state} AND {kind}", scanned=MAX_SCANNED + 1
+            range=index, position=position, filter=f"{state} AND {kind}", scanned=MAX_SCANNED + 1, wanted=wanted
         )
         for row in (yield Statement(sql, parameters)):
             place = PageCursor.at(row["finished_at"], row["id"])
-            items.append(_Item(place, None if row["is_stop"] else status_of_job(row)))
+            items.extend(_items_of_row(row, place, status_of_job(row)))
     if which.state in (None, "dead"):
         position = "true" if after is None else "(failed_at, id, digest) < (%(time)s, %(id)s::text, %(key)s::bytea)"
         kind = "true" if which.kind is None else "kind = %(kind)s::text"
-        sql = _SQL["walk_dead_letters"].format(position=position, filter=kind, scanned=MAX_SCANNED + 1)
+        sql = _SQL["walk_dead_letters"].format(position=position, filter=kind, scanned=MAX_SCANNED + 1, wanted=wanted)
         for row in (yield Statement(sql, parameters)):
             place = PageCursor.at(row["failed_at"], row["id"], bytes(row["digest"]).hex())
-            items.append(_Item(place, None if row["is_stop"] else status_of_dead_letter(row, None)))
+            items.extend(_items_of_row(row, place, status_of_dead_letter(row, None)))
     return items
+
+
+def _items_of_row(row: Mapping[str, Any], place: _Place, status: JobStatus) -> Iterator[_Item]:
+    if row["is_match"]:
+        yield _Item(place, status)
+    if row["is_stop"]:
+        yield _Item(place, None)
 
 
 def _walks(which: JobFilter) -> Iterator[tuple[str, str]]:

@@ -217,9 +217,10 @@ def _walk(
         fields, parameters = _scan(part, part.key, start, descending)
         matches = both(which.traits(), part.besides)
         page_order = _direction("id" if part.key == "id" else "sort_key, id", descending)
-        sql = _SQL["walk"].format(**fields, filter=matches.sql, page_order=page_order)
-        rows = yield Statement(sql, {**parameters, **matches.parameters, "wanted": wanted - len(found)})
-        found += [(number, row) for row in rows if not row["is_stop"]]
+        # the limit is no parameter: for any limit Postgres would plan to read a tenth of the scan
+        sql = _SQL["walk"].format(**fields, filter=matches.sql, page_order=page_order, wanted=wanted - len(found))
+        rows = yield Statement(sql, {**parameters, **matches.parameters})
+        found += [(number, row) for row in rows if row["is_match"]]
         for row in rows:
             if row["is_stop"]:
                 return found, UserCursor(order.name, number, row["sort_key"], row["id"])
@@ -252,9 +253,13 @@ def _collect(
     fields, parameters = _candidates(_ranges(which), key, which)
     position = Condition("true") if cursor is None else _position("sort_key", _type(key), cursor, descending)
     sql = _SQL["collect"].format(
-        **fields, position=position.sql, page_order=_direction("sort_key, id", descending), scanned=MAX_SCANNED + 1
+        **fields,
+        position=position.sql,
+        page_order=_direction("sort_key, id", descending),
+        scanned=MAX_SCANNED + 1,
+        wanted=wanted,
     )
-    rows = yield Statement(sql, {**parameters, **position.parameters, "wanted": wanted})
+    rows = yield Statement(sql, {**parameters, **position.parameters})
     if any(row["is_stop"] for row in rows):
         raise _too_many(which, order)
     return [(0, row) for row in rows]

@@ -1,74 +1,46 @@
 -- The walks are templates, as those of `user_lists.sql`: what stands in braces comes from constants of
 -- `rollbook.queries.job_list`.
 
--- name: jobs
--- Jobs in the order of an index, from a position on.
-SELECT id, kind, digest, state, occurred_at, finished_at, duplicates, detail
-FROM rollbook.jobs
-WHERE {range}
-    AND finished_at >= coalesce(%(since)s::timestamptz, '-infinity')
-    AND finished_at <= coalesce(%(until)s::timestamptz, 'infinity')
-    AND {position}
-ORDER BY finished_at DESC, id DESC
-LIMIT {scanned}
-
 -- name: walk_jobs
--- The jobs that match, and, if the walk ended before there were enough, a row that says where it did.
-WITH page AS MATERIALIZED (
-    SELECT *, false AS is_stop
-    FROM (
-        -- include: jobs
-    ) AS scanned
-    WHERE {filter}
+-- The jobs that match, and the last row that the walk looked at, if it ended before there were enough.
+SELECT
+    id, kind, digest, state, occurred_at, finished_at, duplicates, detail,
+    {filter} AS is_match,
+    number = {scanned} AS is_stop
+FROM (
+    SELECT *, row_number() OVER (ORDER BY finished_at DESC, id DESC) AS number
+    FROM rollbook.jobs
+    WHERE {range}
+        AND finished_at >= coalesce(%(since)s::timestamptz, '-infinity')
+        AND finished_at <= coalesce(%(until)s::timestamptz, 'infinity')
+        AND {position}
     ORDER BY finished_at DESC, id DESC
-    LIMIT %(wanted)s
-), stop AS (
-    SELECT *, true AS is_stop
-    FROM (
-        -- include: jobs
-    ) AS scanned
-    WHERE (SELECT count(*) FROM page) < %(wanted)s
-    ORDER BY finished_at DESC, id DESC
-    LIMIT 1
-    OFFSET {scanned} - 1
-)
-SELECT * FROM page
-UNION ALL
-SELECT * FROM stop
-
--- name: dead_letters
--- Dead letters from a position on, without their bodies.
-SELECT id, digest, kind, code, reason, failed_at
-FROM rollbook.dead_letters
-WHERE failed_at >= coalesce(%(since)s::timestamptz, '-infinity')
-    AND failed_at <= coalesce(%(until)s::timestamptz, 'infinity')
-    AND {position}
-ORDER BY failed_at DESC, id DESC, digest DESC
-LIMIT {scanned}
+    LIMIT {scanned}
+) AS scanned
+WHERE ({filter})
+    OR number = {scanned}
+LIMIT {wanted}
 
 -- name: walk_dead_letters
--- The same of dead letters.
-WITH page AS MATERIALIZED (
-    SELECT *, false AS is_stop
-    FROM (
-        -- include: dead_letters
-    ) AS scanned
-    WHERE {filter}
+-- The same of dead letters, without their bodies.
+SELECT
+    id, digest, kind, code, reason, failed_at,
+    {filter} AS is_match,
+    number = {scanned} AS is_stop
+FROM (
+    SELECT
+        id, digest, kind, code, reason, failed_at,
+        row_number() OVER (ORDER BY failed_at DESC, id DESC, digest DESC) AS number
+    FROM rollbook.dead_letters
+    WHERE failed_at >= coalesce(%(since)s::timestamptz, '-infinity')
+        AND failed_at <= coalesce(%(until)s::timestamptz, 'infinity')
+        AND {position}
     ORDER BY failed_at DESC, id DESC, digest DESC
-    LIMIT %(wanted)s
-), stop AS (
-    SELECT *, true AS is_stop
-    FROM (
-        -- include: dead_letters
-    ) AS scanned
-    WHERE (SELECT count(*) FROM page) < %(wanted)s
-    ORDER BY failed_at DESC, id DESC, digest DESC
-    LIMIT 1
-    OFFSET {scanned} - 1
-)
-SELECT * FROM page
-UNION ALL
-SELECT * FROM stop
+    LIMIT {scanned}
+) AS scanned
+WHERE ({filter})
+    OR number = {scanned}
+LIMIT {wanted}
 
 -- name: ids_of_user
 -- The ids that stand for the same user as this one.

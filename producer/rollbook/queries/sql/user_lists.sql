@@ -2,8 +2,8 @@
 -- constants of its own. Values are parameters.
 
 -- name: scan
--- Users in the order of an index, from a position on: not all that follow, so that a filter which few users match costs
--- one page a bounded time. Ids that are no users are among them.
+-- Users in the order of an index, from a position on, numbered: not all that follow, so that a filter which few users
+-- match costs one page a bounded time. Ids that are no users are among them.
 SELECT
     id,
     {key} AS sort_key,
@@ -11,7 +11,8 @@ SELECT
     name_key,
     created_key,
     CASE WHEN cluster_root IS NULL THEN profile ELSE resolved_profile END AS profile,
-    CASE WHEN cluster_root IS NULL THEN first_identified IS NOT NULL ELSE resolved_profile IS NOT NULL END AS is_user
+    CASE WHEN cluster_root IS NULL THEN first_identified IS NOT NULL ELSE resolved_profile IS NOT NULL END AS is_user,
+    row_number() OVER (ORDER BY {order}) AS number
 FROM rollbook.users
 WHERE {range}
 ORDER BY {order}
@@ -23,6 +24,7 @@ LIMIT {scanned}
 SELECT
     found.id,
     found.sort_key,
+    found.is_match,
     found.is_stop,
     seen.email,
     seen.name,
@@ -33,40 +35,27 @@ SELECT
     seen.created_at,
     seen.properties,
     seen.updated_at
-FROM (
-    SELECT id, sort_key, false AS is_stop FROM page
-    UNION ALL
-    SELECT id, sort_key, true FROM stop
-) AS found
+FROM found
 LEFT JOIN LATERAL (
     SELECT *
     FROM rollbook.current_users AS u
     WHERE u.id = found.id
-        AND NOT found.is_stop
+        AND found.is_match
     LIMIT 1
 ) AS seen ON true
 ORDER BY {page_order}
 
 -- name: walk
--- The users of a scan that match, and, if it ended before there were enough, a row that says where it did.
-WITH page AS MATERIALIZED (
-    SELECT id, sort_key
+-- The users of a scan that match, and its last row, if it ended before there were enough. The order is that of the scan:
+-- with an ORDER BY here, Postgres would plan to read all of it, and sometimes prefer to sort.
+WITH found AS MATERIALIZED (
+    SELECT id, sort_key, is_user AND {filter} AS is_match, number = {scanned} AS is_stop
     FROM (
         -- include: scan
     ) AS scanned
-    WHERE is_user
-        AND {filter}
-    ORDER BY {page_order}
-    LIMIT %(wanted)s
-), stop AS (
-    SELECT id, sort_key
-    FROM (
-        -- include: scan
-    ) AS scanned
-    WHERE (SELECT count(*) FROM page) < %(wanted)s
-    ORDER BY {page_order}
-    LIMIT 1
-    OFFSET {scanned} - 1
+    WHERE (is_user AND {filter})
+        OR number = {scanned}
+    LIMIT {wanted}
 )
 -- include: rows
 
@@ -81,18 +70,22 @@ FROM (
 -- The users of a few small ranges, sorted, and, if there were too many to sort, a row that says so.
 WITH candidates AS MATERIALIZED (
     {candidates}
-), page AS (
-    SELECT id, sort_key
-    FROM candidates
-    WHERE is_match
-        AND {position}
-    ORDER BY {page_order}
-    LIMIT %(wanted)s
-), stop AS (
-    SELECT id, sort_key
-    FROM candidates
-    WHERE (SELECT count(*) FROM candidates) >= {scanned}
-    LIMIT 1
+), found AS (
+    (
+        SELECT id, sort_key, true AS is_match, false AS is_stop
+        FROM candidates
+        WHERE is_match
+            AND {position}
+        ORDER BY {page_order}
+        LIMIT {wanted}
+    )
+    UNION ALL
+    (
+        SELECT id, sort_key, false, true
+        FROM candidates
+        WHERE (SELECT count(*) FROM candidates) >= {scanned}
+        LIMIT 1
+    )
 )
 -- include: rows
 
