@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 from tests.support.dashboard.browser import Tasks, browser, chromium
 from tests.support.dashboard.sample_jobs import LOCK_TIMEOUT_SECONDS
 from tests.support.waits import DEADLINE_SECONDS
@@ -36,12 +36,21 @@ def rb(stack: LocalStack) -> Iterator[Rollbook]:
         yield rb
 
 
-@pytest.fixture
-def page(chromium_browser: Browser) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def context(chromium_browser: Browser) -> Iterator[BrowserContext]:
+    """Flower's scripts are loaded and compiled once for the module."""
     with chromium_browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
-        page = context.new_page()
-        page.set_default_timeout(DEADLINE_SECONDS * 1_000)
-        yield page
+        context.set_default_timeout(DEADLINE_SECONDS * 1_000)
+        yield context
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that remembers nothing of the test before."""
+    page = context.new_page()
+    yield page
+    page.evaluate("() => { localStorage.clear(); sessionStorage.clear() }")
+    page.close()
 
 
 @pytest.fixture

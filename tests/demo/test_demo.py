@@ -69,7 +69,7 @@ _STEPS = ["starting Postgres", "migrating", "starting the workers", "producers s
 @pytest.mark.parametrize("step", _STEPS)
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda by: by.name)
 def test_a_killed_demo_leaves_no_process(step: str, by: signal.Signals) -> None:
-    with started("demo", "--users", "2000") as command:
+    with started("demo", "--users", "300") as command:
         command.wait_for(step)
 
         command.process.send_signal(by)

@@ -8,12 +8,15 @@ from typing import Final
 
 DEADLINE_SECONDS: Final = 120.0
 """After this time an event is taken for one that will never happen. Passing tests wait far shorter than this."""
-_POLL_SECONDS: Final = 0.02
+_FIRST_PAUSE_SECONDS: Final = 0.01
+_LONGEST_PAUSE_SECONDS: Final = 0.1
 
 
 def wait_until(condition: Callable[[], object], *, within: float = DEADLINE_SECONDS, what: str = "it") -> None:
     """Evaluate `condition` again and again until it holds. `what` names the event in the failure."""
     deadline = time.monotonic() + within
+    pause = _FIRST_PAUSE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen within {within:.0f} s"
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(1.5 * pause, _LONGEST_PAUSE_SECONDS)
