@@ -12,7 +12,7 @@ _CODE = re.compile(r"`([^`\n]+)`")
 _FILE_AND_NAME = re.compile(r"`([\w/]+\.py)`, `([\w.]+)`")
 
 
-def test_each_file_and_folder_that_it_names_is_there() -> None:
+def test_contributing_names_existing_files() -> None:
     places = r"(producer|shared|worker|tests|deploy|docs)/[\w./]+"
     paths = [code for code in _CODE.findall(PAGE) if re.fullmatch(places, code)]
 
@@ -20,7 +20,7 @@ def test_each_file_and_folder_that_it_names_is_there() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_each_function_that_it_leads_to_is_in_its_file() -> None:
+def test_contributing_names_functions_in_their_files() -> None:
     named = _FILE_AND_NAME.findall(PAGE)
 
     assert len(named) >= 9

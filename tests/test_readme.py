@@ -18,18 +18,18 @@ MOST_BYTES = 15_000
 _PARTS = ("**It is**", "**It is not**", "**It fits**", "<!-- bench -->", "docs/index.md", "CONTRIBUTING.md", "LICENSE")
 
 
-def test_it_is_short_enough_to_be_read() -> None:
+def test_readme_is_short() -> None:
     assert len(README.splitlines()) < MOST_LINES
 
 
-def test_it_says_what_it_is_before_how_to_run_it() -> None:
+def test_readme_says_what_it_is_before_how_to_run_it() -> None:
     found = [README.find(part) for part in _PARTS]
 
     assert -1 not in found
     assert found == sorted(found)
 
 
-def test_it_shows_one_example_with_its_output() -> None:
+def test_readme_has_one_example_with_its_output() -> None:
     (example,) = blocks("README.md", "python")
 
     assert len(example.text.splitlines()) <= MOST_PYTHON_LINES
@@ -37,7 +37,7 @@ def test_it_shows_one_example_with_its_output() -> None:
     assert re.search(r"print\(.*\)  # ", example.text)
 
 
-def test_each_claim_has_a_link_to_its_proof() -> None:
+def test_readme_links_each_claim_to_its_proof() -> None:
     _, _, claims = README.partition("## What you will not find elsewhere")
     bullets = [" ".join(bullet.split()) for bullet in claims.partition("\n## ")[0].split("\n- ")[1:]]
 
@@ -45,13 +45,13 @@ def test_each_claim_has_a_link_to_its_proof() -> None:
     assert [bullet for bullet in bullets if "](" not in bullet] == []
 
 
-def test_a_goal_that_is_missed_is_said() -> None:
+def test_readme_names_missed_goals() -> None:
     missed = "not reached" in (ROOT / "benchmarks" / "README.md").read_text().partition("<!-- /goals -->")[0]
 
     assert missed == ("is missed" in README or "are missed" in README)
 
 
-def test_the_path_is_drawn_with_nothing_from_elsewhere() -> None:
+def test_the_picture_of_the_path_is_self_contained() -> None:
     picture = ROOT / "docs" / "pictures" / "path.svg"
     drawn = ElementTree.parse(picture)
 

@@ -39,11 +39,11 @@ def test_no_tracked_file_names_an_index_or_a_path_of_a_machine() -> None:
 
 
 @pytest.mark.parametrize("line", [f"see https://{_INDEX_HOSTS[0]}/x", "/ro" + "ot/project", _INDEX_OPTIONS[0]])
-def test_the_search_would_find_them(line: str) -> None:
+def test_the_search_finds_hosts_paths_and_options(line: str) -> None:
     assert _FORBIDDEN.search(line)
 
 
-def test_the_only_locks_are_those_that_name_no_index() -> None:
+def test_there_are_no_other_locks() -> None:
     assert sorted(path for path in tracked() if path.suffix == ".lock") == sorted(LOCKS)
 
 

@@ -28,7 +28,7 @@ def shared_workers(database_url: str, broker_url: str, tmp_path_factory: pytest.
 pytestmark = pytest.mark.usefixtures("shared_workers")
 
 
-def test_a_user_that_was_identified_is_read_back(rb: Rollbook) -> None:
+def test_an_identified_user_is_read_back(rb: Rollbook) -> None:
     job = rb.users.identify("path-ann", {"email": "ann@example.com", "plan": "pro", "__type__": "kept"})
 
     assert job.wait(timeout=DEADLINE_SECONDS).state == "applied"
@@ -36,7 +36,7 @@ def test_a_user_that_was_identified_is_read_back(rb: Rollbook) -> None:
     assert (ann.email, ann.properties) == ("ann@example.com", {"plan": "pro", "__type__": "kept"})
 
 
-def test_an_import_of_many_is_listed_in_the_order_of_ids(rb: Rollbook) -> None:
+def test_imported_users_are_listed_in_id_order(rb: Rollbook) -> None:
     job = rb.users.bulk_identify([{"id": f"bulk-{number:02}", "wave": 7} for number in reversed(range(100))])
 
     job.wait(timeout=DEADLINE_SECONDS)
@@ -46,7 +46,7 @@ def test_an_import_of_many_is_listed_in_the_order_of_ids(rb: Rollbook) -> None:
     assert [user.id for user in [*page.items, *rest.items]] == [f"bulk-{number:02}" for number in range(100)]
 
 
-def test_a_guest_who_signs_up_is_merged_with_what_it_was_sent(rb: Rollbook, database_url: str) -> None:
+def test_a_guest_who_signs_up_keeps_its_messages(rb: Rollbook, database_url: str) -> None:
     rb.users.identify("guest-1", {"source": "invite", "address": {"city": "Lima"}}).wait(DEADLINE_SECONDS)
     sent = rb.workflows.trigger("invited", ["guest-1"], actor={"id": "host-1", "name": "Host"})
     sent.wait(DEADLINE_SECONDS)
@@ -66,7 +66,7 @@ def test_a_guest_who_signs_up_is_merged_with_what_it_was_sent(rb: Rollbook, data
     assert rows == [("member-1", "host-1")]
 
 
-def test_the_same_job_sent_many_times_changes_nothing_after_the_first(rb: Rollbook) -> None:
+def test_a_job_sent_many_times_is_applied_once(rb: Rollbook) -> None:
     at = datetime.now(UTC) - timedelta(minutes=1)
     for _ in range(5):
         job = rb.users.identify("once", {"n": 1}, job_id="once-1", occurred_at=at)
@@ -79,7 +79,7 @@ def test_the_same_job_sent_many_times_changes_nothing_after_the_first(rb: Rollbo
     assert rb.users.get("once").properties == {"n": 2}
 
 
-def test_bad_input_is_refused_before_it_is_sent(rb: Rollbook, broker_url: str) -> None:
+def test_invalid_input_is_rejected_before_anything_is_sent(rb: Rollbook, broker_url: str) -> None:
     with pytest.raises(InvalidRequest, match=r"users\[1\]\.email"):
         rb.users.bulk_identify([{"id": "fine"}, {"id": "bad", "email": "nonsense"}])
 
@@ -89,7 +89,7 @@ def test_bad_input_is_refused_before_it_is_sent(rb: Rollbook, broker_url: str) -
         rb.users.get("fine")
 
 
-def test_a_deleted_user_is_gone_and_its_id_starts_afresh(rb: Rollbook) -> None:
+def test_a_deleted_user_is_gone_and_its_id_can_be_used_again(rb: Rollbook) -> None:
     rb.users.identify("reborn", {"old": True}).wait(DEADLINE_SECONDS)
     rb.users.delete("reborn").wait(DEADLINE_SECONDS)
     with pytest.raises(UserNotFound):
@@ -100,7 +100,7 @@ def test_a_deleted_user_is_gone_and_its_id_starts_afresh(rb: Rollbook) -> None:
     assert rb.users.get("reborn").properties == {"new": True}
 
 
-def test_sent_to_readable_takes_no_longer_than_people_notice(rb: Rollbook) -> None:
+def test_a_job_can_be_read_within_a_second(rb: Rollbook) -> None:
     """Not a benchmark: it fails when waiting somewhere takes the place of being told."""
     rb.users.identify("warm", {}).wait(DEADLINE_SECONDS)
     started = time.monotonic()

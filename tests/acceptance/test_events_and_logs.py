@@ -16,7 +16,7 @@ from rollbook_shared.jobs.celery_task import alias
 MARKED = "marked-4711"
 
 
-def test_events_and_logs_tell_of_jobs_without_personal_data(rb: Rollbook, workers: Workers, broker_url: str) -> None:
+def test_events_and_logs_show_jobs_without_personal_data(rb: Rollbook, workers: Workers, broker_url: str) -> None:
     workers.start()
     events: list[dict[str, Any]] = []
     listening = threading.Event()

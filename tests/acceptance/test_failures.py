@@ -27,7 +27,7 @@ def decided(database_url: str) -> int:
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_a_worker_killed_at_work_costs_nothing_that_is_sent_again(
+def test_a_killed_worker_loses_no_job_that_is_sent_again(
     rb: Rollbook, workers: Workers, database_url: str, pool: str
 ) -> None:
     before = decided(database_url)
@@ -52,7 +52,7 @@ def test_a_worker_killed_at_work_costs_nothing_that_is_sent_again(
     assert rb.users.get("hot").properties == {"n": JOBS - 1}
 
 
-def test_a_worker_told_to_stop_finishes_in_time_and_leaves_the_rest_to_another(
+def test_a_stopped_worker_finishes_in_time_and_leaves_the_rest_to_another(
     rb: Rollbook, workers: Workers, database_url: str
 ) -> None:
     before = decided(database_url)
@@ -68,7 +68,7 @@ def test_a_worker_told_to_stop_finishes_in_time_and_leaves_the_rest_to_another(
     wait_until(lambda: decided(database_url) == before + JOBS, what="all jobs, sent once")
 
 
-def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
+def test_jobs_are_applied_after_postgres_was_killed_and_restarted(
     durable_rc: Rollbook, durable_workers: Workers, durable_servers: Servers, durable_database_url: str
 ) -> None:
     worker = durable_workers.start(threads=2)
@@ -87,7 +87,7 @@ def test_jobs_outlast_a_postgres_that_is_killed_and_comes_back(
     assert worker.poll() is None
 
 
-def test_rule_26_a_job_stamped_in_the_future_waits_for_its_time(
+def test_rule_26_a_job_stamped_in_the_future_is_deferred(
     rb: Rollbook, workers: Workers, database_url: str, broker_url: str
 ) -> None:
     from celery import Celery

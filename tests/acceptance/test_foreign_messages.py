@@ -17,7 +17,7 @@ from rollbook import Rollbook
 from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, TASKS
 
 
-def test_good_jobs_among_broken_ones_are_applied_and_the_broken_are_dead_letters(
+def test_valid_jobs_are_applied_and_broken_messages_become_dead_letters(
     rb: Rollbook, workers: Workers, broker_url: str, database_url: str
 ) -> None:
     publisher = Celery(broker=broker_url)

@@ -73,7 +73,7 @@ def job(number: int) -> str:
     return encode(identify(f"user-{number}", at=1, job=f"job-{number}"))
 
 
-def test_jobs_of_a_batch_are_one_transaction_and_each_is_told_of(store: WatchedStore) -> None:
+def test_a_batch_is_one_transaction_with_a_result_for_each_job(store: WatchedStore) -> None:
     result = run(job(1), job(2), job(1), "not a job")
 
     assert result is not None
@@ -86,7 +86,7 @@ def test_jobs_of_a_batch_are_one_transaction_and_each_is_told_of(store: WatchedS
     assert store.transactions == [4]
 
 
-def test_a_transaction_names_a_thousand_users_at_most_and_a_larger_job_has_one_of_its_own(store: WatchedStore) -> None:
+def test_a_transaction_has_a_thousand_users_at_most_or_one_larger_job(store: WatchedStore) -> None:
     def deletes(name: str, users: int) -> str:
         return encode(
             BulkDelete(id=name, occurred_at=day(1), user_ids=tuple(f"{name}-{number}" for number in range(users)))
@@ -97,7 +97,7 @@ def test_a_transaction_names_a_thousand_users_at_most_and_a_larger_job_has_one_o
     assert store.transactions == [3, 1, 1, 1]
 
 
-def test_when_the_store_goes_away_in_between_those_before_are_decided(store: WatchedStore) -> None:
+def test_jobs_before_an_outage_are_finished(store: WatchedStore) -> None:
     store.error, store.good_for = Unavailable("the database is not available"), 1
     large = encode(BulkDelete(id="large", occurred_at=day(1), user_ids=tuple(f"u{number}" for number in range(1_000))))
 
@@ -108,9 +108,7 @@ def test_when_the_store_goes_away_in_between_those_before_are_decided(store: Wat
     assert result.unavailable == "the database is not available"
 
 
-def test_a_batch_begins_no_transaction_when_its_time_is_over(
-    store: WatchedStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_starts_no_transaction_after_its_time(store: WatchedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "MAX_BATCH_SECONDS", 0)
     large = encode(BulkDelete(id="large", occurred_at=day(1), user_ids=tuple(f"u{number}" for number in range(1_000))))
 
@@ -121,14 +119,14 @@ def test_a_batch_begins_no_transaction_when_its_time_is_over(
     assert result.unavailable is None
 
 
-def test_a_batch_that_fails_is_none_and_never_raises(store: WatchedStore) -> None:
+def test_a_failed_batch_returns_none_and_does_not_raise(store: WatchedStore) -> None:
     store.error, store.good_for = RuntimeError("a bug"), 0
 
     assert run(job(1), job(2)) is None
 
 
 @pytest.mark.usefixtures("store")
-def test_who_watches_tasks_sees_the_batch_as_one_and_its_size(seen: list[tuple[str, dict[str, Any]]]) -> None:
+def test_task_signals_show_a_batch_as_one_task_with_its_size(seen: list[tuple[str, dict[str, Any]]]) -> None:
     run(job(1), job(2), job(3))
 
     assert [when for when, _ in seen] == ["before", "after"]
@@ -138,9 +136,7 @@ def test_who_watches_tasks_sees_the_batch_as_one_and_its_size(seen: list[tuple[s
     assert seen[1][1]["state"] == "SUCCESS"
 
 
-def test_who_watches_tasks_sees_that_a_batch_failed(
-    store: WatchedStore, seen: list[tuple[str, dict[str, Any]]]
-) -> None:
+def test_task_signals_show_a_failed_batch(store: WatchedStore, seen: list[tuple[str, dict[str, Any]]]) -> None:
     store.error, store.good_for = RuntimeError("a bug"), 0
 
     run(job(1))
@@ -148,7 +144,7 @@ def test_who_watches_tasks_sees_that_a_batch_failed(
     assert seen[1][1]["state"] == "FAILURE"
 
 
-def test_a_batch_does_not_show_what_its_jobs_hold(
+def test_a_batch_shows_no_content_of_its_jobs(
     store: WatchedStore, seen: list[tuple[str, dict[str, Any]]], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")

@@ -10,7 +10,7 @@ from tests.support.batching.scheduler_harness import SchedulerHarness
 from rollbook_worker.celery_ext.batching.scheduler import PROBE, PendingJob
 
 
-def test_an_idle_worker_waits_for_nobody() -> None:
+def test_an_idle_worker_applies_a_job_at_once() -> None:
     harness = SchedulerHarness()
 
     harness.add("a")
@@ -18,7 +18,7 @@ def test_an_idle_worker_waits_for_nobody() -> None:
     assert harness.turn() == ["a"]
 
 
-def test_what_comes_while_a_batch_is_applied_goes_together_afterwards() -> None:
+def test_jobs_that_arrive_during_a_batch_make_the_next_one() -> None:
     harness = SchedulerHarness()
     harness.add("a")
     harness.turn()
@@ -30,7 +30,7 @@ def test_what_comes_while_a_batch_is_applied_goes_together_afterwards() -> None:
     assert harness.turn() == ["bcd"]
 
 
-def test_each_slot_applies_a_batch() -> None:
+def test_each_slot_runs_a_batch() -> None:
     harness = SchedulerHarness(slots=2, max_jobs=2)
 
     harness.add("a", "b", "c", "d", "e")
@@ -38,7 +38,7 @@ def test_each_slot_applies_a_batch() -> None:
     assert harness.turn() == ["ab", "cd"]
 
 
-def test_a_batch_is_bounded_by_its_bytes_and_a_larger_job_goes_by_itself() -> None:
+def test_a_batch_is_bounded_in_bytes_and_a_larger_job_runs_individually() -> None:
     harness = SchedulerHarness(slots=9, max_jobs=99, max_bytes=100)
 
     harness.add("a", "b", size=50)
@@ -49,7 +49,7 @@ def test_a_batch_is_bounded_by_its_bytes_and_a_larger_job_goes_by_itself() -> No
     assert harness.turn() == ["ab", "c", "L", "d"]
 
 
-def test_a_job_that_comes_again_has_no_company_for_its_last_worker_may_have_died_of_it() -> None:
+def test_a_redelivered_job_runs_individually() -> None:
     harness = SchedulerHarness(slots=9)
 
     harness.add("a")
@@ -59,7 +59,7 @@ def test_a_job_that_comes_again_has_no_company_for_its_last_worker_may_have_died
     assert harness.turn() == ["a", "x", "bc"]
 
 
-def test_while_the_store_is_away_all_wait_and_nothing_is_sent() -> None:
+def test_during_an_outage_all_jobs_stay_pending() -> None:
     harness = SchedulerHarness(slots=2)
     harness.add("a", "b", "c", "d", "e")
     harness.turn()
@@ -73,7 +73,7 @@ def test_while_the_store_is_away_all_wait_and_nothing_is_sent() -> None:
     assert len(harness.scheduler) == 6
 
 
-def test_one_smaller_batch_at_a_time_probes_whether_the_store_is_back() -> None:
+def test_one_smaller_batch_at_a_time_probes_the_store_during_an_outage() -> None:
     harness = SchedulerHarness(slots=2, max_jobs=8)
     harness.add(*"abcdefgh")
     harness.turn()
@@ -87,7 +87,7 @@ def test_one_smaller_batch_at_a_time_probes_whether_the_store_is_back() -> None:
     assert harness.turn() == ["cdef", "gh"]
 
 
-def test_pauses_grow_and_stay_short() -> None:
+def test_delays_grow_up_to_a_short_limit() -> None:
     harness = SchedulerHarness()
     harness.add("a")
     harness.turn()
@@ -100,7 +100,7 @@ def test_pauses_grow_and_stay_short() -> None:
     assert PROBE.longest / 2 <= harness.pauses[-1] <= PROBE.longest
 
 
-def test_however_long_the_store_is_away_no_job_is_given_away() -> None:
+def test_an_outage_of_any_length_releases_no_job() -> None:
     harness = SchedulerHarness()
     harness.add(*"abcdefghij")
     harness.turn()
@@ -113,7 +113,7 @@ def test_however_long_the_store_is_away_no_job_is_given_away() -> None:
     assert len(harness.scheduler) + len(harness.submitted[-1]) == 10
 
 
-def test_a_job_that_fails_alone_while_others_succeed_is_left_to_the_ordinary_way() -> None:
+def test_a_job_that_fails_individually_is_left_to_the_failure_policy() -> None:
     harness = SchedulerHarness(max_jobs=1)
     harness.add("x", "a", "b")
     harness.turn()
@@ -129,7 +129,7 @@ def test_a_job_that_fails_alone_while_others_succeed_is_left_to_the_ordinary_way
     assert [[job.message for job in batch] for batch in harness.submitted] == [["x"], ["a"], ["b"]]
 
 
-def test_a_batch_that_failed_is_run_job_by_job_and_the_others_go_on() -> None:
+def test_jobs_of_a_failed_batch_run_individually_beside_other_batches() -> None:
     harness = SchedulerHarness(max_jobs=2)
     harness.add("x", "a", "b")
     harness.turn()
@@ -141,7 +141,7 @@ def test_a_batch_that_failed_is_run_job_by_job_and_the_others_go_on() -> None:
     assert submitted == ["b"]
 
 
-def test_no_more_is_taken_from_the_broker_while_much_is_held() -> None:
+def test_many_pending_jobs_stop_the_prefetch() -> None:
     harness = SchedulerHarness(max_jobs=1, max_pending_bytes=100)
 
     harness.add("a", size=60)
@@ -167,7 +167,7 @@ def test_no_more_is_taken_from_the_broker_while_much_is_held() -> None:
     ),
     st.integers(1, 3),
 )
-def test_every_job_is_in_one_place_whatever_happens(happenings: list[tuple[object, ...]], slots: int) -> None:
+def test_every_job_is_in_exactly_one_state(happenings: list[tuple[object, ...]], slots: int) -> None:
     harness = SchedulerHarness(slots=slots, max_jobs=3, max_bytes=100, max_pending_bytes=150)
     running: list[list[PendingJob]] = []
     finished: list[PendingJob] = []

@@ -26,7 +26,7 @@ def stage() -> Stage:
     return Stage()
 
 
-def test_what_comes_in_one_read_goes_in_one_batch(stage: Stage) -> None:
+def test_messages_of_one_read_make_one_batch(stage: Stage) -> None:
     stage.receive("one", "two", "three")
 
     assert [batch.messages for batch in stage.batches] == [["one", "two", "three"]]
@@ -41,7 +41,7 @@ def test_no_job_is_acknowledged_before_the_store_has_answered(stage: Stage) -> N
     assert stage.acknowledged == ids
 
 
-def test_each_job_tells_of_itself_what_stock_tells(stage: Stage) -> None:
+def test_each_job_sends_the_events_of_stock_celery(stage: Stage) -> None:
     one, two = stage.receive("one", "two")
     stage.batches[0].begin()
     stage.batches[0].end(["applied", "duplicate"])
@@ -52,7 +52,7 @@ def test_each_job_tells_of_itself_what_stock_tells(stage: Stage) -> None:
     assert all(0 <= fields["runtime"] < 60 for type_, fields in stage.events if type_ == "task-succeeded")
 
 
-def test_a_dead_letter_is_acknowledged_and_told_of_as_a_failure(stage: Stage) -> None:
+def test_a_dead_letter_is_acknowledged_and_reported_as_a_failure(stage: Stage) -> None:
     one, two = stage.receive("one", "two")
     stage.batches[0].begin()
     stage.batches[0].end(["applied", DeadLettered("malformed")])
@@ -63,7 +63,7 @@ def test_a_dead_letter_is_acknowledged_and_told_of_as_a_failure(stage: Stage) ->
     assert (failed["uuid"], failed["exception"]) == (two, "DeadLettered('malformed')")
 
 
-def test_inspect_shows_jobs_that_wait_as_reserved_and_those_of_a_batch_as_active(stage: Stage) -> None:
+def test_inspect_shows_pending_jobs_as_reserved_and_running_ones_as_active(stage: Stage) -> None:
     (one,) = stage.receive("one")
     (two,) = stage.receive("two")
     stage.batches[0].begin()
@@ -86,14 +86,14 @@ def test_inspect_shows_jobs_that_wait_as_reserved_and_those_of_a_batch_as_active
         {"timelimit": [None, 5]},
     ],
 )
-def test_what_a_batch_cannot_honour_goes_the_ordinary_way(stage: Stage, headers: dict[str, object]) -> None:
+def test_a_message_that_a_batch_cannot_honour_runs_individually(stage: Stage, headers: dict[str, object]) -> None:
     (id_,) = stage.receive("one", **headers)
 
     assert stage.batches == []
     assert [request.id for request in stage.individual] == [id_]
 
 
-def test_a_job_with_callbacks_goes_the_ordinary_way(stage: Stage) -> None:
+def test_a_job_with_callbacks_runs_individually(stage: Stage) -> None:
     id_ = stage.receive_message([["one"], {}, {"callbacks": [{"task": "next"}]}])
     stage.loop.run()
 
@@ -109,7 +109,7 @@ def test_a_rate_limit_is_honoured(stage: Stage) -> None:
     assert [request.id for request in stage.individual] == [id_]
 
 
-def test_a_job_that_is_revoked_while_it_waits_is_not_applied(stage: Stage) -> None:
+def test_a_job_revoked_while_pending_is_not_applied(stage: Stage) -> None:
     stage.receive("first")
     one, two = stage.receive("one", "two")
     state.revoked.add(one)
@@ -122,7 +122,7 @@ def test_a_job_that_is_revoked_while_it_waits_is_not_applied(stage: Stage) -> No
     assert stage.events_of(one) == ["task-received", "task-revoked"]
 
 
-def test_a_job_that_expires_while_it_waits_is_not_applied(stage: Stage) -> None:
+def test_a_job_that_expires_while_pending_is_not_applied(stage: Stage) -> None:
     stage.receive("first")
     (late,) = stage.receive("late", expires=(datetime.now(UTC) + timedelta(milliseconds=1)).isoformat())
     while datetime.now(UTC) < state.requests[late].expires:
@@ -137,7 +137,7 @@ def test_a_job_that_expires_while_it_waits_is_not_applied(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("how", ["fail", "lose"])
-def test_the_jobs_of_a_batch_that_failed_are_each_on_their_own(stage: Stage, how: str) -> None:
+def test_jobs_of_a_failed_batch_run_individually(stage: Stage, how: str) -> None:
     ids = stage.receive("one", "two")
     stage.batches[0].begin()
 
@@ -148,7 +148,7 @@ def test_the_jobs_of_a_batch_that_failed_are_each_on_their_own(stage: Stage, how
     assert not state.active_requests
 
 
-def test_while_the_store_is_away_jobs_are_held_and_shown_as_retried(stage: Stage) -> None:
+def test_jobs_are_held_and_shown_as_retried_during_an_outage(stage: Stage) -> None:
     one, two = stage.receive("one", "two")
     stage.batches[0].begin()
     stage.batches[0].end(["applied"], "the database is not available")
@@ -166,7 +166,7 @@ def test_while_the_store_is_away_jobs_are_held_and_shown_as_retried(stage: Stage
     assert stage.events_of(two)[-2:] == ["task-started", "task-succeeded"]
 
 
-def test_jobs_for_which_there_was_no_time_are_the_next(stage: Stage) -> None:
+def test_jobs_that_ran_out_of_time_are_next(stage: Stage) -> None:
     one, two = stage.receive("one", "two")
     stage.receive("three")
     stage.batches[0].begin()
@@ -178,7 +178,7 @@ def test_jobs_for_which_there_was_no_time_are_the_next(stage: Stage) -> None:
     assert not state.active_requests
 
 
-def test_those_held_while_the_store_is_away_are_not_taken_for_hanging(stage: Stage) -> None:
+def test_jobs_held_during_an_outage_do_not_trip_the_watchdog(stage: Stage) -> None:
     one, two = stage.receive("one", "two")
     (three,) = stage.receive("three")
 
@@ -188,7 +188,7 @@ def test_those_held_while_the_store_is_away_are_not_taken_for_hanging(stage: Sta
     assert stage.extended == [one, two, three]
 
 
-def test_after_a_reconnection_those_who_waited_are_dropped_and_those_applied_are_acknowledged(stage: Stage) -> None:
+def test_after_a_reconnection_pending_jobs_are_dropped_and_applied_ones_acknowledged(stage: Stage) -> None:
     (applied,) = stage.receive("applied")
     stage.receive("waiting")
     stage.batches[0].begin()
@@ -212,7 +212,7 @@ def test_after_a_reconnection_a_failed_batch_is_left_to_the_broker(stage: Stage)
     assert stage.acknowledged == []
 
 
-def test_at_shutdown_what_runs_is_acknowledged_when_applied_and_what_waits_is_left_to_others(stage: Stage) -> None:
+def test_at_shutdown_running_jobs_are_acknowledged_and_pending_ones_released(stage: Stage) -> None:
     (running,) = stage.receive("running")
     stage.receive("waiting")
 
@@ -224,14 +224,14 @@ def test_at_shutdown_what_runs_is_acknowledged_when_applied_and_what_waits_is_le
 
 
 @pytest.mark.parametrize("payload", [7, "text", None, [], [1, 2, 3], [["one"], {}], [["one"], {}, 7], {"a": 1}])
-def test_a_content_that_is_none_is_a_job_for_the_store_to_refuse(stage: Stage, payload: object) -> None:
+def test_content_that_is_no_job_is_left_to_the_store(stage: Stage, payload: object) -> None:
     stage.receive_message(payload)
     stage.loop.run()
 
     assert [batch.messages for batch in stage.batches] == [[payload]]
 
 
-def test_a_job_that_was_terminated_is_not_said_to_have_succeeded(stage: Stage) -> None:
+def test_a_terminated_job_is_not_reported_as_succeeded(stage: Stage) -> None:
     one, two = stage.receive("one", "two")
     stage.batches[0].begin()
     state.requests[one]._announce_revoked("terminated", True, 15, False)
@@ -242,7 +242,7 @@ def test_a_job_that_was_terminated_is_not_said_to_have_succeeded(stage: Stage) -
     assert stage.events_of(one)[-1] == "task-revoked"
 
 
-def test_a_batch_of_one_is_celerys_own_strategy(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_size_of_one_uses_the_strategy_of_celery(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.conf, "rollbook_batch", 1)
 
     handle = batching_strategy(app.tasks[IDENTIFY], app, stage.consumer)

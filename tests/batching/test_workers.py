@@ -20,9 +20,7 @@ PROMPTLY_SECONDS = 8.0
 
 
 @pytest.mark.parametrize("pool", ["threads", "solo", "prefork"])
-def test_waiting_jobs_share_transactions_and_flower_sees_each_by_itself(
-    site: Site, watching: EventListener, pool: str
-) -> None:
+def test_pending_jobs_share_transactions_and_flower_shows_each(site: Site, watching: EventListener, pool: str) -> None:
     site.send(pool, 300)
 
     worker = site.start("worker", pool=pool, ready=False)
@@ -40,7 +38,7 @@ def test_waiting_jobs_share_transactions_and_flower_sees_each_by_itself(
     assert processes.stop(worker, grace=PROMPTLY_SECONDS, by=signal.SIGTERM) == 0
 
 
-def test_a_job_that_raises_and_one_that_kills_its_process_harm_no_other(site: Site, watching: EventListener) -> None:
+def test_jobs_that_raise_or_kill_their_process_affect_no_other(site: Site, watching: EventListener) -> None:
     site.send("before", 50)
     site.rb.users.identify("raises", {}, job_id="fault-raises")
     site.rb.users.identify("kills", {}, job_id="fault-kills")
@@ -60,9 +58,7 @@ def test_a_job_that_raises_and_one_that_kills_its_process_harm_no_other(site: Si
 @pytest.mark.parametrize(
     ("pool", "transport"), [("threads", "rollbook"), ("threads", "stock"), ("prefork", "rollbook")]
 )
-def test_a_busy_worker_that_is_told_to_stop_does_so_soon_and_no_job_is_lost_or_left_half_done(
-    site: Site, pool: str, transport: str
-) -> None:
+def test_a_busy_worker_stops_promptly_and_loses_no_job(site: Site, pool: str, transport: str) -> None:
     name = f"stop-{pool}-{transport}"
     sent = {job.id for job in site.send(name, 1_500)}
     worker = site.start("worker", pool=pool, ready=False, ROLLBOOK_TRANSPORT=transport, ROLLBOOK_BATCH_SIZE="20")
@@ -78,7 +74,7 @@ def test_a_busy_worker_that_is_told_to_stop_does_so_soon_and_no_job_is_lost_or_l
     assert site.unacknowledged() == 0
 
 
-def test_while_postgres_is_away_jobs_are_held_without_a_message_and_none_is_lost(
+def test_a_worker_holds_jobs_without_new_messages_while_postgres_is_down(
     away: Site, own_servers: Servers, watching_away: EventListener
 ) -> None:
     worker = away.start("worker")

@@ -20,7 +20,7 @@ SECRET = "ann@example.com"
         (redis.ResponseError(f"WRONGTYPE {SECRET}"), "a server failed: ResponseError WRONGTYPE; "),
     ],
 )
-def test_it_is_one_line_without_values(
+def test_a_server_error_is_one_line_without_values(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, said: str
 ) -> None:
     def fail() -> None:

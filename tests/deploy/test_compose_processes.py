@@ -94,7 +94,7 @@ def start_redis(composition: Composition, port: int) -> None:
 
 
 @REDIS_NEEDED
-def test_a_redis_that_was_killed_in_a_transaction_keeps_what_it_confirms_from_then_on(tmp_path: Path) -> None:
+def test_redis_keeps_confirmed_jobs_after_a_kill_in_a_transaction(tmp_path: Path) -> None:
     places = {"redis:6379": f"{LOOPBACK}:{(port := free_port())}"}
     composition = Composition(tmp_path, GIVEN, places)
     *shell, script = composition.service("redis")["command"]
@@ -132,7 +132,7 @@ def fetched(url: str, login: str = "") -> str:
         return str(answer.read().decode())
 
 
-def test_redis_has_the_settings_of_its_command_and_asks_for_the_password(composition: Composition) -> None:
+def test_redis_has_its_settings_and_needs_a_password(composition: Composition) -> None:
     url = composition.environment("default")["ROLLBOOK_BROKER_URL"]
 
     with connect_to_broker(url) as client:
@@ -145,16 +145,14 @@ def test_redis_has_the_settings_of_its_command_and_asks_for_the_password(composi
         stranger.ping()
 
 
-def test_postgres_is_well_by_its_own_question(composition: Composition, own_servers: Servers) -> None:
+def test_the_health_check_of_postgres_succeeds(composition: Composition, own_servers: Servers) -> None:
     program, *arguments = composition.service("postgres")["healthcheck"]["test"][1:]
     environment = {"PGPORT": str(own_servers.postgres.port)}
 
     assert subprocess.run([find_postgres() / program, *arguments], env=environment, check=False).returncode == 0
 
 
-def test_jobs_are_applied_sent_directly_in_bulk_put_off_and_through_the_outbox(
-    composition: Composition, rb: Rollbook
-) -> None:
+def test_direct_bulk_deferred_and_outbox_jobs_are_applied(composition: Composition, rb: Rollbook) -> None:
     direct = rb.users.identify("ann", {"plan": "pro"})
     bulk = rb.users.bulk_identify([{"id": "bo"}, {"id": "cy"}])
     deferred = rb.users.identify("dee", {}, delay=timedelta(seconds=1))
@@ -167,9 +165,7 @@ def test_jobs_are_applied_sent_directly_in_bulk_put_off_and_through_the_outbox(
     assert {user.id for user in rb.users.list().items} == {"ann", "bo", "cy", "dee", "eve"}
 
 
-def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
-    composition: Composition, rb: Rollbook
-) -> None:
+def test_flower_shows_workers_and_jobs_with_the_password(composition: Composition, rb: Rollbook) -> None:
     url = f"http://{LOOPBACK}:{composition.ports['flower']['flower']}/api/tasks"
 
     def tasks() -> dict[str, dict[str, Any]]:
@@ -188,7 +184,7 @@ def test_flower_shows_the_workers_and_their_jobs_to_who_knows_the_password(
 
 
 @pytest.mark.parametrize("name", FETCHED)
-def test_what_prometheus_fetches_from_is_there(composition: Composition, name: str) -> None:
+def test_every_scrape_target_of_prometheus_answers(composition: Composition, name: str) -> None:
     port = composition.ports[name]["metrics"]
 
     assert composition.environment(name)["ROLLBOOK_METRICS_PORT"] == port
@@ -196,7 +192,7 @@ def test_what_prometheus_fetches_from_is_there(composition: Composition, name: s
 
 
 # the last: nothing runs afterwards
-def test_asked_to_end_each_does_so_in_its_time_and_in_good_order(composition: Composition) -> None:
+def test_every_service_stops_within_its_grace_period(composition: Composition) -> None:
     assert composition.down(LASTING) == dict.fromkeys(LASTING, 0)
 
     assert [name for name in LASTING if composition.asked(name) == 0] == []

@@ -53,31 +53,31 @@ NEEDED = {
 TOLD_OF_HEALTH = [name for name in LASTING if name != "flower"]
 
 
-def test_there_is_one_for_each_process() -> None:
+def test_each_process_has_a_workload() -> None:
     assert sorted(of_kind("Deployment")) == sorted(LASTING)
     assert list(of_kind("Job")) == ["migrate"]
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_each_starts_what_it_is_named_for(name: str) -> None:
+def test_each_workload_starts_its_process(name: str) -> None:
     assert meaning(container(name)["command"]) == meaning(PROCESSES[name])
     assert container(name)["image"] == "rollbook"
 
 
-def test_each_file_is_part_of_something() -> None:
+def test_each_file_is_in_a_kustomization() -> None:
     for folder in (BASE, *(FOLDER / name for name in COMPONENTS)):
         listed = {*kustomization(folder)["resources"], "kustomization.yaml"}
         assert {path.name for path in folder.iterdir()} == listed
     assert {path.name for path in FOLDER.iterdir()} == {"base", "example", "secrets.example.yaml", *COMPONENTS}
 
 
-def test_only_the_example_names_a_namespace() -> None:
+def test_only_the_example_has_a_namespace() -> None:
     assert [each["metadata"]["name"] for each in OBJECTS if "namespace" in each["metadata"]] == []
     assert "namespace" not in kustomization(BASE)
     assert kustomization(FOLDER / "example")["namespace"]
 
 
-def test_its_labels_find_what_they_are_meant_to() -> None:
+def test_selectors_match_their_pods() -> None:
     for name, workload in WORKLOADS.items():
         labels = NAMED | {COMPONENT: name}
         assert workload["metadata"]["labels"] == workload["spec"]["template"]["metadata"]["labels"] == labels
@@ -89,13 +89,13 @@ def test_its_labels_find_what_they_are_meant_to() -> None:
 
 class TestWhatAProcessIsTold:
     @pytest.mark.parametrize("name", PROCESSES)
-    def test_is_what_it_needs_and_no_more(self, name: str) -> None:
+    def test_each_workload_has_the_variables_it_needs(self, name: str) -> None:
         secret = variables(name).keys() - settings().keys()
 
         assert secret == NEEDED[name]
         assert variables(name).keys() <= known_variables()
 
-    def test_each_secret_is_one_that_somebody_is_told(self) -> None:
+    def test_each_secret_is_used_by_a_workload(self) -> None:
         told = {
             source["secretRef"]["name"]
             for name in WORKLOADS
@@ -108,17 +108,17 @@ class TestWhatAProcessIsTold:
         assert told == set(SECRETS)
 
     @pytest.mark.parametrize("name", SECRETS)
-    def test_no_secret_is_in_the_example(self, name: str) -> None:
+    def test_the_example_contains_no_secret(self, name: str) -> None:
         assert [value for value in SECRETS[name].values() if "CHANGE-ME" not in value] == []
 
     @pytest.mark.parametrize("name", PROCESSES)
-    def test_no_service_of_the_namespace_becomes_a_setting(self, name: str) -> None:
+    def test_services_of_the_namespace_are_not_injected_as_settings(self, name: str) -> None:
         assert pod(name)["enableServiceLinks"] is False
 
 
 class TestHealth:
     @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
-    def test_each_is_asked_by_our_command_and_restarted_only_if_it_hangs(self, name: str) -> None:
+    def test_probes_use_our_command_and_restart_only_a_hanging_process(self, name: str) -> None:
         probes = {sort: container(name)[f"{sort}Probe"] for sort in ("startup", "liveness", "readiness")}
 
         asked = {sort: probe["exec"]["command"] for sort, probe in probes.items()}
@@ -126,7 +126,7 @@ class TestHealth:
         assert all(probe["timeoutSeconds"] == 5 for probe in probes.values())
 
     @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
-    def test_each_may_write_the_file_that_it_tells_of_itself_in(self, name: str) -> None:
+    def test_each_pod_may_write_its_health_file(self, name: str) -> None:
         (mount,) = container(name)["volumeMounts"]
         (volume,) = pod(name)["volumes"]
 
@@ -134,14 +134,14 @@ class TestHealth:
         assert volume["name"] == mount["name"]
         assert volume["emptyDir"]["medium"] == "Memory"
 
-    def test_flower_is_asked_as_compose_asks(self) -> None:
+    def test_flower_has_the_probe_of_compose(self) -> None:
         _, *command = OURS["flower"]["healthcheck"]["test"]
 
         assert container("flower")["livenessProbe"]["exec"]["command"] == command
         assert container("flower")["startupProbe"]["exec"]["command"] == command
 
     @pytest.mark.parametrize("name", LASTING)
-    def test_each_is_given_the_time_that_its_last_batch_may_take(self, name: str) -> None:
+    def test_each_pod_has_time_to_finish_its_last_batch(self, name: str) -> None:
         default = Settings()
         longest = default.lock_timeout + default.statement_timeout
 
@@ -150,7 +150,7 @@ class TestHealth:
 
 class TestConfinement:
     @pytest.mark.parametrize("name", PROCESSES)
-    def test_nobody_is_or_becomes_root_or_writes_into_the_image(self, name: str) -> None:
+    def test_no_pod_is_root_or_writes_into_the_image(self, name: str) -> None:
         (user,) = [rest for word, rest in stages()[-1] if word == "USER"]
 
         assert pod(name)["securityContext"] == {
@@ -166,12 +166,12 @@ class TestConfinement:
         assert pod(name)["automountServiceAccountToken"] is False
 
     @pytest.mark.parametrize("name", PROCESSES)
-    def test_nobody_takes_more_memory_than_under_compose(self, name: str) -> None:
+    def test_memory_limits_are_those_of_compose(self, name: str) -> None:
         limit = container(name)["resources"]["limits"]["memory"].removesuffix("i")
 
         assert limit == OURS[name]["deploy"]["resources"]["limits"]["memory"]
 
-    def test_nobody_is_let_in_but_to_fetch_metrics(self) -> None:
+    def test_the_network_policy_allows_only_metrics(self) -> None:
         (policy,) = of_kind("NetworkPolicy").values()
 
         assert policy["spec"]["podSelector"] == {"matchLabels": NAMED}
@@ -179,7 +179,7 @@ class TestConfinement:
         assert "--address=127.0.0.1" in container("flower")["command"]
 
     @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
-    def test_metrics_are_where_they_are_looked_for(self, name: str) -> None:
+    def test_metrics_are_scraped_from_their_ports(self, name: str) -> None:
         (monitor,) = of_kind("PodMonitor").values()
         (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
 
@@ -196,9 +196,7 @@ class TestScaling:
         with connect_to_broker(broker_url) as client:
             yield client
 
-    def test_the_list_that_is_measured_is_the_one_in_which_jobs_wait(
-        self, broker_url: str, client: redis.Redis
-    ) -> None:
+    def test_the_scaler_measures_the_queue(self, broker_url: str, client: redis.Redis) -> None:
         with Rollbook(broker_url=broker_url) as rb:
             rb.users.identify("ann", {})
             rb.users.bulk_identify([{"id": "bo"}])
@@ -207,14 +205,14 @@ class TestScaling:
         assert {name: client.llen(key) for name, key in measured.items()} == {"default": 1, "bulk": 1}
         assert {key.decode() for key in client.scan_iter()} == set(measured.values())
 
-    def test_each_queue_has_its_workers_and_one_is_always_there(self) -> None:
+    def test_each_queue_has_a_worker_at_least(self) -> None:
         assert sorted(self.SCALED) == sorted(QUEUES)
         for name, scaled in self.SCALED.items():
             assert scaled["spec"]["scaleTargetRef"] == {"name": f"rollbook-{name}"}
             # a list does not hold what workers have taken, so one that ends at an empty list ends with work in hand
             assert scaled["spec"]["minReplicaCount"] == 1
 
-    def test_it_is_let_in_by_the_password_and_told_the_database(self) -> None:
+    def test_the_scaler_has_the_password_and_the_database(self) -> None:
         ((_, authentication),) = of_kind("TriggerAuthentication").items()
         (reference,) = authentication["spec"]["secretTargetRef"]
 
@@ -225,7 +223,7 @@ class TestScaling:
             address = f"{self.trigger(name)['metadata']['address']}/{self.trigger(name)['metadata']['databaseIndex']}"
             assert variables(name)["ROLLBOOK_BROKER_URL"].endswith(f"@{address}")
 
-    def test_how_many_there_are_is_said_by_nobody_else(self) -> None:
+    def test_only_the_scaler_sets_replicas(self) -> None:
         (patch,) = kustomization(FOLDER / "keda")["patches"]
 
         patched = [name for name in WORKLOADS if re.fullmatch(patch["target"]["name"], f"rollbook-{name}")]
@@ -256,13 +254,13 @@ def build(folder: Path) -> list[Document]:
 
 
 class TestAsKubectlReadsThem:
-    def test_the_example_has_all_of_the_base_and_the_components(self, built: dict[str, list[Document]]) -> None:
+    def test_the_example_contains_the_base_and_all_components(self, built: dict[str, list[Document]]) -> None:
         kinds = sorted([each["kind"] for each in OBJECTS] + ["ConfigMap"])
 
         assert sorted(each["kind"] for each in built["example"]) == kinds
         assert {each["metadata"]["namespace"] for each in built["example"]} == {"rollbook"}
 
-    def test_what_the_example_says_is_done(self, built: dict[str, list[Document]]) -> None:
+    def test_the_patches_of_the_example_apply(self, built: dict[str, list[Document]]) -> None:
         example = {(each["kind"], each["metadata"]["name"]): each for each in built["example"]}
         said = kustomization(FOLDER / "example")
         (image,) = said["images"]
@@ -275,7 +273,7 @@ class TestAsKubectlReadsThem:
             trigger = example["ScaledObject", f"rollbook-{name}"]["spec"]["triggers"][0]
             assert trigger["metadata"]["address"] == address["value"]
 
-    def test_a_change_of_the_settings_makes_new_pods(self, built: dict[str, list[Document]]) -> None:
+    def test_a_changed_setting_restarts_the_pods(self, built: dict[str, list[Document]]) -> None:
         base, example = (name_of_settings(built[name]) for name in ("base", "example"))
 
         assert base.startswith(f"{SETTINGS}-")
@@ -296,7 +294,7 @@ def name_of_settings(built: list[Document]) -> str:
     return str(made)
 
 
-def test_they_satisfy_the_schemas_of_kubernetes() -> None:
+def test_manifests_match_the_schemas_of_kubernetes() -> None:
     # a hundred megabytes of them, so that it is no dependency
     validate = pytest.importorskip("kubernetes_validate", reason="pip install kubernetes-validate")
     newest = str(validate.latest_version())

@@ -19,18 +19,18 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_compose_starts_what_the_service_is_named_for(name: str) -> None:
+def test_compose_starts_the_process_of_each_service(name: str) -> None:
     assert meaning(OURS[name]["command"]) == meaning(PROCESSES[name])
 
 
-def test_the_image_is_a_live_worker_unless_it_is_told_otherwise() -> None:
+def test_the_image_starts_a_default_worker_by_default() -> None:
     (command,) = [json.loads(rest) for word, rest in stages()[-1] if word == "CMD"]
 
     assert meaning(command) == meaning(PROCESSES["default"])
 
 
 @pytest.mark.parametrize("name", [name for name in PROCESSES if name not in ("bulk", "migrate")])
-def test_the_documentation_starts_it_likewise(name: str) -> None:
+def test_the_documentation_has_the_same_command(name: str) -> None:
     found = re.search(r"`([^`]+)`", ROWS[name])
     assert found
     said, meant = meaning(found[1]), meaning(PROCESSES[name])
@@ -41,7 +41,7 @@ def test_the_documentation_starts_it_likewise(name: str) -> None:
     assert name == "flower" or said.options == meant.options
 
 
-def test_the_documentation_starts_workers_for_bulk_jobs_as_those_for_live_ones() -> None:
+def test_the_documentation_starts_bulk_workers_like_default_ones() -> None:
     said, default, bulk = (
         ROWS["bulk"],
         dict(meaning(PROCESSES["default"]).options),
@@ -61,11 +61,11 @@ def test_the_documentation_starts_workers_for_bulk_jobs_as_those_for_live_ones()
         PROCESSES["default"].replace("--concurrency 2", "-c 3"),
     ],
 )
-def test_a_command_that_means_another_thing_is_told_from_it(other: str) -> None:
+def test_commands_of_other_meaning_differ(other: str) -> None:
     assert meaning(other) != meaning(PROCESSES["default"])
 
 
-def test_a_command_that_is_written_in_another_way_is_not() -> None:
+def test_commands_written_differently_are_equal() -> None:
     other = (
         "/opt/rollbook/bin/celery --app=rollbook_worker.app worker -c 2 --pool=threads --queues=default "
         "--without-mingle --without-gossip --hostname=x@%h --loglevel=INFO"

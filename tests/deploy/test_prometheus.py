@@ -81,23 +81,23 @@ def promtool() -> str:
     return found
 
 
-def test_prometheus_takes_its_configuration_and_its_rules(promtool: str) -> None:
+def test_prometheus_accepts_its_configuration_and_rules(promtool: str) -> None:
     for what, file in (("config", "prometheus.yml"), ("rules", "alerts.yml")):
         done = subprocess.run([promtool, "check", what, FOLDER / file], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_each_alert_is_played() -> None:
+def test_each_alert_has_a_scenario() -> None:
     assert sorted(FIRES) == sorted(ALERTS)
 
 
-def test_each_alert_fires_when_it_should_and_alone(promtool: str, tmp_path: Path) -> None:
+def test_each_alert_fires_alone_in_its_scenario(promtool: str, tmp_path: Path) -> None:
     cases = [({alert}, series) for alert, several in FIRES.items() for series in several]
 
     assert played(promtool, tmp_path, [*cases, *((set(), series) for series in SILENT)]) == ""
 
 
-def test_the_play_would_find_one_that_does_not(promtool: str, tmp_path: Path) -> None:
+def test_an_alert_that_does_not_fire_is_found(promtool: str, tmp_path: Path) -> None:
     assert "RollbookJobsWait" in played(promtool, tmp_path, [({"RollbookJobsWait"}, {})])
     assert "RollbookJobsWait" in played(promtool, tmp_path, [(set(), FIRES["RollbookJobsWait"][0])])
 
@@ -131,7 +131,7 @@ def _values(value: str) -> str:
     return f"0{value}x{MINUTES}" if value.startswith("+") else f"{value}+0x{MINUTES}"
 
 
-def test_it_fetches_from_all_that_serve_metrics_where_they_do() -> None:
+def test_prometheus_scrapes_every_process_that_serves_metrics() -> None:
     (job,) = CONFIG["scrape_configs"]
     (found,) = job["dns_sd_configs"]
 
@@ -141,7 +141,7 @@ def test_it_fetches_from_all_that_serve_metrics_where_they_do() -> None:
         assert OURS[name]["environment"]["ROLLBOOK_METRICS_ADDRESS"] == "0.0.0.0"
 
 
-def test_what_compose_mounts_is_where_each_looks_for_it() -> None:
+def test_mounted_files_are_where_each_service_reads_them() -> None:
     mounted = {
         name: {
             target: ROOT / source for source, target, *_ in (m.split(":") for m in service["volumes"]) if "/" in source

@@ -22,18 +22,18 @@ TOLD_OF_HEALTH = [name for name in LASTING_UNITS if PROCESS_OF[name] != "flower"
 FILES = sorted(path.name for path in (FOLDER / "etc").iterdir())
 
 
-def test_there_is_one_for_each_process() -> None:
+def test_each_process_has_a_unit() -> None:
     assert sorted(PROCESS_OF.values()) == sorted(PROCESSES)
 
 
 @pytest.mark.parametrize("name", PROCESS_OF)
-def test_each_starts_what_it_is_named_for(name: str) -> None:
+def test_each_unit_starts_its_process(name: str) -> None:
     assert read(name).value("Service.ExecStart").startswith(f"{HOME}/bin/")
     assert meaning(read(name).command) == meaning(PROCESSES[PROCESS_OF[name]])
 
 
 @pytest.mark.parametrize("name", PROCESS_OF)
-def test_each_has_an_account_of_its_own_and_limits(name: str) -> None:
+def test_each_unit_has_its_own_account_and_limits(name: str) -> None:
     unit, compose = read(name), OURS[PROCESS_OF[name]]["deploy"]["resources"]["limits"]
 
     assert unit.value("Service.DynamicUser") == "yes"
@@ -42,7 +42,7 @@ def test_each_has_an_account_of_its_own_and_limits(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LASTING_UNITS)
-def test_each_that_lasts_comes_back_and_belongs_to_the_target(name: str) -> None:
+def test_each_service_restarts_and_belongs_to_the_target(name: str) -> None:
     unit = read(name)
 
     assert unit.value("Service.Restart") == "always"
@@ -51,7 +51,7 @@ def test_each_that_lasts_comes_back_and_belongs_to_the_target(name: str) -> None
 
 
 @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
-def test_each_is_given_the_time_that_its_last_batch_may_take(name: str) -> None:
+def test_each_unit_has_time_to_finish_its_last_batch(name: str) -> None:
     default = Settings()
     longest = default.lock_timeout + default.statement_timeout
 
@@ -59,13 +59,13 @@ def test_each_is_given_the_time_that_its_last_batch_may_take(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
-def test_each_tells_of_its_health_in_a_folder_that_it_may_write(name: str) -> None:
+def test_each_unit_may_write_its_health_file(name: str) -> None:
     unit = read(name)
 
     assert unit.variables["ROLLBOOK_HEALTH_FILE"] == f"/run/{unit.value('Service.RuntimeDirectory')}/health"
 
 
-def test_no_two_on_one_machine_serve_metrics_on_the_same_port() -> None:
+def test_each_unit_has_its_own_metrics_port() -> None:
     instances = [(name, str(n)) for name in TOLD_OF_HEALTH for n in (range(1, 10) if "@" in name else (0,))]
     ports = [int(read(*each).variables["ROLLBOOK_METRICS_PORT"]) for each in instances]
 
@@ -74,7 +74,7 @@ def test_no_two_on_one_machine_serve_metrics_on_the_same_port() -> None:
 
 
 @pytest.mark.parametrize("name", PROCESS_OF)
-def test_each_is_told_what_the_same_process_is_told_elsewhere(name: str) -> None:
+def test_each_unit_has_the_variables_of_compose(name: str) -> None:
     own = [file for file in read(name).files if not file.startswith("-")]
     (file,) = own
 
@@ -85,7 +85,7 @@ def test_each_is_told_what_the_same_process_is_told_elsewhere(name: str) -> None
     assert set(read(name).variables) <= known_variables()
 
 
-def test_each_file_of_variables_is_read_by_a_unit_and_the_other_way_round() -> None:
+def test_environment_files_and_units_match() -> None:
     named = {Path(file.removeprefix("-")).name for name in PROCESS_OF for file in read(name).files}
 
     assert named == set(FILES)
@@ -93,7 +93,7 @@ def test_each_file_of_variables_is_read_by_a_unit_and_the_other_way_round() -> N
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_secret_is_in_them(name: str) -> None:
+def test_units_contain_no_secret(name: str) -> None:
     secrets = [value for value in variables_of(FOLDER / "etc" / name).values() if "CHANGE-ME" not in value]
 
     assert secrets == []
@@ -122,18 +122,18 @@ class TestAsSystemdReadsThem:
             check=False,
         )
 
-    def test_it_finds_nothing_to_complain_of(self, installed: Path) -> None:
+    def test_systemd_analyze_finds_no_error(self, installed: Path) -> None:
         done = self.analyze(installed, "verify", "--man=no")
 
         assert (done.stdout + done.stderr, done.returncode) == ("", 0)
 
-    def test_it_would_find_a_setting_that_does_not_exist(self, installed: Path) -> None:
+    def test_systemd_analyze_finds_an_unknown_setting(self, installed: Path) -> None:
         with (installed / SANDBOX).open("a") as sandbox:
             sandbox.write("ProtectEverything=yes\n")
 
         assert "ProtectEverything" in self.analyze(installed, "verify", "--man=no").stderr
 
-    def test_it_finds_them_well_confined(self, installed: Path) -> None:
+    def test_systemd_analyze_rates_the_sandbox_as_safe(self, installed: Path) -> None:
         confined = ("security", "--offline=yes", "--no-pager", "--threshold=15")  # of 100, which is as bad as can be
 
         assert self.analyze(installed, *confined).returncode == 0

@@ -19,7 +19,7 @@ COMPOSE, KUBERNETES_PAGE, SYSTEMD, DEPLOY = (
 )
 
 
-def test_systemd_is_given_the_programs_as_the_image_is() -> None:
+def test_systemd_has_the_programs_of_the_image() -> None:
     installed = [
         command.partition("install ")[2] for command in commands("docs/how-to/systemd.md") if "/pip install" in command
     ]
@@ -31,19 +31,19 @@ def test_systemd_is_given_the_programs_as_the_image_is() -> None:
         assert any(words <= set(line.split()) for line in dockerfile.splitlines() if "pip install" in line)
 
 
-def test_where_it_builds_an_image_the_example_takes_it() -> None:
+def test_the_example_uses_the_image_that_the_page_builds() -> None:
     (image,) = kustomization_of(KUBERNETES / "example")["images"]
 
     assert KUBERNETES_PAGE.count(f"{image['newName']}:{image['newTag']}") == 2
 
 
-def test_the_variables_of_compose_are_in_its_table() -> None:
+def test_the_variables_of_compose_are_in_the_table() -> None:
     rows = re.findall(r"^\| (`[A-Z].*?`) \|", COMPOSE, re.MULTILINE)
 
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(variables())
 
 
-def test_the_ports_that_it_names_are_those_of_the_units() -> None:
+def test_the_page_names_the_ports_of_the_units() -> None:
     named = dict(re.findall(r"\b(94\d\d)\s+\(`?(.*?)`?\)", SYSTEMD))
 
     for port, name in named.items():
@@ -52,7 +52,7 @@ def test_the_ports_that_it_names_are_those_of_the_units() -> None:
     assert len(named) == 4
 
 
-def test_the_versions_that_it_asks_for_are_those_that_the_doctor_does() -> None:
+def test_the_page_asks_for_the_versions_of_the_doctor() -> None:
     assert f"Postgres ({OLDEST_POSTGRES} or later)" in DEPLOY
     assert "Redis ({}.{} or later".format(*OLDEST_REDIS) in DEPLOY
 

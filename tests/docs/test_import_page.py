@@ -31,7 +31,7 @@ def sent_users(rollbook: RecordingRollbook) -> list[UserUpdate]:
     return [user for job in rollbook.sent.of(BulkIdentify) for user in job.users if isinstance(user, UserUpdate)]
 
 
-def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:
+def test_the_example_of_knock_can_be_imported(tmp_path: Path) -> None:
     given, gathered = json_blocks("From Knock")
 
     page = sent_users(imported(given, ImportOptions(format=FileFormat.KNOCK), tmp_path)[0])
@@ -44,7 +44,7 @@ def test_what_it_shows_of_knock_can_be_imported(tmp_path: Path) -> None:
     assert ann.channel_data == {"apns-1": {"tokens": ["t1"]}}
 
 
-def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
+def test_the_example_of_segment_can_be_imported(tmp_path: Path) -> None:
     (text,) = json_blocks("From Segment")
 
     rollbook, end = imported(text, ImportOptions(format=FileFormat.SEGMENT), tmp_path)
@@ -64,7 +64,7 @@ def test_what_it_shows_of_segment_can_be_imported(tmp_path: Path) -> None:
     assert end.skipped == {"track": 1}
 
 
-def test_what_it_shows_of_the_others_can_be_imported(tmp_path: Path) -> None:
+def test_the_other_examples_can_be_imported(tmp_path: Path) -> None:
     (text,) = json_blocks("From Courier, Novu, SuprSend")
 
     (ann,) = sent_users(imported(" ".join(text.split()), ImportOptions(format=FileFormat.JSONL), tmp_path)[0])

@@ -30,21 +30,21 @@ def test_links_lead_to_pages_and_headings(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_files_that_it_names_exist(page: str) -> None:
+def test_files_that_a_page_names_exist(page: str) -> None:
     named = re.findall(r"`((?:deploy|benchmarks|tests|examples|docs)/[\w./-]+)`", text_of(page))
 
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_settings_that_it_names_exist(page: str) -> None:
+def test_settings_that_a_page_names_exist(page: str) -> None:
     named = set(re.findall(r"\bROLLBOOK_[A-Z_]+[A-Z]\b", text_of(page)))
 
     assert named <= known_variables()
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_calls_that_it_names_exist(page: str) -> None:
+def test_calls_that_a_page_names_exist(page: str) -> None:
     calls = re.findall(
         r"`rb\.(\w+)(?:\.(\w+))?[^`]*`|`(users|workflows|feeds|messages|jobs)\.(\w+)[^`]*`", text_of(page)
     )

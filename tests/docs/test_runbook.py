@@ -19,7 +19,7 @@ STATEMENTS = [arguments[-1] for arguments in arguments_of(PAGE, "psql")]
 REDIS = [arguments[2:] for arguments in arguments_of(PAGE, "redis-cli")]
 
 
-def test_its_statements_run(new_database: Callable[[], str]) -> None:
+def test_statements_of_the_runbook_run(new_database: Callable[[], str]) -> None:
     with psycopg.connect(new_database(), autocommit=True) as connection:
         create_table(lambda statement: connection.execute(statement.encode()))
         for statement in STATEMENTS:
@@ -32,7 +32,7 @@ def test_its_statements_run(new_database: Callable[[], str]) -> None:
     assert len(STATEMENTS) >= 8
 
 
-def test_redis_understands_its_commands(own_servers: Any) -> None:
+def test_commands_of_the_runbook_for_redis_work(own_servers: Any) -> None:
     with connect_to_broker(own_servers.broker_url) as client:
         client.hset("unacked", "tag", "held")
 
@@ -44,7 +44,7 @@ def test_redis_understands_its_commands(own_servers: Any) -> None:
     assert len(REDIS) >= 3
 
 
-def test_every_alert_names_a_section_of_it() -> None:
+def test_every_alert_names_a_section_of_the_runbook() -> None:
     rules = [
         rule
         for group in yaml.safe_load((ROOT / "deploy" / "metrics" / "alerts.yml").read_text())["groups"]
@@ -57,7 +57,7 @@ def test_every_alert_names_a_section_of_it() -> None:
     assert [rule["alert"] for rule in rules if PAGE not in rule["annotations"]["runbook"]] == []
 
 
-def test_the_doctor_names_it_where_it_is() -> None:
+def test_the_doctor_names_the_address_of_the_runbook() -> None:
     advice = (ROOT / "producer" / "rollbook_ops" / "doctor" / "redis.py").read_text()
 
     assert PAGE in advice

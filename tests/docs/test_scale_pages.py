@@ -16,7 +16,7 @@ STATEMENTS = [arguments[-1] for arguments in arguments_of(PAGE, "psql")]
 SETTINGS = [line.partition("#")[0] for block in blocks(PAGE, "ini") for line in block.text.splitlines()]
 
 
-def test_its_statements_run(new_database: Callable[[], str]) -> None:
+def test_statements_of_the_scale_pages_run(new_database: Callable[[], str]) -> None:
     with psycopg.connect(new_database(), autocommit=True) as connection:
         for statement in STATEMENTS:
             connection.execute(statement.encode())
@@ -24,7 +24,7 @@ def test_its_statements_run(new_database: Callable[[], str]) -> None:
     assert len(STATEMENTS) >= 4
 
 
-def test_postgres_knows_the_settings_it_names(database_url: str) -> None:
+def test_postgres_knows_the_settings_of_the_scale_pages(database_url: str) -> None:
     named = {line.partition("=")[0].strip() for line in SETTINGS if line.strip()}
 
     with psycopg.connect(database_url) as connection:
@@ -34,13 +34,13 @@ def test_postgres_knows_the_settings_it_names(database_url: str) -> None:
     assert named - known == set()
 
 
-def test_the_tables_it_names_are_there() -> None:
+def test_tables_of_the_scale_pages_exist() -> None:
     tables = {table.name for table in metadata.tables.values()}
 
     assert set(re.findall(r"rollbook\.(\w+)", "\n".join(STATEMENTS))) <= tables
 
 
-def test_each_table_of_figures_has_the_command_that_gives_it() -> None:
+def test_each_table_of_figures_has_its_command() -> None:
     """In the paragraph above it, or in its own head."""
     parts = FIGURES.split("\n\n")
     tables = [number for number, part in enumerate(parts) if re.search(r"^\|.*\| \d", part, re.MULTILINE)]
@@ -49,5 +49,5 @@ def test_each_table_of_figures_has_the_command_that_gives_it() -> None:
     assert [parts[at] for at in tables if "`./run " not in parts[at - 1] + parts[at]] == []
 
 
-def test_no_figure_is_still_to_come() -> None:
+def test_no_figure_is_missing() -> None:
     assert re.findall(r"(?<![\w?])\?.*", FIGURES) == []

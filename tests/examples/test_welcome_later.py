@@ -31,7 +31,7 @@ def run(database_url: str, broker_url: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_who_stays_is_welcomed_in_time_though_redis_is_lost_and_who_leaves_is_not(
+def test_a_user_who_stays_is_welcomed_even_if_redis_loses_its_data(
     workers: Workers, rb: Rollbook, database_url: str, broker_url: str
 ) -> None:
     ann, bo = (

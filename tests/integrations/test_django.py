@@ -66,9 +66,7 @@ def test_jobs_are_sent_after_the_commit_in_their_order(rb: RecordingRollbook, tr
     assert told(rb) == ["1", "2"]
 
 
-def test_jobs_are_dropped_with_a_rollback_and_with_that_of_their_savepoint(
-    rb: RecordingRollbook, transaction: Any
-) -> None:
+def test_a_rollback_of_transaction_or_savepoint_drops_jobs(rb: RecordingRollbook, transaction: Any) -> None:
     with transaction.atomic():
         tell(rb, "1")
         with transaction.atomic():
@@ -81,13 +79,13 @@ def test_jobs_are_dropped_with_a_rollback_and_with_that_of_their_savepoint(
     assert told(rb) == ["1"]
 
 
-def test_outside_of_a_transaction_they_are_sent_at_once(rb: RecordingRollbook, transaction: Any) -> None:
+def test_jobs_outside_of_a_transaction_are_sent_at_once(rb: RecordingRollbook, transaction: Any) -> None:
     tell(rb, "1")
 
     assert told(rb) == ["1"]
 
 
-def test_a_job_that_is_not_sent_is_logged_and_the_next_callbacks_run(
+def test_a_failed_send_is_logged_and_later_callbacks_run(
     rb: RecordingRollbook, transaction: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[str] = []
@@ -102,7 +100,7 @@ def test_a_job_that_is_not_sent_is_logged_and_the_next_callbacks_run(
     assert "u1" not in caplog.text
 
 
-def test_the_outbox_is_written_by_djangos_transaction(transaction: Any, django_url: str) -> None:
+def test_the_outbox_is_written_in_the_transaction_of_django(transaction: Any, django_url: str) -> None:
     from django.db import connection
 
     with psycopg.connect(django_url) as direct:
@@ -117,7 +115,7 @@ def test_the_outbox_is_written_by_djangos_transaction(transaction: Any, django_u
         assert direct.execute("SELECT id FROM rollbook_outbox").fetchall() == [("1",)]
 
 
-def test_a_migration_of_django_makes_the_table(transaction: Any) -> None:
+def test_a_migration_of_django_creates_the_table(transaction: Any) -> None:
     from django.db import connection
     from django.db.migrations import RunSQL
     from django.db.migrations.state import ProjectState

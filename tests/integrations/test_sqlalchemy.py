@@ -60,7 +60,7 @@ def test_jobs_are_sent_after_the_commit_in_their_order(rb: RecordingRollbook, se
     assert told(rb) == ["1", "2"]
 
 
-def test_they_are_sent_when_the_data_can_be_seen(rb: RecordingRollbook, database_url: str) -> None:
+def test_jobs_are_sent_once_the_data_is_visible(rb: RecordingRollbook, database_url: str) -> None:
     engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
     seen: list[int] = []
 
@@ -94,7 +94,7 @@ def test_jobs_are_dropped_with_a_rollback(
     assert told(rb) == []
 
 
-def test_the_session_may_be_used_again_after_a_rollback(rb: RecordingRollbook, session: Session) -> None:
+def test_a_session_can_be_used_again_after_a_rollback(rb: RecordingRollbook, session: Session) -> None:
     tell(rb, session, "1")
     session.rollback()
     tell(rb, session, "2")
@@ -103,7 +103,7 @@ def test_the_session_may_be_used_again_after_a_rollback(rb: RecordingRollbook, s
     assert told(rb) == ["2"]
 
 
-def test_an_exception_in_a_begin_block_drops_them(rb: RecordingRollbook, engine: Engine) -> None:
+def test_an_exception_in_a_begin_block_drops_jobs(rb: RecordingRollbook, engine: Engine) -> None:
     def sign_up() -> None:
         with Session(engine) as session, session.begin():
             tell(rb, session, "1")
@@ -115,7 +115,7 @@ def test_an_exception_in_a_begin_block_drops_them(rb: RecordingRollbook, engine:
     assert told(rb) == []
 
 
-def test_a_failed_flush_drops_them(rb: RecordingRollbook, session: Session) -> None:
+def test_a_failed_flush_drops_jobs(rb: RecordingRollbook, session: Session) -> None:
     session.execute(text("INSERT INTO account VALUES ('a')"))
     tell(rb, session, "1")
     with pytest.raises(IntegrityError):
@@ -126,7 +126,7 @@ def test_a_failed_flush_drops_them(rb: RecordingRollbook, session: Session) -> N
     assert told(rb) == []
 
 
-def test_a_rolled_back_savepoint_drops_what_was_told_in_it(rb: RecordingRollbook, session: Session) -> None:
+def test_a_rolled_back_savepoint_drops_its_jobs(rb: RecordingRollbook, session: Session) -> None:
     tell(rb, session, "1")
     savepoint = session.begin_nested()
     tell(rb, session, "2")
@@ -141,7 +141,7 @@ def test_a_rolled_back_savepoint_drops_what_was_told_in_it(rb: RecordingRollbook
     assert told(rb) == ["1", "3", "4"]
 
 
-def test_a_savepoint_inside_one_that_is_rolled_back_is_dropped_too(rb: RecordingRollbook, session: Session) -> None:
+def test_a_savepoint_within_a_rolled_back_one_drops_its_jobs(rb: RecordingRollbook, session: Session) -> None:
     outer = session.begin_nested()
     with session.begin_nested():
         tell(rb, session, "1")
@@ -156,7 +156,7 @@ def test_a_savepoint_inside_one_that_is_rolled_back_is_dropped_too(rb: Recording
     assert told(rb) == ["2", "3"]
 
 
-def test_rolling_back_everything_drops_savepoints_that_were_released(rb: RecordingRollbook, session: Session) -> None:
+def test_a_rollback_drops_jobs_of_released_savepoints(rb: RecordingRollbook, session: Session) -> None:
     with session.begin_nested():
         tell(rb, session, "1")
 
@@ -166,7 +166,7 @@ def test_rolling_back_everything_drops_savepoints_that_were_released(rb: Recordi
     assert told(rb) == []
 
 
-def test_a_commit_with_an_open_savepoint_sends_what_it_holds(rb: RecordingRollbook, session: Session) -> None:
+def test_a_commit_sends_the_jobs_of_an_open_savepoint(rb: RecordingRollbook, session: Session) -> None:
     session.begin_nested()
     tell(rb, session, "1")
 
@@ -186,7 +186,7 @@ def test_sessions_do_not_mix(rb: RecordingRollbook, engine: Engine) -> None:
     assert told(rb) == ["2"]
 
 
-def test_a_scoped_session_is_that_of_the_thread(rb: RecordingRollbook, engine: Engine) -> None:
+def test_a_scoped_session_belongs_to_its_thread(rb: RecordingRollbook, engine: Engine) -> None:
     scoped = scoped_session(sessionmaker(engine))
     after_commit(rb, scoped).users.identify("u1", job_id="1")
 
@@ -196,17 +196,17 @@ def test_a_scoped_session_is_that_of_the_thread(rb: RecordingRollbook, engine: E
     assert told(rb) == ["1"]
 
 
-def test_what_is_wrong_is_refused_when_told(rb: RecordingRollbook, session: Session) -> None:
+def test_an_invalid_call_raises_before_the_commit(rb: RecordingRollbook, session: Session) -> None:
     with pytest.raises(InvalidRequest):
         after_commit(rb, session).users.identify("")
 
 
-def test_no_broker_is_told_before_anything_is_committed(session: Session) -> None:
+def test_nothing_is_sent_before_the_commit(session: Session) -> None:
     with pytest.raises(NotConfigured):
         after_commit(Rollbook(), session)
 
 
-def test_a_job_that_is_not_sent_is_logged_and_the_commit_stands(
+def test_a_failed_send_is_logged_and_keeps_the_commit(
     rb: RecordingRollbook, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     rb.publisher.is_down = True
@@ -222,7 +222,7 @@ def test_a_job_that_is_not_sent_is_logged_and_the_commit_stands(
     assert "u1" not in caplog.text
 
 
-def test_the_application_may_see_to_failures_itself(rb: RecordingRollbook, session: Session) -> None:
+def test_an_application_can_handle_failed_sends(rb: RecordingRollbook, session: Session) -> None:
     failed: list[tuple[str, str]] = []
 
     def remember(job: Job, error: NotSent) -> None:
@@ -235,7 +235,7 @@ def test_the_application_may_see_to_failures_itself(rb: RecordingRollbook, sessi
     assert failed == [("1", "1")]
 
 
-def test_the_table_in_the_applications_metadata_is_the_one_that_the_statements_make(
+def test_the_metadata_has_the_table_of_the_statements(
     new_database: Callable[[], str],
 ) -> None:
     shapes = []

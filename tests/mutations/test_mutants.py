@@ -11,7 +11,7 @@ from tests.support.repository import ROOT
 
 
 @pytest.mark.parametrize("defect", [*DEFECTS, *UNDER_FIRE], ids=lambda defect: defect.what)
-def test_the_place_of_each_mistake_is_there_once_and_its_tests_exist(defect: Defect) -> None:
+def test_each_mutant_has_one_place_and_existing_tests(defect: Defect) -> None:
     text = (ROOT / defect.file).read_text()
 
     assert spoiled(defect, text) != text

@@ -13,7 +13,7 @@ from tests.support.worker_processes import Workers
 from rollbook import Rollbook
 
 
-def test_jobs_in_hand_are_shown_without_what_they_hold(workers: Workers, database_url: str, broker_url: str) -> None:
+def test_inspect_shows_jobs_without_their_content(workers: Workers, database_url: str, broker_url: str) -> None:
     workers.start(threads=1)
     with (
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,

@@ -30,7 +30,7 @@ FRESH = 5.0
 """Seconds. A sign of life comes each second, on a busy machine perhaps later."""
 
 
-def test_a_worker_is_well_idle_and_at_work_looks_dead_when_frozen_and_takes_its_file_along(
+def test_the_heartbeat_of_a_worker_stops_when_it_is_frozen_or_ends(
     rb: Rollbook,
     workers: Workers,
     database_url: str,
@@ -70,7 +70,7 @@ def waits_for_a_lock(database_url: str) -> bool:
     return bool(waiting)
 
 
-def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
+def test_a_worker_without_redis_is_alive_and_not_ready(
     own_servers: Servers, tmp_path: Path, health_file: Path, probe: Probe
 ) -> None:
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", own_servers.broker_url, tmp_path)
@@ -88,7 +88,7 @@ def test_a_worker_whose_redis_is_away_is_alive_and_not_ready(
         workers.stop()
 
 
-def test_maintenance_is_well_until_it_ends_and_looks_dead_when_frozen(
+def test_the_heartbeat_of_maintenance_stops_when_it_is_frozen_or_ends(
     workers: Workers, health_file: Path, probe: Probe, frozen: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
     maintenance = workers.start_maintenance(ROLLBOOK_HEALTH_FILE=str(health_file))
@@ -103,9 +103,7 @@ def test_maintenance_is_well_until_it_ends_and_looks_dead_when_frozen(
     assert not health_file.exists()
 
 
-def test_maintenance_whose_postgres_is_away_is_alive_and_not_ready(
-    tmp_path: Path, health_file: Path, probe: Probe
-) -> None:
+def test_maintenance_without_postgres_is_alive_and_not_ready(tmp_path: Path, health_file: Path, probe: Probe) -> None:
     workers = Workers("postgresql://nobody@127.0.0.1:1/none", "redis://unused", tmp_path)
     try:
         workers.start_maintenance(ROLLBOOK_HEALTH_FILE=str(health_file))
@@ -117,7 +115,7 @@ def test_maintenance_whose_postgres_is_away_is_alive_and_not_ready(
 
 
 class TestUpkeepsState:
-    def test_a_maintenance_that_hangs_is_told_from_one_that_takes_its_time(self) -> None:
+    def test_a_hanging_periodic_task_differs_from_a_long_one(self) -> None:
         now = 0.0
         watching = MaintenanceMonitor(clock=lambda: now)
         watching.started("short", 10.0)
@@ -130,7 +128,7 @@ class TestUpkeepsState:
         watching.succeeded("short")
         assert watching.state() is HealthState.READY
 
-    def test_a_maintenance_that_fails_makes_it_wait_until_it_succeeds(self) -> None:
+    def test_maintenance_is_not_ready_until_a_failed_task_succeeds(self) -> None:
         watching = MaintenanceMonitor()
         watching.started("short", 10.0)
 
@@ -141,7 +139,7 @@ class TestUpkeepsState:
         assert watching.state() is HealthState.READY
 
 
-def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
+def test_a_hanging_process_stops_its_heartbeat(health_file: Path) -> None:
     states: list[HealthState | None] = [HealthState.READY, None]
     asked_twice = threading.Event()
 
@@ -165,7 +163,7 @@ def test_one_that_hangs_says_nothing_more(health_file: Path) -> None:
     assert not health_file.exists()
 
 
-def test_without_the_setting_nothing_is_written_and_the_probe_says_what_is_missing(tmp_path: Path) -> None:
+def test_the_probe_names_the_setting_that_is_missing(tmp_path: Path) -> None:
     Heartbeat(None, lambda: HealthState.READY).start()
 
     done = run_python(
@@ -191,7 +189,7 @@ def test_the_probe_imports_nothing_large() -> None:
     }
 
 
-def test_a_reader_never_sees_half_a_word(health_file: Path) -> None:
+def test_the_health_file_is_replaced_atomically(health_file: Path) -> None:
     write_health(health_file, HealthState.READY)
     write_health(health_file, HealthState.WAITING)
 

@@ -41,9 +41,7 @@ def hindered_by(database_url: str, *found: Exception) -> list[Contention]:
     return told
 
 
-def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
-    database_url: str, looking: psycopg.Connection
-) -> None:
+def test_a_waiting_transaction_is_found_with_its_age(database_url: str, looking: psycopg.Connection) -> None:
     told: list[Contention] = []
     arrival = ReceivedJob.of(encode(identify("ann", at=1, job="job-1")))
     store = PostgresStore(database_url, lock_timeout=timedelta(seconds=4), on_contention=told.append)
@@ -70,9 +68,7 @@ def test_a_transaction_that_waits_for_a_row_is_seen_with_how_long_it_waits(
     assert find_lock_waits(looking).transactions == 0
 
 
-def test_those_who_wait_for_tables_of_the_application_are_not_ours(
-    database_url: str, looking: psycopg.Connection
-) -> None:
+def test_waits_for_tables_of_the_application_are_not_counted(database_url: str, looking: psycopg.Connection) -> None:
     looking.execute("CREATE TABLE accounts (id int)")
     with psycopg.connect(database_url) as holder, psycopg.connect(database_url) as other:
         holder.execute("LOCK TABLE accounts")
@@ -91,11 +87,11 @@ def test_those_who_wait_for_tables_of_the_application_are_not_ours(
     assert (found.transactions, found.oldest) == (0, 0)
 
 
-def test_each_way_of_being_hindered_is_told(database_url: str) -> None:
+def test_each_kind_of_contention_is_reported(database_url: str) -> None:
     found = (errors.DeadlockDetected(), ClustersNotLocked(["ann"]), errors.SerializationFailure())
 
     assert hindered_by(database_url, *found) == [Contention.DEADLOCK, Contention.CLUSTER, Contention.DEADLOCK]
 
 
-def test_who_is_not_hindered_tells_nothing(database_url: str) -> None:
+def test_no_contention_is_reported_without_a_cause(database_url: str) -> None:
     assert hindered_by(database_url) == []

@@ -140,7 +140,7 @@ def test_a_worker_counts_its_jobs_by_kind_and_outcome(stack: Stack) -> None:
     assert (value(port, "rollbook_apply_seconds_sum") or 0) > 0
 
 
-def test_maintenance_tells_what_waits_in_queues_and_for_locks(new_database: Any, servers: Any, tmp_path: Path) -> None:
+def test_maintenance_measures_queues_and_lock_waits(new_database: Any, servers: Any, tmp_path: Path) -> None:
     database_url, port = new_database(), free_port()
     broker_url = urlsplit(servers.broker_url)._replace(path="/0").geturl()
     workers = Workers(database_url, broker_url, tmp_path)
@@ -173,11 +173,11 @@ def test_maintenance_tells_what_waits_in_queues_and_for_locks(new_database: Any,
         workers.stop()
 
 
-def test_no_metric_names_a_person_or_what_a_stranger_wrote(stack: Stack) -> None:
+def test_metrics_contain_no_personal_or_foreign_text(stack: Stack) -> None:
     assert MARKED not in "".join(fetched(port) for port in stack.ports.values())
 
 
-def test_they_are_served_on_the_loopback_interface_only(stack: Stack) -> None:
+def test_metrics_are_served_on_the_loopback_interface_only(stack: Stack) -> None:
     listening = {
         connection.laddr.ip: connection.laddr.port
         for process in stack.processes.values()
@@ -189,7 +189,7 @@ def test_they_are_served_on_the_loopback_interface_only(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-def test_what_is_shown_and_alerted_on_is_exported(name: str, exported: Series) -> None:
+def test_every_expression_uses_exported_metrics(name: str, exported: Series) -> None:
     expression = EXPRESSIONS[name]
 
     asked = re.findall(r"\b(rollbook_\w+)(?:\{([^}]*)\})?", expression)
@@ -203,14 +203,14 @@ def test_what_is_shown_and_alerted_on_is_exported(name: str, exported: Series) -
             assert any(label in series for metric, _ in asked for series in exported[metric] or [{label: ""}])
 
 
-def test_all_that_is_exported_is_shown_somewhere(exported: Series) -> None:
+def test_every_metric_is_in_the_dashboard_or_an_alert(exported: Series) -> None:
     text = " ".join(EXPRESSIONS.values())
     families = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in exported if name.startswith("rollbook_")}
 
     assert [family for family in sorted(families) if family not in text] == []
 
 
-def test_without_the_setting_nothing_is_served_and_nothing_imported() -> None:
+def test_metrics_are_off_and_not_imported_by_default() -> None:
     code = "import sys, rollbook_worker.app as a; a.check_settings(); print('prometheus_client' in sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name != "ROLLBOOK_METRICS_PORT"}
     done = subprocess.run(
@@ -224,20 +224,20 @@ def test_without_the_setting_nothing_is_served_and_nothing_imported() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_without_the_extra_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
 
     with pytest.raises(NotConfigured, match=r"\[metrics\]"):
         serve_metrics(Settings(metrics_port=1))
 
 
-def test_a_port_that_is_taken_stops_nobody(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_port_in_use_stops_no_process(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
     assert serve_metrics(Settings(metrics_port=stack.ports["worker"])) is True
 
     assert str(stack.ports["worker"]) in caplog.text
 
 
-def test_servers_that_are_away_are_told_as_such() -> None:
+def test_servers_that_are_down_are_reported() -> None:
     registry = CollectorRegistry()
     registry.register(ServerGauges(Settings(database_url=NO_DATABASE)))
 
@@ -260,7 +260,7 @@ class Here:
         return [Outcome(job_id="j", kind="identify", state=JobState.APPLIED) for _ in arrivals]
 
 
-def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:
+def test_retried_jobs_are_counted_and_the_error_is_raised() -> None:
     registry = CollectorRegistry()
     metrics = WorkerMetrics(registry)
     arrivals = [ReceivedJob.of("x"), ReceivedJob.of("y")]
@@ -274,7 +274,7 @@ def test_jobs_that_are_put_off_are_counted_and_the_error_goes_on() -> None:
     assert registry.get_sample_value("rollbook_jobs_total", {"kind": "identify", "outcome": "applied"}) == 2
 
 
-def test_duties_that_fail_are_counted() -> None:
+def test_failed_periodic_tasks_are_counted() -> None:
     registry = CollectorRegistry()
     watching = MaintenanceMonitor(metrics=WorkerMetrics(registry))
 
@@ -287,7 +287,7 @@ def test_duties_that_fail_are_counted() -> None:
     assert registry.get_sample_value("rollbook_maintenance_seconds_count", {"task": "frail"}) == 1
 
 
-def test_a_relay_that_fails_says_so(stack: Stack, tmp_path: Path) -> None:
+def test_failures_of_the_relay_are_counted(stack: Stack, tmp_path: Path) -> None:
     port = free_port()
     relay = spawn_python(
         ["-m", "rollbook_ops.relay"],

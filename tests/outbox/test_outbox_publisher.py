@@ -69,9 +69,7 @@ def application(request: pytest.FixtureRequest, backend_url: str) -> Iterator[Ap
     application.close()
 
 
-def test_a_job_is_there_with_the_commit_and_not_before(
-    rb: Rollbook, application: Application, backend_url: str
-) -> None:
+def test_a_job_is_visible_after_the_commit(rb: Rollbook, application: Application, backend_url: str) -> None:
     job = rb.outbox(application.transaction).users.identify("u1", {"plan": "pro"}, job_id="j1")
 
     assert kept(backend_url) == []
@@ -79,7 +77,7 @@ def test_a_job_is_there_with_the_commit_and_not_before(
     assert kept(backend_url) == [(job.id, "identify")] == [("j1", "identify")]
 
 
-def test_a_job_is_gone_with_the_rollback(rb: Rollbook, application: Application, backend_url: str) -> None:
+def test_a_rollback_removes_the_job(rb: Rollbook, application: Application, backend_url: str) -> None:
     rb.outbox(application.transaction).users.identify("u1")
 
     application.rollback()
@@ -88,7 +86,9 @@ def test_a_job_is_gone_with_the_rollback(rb: Rollbook, application: Application,
     assert kept(backend_url) == []
 
 
-def test_every_call_of_the_face_works_through_it(rb: Rollbook, application: Application, backend_url: str) -> None:
+def test_every_call_of_the_client_works_through_the_outbox(
+    rb: Rollbook, application: Application, backend_url: str
+) -> None:
     within = rb.outbox(application.transaction)
 
     within.users.bulk_identify([{"id": "u1"}, {"id": "u2"}], job_id="1")
@@ -101,7 +101,7 @@ def test_every_call_of_the_face_works_through_it(rb: Rollbook, application: Appl
     assert [kind for _, kind in kept(backend_url)] == ["bulk_identify", "merge", "set_preferences", "delete", "trigger"]
 
 
-def test_the_same_job_again_is_one_row_and_another_under_its_id_is_kept_for_the_workers_to_refuse(
+def test_a_repeated_job_is_one_row_and_a_reused_id_another(
     rb: Rollbook, application: Application, backend_url: str
 ) -> None:
     within = rb.outbox(application.transaction)
@@ -114,7 +114,7 @@ def test_the_same_job_again_is_one_row_and_another_under_its_id_is_kept_for_the_
     assert kept(backend_url) == [("j1", "identify")] * 2
 
 
-def test_what_is_wrong_is_refused_before_the_transaction_is_touched(
+def test_an_invalid_call_does_not_touch_the_transaction(
     rb: Rollbook, application: Application, backend_url: str
 ) -> None:
     within = rb.outbox(application.transaction)
@@ -127,9 +127,7 @@ def test_what_is_wrong_is_refused_before_the_transaction_is_touched(
     assert kept(backend_url) == [("j1", "identify")]
 
 
-def test_a_row_holds_the_job_as_told_also_what_percent_and_colon_mean_to_drivers(
-    rb: Rollbook, application: Application, backend_url: str
-) -> None:
+def test_a_row_keeps_percent_signs_and_colons(rb: Rollbook, application: Application, backend_url: str) -> None:
     rb.outbox(application.transaction).users.identify("u1", {"said": "100% :id %(id)s \\ \u0001 \U0001f600"})
     rb.outbox(application.transaction).workflows.trigger("hello", ["u1"])
     application.commit()
@@ -141,7 +139,7 @@ def test_a_row_holds_the_job_as_told_also_what_percent_and_colon_mean_to_drivers
     assert jobs[0].user.traits == {"said": "100% :id %(id)s \\ \u0001 \U0001f600"}
 
 
-def test_a_missing_table_is_told_with_the_way_to_make_it(
+def test_a_missing_table_names_the_command_that_creates_it(
     rb: Rollbook, application: Application, backend: psycopg.Connection
 ) -> None:
     drop_table(backend.execute)
@@ -151,7 +149,7 @@ def test_a_missing_table_is_told_with_the_way_to_make_it(
         rb.outbox(application.transaction).users.identify("u1")
 
 
-def test_an_error_of_the_database_does_not_quote_the_person(rb: Rollbook, backend_url: str) -> None:
+def test_a_database_error_quotes_no_personal_data(rb: Rollbook, backend_url: str) -> None:
     application = with_session(backend_url)
     application.transaction.execute(text("ALTER TABLE rollbook_outbox RENAME COLUMN body TO elsewhere"))
 
@@ -162,7 +160,7 @@ def test_an_error_of_the_database_does_not_quote_the_person(rb: Rollbook, backen
     assert "ann@example.com" not in str(failure.value)
 
 
-def test_making_the_table_again_keeps_its_jobs(rb: Rollbook, backend: psycopg.Connection, backend_url: str) -> None:
+def test_creating_the_table_again_keeps_its_jobs(rb: Rollbook, backend: psycopg.Connection, backend_url: str) -> None:
     rb.outbox(backend).users.identify("u1", job_id="j1")
 
     create_table(backend.execute)
@@ -171,7 +169,7 @@ def test_making_the_table_again_keeps_its_jobs(rb: Rollbook, backend: psycopg.Co
     assert kept(backend_url) == [("j1", "identify")]
 
 
-def test_what_needs_await_is_refused_with_what_to_do() -> None:
+def test_an_awaitable_is_rejected_with_what_to_do() -> None:
     class AsyncSession:
         async def run_sync(self) -> None: ...
 
@@ -179,7 +177,7 @@ def test_what_needs_await_is_refused_with_what_to_do() -> None:
         OutboxPublisher(AsyncSession())
 
 
-def test_an_async_connection_is_refused(backend_url: str) -> None:
+def test_an_async_connection_is_rejected(backend_url: str) -> None:
     async def write() -> None:
         async with await psycopg.AsyncConnection.connect(backend_url) as connection:
             with pytest.raises(TypeError, match="DBAPI"):
@@ -188,6 +186,6 @@ def test_an_async_connection_is_refused(backend_url: str) -> None:
     asyncio.run(write())
 
 
-def test_what_is_no_transaction_is_refused() -> None:
+def test_an_object_that_is_no_transaction_is_rejected() -> None:
     with pytest.raises(TypeError, match="SQLAlchemy"):
         OutboxPublisher("postgresql://")

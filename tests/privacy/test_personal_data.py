@@ -131,7 +131,7 @@ def traced(path: Path) -> Iterator[None]:
         yield
 
 
-def test_everything_was_done_and_seen(seen: Seen) -> None:
+def test_every_place_was_observed(seen: Seen) -> None:
     assert "rollbook.identify" in seen.texts["Flower /api/tasks?limit=1000"]
     assert "rollbook.trigger" in seen.texts["debug.log"]
     assert "DEBUG" in seen.texts["debug.log"]
@@ -152,7 +152,7 @@ def test_everything_was_done_and_seen(seen: Seen) -> None:
         assert f'"name": "{name}"' in seen.texts[f"{place}-spans.log"]
 
 
-def test_no_marked_value_is_seen_anywhere(seen: Seen) -> None:
+def test_no_observed_place_contains_personal_data(seen: Seen) -> None:
     places = {
         where: text[max(0, at - 150) : at + 150]
         for where, text in seen.texts.items()

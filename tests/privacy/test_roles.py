@@ -29,7 +29,7 @@ from rollbook_worker.store import PostgresStore, ReceivedJob
 TABLES = sorted(table.name for table in metadata.tables.values())
 
 
-def test_a_worker_and_upkeep_run_under_the_workers_role(
+def test_worker_and_maintenance_run_under_the_worker_role(
     login: Login, owner_url: str, broker_url: str, tmp_path: Path
 ) -> None:
     workers = Workers(login("rollbook_worker"), broker_url, tmp_path)
@@ -58,7 +58,7 @@ def test_a_worker_and_upkeep_run_under_the_workers_role(
             workers.stop()
 
 
-def test_every_maintenance_of_upkeep_is_done_under_the_workers_role(login: Login, owner_url: str) -> None:
+def test_every_periodic_task_runs_under_the_worker_role(login: Login, owner_url: str) -> None:
     store = PostgresStore(login("rollbook_worker"))
     jobs: list[Job] = [
         identify("old", at=1, job="one", plan="pro"),
@@ -93,12 +93,12 @@ def test_every_maintenance_of_upkeep_is_done_under_the_workers_role(login: Login
         "CREATE ROLE mine",
     ],
 )
-def test_no_role_may_change_the_schema_or_look_outside_of_it(login: Login, role: str, statement: str) -> None:
+def test_no_role_may_change_or_leave_the_schema(login: Login, role: str, statement: str) -> None:
     with psycopg.connect(login(role)) as connection, pytest.raises(InsufficientPrivilege):
         connection.execute(statement.encode())
 
 
-def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None:
+def test_a_reader_may_not_write(login: Login, owner_url: str) -> None:
     PostgresStore(owner_url).apply([ReceivedJob.of(encode(identify("dee", at=1))), ReceivedJob.of("read me")], now=NOW)
     url = login("rollbook_reader")
     with Rollbook(database_url=url) as rb:
@@ -129,7 +129,7 @@ def test_a_reader_reads_and_writes_nothing(login: Login, owner_url: str) -> None
                 connection.execute(SQL("SELECT body FROM {}").format(Identifier("rollbook", table)))
 
 
-def test_an_operator_shows_drops_and_cancels(login: Login, owner_url: str) -> None:
+def test_an_operator_may_show_drop_and_cancel(login: Login, owner_url: str) -> None:
     ahead = encode(identify("ed", at=1_000, job="ahead"))
     PostgresStore(owner_url).apply([ReceivedJob.of("show me"), ReceivedJob.of(ahead)], now=NOW)
     with Rollbook(database_url=login("rollbook_operator")) as rb:
@@ -145,7 +145,7 @@ def test_an_operator_shows_drops_and_cancels(login: Login, owner_url: str) -> No
         assert rb.users.export("ed")
 
 
-def test_a_backend_writes_into_its_outbox_and_can_do_nothing_else(login: Login) -> None:
+def test_a_backend_may_only_write_its_outbox(login: Login) -> None:
     with psycopg.connect(login("rollbook_outbox")) as connection:
         rb = Rollbook()
         for _ in range(2):
@@ -163,7 +163,7 @@ def test_a_backend_writes_into_its_outbox_and_can_do_nothing_else(login: Login) 
                 connection.execute(statement.encode())
 
 
-def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, broker_url: str) -> None:
+def test_a_relay_sends_and_reconciles_under_its_role(login: Login, owner_url: str, broker_url: str) -> None:
     with psycopg.connect(owner_url) as connection:
         Rollbook().outbox(connection).users.identify("gus", {}, job_id="to-relay")
     url = login("rollbook_relay")
@@ -184,7 +184,7 @@ def test_a_relay_sends_and_settles_under_its_role(login: Login, owner_url: str, 
         assert connection.execute("SELECT count(*) FROM rollbook_outbox").fetchone() == (0,)
 
 
-def test_what_a_later_migration_adds_is_the_workers_too(login: Login, owner_url: str) -> None:
+def test_the_worker_role_may_use_tables_of_later_migrations(login: Login, owner_url: str) -> None:
     with psycopg.connect(owner_url, autocommit=True) as owner:
         owner.execute("CREATE TABLE rollbook.later (id text)")
     try:

@@ -47,7 +47,7 @@ SETTINGS = Settings(broker_url=BROKER, database_url=DATABASE, outbox_url=DATABAS
     ],
     ids=lambda thing: type(thing).__name__,
 )
-def test_no_repr_shows_it(thing: object) -> None:
+def test_no_repr_shows_a_password(thing: object) -> None:
     assert SECRET not in f"{thing!r} {thing}"
 
 
@@ -63,7 +63,7 @@ def test_no_repr_shows_it(thing: object) -> None:
     ],
     ids=lambda command: command[-1],
 )
-def test_no_command_says_it_when_it_cannot_connect(command: list[str], tmp_path: Path) -> None:
+def test_no_command_prints_a_password_when_it_cannot_connect(command: list[str], tmp_path: Path) -> None:
     environment = os.environ | {
         "ROLLBOOK_BROKER_URL": BROKER,
         "ROLLBOOK_DATABASE_URL": DATABASE,
@@ -77,7 +77,7 @@ def test_no_command_says_it_when_it_cannot_connect(command: list[str], tmp_path:
     assert SECRET not in said.stdout + said.stderr
 
 
-def test_no_error_of_connecting_says_it() -> None:
+def test_no_connection_error_contains_a_password() -> None:
     relay = Relay.from_settings(SETTINGS)
     with Rollbook(broker_url=BROKER, database_url=DATABASE) as rb:
         for call in (
@@ -93,7 +93,7 @@ def test_no_error_of_connecting_says_it() -> None:
 
 
 @pytest.mark.parametrize("url", [f"http://ann:{SECRET}@x", f"{SECRET}", f"mysql://ann:{SECRET}@h/x"])
-def test_no_complaint_about_a_url_quotes_it(url: str) -> None:
+def test_no_error_about_a_url_quotes_its_password(url: str) -> None:
     for make in (DirectPublisher, Database, OutboxTable):
         with pytest.raises(RollbookError) as failure:
             make(url)

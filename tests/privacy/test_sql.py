@@ -50,7 +50,7 @@ def _name(value: ast.expr) -> str:
             return ""
 
 
-def test_no_statement_is_put_together_with_values() -> None:
+def test_no_statement_is_built_from_values() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for room in ROOMS
@@ -72,7 +72,7 @@ def test_no_statement_is_put_together_with_values() -> None:
         "cursor.executemany(f'INSERT INTO {table}', rows)",
     ],
 )
-def test_one_that_were_would_be_found(source: str) -> None:
+def test_a_statement_built_from_values_is_found(source: str) -> None:
     assert put_together(source)
 
 
@@ -86,5 +86,5 @@ def test_one_that_were_would_be_found(source: str) -> None:
         "connection.execute(query.limit(limit + 1))",
     ],
 )
-def test_parameters_and_constants_are_fine(source: str) -> None:
+def test_parameters_and_constants_are_allowed(source: str) -> None:
     assert put_together(source) == []

@@ -44,7 +44,7 @@ def safe_database_url(postgres_front: Front, certificate: Certificate, database_
     return _through(postgres_front, database_url, f"sslmode=verify-full&sslrootcert={certificate.certificate}")
 
 
-def test_jobs_go_all_the_way_through_tls(
+def test_jobs_are_applied_over_tls(
     safe_broker_url: str, safe_database_url: str, redis_front: Front, postgres_front: Front, tmp_path: Path
 ) -> None:
     workers = Workers(safe_database_url, safe_broker_url, tmp_path)
@@ -63,7 +63,7 @@ def test_jobs_go_all_the_way_through_tls(
 
 
 @pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
-def test_every_way_to_postgres_takes_the_modes_of_libpq(
+def test_every_connection_to_postgres_has_the_modes_of_libpq(
     postgres_front: Front, certificate: Certificate, database_url: str, sslmode: str
 ) -> None:
     url = _through(postgres_front, database_url, f"sslmode={sslmode}&sslrootcert={certificate.certificate}")
@@ -74,7 +74,7 @@ def test_every_way_to_postgres_takes_the_modes_of_libpq(
         assert cursor.connection.pgconn.ssl_in_use
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(
+def test_an_untrusted_certificate_is_rejected(
     redis_front: Front, postgres_front: Front, broker_url: str, database_url: str
 ) -> None:
     unknown = _through(redis_front, broker_url, "ssl_cert_reqs=required", scheme="rediss")
@@ -89,7 +89,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
         PostgresStore(url).cleanup.prune_dead_letters(now=0)
 
 
-def test_a_server_that_wants_tls_gets_nothing_without(redis_front: Front, broker_url: str) -> None:
+def test_a_server_that_needs_tls_rejects_plain_connections(redis_front: Front, broker_url: str) -> None:
     before = redis_front.taken
     plain = _through(redis_front, broker_url, "")
 

@@ -46,7 +46,7 @@ def not_sent_in_time(send: Callable[[], object]) -> NotSent:
     return failure.value
 
 
-def test_an_absent_broker_gives_not_sent_with_the_jobs_id() -> None:
+def test_a_missing_broker_raises_not_sent_with_the_job_id() -> None:
     with Rollbook(broker_url="redis://127.0.0.1:1/0") as rb:
         failure = not_sent_in_time(lambda: rb.users.delete("u1", job_id="j1"))
 
@@ -54,19 +54,19 @@ def test_an_absent_broker_gives_not_sent_with_the_jobs_id() -> None:
     assert "j1" in str(failure)
 
 
-def test_the_id_of_a_failed_job_is_told_even_if_the_caller_gave_none() -> None:
+def test_not_sent_has_a_job_id_even_if_none_was_given() -> None:
     with Rollbook(broker_url="redis://127.0.0.1:1/0") as rb:
         assert not_sent_in_time(lambda: rb.users.delete("u1")).job_id
 
 
-def test_a_job_is_taken_by_a_real_server(rb: Rollbook, broker_url: str) -> None:
+def test_a_job_is_sent_to_a_real_server(rb: Rollbook, broker_url: str) -> None:
     rb.users.delete("u1")
 
     with connect_to_broker(broker_url) as client:
         assert client.llen("default") == 1
 
 
-def test_a_connection_that_was_cut_is_replaced_unnoticed(rb: Rollbook, broker_url: str) -> None:
+def test_a_cut_connection_is_replaced(rb: Rollbook, broker_url: str) -> None:
     rb.users.delete("u1")
     with connect_to_broker(broker_url) as client:
         mine = client.client_id()
@@ -77,7 +77,7 @@ def test_a_connection_that_was_cut_is_replaced_unnoticed(rb: Rollbook, broker_ur
         rb.users.delete("u2")
 
 
-def test_an_answer_that_was_not_waited_for_is_no_answer_to_the_next_job(
+def test_a_late_reply_is_not_taken_for_that_of_the_next_job(
     rb: Rollbook, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rb.users.delete("u1")
@@ -104,7 +104,7 @@ def _interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_threads_in_turn_use_one_connection_again(rb: Rollbook, broker_url: str) -> None:
+def test_threads_in_turn_share_one_connection(rb: Rollbook, broker_url: str) -> None:
     for _ in range(20):
         with ThreadPoolExecutor(1) as thread:
             thread.submit(rb.users.delete, "u1").result()
@@ -114,7 +114,7 @@ def test_threads_in_turn_use_one_connection_again(rb: Rollbook, broker_url: str)
 
 
 @pytest.mark.slow
-def test_a_frozen_broker_gives_not_sent_and_is_used_again_when_it_wakes(own_servers: Servers) -> None:
+def test_a_frozen_broker_raises_not_sent_and_is_used_again_later(own_servers: Servers) -> None:
     with Rollbook(broker_url=own_servers.broker_url) as rb:
         rb.users.delete("warm")
         with frozen(own_servers.broker_url):
@@ -124,7 +124,7 @@ def test_a_frozen_broker_gives_not_sent_and_is_used_again_when_it_wakes(own_serv
 
 
 @pytest.mark.slow
-def test_many_threads_do_not_wait_for_each_other_on_a_frozen_broker(own_servers: Servers) -> None:
+def test_threads_do_not_wait_for_each_other_on_a_frozen_broker(own_servers: Servers) -> None:
     with (
         Rollbook(broker_url=own_servers.broker_url) as rb,
         frozen(own_servers.broker_url),
@@ -135,7 +135,7 @@ def test_many_threads_do_not_wait_for_each_other_on_a_frozen_broker(own_servers:
         assert all(send.result().job_id for send in sends)
 
 
-def test_closing_in_one_thread_costs_no_other_its_job(rb: Rollbook, broker_url: str) -> None:
+def test_a_close_in_one_thread_loses_no_job_of_another(rb: Rollbook, broker_url: str) -> None:
     def send(thread: int) -> list[str]:
         return [rb.users.delete("u1", job_id=f"{thread}-{number}").id for number in range(200)]
 
@@ -150,7 +150,7 @@ def test_closing_in_one_thread_costs_no_other_its_job(rb: Rollbook, broker_url: 
         assert client.llen("default") >= 800
 
 
-def test_a_forked_child_sends_over_connections_of_its_own(rb: Rollbook, broker_url: str) -> None:
+def test_a_forked_child_has_its_own_connections(rb: Rollbook, broker_url: str) -> None:
     with connect_to_broker(broker_url) as client:
         rb.users.delete("u1")
         before = client.llen("default")

@@ -56,7 +56,7 @@ def waiting(client: redis.Redis) -> Any:
     return client.llen("default")
 
 
-def test_the_number_of_the_database_and_the_password_are_those_of_the_url(broker_url: str) -> None:
+def test_database_number_and_password_are_taken_from_the_url(broker_url: str) -> None:
     with Rollbook(broker_url=broker_url) as rb, connect_to_broker(broker_url) as client:
         client.flushdb()
         rb.users.delete("u1")
@@ -68,7 +68,7 @@ def test_the_number_of_the_database_and_the_password_are_those_of_the_url(broker
         rb.users.delete("u1")
 
 
-def test_of_several_hosts_one_that_is_there_takes_the_jobs(broker_url: str) -> None:
+def test_one_of_several_hosts_is_used(broker_url: str) -> None:
     with Rollbook(broker_url=f"{NOBODY};{broker_url}") as rb, connect_to_broker(broker_url) as client:
         client.flushdb()
         rb.users.delete("u1")
@@ -77,7 +77,7 @@ def test_of_several_hosts_one_that_is_there_takes_the_jobs(broker_url: str) -> N
         assert waiting(client) == 2
 
 
-def test_a_unix_socket_is_a_way_to_redis(started: Start) -> None:
+def test_a_unix_socket_can_be_used(started: Start) -> None:
     folder = Path(tempfile.mkdtemp(prefix="rollbook-"))  # that of the test may be longer than a socket's name may be
     path = folder / "valkey.sock"
     try:
@@ -91,7 +91,7 @@ def test_a_unix_socket_is_a_way_to_redis(started: Start) -> None:
         shutil.rmtree(folder)
 
 
-def test_sentinel_is_asked_for_the_master_and_again_when_it_moves(started: Start, tmp_path: Path) -> None:
+def test_sentinel_is_asked_again_when_the_master_moves(started: Start, tmp_path: Path) -> None:
     ports = [free_port() for _ in range(3)]
     first, second, watcher = (redis.Redis(port=port) for port in ports)
     config = tmp_path / "sentinel.conf"
@@ -114,7 +114,7 @@ def test_sentinel_is_asked_for_the_master_and_again_when_it_moves(started: Start
             assert waiting(second) == 1
 
 
-def test_a_replica_that_was_the_master_is_left_for_the_host_that_is_now(
+def test_a_demoted_master_is_left_for_the_new_one(
     started: Start,
 ) -> None:
     ports = [free_port() for _ in range(2)]
@@ -130,7 +130,7 @@ def test_a_replica_that_was_the_master_is_left_for_the_host_that_is_now(
         assert waiting(second) == 1
 
 
-def test_a_sentinel_that_is_not_told_whom_to_find_is_refused_at_the_start() -> None:
+def test_a_sentinel_url_without_a_master_is_rejected() -> None:
     with pytest.raises(NotConfigured, match="master_name"):
         Rollbook(broker_url="sentinel://127.0.0.1:26379/0")
 
@@ -150,7 +150,7 @@ def test_a_sentinel_that_is_not_told_whom_to_find_is_refused_at_the_start() -> N
         "sentinel://:S3cret@127.0.0.1:1/x?master_name=m",
     ],
 )
-def test_a_url_with_a_mistake_is_refused_at_the_start_and_its_password_not_told(url: str) -> None:
+def test_an_invalid_url_is_rejected_without_its_password(url: str) -> None:
     with pytest.raises(NotConfigured, match="URL cannot be used") as rejected:
         Rollbook(broker_url=url)
 
@@ -160,7 +160,7 @@ def test_a_url_with_a_mistake_is_refused_at_the_start_and_its_password_not_told(
 @pytest.mark.parametrize(
     "url", ["rediss://127.0.0.1:1/0?ssl_cert_reqs=required", "sentinel://127.0.0.1:1?master_name=m"]
 )
-def test_what_cannot_be_reached_is_not_sent_over_any_kind_of_url(url: str) -> None:
+def test_an_unreachable_server_raises_not_sent_for_any_kind_of_url(url: str) -> None:
     with Rollbook(broker_url=url) as rb:
         begin = time.monotonic()
         with pytest.raises(NotSent):

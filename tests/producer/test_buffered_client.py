@@ -74,7 +74,7 @@ def users_of(publisher: Slow) -> list[list[str]]:
     return [[user.id for user in job.users if not hasattr(user, "reason")] for job in publisher.sent.of(BulkIdentify)]
 
 
-def test_as_many_as_a_job_takes_are_sent_together(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_a_full_buffer_is_sent_as_one_job(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(max_users=3)
     for number in range(5):
         rb.users.identify(f"u{number}", {"n": number})
@@ -85,16 +85,14 @@ def test_as_many_as_a_job_takes_are_sent_together(publisher: Slow, buffered: Cal
     assert users_of(publisher) == [["u0", "u1", "u2"], ["u3", "u4"]]
 
 
-def test_a_few_are_sent_when_their_time_has_come(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_a_partial_buffer_is_sent_after_its_time(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     buffered(max_seconds=0.05).users.identify("u1")
 
     assert publisher.arrived.wait(DEADLINE_SECONDS)
     assert users_of(publisher) == [["u1"]]
 
 
-def test_each_keeps_its_moment_and_one_user_told_twice_its_order(
-    publisher: Slow, buffered: Callable[..., BufferedRollbook]
-) -> None:
+def test_buffered_updates_keep_their_time_and_order(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered()
     before = time.time_ns() // 1_000
     rb.users.identify("u1", {"plan": "free"})
@@ -107,7 +105,7 @@ def test_each_keeps_its_moment_and_one_user_told_twice_its_order(
     assert oracle([job])["users"]["u1"]["properties"] == {"plan": "pro"}
 
 
-def test_what_has_an_id_or_a_time_of_its_own_is_sent_at_once(
+def test_a_call_with_its_own_id_or_time_is_sent_at_once(
     publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered()
@@ -121,7 +119,7 @@ def test_what_has_an_id_or_a_time_of_its_own_is_sent_at_once(
     assert [type(job) for job in publisher.sent] == [Identify, Identify, Identify, Delete, Trigger]
 
 
-def test_what_is_wrong_is_refused_when_told(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_an_invalid_call_raises_at_once(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered()
     with pytest.raises(InvalidRequest):
         rb.users.identify("u1", {"email": 1})
@@ -130,7 +128,7 @@ def test_what_is_wrong_is_refused_when_told(publisher: Slow, buffered: Callable[
     assert publisher.sent == []
 
 
-def test_large_users_are_gathered_into_jobs_that_a_worker_takes(publisher: Slow) -> None:
+def test_large_users_are_split_into_jobs_that_a_worker_accepts(publisher: Slow) -> None:
     limits = Limits(max_bulk_users=10_000)
     with Rollbook(publisher=publisher, limits=limits).buffered(max_users=10_000, max_seconds=NEVER) as rb:
         for number in range(10):
@@ -139,7 +137,7 @@ def test_large_users_are_gathered_into_jobs_that_a_worker_takes(publisher: Slow)
     assert [len(ids) for ids in users_of(publisher)] == [5, 5]
 
 
-def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(publisher: Slow) -> None:
+def test_no_limit_exceeds_the_users_that_a_worker_accepts(publisher: Slow) -> None:
     with pytest.raises(ValueError, match="1 to 10000"):
         Rollbook(publisher=publisher, limits=Limits(max_bulk_users=20_000)).buffered(max_users=10_001)
 
@@ -157,12 +155,12 @@ def test_no_limit_makes_jobs_of_more_users_than_a_worker_takes(publisher: Slow) 
         ("block_seconds", float("nan"), "each time a number of seconds"),
     ],
 )
-def test_numbers_out_of_their_bounds_are_refused(publisher: Slow, name: str, number: float, reason: str) -> None:
+def test_numbers_out_of_bounds_are_rejected(publisher: Slow, name: str, number: float, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Rollbook(publisher=publisher).buffered(**{name: number})  # type: ignore[arg-type]
 
 
-def test_a_buffer_is_full_of_large_users_sooner(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_large_users_fill_the_buffer_sooner(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(block_seconds=0.05)
     publisher.open.clear()
 
@@ -176,7 +174,7 @@ def test_a_buffer_is_full_of_large_users_sooner(publisher: Slow, buffered: Calla
     rb.users.identify("u269")
 
 
-def test_what_the_caller_does_with_its_mapping_later_is_no_part_of_the_job(
+def test_later_changes_of_a_mapping_do_not_change_the_job(
     publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered()
@@ -189,7 +187,7 @@ def test_what_the_caller_does_with_its_mapping_later_is_no_part_of_the_job(
     assert oracle([job])["users"]["u1"]["properties"] == {"tags": ["a"]}
 
 
-def test_a_full_buffer_waits_for_the_broker_and_then_refuses(
+def test_a_full_buffer_waits_for_the_broker_and_then_raises(
     publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered(max_users=1, max_waiting=2, block_seconds=0.05)
@@ -207,7 +205,7 @@ def test_a_full_buffer_waits_for_the_broker_and_then_refuses(
     assert users_of(publisher) == [["u0"], ["u1"]]
 
 
-def test_a_caller_that_waits_goes_on_when_there_is_room(
+def test_a_waiting_caller_continues_when_there_is_room(
     publisher: Slow, buffered: Callable[..., BufferedRollbook]
 ) -> None:
     rb = buffered(max_users=1, max_waiting=1, block_seconds=20)
@@ -238,7 +236,7 @@ def test_an_outage_is_reported_by_flush_and_close_and_loses_nothing(
     assert [job.id for job in publisher.sent] == [job.id]
 
 
-def test_the_thread_tries_again_by_itself(
+def test_the_thread_retries_by_itself(
     publisher: Slow, buffered: Callable[..., BufferedRollbook], caplog: pytest.LogCaptureFixture
 ) -> None:
     rb = buffered(max_users=1)
@@ -254,7 +252,7 @@ def test_the_thread_tries_again_by_itself(
     assert "ann" not in caplog.text
 
 
-def test_it_may_be_used_again_after_a_close(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_a_closed_client_can_be_used_again(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(max_users=1)
     rb.close()
     rb.users.identify("u1")
@@ -262,7 +260,7 @@ def test_it_may_be_used_again_after_a_close(publisher: Slow, buffered: Callable[
     assert publisher.arrived.wait(DEADLINE_SECONDS)
 
 
-def test_threads_may_share_one(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
+def test_threads_can_share_a_client(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(max_users=7)
 
     def tell(first: int) -> None:
@@ -281,14 +279,14 @@ def test_threads_may_share_one(publisher: Slow, buffered: Callable[..., Buffered
 
 
 @pytest.mark.parametrize("options", [{"max_users": 0}, {"max_users": 101}, {"max_waiting": 0}, {"max_seconds": -1}])
-def test_settings_that_cannot_work_are_refused(
+def test_contradictory_settings_are_rejected(
     buffered: Callable[..., BufferedRollbook], options: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError):
         buffered(**options)
 
 
-def test_a_forked_child_begins_empty_and_leaves_the_parents_to_the_parent(broker_url: str) -> None:
+def test_a_forked_child_starts_with_an_empty_buffer(broker_url: str) -> None:
     context = multiprocessing.get_context("fork")
     with Rollbook(broker_url=broker_url) as rb, rb.buffered(max_seconds=NEVER) as gathering:
         gathering.users.identify("parents")
@@ -314,7 +312,7 @@ rb.users.identify("ann@example.com")
 """
 
 
-def test_an_ordinary_exit_sends_what_is_gathered(broker_url: str) -> None:
+def test_a_normal_exit_sends_the_buffer(broker_url: str) -> None:
     with connect_to_broker(broker_url) as client:
         client.delete("bulk")
         done = subprocess.run([sys.executable, "-c", AT_EXIT, broker_url], capture_output=True, text=True, check=True)
@@ -323,7 +321,7 @@ def test_an_ordinary_exit_sends_what_is_gathered(broker_url: str) -> None:
     assert done.stderr == ""
 
 
-def test_an_exit_without_a_broker_says_how_many_are_lost() -> None:
+def test_an_exit_without_a_broker_reports_the_loss() -> None:
     done = subprocess.run(
         [sys.executable, "-c", AT_EXIT, "redis://127.0.0.1:1/0"], capture_output=True, text=True, check=False
     )
@@ -400,9 +398,7 @@ def with_times(world: World) -> dict[str, Any]:
 
 @settings(max_examples=150, deadline=None)
 @given(calls=_calls, max_users=st.integers(1, 5), order=st.randoms(use_true_random=False))
-def test_gathered_and_delivered_in_any_order_is_the_same_as_one_by_one(
-    calls: list[Call], max_users: int, order: random.Random
-) -> None:
+def test_buffered_jobs_in_any_order_equal_single_ones(calls: list[Call], max_users: int, order: random.Random) -> None:
     gathered = [decode(encode(job)) for job in played(calls, max_users)]
     delivered = [*gathered, *gathered[:2]]
     order.shuffle(delivered)

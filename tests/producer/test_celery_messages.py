@@ -76,7 +76,9 @@ def opened(item: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
-def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher) -> None:
+def test_a_message_equals_that_of_celery(
+    job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher
+) -> None:
     queue = CeleryMessage.of(EncodedJob.of(job)).queue
     sent_by_celery(celery, EncodedJob.of(job), queue)
     publisher.publish(job)
@@ -93,9 +95,7 @@ def test_it_is_the_message_of_celery(job: Job, client: redis.Redis, celery: Any,
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
-def test_a_consumer_of_kombu_reads_the_job(
-    job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher
-) -> None:
+def test_kombu_reads_a_job(job: Job, client: redis.Redis, celery: Any, publisher: DirectPublisher) -> None:
     publisher.publish(job)
 
     with celery.connection_for_read() as connection:
@@ -108,7 +108,7 @@ def test_a_consumer_of_kombu_reads_the_job(
     assert client.hlen("unacked") == 0
 
 
-def test_gathered_users_are_the_same_message_as_the_bulk_job_of_them(
+def test_buffered_users_make_the_message_of_a_bulk_job(
     client: redis.Redis, publisher: DirectPublisher, broker_url: str
 ) -> None:
     with Rollbook(broker_url=broker_url) as rb, rb.buffered() as gathering:
@@ -125,9 +125,7 @@ def test_gathered_users_are_the_same_message_as_the_bulk_job_of_them(
     assert opened(gathered)["headers"]["argsrepr"] == "2 users"
 
 
-def test_jobs_sent_together_arrive_in_their_order_each_in_its_queue(
-    client: redis.Redis, publisher: DirectPublisher
-) -> None:
+def test_jobs_sent_together_keep_their_order_in_each_queue(client: redis.Redis, publisher: DirectPublisher) -> None:
     jobs = [
         EncodedJob.of(job)
         for number in range(1_200)
@@ -140,7 +138,7 @@ def test_jobs_sent_together_arrive_in_their_order_each_in_its_queue(
         assert arrived[::-1] == [job.id for job in jobs if job.kind == kind]
 
 
-def test_jobs_sent_together_are_all_there_however_large(client: redis.Redis, publisher: DirectPublisher) -> None:
+def test_large_jobs_sent_together_all_arrive(client: redis.Redis, publisher: DirectPublisher) -> None:
     jobs = [EncodedJob.of(identify(f"u{number}", text="x" * 300_000, at=number)) for number in range(10)]
 
     publisher.publish_many(jobs)
@@ -173,7 +171,7 @@ def watched(signal: Any) -> Iterator[list[dict[str, Any]]]:
         signal.disconnect(receive)
 
 
-def test_tracers_may_add_headers_as_with_any_task(client: redis.Redis, broker_url: str) -> None:
+def test_tracers_can_add_headers(client: redis.Redis, broker_url: str) -> None:
     with (
         watched(signals.before_task_publish) as before,
         watched(signals.after_task_publish) as after,
@@ -190,7 +188,7 @@ def test_tracers_may_add_headers_as_with_any_task(client: redis.Redis, broker_ur
         assert keys <= told.keys()
 
 
-def test_nobody_is_told_that_a_job_was_sent_which_was_not() -> None:
+def test_no_signal_reports_a_job_that_was_not_sent() -> None:
     with (
         watched(signals.after_task_publish) as after,
         Rollbook(broker_url="redis://127.0.0.1:1/0") as rb,

@@ -44,7 +44,7 @@ def job_in(message: dict[str, Any]) -> Job:
     return decode(text)
 
 
-def test_the_broker_has_the_job_as_a_celery_task_of_its_kind(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+def test_a_job_is_a_celery_task_of_its_kind(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     job = rb.users.identify("u1", {"email": "ann@example.com", "address": {"__type__": "date"}}, job_id="j1")
 
     (message,) = messages(redis_server, DEFAULT_QUEUE)
@@ -61,7 +61,7 @@ def test_the_broker_has_the_job_as_a_celery_task_of_its_kind(rb: Rollbook, redis
     )
 
 
-def test_what_monitors_show_holds_no_value(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+def test_monitors_show_no_values(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     rb.users.identify("ann@example.com", {"email": "ann@example.com", "plan": "SECRET"})
 
     (message,) = messages(redis_server, DEFAULT_QUEUE)
@@ -83,7 +83,7 @@ def test_what_monitors_show_holds_no_value(rb: Rollbook, redis_server: fakeredis
         (lambda rb: rb.workflows.trigger("w", ["u1"]), DEFAULT_QUEUE, "rollbook.trigger"),
     ],
 )
-def test_bulk_jobs_travel_apart_from_single_ones(
+def test_bulk_jobs_have_their_own_queue(
     rb: Rollbook, redis_server: fakeredis.FakeRedis, call: Callable[[Rollbook], object], queue: str, task: str
 ) -> None:
     call(rb)
@@ -92,20 +92,20 @@ def test_bulk_jobs_travel_apart_from_single_ones(
     assert message["headers"]["task"] == task
 
 
-def test_jobs_of_one_thread_arrive_in_the_order_they_were_sent(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+def test_jobs_of_a_thread_keep_their_order(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     ids = [rb.users.delete(f"u{number}").id for number in range(20)]
 
     assert [message["headers"]["id"] for message in messages(redis_server, DEFAULT_QUEUE)] == ids
 
 
-def test_threads_may_share_one(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+def test_threads_can_share_a_publisher(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     with ThreadPoolExecutor(32) as threads:
         ids = list(threads.map(lambda number: rb.users.delete(f"u{number}").id, range(200)))
 
     assert sorted(message["headers"]["id"] for message in messages(redis_server, DEFAULT_QUEUE)) == sorted(ids)
 
 
-def test_sending_goes_on_after_a_close(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
+def test_a_closed_publisher_can_send_again(rb: Rollbook, redis_server: fakeredis.FakeRedis) -> None:
     rb.users.delete("u1")
     rb.close()
 
@@ -114,7 +114,7 @@ def test_sending_goes_on_after_a_close(rb: Rollbook, redis_server: fakeredis.Fak
     assert len(messages(redis_server, DEFAULT_QUEUE)) == 2
 
 
-def test_without_a_broker_a_write_says_what_to_set() -> None:
+def test_a_write_without_a_broker_names_the_setting() -> None:
     rb = Rollbook.from_env({})
 
     with pytest.raises(NotConfigured, match="ROLLBOOK_BROKER_URL"):
@@ -122,7 +122,7 @@ def test_without_a_broker_a_write_says_what_to_set() -> None:
 
 
 @pytest.mark.parametrize("url", ["rediss", "amqp://127.0.0.1", "carrier-pigeon://coop", "redis://host:port/0"])
-def test_a_broker_url_that_cannot_be_used_is_rejected_at_the_start(url: str) -> None:
+def test_an_unusable_broker_url_is_rejected_at_the_start(url: str) -> None:
     with pytest.raises(NotConfigured, match="redis://"):
         Rollbook(broker_url=url)
 
@@ -152,7 +152,7 @@ print(client.llen("default"))
 """
 
 
-def test_the_applications_celery_and_its_settings_stay_apart(tmp_path: Any) -> None:
+def test_the_celery_of_the_application_is_not_touched(tmp_path: Any) -> None:
     theirs = {
         "CELERY_BROKER_URL": "amqp://nowhere.invalid",
         "CELERY_RESULT_BACKEND": "nonsense://",
@@ -181,7 +181,7 @@ def test_importing_and_recording_need_neither_celery_nor_sqlalchemy() -> None:
     assert done.stdout == "1\n"
 
 
-def test_reading_without_the_extra_names_it() -> None:
+def test_a_read_without_the_extra_names_it() -> None:
     script = (
         "import sys; sys.modules['sqlalchemy'] = None; import rollbook\n"
         "try: rollbook.Rollbook(database_url='postgresql:///x').users.get('u1')\n"

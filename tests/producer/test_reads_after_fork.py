@@ -7,7 +7,7 @@ import multiprocessing
 from tests.support.producer.applied_jobs import Applied
 
 
-def test_parent_and_children_read_at_once(applied: Applied) -> None:
+def test_parent_and_children_read_at_the_same_time(applied: Applied) -> None:
     applied.rb.users.identify("u1", {"name": "Ann"})
     applied.now()
     assert applied.rb.users.get("u1").name == "Ann"

@@ -55,7 +55,7 @@ def _pump(source: socket.socket, target: socket.socket, pause: float) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def test_a_large_job_passes_a_slow_line(broker_url: str) -> None:
+def test_a_large_job_is_sent_over_a_slow_network(broker_url: str) -> None:
     with slow_line(broker_url) as url, Rollbook(broker_url=url) as rb, connect_to_broker(broker_url) as client:
         begin = time.monotonic()
         rb.users.bulk_identify(LARGE)
@@ -64,7 +64,7 @@ def test_a_large_job_passes_a_slow_line(broker_url: str) -> None:
         assert client.llen("bulk") == 1
 
 
-def test_a_large_job_on_a_line_that_takes_nothing_fails_in_time(broker_url: str) -> None:
+def test_a_large_job_over_a_stalled_network_fails_in_time(broker_url: str) -> None:
     with slow_line(broker_url, moves=False) as url, Rollbook(broker_url=url) as rb:
         begin = time.monotonic()
         with pytest.raises(NotSent):

@@ -109,7 +109,7 @@ def test_jobs_are_sent_where_celery_and_kombu_cannot_be_imported(broker_url: str
     assert waiting(broker_url, "bulk") == [bulk]
 
 
-def test_celery_s_signals_are_sent_from_when_the_application_has_imported_celery(broker_url: str) -> None:
+def test_signals_are_sent_once_the_application_imports_celery(broker_url: str) -> None:
     assert run(sys.executable, SIGNALS_LATER, broker_url).splitlines() == ["before j2", "after j2"]
 
 

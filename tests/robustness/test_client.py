@@ -184,7 +184,7 @@ def _reached(token: str) -> dict[str, Any]:
         lambda rb, text: rb.users.identify("u", {"name": text, "notes": text, "avatar": None}),
     ],
 )
-def test_a_part_a_little_smaller_is_sent(call: Call) -> None:
+def test_a_part_below_the_limit_is_sent(call: Call) -> None:
     rb = recording()
 
     call(rb, "x" * (255 * 1024))

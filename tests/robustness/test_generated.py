@@ -21,7 +21,7 @@ BATCH = 40
 
 @examples(40)
 @given(batch=st.lists(messages, min_size=BATCH // 2, max_size=BATCH), start=st.integers(0, 1 << 40))
-def test_a_batch_of_anything_is_decided_message_by_message(subject: OnPostgres, batch: list[Any], start: int) -> None:
+def test_each_message_of_any_batch_has_its_own_outcome(subject: OnPostgres, batch: list[Any], start: int) -> None:
     good = [encode(identify(f"good {start}", at=1, plus=number, job=f"good-{start}-{number}")) for number in range(5)]
     arrivals = list(map(ReceivedJob.of, [*good[:2], *batch, *good[2:]]))
 

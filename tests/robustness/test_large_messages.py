@@ -27,9 +27,7 @@ MEGA = 1_000_000
     ],
     ids=["junk", "a job", "few characters of many bytes"],
 )
-def test_a_message_of_100_mb_becomes_a_letter_of_one_and_its_neighbour_is_applied(
-    subject: OnPostgres, make: Callable[[], str]
-) -> None:
+def test_a_message_of_100_mb_becomes_a_dead_letter_of_one(subject: OnPostgres, make: Callable[[], str]) -> None:
     large, good = arrive(subject, make(), encode(identify("good", at=1)), now=NOW)
 
     assert (large.state, large.code, good.state) == (JobState.DEAD, "malformed", JobState.APPLIED)
@@ -39,7 +37,7 @@ def test_a_message_of_100_mb_becomes_a_letter_of_one_and_its_neighbour_is_applie
     assert kept < 5 * MEGA
 
 
-def test_a_letter_of_the_size_that_a_face_lets_through_is_kept_whole(subject: OnPostgres) -> None:
+def test_a_dead_letter_of_the_size_limit_is_kept_whole(subject: OnPostgres) -> None:
     text = '{"v":1,"kind":"fly","a":"' + "x" * (20 * MEGA) + '"}'
     assert len(text) < MAX_TEXT
 

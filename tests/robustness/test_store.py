@@ -15,14 +15,14 @@ from rollbook_worker.store import ReceivedJob
 BATCH = 50
 
 
-def test_there_are_a_thousand_different_cases() -> None:
+def test_there_are_a_thousand_distinct_cases() -> None:
     messages = {repr(case.message) for case in corpus()}
 
     assert len(messages) == len(corpus()) >= 1_000
     assert set(Counter(case.code for case in corpus())) == {"malformed", "unknown_version", "unknown_kind", "invalid"}
 
 
-def test_each_becomes_a_dead_letter_that_says_why_and_every_neighbour_is_applied(subject: OnPostgres) -> None:
+def test_an_invalid_job_becomes_a_dead_letter_and_its_neighbours_are_applied(subject: OnPostgres) -> None:
     found: dict[str, tuple[Bad, str]] = {}
     for start in range(0, len(corpus()), BATCH):
         cases = corpus()[start : start + BATCH]

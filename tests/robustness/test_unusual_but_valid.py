@@ -58,7 +58,7 @@ ODD_IDS = [
 ]
 
 
-def test_odd_ids_are_users_of_their_own_and_come_back_as_they_were(subject: OnPostgres) -> None:
+def test_unusual_ids_are_kept_and_stay_distinct(subject: OnPostgres) -> None:
     jobs = [identify(id_, at=1, job=f"odd-{number}", number=number) for number, id_ in enumerate(ODD_IDS)]
 
     outcomes = arrive(subject, *map(encode, jobs), now=NOW)
@@ -70,7 +70,7 @@ def test_odd_ids_are_users_of_their_own_and_come_back_as_they_were(subject: OnPo
     }
 
 
-def test_normalisation_twins_are_two_users_and_stay_two(subject: OnPostgres) -> None:
+def test_ids_that_differ_in_normalisation_are_two_users(subject: OnPostgres) -> None:
     assert COMPOSED != DECOMPOSED
     jobs: list[Job] = [
         identify(COMPOSED, at=1, job="composed", form="composed"),
@@ -87,7 +87,7 @@ def test_normalisation_twins_are_two_users_and_stay_two(subject: OnPostgres) -> 
     assert users[COMPOSED]["properties"] == {"form": "composed"}
 
 
-def test_odd_values_and_keys_come_back_as_they_were(subject: OnPostgres) -> None:
+def test_unusual_values_and_keys_are_kept(subject: OnPostgres) -> None:
     odd: dict[str, Any] = {
         "": "no name",
         ".": "a dot",
@@ -120,7 +120,7 @@ def test_odd_values_and_keys_come_back_as_they_were(subject: OnPostgres) -> None
         ((1 << 55) - 1, JobState.DEFERRED),
     ],
 )
-def test_a_stamp_of_1970_counts_and_one_of_the_future_waits(
+def test_a_stamp_of_1970_is_applied_and_one_of_the_future_deferred(
     subject: OnPostgres, occurred_at: int, state: JobState
 ) -> None:
     job = {"v": 1, "kind": "delete", "id": "when", "occurred_at": occurred_at, "user_id": "u"}
@@ -131,7 +131,7 @@ def test_a_stamp_of_1970_counts_and_one_of_the_future_waits(
     assert subject.deferred() == (["when"] if state is JobState.DEFERRED else [])
 
 
-def test_of_jobs_under_one_id_the_first_stands_and_every_other_body_is_a_letter(subject: OnPostgres) -> None:
+def test_every_other_body_under_an_id_becomes_a_dead_letter(subject: OnPostgres) -> None:
     first = encode(identify("u", at=1, job="same", n=0))
     others = [encode(identify(f"u{number}", at=1, job="same", n=number)) for number in range(40)]
 
@@ -145,7 +145,7 @@ def test_of_jobs_under_one_id_the_first_stands_and_every_other_body_is_a_letter(
     assert set(subject.world()["users"]) == {"u"}
 
 
-def test_every_bad_user_of_a_bulk_is_refused_with_its_place_and_field_and_the_good_are_applied(
+def test_invalid_users_of_a_bulk_job_are_rejected_with_index_and_field(
     subject: OnPostgres,
 ) -> None:
     bad: list[tuple[str, Any]] = [

@@ -23,7 +23,7 @@ EVERY = 5
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
+def test_a_worker_makes_dead_letters_of_bad_messages_and_applies_the_rest(
     database_url: str, broker_url: str, tmp_path: Path, pool: str
 ) -> None:
     first = 0 if pool == "threads" else EVERY // 2
@@ -59,7 +59,7 @@ def test_bad_messages_are_buried_with_a_reason_and_the_good_among_them_applied(
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
+def test_a_worker_keeps_queue_items_that_are_no_message(
     database_url: str, broker_url: str, tmp_path: Path, pool: str
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection, connect_to_broker(broker_url) as broker:
@@ -86,7 +86,9 @@ def test_list_items_that_are_no_message_stop_nothing_and_are_kept(
 
 
 @pytest.mark.slow
-def test_messages_of_100_mb_are_buried_and_hold_up_nobody(database_url: str, broker_url: str, tmp_path: Path) -> None:
+def test_messages_of_100_mb_become_dead_letters_and_delay_no_other(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
     large = encode(identify("large", at=1)).replace('"large"', f'"{"x" * 100_000_000}"')
     with psycopg.connect(database_url, autocommit=True) as connection, connect_to_broker(broker_url) as broker:
         broker.flushdb()

@@ -15,7 +15,7 @@ from rollbook_worker.core import Registers, join
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
 
 
-def test_no_two_cases_have_one_name() -> None:
+def test_case_names_are_unique() -> None:
     names = [case.rule for case in CASES]
 
     assert len(names) == len(set(names))

@@ -50,7 +50,7 @@ def backend_url(fresh_database_url: str) -> str:
 
 
 @pytest.mark.slow
-def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
+def test_a_failover_loses_no_job_that_is_sent_again(
     rb: Rollbook,
     workers: Workers,
     sentinels: SentinelSet,
@@ -111,7 +111,7 @@ def test_when_the_primary_dies_workers_go_on_and_what_is_sent_again_is_applied(
     assert rb.users.identify("later", {"n": 1}).wait(DEADLINE_SECONDS).state == "applied"
 
 
-def test_the_metrics_tell_of_the_queues_of_the_primary(rb: Rollbook, workers: Workers) -> None:
+def test_metrics_measure_the_queues_of_the_primary(rb: Rollbook, workers: Workers) -> None:
     rb.users.identify("waiting", {})
     port = free_port()
 

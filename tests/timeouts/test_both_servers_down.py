@@ -18,9 +18,7 @@ TRIES = 2
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_no_job_dies_of_an_outage_that_keeps_it_from_being_sent_again(
-    own_servers: Servers, tmp_path: Path, pool: str
-) -> None:
+def test_an_outage_of_both_servers_makes_no_dead_letter(own_servers: Servers, tmp_path: Path, pool: str) -> None:
     migrate(own_servers.database_url)
     workers = Workers(own_servers.database_url, own_servers.broker_url, tmp_path)
     with (

@@ -15,9 +15,7 @@ INCLUDED = ("--include", "tests.support.crashing_app")
 
 
 @pytest.mark.slow
-def test_a_job_that_kills_its_process_becomes_a_dead_letter_and_the_others_are_applied(
-    database_url: str, broker_url: str, tmp_path: Path
-) -> None:
+def test_a_job_that_kills_its_process_becomes_a_dead_letter(database_url: str, broker_url: str, tmp_path: Path) -> None:
     workers = Workers(database_url, broker_url, tmp_path)
     with (
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,

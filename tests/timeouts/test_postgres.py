@@ -37,7 +37,7 @@ def in_time(least: float = 0.0) -> Iterator[None]:
     assert least <= time.monotonic() - begin < LONG
 
 
-def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone(
+def test_a_job_that_meets_a_lock_is_retried_after_the_lock(
     database_url: str, locked: Locked, impatient: Impatient
 ) -> None:
     store = impatient(database_url)
@@ -54,14 +54,14 @@ def test_a_job_that_waits_on_a_lock_is_put_off_and_applied_when_the_lock_is_gone
     assert store.apply(job, now=NOW)[0].state is JobState.APPLIED
 
 
-def test_maintenance_waits_for_locks_no_longer(database_url: str, locked: Locked, impatient: Impatient) -> None:
+def test_maintenance_has_the_same_lock_timeout(database_url: str, locked: Locked, impatient: Impatient) -> None:
     store = impatient(database_url)
 
     with locked("LOCK TABLE rollbook.deferred_jobs"), in_time(), pytest.raises(Unavailable, match="lock"):
         store.dispatcher.release_due(now=NOW)
 
 
-def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
+def test_a_slow_statement_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
     patient_with_locks = PostgresStore(database_url, lock_timeout=SHORT * 100, statement_timeout=SHORT)
 
     with (
@@ -72,7 +72,7 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(database_url: st
         patient_with_locks.apply([ReceivedJob.of(encode(identify("bo", at=1)))], now=NOW)
 
 
-def test_a_question_that_takes_too_long_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
+def test_a_slow_read_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
     with (
         Rollbook(database_url=database_url, read_timeout=SHORT) as rb,
         locked("LOCK TABLE rollbook.users"),
@@ -82,9 +82,7 @@ def test_a_question_that_takes_too_long_is_ended_by_the_server(database_url: str
         rb.users.get("ann")
 
 
-def test_a_frozen_server_holds_no_worker_and_serves_it_again_when_it_wakes(
-    own_servers: Servers, own_database_url: str, impatient: Impatient
-) -> None:
+def test_a_worker_survives_a_frozen_server(own_servers: Servers, own_database_url: str, impatient: Impatient) -> None:
     store = impatient(own_database_url)
     job = [ReceivedJob.of(encode(identify("cy", at=1)))]
     store.apply([ReceivedJob.of(encode(identify("warm", at=1)))], now=NOW)
@@ -96,9 +94,7 @@ def test_a_frozen_server_holds_no_worker_and_serves_it_again_when_it_wakes(
     assert "cy" in OnPostgres(own_database_url).world()["users"]
 
 
-def test_a_frozen_server_holds_no_reader_and_serves_it_again_when_it_wakes(
-    own_servers: Servers, own_database_url: str
-) -> None:
+def test_a_reader_survives_a_frozen_server(own_servers: Servers, own_database_url: str) -> None:
     url = f"{own_database_url}?connect_timeout=2"  # the pool tries once more
     with Rollbook(database_url=url, read_timeout=SHORT) as rb:
         assert rb.jobs.get("warm").state == "queued"
@@ -109,7 +105,7 @@ def test_a_frozen_server_holds_no_reader_and_serves_it_again_when_it_wakes(
         assert rb.jobs.get("any").state == "queued"
 
 
-def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_database_url: str) -> None:
+def test_connecting_to_a_frozen_server_times_out(own_servers: Servers, own_database_url: str) -> None:
     url = f"{own_database_url}?connect_timeout=2"  # the least that libpq knows
     tries: list[Callable[[], object]] = [
         lambda: PostgresStore(url).cleanup.prune_jobs(now=NOW),
@@ -122,7 +118,7 @@ def test_a_frozen_server_keeps_nobody_who_connects(own_servers: Servers, own_dat
             attempt.result()
 
 
-def test_an_answer_that_does_not_come_closes_the_connection(database_url: str) -> None:
+def test_a_response_timeout_closes_the_connection(database_url: str) -> None:
     kind = timeout_connection(SHORT)
     with kind.connect(database_url, autocommit=True) as connection, in_time(), pytest.raises(ResponseTimeout):
         connection.execute("SET statement_timeout = 0; SELECT pg_sleep(60)")
@@ -130,13 +126,13 @@ def test_an_answer_that_does_not_come_closes_the_connection(database_url: str) -
     assert connection.closed
 
 
-def test_work_that_takes_its_time_between_statements_is_left_alone(database_url: str) -> None:
+def test_the_response_timeout_counts_each_statement_alone(database_url: str) -> None:
     with timeout_connection(timedelta(seconds=2)).connect(database_url) as connection:
         for _ in range(5):
             assert connection.execute("SELECT pg_sleep(0.5)").fetchone() is not None
 
 
-def test_what_the_url_says_of_waiting_stands(database_url: str) -> None:
+def test_timeouts_of_the_url_are_kept(database_url: str) -> None:
     url = f"{database_url}?connect_timeout=9&keepalives_idle=77&options=-c%20statement_timeout%3D1234"
 
     options = connection_options(url, SHORT)
@@ -146,7 +142,7 @@ def test_what_the_url_says_of_waiting_stands(database_url: str) -> None:
         assert connection.execute("SHOW statement_timeout").fetchone() == ("1234ms",)
 
 
-def test_a_pool_of_readers_knows_that_a_connection_was_given_up(own_servers: Servers, own_database_url: str) -> None:
+def test_a_pool_replaces_a_connection_that_timed_out(own_servers: Servers, own_database_url: str) -> None:
     database = Database(f"{own_database_url}?connect_timeout=2", SHORT)
     with frozen(own_servers.postgres.pid), pytest.raises(Unavailable), database.connect():
         pass

@@ -35,7 +35,7 @@ def broker(own_servers: Servers) -> Iterator[redis.Redis]:
         broker.config_set("maxmemory", 0)
 
 
-def test_a_full_redis_says_so_to_producers_and_nothing_is_half_sent(own_servers: Servers, broker: redis.Redis) -> None:
+def test_a_full_redis_rejects_whole_jobs(own_servers: Servers, broker: redis.Redis) -> None:
     with Rollbook(broker_url=own_servers.broker_url) as rb:
         sent = _fill(rb)
         everybody = [{"id": f"u{number}", **FILL} for number in range(100)]
@@ -48,7 +48,7 @@ def test_a_full_redis_says_so_to_producers_and_nothing_is_half_sent(own_servers:
         assert (broker.llen("default"), broker.llen("bulk")) == (sent, 0)
 
 
-def test_the_outbox_holds_what_a_full_redis_does_not_take(
+def test_the_outbox_keeps_jobs_while_redis_is_full(
     own_servers: Servers, broker: redis.Redis, database_url: str
 ) -> None:
     settings = Settings(broker_url=own_servers.broker_url, database_url=database_url)
@@ -77,7 +77,7 @@ def test_the_outbox_holds_what_a_full_redis_does_not_take(
     relay.close()
 
 
-def test_workers_take_jobs_out_of_a_full_redis_and_then_it_takes_jobs_again(
+def test_workers_empty_a_full_redis(
     own_servers: Servers, broker: redis.Redis, database_url: str, tmp_path: Path
 ) -> None:
     workers = Workers(database_url, own_servers.broker_url, tmp_path)

@@ -39,12 +39,12 @@ from rollbook_worker.store.retry import RETRY, Fault, fault_of, unavailable
         (KeyError("x"), Fault.JOB),
     ],
 )
-def test_whose_fault_it_is(error: Exception, fault: Fault) -> None:
+def test_an_error_is_the_fault_of_the_job_or_of_the_infrastructure(error: Exception, fault: Fault) -> None:
     assert fault_of(error) is fault
 
 
 @pytest.mark.parametrize(("retries", "most"), [(0, 0.5), (1, 1), (2, 2), (6, 32), (7, 60), (1_000, 60)])
-def test_the_pause_doubles_up_to_a_minute_and_is_spread(retries: int, most: float) -> None:
+def test_the_retry_delay_doubles_up_to_a_minute_with_jitter(retries: int, most: float) -> None:
     pauses = {RETRY.delay(retries, Random(seed)) for seed in range(100)}
 
     assert len(pauses) == 100
@@ -52,7 +52,7 @@ def test_the_pause_doubles_up_to_a_minute_and_is_spread(retries: int, most: floa
     assert 0.9 * most < max(pauses) <= most
 
 
-def test_a_failure_does_not_quote_the_server() -> None:
+def test_an_error_does_not_quote_the_server() -> None:
     assert "ann@example.com" not in str(unavailable(errors.DiskFull("could not extend: ann@example.com")))
 
 

@@ -33,7 +33,7 @@ def slow_url(new_database: Callable[[], str]) -> str:
 
 
 @pytest.mark.parametrize("batch", ["200", "1"])
-def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_does(
+def test_a_job_that_always_times_out_becomes_a_dead_letter(
     slow_url: str, broker_url: str, tmp_path: Path, batch: str
 ) -> None:
     workers = Workers(slow_url, broker_url, tmp_path)
@@ -70,13 +70,11 @@ def test_a_job_that_always_takes_too_long_dies_after_some_tries_and_no_other_doe
     ],
     ids=lambda failure: type(failure).__name__,
 )
-def test_what_is_not_the_job_s_own_slowness_does_not_count_against_it(failure: Exception) -> None:
+def test_an_outage_is_not_a_statement_timeout(failure: Exception) -> None:
     assert not isinstance(unavailable(failure), StatementTimeout)
 
 
-def test_a_statement_that_postgres_ended_is_told_from_an_outage(
-    slow_url: str, impatient: Callable[..., object]
-) -> None:
+def test_a_statement_timeout_differs_from_an_outage(slow_url: str, impatient: Callable[..., object]) -> None:
     store = impatient(slow_url)
     assert isinstance(store, PostgresStore)
 
@@ -91,5 +89,5 @@ def test_a_statement_that_postgres_ended_is_told_from_an_outage(
 
 
 @pytest.mark.parametrize(("times", "most", "hopeless"), [(1, 2, False), (2, 2, True), (3, 2, True), (99, 0, False)])
-def test_a_job_is_given_up_after_so_many_times_and_with_0_never(times: int, most: int, hopeless: bool) -> None:
+def test_attempts_are_exhausted_at_the_limit_and_never_with_0(times: int, most: int, hopeless: bool) -> None:
     assert attempts_exhausted(times, most) is hopeless

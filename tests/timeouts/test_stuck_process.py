@@ -13,9 +13,7 @@ from tests.support.worker_processes import Workers
 from rollbook import Rollbook
 
 
-def test_what_a_stuck_process_does_not_take_is_applied_by_another(
-    database_url: str, broker_url: str, tmp_path: Path
-) -> None:
+def test_a_stuck_pool_process_is_replaced(database_url: str, broker_url: str, tmp_path: Path) -> None:
     workers = Workers(database_url, broker_url, tmp_path)
     with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
         try:

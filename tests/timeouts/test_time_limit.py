@@ -13,7 +13,7 @@ from tests.support.worker_processes import Workers
 from rollbook import Rollbook
 
 
-def test_a_job_that_met_the_time_limit_is_applied_once_it_can_be(
+def test_a_job_that_exceeded_the_time_limit_is_applied_later(
     database_url: str, broker_url: str, tmp_path: Path, locked: Callable[[str], AbstractContextManager[None]]
 ) -> None:
     workers = Workers(database_url, broker_url, tmp_path)

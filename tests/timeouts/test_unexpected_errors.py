@@ -13,7 +13,7 @@ from rollbook import Rollbook
 
 
 @pytest.mark.parametrize("batch", ["1", "200"])
-def test_a_job_that_meets_a_mistake_is_not_lost_and_holds_nobody_up(
+def test_a_job_that_raises_an_unexpected_error_becomes_a_dead_letter(
     database_url: str, broker_url: str, tmp_path: Path, batch: str
 ) -> None:
     workers = Workers(database_url, broker_url, tmp_path)

@@ -61,7 +61,7 @@ def context(span: ReadableSpan) -> SpanContext:
 
 
 @pytest.mark.usefixtures("store")
-def test_a_batch_is_a_span_linked_to_where_its_jobs_were_sent_with_the_transaction_in_it(recorded: Recorded) -> None:
+def test_the_span_of_a_batch_links_to_the_senders_and_contains_the_transaction(recorded: Recorded) -> None:
     run(job(1), job(2), job(3), sent=[SENT[0], None, SENT[2]])
 
     (batch,), (transaction,) = recorded.named("rollbook.batch"), recorded.named("rollbook.apply")
@@ -77,7 +77,7 @@ def test_a_batch_is_a_span_linked_to_where_its_jobs_were_sent_with_the_transacti
 
 
 @pytest.mark.usefixtures("store")
-def test_a_job_whose_sender_is_traced_is_a_span_of_that_trace_from_its_receipt_to_its_commit(
+def test_a_traced_job_has_a_span_from_receipt_to_commit(
     recorded: Recorded,
 ) -> None:
     received = time.time_ns()
@@ -104,7 +104,7 @@ def test_a_job_whose_sender_is_traced_is_a_span_of_that_trace_from_its_receipt_t
 
 
 @pytest.mark.usefixtures("store")
-def test_each_span_says_how_its_job_ended_and_dead_ones_are_errors(recorded: Recorded) -> None:
+def test_a_span_has_the_outcome_and_a_dead_job_is_an_error(recorded: Recorded) -> None:
     later = encode(identify("user-1", at=100_000, job="job-2").model_copy(update={"deferred": True}))
 
     run(job(1), job(1), later, SECRET, job(1, plan=SECRET), sent=SENT)
@@ -118,9 +118,7 @@ def test_each_span_says_how_its_job_ended_and_dead_ones_are_errors(recorded: Rec
     assert SECRET not in "".join(span.to_json() for span in recorded.all())
 
 
-def test_when_the_store_is_not_available_the_batch_failed_and_jobs_have_their_span_when_they_are_decided(
-    recorded: Recorded, store: WatchedStore
-) -> None:
+def test_an_outage_fails_the_batch_and_jobs_have_a_span_once_finished(recorded: Recorded, store: WatchedStore) -> None:
     store.errors = [Unavailable("the database is not available")]
 
     run(job(1), sent=SENT[:1], received=7)
@@ -139,7 +137,7 @@ def test_when_the_store_is_not_available_the_batch_failed_and_jobs_have_their_sp
     assert span.start_time == 7
 
 
-def test_a_mistake_in_the_code_is_told_without_its_words(recorded: Recorded, store: WatchedStore) -> None:
+def test_an_unexpected_error_is_recorded_without_its_message(recorded: Recorded, store: WatchedStore) -> None:
     store.errors = [RuntimeError(SECRET)]
 
     assert run(job(1), sent=SENT[:1]) is None
@@ -149,7 +147,7 @@ def test_a_mistake_in_the_code_is_told_without_its_words(recorded: Recorded, sto
     assert SECRET not in "".join(span.to_json() for span in recorded.all())
 
 
-def test_what_is_in_a_transaction_s_way_is_an_event_of_its_span(recorded: Recorded, store: WatchedStore) -> None:
+def test_contention_is_an_event_of_the_span(recorded: Recorded, store: WatchedStore) -> None:
     store.has_contention = True
 
     run(job(1))
@@ -161,7 +159,7 @@ def test_what_is_in_a_transaction_s_way_is_an_event_of_its_span(recorded: Record
 
 
 @pytest.mark.usefixtures("store")
-def test_where_another_tracer_has_a_span_for_the_task_that_one_is_told_and_there_is_no_second(
+def test_the_span_of_another_tracer_is_used_and_not_doubled(
     recorded: Recorded,
 ) -> None:
     """OpenTelemetry's instrumentation of Celery begins it before the task runs, and ends it afterwards."""
@@ -193,7 +191,7 @@ def test_where_another_tracer_has_a_span_for_the_task_that_one_is_told_and_there
 
 
 @pytest.mark.usefixtures("store")
-def test_where_nobody_traces_a_traced_job_is_applied_all_the_same() -> None:
+def test_a_traced_job_is_applied_without_a_tracer() -> None:
     ended = run(job(1), sent=SENT[:1])
 
     assert ended is not None
@@ -202,7 +200,7 @@ def test_where_nobody_traces_a_traced_job_is_applied_all_the_same() -> None:
 
 @pytest.mark.parametrize("parent", [None, 7, "", "nonsense", SENT[0][:-2] + "00", f"ff-{SENT[0][3:]}"])
 @pytest.mark.usefixtures("store")
-def test_a_job_of_a_trace_that_nobody_records_or_of_none_has_no_span(recorded: Recorded, parent: Any) -> None:
+def test_a_job_without_a_recorded_trace_has_no_span(recorded: Recorded, parent: Any) -> None:
     ended = run(job(1), sent=[parent])
 
     assert ended is not None

@@ -28,9 +28,7 @@ def headers(client: redis.Redis, queue: str = "default") -> list[dict[str, Any]]
     return [json.loads(item)["headers"] for item in reversed(items)]
 
 
-def test_a_job_is_a_span_of_the_request_that_sends_it_and_its_message_names_it(
-    recorded: Recorded, client: redis.Redis, rb: Rollbook
-) -> None:
+def test_a_sent_job_has_a_span_that_its_message_names(recorded: Recorded, client: redis.Redis, rb: Rollbook) -> None:
     with recorded.tracer.start_as_current_span("request") as request:
         job = rb.users.identify("ann", {"email": SECRET})
 
@@ -49,9 +47,7 @@ def test_a_job_is_a_span_of_the_request_that_sends_it_and_its_message_names_it(
     assert SECRET not in span.to_json()
 
 
-def test_the_state_of_the_trace_travels_and_its_baggage_does_not(
-    recorded: Recorded, client: redis.Redis, rb: Rollbook
-) -> None:
+def test_a_message_carries_tracestate_but_no_baggage(recorded: Recorded, client: redis.Redis, rb: Rollbook) -> None:
     from opentelemetry import baggage
 
     state = TraceState([("vendor", "a"), ("other", "b")])
@@ -72,7 +68,7 @@ def test_the_state_of_the_trace_travels_and_its_baggage_does_not(
     assert SECRET not in str(sent)
 
 
-def test_a_job_that_redis_does_not_take_is_a_failed_span(recorded: Recorded) -> None:
+def test_a_job_that_is_not_sent_is_a_failed_span(recorded: Recorded) -> None:
     with Rollbook(broker_url="redis://127.0.0.1:1/0") as rb, pytest.raises(NotSent):
         rb.users.delete("ann")
 
@@ -82,7 +78,7 @@ def test_a_job_that_redis_does_not_take_is_a_failed_span(recorded: Recorded) -> 
     assert "127.0.0.1:1" in (span.status.description or "")
 
 
-def test_jobs_sent_together_are_a_span_each_also_when_redis_is_away(
+def test_each_job_sent_together_has_a_span_even_if_redis_is_down(
     recorded: Recorded, client: redis.Redis, broker_url: str
 ) -> None:
     jobs = [EncodedJob.of(identify(f"u{number}", at=number)) for number in range(3)]
@@ -95,7 +91,7 @@ def test_jobs_sent_together_are_a_span_each_also_when_redis_is_away(
     assert len({sent["traceparent"] for sent in headers(client)}) == 3
 
 
-def test_gathered_users_are_one_span_linked_to_those_who_told_of_them(
+def test_buffered_users_have_one_span_linked_to_their_calls(
     recorded: Recorded, client: redis.Redis, rb: Rollbook
 ) -> None:
     with rb.buffered() as gathering:
@@ -112,9 +108,7 @@ def test_gathered_users_are_one_span_linked_to_those_who_told_of_them(
     assert headers(client, "bulk")[0]["traceparent"] == parent_of_children(span)
 
 
-def test_a_tracer_that_listens_to_celery_s_signals_has_the_span_and_there_is_no_second_one(
-    recorded: Recorded, client: redis.Redis, rb: Rollbook
-) -> None:
+def test_a_tracer_of_celery_signals_makes_the_only_span(recorded: Recorded, client: redis.Redis, rb: Rollbook) -> None:
     def theirs(headers: dict[str, Any], **_: Any) -> None:
         headers["traceparent"] = "00-11111111111111111111111111111111-2222222222222222-01"
 
@@ -135,7 +129,7 @@ def test_a_trace_is_recorded_if_its_flags_say_so(flags: str, sampled: bool) -> N
     assert tracing.is_sampled(f"00-{1:032x}-{1:016x}-{flags}") is sampled
 
 
-def test_where_nobody_traces_nothing_is_named(client: redis.Redis, rb: Rollbook) -> None:
+def test_a_message_names_no_trace_without_a_tracer(client: redis.Redis, rb: Rollbook) -> None:
     assert tracing.tracer() is None
 
     rb.users.delete("ann")
@@ -143,7 +137,7 @@ def test_where_nobody_traces_nothing_is_named(client: redis.Redis, rb: Rollbook)
     assert not {"traceparent", "tracestate"} & headers(client)[0].keys()
 
 
-def test_jobs_are_sent_where_opentelemetry_is_not_installed(broker_url: str) -> None:
+def test_jobs_are_sent_without_opentelemetry(broker_url: str) -> None:
     code = (
         "import sys; sys.modules['opentelemetry'] = None; from rollbook import Rollbook;"
         "rb = Rollbook(broker_url=sys.argv[1]); rb.users.delete('ann');"
@@ -153,7 +147,7 @@ def test_jobs_are_sent_where_opentelemetry_is_not_installed(broker_url: str) -> 
     subprocess.run([sys.executable, "-c", code, broker_url], check=True)
 
 
-def test_an_sdk_that_is_set_up_later_is_found(broker_url: str) -> None:
+def test_an_sdk_set_up_later_is_used(broker_url: str) -> None:
     code = (
         "import sys; from rollbook import Rollbook; rb = Rollbook(broker_url=sys.argv[1]); rb.users.delete('ann');"
         "from opentelemetry import trace; rb.users.delete('ann');"

@@ -48,7 +48,7 @@ def in_json(workers: Workers, written: Written) -> dict[str, str]:
     }
 
 
-def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
+def test_lines_of_a_worker_have_batch_job_and_trace(
     recorded: Recorded,
     written: Written,
     workers: Workers,
@@ -86,7 +86,7 @@ def test_a_worker_s_lines_name_the_batch_the_job_and_their_traces(
     assert (decided["job_id"], decided["kind"], decided["outcome"]) == ("good", "identify", "applied")
 
 
-def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
+def test_lines_of_celery_have_the_job_without_batches(
     recorded: Recorded, workers: Workers, rb: Rollbook, in_json: dict[str, str]
 ) -> None:
     workers.spawn(threads=1, app="tests.support.tracing.traced_app", ROLLBOOK_BATCH_SIZE="1", **in_json)
@@ -101,7 +101,7 @@ def test_a_worker_without_batches_names_the_job_in_celery_s_own_lines(
     assert succeeded["trace_id"] == f"{sent.context.trace_id:032x}"
 
 
-def test_maintenance_and_the_relay_write_json_too(workers: Workers, backend_url: str, in_json: dict[str, str]) -> None:
+def test_maintenance_and_relay_log_as_json(workers: Workers, backend_url: str, in_json: dict[str, str]) -> None:
     workers.start_maintenance(**in_json)
     workers.spawn_python("relay", "-m", "rollbook_ops.relay", ROLLBOOK_OUTBOX_URL=backend_url, **in_json)
 
@@ -115,21 +115,21 @@ def record(message: str, **extra: Any) -> logging.LogRecord:
     return made
 
 
-def test_a_line_begins_with_when_how_grave_and_by_whom() -> None:
+def test_a_line_starts_with_time_level_and_logger() -> None:
     line = json_formatter().format(record("it is done"))
 
     assert list(json.loads(line)) == ["timestamp", "level", "logger", "event"]
     assert json.loads(line)["timestamp"].endswith("+00:00")
 
 
-def test_of_what_a_record_carries_only_what_is_known_is_shown() -> None:
+def test_only_known_fields_of_a_record_are_shown() -> None:
     line = json.loads(json_formatter().format(record("done", job_id="j1", jobs=0, data={"args": "ann"}, email="ann")))
 
     assert (line["job_id"], line["jobs"]) == ("j1", 0)
     assert "ann" not in str(line)
 
 
-def test_a_traceback_is_part_of_the_line() -> None:
+def test_a_traceback_is_within_its_line() -> None:
     failed = record("failed")
     try:
         raise ValueError("of no use")
@@ -142,7 +142,7 @@ def test_a_traceback_is_part_of_the_line() -> None:
     assert "ValueError: of no use" in json.loads(line)["exception"]
 
 
-def test_the_active_span_is_named(recorded: Recorded) -> None:
+def test_a_line_has_the_active_span(recorded: Recorded) -> None:
     with recorded.tracer.start_as_current_span("task") as span:
         line = json.loads(json_formatter().format(record("done")))
 
@@ -150,7 +150,7 @@ def test_the_active_span_is_named(recorded: Recorded) -> None:
     assert line["span_id"] == f"{span.get_span_context().span_id:016x}"
 
 
-def test_text_is_the_default_and_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_is_the_default_format(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLBOOK_LOG_FORMAT", raising=False)
     logger = logging.getLogger("rollbook.tests.text")
     handler = logging.StreamHandler()
@@ -163,7 +163,7 @@ def test_text_is_the_default_and_stays_as_it_is(monkeypatch: pytest.MonkeyPatch)
     assert handler.formatter is formatter
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_json_logs_without_the_extra_name_it(
     monkeypatch: pytest.MonkeyPatch, database_url: str, broker_url: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "structlog.stdlib", None)

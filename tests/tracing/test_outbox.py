@@ -74,7 +74,7 @@ def parents(client: redis.Redis) -> dict[str, str | None]:
 
 
 @transactions
-def test_a_row_names_the_span_of_its_writing_and_the_relay_s_span_is_its_child(
+def test_the_span_of_the_relay_is_a_child_of_that_of_the_write(
     recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
 ) -> None:
     with recorded.tracer.start_as_current_span("request") as request, transaction(backend_url) as own:
@@ -93,7 +93,7 @@ def test_a_row_names_the_span_of_its_writing_and_the_relay_s_span_is_its_child(
     assert parents(client) == {"j1": parent_of_children(sent)}
 
 
-def test_a_relay_that_is_not_traced_passes_the_trace_on(
+def test_a_relay_without_tracing_passes_the_trace_on(
     recorded: Recorded,
     monkeypatch: pytest.MonkeyPatch,
     rb: Rollbook,
@@ -113,7 +113,7 @@ def test_a_relay_that_is_not_traced_passes_the_trace_on(
     assert parents(client) == {"j1": parent_of_children(written), "j2": None}
 
 
-def test_a_tracer_that_listens_to_celery_s_signals_in_the_relay_goes_on_with_the_trace(
+def test_a_tracer_of_celery_signals_in_the_relay_continues_the_trace(
     recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis
 ) -> None:
     with psycopg.connect(backend_url) as own:
@@ -137,7 +137,7 @@ def test_a_tracer_that_listens_to_celery_s_signals_in_the_relay_goes_on_with_the
     assert recorded.named("send rollbook.identify") == []
 
 
-def test_a_row_that_is_not_written_is_a_failed_span(recorded: Recorded, rb: Rollbook, backend_url: str) -> None:
+def test_a_failed_write_is_a_failed_span(recorded: Recorded, rb: Rollbook, backend_url: str) -> None:
     with psycopg.connect(backend_url) as own:
         drop_table(lambda statement: own.execute(statement.encode()))
         with pytest.raises(NotConfigured):
@@ -151,7 +151,7 @@ def test_a_row_that_is_not_written_is_a_failed_span(recorded: Recorded, rb: Roll
 
 @transactions
 @pytest.mark.usefixtures("from_before")
-def test_a_table_from_before_there_were_traces_serves_and_the_trace_ends_there(
+def test_a_table_without_the_trace_column_ends_the_trace(
     recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
 ) -> None:
     with recorded.tracer.start_as_current_span("request"), transaction(backend_url) as own:
@@ -171,7 +171,7 @@ def test_a_table_from_before_there_were_traces_serves_and_the_trace_ends_there(
 
 
 @pytest.mark.usefixtures("from_before")
-def test_making_the_table_again_adds_the_column_and_old_and_new_rows_stand_side_by_side(
+def test_creating_the_table_again_adds_the_trace_column(
     recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis
 ) -> None:
     with psycopg.connect(backend_url) as own:
@@ -188,9 +188,7 @@ def test_making_the_table_again_adds_the_column_and_old_and_new_rows_stand_side_
     assert parents(client).keys() == {"old", "older application", "new"}
 
 
-def test_a_role_that_may_not_write_the_column_writes_the_rest(
-    recorded: Recorded, rb: Rollbook, backend_url: str
-) -> None:
+def test_a_role_without_the_trace_column_writes_the_rest(recorded: Recorded, rb: Rollbook, backend_url: str) -> None:
     with psycopg.connect(backend_url) as owner:
         role = f"writer_{owner.info.dbname}"
         owner.execute(f"CREATE ROLE {role}".encode())

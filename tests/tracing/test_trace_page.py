@@ -31,7 +31,7 @@ def named(heading: str) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
-def test_its_tables_name_all_that_spans_hold_and_nothing_else(
+def test_the_tables_list_every_attribute_of_spans(
     recorded: Recorded,
     client: redis.Redis,
     rb: Rollbook,
@@ -56,13 +56,13 @@ def test_its_tables_name_all_that_spans_hold_and_nothing_else(
     }
 
 
-def test_its_table_names_every_kind_of_contention() -> None:
+def test_the_table_lists_every_kind_of_contention() -> None:
     (row,) = [line for line in GUIDE.splitlines() if line.startswith("| `rollbook.reason` |")]
 
     assert [kind.value for kind in Contention if f"`{kind.value}`" not in row] == []
 
 
-def test_its_table_and_its_example_name_the_fields_of_lines() -> None:
+def test_the_table_and_the_example_list_the_fields_of_lines() -> None:
     always = {"timestamp", "level", "logger", "event"}
     (example,) = (block.text for block in blocks(PAGE, "json"))
 

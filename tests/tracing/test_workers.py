@@ -30,7 +30,7 @@ def span_id(span: Any) -> str:
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_a_request_s_trace_goes_from_its_call_to_the_commit(
+def test_a_trace_reaches_from_the_call_to_the_commit(
     recorded: Recorded, written: Written, workers: Workers, rb: Rollbook, pool: str
 ) -> None:
     with recorded.tracer.start_as_current_span("request"):
@@ -54,7 +54,7 @@ def test_a_request_s_trace_goes_from_its_call_to_the_commit(
     assert transaction["parent_id"] == batch["context"]["span_id"]
 
 
-def test_a_worker_without_batches_has_the_same_span_with_the_transaction_in_it(
+def test_a_worker_without_batches_makes_the_same_spans(
     recorded: Recorded, written: Written, workers: Workers, rb: Rollbook
 ) -> None:
     first = rb.users.identify("cy", {"plan": "pro"}, job_id="single")
@@ -75,7 +75,7 @@ def test_a_worker_without_batches_has_the_same_span_with_the_transaction_in_it(
     assert written.named("rollbook.batch") == []
 
 
-def test_who_knows_nothing_of_traces_takes_the_job_as_ever(
+def test_a_consumer_without_tracing_takes_a_traced_job(
     recorded: Recorded, client: redis.Redis, rb: Rollbook, broker_url: str
 ) -> None:
     job = rb.users.identify("ed", {"plan": "pro"})

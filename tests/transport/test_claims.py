@@ -17,7 +17,7 @@ from rollbook_worker.celery_ext import privates
 Consume = Callable[..., Consumer]
 
 
-def test_what_left_the_queue_is_in_unacked(client: redis.Redis, consume: Consume) -> None:
+def test_a_claimed_message_is_in_unacked(client: redis.Redis, consume: Consume) -> None:
     items = [envelope(number) for number in range(5)]
     client.lpush("first", *items)
     consumer = consume(prefetch=3)
@@ -28,7 +28,7 @@ def test_what_left_the_queue_is_in_unacked(client: redis.Redis, consume: Consume
     assert client.hlen("unacked") == client.zcard("unacked_index") == 3
 
 
-def test_a_worker_that_dies_with_a_message_in_its_hands_leaves_it_in_redis(
+def test_a_worker_that_dies_after_a_claim_leaves_the_message_in_redis(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.lpush("first", envelope("precious"))
@@ -44,7 +44,7 @@ def test_a_worker_that_dies_with_a_message_in_its_hands_leaves_it_in_redis(
     assert client.hlen("unacked") == 1
 
 
-def test_the_stock_transport_loses_it_at_the_same_place(
+def test_the_stock_transport_loses_the_message_there(
     broker: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: were this to fail, ours would no longer be needed."""
@@ -116,7 +116,7 @@ def test_acknowledgements_survive_a_broken_connection(client: redis.Redis, consu
     assert client.hlen("unacked") == 0
 
 
-def test_acknowledgements_that_met_a_broken_connection_are_sent_again(client: redis.Redis, consume: Consume) -> None:
+def test_failed_acknowledgements_are_sent_again(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(3)))
     consumer = consume(prefetch=2)
     consumer.take(2)
@@ -132,7 +132,7 @@ def test_acknowledgements_that_met_a_broken_connection_are_sent_again(client: re
     assert (client.llen("first"), client.hlen("unacked")) == (0, 1)
 
 
-def test_all_queues_get_their_share_of_a_claim(client: redis.Redis, consume: Consume) -> None:
+def test_each_queue_has_its_share_of_a_claim(client: redis.Redis, consume: Consume) -> None:
     for queue in ("first", "second", "third"):
         client.lpush(queue, *(envelope(queue, queue=queue) for _ in range(50)))
 
@@ -141,9 +141,7 @@ def test_all_queues_get_their_share_of_a_claim(client: redis.Redis, consume: Con
     assert Counter(taken) == {"first": 4, "second": 4, "third": 4}
 
 
-def test_a_busy_queue_starves_no_other_even_if_one_message_is_taken_at_a_time(
-    client: redis.Redis, consume: Consume
-) -> None:
+def test_a_busy_queue_starves_no_other_with_a_prefetch_of_one(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope("first") for _ in range(50)))
     client.lpush("second", envelope("second", queue="second"), envelope("second", queue="second"))
     consumer = consume("first", "second", prefetch=1)
@@ -156,14 +154,14 @@ def test_a_busy_queue_starves_no_other_even_if_one_message_is_taken_at_a_time(
     assert taken.count("second") == 2
 
 
-def test_a_queue_with_little_leaves_its_share_to_others(client: redis.Redis, consume: Consume) -> None:
+def test_an_almost_empty_queue_leaves_its_share_to_others(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("first"))
     client.lpush("second", *(envelope("second", queue="second") for _ in range(50)))
 
     assert Counter(consume("first", "second", prefetch=10).take(10)) == {"first": 1, "second": 9}
 
 
-def test_a_claim_takes_no_more_than_some_bytes_and_the_next_one_goes_on(client: redis.Redis, consume: Consume) -> None:
+def test_a_claim_is_bounded_in_bytes(client: redis.Redis, consume: Consume) -> None:
     for queue in ("first", "second"):
         client.lpush(queue, *(envelope("x" * 10_000, queue=queue) for _ in range(4)))
     consumer = consume("first", "second", claim_bytes=20_000)
@@ -175,7 +173,7 @@ def test_a_claim_takes_no_more_than_some_bytes_and_the_next_one_goes_on(client: 
     assert client.hlen("unacked") == 8
 
 
-def test_a_message_larger_than_that_is_claimed_by_itself(client: redis.Redis, consume: Consume) -> None:
+def test_a_message_over_the_byte_limit_is_claimed_alone(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("x" * 10_000), envelope("small"))
     consumer = consume(claim_bytes=100)
 
@@ -185,7 +183,7 @@ def test_a_message_larger_than_that_is_claimed_by_itself(client: redis.Redis, co
     assert consumer.take(1) == ["small"]
 
 
-def test_nothing_is_claimed_beside_so_many_bytes_until_some_are_done(client: redis.Redis, consume: Consume) -> None:
+def test_in_flight_bytes_stop_claims_until_some_are_acknowledged(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope("x" * 10_000) for _ in range(6)))
     consumer = consume(claim_bytes=1, in_flight_bytes=25_000)
 
@@ -198,7 +196,7 @@ def test_nothing_is_claimed_beside_so_many_bytes_until_some_are_done(client: red
 
 
 @pytest.mark.parametrize("settle", ["ack", "requeue", "reject"])
-def test_bytes_that_are_settled_are_held_no_longer(client: redis.Redis, consume: Consume, settle: str) -> None:
+def test_acknowledged_bytes_are_no_longer_in_flight(client: redis.Redis, consume: Consume, settle: str) -> None:
     client.lpush("first", *(envelope("x" * 10_000) for _ in range(3)))
     consumer = consume()
     consumer.take(3)
@@ -211,7 +209,7 @@ def test_bytes_that_are_settled_are_held_no_longer(client: redis.Redis, consume:
     assert consumer.channel.qos.bytes == 0
 
 
-def test_urgent_messages_of_all_queues_come_first(client: redis.Redis, consume: Consume) -> None:
+def test_urgent_messages_of_all_queues_are_first(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first\x06\x163", envelope("later", priority=3))
     client.lpush("second", envelope("now", queue="second", priority=0))
     client.lpush("first\x06\x169", envelope("last", priority=9))
@@ -219,9 +217,7 @@ def test_urgent_messages_of_all_queues_come_first(client: redis.Redis, consume: 
     assert consume("first", "second", priority_steps=[0, 3, 6, 9]).take(3) == ["now", "later", "last"]
 
 
-def test_a_second_message_under_one_tag_does_not_take_the_place_of_the_first(
-    client: redis.Redis, consume: Consume
-) -> None:
+def test_a_second_message_with_a_tag_does_not_replace_the_first(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope("twice", delivery_tag=tag) for tag in ("7", 7)))
     consumer = consume()
 
@@ -236,7 +232,7 @@ def test_a_second_message_under_one_tag_does_not_take_the_place_of_the_first(
 
 
 @pytest.mark.parametrize("done", [0, 1])
-def test_of_two_messages_under_one_tag_the_one_that_is_said_to_be_done_is_done_however_late(
+def test_a_late_acknowledgement_removes_the_right_one_of_two_equal_tags(
     client: redis.Redis, consume: Consume, done: int
 ) -> None:
     client.lpush("first", *(envelope(number, delivery_tag="7") for number in range(2)))
@@ -254,7 +250,7 @@ def test_of_two_messages_under_one_tag_the_one_that_is_said_to_be_done_is_done_h
     assert waiting(client) == [1 - done]
 
 
-def test_a_script_that_redis_has_forgotten_is_sent_again(client: redis.Redis, consume: Consume) -> None:
+def test_a_script_is_loaded_again_after_redis_lost_it(client: redis.Redis, consume: Consume) -> None:
     consumer = consume()
     consumer.turn()
     client.script_flush()
@@ -275,7 +271,9 @@ def test_a_key_prefix_is_before_every_key(client: redis.Redis, consume: Consume)
     assert not client.exists("first", "unacked", "unacked_index")
 
 
-def test_messages_that_nobody_acknowledges_are_done_when_delivered(client: redis.Redis, consume: Consume) -> None:
+def test_messages_of_a_consumer_without_acknowledgements_are_done_when_delivered(
+    client: redis.Redis, consume: Consume
+) -> None:
     client.lpush("replies", envelope("pong", queue="replies"))
     channel = consume("first").channel
     received: list[object] = []

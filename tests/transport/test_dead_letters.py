@@ -44,7 +44,7 @@ def letters(consumer: Consumer, count: int) -> list[list[Any]]:
 
 
 @pytest.mark.parametrize("item", NO_MESSAGES, ids=range(len(NO_MESSAGES)))
-def test_an_item_that_is_no_message_becomes_a_letter_and_the_next_is_delivered(
+def test_an_invalid_item_becomes_a_dead_letter_and_the_next_is_delivered(
     client: redis.Redis, consume: Consume, item: bytes
 ) -> None:
     client.lpush("first", item, envelope("good"))
@@ -60,7 +60,7 @@ def test_an_item_that_is_no_message_becomes_a_letter_and_the_next_is_delivered(
 
 
 @pytest.mark.parametrize("junk", [b"x", b"\xff"], ids=["text", "bytes"])
-def test_of_junk_that_is_large_the_beginning_is_kept(client: redis.Redis, consume: Consume, junk: bytes) -> None:
+def test_the_start_of_a_large_invalid_item_is_kept(client: redis.Redis, consume: Consume, junk: bytes) -> None:
     client.lpush("first", junk * 3_000_000)
 
     ((text, reason, _),) = letters(consume(), 1)
@@ -69,7 +69,7 @@ def test_of_junk_that_is_large_the_beginning_is_kept(client: redis.Redis, consum
     assert reason == "not a message that can be read; only its first 1000000 bytes are kept"
 
 
-def test_a_letter_that_is_not_acknowledged_comes_back(client: redis.Redis, consume: Consume) -> None:
+def test_an_unacknowledged_dead_letter_is_redelivered(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", b"not json")
     consumer = consume()
     letters(consumer, 1)
@@ -78,9 +78,7 @@ def test_a_letter_that_is_not_acknowledged_comes_back(client: redis.Redis, consu
     assert letters(consume(), 1)[0][0] == "not json"
 
 
-def test_a_message_whose_deliveries_come_to_nothing_too_often_becomes_a_letter(
-    client: redis.Redis, consume: Consume
-) -> None:
+def test_a_message_with_too_many_failed_deliveries_becomes_a_dead_letter(client: redis.Redis, consume: Consume) -> None:
     item = envelope("killer")
     client.lpush("first", item)
 
@@ -97,7 +95,7 @@ def test_a_message_whose_deliveries_come_to_nothing_too_often_becomes_a_letter(
     assert not client.exists("unacked_deliveries")
 
 
-def test_refusing_a_message_for_others_counts(client: redis.Redis, consume: Consume) -> None:
+def test_a_requeue_counts_as_a_delivery(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("unwanted"))
     consumer = consume(max_deliveries=2)
 
@@ -109,7 +107,7 @@ def test_refusing_a_message_for_others_counts(client: redis.Redis, consume: Cons
     assert letters(consumer, 1)[0][2] == "kills_worker"
 
 
-def test_refusing_a_message_for_good_makes_a_letter(client: redis.Redis, consume: Consume) -> None:
+def test_a_rejected_message_becomes_a_dead_letter(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("rejected"))
     consumer = consume()
     consumer.take(1)
@@ -119,7 +117,7 @@ def test_refusing_a_message_for_good_makes_a_letter(client: redis.Redis, consume
     assert letters(consumer, 1)[0][2] == "unexpected_error"
 
 
-def test_giving_back_does_not_count(client: redis.Redis, consume: Consume) -> None:
+def test_a_release_does_not_count_as_a_delivery(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("patient"))
 
     for _ in range(7):
@@ -130,7 +128,7 @@ def test_giving_back_does_not_count(client: redis.Redis, consume: Consume) -> No
     assert waiting(client) == ["patient"]
 
 
-def test_an_acknowledged_message_leaves_no_count(client: redis.Redis, consume: Consume) -> None:
+def test_an_acknowledged_message_leaves_no_delivery_count(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("unlucky"))
     lost = consume()
     lost.take(1)
@@ -146,7 +144,7 @@ def test_an_acknowledged_message_leaves_no_count(client: redis.Redis, consume: C
     assert client.keys("unacked*") == []
 
 
-def test_a_suspect_is_delivered_alone_so_that_it_takes_nobody_along(client: redis.Redis, consume: Consume) -> None:
+def test_a_poison_suspect_is_delivered_alone(client: redis.Redis, consume: Consume) -> None:
     client.hset("unacked_deliveries", SUSPECT, "2")
     client.lpush("first", envelope(0), envelope("suspect", delivery_tag=SUSPECT), envelope(1), envelope(2))
     consumer = consume()
@@ -158,7 +156,7 @@ def test_a_suspect_is_delivered_alone_so_that_it_takes_nobody_along(client: redi
     assert consumer.take_what_there_is() == [1, 2]
 
 
-def test_a_worker_that_never_is_idle_takes_a_suspect_all_the_same_in_the_end(
+def test_a_worker_that_is_never_idle_takes_a_poison_suspect_in_the_end(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rollbook_worker.celery_ext.transport.prefetch_buffer.SUSPECT_WAIT_SECONDS", 0)
@@ -168,7 +166,7 @@ def test_a_worker_that_never_is_idle_takes_a_suspect_all_the_same_in_the_end(
     assert consume().take(3) == [0, "suspect", 1]
 
 
-def test_a_lost_suspect_goes_behind_the_others(client: redis.Redis, consume: Consume) -> None:
+def test_a_lost_poison_suspect_goes_to_the_end_of_the_queue(client: redis.Redis, consume: Consume) -> None:
     client.hset("unacked_deliveries", SUSPECT, "1")
     client.lpush("first", envelope("suspect", delivery_tag=SUSPECT), envelope(1))
     lost = consume(prefetch=1)
@@ -181,7 +179,7 @@ def test_a_lost_suspect_goes_behind_the_others(client: redis.Redis, consume: Con
     assert waiting(client) == [1, "suspect"]
 
 
-def test_a_letter_that_kills_its_worker_too_is_kept_aside(client: redis.Redis, consume: Consume) -> None:
+def test_a_dead_letter_that_kills_its_worker_is_parked(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", b"not json")
     consumer = consume(max_deliveries=1)
     letters(consumer, 1)
@@ -193,7 +191,7 @@ def test_a_letter_that_kills_its_worker_too_is_kept_aside(client: redis.Redis, c
     assert client.llen("dead_letters") == 1
 
 
-def test_a_message_in_utf8_of_another_sender_is_delivered(client: redis.Redis, consume: Consume) -> None:
+def test_a_foreign_message_in_utf8_is_delivered(client: redis.Redis, consume: Consume) -> None:
     item = json.loads(envelope("x"))
     item["headers"]["who"] = "Zoë"
     item["body"] = b64encode(json.dumps([["Zoë"], {}, {}], ensure_ascii=False).encode()).decode()

@@ -52,7 +52,7 @@ def latencies(client: redis.Redis, consumer: Consumer, width: int) -> list[float
     return waited
 
 
-def test_an_idle_consumer_asks_once_a_second(client: redis.Redis, consume: Consume) -> None:
+def test_an_idle_consumer_polls_once_a_second(client: redis.Redis, consume: Consume) -> None:
     consumer = consume("first", "second")
     consumer.turn()
     client.config_resetstat()
@@ -63,7 +63,7 @@ def test_an_idle_consumer_asks_once_a_second(client: redis.Redis, consume: Consu
     assert 1 <= client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 8
 
 
-def test_without_news_messages_are_found_within_a_second(
+def test_a_consumer_without_notifications_polls(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -79,7 +79,7 @@ def test_without_news_messages_are_found_within_a_second(
     assert "sends no notifications" in caplog.text
 
 
-def test_news_that_stopped_coming_are_noticed(client: redis.Redis, consume: Consume) -> None:
+def test_missing_notifications_are_noticed(client: redis.Redis, consume: Consume) -> None:
     consumer = consume()
     consumer.turn()
     consumer.channel.connection.cycle.on_poll_start()

@@ -32,7 +32,7 @@ class Interrupted(dict[str, int]):
         return super().items()
 
 
-def test_a_signal_may_give_back_while_the_loop_notes_what_it_has_claimed() -> None:
+def test_a_signal_handler_can_release_during_a_claim() -> None:
     leases = Leases(max_lease=60)
     leases.add({"old": 2}, at=1.0)
 
@@ -44,7 +44,7 @@ def test_a_signal_may_give_back_while_the_loop_notes_what_it_has_claimed() -> No
     assert (leases.to_renew(), leases.bytes) == (["new"], 1)
 
 
-def test_leases_are_renewed_while_the_consumer_does_something_else(client: redis.Redis, consume: Consume) -> None:
+def test_leases_are_renewed_while_the_consumer_is_busy(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("long"))
     busy = consume(lease=LEASE)
     busy.take(1)
@@ -56,7 +56,7 @@ def test_leases_are_renewed_while_the_consumer_does_something_else(client: redis
     assert client.hlen("unacked") == 1
 
 
-def test_a_message_that_is_done_is_not_brought_back_by_a_renewal(client: redis.Redis, consume: Consume) -> None:
+def test_a_renewal_does_not_restore_an_acknowledged_message(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("done"))
     consumer = consume(lease=LEASE)
     consumer.take(1)
@@ -69,7 +69,7 @@ def test_a_message_that_is_done_is_not_brought_back_by_a_renewal(client: redis.R
     assert client.zcard("unacked_index") == 0
 
 
-def test_nothing_is_renewed_for_messages_that_are_done(client: redis.Redis, consume: Consume) -> None:
+def test_acknowledged_messages_are_not_renewed(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(6)))
     consumer = consume(prefetch=2)
     for _ in range(3):
@@ -81,7 +81,7 @@ def test_nothing_is_renewed_for_messages_that_are_done(client: redis.Redis, cons
     assert consumer.channel.qos.leases.to_renew() == []
 
 
-def test_a_message_that_is_claimed_again_is_weighed_once() -> None:
+def test_a_message_claimed_again_counts_its_bytes_once() -> None:
     leases = Leases(max_lease=1)
     leases.add({"one": 100, "two": 20}, at=1.0)
     leases.add({"one": 110}, at=2.0)
@@ -91,7 +91,7 @@ def test_a_message_that_is_claimed_again_is_weighed_once() -> None:
     assert leases.bytes == 0
 
 
-def test_renewing_ends_with_the_channel(client: redis.Redis, consume: Consume) -> None:
+def test_renewals_end_with_the_channel(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("held"))
     consumer = consume(lease=LEASE)
     consumer.take(1)
@@ -102,7 +102,7 @@ def test_renewing_ends_with_the_channel(client: redis.Redis, consume: Consume) -
     wait_until(lambda: not renewals(), what="the end of the thread")
 
 
-def test_renewing_does_not_keep_a_channel_from_its_end(client: redis.Redis, consume: Consume) -> None:
+def test_renewals_do_not_keep_a_channel_alive(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("held"))
     consumer = consume(lease=LEASE)
     consumer.take(1)
@@ -111,7 +111,7 @@ def test_renewing_does_not_keep_a_channel_from_its_end(client: redis.Redis, cons
     assert "channel" not in repr([(each, getattr(each, "__dict__", None)) for each in held]).lower()
 
 
-def test_a_message_that_is_held_for_too_long_is_left_to_others(client: redis.Redis, consume: Consume) -> None:
+def test_a_message_held_too_long_is_left_to_others(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("hangs"))
     hanging = consume(lease=LEASE, max_lease=LEASE)
     hanging.take(1)
@@ -124,7 +124,7 @@ def test_a_message_that_is_held_for_too_long_is_left_to_others(client: redis.Red
     wait_until(is_back, what="coming back")
 
 
-def test_renewing_outlives_a_broken_connection(client: redis.Redis, consume: Consume) -> None:
+def test_renewals_survive_a_broken_connection(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("held"))
     consumer = consume(lease=LEASE)
     consumer.take(1)

@@ -32,12 +32,12 @@ def until_at_work(field: Field) -> None:
 
 
 @pytest.mark.parametrize(("pool", "concurrency"), [("solo", 1), ("threads", 4)])
-def test_workers_killed_at_work_lose_nothing(field: Field, pool: str, concurrency: int) -> None:
+def test_killed_workers_lose_no_message(field: Field, pool: str, concurrency: int) -> None:
     kill_some_at_work(field, pool, concurrency)
 
 
 @pytest.mark.parametrize("field", MAKES[1:], indirect=True)
-def test_workers_killed_at_work_lose_nothing_of_a_redis(field: Field) -> None:
+def test_killed_workers_lose_no_message_of_a_redis(field: Field) -> None:
     kill_some_at_work(field, "threads", 2)
 
 
@@ -55,7 +55,7 @@ def kill_some_at_work(field: Field, pool: str, concurrency: int) -> None:
 
 
 @pytest.mark.parametrize("field", MAKES, indirect=True)
-def test_connections_cut_at_work_lose_nothing(field: Field) -> None:
+def test_cut_connections_lose_no_message(field: Field) -> None:
     field.start()
     wait_until(lambda: field.answer("worker"), what="the worker")
     with Stream(field, RATE) as stream:
@@ -69,7 +69,7 @@ def test_connections_cut_at_work_lose_nothing(field: Field) -> None:
     assert_all_done(field, stream.sent)
 
 
-def test_a_stopped_worker_s_messages_are_done_by_another(field: Field) -> None:
+def test_messages_of_a_suspended_worker_are_done_by_another(field: Field) -> None:
     jobs = list(range(10))
     field.send(*jobs, task="linger")
     stopped = field.start("stopped")
@@ -84,7 +84,7 @@ def test_a_stopped_worker_s_messages_are_done_by_another(field: Field) -> None:
         os.killpg(stopped.pid, signal.SIGCONT)
 
 
-def test_a_busy_solo_worker_keeps_what_it_holds(field: Field) -> None:
+def test_a_busy_solo_worker_keeps_its_messages(field: Field) -> None:
     """Stock would give it to others, and again, for as long as the first is at it."""
     field.send("long", "next", task="linger")
     field.start("busy", pool="solo", concurrency=1)
@@ -103,7 +103,7 @@ def test_a_busy_solo_worker_keeps_what_it_holds(field: Field) -> None:
     assert field.runs() == 3
 
 
-def test_a_message_that_kills_its_worker_becomes_a_dead_letter_and_harms_no_other(field: Field) -> None:
+def test_a_message_that_kills_its_worker_becomes_a_dead_letter(field: Field) -> None:
     field.start(pool="prefork", max_deliveries=2)
     field.send("killer", task="die")
     field.send(*range(50))

@@ -21,9 +21,7 @@ def fill(client: redis.Redis) -> Iterator[Callable[[], object]]:
     client.config_set("maxmemory", 0)
 
 
-def test_a_consumer_begins_and_takes_all_there_is(
-    client: redis.Redis, consume: Consume, fill: Callable[[], object]
-) -> None:
+def test_a_consumer_empties_a_full_redis(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
     client.lpush("first", *(envelope(number) for number in range(20)))
     fill()
     consumer = consume("first", "second")
@@ -35,7 +33,7 @@ def test_a_consumer_begins_and_takes_all_there_is(
     assert consumer.take(10) == list(range(10, 20))
 
 
-def test_leases_are_renewed(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
+def test_leases_are_renewed_in_a_full_redis(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
     client.lpush("first", envelope("held"))
     consume(lease=LEASE).take(1)
     fill()
@@ -44,7 +42,9 @@ def test_leases_are_renewed(client: redis.Redis, consume: Consume, fill: Callabl
     wait_until(lambda: score(client) > before + 2 * LEASE, what="renewing again and again")
 
 
-def test_what_a_lost_worker_held_is_put_back(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
+def test_messages_of_a_lost_worker_return_in_a_full_redis(
+    client: redis.Redis, consume: Consume, fill: Callable[[], object]
+) -> None:
     client.lpush("first", *(envelope(number) for number in range(3)))
     lost = consume()
     lost.take(3)
@@ -57,7 +57,7 @@ def test_what_a_lost_worker_held_is_put_back(client: redis.Redis, consume: Consu
     assert sorted(map(str, waiting(client))) == ["0", "1", "2"]
 
 
-def test_a_worker_that_ends_gives_back_what_it_holds(
+def test_a_stopped_worker_releases_its_messages_into_a_full_redis(
     client: redis.Redis, consume: Consume, fill: Callable[[], object]
 ) -> None:
     client.lpush("first", *(envelope(number) for number in range(3)))
@@ -71,7 +71,9 @@ def test_a_worker_that_ends_gives_back_what_it_holds(
 
 
 @pytest.mark.parametrize("requeue", [False, True])
-def test_a_message_is_refused(client: redis.Redis, consume: Consume, fill: Callable[[], object], requeue: bool) -> None:
+def test_a_message_is_rejected_in_a_full_redis(
+    client: redis.Redis, consume: Consume, fill: Callable[[], object], requeue: bool
+) -> None:
     client.lpush("first", envelope("rejected"))
     consumer = consume()
     consumer.take(1)
@@ -84,7 +86,9 @@ def test_a_message_is_refused(client: redis.Redis, consume: Consume, fill: Calla
     assert client.hlen("unacked") == 0
 
 
-def test_what_is_no_message_becomes_a_letter(client: redis.Redis, consume: Consume, fill: Callable[[], object]) -> None:
+def test_an_invalid_item_becomes_a_dead_letter_in_a_full_redis(
+    client: redis.Redis, consume: Consume, fill: Callable[[], object]
+) -> None:
     item = (
         b'{"body": "not base64!", "properties": {"delivery_tag": "b", "delivery_info": {}, "body_encoding": "base64"}}'
     )

@@ -17,7 +17,7 @@ Consume = Callable[..., Consumer]
 SOON = 0.05
 
 
-def test_a_worker_that_ends_gives_back_everything_in_order(client: redis.Redis, consume: Consume) -> None:
+def test_a_stopped_worker_releases_everything_in_order(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(6)))
     consumer = consume(prefetch=4)
     consumer.take(4)
@@ -28,9 +28,7 @@ def test_a_worker_that_ends_gives_back_everything_in_order(client: redis.Redis, 
     assert client.hlen("unacked") == client.zcard("unacked_index") == 0
 
 
-def test_what_was_claimed_and_not_delivered_goes_back_as_soon_as_the_queue_is_cancelled(
-    client: redis.Redis, consume: Consume
-) -> None:
+def test_a_cancelled_queue_releases_undelivered_messages(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(6)))
     consumer = consume(prefetch=4)
     consumer.channel.claim(["first"], room=4, allow_suspect=True)
@@ -41,7 +39,7 @@ def test_what_was_claimed_and_not_delivered_goes_back_as_soon_as_the_queue_is_ca
     assert consumer.messages == []
 
 
-def test_what_is_claimed_just_when_the_queue_is_cancelled_goes_back_too(
+def test_a_claim_during_the_cancellation_is_released(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Celery cancels from the handler of a signal, so in the middle of whatever is going on."""
@@ -61,7 +59,7 @@ def test_what_is_claimed_just_when_the_queue_is_cancelled_goes_back_too(
     assert (consumer.messages, client.hlen("unacked")) == ([], 0)
 
 
-def test_what_nobody_has_seen_goes_back_byte_for_byte(client: redis.Redis, consume: Consume) -> None:
+def test_an_undelivered_message_is_released_byte_for_byte(client: redis.Redis, consume: Consume) -> None:
     item = envelope({"ü": "é/\\ \u2028", "empty": [], "number": 1e300})
     client.lpush("first", item)
     consumer = consume()
@@ -72,7 +70,7 @@ def test_what_nobody_has_seen_goes_back_byte_for_byte(client: redis.Redis, consu
     assert client.lindex("first", 0) == item.encode()
 
 
-def test_what_somebody_may_have_seen_is_marked_and_otherwise_the_same(client: redis.Redis, consume: Consume) -> None:
+def test_a_delivered_message_is_released_as_redelivered(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("job", x_extra={"list": [], "nested": {"headers": {}}}))
     item = json.loads(client.lindex("first", 0) or "")
     for _ in range(3):  # once is enough
@@ -87,7 +85,7 @@ def test_what_somebody_may_have_seen_is_marked_and_otherwise_the_same(client: re
     assert returned.count(b"redelivered") == 2
 
 
-def test_compact_messages_of_other_senders_are_marked_too(client: redis.Redis, consume: Consume) -> None:
+def test_compact_foreign_messages_are_released_as_redelivered(client: redis.Redis, consume: Consume) -> None:
     item = json.loads(envelope("job"))
     item["headers"] |= {"note": 'not "headers": {} nor "delivery_info":{}'}
     client.lpush("first", json.dumps(item, separators=(",", ":")))
@@ -102,9 +100,7 @@ def test_compact_messages_of_other_senders_are_marked_too(client: redis.Redis, c
     assert again.messages[0].delivery_info["redelivered"] is True
 
 
-def test_a_lost_worker_s_messages_come_back_to_their_own_queue_and_priority(
-    client: redis.Redis, consume: Consume
-) -> None:
+def test_messages_of_a_lost_worker_return_to_their_queue_and_priority(client: redis.Redis, consume: Consume) -> None:
     lists = ("first", "second\x06\x163", "second\x06\x169")
     for name, priority in zip(lists, (0, 4, 9), strict=True):
         # published through an exchange, which says nothing of the queue
@@ -120,7 +116,7 @@ def test_a_lost_worker_s_messages_come_back_to_their_own_queue_and_priority(
     assert [waiting(client, name) for name in lists] == [[name] for name in lists]
 
 
-def test_a_lease_that_runs_is_left_alone(client: redis.Redis, consume: Consume) -> None:
+def test_a_running_lease_is_not_restored(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("held"))
     holder = consume(lease=30)
     holder.take(1)
@@ -130,7 +126,7 @@ def test_a_lease_that_runs_is_left_alone(client: redis.Redis, consume: Consume) 
     assert client.hlen("unacked") == 1
 
 
-def test_thousands_of_a_lost_worker_s_messages_come_back_at_once(client: redis.Redis, consume: Consume) -> None:
+def test_thousands_of_messages_of_a_lost_worker_return_at_once(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(3_000)))
     lost = consume(prefetch=3_000)
     lost.take(3_000)
@@ -142,7 +138,7 @@ def test_thousands_of_a_lost_worker_s_messages_come_back_at_once(client: redis.R
     assert (client.llen("first"), client.hlen("unacked")) == (3_000, 0)
 
 
-def test_large_messages_come_back_a_few_at_a_time(client: redis.Redis, consume: Consume) -> None:
+def test_large_messages_return_a_few_at_a_time(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(f"{number}" + "x" * 10_000) for number in range(5)))
     lost = consume()
     lost.take(5)
@@ -157,9 +153,7 @@ def test_large_messages_come_back_a_few_at_a_time(client: redis.Redis, consume: 
     assert client.llen("first") == 5
 
 
-def test_a_lost_stock_worker_s_messages_come_back_through_the_bindings_after_its_own_timeout(
-    client: redis.Redis, consume: Consume
-) -> None:
+def test_messages_of_a_lost_stock_worker_return_after_its_own_timeout(client: redis.Redis, consume: Consume) -> None:
     consumer = consume("first", "second", visibility_timeout=60, lease=1)
     now = client.time()[0]
     for tag, age, key in (("old", 61, "second"), ("young", 30, "first")):
@@ -173,7 +167,9 @@ def test_a_lost_stock_worker_s_messages_come_back_through_the_bindings_after_its
     assert client.hkeys("unacked") == [b"young"]
 
 
-def test_a_stock_worker_takes_back_what_ours_lost(broker: str, client: redis.Redis, consume: Consume) -> None:
+def test_a_stock_worker_restores_messages_of_our_lost_worker(
+    broker: str, client: redis.Redis, consume: Consume
+) -> None:
     from rollbook_worker.celery_ext import privates
 
     client.lpush("second", envelope("ours", queue="second", delivery_info={"exchange": "second", "routing_key": "x"}))
@@ -188,7 +184,7 @@ def test_a_stock_worker_takes_back_what_ours_lost(broker: str, client: redis.Red
     assert waiting(client, "second") == ["ours"]
 
 
-def test_what_a_worker_refuses_for_others_goes_behind_them(client: redis.Redis, consume: Consume) -> None:
+def test_a_requeued_message_goes_to_the_end_of_the_queue(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(3)))
     consumer = consume(prefetch=1)
     consumer.take(1)

@@ -26,7 +26,7 @@ def cut_off(consumer: Consumer) -> None:
     consumer.close()
 
 
-def test_the_next_connection_gives_it_back_in_order_before_it_claims(client: redis.Redis, consume: Consume) -> None:
+def test_the_next_connection_releases_in_order_before_it_claims(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(6)))
     consumer = consume(prefetch=3)
     consumer.take(3)
@@ -38,7 +38,7 @@ def test_the_next_connection_gives_it_back_in_order_before_it_claims(client: red
     assert consume(prefetch=6).take(6) == [0, 1, 2, 3, 4, 5]
 
 
-def test_it_does_not_count_though_its_lease_has_ended(client: redis.Redis, consume: Consume) -> None:
+def test_a_late_release_does_not_count_after_the_lease(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("patient"))
 
     for _ in range(7):
@@ -52,7 +52,7 @@ def test_it_does_not_count_though_its_lease_has_ended(client: redis.Redis, consu
     assert not client.exists("unacked_deliveries")
 
 
-def test_nor_if_its_lease_was_renewed(client: redis.Redis, consume: Consume) -> None:
+def test_a_late_release_does_not_count_after_a_renewal(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("long"))
     consumer = consume(lease=LEASE)
     consumer.take(1)
@@ -66,7 +66,7 @@ def test_nor_if_its_lease_was_renewed(client: redis.Redis, consume: Consume) -> 
     assert not client.exists("unacked_deliveries")
 
 
-def test_what_another_worker_has_claimed_since_is_left_to_it(client: redis.Redis, consume: Consume) -> None:
+def test_a_late_release_leaves_messages_that_another_worker_claimed(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("taken over"))
     consumer = consume()
     consumer.take(1)
@@ -81,7 +81,7 @@ def test_what_another_worker_has_claimed_since_is_left_to_it(client: redis.Redis
     assert client.hlen("unacked") == 1
 
 
-def test_what_is_done_by_then_does_not_go_back(client: redis.Redis, consume: Consume) -> None:
+def test_a_late_release_leaves_out_acknowledged_messages(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(2)))
     consumer = consume()
     consumer.take(2)
@@ -92,7 +92,7 @@ def test_what_is_done_by_then_does_not_go_back(client: redis.Redis, consume: Con
     assert client.hlen("unacked") == 1
 
 
-def test_it_waits_on_while_redis_is_away(client: redis.Redis, consume: Consume) -> None:
+def test_a_late_release_waits_until_redis_is_back(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("patient"))
     consumer = consume()
     consumer.take(1)

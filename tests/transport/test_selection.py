@@ -32,7 +32,7 @@ def settings(**environment: str) -> Settings:
     return Settings.from_env({"ROLLBOOK_BROKER_URL": "redis://localhost:1/0"} | environment)
 
 
-def test_workers_consume_through_ours_and_all_else_is_stock() -> None:
+def test_only_workers_use_our_transport() -> None:
     app = make_app(settings())
 
     assert type(app.connection_for_read().transport) is LeasedTransport
@@ -40,22 +40,22 @@ def test_workers_consume_through_ours_and_all_else_is_stock() -> None:
     assert type(app.connection().transport) is kombu_redis.Transport
 
 
-def test_a_setting_brings_the_stock_transport_back() -> None:
+def test_a_setting_selects_the_stock_transport() -> None:
     app = make_app(settings(ROLLBOOK_TRANSPORT="stock"))
 
     assert type(app.connection_for_read().transport) is kombu_redis.Transport
 
 
-def test_a_transport_that_is_neither_is_refused() -> None:
+def test_an_unknown_transport_is_rejected() -> None:
     with pytest.raises(NotConfigured, match="ROLLBOOK_TRANSPORT must be rollbook or stock"):
         settings(ROLLBOOK_TRANSPORT="carrier pigeon")
 
 
-def test_ours_shows_as_redis_in_logs() -> None:
+def test_our_transport_is_logged_as_redis() -> None:
     assert make_app(settings()).connection_for_read().as_uri() == "redis://:**@localhost:1/0"
 
 
-def test_the_url_s_scheme_chooses_between_redis_and_sentinel() -> None:
+def test_the_scheme_selects_redis_or_sentinel() -> None:
     urls = {
         "redis://a": LeasedTransport,
         "rediss://a": LeasedTransport,
@@ -66,7 +66,7 @@ def test_the_url_s_scheme_chooses_between_redis_and_sentinel() -> None:
 
 
 @pytest.mark.skipif("ROLLBOOK_TEST_BROKER_PROGRAM" in os.environ, reason="another one is to be in Valkey's place")
-def test_each_make_of_broker_is_what_it_is_called(client: redis.Redis, request: pytest.FixtureRequest) -> None:
+def test_each_broker_is_of_the_make_in_its_name(client: redis.Redis, request: pytest.FixtureRequest) -> None:
     """Some `redis-server` is a Valkey under another name, which would prove nothing about Redis."""
     make = request.node.callspec.params["broker"]
 
@@ -103,7 +103,7 @@ def sentinel(starts_servers: None, tmp_path: Path) -> Iterator[str]:
             processes.stop(process)
 
 
-def test_a_master_found_by_sentinel_is_consumed(sentinel: str) -> None:
+def test_a_master_found_by_sentinel_can_be_consumed(sentinel: str) -> None:
     options = {"master_name": "ours", "sentinel_kwargs": {}, "priority_steps": [0], "lease": 1}
     received: list[Any] = []
     connection: Any = LeasedConnection(sentinel, transport_options=options)
@@ -128,7 +128,7 @@ def test_a_master_found_by_sentinel_is_consumed(sentinel: str) -> None:
             wait_until(is_acknowledged, what="the acknowledgement")
 
 
-def test_flower_shows_the_lengths_of_the_queues(broker_url: str, tmp_path: Path) -> None:
+def test_flower_shows_the_length_of_each_queue(broker_url: str, tmp_path: Path) -> None:
     with connect_to_broker(broker_url) as client:
         client.flushdb()
         client.lpush("default", *(envelope(number) for number in range(37)))

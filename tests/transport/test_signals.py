@@ -72,7 +72,7 @@ def test_a_signal_waits_for_the_end_of_the_turn_it_interrupts(loop: Loop, number
         assert loop.heard == [number]
 
 
-def test_a_signal_ends_the_loops_sleep(loop: Loop) -> None:
+def test_a_signal_ends_the_sleep_of_the_loop(loop: Loop) -> None:
     with handled_between_turns(loop.hub):
         loop.hub.on_tick.add(lambda: signal.raise_signal(signal.SIGTERM))  # as if it came while it sleeps
         loop.turn()
@@ -80,7 +80,7 @@ def test_a_signal_ends_the_loops_sleep(loop: Loop) -> None:
     assert loop.woken
 
 
-def test_after_the_answer_the_loop_does_not_go_on(loop: Loop) -> None:
+def test_the_loop_ends_after_its_handler(loop: Loop) -> None:
     signal.signal(signal.SIGQUIT, lambda number, frame: setattr(state, "should_terminate", 1))
 
     with handled_between_turns(loop.hub):
@@ -89,7 +89,7 @@ def test_after_the_answer_the_loop_does_not_go_on(loop: Loop) -> None:
             loop.turn()
 
 
-def test_the_same_signal_again_is_answered_at_once(loop: Loop) -> None:
+def test_a_repeated_signal_is_handled_at_once(loop: Loop) -> None:
     with handled_between_turns(loop.hub):
         signal.raise_signal(signal.SIGQUIT)
         signal.raise_signal(signal.SIGTERM)
@@ -102,7 +102,7 @@ def test_the_same_signal_again_is_answered_at_once(loop: Loop) -> None:
         assert loop.heard == [signal.SIGQUIT, signal.SIGQUIT, signal.SIGTERM]
 
 
-def test_what_is_not_answered_when_the_loop_ends_is_answered_then(loop: Loop) -> None:
+def test_a_pending_signal_is_handled_when_the_loop_ends(loop: Loop) -> None:
     def loses_its_connection() -> None:
         with handled_between_turns(loop.hub):
             signal.raise_signal(signal.SIGTERM)
@@ -114,7 +114,7 @@ def test_what_is_not_answered_when_the_loop_ends_is_answered_then(loop: Loop) ->
     assert loop.heard == [signal.SIGTERM]
 
 
-def test_afterwards_signals_are_celery_s_own_again(loop: Loop) -> None:
+def test_the_handlers_of_celery_are_restored(loop: Loop) -> None:
     def another(number: int, frame: Any) -> None: ...
 
     with handled_between_turns(loop.hub):
@@ -129,7 +129,7 @@ def test_afterwards_signals_are_celery_s_own_again(loop: Loop) -> None:
     assert not loop.hub.readers
 
 
-def test_a_process_that_is_forked_meanwhile_answers_at_once(loop: Loop) -> None:
+def test_a_forked_process_handles_signals_at_once(loop: Loop) -> None:
     with handled_between_turns(loop.hub):
         if (child := os.fork()) == 0:
             signal.raise_signal(signal.SIGQUIT)

@@ -23,7 +23,7 @@ def snooze(consumer: Consumer, *messages: int) -> None:
         consumer.channel.snooze(consumer.messages[number].delivery_tag)
 
 
-def test_it_is_held_for_a_while(client: redis.Redis, consume: Consume) -> None:
+def test_a_snoozed_message_is_held_for_a_while(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("early"))
     consumer = consume()
     consumer.take(1)
@@ -35,7 +35,7 @@ def test_it_is_held_for_a_while(client: redis.Redis, consume: Consume) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_then_it_is_behind_the_others(client: redis.Redis, consume: Consume) -> None:
+def test_a_snoozed_message_goes_to_the_end_of_the_queue(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(4)))
     consumer = consume(prefetch=2)
     consumer.take(2)
@@ -51,7 +51,7 @@ def test_then_it_is_behind_the_others(client: redis.Redis, consume: Consume) -> 
 
 
 @pytest.mark.usefixtures("at_once")
-def test_it_never_becomes_a_letter(client: redis.Redis, consume: Consume) -> None:
+def test_a_snoozed_message_never_becomes_a_dead_letter(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", envelope("patient"))
     consumer = consume(prefetch=1, max_deliveries=1)
 
@@ -63,7 +63,7 @@ def test_it_never_becomes_a_letter(client: redis.Redis, consume: Consume) -> Non
 
 
 @pytest.mark.usefixtures("at_once")
-def test_nor_does_a_letter_vanish(client: redis.Redis, consume: Consume) -> None:
+def test_a_snoozed_dead_letter_is_kept(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", b"not json")
     consumer = consume(prefetch=1, max_deliveries=1)
 
@@ -75,7 +75,7 @@ def test_nor_does_a_letter_vanish(client: redis.Redis, consume: Consume) -> None
     assert not client.exists("dead_letters")
 
 
-def test_a_worker_that_ends_meanwhile_gives_it_back(client: redis.Redis, consume: Consume) -> None:
+def test_a_stopped_worker_releases_a_snoozed_message(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", *(envelope(number) for number in range(2)))
     consumer = consume()
     consumer.take(2)

@@ -14,9 +14,7 @@ from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE
 from rollbook_worker.celery_ext.dead_letters import job_in
 
 
-def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
-    database_url: str, broker_url: str, workers: Workers
-) -> None:
+def test_a_dead_letter_of_the_transport_can_be_replayed(database_url: str, broker_url: str, workers: Workers) -> None:
     with (
         connect_to_broker(broker_url) as client,
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,
@@ -50,7 +48,7 @@ def test_what_the_transport_gives_up_is_a_dead_letter_that_can_be_replayed(
     "text",
     ["", "null", "[]", "{}", '{"body": 7}', '{"body": "", "properties": {}}', '{"body": "[]", "properties": {}}'],
 )
-def test_where_there_is_no_job_in_a_message_all_of_it_is_kept(text: str) -> None:
+def test_a_message_without_a_job_is_kept_whole(text: str) -> None:
     assert job_in(text) == text
 
 

@@ -13,7 +13,7 @@ from rollbook_ops.devstack import processes
 
 
 @pytest.mark.parametrize(("pool", "concurrency"), [("threads", 2), ("solo", 1), ("prefork", 2)])
-def test_a_worker_told_to_stop_finishes_what_it_began_and_gives_the_rest_back_in_order(
+def test_a_warm_shutdown_finishes_running_tasks_and_releases_the_rest(
     field: Field, pool: str, concurrency: int
 ) -> None:
     field.send(*range(60), task="linger")
@@ -36,7 +36,7 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_gives_the_rest_back_in
 @pytest.mark.parametrize(
     ("pool", "soft_seconds", "finished"), [("prefork", 0, False), ("threads", 60, True)], ids=["cold", "soft"]
 )
-def test_a_worker_told_to_stop_at_once_gives_back_what_it_has_no_time_for(
+def test_a_cold_or_soft_shutdown_releases_unfinished_tasks(
     field: Field, pool: str, soft_seconds: int, finished: bool
 ) -> None:
     field.send(*range(60), task="linger")
@@ -59,7 +59,7 @@ def test_a_worker_told_to_stop_at_once_gives_back_what_it_has_no_time_for(
     assert waiting == [number for number in range(60) if number not in done]
 
 
-def test_celery_s_tools_reach_a_worker(field: Field) -> None:
+def test_tools_of_celery_reach_a_worker(field: Field) -> None:
     """Inspect, revoke, cancel and add queues, mingle; and it takes what the stock producer sends."""
     field.start("first", "--loglevel", "INFO")  # with mingling
     wait_until(lambda: field.answer("first"), what="an answer")
@@ -86,7 +86,7 @@ def test_celery_s_tools_reach_a_worker(field: Field) -> None:
     wait_until(lambda: field.done() == {"wanted", "other queue", "left"}, what="the queue that is back")
 
 
-def test_stock_workers_and_ours_share_a_queue(field: Field) -> None:
+def test_stock_and_our_workers_share_a_queue(field: Field) -> None:
     field.start("ours")
     field.start("stock", stock=True)
     wait_until(lambda: field.answer("ours", "stock"), what="both")
