@@ -36,6 +36,6 @@ def durable_workers(durable_servers: Servers, durable_database_url: str, tmp_pat
 
 
 @pytest.fixture
-def durable_rc(durable_servers: Servers, durable_database_url: str) -> Iterator[Rollbook]:
+def durable_rb(durable_servers: Servers, durable_database_url: str) -> Iterator[Rollbook]:
     with Rollbook(database_url=durable_database_url, broker_url=durable_servers.broker_url) as rb:
         yield rb

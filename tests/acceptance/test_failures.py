@@ -20,7 +20,7 @@ from rollbook_shared.jobs.models import Identify, UserUpdate
 JOBS = 400
 
 
-def decided(database_url: str) -> int:
+def finished(database_url: str) -> int:
     with psycopg.connect(database_url) as connection:
         (count,) = connection.execute("SELECT count(*) FROM rollbook.jobs").fetchone() or (0,)
         return int(count)
@@ -30,7 +30,7 @@ def decided(database_url: str) -> int:
 def test_a_killed_worker_loses_no_job_that_is_sent_again(
     rb: Rollbook, workers: Workers, database_url: str, pool: str
 ) -> None:
-    before = decided(database_url)
+    before = finished(database_url)
     at = datetime.now(UTC) - timedelta(minutes=1)
 
     def send(number: int) -> JobHandle:
@@ -39,7 +39,7 @@ def test_a_killed_worker_loses_no_job_that_is_sent_again(
 
     first = workers.start(f"{pool}-1", pool=pool, threads=2)
     jobs = [send(number) for number in range(JOBS)]
-    wait_until(lambda: decided(database_url) > before + JOBS // 10, what="a tenth of the jobs")
+    wait_until(lambda: finished(database_url) > before + JOBS // 10, what="a tenth of the jobs")
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     workers.start(f"{pool}-2", pool=pool, threads=2)
@@ -48,42 +48,42 @@ def test_a_killed_worker_loses_no_job_that_is_sent_again(
         if job.status().state == "queued":
             send(number)
 
-    wait_until(lambda: decided(database_url) == before + JOBS, what="all jobs")
+    wait_until(lambda: finished(database_url) == before + JOBS, what="all jobs")
     assert rb.users.get("hot").properties == {"n": JOBS - 1}
 
 
 def test_a_stopped_worker_finishes_in_time_and_leaves_the_rest_to_another(
     rb: Rollbook, workers: Workers, database_url: str
 ) -> None:
-    before = decided(database_url)
+    before = finished(database_url)
     first = workers.start("first", threads=2)
     for number in range(JOBS):
         rb.users.identify("warm-stop", {"n": number})
-    wait_until(lambda: decided(database_url) > before, what="the first job")
+    wait_until(lambda: finished(database_url) > before, what="the first job")
 
     status = processes.stop(first, grace=DEADLINE_SECONDS, by=signal.SIGTERM)
 
     assert status == 0
     workers.start("second", threads=2)
-    wait_until(lambda: decided(database_url) == before + JOBS, what="all jobs, sent once")
+    wait_until(lambda: finished(database_url) == before + JOBS, what="all jobs, sent once")
 
 
 def test_jobs_are_applied_after_postgres_was_killed_and_restarted(
-    durable_rc: Rollbook, durable_workers: Workers, durable_servers: Servers, durable_database_url: str
+    durable_rb: Rollbook, durable_workers: Workers, durable_servers: Servers, durable_database_url: str
 ) -> None:
     worker = durable_workers.start(threads=2)
-    jobs = [durable_rc.users.identify("steady", {"n": number}) for number in range(200)]
-    wait_until(lambda: decided(durable_database_url) > 10, what="the first jobs")
+    jobs = [durable_rb.users.identify("steady", {"n": number}) for number in range(200)]
+    wait_until(lambda: finished(durable_database_url) > 10, what="the first jobs")
 
     assert durable_servers.postgres is not None
     durable_servers.postgres.kill()
-    jobs += [durable_rc.users.identify("steady", {"n": number}) for number in range(200, 220)]
+    jobs += [durable_rb.users.identify("steady", {"n": number}) for number in range(200, 220)]
     wait_until(lambda: "retrying" in durable_workers.log(), what="a job being tried again")
     durable_servers.postgres.start()
 
     for job in jobs:
         job.wait(DEADLINE_SECONDS)
-    assert durable_rc.users.get("steady").properties == {"n": 219}
+    assert durable_rb.users.get("steady").properties == {"n": 219}
     assert worker.poll() is None
 
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.batching.site import EventListener, Site
+from tests.support.batching.stack import BatchingStack, EventListener
 
 
 @pytest.fixture
-def site(broker_url: str, database_url: str, tmp_path: Path) -> Iterator[Site]:
-    site = Site(broker_url, database_url, tmp_path)
-    yield site
-    site.close()
+def stack(broker_url: str, database_url: str, tmp_path: Path) -> Iterator[BatchingStack]:
+    stack = BatchingStack(broker_url, database_url, tmp_path)
+    yield stack
+    stack.close()
 
 
 @pytest.fixture
-def watching(broker_url: str) -> Iterator[EventListener]:
-    with EventListener(broker_url) as watching:
-        yield watching
+def events(broker_url: str) -> Iterator[EventListener]:
+    with EventListener(broker_url) as events:
+        yield events

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from celery.worker import state
-from tests.support.batching.fake_consumer import IDENTIFY, Stage
+from tests.support.batching.fake_consumer import IDENTIFY, FakeConsumer
 
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching.strategy import batching_strategy
@@ -22,57 +22,57 @@ def _fresh_state() -> Iterator[None]:
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def consumer() -> FakeConsumer:
+    return FakeConsumer()
 
 
-def test_messages_of_one_read_make_one_batch(stage: Stage) -> None:
-    stage.receive("one", "two", "three")
+def test_messages_of_one_read_make_one_batch(consumer: FakeConsumer) -> None:
+    consumer.receive("one", "two", "three")
 
-    assert [batch.messages for batch in stage.batches] == [["one", "two", "three"]]
-
-
-def test_no_job_is_acknowledged_before_the_store_has_answered(stage: Stage) -> None:
-    ids = stage.receive("one", "two")
-    stage.batches[0].begin()
-
-    assert stage.acknowledged == []
-    stage.batches[0].end()
-    assert stage.acknowledged == ids
+    assert [batch.messages for batch in consumer.batches] == [["one", "two", "three"]]
 
 
-def test_each_job_sends_the_events_of_stock_celery(stage: Stage) -> None:
-    one, two = stage.receive("one", "two")
-    stage.batches[0].begin()
-    stage.batches[0].end(["applied", "duplicate"])
+def test_no_job_is_acknowledged_before_the_store_has_answered(consumer: FakeConsumer) -> None:
+    ids = consumer.receive("one", "two")
+    consumer.batches[0].begin()
 
-    assert stage.events_of(one) == stage.events_of(two) == ["task-received", "task-started", "task-succeeded"]
-    results = {fields["uuid"]: fields["result"] for type_, fields in stage.events if type_ == "task-succeeded"}
+    assert consumer.acknowledged == []
+    consumer.batches[0].end()
+    assert consumer.acknowledged == ids
+
+
+def test_each_job_sends_the_events_of_stock_celery(consumer: FakeConsumer) -> None:
+    one, two = consumer.receive("one", "two")
+    consumer.batches[0].begin()
+    consumer.batches[0].end(["applied", "duplicate"])
+
+    assert consumer.events_of(one) == consumer.events_of(two) == ["task-received", "task-started", "task-succeeded"]
+    results = {fields["uuid"]: fields["result"] for type_, fields in consumer.events if type_ == "task-succeeded"}
     assert results == {one: "'applied'", two: "'duplicate'"}
-    assert all(0 <= fields["runtime"] < 60 for type_, fields in stage.events if type_ == "task-succeeded")
+    assert all(0 <= fields["runtime"] < 60 for type_, fields in consumer.events if type_ == "task-succeeded")
 
 
-def test_a_dead_letter_is_acknowledged_and_reported_as_a_failure(stage: Stage) -> None:
-    one, two = stage.receive("one", "two")
-    stage.batches[0].begin()
-    stage.batches[0].end(["applied", DeadLettered("malformed")])
+def test_a_dead_letter_is_acknowledged_and_reported_as_a_failure(consumer: FakeConsumer) -> None:
+    one, two = consumer.receive("one", "two")
+    consumer.batches[0].begin()
+    consumer.batches[0].end(["applied", DeadLettered("malformed")])
 
-    assert stage.acknowledged == [one, two]
-    assert stage.events_of(two) == ["task-received", "task-started", "task-failed"]
-    (failed,) = [fields for type_, fields in stage.events if type_ == "task-failed"]
+    assert consumer.acknowledged == [one, two]
+    assert consumer.events_of(two) == ["task-received", "task-started", "task-failed"]
+    (failed,) = [fields for type_, fields in consumer.events if type_ == "task-failed"]
     assert (failed["uuid"], failed["exception"]) == (two, "DeadLettered('malformed')")
 
 
-def test_inspect_shows_pending_jobs_as_reserved_and_running_ones_as_active(stage: Stage) -> None:
-    (one,) = stage.receive("one")
-    (two,) = stage.receive("two")
-    stage.batches[0].begin()
+def test_inspect_shows_pending_jobs_as_reserved_and_running_ones_as_active(consumer: FakeConsumer) -> None:
+    (one,) = consumer.receive("one")
+    (two,) = consumer.receive("two")
+    consumer.batches[0].begin()
 
     assert {request.id for request in state.active_requests} == {one}
     assert {request.id for request in state.reserved_requests} == {one, two}
-    stage.batches[0].end()
-    stage.batches[1].begin()
-    stage.batches[1].end()
+    consumer.batches[0].end()
+    consumer.batches[1].begin()
+    consumer.batches[1].end()
     assert not state.active_requests
     assert not state.reserved_requests
     assert not state.requests
@@ -86,165 +86,169 @@ def test_inspect_shows_pending_jobs_as_reserved_and_running_ones_as_active(stage
         {"timelimit": [None, 5]},
     ],
 )
-def test_a_message_that_a_batch_cannot_honour_runs_individually(stage: Stage, headers: dict[str, object]) -> None:
-    (id_,) = stage.receive("one", **headers)
+def test_a_message_that_a_batch_cannot_honour_runs_individually(
+    consumer: FakeConsumer, headers: dict[str, object]
+) -> None:
+    (id_,) = consumer.receive("one", **headers)
 
-    assert stage.batches == []
-    assert [request.id for request in stage.individual] == [id_]
-
-
-def test_a_job_with_callbacks_runs_individually(stage: Stage) -> None:
-    id_ = stage.receive_message([["one"], {}, {"callbacks": [{"task": "next"}]}])
-    stage.loop.run()
-
-    assert [request.id for request in stage.individual] == [id_]
+    assert consumer.batches == []
+    assert [request.id for request in consumer.individual] == [id_]
 
 
-def test_a_rate_limit_is_honoured(stage: Stage) -> None:
-    stage.consumer.task_buckets[IDENTIFY] = SimpleNamespace()
+def test_a_job_with_callbacks_runs_individually(consumer: FakeConsumer) -> None:
+    id_ = consumer.receive_message([["one"], {}, {"callbacks": [{"task": "next"}]}])
+    consumer.loop.run()
 
-    (id_,) = stage.receive("one")
-
-    assert stage.batches == []
-    assert [request.id for request in stage.individual] == [id_]
+    assert [request.id for request in consumer.individual] == [id_]
 
 
-def test_a_job_revoked_while_pending_is_not_applied(stage: Stage) -> None:
-    stage.receive("first")
-    one, two = stage.receive("one", "two")
+def test_a_rate_limit_is_honoured(consumer: FakeConsumer) -> None:
+    consumer.consumer.task_buckets[IDENTIFY] = SimpleNamespace()
+
+    (id_,) = consumer.receive("one")
+
+    assert consumer.batches == []
+    assert [request.id for request in consumer.individual] == [id_]
+
+
+def test_a_job_revoked_while_pending_is_not_applied(consumer: FakeConsumer) -> None:
+    consumer.receive("first")
+    one, two = consumer.receive("one", "two")
     state.revoked.add(one)
 
-    stage.batches[0].end()
+    consumer.batches[0].end()
 
-    assert stage.batches[1].messages == ["two"]
-    assert one in stage.acknowledged
-    assert two not in stage.acknowledged
-    assert stage.events_of(one) == ["task-received", "task-revoked"]
+    assert consumer.batches[1].messages == ["two"]
+    assert one in consumer.acknowledged
+    assert two not in consumer.acknowledged
+    assert consumer.events_of(one) == ["task-received", "task-revoked"]
 
 
-def test_a_job_that_expires_while_pending_is_not_applied(stage: Stage) -> None:
-    stage.receive("first")
-    (late,) = stage.receive("late", expires=(datetime.now(UTC) + timedelta(milliseconds=1)).isoformat())
+def test_a_job_that_expires_while_pending_is_not_applied(consumer: FakeConsumer) -> None:
+    consumer.receive("first")
+    (late,) = consumer.receive("late", expires=(datetime.now(UTC) + timedelta(milliseconds=1)).isoformat())
     while datetime.now(UTC) < state.requests[late].expires:
         pass
 
-    stage.batches[0].end()
+    consumer.batches[0].end()
 
-    assert len(stage.batches) == 1
-    assert stage.events_of(late) == ["task-received", "task-revoked"]
-    stage.receive("next")
-    assert stage.batches[1].messages == ["next"]
+    assert len(consumer.batches) == 1
+    assert consumer.events_of(late) == ["task-received", "task-revoked"]
+    consumer.receive("next")
+    assert consumer.batches[1].messages == ["next"]
 
 
 @pytest.mark.parametrize("how", ["fail", "lose"])
-def test_jobs_of_a_failed_batch_run_individually(stage: Stage, how: str) -> None:
-    ids = stage.receive("one", "two")
-    stage.batches[0].begin()
+def test_jobs_of_a_failed_batch_run_individually(consumer: FakeConsumer, how: str) -> None:
+    ids = consumer.receive("one", "two")
+    consumer.batches[0].begin()
 
-    getattr(stage.batches[0], how)()
+    getattr(consumer.batches[0], how)()
 
-    assert [request.id for request in stage.individual] == ids
-    assert stage.acknowledged == []
+    assert [request.id for request in consumer.individual] == ids
+    assert consumer.acknowledged == []
     assert not state.active_requests
 
 
-def test_jobs_are_held_and_shown_as_retried_during_an_outage(stage: Stage) -> None:
-    one, two = stage.receive("one", "two")
-    stage.batches[0].begin()
-    stage.batches[0].end(["applied"], "the database is not available")
+def test_jobs_are_held_and_shown_as_retried_during_an_outage(consumer: FakeConsumer) -> None:
+    one, two = consumer.receive("one", "two")
+    consumer.batches[0].begin()
+    consumer.batches[0].end(["applied"], "the database is not available")
 
-    assert stage.acknowledged == [one]
-    assert stage.events_of(two) == ["task-received", "task-started", "task-retried"]
-    assert {fields["retries"] for type_, fields in stage.events if type_ == "task-retried"} == {1}
-    assert stage.individual == []
+    assert consumer.acknowledged == [one]
+    assert consumer.events_of(two) == ["task-received", "task-started", "task-retried"]
+    assert {fields["retries"] for type_, fields in consumer.events if type_ == "task-retried"} == {1}
+    assert consumer.individual == []
     assert {request.id for request in state.reserved_requests} == {two}
     assert not state.active_requests
-    stage.end_pause()
-    stage.batches[1].begin()
-    stage.batches[1].end()
-    assert stage.acknowledged == [one, two]
-    assert stage.events_of(two)[-2:] == ["task-started", "task-succeeded"]
+    consumer.end_pause()
+    consumer.batches[1].begin()
+    consumer.batches[1].end()
+    assert consumer.acknowledged == [one, two]
+    assert consumer.events_of(two)[-2:] == ["task-started", "task-succeeded"]
 
 
-def test_jobs_that_ran_out_of_time_are_next(stage: Stage) -> None:
-    one, two = stage.receive("one", "two")
-    stage.receive("three")
-    stage.batches[0].begin()
-    stage.batches[0].end(["applied"])
+def test_jobs_that_ran_out_of_time_are_next(consumer: FakeConsumer) -> None:
+    one, two = consumer.receive("one", "two")
+    consumer.receive("three")
+    consumer.batches[0].begin()
+    consumer.batches[0].end(["applied"])
 
-    assert stage.acknowledged == [one]
-    assert stage.batches[1].messages == ["two", "three"]
+    assert consumer.acknowledged == [one]
+    assert consumer.batches[1].messages == ["two", "three"]
     assert {request.id for request in state.reserved_requests} >= {two}
     assert not state.active_requests
 
 
-def test_jobs_held_during_an_outage_do_not_trip_the_watchdog(stage: Stage) -> None:
-    one, two = stage.receive("one", "two")
-    (three,) = stage.receive("three")
+def test_jobs_held_during_an_outage_do_not_trip_the_watchdog(consumer: FakeConsumer) -> None:
+    one, two = consumer.receive("one", "two")
+    (three,) = consumer.receive("three")
 
-    stage.batches[0].begin()
-    stage.batches[0].end([], "the database is not available")
+    consumer.batches[0].begin()
+    consumer.batches[0].end([], "the database is not available")
 
-    assert stage.extended == [one, two, three]
-
-
-def test_after_a_reconnection_pending_jobs_are_dropped_and_applied_ones_acknowledged(stage: Stage) -> None:
-    (applied,) = stage.receive("applied")
-    stage.receive("waiting")
-    stage.batches[0].begin()
-
-    stage.reconnect()
-    stage.batches[0].end()
-
-    assert stage.acknowledged == [applied]
-    assert len(stage.batches) == 1
-    stage.receive("new")
-    assert stage.batches[1].messages == ["new"]
+    assert consumer.extended == [one, two, three]
 
 
-def test_after_a_reconnection_a_failed_batch_is_left_to_the_broker(stage: Stage) -> None:
-    stage.receive("one")
+def test_after_a_reconnection_pending_jobs_are_dropped_and_applied_ones_acknowledged(consumer: FakeConsumer) -> None:
+    (applied,) = consumer.receive("applied")
+    consumer.receive("waiting")
+    consumer.batches[0].begin()
 
-    stage.reconnect()
-    stage.batches[0].lose()
+    consumer.reconnect()
+    consumer.batches[0].end()
 
-    assert stage.individual == []
-    assert stage.acknowledged == []
+    assert consumer.acknowledged == [applied]
+    assert len(consumer.batches) == 1
+    consumer.receive("new")
+    assert consumer.batches[1].messages == ["new"]
 
 
-def test_at_shutdown_running_jobs_are_acknowledged_and_pending_ones_released(stage: Stage) -> None:
-    (running,) = stage.receive("running")
-    stage.receive("waiting")
+def test_after_a_reconnection_a_failed_batch_is_left_to_the_broker(consumer: FakeConsumer) -> None:
+    consumer.receive("one")
 
-    stage.shut_down()
-    stage.batches[0].end()
+    consumer.reconnect()
+    consumer.batches[0].lose()
 
-    assert stage.acknowledged == [running]
-    assert len(stage.batches) == 1
+    assert consumer.individual == []
+    assert consumer.acknowledged == []
+
+
+def test_at_shutdown_running_jobs_are_acknowledged_and_pending_ones_released(consumer: FakeConsumer) -> None:
+    (running,) = consumer.receive("running")
+    consumer.receive("waiting")
+
+    consumer.shut_down()
+    consumer.batches[0].end()
+
+    assert consumer.acknowledged == [running]
+    assert len(consumer.batches) == 1
 
 
 @pytest.mark.parametrize("payload", [7, "text", None, [], [1, 2, 3], [["one"], {}], [["one"], {}, 7], {"a": 1}])
-def test_content_that_is_no_job_is_left_to_the_store(stage: Stage, payload: object) -> None:
-    stage.receive_message(payload)
-    stage.loop.run()
+def test_content_that_is_no_job_is_left_to_the_store(consumer: FakeConsumer, payload: object) -> None:
+    consumer.receive_message(payload)
+    consumer.loop.run()
 
-    assert [batch.messages for batch in stage.batches] == [[payload]]
+    assert [batch.messages for batch in consumer.batches] == [[payload]]
 
 
-def test_a_terminated_job_is_not_reported_as_succeeded(stage: Stage) -> None:
-    one, two = stage.receive("one", "two")
-    stage.batches[0].begin()
+def test_a_terminated_job_is_not_reported_as_succeeded(consumer: FakeConsumer) -> None:
+    one, two = consumer.receive("one", "two")
+    consumer.batches[0].begin()
     state.requests[one]._announce_revoked("terminated", True, 15, False)
 
-    stage.batches[0].lose()
+    consumer.batches[0].lose()
 
-    assert [request.id for request in stage.individual] == [two]
-    assert stage.events_of(one)[-1] == "task-revoked"
+    assert [request.id for request in consumer.individual] == [two]
+    assert consumer.events_of(one)[-1] == "task-revoked"
 
 
-def test_a_batch_size_of_one_uses_the_strategy_of_celery(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_size_of_one_uses_the_strategy_of_celery(
+    consumer: FakeConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(app.conf, "rollbook_batch", 1)
 
-    handle = batching_strategy(app.tasks[IDENTIFY], app, stage.consumer)
+    handle = batching_strategy(app.tasks[IDENTIFY], app, consumer.consumer)
 
     assert handle.__module__ == "celery.worker.strategy"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.command_process import Started, started
+from tests.support.command_process import CommandProcess, running_command
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import Rollbook
@@ -20,17 +20,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.servers]
 _URLS = ("ROLLBOOK_BROKER_URL", "ROLLBOOK_DATABASE_URL")
 
 
-def urls(command: Started) -> dict[str, str]:
+def urls(command: CommandProcess) -> dict[str, str]:
     return {name: command.wait_for(f"{name}=").removeprefix(f"{name}=") for name in (*_URLS, "FLOWER_URL")}
 
 
 @pytest.fixture
-def running() -> Iterator[Started]:
-    with started("up") as command:
+def running() -> Iterator[CommandProcess]:
+    with running_command("up") as command:
         yield command
 
 
-def test_a_second_terminal_can_use_the_stack(running: Started) -> None:
+def test_a_second_terminal_can_use_the_stack(running: CommandProcess) -> None:
     found = urls(running)
 
     with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
@@ -48,7 +48,7 @@ def test_a_second_terminal_can_use_the_stack(running: Started) -> None:
     assert running.left_behind() == []
 
 
-def test_a_killed_worker_is_started_again_and_loses_no_job(running: Started) -> None:
+def test_a_killed_worker_is_started_again_and_loses_no_job(running: CommandProcess) -> None:
     found = urls(running)
     running.wait_for("ready")
     (worker,) = [each for each in running.left_behind() if "--queues" in each.cmdline() and "default" in each.cmdline()]
@@ -62,7 +62,7 @@ def test_a_killed_worker_is_started_again_and_loses_no_job(running: Started) -> 
     assert line.endswith("worker-default-1.log")
 
 
-def test_a_server_that_ends_is_named_and_ends_everything(running: Started) -> None:
+def test_a_server_that_ends_is_named_and_ends_everything(running: CommandProcess) -> None:
     urls(running)
     (server,) = [each for each in running.left_behind() if each.name() in ("valkey-server", "redis-server")]
 
@@ -73,7 +73,7 @@ def test_a_server_that_ends_is_named_and_ends_everything(running: Started) -> No
     assert running.left_behind() == []
 
 
-def test_a_killed_stack_leaves_no_process(running: Started) -> None:
+def test_a_killed_stack_leaves_no_process(running: CommandProcess) -> None:
     urls(running)
 
     running.process.kill()
@@ -94,7 +94,7 @@ def test_data_and_urls_stay_for_the_next_run_even_if_its_urls_are_exported() -> 
 def keep_one_user(data_dir: Path, *, write: bool, exported: dict[str, str]) -> dict[str, str]:
     """Run `up` once; write a user, or check that it exists."""
     as_json = [] if write else ["--json"]
-    with started("up", "--data-dir", data_dir, *as_json, settings=exported) as command:
+    with running_command("up", "--data-dir", data_dir, *as_json, settings=exported) as command:
         found: dict[str, str] = json.loads(command.wait_for("{")) if as_json else urls(command)
         with Rollbook(broker_url=found["ROLLBOOK_BROKER_URL"], database_url=found["ROLLBOOK_DATABASE_URL"]) as rollbook:
             if write:

@@ -7,7 +7,7 @@ import signal
 
 import psycopg
 import pytest
-from tests.support.command_process import started
+from tests.support.command_process import running_command
 from tests.support.waits import DEADLINE_SECONDS
 from typer.testing import CliRunner
 
@@ -22,7 +22,7 @@ _SMALL = ["demo", "--users", "300", "--no-flower", "--json"]
 
 
 def test_the_demo_ends_equal_to_the_reference() -> None:
-    with started("demo", "--users", "300", "--producers", "2", "--json") as command:
+    with running_command("demo", "--users", "300", "--producers", "2", "--json") as command:
         assert command.wait() == 0, "".join(command.lines)
 
         report = json.loads(command.lines[-1])
@@ -69,7 +69,7 @@ _STEPS = ["starting Postgres", "migrating", "starting the workers", "producers s
 @pytest.mark.parametrize("step", _STEPS)
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda by: by.name)
 def test_a_killed_demo_leaves_no_process(step: str, by: signal.Signals) -> None:
-    with started("demo", "--users", "300") as command:
+    with running_command("demo", "--users", "300") as command:
         command.wait_for(step)
 
         command.process.send_signal(by)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.arbitrary_jobs import junk
 from tests.support.example_counts import examples
-from tests.support.robustness.invalid_values import ABSENT, REFUSED, Raw
+from tests.support.robustness.invalid_values import ABSENT, INVALID_VALUES, Raw
 
 from rollbook import InvalidRequest, Limits
 from rollbook.testing import RecordingRollbook, recording
@@ -105,7 +105,7 @@ CALLS: Final[list[tuple[str, str, str, Call]]] = [
 
 def refused_by(sort: str) -> dict[str, object]:
     """As Python values, those that are no JSON included."""
-    values: dict[str, object] = dict(REFUSED[sort])
+    values: dict[str, object] = dict(INVALID_VALUES[sort])
     if sort == "value":
         values |= NO_JSON
     elif sort == "settings":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.support.builders import NOW, identify
-from tests.support.robustness.invalid_jobs import Bad, corpus
+from tests.support.robustness.invalid_jobs import InvalidCase, corpus
 from tests.support.stores import OnPostgres
 
 from rollbook_shared.jobs.codec import encode
@@ -23,7 +23,7 @@ def test_there_are_a_thousand_distinct_cases() -> None:
 
 
 def test_an_invalid_job_becomes_a_dead_letter_and_its_neighbours_are_applied(subject: OnPostgres) -> None:
-    found: dict[str, tuple[Bad, str]] = {}
+    found: dict[str, tuple[InvalidCase, str]] = {}
     for start in range(0, len(corpus()), BATCH):
         cases = corpus()[start : start + BATCH]
         batch = [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.support.builders import DAY, NOW, delete, identify, merge
 from tests.support.robustness.invalid_jobs import AT
-from tests.support.robustness.invalid_values import REFUSED, Raw
+from tests.support.robustness.invalid_values import INVALID_VALUES, Raw
 from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode
@@ -178,5 +178,5 @@ def _within(found: tuple[int, str], expected: tuple[int, str]) -> bool:
 
 
 def _plain(sort: str) -> list[Any]:
-    values = REFUSED[sort].values()
+    values = INVALID_VALUES[sort].values()
     return [value for value in values if not isinstance(value, Raw) and (value is None or type(value) is not object)]

@@ -10,7 +10,7 @@ import redis
 from tests.support.brokers import connect_to_broker
 from tests.support.builders import identify
 from tests.support.robustness.broken_messages import MARKED, Envelope, foreign, good, job, unreadable
-from tests.support.robustness.invalid_jobs import Bad, corpus
+from tests.support.robustness.invalid_jobs import InvalidCase, corpus
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
@@ -116,7 +116,7 @@ def test_several_hundred_bad_messages_are_sent() -> None:
     assert len({envelope.item for envelope in envelopes}) == len(envelopes) >= 400
 
 
-def _sendable() -> list[Bad]:
+def _sendable() -> list[InvalidCase]:
     """The cases that JSON can say."""
     return [case for case in corpus() if not isinstance(case.message, bytes | tuple)]
 

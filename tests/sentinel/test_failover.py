@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from tests.support.metrics import answers, value
 from tests.support.python_processes import spawn_python
-from tests.support.sentinel.continuous_client import USERS, UserUpdate
+from tests.support.sentinel.continuous_client import USERS, ContinuousClient
 from tests.support.sentinel.sentinels import SentinelSet
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
@@ -78,7 +78,7 @@ def test_a_failover_loses_no_job_that_is_sent_again(
     started = [workers.start("first", threads=2), workers.start("second", threads=2)]
     relay = spawn_python(["-m", "rollbook_ops.relay"], log=tmp_path / "relay.log", env=os.environ | given)
     try:
-        with UserUpdate(send) as direct, UserUpdate(write) as outbox:
+        with ContinuousClient(send) as direct, ContinuousClient(write) as outbox:
             wait_until(lambda: count(database_url, "rollbook.jobs") > BEFORE, what="jobs before")
             dead = sentinels.kill_primary()
             sentinels.wait_for_another_than(dead)
@@ -86,18 +86,18 @@ def test_a_failover_loses_no_job_that_is_sent_again(
             after = len(direct.confirmed)
             wait_until(lambda: len(direct.confirmed) >= after + BEFORE, what="jobs confirmed by the new primary")
         wait_until(lambda: is_quiet(sentinels), what="workers taking what the new primary has")
-        for number in range(direct.told):
+        for number in range(direct.sent):
             if rb.jobs.get(f"direct-{number:06}").state == "queued":
                 send(number)
         wait_until(lambda: count(backend_url, "rollbook_outbox") == 0, what="the relay's jobs decided")
-        everything = direct.told + outbox.told
+        everything = direct.sent + outbox.sent
         wait_until(lambda: count(database_url, "rollbook.jobs") == everything, what="every job decided")
     finally:
         processes.stop(relay, by=signal.SIGTERM)
 
     assert [worker.poll() for worker in started] == [None, None]
     for name, user_update in (("direct", direct), ("outbox", outbox)):
-        newest = {f"{name}-{number % USERS}": number for number in range(user_update.told)}
+        newest = {f"{name}-{number % USERS}": number for number in range(user_update.sent)}
         assert {user_id: rb.users.get(user_id).properties["n"] for user_id in newest} == newest
     assert not outbox.rejected
     assert count(database_url, "rollbook.dead_letters") == 0

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError as WrappedError
 
 from rollbook_shared.reasons import safe_reason
 
-REFUSED = 'connection failed: connection to server at "127.0.0.1", port 1 failed: Connection refused'
+INVALID_VALUES = 'connection failed: connection to server at "127.0.0.1", port 1 failed: Connection refused'
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ REFUSED = 'connection failed: connection to server at "127.0.0.1", port 1 failed
         (redis_errors.ResponseError("NOPERM ann@example.com"), "ResponseError NOPERM"),
         (redis_errors.ResponseError("unknown command ann@example.com"), "ResponseError"),
         (OSError("No route to host"), "No route to host"),
-        (psycopg.OperationalError(f"{REFUSED}\n\tIs the server running?"), REFUSED),
+        (psycopg.OperationalError(f"{INVALID_VALUES}\n\tIs the server running?"), INVALID_VALUES),
         (psycopg.OperationalError(), "OperationalError"),
         (psycopg.ProgrammingError("invalid dsn: secret"), "ProgrammingError"),
         (errors.DiskFull("could not extend: ann@example.com"), "DiskFull"),
@@ -49,6 +49,6 @@ def test_reason_is_the_root_cause_under_kombu() -> None:
 
 
 def test_reason_is_the_root_cause_under_sqlalchemy() -> None:
-    wrapped = WrappedError("SELECT 1", {"id": "ann@example.com"}, psycopg.OperationalError(REFUSED))
+    wrapped = WrappedError("SELECT 1", {"id": "ann@example.com"}, psycopg.OperationalError(INVALID_VALUES))
 
-    assert safe_reason(wrapped) == REFUSED
+    assert safe_reason(wrapped) == INVALID_VALUES

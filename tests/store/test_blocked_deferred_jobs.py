@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import errors
 from tests.support.builders import NOW, day, identify
-from tests.support.slow_user import dawdle_over
+from tests.support.slow_user import slow_user_sql
 from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.errors import Unavailable
@@ -89,7 +89,7 @@ def test_a_job_that_always_takes_too_long_delays_no_other_and_becomes_a_dead_let
     new_database: Callable[[], str],
 ) -> None:
     due = OnPostgres(new_database())
-    due.connection.execute(dawdle_over("u1").encode())
+    due.connection.execute(slow_user_sql("u1").encode())
     defer(due)
     store = PostgresStore(due.url, statement_timeout=timedelta(seconds=1), max_deliveries=TRIES)
 

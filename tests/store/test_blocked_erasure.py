@@ -34,7 +34,7 @@ def deleted(on_postgres: OnPostgres) -> OnPostgres:
 
 
 @pytest.fixture
-def impatient(deleted: OnPostgres) -> Iterator[PostgresStore]:
+def store_with_short_timeouts(deleted: OnPostgres) -> Iterator[PostgresStore]:
     store = PostgresStore(deleted.url, lock_timeout=timedelta(milliseconds=100))
     yield store
     store.close()
@@ -72,24 +72,26 @@ def left(store: OnPostgres) -> list[str]:
 
 
 def test_a_locked_user_delays_no_other_erasure_and_is_erased_later(
-    deleted: OnPostgres, impatient: PostgresStore
+    deleted: OnPostgres, store_with_short_timeouts: PostgresStore
 ) -> None:
     with locked(deleted.url, "u0"), pytest.raises(Blocked, match="lock"):
-        impatient.cleanup.erase_deleted_users(now=SETTLED)
+        store_with_short_timeouts.cleanup.erase_deleted_users(now=SETTLED)
     assert left(deleted) == ["u0"]
 
-    assert impatient.cleanup.erase_deleted_users(now=SETTLED) == 1
+    assert store_with_short_timeouts.cleanup.erase_deleted_users(now=SETTLED) == 1
     assert left(deleted) == []
 
 
-def test_users_after_a_full_page_of_blocked_ones_are_erased_too(deleted: OnPostgres, impatient: PostgresStore) -> None:
+def test_users_after_a_full_page_of_blocked_ones_are_erased_too(
+    deleted: OnPostgres, store_with_short_timeouts: PostgresStore
+) -> None:
     with locked(deleted.url, "u0", "u1"):
         with pytest.raises(Blocked):
-            impatient.cleanup.erase_deleted_users(now=SETTLED, limit=2)
-        assert impatient.cleanup.erase_deleted_users(now=SETTLED, limit=2) == 1
+            store_with_short_timeouts.cleanup.erase_deleted_users(now=SETTLED, limit=2)
+        assert store_with_short_timeouts.cleanup.erase_deleted_users(now=SETTLED, limit=2) == 1
 
     assert left(deleted) == ["u0", "u1"]
-    assert impatient.cleanup.erase_deleted_users(now=SETTLED, limit=2) == 2
+    assert store_with_short_timeouts.cleanup.erase_deleted_users(now=SETTLED, limit=2) == 2
     assert left(deleted) == []
 
 

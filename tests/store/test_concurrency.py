@@ -14,7 +14,7 @@ from tests.support.builders import (
     trigger,
     update_preferences,
 )
-from tests.support.store.contended_jobs import JOBS, WORKERS, deliver, jobs_in_the_way
+from tests.support.store.contended_jobs import JOBS, WORKERS, contending_jobs, deliver
 from tests.support.stores import OnPostgres
 
 from rollbook_shared.jobs.models import Job
@@ -28,7 +28,7 @@ CLUSTERS: Final = 100
 def test_contending_workers_agree_with_the_reference(on_postgres: OnPostgres, seed: int) -> None:
     on_postgres.reset()
     chance = random.Random(seed)
-    jobs = list(jobs_in_the_way(chance))
+    jobs = list(contending_jobs(chance))
     deliveries = [*jobs, *chance.sample(jobs, JOBS // 2)]
     chance.shuffle(deliveries)
     batches = [deliveries[start : start + 7] for start in range(0, len(deliveries), 7)]

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 from tests.support.builders import day, delete, identify, merge, trigger
-from tests.support.lock_interleaving import begin_while
+from tests.support.lock_interleaving import start_while_blocked
 from tests.support.stores import OnPostgres, arrive
 from tests.support.table_contents import tables_with
 
@@ -41,7 +41,7 @@ def a_life() -> list[Job]:
 def test_a_job_that_waited_for_the_erasure_does_not_restore_the_user(store: OnPostgres) -> None:
     apply(store, identify("ann", at=10), delete("ann", at=12), now=day(12, 1))
 
-    begin_while(
+    start_while_blocked(
         store,
         "SELECT FROM rollbook.users WHERE id = 'ann' FOR UPDATE",
         lambda: store.store.cleanup.erase_deleted_users(now=day(14)),
@@ -57,7 +57,7 @@ def test_a_job_that_waited_for_the_erasure_does_not_change_the_new_user_of_the_i
     jobs: list[Job] = [identify("ann", at=10), delete("ann", at=12), identify("ann", at=13, name="New Ann")]
     apply(store, *jobs, now=day(13, 1))
 
-    begin_while(
+    start_while_blocked(
         store,
         "SELECT FROM rollbook.users WHERE id = 'ann' FOR UPDATE",
         lambda: store.store.cleanup.erase_deleted_users(now=day(13, 1)),
@@ -85,7 +85,7 @@ def test_a_late_trigger_that_arrives_during_the_erasure_is_erased_as_well(store:
     apply(store, *a_life(), now=day(12, 1))
 
     # the erasure has taken the messages when it comes to the row of the guest
-    begin_while(
+    start_while_blocked(
         store,
         "SELECT FROM rollbook.users WHERE id = 'guest' FOR UPDATE",
         lambda: store.store.cleanup.erase_deleted_users(now=day(14)),

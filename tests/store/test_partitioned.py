@@ -14,7 +14,7 @@ from hypothesis import given
 from tests.support.builders import NOW
 from tests.support.conflicting_jobs import Delivery, deliveries
 from tests.support.example_counts import examples
-from tests.support.store.contended_jobs import JOBS, WORKERS, deliver, jobs_in_the_way
+from tests.support.store.contended_jobs import JOBS, WORKERS, contending_jobs, deliver
 from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode
@@ -47,7 +47,7 @@ def test_any_delivery_converges_to_the_reference(on_partitions: OnPostgres, deli
 def test_contending_workers_agree_with_the_reference(on_partitions: OnPostgres) -> None:
     on_partitions.reset()
     chance = random.Random(1)
-    jobs = list(jobs_in_the_way(chance))
+    jobs = list(contending_jobs(chance))
     deliveries = chance.sample([*jobs, *jobs], 2 * JOBS)
     batches = [deliveries[start : start + 7] for start in range(0, len(deliveries), 7)]
 
@@ -61,7 +61,7 @@ def test_contending_workers_agree_with_the_reference(on_partitions: OnPostgres) 
 
 def test_partitioning_keeps_the_rows(new_database: Callable[[], str]) -> None:
     subject = OnPostgres(new_database())
-    deliver(subject, list(jobs_in_the_way(random.Random(2))))
+    deliver(subject, list(contending_jobs(random.Random(2))))
     before = subject.world(), subject.ledger()
 
     partition(subject.url, PARTITIONS)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.builders import DAY, NOW, day, delete, identify, merge, trigger
 from tests.support.conflicting_jobs import job_sets
 from tests.support.example_counts import examples
-from tests.support.lock_interleaving import begin_while
+from tests.support.lock_interleaving import start_while_blocked
 from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode
@@ -114,7 +114,7 @@ def test_a_job_whose_row_is_pruned_while_it_is_entered_is_applied(store: OnPostg
     arrive(store, encode(identify("old", at=0, job="it")), now=day(0))
     jobs = [identify("new", at=30, job="it"), identify("other", at=30, job="later-in-order")]
 
-    begin_while(
+    start_while_blocked(
         store,
         "INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at)"
         " SELECT 'later-in-order', kind, digest, state, occurred_at, finished_at FROM rollbook.jobs",

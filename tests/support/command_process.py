@@ -22,7 +22,7 @@ from tests.support.waits import DEADLINE_SECONDS
 _MARK: Final = "ROLLBOOK_TEST_MARK"
 
 
-class Started:
+class CommandProcess:
     """The command, its output line by line, and the processes that it started."""
 
     def __init__(self, process: subprocess.Popen[str], mark: str, folder: Path) -> None:
@@ -80,7 +80,7 @@ class Started:
 
 
 @contextmanager
-def started(*arguments: str | Path, settings: Mapping[str, str] | None = None) -> Iterator[Started]:
+def running_command(*arguments: str | Path, settings: Mapping[str, str] | None = None) -> Iterator[CommandProcess]:
     """Run `rollbook ARGUMENTS` with these settings; at the end, kill all processes that are left."""
     mark = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="rb") as name:
@@ -94,7 +94,7 @@ def started(*arguments: str | Path, settings: Mapping[str, str] | None = None) -
             stderr=subprocess.STDOUT,
             text=True,
         )
-        command = Started(process, mark, folder)
+        command = CommandProcess(process, mark, folder)
         try:
             yield command
         finally:

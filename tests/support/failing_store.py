@@ -1,4 +1,4 @@
-"""A store that stumbles over some jobs, for what is given to `celery worker --include`."""
+"""A store that fails on some jobs, for modules that `celery worker --include` loads."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from rollbook_worker.store import Outcome, ReceivedJob
 _store = tasks.store
 
 
-class _StumblingStore:
-    def __init__(self, prefix: str, stumble: Callable[[], object]) -> None:
+class _FailingStore:
+    def __init__(self, prefix: str, fail: Callable[[], object]) -> None:
         self._prefix = prefix
-        self._stumble = stumble
+        self._fail = fail
 
     def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
         for arrival in arrivals:
             if not isinstance(arrival.job, Undecodable) and arrival.job.id.startswith(self._prefix):
-                self._stumble()
+                self._fail()
         return _store().apply(arrivals, now=now)
 
 
-def stumble_over(prefix: str, stumble: Callable[[], object]) -> None:
-    """Let this process's store call `stumble` for each job whose id begins with `prefix`."""
-    tasks.store = lambda: _StumblingStore(prefix, stumble)  # type: ignore[assignment]
+def fail_on_jobs(prefix: str, fail: Callable[[], object]) -> None:
+    """Let the store of this process call `fail` for each job whose id begins with `prefix`."""
+    tasks.store = lambda: _FailingStore(prefix, fail)  # type: ignore[assignment]

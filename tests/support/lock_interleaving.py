@@ -10,7 +10,7 @@ from tests.support.stores import OnPostgres
 from tests.support.waits import wait_until
 
 
-def begin_while(store: OnPostgres, lock: str, *steps: Callable[[], object]) -> None:
+def start_while_blocked(store: OnPostgres, lock: str, *steps: Callable[[], object]) -> None:
     """Begin each step once the one before waits for a lock, or is done, while another transaction holds what the
     statement `lock` locks; then roll that back, and let the steps end.
     """

@@ -1,12 +1,12 @@
-"""For `celery worker --include tests.support.raising_app`: jobs whose id begins with `mistake` raise an error."""
+"""For `celery worker --include tests.support.raising_app`: jobs whose id begins with `raising` raise an error."""
 
 from __future__ import annotations
 
-from tests.support.failing_store import stumble_over
+from tests.support.failing_store import fail_on_jobs
 
 
-def _mistake() -> None:
-    raise RuntimeError("nobody thought of this")
+def _raise() -> None:
+    raise RuntimeError("an unexpected error")
 
 
-stumble_over("mistake", _mistake)
+fail_on_jobs("raising", _raise)

@@ -1,17 +1,17 @@
-"""A Postgres that takes too long over one user, whatever is told of it."""
+"""A Postgres that takes 20 seconds to insert one user."""
 
 from __future__ import annotations
 
 
-def dawdle_over(user: str) -> str:
-    """SQL after which nobody can be told of this user within 20 seconds."""
+def slow_user_sql(user: str) -> str:
+    """SQL that makes each insert of this user take 20 seconds."""
     return f"""
-        CREATE FUNCTION rollbook.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION rollbook.slow_user() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             PERFORM pg_sleep(20);
             RETURN NEW;
         END
         $$;
-        CREATE TRIGGER dawdle BEFORE INSERT ON rollbook.users
-        FOR EACH ROW WHEN (NEW.id = '{user}') EXECUTE FUNCTION rollbook.dawdle();
+        CREATE TRIGGER slow_user BEFORE INSERT ON rollbook.users
+        FOR EACH ROW WHEN (NEW.id = '{user}') EXECUTE FUNCTION rollbook.slow_user();
     """

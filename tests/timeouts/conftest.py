@@ -15,7 +15,7 @@ from rollbook_worker.store import PostgresStore
 
 
 @pytest.fixture
-def impatient() -> Callable[[str], PostgresStore]:
+def store_with_short_timeouts() -> Callable[[str], PostgresStore]:
     """A store that waits for nothing for long."""
     return lambda url: PostgresStore(url, lock_timeout=SHORT, statement_timeout=2 * SHORT)
 

@@ -22,27 +22,27 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter(database_url: str, b
         connect_to_broker(broker_url) as broker,
     ):
         before = [rb.users.identify(f"before-{number}") for number in range(20)]
-        deadly = rb.users.identify("mia", {"plan": "pro"}, job_id="deadly-1")
+        crashing = rb.users.identify("mia", {"plan": "pro"}, job_id="crashing-1")
         after = [rb.users.identify(f"after-{number}") for number in range(20)]
         try:
             worker = workers.spawn("prefork", *INCLUDED, pool="prefork", threads=2, ROLLBOOK_MAX_DELIVERIES="2")
 
             assert {job.wait(DEADLINE_SECONDS).state for job in (*before, *after)} == {"applied"}
-            status = deadly.wait(DEADLINE_SECONDS)
+            status = crashing.wait(DEADLINE_SECONDS)
             assert (status.state, status.code) == ("dead", "kills_worker")
             assert rb.users.identify("later").wait(DEADLINE_SECONDS).state == "applied"
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
             workers.stop()
-        letter = rb.jobs.get_dead_letter("deadly-1")
+        letter = rb.jobs.get_dead_letter("crashing-1")
         assert letter.kind == "identify"
         assert "mia" in (letter.body or "")
 
         healthy = workers.start("healthy")
         try:
-            assert rb.jobs.replay("deadly-1", timeout=DEADLINE_SECONDS).state == "applied"
+            assert rb.jobs.replay("crashing-1", timeout=DEADLINE_SECONDS).state == "applied"
             assert healthy.poll() is None
         finally:
             workers.stop()
-    assert workers.log("prefork").count("deadly-1") < 50
+    assert workers.log("prefork").count("crashing-1") < 50

@@ -27,7 +27,7 @@ from rollbook_worker.store import PostgresStore, ReceivedJob
 LONG = 20.0
 """Seconds: more than every bound here on a busy machine, and less than the 30 s of a bound that was not set."""
 Locked = Callable[[str], AbstractContextManager[None]]
-Impatient = Callable[[str], PostgresStore]
+MakeStore = Callable[[str], PostgresStore]
 
 
 @contextmanager
@@ -38,9 +38,9 @@ def in_time(least: float = 0.0) -> Iterator[None]:
 
 
 def test_a_job_that_meets_a_lock_is_retried_after_the_lock(
-    database_url: str, locked: Locked, impatient: Impatient
+    database_url: str, locked: Locked, store_with_short_timeouts: MakeStore
 ) -> None:
-    store = impatient(database_url)
+    store = store_with_short_timeouts(database_url)
     store.apply([ReceivedJob.of(encode(identify("ann", at=1, job="first")))], now=NOW)
     job = [ReceivedJob.of(encode(identify("ann", at=2, job="second", plan="pro")))]
 
@@ -54,8 +54,10 @@ def test_a_job_that_meets_a_lock_is_retried_after_the_lock(
     assert store.apply(job, now=NOW)[0].state is JobState.APPLIED
 
 
-def test_maintenance_has_the_same_lock_timeout(database_url: str, locked: Locked, impatient: Impatient) -> None:
-    store = impatient(database_url)
+def test_maintenance_has_the_same_lock_timeout(
+    database_url: str, locked: Locked, store_with_short_timeouts: MakeStore
+) -> None:
+    store = store_with_short_timeouts(database_url)
 
     with locked("LOCK TABLE rollbook.deferred_jobs"), in_time(), pytest.raises(Unavailable, match="lock"):
         store.dispatcher.release_due(now=NOW)
@@ -82,8 +84,10 @@ def test_a_slow_read_is_ended_by_the_server(database_url: str, locked: Locked) -
         rb.users.get("ann")
 
 
-def test_a_worker_survives_a_frozen_server(own_servers: Servers, own_database_url: str, impatient: Impatient) -> None:
-    store = impatient(own_database_url)
+def test_a_worker_survives_a_frozen_server(
+    own_servers: Servers, own_database_url: str, store_with_short_timeouts: MakeStore
+) -> None:
+    store = store_with_short_timeouts(own_database_url)
     job = [ReceivedJob.of(encode(identify("cy", at=1)))]
     store.apply([ReceivedJob.of(encode(identify("warm", at=1)))], now=NOW)
 

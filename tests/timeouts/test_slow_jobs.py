@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 from tests.support.builders import NOW, identify
-from tests.support.slow_user import dawdle_over
+from tests.support.slow_user import slow_user_sql
 from tests.support.waits import DEADLINE_SECONDS
 from tests.support.worker_processes import Workers
 
@@ -28,7 +28,7 @@ def slow_url(new_database: Callable[[], str]) -> str:
     """A database in which nobody can be told of the user `slow` in time."""
     url = new_database()
     with psycopg.connect(url) as connection:
-        connection.execute(dawdle_over("slow").encode())
+        connection.execute(slow_user_sql("slow").encode())
     return url
 
 
@@ -74,8 +74,10 @@ def test_an_outage_is_not_a_statement_timeout(failure: Exception) -> None:
     assert not isinstance(unavailable(failure), StatementTimeout)
 
 
-def test_a_statement_timeout_differs_from_an_outage(slow_url: str, impatient: Callable[..., object]) -> None:
-    store = impatient(slow_url)
+def test_a_statement_timeout_differs_from_an_outage(
+    slow_url: str, store_with_short_timeouts: Callable[..., object]
+) -> None:
+    store = store_with_short_timeouts(slow_url)
     assert isinstance(store, PostgresStore)
 
     with pytest.raises(StatementTimeout):

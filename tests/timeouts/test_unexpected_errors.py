@@ -22,10 +22,10 @@ def test_a_job_that_raises_an_unexpected_error_becomes_a_dead_letter(
         connect_to_broker(broker_url) as broker,
     ):
         before = [rb.users.identify(f"before-{number}") for number in range(20)]
-        met = rb.users.identify("mia", {"plan": "pro"}, job_id=f"mistake-{batch}")
+        met = rb.users.identify("mia", {"plan": "pro"}, job_id=f"raising-{batch}")
         after = [rb.users.identify(f"after-{number}") for number in range(20)]
         try:
-            worker = workers.spawn("mistaken", "--include", "tests.support.raising_app", ROLLBOOK_BATCH_SIZE=batch)
+            worker = workers.spawn("raising", "--include", "tests.support.raising_app", ROLLBOOK_BATCH_SIZE=batch)
 
             assert {job.wait(DEADLINE_SECONDS).state for job in (*before, *after)} == {"applied"}
             status = met.wait(DEADLINE_SECONDS)
@@ -37,8 +37,8 @@ def test_a_job_that_raises_an_unexpected_error_becomes_a_dead_letter(
 
         mended = workers.start("mended")
         try:
-            assert rb.jobs.replay(f"mistake-{batch}", timeout=DEADLINE_SECONDS).state == "applied"
+            assert rb.jobs.replay(f"raising-{batch}", timeout=DEADLINE_SECONDS).state == "applied"
             assert mended.poll() is None
         finally:
             workers.stop()
-    assert "nobody thought of this" in workers.log("mistaken")
+    assert "an unexpected error" in workers.log("raising")

@@ -9,22 +9,22 @@ import psycopg
 import pytest
 import redis
 from tests.support.brokers import connect_to_broker
-from tests.support.tracing.spans import Recorded, Written
+from tests.support.tracing.spans import RecordedSpans, WrittenSpans
 
 from rollbook_shared.observability import tracing
 
 
 @pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+def recorded(monkeypatch: pytest.MonkeyPatch) -> RecordedSpans:
     """As if the application had set up an SDK; for this test only, which the API's own setting could not be."""
-    recorded = Recorded()
+    recorded = RecordedSpans()
     monkeypatch.setattr(tracing, "_tracer", recorded.tracer)
     return recorded
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Written:
-    return Written(tmp_path / "spans")
+def written(tmp_path: Path) -> WrittenSpans:
+    return WrittenSpans(tmp_path / "spans")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode, use_span
 from tests.support.builders import identify
 from tests.support.memory_store import MemoryStore
 from tests.support.tracing.batches import SENT, job, run
-from tests.support.tracing.spans import Recorded
+from tests.support.tracing.spans import RecordedSpans
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
@@ -61,7 +61,7 @@ def context(span: ReadableSpan) -> SpanContext:
 
 
 @pytest.mark.usefixtures("store")
-def test_the_span_of_a_batch_links_to_the_senders_and_contains_the_transaction(recorded: Recorded) -> None:
+def test_the_span_of_a_batch_links_to_the_senders_and_contains_the_transaction(recorded: RecordedSpans) -> None:
     run(job(1), job(2), job(3), sent=[SENT[0], None, SENT[2]])
 
     (batch,), (transaction,) = recorded.named("rollbook.batch"), recorded.named("rollbook.apply")
@@ -78,7 +78,7 @@ def test_the_span_of_a_batch_links_to_the_senders_and_contains_the_transaction(r
 
 @pytest.mark.usefixtures("store")
 def test_a_traced_job_has_a_span_from_receipt_to_commit(
-    recorded: Recorded,
+    recorded: RecordedSpans,
 ) -> None:
     received = time.time_ns()
 
@@ -104,7 +104,7 @@ def test_a_traced_job_has_a_span_from_receipt_to_commit(
 
 
 @pytest.mark.usefixtures("store")
-def test_a_span_has_the_outcome_and_a_dead_job_is_an_error(recorded: Recorded) -> None:
+def test_a_span_has_the_outcome_and_a_dead_job_is_an_error(recorded: RecordedSpans) -> None:
     later = encode(identify("user-1", at=100_000, job="job-2").model_copy(update={"deferred": True}))
 
     run(job(1), job(1), later, SECRET, job(1, plan=SECRET), sent=SENT)
@@ -118,7 +118,9 @@ def test_a_span_has_the_outcome_and_a_dead_job_is_an_error(recorded: Recorded) -
     assert SECRET not in "".join(span.to_json() for span in recorded.all())
 
 
-def test_an_outage_fails_the_batch_and_jobs_have_a_span_once_finished(recorded: Recorded, store: WatchedStore) -> None:
+def test_an_outage_fails_the_batch_and_jobs_have_a_span_once_finished(
+    recorded: RecordedSpans, store: WatchedStore
+) -> None:
     store.errors = [Unavailable("the database is not available")]
 
     run(job(1), sent=SENT[:1], received=7)
@@ -137,7 +139,7 @@ def test_an_outage_fails_the_batch_and_jobs_have_a_span_once_finished(recorded: 
     assert span.start_time == 7
 
 
-def test_an_unexpected_error_is_recorded_without_its_message(recorded: Recorded, store: WatchedStore) -> None:
+def test_an_unexpected_error_is_recorded_without_its_message(recorded: RecordedSpans, store: WatchedStore) -> None:
     store.errors = [RuntimeError(SECRET)]
 
     assert run(job(1), sent=SENT[:1]) is None
@@ -147,7 +149,7 @@ def test_an_unexpected_error_is_recorded_without_its_message(recorded: Recorded,
     assert SECRET not in "".join(span.to_json() for span in recorded.all())
 
 
-def test_contention_is_an_event_of_the_span(recorded: Recorded, store: WatchedStore) -> None:
+def test_contention_is_an_event_of_the_span(recorded: RecordedSpans, store: WatchedStore) -> None:
     store.has_contention = True
 
     run(job(1))
@@ -160,7 +162,7 @@ def test_contention_is_an_event_of_the_span(recorded: Recorded, store: WatchedSt
 
 @pytest.mark.usefixtures("store")
 def test_the_span_of_another_tracer_is_used_and_not_doubled(
-    recorded: Recorded,
+    recorded: RecordedSpans,
 ) -> None:
     """OpenTelemetry's instrumentation of Celery begins it before the task runs, and ends it afterwards."""
     theirs = recorded.tracer.start_span("run/rollbook.batch")
@@ -200,7 +202,7 @@ def test_a_traced_job_is_applied_without_a_tracer() -> None:
 
 @pytest.mark.parametrize("parent", [None, 7, "", "nonsense", SENT[0][:-2] + "00", f"ff-{SENT[0][3:]}"])
 @pytest.mark.usefixtures("store")
-def test_a_job_without_a_recorded_trace_has_no_span(recorded: Recorded, parent: Any) -> None:
+def test_a_job_without_a_recorded_trace_has_no_span(recorded: RecordedSpans, parent: Any) -> None:
     ended = run(job(1), sent=[parent])
 
     assert ended is not None

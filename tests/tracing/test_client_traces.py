@@ -13,7 +13,7 @@ from celery import signals
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 from tests.support.builders import identify
-from tests.support.tracing.spans import Recorded, parent_of_children
+from tests.support.tracing.spans import RecordedSpans, parent_of_children
 
 from rollbook import NotSent, Rollbook, Unavailable
 from rollbook.publishing.direct import DirectPublisher
@@ -28,7 +28,9 @@ def headers(client: redis.Redis, queue: str = "default") -> list[dict[str, Any]]
     return [json.loads(item)["headers"] for item in reversed(items)]
 
 
-def test_a_sent_job_has_a_span_that_its_message_names(recorded: Recorded, client: redis.Redis, rb: Rollbook) -> None:
+def test_a_sent_job_has_a_span_that_its_message_names(
+    recorded: RecordedSpans, client: redis.Redis, rb: Rollbook
+) -> None:
     with recorded.tracer.start_as_current_span("request") as request:
         job = rb.users.identify("ann", {"email": SECRET})
 
@@ -47,7 +49,9 @@ def test_a_sent_job_has_a_span_that_its_message_names(recorded: Recorded, client
     assert SECRET not in span.to_json()
 
 
-def test_a_message_carries_tracestate_but_no_baggage(recorded: Recorded, client: redis.Redis, rb: Rollbook) -> None:
+def test_a_message_carries_tracestate_but_no_baggage(
+    recorded: RecordedSpans, client: redis.Redis, rb: Rollbook
+) -> None:
     from opentelemetry import baggage
 
     state = TraceState([("vendor", "a"), ("other", "b")])
@@ -68,7 +72,7 @@ def test_a_message_carries_tracestate_but_no_baggage(recorded: Recorded, client:
     assert SECRET not in str(sent)
 
 
-def test_a_job_that_is_not_sent_is_a_failed_span(recorded: Recorded) -> None:
+def test_a_job_that_is_not_sent_is_a_failed_span(recorded: RecordedSpans) -> None:
     with Rollbook(broker_url="redis://127.0.0.1:1/0") as rb, pytest.raises(NotSent):
         rb.users.delete("ann")
 
@@ -79,7 +83,7 @@ def test_a_job_that_is_not_sent_is_a_failed_span(recorded: Recorded) -> None:
 
 
 def test_each_job_sent_together_has_a_span_even_if_redis_is_down(
-    recorded: Recorded, client: redis.Redis, broker_url: str
+    recorded: RecordedSpans, client: redis.Redis, broker_url: str
 ) -> None:
     jobs = [EncodedJob.of(identify(f"u{number}", at=number)) for number in range(3)]
     DirectPublisher(broker_url).publish_many(jobs)
@@ -92,7 +96,7 @@ def test_each_job_sent_together_has_a_span_even_if_redis_is_down(
 
 
 def test_buffered_users_have_one_span_linked_to_their_calls(
-    recorded: Recorded, client: redis.Redis, rb: Rollbook
+    recorded: RecordedSpans, client: redis.Redis, rb: Rollbook
 ) -> None:
     with rb.buffered() as gathering:
         for number in range(2):
@@ -108,7 +112,9 @@ def test_buffered_users_have_one_span_linked_to_their_calls(
     assert headers(client, "bulk")[0]["traceparent"] == parent_of_children(span)
 
 
-def test_a_tracer_of_celery_signals_makes_the_only_span(recorded: Recorded, client: redis.Redis, rb: Rollbook) -> None:
+def test_a_tracer_of_celery_signals_makes_the_only_span(
+    recorded: RecordedSpans, client: redis.Redis, rb: Rollbook
+) -> None:
     def theirs(headers: dict[str, Any], **_: Any) -> None:
         headers["traceparent"] = "00-11111111111111111111111111111111-2222222222222222-01"
 

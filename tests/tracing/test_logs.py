@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.support.repository import ROOT
-from tests.support.tracing.spans import Recorded, Written
+from tests.support.tracing.spans import RecordedSpans, WrittenSpans
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
@@ -38,7 +38,7 @@ def saying(workers: Workers, words: str, name: str = "worker") -> dict[str, Any]
 
 
 @pytest.fixture
-def in_json(workers: Workers, written: Written) -> dict[str, str]:
+def in_json(workers: Workers, written: WrittenSpans) -> dict[str, str]:
     return {
         "TRACED_SPANS": str(written.path),
         "PYTHONPATH": str(ROOT),
@@ -49,8 +49,8 @@ def in_json(workers: Workers, written: Written) -> dict[str, str]:
 
 
 def test_lines_of_a_worker_have_batch_job_and_trace(
-    recorded: Recorded,
-    written: Written,
+    recorded: RecordedSpans,
+    written: WrittenSpans,
     workers: Workers,
     rb: Rollbook,
     database_url: str,
@@ -87,7 +87,7 @@ def test_lines_of_a_worker_have_batch_job_and_trace(
 
 
 def test_lines_of_celery_have_the_job_without_batches(
-    recorded: Recorded, workers: Workers, rb: Rollbook, in_json: dict[str, str]
+    recorded: RecordedSpans, workers: Workers, rb: Rollbook, in_json: dict[str, str]
 ) -> None:
     workers.spawn(threads=1, app="tests.support.tracing.traced_app", ROLLBOOK_BATCH_SIZE="1", **in_json)
     rb.users.identify("cy", {}, job_id="single").wait(DEADLINE_SECONDS)
@@ -142,7 +142,7 @@ def test_a_traceback_is_within_its_line() -> None:
     assert "ValueError: of no use" in json.loads(line)["exception"]
 
 
-def test_a_line_has_the_active_span(recorded: Recorded) -> None:
+def test_a_line_has_the_active_span(recorded: RecordedSpans) -> None:
     with recorded.tracer.start_as_current_span("task") as span:
         line = json.loads(json_formatter().format(record("done")))
 

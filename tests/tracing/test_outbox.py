@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from psycopg.rows import dict_row
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
-from tests.support.tracing.spans import Recorded, parent_of_children
+from tests.support.tracing.spans import RecordedSpans, parent_of_children
 
 from rollbook import NotConfigured, Rollbook
 from rollbook.outbox import create_table, drop_table
@@ -75,7 +75,7 @@ def parents(client: redis.Redis) -> dict[str, str | None]:
 
 @transactions
 def test_the_span_of_the_relay_is_a_child_of_that_of_the_write(
-    recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
+    recorded: RecordedSpans, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
 ) -> None:
     with recorded.tracer.start_as_current_span("request") as request, transaction(backend_url) as own:
         rb.outbox(own).users.identify("ann", {"plan": "pro"}, job_id="j1")
@@ -94,7 +94,7 @@ def test_the_span_of_the_relay_is_a_child_of_that_of_the_write(
 
 
 def test_a_relay_without_tracing_passes_the_trace_on(
-    recorded: Recorded,
+    recorded: RecordedSpans,
     monkeypatch: pytest.MonkeyPatch,
     rb: Rollbook,
     backend_url: str,
@@ -114,7 +114,7 @@ def test_a_relay_without_tracing_passes_the_trace_on(
 
 
 def test_a_tracer_of_celery_signals_in_the_relay_continues_the_trace(
-    recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis
+    recorded: RecordedSpans, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis
 ) -> None:
     with psycopg.connect(backend_url) as own:
         rb.outbox(own).users.identify("ann", job_id="j1")
@@ -137,7 +137,7 @@ def test_a_tracer_of_celery_signals_in_the_relay_continues_the_trace(
     assert recorded.named("send rollbook.identify") == []
 
 
-def test_a_failed_write_is_a_failed_span(recorded: Recorded, rb: Rollbook, backend_url: str) -> None:
+def test_a_failed_write_is_a_failed_span(recorded: RecordedSpans, rb: Rollbook, backend_url: str) -> None:
     with psycopg.connect(backend_url) as own:
         drop_table(lambda statement: own.execute(statement.encode()))
         with pytest.raises(NotConfigured):
@@ -152,7 +152,7 @@ def test_a_failed_write_is_a_failed_span(recorded: Recorded, rb: Rollbook, backe
 @transactions
 @pytest.mark.usefixtures("from_before")
 def test_a_table_without_the_trace_column_ends_the_trace(
-    recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
+    recorded: RecordedSpans, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis, transaction: Transaction
 ) -> None:
     with recorded.tracer.start_as_current_span("request"), transaction(backend_url) as own:
         within = rb.outbox(own)
@@ -172,7 +172,7 @@ def test_a_table_without_the_trace_column_ends_the_trace(
 
 @pytest.mark.usefixtures("from_before")
 def test_creating_the_table_again_adds_the_trace_column(
-    recorded: Recorded, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis
+    recorded: RecordedSpans, rb: Rollbook, backend_url: str, relay: Relay, client: redis.Redis
 ) -> None:
     with psycopg.connect(backend_url) as own:
         own.execute(OLD_INSERT)
@@ -188,7 +188,9 @@ def test_creating_the_table_again_adds_the_trace_column(
     assert parents(client).keys() == {"old", "older application", "new"}
 
 
-def test_a_role_without_the_trace_column_writes_the_rest(recorded: Recorded, rb: Rollbook, backend_url: str) -> None:
+def test_a_role_without_the_trace_column_writes_the_rest(
+    recorded: RecordedSpans, rb: Rollbook, backend_url: str
+) -> None:
     with psycopg.connect(backend_url) as owner:
         role = f"writer_{owner.info.dbname}"
         owner.execute(f"CREATE ROLE {role}".encode())

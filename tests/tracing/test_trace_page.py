@@ -11,7 +11,7 @@ import redis
 from tests.support.documentation import blocks, text_of
 from tests.support.memory_store import MemoryStore
 from tests.support.tracing.batches import SENT, job, run
-from tests.support.tracing.spans import Recorded
+from tests.support.tracing.spans import RecordedSpans
 
 from rollbook import Rollbook
 from rollbook_shared.observability.logs import FIELDS
@@ -32,7 +32,7 @@ def named(heading: str) -> set[str]:
 
 
 def test_the_tables_list_every_attribute_of_spans(
-    recorded: Recorded,
+    recorded: RecordedSpans,
     client: redis.Redis,
     rb: Rollbook,
     backend_url: str,

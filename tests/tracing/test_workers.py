@@ -8,7 +8,7 @@ import pytest
 import redis
 from celery import Celery
 from tests.support.repository import ROOT
-from tests.support.tracing.spans import Recorded, Written
+from tests.support.tracing.spans import RecordedSpans, WrittenSpans
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
@@ -16,7 +16,7 @@ from rollbook import Rollbook
 from rollbook_shared.jobs.codec import decode
 
 
-def start(workers: Workers, written: Written, pool: str = "threads", **settings: str) -> None:
+def start(workers: Workers, written: WrittenSpans, pool: str = "threads", **settings: str) -> None:
     settings = {"TRACED_SPANS": str(written.path), "PYTHONPATH": str(ROOT), **settings}
     workers.spawn(pool=pool, threads=1, app="tests.support.tracing.traced_app", **settings)
 
@@ -31,7 +31,7 @@ def span_id(span: Any) -> str:
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_trace_reaches_from_the_call_to_the_commit(
-    recorded: Recorded, written: Written, workers: Workers, rb: Rollbook, pool: str
+    recorded: RecordedSpans, written: WrittenSpans, workers: Workers, rb: Rollbook, pool: str
 ) -> None:
     with recorded.tracer.start_as_current_span("request"):
         jobs = [rb.users.identify(f"{pool}-{number}", {"plan": "pro"}) for number in range(3)]
@@ -55,7 +55,7 @@ def test_a_trace_reaches_from_the_call_to_the_commit(
 
 
 def test_a_worker_without_batches_makes_the_same_spans(
-    recorded: Recorded, written: Written, workers: Workers, rb: Rollbook
+    recorded: RecordedSpans, written: WrittenSpans, workers: Workers, rb: Rollbook
 ) -> None:
     first = rb.users.identify("cy", {"plan": "pro"}, job_id="single")
     start(workers, written, ROLLBOOK_BATCH_SIZE="1")
@@ -76,7 +76,7 @@ def test_a_worker_without_batches_makes_the_same_spans(
 
 
 def test_a_consumer_without_tracing_takes_a_traced_job(
-    recorded: Recorded, client: redis.Redis, rb: Rollbook, broker_url: str
+    recorded: RecordedSpans, client: redis.Redis, rb: Rollbook, broker_url: str
 ) -> None:
     job = rb.users.identify("ed", {"plan": "pro"})
 

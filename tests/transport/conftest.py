@@ -11,7 +11,7 @@ import pytest
 import redis
 from tests.support.brokers import REDIS, connect_to_broker
 from tests.support.transport.consumers import Consumer
-from tests.support.transport.harness import Field
+from tests.support.transport.harness import TransportHarness
 from tests.support.transport.makes import MAKES
 
 from rollbook_ops.devstack import Servers
@@ -47,11 +47,11 @@ def consume(broker: str) -> Iterator[Callable[..., Consumer]]:
 
 
 @pytest.fixture
-def field(request: pytest.FixtureRequest, starts_servers: None, tmp_path: Path) -> Iterator[Field]:
+def harness(request: pytest.FixtureRequest, starts_servers: None, tmp_path: Path) -> Iterator[TransportHarness]:
     """An empty broker, to start workers on: Valkey, or of the make that the test names."""
-    field = Field(_empty_broker(request, getattr(request, "param", "valkey")), tmp_path)
-    yield field
-    field.stop()
+    harness = TransportHarness(_empty_broker(request, getattr(request, "param", "valkey")), tmp_path)
+    yield harness
+    harness.stop()
 
 
 def _empty_broker(request: pytest.FixtureRequest, make: str) -> str:

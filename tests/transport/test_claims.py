@@ -187,7 +187,7 @@ def test_in_flight_bytes_stop_claims_until_some_are_acknowledged(client: redis.R
     client.lpush("first", *(envelope("x" * 10_000) for _ in range(6)))
     consumer = consume(claim_bytes=1, in_flight_bytes=25_000)
 
-    assert len(consumer.take_what_there_is()) == 2
+    assert len(consumer.take_available()) == 2
     assert client.llen("first") == 4
 
     consumer.messages[0].ack()

@@ -149,11 +149,11 @@ def test_a_poison_suspect_is_delivered_alone(client: redis.Redis, consume: Consu
     client.lpush("first", envelope(0), envelope("suspect", delivery_tag=SUSPECT), envelope(1), envelope(2))
     consumer = consume()
 
-    assert consumer.take_what_there_is() == [0]
+    assert consumer.take_available() == [0]
     consumer.messages[-1].ack()
-    assert consumer.take_what_there_is() == ["suspect"]
+    assert consumer.take_available() == ["suspect"]
     consumer.messages[-1].ack()
-    assert consumer.take_what_there_is() == [1, 2]
+    assert consumer.take_available() == [1, 2]
 
 
 def test_a_worker_that_is_never_idle_takes_a_poison_suspect_in_the_end(

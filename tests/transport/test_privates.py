@@ -16,7 +16,7 @@ from kombu.asynchronous.hub import Hub
 from kombu.asynchronous.timer import Timer
 from kombu.common import QoS
 from kombu.transport import redis as kombu_redis
-from tests.support.batching.fake_consumer import Loop, Stage
+from tests.support.batching.fake_consumer import FakeConsumer, Loop
 from tests.support.repository import ROOT
 from tests.support.upstream import find_owner, fits, has_name, signature_of
 
@@ -99,7 +99,7 @@ def test_stock_workers_and_ours_agree_on_the_form_of_an_entry() -> None:
 
 def test_the_fake_consumer_resembles_celerys() -> None:
     """The tests of batching use a consumer made by hand; it must have no name that Celery's has not."""
-    stage = Stage()
+    stage = FakeConsumer()
     fakes: list[tuple[object, tuple[type, ...]]] = [
         (stage.consumer, (Consumer, Events, Tasks)),
         (stage.consumer.pool, (BasePool,)),
@@ -118,4 +118,6 @@ def test_the_fake_consumer_resembles_celerys() -> None:
         if not name.startswith("__") and not any(has_name(owner, name) for owner in real)
     ]
 
-    assert unknown == [], f"Celery or kombu changed these names: adapt {Stage.__module__}, and what relies on them"
+    assert unknown == [], (
+        f"Celery or kombu changed these names: adapt {FakeConsumer.__module__}, and what relies on them"
+    )

@@ -30,7 +30,7 @@ def test_a_snoozed_message_is_held_for_a_while(client: redis.Redis, consume: Con
 
     snooze(consumer, 0)
 
-    assert consumer.take_what_there_is() == []
+    assert consumer.take_available() == []
     assert (client.llen("first"), client.hlen("unacked")) == (0, 1)
 
 

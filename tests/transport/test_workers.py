@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from tests.support.transport.consumers import job_of
-from tests.support.transport.harness import Field
+from tests.support.transport.harness import TransportHarness
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import processes
@@ -14,21 +14,21 @@ from rollbook_ops.devstack import processes
 
 @pytest.mark.parametrize(("pool", "concurrency"), [("threads", 2), ("solo", 1), ("prefork", 2)])
 def test_a_warm_shutdown_finishes_running_tasks_and_releases_the_rest(
-    field: Field, pool: str, concurrency: int
+    harness: TransportHarness, pool: str, concurrency: int
 ) -> None:
-    field.send(*range(60), task="linger")
-    worker = field.start(pool=pool, concurrency=concurrency)
-    wait_until(lambda: field.redis.llen("begun") == concurrency, what="beginning")
-    wait_until(lambda: field.claimed() == 10 * concurrency, what="claiming")
+    harness.send(*range(60), task="linger")
+    worker = harness.start(pool=pool, concurrency=concurrency)
+    wait_until(lambda: harness.redis.llen("begun") == concurrency, what="beginning")
+    wait_until(lambda: harness.claimed() == 10 * concurrency, what="claiming")
 
     worker.send_signal(signal.SIGTERM)
-    wait_until(lambda: "Warm shutdown" in field.log(), what="hearing it")
-    field.redis.set("go", 1)
+    wait_until(lambda: "Warm shutdown" in harness.log(), what="hearing it")
+    harness.redis.set("go", 1)
     assert processes.stop(worker, grace=DEADLINE_SECONDS) == 0
 
-    done = field.done()
-    waiting = [job_of(item) for item in reversed(field.redis.lrange("first", 0, -1))]
-    assert field.claimed() == 0
+    done = harness.done()
+    waiting = [job_of(item) for item in reversed(harness.redis.lrange("first", 0, -1))]
+    assert harness.claimed() == 0
     assert len(done) >= concurrency
     assert waiting == [number for number in range(60) if number not in done]
 
@@ -37,62 +37,62 @@ def test_a_warm_shutdown_finishes_running_tasks_and_releases_the_rest(
     ("pool", "soft_seconds", "finished"), [("prefork", 0, False), ("threads", 60, True)], ids=["cold", "soft"]
 )
 def test_a_cold_or_soft_shutdown_releases_unfinished_tasks(
-    field: Field, pool: str, soft_seconds: int, finished: bool
+    harness: TransportHarness, pool: str, soft_seconds: int, finished: bool
 ) -> None:
-    field.send(*range(60), task="linger")
-    worker = field.start(
+    harness.send(*range(60), task="linger")
+    worker = harness.start(
         "worker", "--without-mingle", "--", f"worker.soft_shutdown_timeout={soft_seconds}", pool=pool, concurrency=2
     )
-    wait_until(lambda: field.redis.llen("begun") == 2, what="beginning")
-    wait_until(lambda: field.claimed() == 20, what="claiming")
+    wait_until(lambda: harness.redis.llen("begun") == 2, what="beginning")
+    wait_until(lambda: harness.claimed() == 20, what="claiming")
 
     worker.send_signal(signal.SIGQUIT)
     if finished:
-        wait_until(lambda: "Initiating Soft Shutdown" in field.log(), what="hearing it")
-        field.redis.set("go", 1)
-    assert worker.wait(DEADLINE_SECONDS) == 0, field.log()
+        wait_until(lambda: "Initiating Soft Shutdown" in harness.log(), what="hearing it")
+        harness.redis.set("go", 1)
+    assert worker.wait(DEADLINE_SECONDS) == 0, harness.log()
 
-    done = field.done()
-    waiting = [job_of(item) for item in reversed(field.redis.lrange("first", 0, -1))]
-    assert field.claimed() == 0
+    done = harness.done()
+    waiting = [job_of(item) for item in reversed(harness.redis.lrange("first", 0, -1))]
+    assert harness.claimed() == 0
     assert len(done) >= 2 if finished else not done
     assert waiting == [number for number in range(60) if number not in done]
 
 
-def test_tools_of_celery_reach_a_worker(field: Field) -> None:
+def test_tools_of_celery_reach_a_worker(harness: TransportHarness) -> None:
     """Inspect, revoke, cancel and add queues, mingle; and it takes what the stock producer sends."""
-    field.start("first", "--loglevel", "INFO")  # with mingling
-    wait_until(lambda: field.answer("first"), what="an answer")
-    control = field.app.control.inspect([name := "first@transport"], timeout=DEADLINE_SECONDS)
+    harness.start("first", "--loglevel", "INFO")  # with mingling
+    wait_until(lambda: harness.answer("first"), what="an answer")
+    control = harness.app.control.inspect([name := "first@transport"], timeout=DEADLINE_SECONDS)
 
     assert [queue["name"] for queue in control.active_queues()[name]] == ["first"]
     assert control.stats()[name]["broker"]["transport"] == "redis"
 
-    field.app.control.revoke("unwanted", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
-    field.app.send_task("note", ["revoked"], task_id="unwanted")
-    field.app.send_task("note", ["wanted"])
-    wait_until(lambda: field.done() == {"wanted"} and field.is_drained(), what="the wanted one alone")
+    harness.app.control.revoke("unwanted", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
+    harness.app.send_task("note", ["revoked"], task_id="unwanted")
+    harness.app.send_task("note", ["wanted"])
+    wait_until(lambda: harness.done() == {"wanted"} and harness.is_drained(), what="the wanted one alone")
 
-    field.app.control.cancel_consumer("first", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
-    field.app.control.add_consumer("second", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
-    field.send("left")
-    field.send("other queue", queue="second")
+    harness.app.control.cancel_consumer("first", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
+    harness.app.control.add_consumer("second", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
+    harness.send("left")
+    harness.send("other queue", queue="second")
     wait_until(
-        lambda: field.done() == {"wanted", "other queue"} and not field.claimed(), what="the queue that was added"
+        lambda: harness.done() == {"wanted", "other queue"} and not harness.claimed(), what="the queue that was added"
     )
-    assert field.waiting("first") == 1
+    assert harness.waiting("first") == 1
 
-    field.app.control.add_consumer("first", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
-    wait_until(lambda: field.done() == {"wanted", "other queue", "left"}, what="the queue that is back")
+    harness.app.control.add_consumer("first", destination=[name], reply=True, timeout=DEADLINE_SECONDS)
+    wait_until(lambda: harness.done() == {"wanted", "other queue", "left"}, what="the queue that is back")
 
 
-def test_stock_and_our_workers_share_a_queue(field: Field) -> None:
-    field.start("ours")
-    field.start("stock", stock=True)
-    wait_until(lambda: field.answer("ours", "stock"), what="both")
+def test_stock_and_our_workers_share_a_queue(harness: TransportHarness) -> None:
+    harness.start("ours")
+    harness.start("stock", stock=True)
+    wait_until(lambda: harness.answer("ours", "stock"), what="both")
 
-    field.send(*range(300))
+    harness.send(*range(300))
 
-    wait_until(field.is_drained, what="an empty queue")
-    assert sorted(field.order()) == list(range(300))
-    assert all("received" in field.log(name) for name in ("ours", "stock"))
+    wait_until(harness.is_drained, what="an empty queue")
+    assert sorted(harness.order()) == list(range(300))
+    assert all("received" in harness.log(name) for name in ("ours", "stock"))

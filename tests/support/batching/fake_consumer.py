@@ -43,7 +43,7 @@ class Loop:
                 call()
 
 
-class Submitted:
+class SubmittedBatch:
     """A batch in the pool."""
 
     def __init__(self, loop: Loop, messages: list[object], options: dict[str, Any]) -> None:
@@ -72,12 +72,12 @@ class Submitted:
         self._loop.run()
 
 
-class Stage:
+class FakeConsumer:
     """A worker's consumer, and what it did with the messages it was given."""
 
     def __init__(self, *, slots: int = 1, events: bool = True) -> None:
         self.loop = Loop()
-        self.batches: list[Submitted] = []
+        self.batches: list[SubmittedBatch] = []
         self.individual: list[Any] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.acknowledged: list[str] = []
@@ -153,7 +153,7 @@ class Stage:
         return [type_ for type_, fields in self.events if fields["uuid"] == id_]
 
     def _apply(self, target: object, args: tuple[Any, ...], **options: Any) -> None:
-        self.batches.append(Submitted(self.loop, list(args[2]), options))
+        self.batches.append(SubmittedBatch(self.loop, list(args[2]), options))
 
     def _event(self, type_: str, **fields: Any) -> None:
         self.events.append((type_, fields))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.support.robustness.invalid_jobs import AT, Bad
+from tests.support.robustness.invalid_jobs import AT, InvalidCase
 
 from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, TASKS
 
@@ -30,7 +30,7 @@ class Envelope:
     word: str = ""
 
 
-def job(case: Bad, number: int) -> Envelope:
+def job(case: InvalidCase, number: int) -> Envelope:
     """A job in an envelope like those of our senders."""
     text = case.message if isinstance(case.message, str) else repr(case.message)
     return Envelope(name=case.name, item=_item(number, [[case.message], {}, {}]), text=text, word=case.word)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from tests.support.robustness.invalid_values import ABSENT, RAW, REFUSED, Raw
+from tests.support.robustness.invalid_values import ABSENT, INVALID_VALUES, RAW, Raw
 
 AT: Final = 1_700_000_000_000_000
 Path = tuple[str | int, ...]
@@ -125,7 +125,7 @@ EVERY_JOB: Final[dict[Path, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bad:
+class InvalidCase:
     """A message, the code of the dead letter that it becomes, and a word that its reason must hold."""
 
     name: str
@@ -135,25 +135,27 @@ class Bad:
 
 
 @cache
-def corpus() -> tuple[Bad, ...]:
+def corpus() -> tuple[InvalidCase, ...]:
     """Every case; no two have the same message."""
-    from tests.support.robustness.unknown_jobs import strangers  # which needs the good jobs of this file
+    from tests.support.robustness.unknown_jobs import unknown_jobs  # which needs the good jobs of this file
 
-    cases = {repr(case.message): case for case in (*spoilt_jobs(), *strangers())}
+    cases = {repr(case.message): case for case in (*invalid_jobs(), *unknown_jobs())}
     return tuple(cases.values())
 
 
-def spoilt_jobs() -> Iterator[Bad]:
+def invalid_jobs() -> Iterator[InvalidCase]:
     """Each good job with each of its fields spoilt in every way."""
     number = 0
     for kind, body in GOOD.items():
         for path, sort in (EVERY_JOB | SORTS[kind]).items():
-            for name, value in REFUSED[sort].items():
+            for name, value in INVALID_VALUES[sort].items():
                 number += 1
                 job = {"v": 1, "kind": kind, "id": f"bad-{number}", "occurred_at": AT + number, **deepcopy(body)}
                 text = _text(job, path, value)
                 code = value.code if isinstance(value, Raw) else "invalid"
-                yield Bad(name=f"{kind}: {_shown(path)} {name}", message=text, code=code, word=_word(path, code))
+                yield InvalidCase(
+                    name=f"{kind}: {_shown(path)} {name}", message=text, code=code, word=_word(path, code)
+                )
 
 
 def _text(job: dict[str, Any], path: Path, value: object) -> str:

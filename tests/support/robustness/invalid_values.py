@@ -40,7 +40,7 @@ _NO_TEXT: Final[dict[str, object]] = {
     "an object": {"id": "u"},
     "a huge number": Raw("9" * 400),
 }
-_UNKEPT_TEXT: Final[dict[str, object]] = {
+_UNSTORABLE_TEXT: Final[dict[str, object]] = {
     "with NUL": "a\0b",
     "only NUL": "\0",
     "half a surrogate pair": "\ud800",
@@ -48,7 +48,7 @@ _UNKEPT_TEXT: Final[dict[str, object]] = {
 }
 _BAD_KEY: Final[dict[str, object]] = {
     **_NO_TEXT,
-    **_UNKEPT_TEXT,
+    **_UNSTORABLE_TEXT,
     "empty": "",
     "one too long": "x" * 257,
     "3,000 bytes long": "x" * 3_000,
@@ -60,8 +60,8 @@ _BAD_USER_ID: Final[dict[str, object]] = {
     "with a hash": "a#b",
     "a path": "../../etc/passwd",
 }
-_UNKEPT_VALUE: Final[dict[str, object]] = {
-    **_UNKEPT_TEXT,
+_UNSTORABLE_VALUE: Final[dict[str, object]] = {
+    **_UNSTORABLE_TEXT,
     "NUL deep inside": {"lines": ["a", {"b": "\0"}]},
     "a surrogate deep inside": [[["\udc00"]]],
     "a key with NUL": {"k\0": 1},
@@ -125,7 +125,7 @@ _BAD_SETTINGS: Final[dict[str, object]] = {
     "NUL in a key": {"workflows": {"w\0": True}},
     "nested 40 levels": {"workflows": {"w": nested(40)}},
 }
-_HARD_MOMENTS: Final[dict[str, object]] = {
+_INVALID_TIMES: Final[dict[str, object]] = {
     "left out": ABSENT,
     "null": None,
     "true": True,
@@ -147,7 +147,7 @@ _HARD_MOMENTS: Final[dict[str, object]] = {
     "infinite": Raw("1e999"),
 }
 
-REFUSED: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
+INVALID_VALUES: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
     {
         "user_id": {"left out": ABSENT, **_BAD_USER_ID},
         "listed user_id": _BAD_USER_ID,
@@ -157,7 +157,7 @@ REFUSED: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
         "job_id": {
             "left out": ABSENT,
             **_NO_TEXT,
-            **_UNKEPT_TEXT,
+            **_UNSTORABLE_TEXT,
             "empty": "",
             "one too long": "x" * 129,
             "3,000 bytes long": "x" * 3_000,
@@ -167,20 +167,20 @@ REFUSED: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
             "with an exclamation mark": "a!0000",
             "with an umlaut": "ä",
         },
-        "moment": _HARD_MOMENTS,
+        "moment": _INVALID_TIMES,
         "flag": {"null": None, "one": 1, "zero": 0, "yes": "yes", "text": "true", "empty": "", "a list": [True]},
         "unknown": {"a field that is not known": 1, "unknown, of null": None, "unknown, nested": nested(40)},
         "telling": {"left out": ABSENT, **_NO_OBJECT},
         "object": _NO_OBJECT,
-        "value": _UNKEPT_VALUE,
+        "value": _UNSTORABLE_VALUE,
         "attribute": {
             **{name: value for name, value in _NO_TEXT.items() if value is not None},
-            **_UNKEPT_TEXT,
+            **_UNSTORABLE_TEXT,
             "of nothing": "",
             "of no meaning": "~ ~",
             "of 3,000 bytes": "~ " * 1_500,
         },
-        "name": {**{name: value for name, value in _NO_TEXT.items() if value is not None}, **_UNKEPT_TEXT},
+        "name": {**{name: value for name, value in _NO_TEXT.items() if value is not None}, **_UNSTORABLE_TEXT},
         "reserved": {"is reserved": "x", "is reserved, of null": None},
         "settings": _BAD_SETTINGS,
         "list": _NO_LIST,

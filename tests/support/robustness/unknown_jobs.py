@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.support.robustness.invalid_jobs import AT, GOOD, Bad
+from tests.support.robustness.invalid_jobs import AT, GOOD, InvalidCase
 
 _VERSIONS: Final[list[object]] = [None, 0, 2, 99, -1, "1", "", True, [], [1], {}, 1.5, 1 << 70, "v1"]
 _KINDS: Final[list[object]] = [
@@ -85,7 +85,7 @@ _NO_TEXTS: Final[list[Any]] = [
 ]
 
 
-def strangers() -> Iterator[Bad]:
+def unknown_jobs() -> Iterator[InvalidCase]:
     """Each of them."""
     for kind, body in GOOD.items():
         job = {"v": 1, "kind": kind, "id": f"strange-{kind}", "occurred_at": AT, **body}
@@ -110,5 +110,5 @@ def strangers() -> Iterator[Bad]:
         yield _bad(f"no text but {value!r:.40}", value, "malformed", "not text")
 
 
-def _bad(name: str, message: object, code: str, word: str) -> Bad:
-    return Bad(name=name, message=message, code=code, word=word)
+def _bad(name: str, message: object, code: str, word: str) -> InvalidCase:
+    return InvalidCase(name=name, message=message, code=code, word=word)

@@ -15,11 +15,11 @@ _PAUSE_SECONDS = 0.002
 """Some hundred jobs a second: enough to be in the middle of things, and two cores have time for the workers too."""
 
 
-class UserUpdate:
-    """Calls `tell(number)` with 0, 1, 2 and so on, from a thread, while the `with` lasts."""
+class ContinuousClient:
+    """Calls `send(number)` with 0, 1, 2 and so on, from a thread, while the `with` lasts."""
 
-    def __init__(self, tell: Callable[[int], object]) -> None:
-        self._tell = tell
+    def __init__(self, send: Callable[[int], object]) -> None:
+        self._send = send
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.confirmed: list[int] = []
@@ -30,7 +30,7 @@ class UserUpdate:
         """Seconds between two confirmations."""
 
     @property
-    def told(self) -> int:
+    def sent(self) -> int:
         return len(self.confirmed) + len(self.rejected)
 
     def __enter__(self) -> Self:
@@ -46,9 +46,9 @@ class UserUpdate:
 
     def _run(self) -> None:
         while not self._stopped.wait(_PAUSE_SECONDS):
-            number = self.told
+            number = self.sent
             try:
-                self._tell(number)
+                self._send(number)
             except NotSent:
                 self.rejected.append(number)
             else:

@@ -38,7 +38,7 @@ def deliver(subject: OnPostgres, batch: list[Job]) -> list[str]:
     ]
 
 
-def jobs_in_the_way(chance: random.Random) -> Iterator[Job]:
+def contending_jobs(chance: random.Random) -> Iterator[Job]:
     for number in range(JOBS):
         job, at, one, other = f"j{number}", chance.randrange(100), *chance.sample(USERS, 2)
         match chance.randrange(12):

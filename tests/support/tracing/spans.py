@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Tracer
 
 
-class Recorded:
+class RecordedSpans:
     """The spans of this process that have ended."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ def parent_of_children(span: ReadableSpan) -> str:
     return f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-{span.context.trace_flags:02x}"
 
 
-class Written:
+class WrittenSpans:
     """The spans that a worker has written down."""
 
     def __init__(self, path: Path) -> None:

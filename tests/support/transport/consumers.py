@@ -56,7 +56,7 @@ class Consumer:
             self._connection.drain_events(timeout=DEADLINE_SECONDS)
         return [job_in(message) for message in self.messages[before:]]
 
-    def take_what_there_is(self) -> list[object]:
+    def take_available(self) -> list[object]:
         """Return what is delivered without waiting for more to arrive."""
         before = len(self.messages)
         self.turn()

@@ -42,7 +42,7 @@ def envelope(job: object, *, task: str = "note", queue: str = QUEUES[0], **prope
     )
 
 
-class Field:
+class TransportHarness:
     """A broker, and what is sent to and running on it."""
 
     def __init__(self, broker: str, logs: Path) -> None:
@@ -127,8 +127,8 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
 class Stream:
     """Sends numbered jobs without a pause, `rate` a second, until the end of the `with`."""
 
-    def __init__(self, field: Field, rate: int) -> None:
-        self._field = field
+    def __init__(self, harness: TransportHarness, rate: int) -> None:
+        self._field = harness
         self._rate = rate
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run)

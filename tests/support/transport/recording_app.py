@@ -26,7 +26,7 @@ DONE: Final = "done"
 RUNS: Final = "runs"
 
 
-class Workload(Celery):  # type: ignore[misc]  # Celery ships no types
+class RecordingApp(Celery):  # type: ignore[misc]  # Celery ships no types
     """Consumes as Rollbook's own application does."""
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
@@ -38,8 +38,8 @@ def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
 
 
-def make_app(broker: str, **options: Any) -> Workload:
-    app = Workload("workload", set_as_current=False)
+def make_app(broker: str, **options: Any) -> RecordingApp:
+    app = RecordingApp("workload", set_as_current=False)
     app.conf.update(
         broker_read_url=broker,
         broker_write_url=broker,
@@ -73,7 +73,7 @@ def make_app(broker: str, **options: Any) -> Workload:
     app.task(_note, name="note", shared=False)
     app.task(_linger, name="linger", shared=False)
     app.task(_die, name="die", shared=False)
-    app.task(_bury, name="rollbook.dead_letter", shared=False)
+    app.task(_dead_letter, name="rollbook.dead_letter", shared=False)
     return app
 
 
@@ -118,7 +118,7 @@ def _die(job: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _bury(text: str, reason: str, code: str) -> None:
+def _dead_letter(text: str, reason: str, code: str) -> None:
     _ledger().rpush("letters", code)
 
 

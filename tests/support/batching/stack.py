@@ -25,7 +25,7 @@ from rollbook_ops.devstack.workers import responding_workers
 from rollbook_shared.jobs.codec import decode
 
 
-class Site:
+class BatchingStack:
     """A broker and a database, jobs that are sent, and workers."""
 
     def __init__(self, broker_url: str, database_url: str, logs: Path) -> None:
@@ -60,7 +60,7 @@ class Site:
         """Tell of as many users, each by a job of its own."""
         return [self.rb.users.identify(f"{name}-{n}", {"n": n}, job_id=f"{name}-{n}") for n in range(number)]
 
-    def decided(self, name: str) -> set[str]:
+    def finished(self, name: str) -> set[str]:
         """The ids of the jobs of this name that are in the database."""
         with psycopg.connect(self.database_url) as connection:
             rows = connection.execute("SELECT id FROM rollbook.jobs WHERE id LIKE %s", (f"{name}-%",))
