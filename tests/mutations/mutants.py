@@ -33,6 +33,9 @@ PUTTING_OFF: Final = ("tests/transport/test_snooze.py",)
 LEASES: Final = ("tests/transport/test_leases.py",)
 FORGETTING: Final = ("tests/store/test_retention.py",)
 LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
+QUERIES: Final = "producer/rollbook/queries"
+USER_LISTS: Final = ("tests/producer/test_users.py", "tests/producer/test_user_list_laws.py")
+JOB_LISTS: Final = ("tests/producer/test_job_list.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -655,5 +658,54 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "stopped.wait(task.backoff.delay(failures))",
         "stopped.wait(RETRY.delay(failures))",
         ("tests/store/test_maintenance.py",),
+    ),
+    Defect(
+        "rule 35: the user before an empty page is lost on the way back",
+        f"{QUERIES}/user_list.py",
+        '("=" if cursor.inclusive else "")',
+        '""',
+        USER_LISTS,
+    ),
+    Defect(
+        "rule 35: a user with a prefix in both is listed by e-mail address and by name",
+        f"{QUERIES}/user_filter.py",
+        'Range(by_name, "name_key", neither)',
+        'Range(by_name, "name_key", not_by_id)',
+        USER_LISTS,
+    ),
+    Defect(
+        "rule 35: users without created_at come first where the newest do",
+        f"{QUERIES}/user_list.py",
+        "-(2**63) if order.is_descending else 2**63 - 1",
+        "2**63 - 1 if order.is_descending else -(2**63)",
+        USER_LISTS,
+    ),
+    Defect(
+        "rule 35: a list ends where one page has passed over as many users as it may",
+        f"{QUERIES}/user_list.py",
+        "far = cursors[-1] if len(rows) > limit else stop",
+        "far = cursors[-1] if len(rows) > limit else None",
+        USER_LISTS,
+    ),
+    Defect(
+        "rule 35: an estimate is given as an exact number",
+        f"{QUERIES}/user_list.py",
+        "is_exact=False)",
+        "is_exact=True)",
+        USER_LISTS,
+    ),
+    Defect(
+        "rule 28: the job at which a walk ends is on no page",
+        f"{QUERIES}/job_list.py",
+        "item.place >= end",
+        "item.place > end",
+        JOB_LISTS,
+    ),
+    Defect(
+        "rule 28: jobs of merged-away ids are not found by the user that they stand for",
+        f"{QUERIES}/job_list.py",
+        'ids = [row["id"] for row in (yield Statement(_SQL["ids_of_user"], {"user_id": user_id}))]',
+        "ids = [user_id]",
+        JOB_LISTS,
     ),
 )

@@ -104,6 +104,11 @@ def test_a_reader_may_not_write(login: Login, owner_url: str) -> None:
     with Rollbook(database_url=url) as rb:
         assert rb.users.get("dee").id == "dee"
         assert rb.users.list(where={"plan": "none"}).items == ()
+        assert rb.users.list(prefix="nobody", sort="-updated_at").items == ()
+        assert rb.users.find(email="none@example.com") == ()
+        assert rb.users.count(where={"plan": "none"}).value == 0
+        assert rb.jobs.list(state="applied", kind="identify", user_id="dee").items[0].state == "applied"
+        assert rb.jobs.list(state="dead").items[0].state == "dead"
         assert rb.users.list_preferences("dee") == {}
         assert rb.users.get_channel_data("dee", "apns") is None
         assert rb.users.merge("dee", "stranger", dry_run=True).effect == "redirect"

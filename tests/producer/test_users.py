@@ -324,3 +324,47 @@ def test_rule_35_a_cursor_of_another_order_is_rejected(applied: Applied) -> None
     for other in others:
         with pytest.raises(InvalidRequest, match="after"):
             applied.rb.users.list(after=after, **other)
+
+
+def test_rule_35_an_empty_page_leads_back_to_the_user_before_it(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied.rb.users.bulk_identify({"id": name, "plan": "pro" if name == "b" else "free"} for name in "abcde")
+    applied.now()
+    monkeypatch.setattr(user_list, "MAX_SCANNED", 1)
+
+    first = applied.rb.users.list(where={"plan": "pro"})
+    second = applied.rb.users.list(where={"plan": "pro"}, after=first.after)
+    back = applied.rb.users.list(where={"plan": "pro"}, before=second.before)
+
+    assert [[user.id for user in page.items] for page in (first, second, back)] == [["b"], [], ["b"]]
+
+
+def test_rule_35_a_user_with_a_prefix_more_than_once_is_listed_once(applied: Applied) -> None:
+    applied.rb.users.bulk_identify(
+        [
+            {"id": "x", "email": "ann@example.com", "name": "Ann"},
+            {"id": "ann", "email": "ann@example.com", "name": "Ann"},
+            {"id": "y", "name": "ANNA"},
+            {"id": "z", "name": "Bo"},
+        ]
+    )
+    applied.now()
+
+    assert [user.id for user in applied.rb.users.all(prefix="ann")] == ["ann", "x", "y"]
+    assert applied.rb.users.count(prefix="ann").value == 3
+
+
+@pytest.mark.parametrize("which", [{}, {"prefix": "u"}, {"where": {"name": "Ann"}}])
+def test_rule_35_users_without_created_at_come_last_in_both_orders(applied: Applied, which: dict[str, Any]) -> None:
+    applied.rb.users.bulk_identify(
+        [
+            {"id": "u1", "name": "Ann"},
+            {"id": "u2", "name": "Ann", "created_at": "2026-02-01T00:00:00Z"},
+            {"id": "u3", "name": "Ann", "created_at": "2026-02-01T00:30:00+01:00"},
+        ]
+    )
+    applied.now()
+
+    assert [user.id for user in applied.rb.users.all(sort="created_at", **which)] == ["u3", "u2", "u1"]
+    assert [user.id for user in applied.rb.users.all(sort="-created_at", **which)] == ["u2", "u3", "u1"]
