@@ -97,6 +97,16 @@ GOALS: Final = {
             meaning="identifies applied per second with a million users in the table, relative to ten thousand",
         ),
         Goal(
+            key="find_at_1m_users_vs_10k",
+            at_most=1.2,
+            meaning="time to find users, by e-mail address, prefix and order, among a million relative to ten thousand",
+        ),
+        Goal(
+            key="feed_at_1m_users_vs_10k",
+            at_most=1.2,
+            meaning="time to read a feed of 30 messages beside a million users, relative to ten thousand",
+        ),
+        Goal(
             key="worker_rss_growth",
             at_most=1.05,
             meaning="memory of the default workers at the end of the run, relative to after their warm-up",

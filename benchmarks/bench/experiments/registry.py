@@ -15,6 +15,7 @@ from benchmarks.bench.experiments.growth import Growth, Memory
 from benchmarks.bench.experiments.latency import Latency
 from benchmarks.bench.experiments.merges import Merges
 from benchmarks.bench.experiments.publishing import Publishing
+from benchmarks.bench.experiments.reads import Reads
 from benchmarks.bench.experiments.single_jobs import SingleJobs
 
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
@@ -24,6 +25,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     Latency(),
     Events(),
     Growth(),
+    Reads(),
     Merges(),
     Memory(),
 )

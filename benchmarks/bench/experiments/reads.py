@@ -1,0 +1,94 @@
+"""Reads beside few and beside many users: finding users, and a feed."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final
+
+from benchmarks.bench import seeding
+from benchmarks.bench.bench import LABELS, LARGE, OURS, Bench
+from benchmarks.bench.contenders.rollbook import RollbookSingle
+from benchmarks.bench.figures import Figure, median_of_ratios
+from benchmarks.bench.users import known_id, traits
+
+_APPLIED_WITHIN: Final = 60.0
+"""Seconds."""
+_MESSAGES: Final = 30
+"""Messages of the feed: what a bell shows."""
+_READS: Final = 30
+"""Reads of each kind in one round, for one median."""
+
+
+class Reads:
+    """The same reads on a small and on a large table, one by one in turns."""
+
+    keys: ClassVar[tuple[str, ...]] = ("find_at_1m_users_vs_10k", "feed_at_1m_users_vs_10k")
+
+    def contenders(self, bench: Bench) -> Sequence[str]:
+        return [OURS, LARGE]
+
+    def steps(self, bench: Bench) -> int:
+        return 1 + bench.scale.rounds
+
+    def run(self, bench: Bench) -> None:
+        bench.step("writing messages")
+        sides = {name: bench.ours(name) for name in (OURS, LARGE)}
+        for side in sides.values():
+            job = side.rb.workflows.trigger("bench", [known_id(0)], data={"text": "a text of the usual length"})
+            job.wait(timeout=_APPLIED_WITHIN)
+            seeding.copy_trigger(side.connection, job.id, _MESSAGES)
+            seeding.vacuum(side.connection)
+            side.connection.execute("VACUUM ANALYZE rollbook.users")
+        took: dict[str, dict[str, list[float]]] = {key: {name: [] for name in sides} for key in self.keys}
+        for number in range(rounds := bench.rounds()):
+            bench.step(f"round {number + 1} of {rounds}: reading")
+            for key, read in zip(self.keys, (_find, _read_feed), strict=True):
+                seconds = _in_turns(sides, read)
+                for name in sides:
+                    took[key][name].append(statistics.median(seconds[name]))
+        for key in self.keys:
+            value, ratios = median_of_ratios(took[key][LARGE], took[key][OURS])
+            bench.record(
+                Figure(
+                    key=key,
+                    value=value,
+                    rounds=ratios,
+                    ours=statistics.median(took[key][LARGE]) * 1_000,
+                    baseline=statistics.median(took[key][OURS]) * 1_000,
+                    against=LABELS["users_small"],
+                    unit="ms",
+                    size={"users_large": bench.scale.large_users, "users_small": bench.scale.users},
+                )
+            )
+
+
+def _in_turns(sides: dict[str, RollbookSingle], read: Callable[[RollbookSingle], None]) -> dict[str, list[float]]:
+    """The seconds of each read. The first of each side warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(_READS + 1):
+        for name in random.sample(sorted(sides), len(sides)):
+            begin = time.perf_counter()
+            read(sides[name])
+            if number:
+                seconds[name].append(time.perf_counter() - begin)
+    return seconds
+
+
+def _find(side: RollbookSingle) -> None:
+    """What a support person does: an address, the beginning of a name, the next page, and how many there are."""
+    users = side.rb.users
+    known = traits(random.randrange(1, side.known), 0)
+    if not users.find(email=known["email"].upper()):
+        raise RuntimeError("the user was not found")
+    page = users.list(prefix=known["name"][:15], limit=20)
+    users.list(prefix=known["name"][:15], limit=20, after=page.after)
+    users.list(sort="-created_at", limit=20)
+    users.count(prefix=known["email"])
+
+
+def _read_feed(side: RollbookSingle) -> None:
+    if not side.rb.feeds.list(known_id(0)).items:
+        raise RuntimeError("the feed is empty")
