@@ -13,7 +13,8 @@ class Page(Generic[T]):
     """One page of a list."""
 
     items: tuple[T, ...]
-    """The items in the order of the list: as many as the call's `limit`, fewer on the last page."""
+    """The items in the order of the list: as many as the call's `limit`, fewer on the last page. A list that had to
+    pass over many items that do not match may have a shorter page before it, so go on while `after` is not None."""
     after: str | None
     """Pass it as `after` to read the next page; None on the last page."""
     before: str | None = None
