@@ -101,11 +101,11 @@ def databases(servers: Servers) -> Iterator[Databases]:
 @pytest.fixture(scope="module")
 def new_database(databases: Databases) -> Iterator[LendDatabase]:
     """Lend migrated, empty databases to the module: each call gives the URL of another."""
-    with ExitStack() as given_back:
+    with ExitStack() as returned:
 
         def lend() -> str:
             url = databases.lend()
-            given_back.callback(databases.take_back, url)
+            returned.callback(databases.take_back, url)
             return url
 
         yield lend

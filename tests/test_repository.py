@@ -1,4 +1,4 @@
-"""The house rules: no file names a machine, and all is pinned."""
+"""Rules of the repository: no file names a machine, every dependency is pinned, helpers are in tests/support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole path: the public face, a real broker, real Celery worker processes, a real Postgres."""
+"""Servers that keep what they confirmed through a kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backend says who a user is, and Postgres knows it."""
+"""The whole path: a client sends jobs through a real broker, workers apply them, and the client reads the result."""
 
 from __future__ import annotations
 

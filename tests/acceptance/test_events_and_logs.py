@@ -1,4 +1,4 @@
-"""What people see in Flower, events and logs: what happened to whom, and no personal data."""
+"""Flower, events and logs show what happened to which job, and no personal data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers are killed and servers restarted; nothing is applied twice, and nothing that is sent again is lost."""
+"""Killed workers and restarted servers: no job is applied twice, and no job that is sent again is lost."""
 
 from __future__ import annotations
 

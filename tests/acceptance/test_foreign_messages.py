@@ -1,4 +1,4 @@
-"""What has no business on our queues never blocks what has."""
+"""Messages of others on our queues do not block our jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real workers on a database and a broker of the module's own, and somebody who listens to their events."""
+"""Real workers on a database and a broker of the module, and a listener to their events."""
 
 from __future__ import annotations
 

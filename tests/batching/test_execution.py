@@ -1,4 +1,4 @@
-"""A batch within the pool: what is applied together, and what those see who watch tasks."""
+"""How a pool applies a batch: its transactions, its results, and what task signals show."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def seen() -> Iterator[list[tuple[str, dict[str, Any]]]]:
     """What `task_prerun` and `task_postrun` tell."""
     seen: list[tuple[str, dict[str, Any]]] = []
 
-    def before(**told: Any) -> None:
-        seen.append(("before", told))
+    def before(**signalled: Any) -> None:
+        seen.append(("before", signalled))
 
-    def after(**told: Any) -> None:
-        seen.append(("after", told))
+    def after(**signalled: Any) -> None:
+        seen.append(("after", signalled))
 
     signals.task_prerun.connect(before)
     signals.task_postrun.connect(after)
@@ -130,9 +130,9 @@ def test_task_signals_show_a_batch_as_one_task_with_its_size(seen: list[tuple[st
     run(job(1), job(2), job(3))
 
     assert [when for when, _ in seen] == ["before", "after"]
-    assert {told["task"].name for _, told in seen} == {BATCH_TASK}
-    assert {told["task_id"] for _, told in seen} == {"batch-1"}
-    assert [len(told["args"][0]) for _, told in seen] == [3, 3]
+    assert {signalled["task"].name for _, signalled in seen} == {BATCH_TASK}
+    assert {signalled["task_id"] for _, signalled in seen} == {"batch-1"}
+    assert [len(signalled["args"][0]) for _, signalled in seen] == [3, 3]
     assert seen[1][1]["state"] == "SUCCESS"
 
 

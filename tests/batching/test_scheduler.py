@@ -1,4 +1,4 @@
-"""Which jobs wait for which, without Celery and without a clock."""
+"""Which jobs wait for which others, without Celery and without a clock."""
 
 from __future__ import annotations
 

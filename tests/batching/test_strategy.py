@@ -1,4 +1,4 @@
-"""What becomes of each message: its acknowledgement, its events, its state."""
+"""The acknowledgement, the events and the state of each message."""
 
 from __future__ import annotations
 

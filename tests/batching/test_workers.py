@@ -1,4 +1,4 @@
-"""Real workers that apply jobs in batches: faults, pools, shutdowns, and a Postgres that goes away."""
+"""Real workers that apply batches: faults, pools, shutdowns, and an outage of Postgres."""
 
 from __future__ import annotations
 

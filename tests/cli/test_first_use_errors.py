@@ -7,9 +7,9 @@ import os
 import pytest
 from tests.support.python_processes import run_python
 
-NOBODY_LISTENS = "127.0.0.1:1"
-REDIS = f"redis://:secret@{NOBODY_LISTENS}/0"
-POSTGRES = f"postgresql://app:secret@{NOBODY_LISTENS}/app"
+UNREACHABLE = "127.0.0.1:1"
+REDIS = f"redis://:secret@{UNREACHABLE}/0"
+POSTGRES = f"postgresql://app:secret@{UNREACHABLE}/app"
 WORKER = ("-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "default", "--pool", "threads")
 MIGRATE = ("-m", "rollbook_worker.migrations")
 COMMAND = ("-c", "from rollbook_ops.cli import main; main()")
@@ -54,5 +54,5 @@ def test_a_write_names_a_redis_that_is_not_available() -> None:
     error = error_of(*COMMAND, "users", "delete", "ann", ROLLBOOK_BROKER_URL=REDIS)
 
     assert "may not have been sent (Error" in error
-    assert f"connecting to {NOBODY_LISTENS}" in error
+    assert f"connecting to {UNREACHABLE}" in error
     assert "sending it again under this id is safe" in error

@@ -106,8 +106,12 @@ def test_dead_lists_without_bodies_and_show_prints_them(store: PostgresStore) ->
 
     listed, shown = run("dead", "--json"), run("show", "it")
 
-    (letter,) = json.loads(listed.stdout)["items"]
-    assert (letter["id"], letter["code"], letter["failed_at"]) == ("it", "invalid", "2026-11-23T12:00:00+00:00")
+    (dead_letter,) = json.loads(listed.stdout)["items"]
+    assert (dead_letter["id"], dead_letter["code"], dead_letter["failed_at"]) == (
+        "it",
+        "invalid",
+        "2026-11-23T12:00:00+00:00",
+    )
     assert "Ann" not in listed.stdout + run("dead").stdout
     assert dead("it") in shown.stdout
     assert json.loads(run("show", "it", "--json").stdout)["body"] == dead("it")

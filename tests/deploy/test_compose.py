@@ -1,4 +1,4 @@
-"""docker-compose.yml speaks of what exists, lets nobody in, and gives nobody more than it needs."""
+"""docker-compose.yml names what exists, exposes nothing, and gives each service only what it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docker-compose.yml says comes true: each command starts, finds the others, works, and ends in time."""
+"""The commands of docker-compose.yml start, find each other, work, and end in time."""
 
 from __future__ import annotations
 

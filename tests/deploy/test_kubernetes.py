@@ -1,4 +1,4 @@
-"""The manifests in deploy/kubernetes start the processes that there are, with what each needs and no more."""
+"""The manifests in deploy/kubernetes start every process, with what each needs and no more."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NEEDED = {
         for name in ("default", "bulk", "maintenance")
     },
 }
-TOLD_OF_HEALTH = [name for name in LASTING if name != "flower"]
+WITH_HEALTH_FILE = [name for name in LASTING if name != "flower"]
 
 
 def test_each_process_has_a_workload() -> None:
@@ -87,7 +87,7 @@ def test_selectors_match_their_pods() -> None:
     assert all(NAMED.items() <= each["metadata"]["labels"].items() for each in OBJECTS)
 
 
-class TestWhatAProcessIsTold:
+class TestEnvironment:
     @pytest.mark.parametrize("name", PROCESSES)
     def test_each_workload_has_the_variables_it_needs(self, name: str) -> None:
         secret = variables(name).keys() - settings().keys()
@@ -96,16 +96,16 @@ class TestWhatAProcessIsTold:
         assert variables(name).keys() <= known_variables()
 
     def test_each_secret_is_used_by_a_workload(self) -> None:
-        told = {
+        variables_and_secrets = {
             source["secretRef"]["name"]
             for name in WORKLOADS
             for source in container(name)["envFrom"]
             if "secretRef" in source
         }
         (authentication,) = of_kind("TriggerAuthentication").values()
-        told |= {reference["name"] for reference in authentication["spec"]["secretTargetRef"]}
+        variables_and_secrets |= {reference["name"] for reference in authentication["spec"]["secretTargetRef"]}
 
-        assert told == set(SECRETS)
+        assert variables_and_secrets == set(SECRETS)
 
     @pytest.mark.parametrize("name", SECRETS)
     def test_the_example_contains_no_secret(self, name: str) -> None:
@@ -117,7 +117,7 @@ class TestWhatAProcessIsTold:
 
 
 class TestHealth:
-    @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
+    @pytest.mark.parametrize("name", WITH_HEALTH_FILE)
     def test_probes_use_our_command_and_restart_only_a_hanging_process(self, name: str) -> None:
         probes = {sort: container(name)[f"{sort}Probe"] for sort in ("startup", "liveness", "readiness")}
 
@@ -125,7 +125,7 @@ class TestHealth:
         assert asked == {"startup": [*HEALTHY], "liveness": [*HEALTHY], "readiness": [*HEALTHY, "--ready"]}
         assert all(probe["timeoutSeconds"] == 5 for probe in probes.values())
 
-    @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
+    @pytest.mark.parametrize("name", WITH_HEALTH_FILE)
     def test_each_pod_may_write_its_health_file(self, name: str) -> None:
         (mount,) = container(name)["volumeMounts"]
         (volume,) = pod(name)["volumes"]
@@ -178,7 +178,7 @@ class TestConfinement:
         assert [rule["ports"] for rule in policy["spec"]["ingress"]] == [[{"port": "metrics"}]]
         assert "--address=127.0.0.1" in container("flower")["command"]
 
-    @pytest.mark.parametrize("name", TOLD_OF_HEALTH)
+    @pytest.mark.parametrize("name", WITH_HEALTH_FILE)
     def test_metrics_are_scraped_from_their_ports(self, name: str) -> None:
         (monitor,) = of_kind("PodMonitor").values()
         (endpoint,) = monitor["spec"]["podMetricsEndpoints"]

@@ -1,4 +1,4 @@
-"""Whatever starts one of Rollbook's processes says the same to it: here compose, the image and the documentation."""
+"""Compose, the image and the documentation start a process with the same command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What compose's `watch` profile reads is as its readers want it: Prometheus' own checker, and each alert played."""
+"""The configuration of Prometheus is valid, and each alert fires in its scenario."""
 
 from __future__ import annotations
 

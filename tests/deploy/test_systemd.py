@@ -1,4 +1,4 @@
-"""The units in deploy/systemd start the processes that there are, with what each needs and no more."""
+"""The units in deploy/systemd start every process, with what each needs and no more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.repository import known_variables
 from rollbook_shared.settings import Settings
 
 LASTING_UNITS = [name for name in PROCESS_OF if PROCESS_OF[name] in LASTING]
-TOLD_OF_HEALTH = [name for name in LASTING_UNITS if PROCESS_OF[name] != "flower"]
+WITH_HEALTH_FILE = [name for name in LASTING_UNITS if PROCESS_OF[name] != "flower"]
 FILES = sorted(path.name for path in (FOLDER / "etc").iterdir())
 
 
@@ -50,7 +50,7 @@ def test_each_service_restarts_and_belongs_to_the_target(name: str) -> None:
     assert unit.value("Unit.PartOf") == unit.value("Install.WantedBy") == "rollbook.target"
 
 
-@pytest.mark.parametrize("name", TOLD_OF_HEALTH)
+@pytest.mark.parametrize("name", WITH_HEALTH_FILE)
 def test_each_unit_has_time_to_finish_its_last_batch(name: str) -> None:
     default = Settings()
     longest = default.lock_timeout + default.statement_timeout
@@ -58,7 +58,7 @@ def test_each_unit_has_time_to_finish_its_last_batch(name: str) -> None:
     assert seconds(read(name).value("Service.TimeoutStopSec") + "s") >= longest.total_seconds() + 5
 
 
-@pytest.mark.parametrize("name", TOLD_OF_HEALTH)
+@pytest.mark.parametrize("name", WITH_HEALTH_FILE)
 def test_each_unit_may_write_its_health_file(name: str) -> None:
     unit = read(name)
 
@@ -66,7 +66,7 @@ def test_each_unit_may_write_its_health_file(name: str) -> None:
 
 
 def test_each_unit_has_its_own_metrics_port() -> None:
-    instances = [(name, str(n)) for name in TOLD_OF_HEALTH for n in (range(1, 10) if "@" in name else (0,))]
+    instances = [(name, str(n)) for name in WITH_HEALTH_FILE for n in (range(1, 10) if "@" in name else (0,))]
     ports = [int(read(*each).variables["ROLLBOOK_METRICS_PORT"]) for each in instances]
 
     assert len(set(ports)) == len(ports)

@@ -89,9 +89,11 @@ def test_stop_leaves_no_process_and_no_folder(temporary_folder: Path) -> None:
     with Servers(durable=False) as servers:
         write(servers)
         pids = [servers.postgres.pid, servers.valkey.pid]
-        family = pids + [child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)]
+        processes_of_stack = pids + [
+            child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)
+        ]
 
-    assert all(gone(pid) for pid in family)
+    assert all(gone(pid) for pid in processes_of_stack)
     assert list(temporary_folder.iterdir()) == []
 
 
@@ -99,11 +101,11 @@ def test_killing_the_parent_leaves_no_server_and_the_next_start_no_folder(tempor
     process, stack = launch()
     pids = stack["pids"]
     assert isinstance(pids, list)
-    family = pids + [child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)]
+    processes_of_stack = pids + [child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)]
 
     process.kill()
     process.wait()
-    wait_until(lambda: all(gone(pid) for pid in family))
+    wait_until(lambda: all(gone(pid) for pid in processes_of_stack))
     with Servers(durable=False):
         left = [path for path in temporary_folder.iterdir() if str(path) == stack["folder"]]
 

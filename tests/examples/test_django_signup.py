@@ -1,4 +1,4 @@
-"""A sign-up over HTTP is seen in Rollbook, by way of `transaction.on_commit`."""
+"""A sign-up over HTTP reaches Rollbook through `transaction.on_commit`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sign-up over HTTP is seen in Rollbook, by way of the outbox, the relay and a worker."""
+"""A sign-up over HTTP reaches Rollbook through the outbox, the relay and a worker."""
 
 from __future__ import annotations
 

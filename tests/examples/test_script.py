@@ -1,4 +1,4 @@
-"""The plain script runs as it stands, and prints what its comments promise."""
+"""The plain script runs unchanged, and prints what its comments promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example with the welcome: real workers and a real maintenance loop, and seconds instead of days."""
+"""The example of the delayed welcome, with real workers and maintenance, and seconds in place of days."""
 
 from __future__ import annotations
 

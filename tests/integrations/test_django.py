@@ -1,4 +1,4 @@
-"""What was told in a transaction of Django is sent with its commit, and with nothing else; or is in the outbox."""
+"""Jobs sent in a transaction of Django are sent with its commit only, or are in the outbox."""
 
 from __future__ import annotations
 
@@ -47,42 +47,42 @@ def rb() -> RecordingRollbook:
     return recording()
 
 
-def tell(rb: Rollbook, job_id: str) -> None:
+def send(rb: Rollbook, job_id: str) -> None:
     from rollbook.django import on_commit
 
     on_commit(rb).users.identify("u1", job_id=job_id)
 
 
-def told(rb: RecordingRollbook) -> list[str]:
+def sent(rb: RecordingRollbook) -> list[str]:
     return [job.id for job in rb.sent]
 
 
 def test_jobs_are_sent_after_the_commit_in_their_order(rb: RecordingRollbook, transaction: Any) -> None:
     with transaction.atomic():
-        tell(rb, "1")
-        tell(rb, "2")
-        assert told(rb) == []
+        send(rb, "1")
+        send(rb, "2")
+        assert sent(rb) == []
 
-    assert told(rb) == ["1", "2"]
+    assert sent(rb) == ["1", "2"]
 
 
 def test_a_rollback_of_transaction_or_savepoint_drops_jobs(rb: RecordingRollbook, transaction: Any) -> None:
     with transaction.atomic():
-        tell(rb, "1")
+        send(rb, "1")
         with transaction.atomic():
-            tell(rb, "2")
+            send(rb, "2")
             transaction.set_rollback(True)
     with transaction.atomic():
-        tell(rb, "3")
+        send(rb, "3")
         transaction.set_rollback(True)
 
-    assert told(rb) == ["1"]
+    assert sent(rb) == ["1"]
 
 
 def test_jobs_outside_of_a_transaction_are_sent_at_once(rb: RecordingRollbook, transaction: Any) -> None:
-    tell(rb, "1")
+    send(rb, "1")
 
-    assert told(rb) == ["1"]
+    assert sent(rb) == ["1"]
 
 
 def test_a_failed_send_is_logged_and_later_callbacks_run(
@@ -92,7 +92,7 @@ def test_a_failed_send_is_logged_and_later_callbacks_run(
     rb.publisher.is_down = True
 
     with transaction.atomic():
-        tell(rb, "1")
+        send(rb, "1")
         transaction.on_commit(lambda: ran.append("theirs"))
 
     assert ran == ["theirs"]

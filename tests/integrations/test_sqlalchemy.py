@@ -1,4 +1,4 @@
-"""What was told in a session is sent with its commit, and with nothing else."""
+"""Jobs sent in a session of SQLAlchemy are sent with its commit only."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def session(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def told(rb: RecordingRollbook) -> list[str]:
+def sent(rb: RecordingRollbook) -> list[str]:
     return [job.id for job in rb.sent]
 
 
-def tell(rb: Rollbook, session: Session, job_id: str) -> None:
+def send(rb: Rollbook, session: Session, job_id: str) -> None:
     after_commit(rb, session).users.identify("u1", job_id=job_id)
 
 
 def test_jobs_are_sent_after_the_commit_in_their_order(rb: RecordingRollbook, session: Session) -> None:
-    tell(rb, session, "1")
-    tell(rb, session, "2")
-    assert told(rb) == []
+    send(rb, session, "1")
+    send(rb, session, "2")
+    assert sent(rb) == []
 
     session.commit()
 
-    assert told(rb) == ["1", "2"]
+    assert sent(rb) == ["1", "2"]
     session.commit()
-    assert told(rb) == ["1", "2"]
+    assert sent(rb) == ["1", "2"]
 
 
 def test_jobs_are_sent_once_the_data_is_visible(rb: RecordingRollbook, database_url: str) -> None:
@@ -76,7 +76,7 @@ def test_jobs_are_sent_once_the_data_is_visible(rb: RecordingRollbook, database_
     with Session(engine) as session, session.begin():
         session.execute(text("CREATE TABLE seen_account (id int)"))
         session.execute(text("INSERT INTO seen_account VALUES (1)"))
-        tell(Looks(), session, "1")
+        send(Looks(), session, "1")
     engine.dispose()
 
     assert seen == [1]
@@ -86,104 +86,104 @@ def test_jobs_are_sent_once_the_data_is_visible(rb: RecordingRollbook, database_
 def test_jobs_are_dropped_with_a_rollback(
     rb: RecordingRollbook, session: Session, end: Callable[[Session], None]
 ) -> None:
-    tell(rb, session, "1")
+    send(rb, session, "1")
 
     end(session)
 
     session.commit()
-    assert told(rb) == []
+    assert sent(rb) == []
 
 
 def test_a_session_can_be_used_again_after_a_rollback(rb: RecordingRollbook, session: Session) -> None:
-    tell(rb, session, "1")
+    send(rb, session, "1")
     session.rollback()
-    tell(rb, session, "2")
+    send(rb, session, "2")
     session.commit()
 
-    assert told(rb) == ["2"]
+    assert sent(rb) == ["2"]
 
 
 def test_an_exception_in_a_begin_block_drops_jobs(rb: RecordingRollbook, engine: Engine) -> None:
     def sign_up() -> None:
         with Session(engine) as session, session.begin():
-            tell(rb, session, "1")
+            send(rb, session, "1")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         sign_up()
 
-    assert told(rb) == []
+    assert sent(rb) == []
 
 
 def test_a_failed_flush_drops_jobs(rb: RecordingRollbook, session: Session) -> None:
     session.execute(text("INSERT INTO account VALUES ('a')"))
-    tell(rb, session, "1")
+    send(rb, session, "1")
     with pytest.raises(IntegrityError):
         session.execute(text("INSERT INTO account VALUES ('a')"))
     session.rollback()
 
     session.commit()
-    assert told(rb) == []
+    assert sent(rb) == []
 
 
 def test_a_rolled_back_savepoint_drops_its_jobs(rb: RecordingRollbook, session: Session) -> None:
-    tell(rb, session, "1")
+    send(rb, session, "1")
     savepoint = session.begin_nested()
-    tell(rb, session, "2")
+    send(rb, session, "2")
     savepoint.rollback()
-    tell(rb, session, "3")
+    send(rb, session, "3")
     with session.begin_nested():
-        tell(rb, session, "4")
-    assert told(rb) == []
+        send(rb, session, "4")
+    assert sent(rb) == []
 
     session.commit()
 
-    assert told(rb) == ["1", "3", "4"]
+    assert sent(rb) == ["1", "3", "4"]
 
 
 def test_a_savepoint_within_a_rolled_back_one_drops_its_jobs(rb: RecordingRollbook, session: Session) -> None:
     outer = session.begin_nested()
     with session.begin_nested():
-        tell(rb, session, "1")
+        send(rb, session, "1")
     outer.rollback()
     with session.begin_nested():
         with session.begin_nested():
-            tell(rb, session, "2")
-        tell(rb, session, "3")
+            send(rb, session, "2")
+        send(rb, session, "3")
 
     session.commit()
 
-    assert told(rb) == ["2", "3"]
+    assert sent(rb) == ["2", "3"]
 
 
 def test_a_rollback_drops_jobs_of_released_savepoints(rb: RecordingRollbook, session: Session) -> None:
     with session.begin_nested():
-        tell(rb, session, "1")
+        send(rb, session, "1")
 
     session.rollback()
 
     session.commit()
-    assert told(rb) == []
+    assert sent(rb) == []
 
 
 def test_a_commit_sends_the_jobs_of_an_open_savepoint(rb: RecordingRollbook, session: Session) -> None:
     session.begin_nested()
-    tell(rb, session, "1")
+    send(rb, session, "1")
 
     session.commit()  # releases the savepoint
     session.commit()
 
-    assert told(rb) == ["1"]
+    assert sent(rb) == ["1"]
 
 
 def test_sessions_do_not_mix(rb: RecordingRollbook, engine: Engine) -> None:
     with Session(engine) as one, Session(engine) as other:
-        tell(rb, one, "1")
-        tell(rb, other, "2")
+        send(rb, one, "1")
+        send(rb, other, "2")
         one.rollback()
         other.commit()
 
-    assert told(rb) == ["2"]
+    assert sent(rb) == ["2"]
 
 
 def test_a_scoped_session_belongs_to_its_thread(rb: RecordingRollbook, engine: Engine) -> None:
@@ -193,7 +193,7 @@ def test_a_scoped_session_belongs_to_its_thread(rb: RecordingRollbook, engine: E
     scoped.commit()
     scoped.remove()
 
-    assert told(rb) == ["1"]
+    assert sent(rb) == ["1"]
 
 
 def test_an_invalid_call_raises_before_the_commit(rb: RecordingRollbook, session: Session) -> None:
@@ -211,8 +211,8 @@ def test_a_failed_send_is_logged_and_keeps_the_commit(
 ) -> None:
     rb.publisher.is_down = True
     session.execute(text("INSERT INTO account VALUES ('a')"))
-    tell(rb, session, "1")
-    tell(rb, session, "2")
+    send(rb, session, "1")
+    send(rb, session, "2")
 
     session.commit()
 

@@ -21,8 +21,8 @@ from tests.mutations.chaos_mutants import UNDER_FIRE
 from tests.mutations.mutants import DEFECTS, Defect
 from tests.support.repository import ROOT
 
-ROOMS: Final = ("producer", "worker", "shared")
-COPIED: Final = (*ROOMS, "tests", "benchmarks", "pyproject.toml")
+PACKAGES: Final = ("producer", "worker", "shared")
+COPIED: Final = (*PACKAGES, "tests", "benchmarks", "pyproject.toml")
 TESTS_FAILED: Final = 1
 """Pytest's exit code for that; others mean that it could not run them."""
 
@@ -115,7 +115,7 @@ def run_python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # before what is installed; without bytecode, whose age in seconds would hide a change
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(copy), *(str(copy / room) for room in ROOMS)]),
+        "PYTHONPATH": os.pathsep.join([str(copy), *(str(copy / package) for package in PACKAGES)]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     return subprocess.run(

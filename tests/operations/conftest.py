@@ -1,4 +1,4 @@
-"""Real workers, to be watched from outside."""
+"""The health command, and processes that a test freezes."""
 
 from __future__ import annotations
 

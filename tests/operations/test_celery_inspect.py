@@ -1,4 +1,4 @@
-"""Who asks a worker what it is doing is not told about whom."""
+"""`celery inspect` shows what a worker does, without personal data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Liveness and readiness: asked of the process itself, so that a Redis that is away kills no worker."""
+"""Liveness and readiness are asked of the process itself, so that an outage of Redis restarts no worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who waits for locks in Postgres, and how often others were in the way."""
+"""Transactions that wait for locks in Postgres, and how often contention occurs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def looking(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def hindered_by(database_url: str, *found: Exception) -> list[Contention]:
+def contention_of(database_url: str, *found: Exception) -> list[Contention]:
     """What is told when these come up, one an attempt."""
-    told: list[Contention] = []
+    contention: list[Contention] = []
     second = timedelta(seconds=1)
     attempts = iter(found)
 
@@ -37,14 +37,14 @@ def hindered_by(database_url: str, *found: Exception) -> list[Contention]:
         if (error := next(attempts, None)) is not None:
             raise error
 
-    Transactions(database_url, lock=second, statement=second, on_contention=told.append).run_locking(work)
-    return told
+    Transactions(database_url, lock=second, statement=second, on_contention=contention.append).run_locking(work)
+    return contention
 
 
 def test_a_waiting_transaction_is_found_with_its_age(database_url: str, looking: psycopg.Connection) -> None:
-    told: list[Contention] = []
+    contention: list[Contention] = []
     arrival = ReceivedJob.of(encode(identify("ann", at=1, job="job-1")))
-    store = PostgresStore(database_url, lock_timeout=timedelta(seconds=4), on_contention=told.append)
+    store = PostgresStore(database_url, lock_timeout=timedelta(seconds=4), on_contention=contention.append)
     store.apply([arrival], now=day(3))
     later = ReceivedJob.of(encode(identify("ann", at=2, job="job-2", plan="pro")))
     failures: list[Exception] = []
@@ -64,7 +64,7 @@ def test_a_waiting_transaction_is_found_with_its_age(database_url: str, looking:
         waiting.join(DEADLINE_SECONDS)
 
     assert len(failures) == 1
-    assert told == [Contention.TIMEOUT]
+    assert contention == [Contention.TIMEOUT]
     assert find_lock_waits(looking).transactions == 0
 
 
@@ -90,8 +90,8 @@ def test_waits_for_tables_of_the_application_are_not_counted(database_url: str, 
 def test_each_kind_of_contention_is_reported(database_url: str) -> None:
     found = (errors.DeadlockDetected(), ClustersNotLocked(["ann"]), errors.SerializationFailure())
 
-    assert hindered_by(database_url, *found) == [Contention.DEADLOCK, Contention.CLUSTER, Contention.DEADLOCK]
+    assert contention_of(database_url, *found) == [Contention.DEADLOCK, Contention.CLUSTER, Contention.DEADLOCK]
 
 
 def test_no_contention_is_reported_without_a_cause(database_url: str) -> None:
-    assert hindered_by(database_url) == []
+    assert contention_of(database_url) == []

@@ -1,4 +1,4 @@
-"""Metrics: off unless asked for, on the loopback interface, without persons; and what deploy/ shows of them exists."""
+"""Metrics are off by default, on the loopback interface, without personal data; deploy/ uses only exported ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that cannot start says why in one line."""
+"""A worker that cannot start prints the reason in one line."""
 
 from __future__ import annotations
 

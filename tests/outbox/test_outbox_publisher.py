@@ -1,4 +1,4 @@
-"""Jobs told within a transaction: there with its commit, gone with its rollback, by whatever the application uses."""
+"""Jobs written in a transaction exist with its commit and vanish with its rollback, for every kind of connection."""
 
 from __future__ import annotations
 

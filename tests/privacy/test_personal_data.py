@@ -1,4 +1,4 @@
-"""Everything is done with marked values, by everybody who can do it; nobody who watches sees one of them."""
+"""Every feature runs with marked values, and no log, span, page, listing or error contains one of them."""
 
 from __future__ import annotations
 
@@ -100,8 +100,10 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
         with traced(folder / "application-spans.log"), Rollbook(database_url=database_url, broker_url=broker_url) as rb:
             seen.texts["errors"] = "\n".join(_do_everything(rb, database_url, broker_url, folder / "debug.log"))
             wait_until(lambda: len(rb.jobs.list_dead_letters().items) >= 5, what="five dead letters")
-            letter = rb.jobs.list_dead_letters().items[0]
-            seen.texts["dead letters"] = repr(rb.jobs.list_dead_letters()) + repr(rb.jobs.get_dead_letter(letter.id))
+            dead_letter = rb.jobs.list_dead_letters().items[0]
+            seen.texts["dead letters"] = repr(rb.jobs.list_dead_letters()) + repr(
+                rb.jobs.get_dead_letter(dead_letter.id)
+            )
         listings = (["dead"], ["dead", "--json"], ["deferred"], ["get", "job-1"], ["wait", "job-1"])
         for arguments in listings:
             command = ("-c", "from rollbook_ops.cli import main; main()", "jobs", *arguments)
@@ -165,7 +167,7 @@ def test_no_observed_place_contains_personal_data(seen: Seen) -> None:
 def _do_everything(rb: Rollbook, database_url: str, broker_url: str, log: Path) -> list[str]:
     """Return what the errors said."""
     ann, bo, cy, dee = PEOPLE
-    told = [
+    jobs = [
         rb.users.identify(ann, VALUES, job_id="job-1"),
         rb.users.bulk_identify([{"id": bo, **VALUES}, {"id": cy, "name": MARK}]),
         rb.users.set_preferences(ann, "default", {"workflows": {"news": False}}),
@@ -177,7 +179,7 @@ def _do_everything(rb: Rollbook, database_url: str, broker_url: str, log: Path) 
         rb.users.delete(cy),
         rb.users.unset_channel_data(ann, "apns"),
     ]
-    for job in told:
+    for job in jobs:
         job.wait(DEADLINE_SECONDS)
     (message,) = rb.messages.list(dee).items
     rb.messages.mark([message.id], "read").wait(DEADLINE_SECONDS)

@@ -1,4 +1,4 @@
-"""Each process does its work under a role that may do nothing else."""
+"""Each process works under a role that may do nothing else."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ def test_a_reader_may_not_write(login: Login, owner_url: str) -> None:
         assert rb.activities.list("dee").items == ()
         assert rb.jobs.get("identify:dee:1").state == "applied"
         assert rb.jobs.list_deferred().items == ()
-        letter = rb.jobs.list_dead_letters().items[0]
-        assert rb.jobs.get(letter.id).state == "dead"
+        dead_letter = rb.jobs.list_dead_letters().items[0]
+        assert rb.jobs.get(dead_letter.id).state == "dead"
         for rejected in (rb.jobs.cancel, rb.jobs.drop, rb.jobs.get_dead_letter, rb.users.export):
             with pytest.raises(NotConfigured, match="may not"):
-                rejected(letter.id)
+                rejected(dead_letter.id)
 
     with psycopg.connect(url, autocommit=True) as connection:
         for table in TABLES:
@@ -138,13 +138,13 @@ def test_an_operator_may_show_drop_and_cancel(login: Login, owner_url: str) -> N
     ahead = encode(identify("ed", at=1_000, job="ahead"))
     PostgresStore(owner_url).apply([ReceivedJob.of("show me"), ReceivedJob.of(ahead)], now=NOW)
     with Rollbook(database_url=login("rollbook_operator")) as rb:
-        letters = [
-            letter
-            for letter in rb.jobs.list_dead_letters().items
-            if rb.jobs.get_dead_letter(letter.id).body == "show me"
+        dead_letters = [
+            dead_letter
+            for dead_letter in rb.jobs.list_dead_letters().items
+            if rb.jobs.get_dead_letter(dead_letter.id).body == "show me"
         ]
 
-        assert [rb.jobs.drop(letter.id) for letter in letters] == [True]
+        assert [rb.jobs.drop(dead_letter.id) for dead_letter in dead_letters] == [True]
         assert rb.jobs.cancel("ahead")
         assert rb.jobs.get("ahead").state == "cancelled"
         assert rb.users.export("ed")

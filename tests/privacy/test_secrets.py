@@ -1,4 +1,4 @@
-"""Passwords stand in URLs; they are seen in no repr, and in nothing that a process says when it cannot connect."""
+"""Passwords are in URLs; no repr contains them, nor what a process prints when it cannot connect."""
 
 from __future__ import annotations
 

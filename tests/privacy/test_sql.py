@@ -1,4 +1,4 @@
-"""SQL is written down once; what is told reaches it as a parameter only."""
+"""SQL is written as constants; values reach it as parameters only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from tests.support.repository import ROOT
 
-ROOMS: Final = ("producer", "worker", "shared")
+PACKAGES: Final = ("producer", "worker", "shared")
 SENDING: Final = {"execute", "executemany", "exec_driver_sql", "text", "copy", "SQL"}
 """The calls whose first argument is SQL."""
 
@@ -53,8 +53,8 @@ def _name(value: ast.expr) -> str:
 def test_no_statement_is_built_from_values() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
-        for room in ROOMS
-        for path in sorted((ROOT / room).rglob("*.py"))
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
         for line in put_together(path.read_text())
     ]
 

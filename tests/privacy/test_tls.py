@@ -1,4 +1,4 @@
-"""Both servers can be reached through TLS alone, with their certificates verified, by everybody who uses them."""
+"""Every process can use both servers over TLS alone, with verified certificates."""
 
 from __future__ import annotations
 

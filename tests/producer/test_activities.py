@@ -13,7 +13,7 @@ from rollbook import Activity, InvalidRequest, Page, Rollbook
 HOUR = timedelta(hours=1)
 
 
-def told(applied: Applied) -> None:
+def send_jobs(applied: Applied) -> None:
     """`ann` and a guest did things for `bo` and `cy`, and `bo` for `ann`."""
     rb = applied.rb
     for id_ in ("ann", "bo", "cy", "guest"):
@@ -30,7 +30,7 @@ def lines(page: Page[Activity]) -> list[tuple[str, str, str | None]]:
 
 
 def test_an_activity_has_the_trigger_and_its_recipient(applied: Applied) -> None:
-    told(applied)
+    send_jobs(applied)
 
     page = applied.rb.activities.list("cy")
 
@@ -42,7 +42,7 @@ def test_an_activity_has_the_trigger_and_its_recipient(applied: Applied) -> None
 
 
 def test_an_actor_has_one_activity_for_each_recipient(applied: Applied) -> None:
-    told(applied)
+    send_jobs(applied)
 
     page = applied.rb.activities.list("ann", role="actor")
 
@@ -50,7 +50,7 @@ def test_an_actor_has_one_activity_for_each_recipient(applied: Applied) -> None:
 
 
 def test_rule_14_a_merge_transfers_thirty_days_of_activities_in_both_roles(applied: Applied) -> None:
-    told(applied)
+    send_jobs(applied)
     applied.rb.users.merge("cy", "ann", occurred_at=NOW - HOUR)
     applied.rb.users.merge("cy", "guest", occurred_at=NOW - HOUR)
     applied.now()
@@ -63,7 +63,7 @@ def test_rule_14_a_merge_transfers_thirty_days_of_activities_in_both_roles(appli
 
 
 def test_rule_9_a_deleted_actor_is_shown_as_missing(applied: Applied) -> None:
-    told(applied)
+    send_jobs(applied)
     applied.rb.users.delete("ann", occurred_at=NOW - HOUR)
     applied.now()
 
@@ -74,7 +74,7 @@ def test_rule_9_a_deleted_actor_is_shown_as_missing(applied: Applied) -> None:
 
 
 def test_activities_of_a_deleted_recipient_are_not_listed_for_the_actor(applied: Applied) -> None:
-    told(applied)
+    send_jobs(applied)
     applied.rb.users.delete("cy", occurred_at=NOW - HOUR)
     applied.now()
 

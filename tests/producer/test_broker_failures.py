@@ -1,4 +1,4 @@
-"""A write never hangs: with Redis gone, frozen or restarted it fails with the job's id within seconds, or arrives."""
+"""A write never hangs: if Redis is missing, frozen or restarted it fails with the job id within seconds, or arrives."""
 
 from __future__ import annotations
 

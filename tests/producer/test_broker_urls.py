@@ -1,4 +1,4 @@
-"""Every URL that Celery takes for a Redis is taken here, and what it says is done."""
+"""Every URL that Celery accepts for Redis is accepted, and its options have effect."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.waits import wait_until
 from rollbook import NotConfigured, NotSent, Rollbook
 from rollbook_ops.devstack.endpoint import free_port
 
-NOBODY = "redis://127.0.0.1:1/0"
-REFUSED_SECONDS = 4.0
+UNREACHABLE = "redis://127.0.0.1:1/0"
+FAILS_WITHIN_SECONDS = 4.0
 """Nobody has to be waited for; redis-py by itself would, for 7."""
 
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -69,7 +69,7 @@ def test_database_number_and_password_are_taken_from_the_url(broker_url: str) ->
 
 
 def test_one_of_several_hosts_is_used(broker_url: str) -> None:
-    with Rollbook(broker_url=f"{NOBODY};{broker_url}") as rb, connect_to_broker(broker_url) as client:
+    with Rollbook(broker_url=f"{UNREACHABLE};{broker_url}") as rb, connect_to_broker(broker_url) as client:
         client.flushdb()
         rb.users.delete("u1")
         rb.users.delete("u2")
@@ -165,4 +165,4 @@ def test_an_unreachable_server_raises_not_sent_for_any_kind_of_url(url: str) -> 
         begin = time.monotonic()
         with pytest.raises(NotSent):
             rb.users.delete("u1")
-        assert time.monotonic() - begin < REFUSED_SECONDS
+        assert time.monotonic() - begin < FAILS_WITHIN_SECONDS

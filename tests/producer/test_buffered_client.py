@@ -1,4 +1,4 @@
-"""Identifies that are gathered: sent as few jobs, never lost without a word, and the same in the end."""
+"""Buffered identifies are sent as few jobs, are never lost silently, and have the same result."""
 
 from __future__ import annotations
 
@@ -263,11 +263,11 @@ def test_a_closed_client_can_be_used_again(publisher: Slow, buffered: Callable[.
 def test_threads_can_share_a_client(publisher: Slow, buffered: Callable[..., BufferedRollbook]) -> None:
     rb = buffered(max_users=7)
 
-    def tell(first: int) -> None:
+    def identify_many(first: int) -> None:
         for number in range(first, first + 100):
             rb.users.identify(f"u{number}")
 
-    threads = [threading.Thread(target=tell, args=(first,)) for first in range(0, 800, 100)]
+    threads = [threading.Thread(target=identify_many, args=(first,)) for first in range(0, 800, 100)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -290,7 +290,7 @@ def test_a_forked_child_starts_with_an_empty_buffer(broker_url: str) -> None:
     context = multiprocessing.get_context("fork")
     with Rollbook(broker_url=broker_url) as rb, rb.buffered(max_seconds=NEVER) as gathering:
         gathering.users.identify("parents")
-        child = context.Process(target=_tell_in_child, args=(gathering,))
+        child = context.Process(target=_identify_in_child, args=(gathering,))
         child.start()
         child.join(DEADLINE_SECONDS)
         assert child.exitcode == 0
@@ -300,7 +300,7 @@ def test_a_forked_child_starts_with_an_empty_buffer(broker_url: str) -> None:
         assert client.llen("bulk") == 2
 
 
-def _tell_in_child(rb: BufferedRollbook) -> None:
+def _identify_in_child(rb: BufferedRollbook) -> None:
     rb.users.identify("childs")
     rb.close()
 

@@ -1,4 +1,4 @@
-"""The message that is laid into Redis is the one that Celery would lay there, and Celery's signals tell of it."""
+"""A message in Redis equals the one that Celery publishes, and the signals of Celery report it."""
 
 from __future__ import annotations
 
@@ -157,16 +157,16 @@ def test_a_job_sent_twice_is_two_messages_to_acknowledge(client: redis.Redis, pu
 
 @contextmanager
 def watched(signal: Any) -> Iterator[list[dict[str, Any]]]:
-    told: list[dict[str, Any]] = []
+    signals_sent: list[dict[str, Any]] = []
 
     def receive(**what: Any) -> None:
-        told.append(what)
+        signals_sent.append(what)
         if signal is signals.before_task_publish:
             what["headers"]["traceparent"] = "00-abc-def-01"
 
     signal.connect(receive)
     try:
-        yield told
+        yield signals_sent
     finally:
         signal.disconnect(receive)
 
@@ -181,11 +181,11 @@ def test_tracers_can_add_headers(client: redis.Redis, broker_url: str) -> None:
 
     (item,) = cast("list[bytes]", client.lrange("default", 0, -1))
     assert opened(item)["headers"]["traceparent"] == "00-abc-def-01"
-    for (told,), keys in ((before, {"body", "properties", "declare"}), (after, {"body"})):
-        assert told["sender"] == "rollbook.delete"
-        assert (told["exchange"], told["routing_key"]) == ("", "default")
-        assert told["headers"]["id"] == job.id
-        assert keys <= told.keys()
+    for (signals_sent,), keys in ((before, {"body", "properties", "declare"}), (after, {"body"})):
+        assert signals_sent["sender"] == "rollbook.delete"
+        assert (signals_sent["exchange"], signals_sent["routing_key"]) == ("", "default")
+        assert signals_sent["headers"]["id"] == job.id
+        assert keys <= signals_sent.keys()
 
 
 def test_no_signal_reports_a_job_that_was_not_sent() -> None:

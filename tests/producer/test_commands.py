@@ -147,9 +147,9 @@ def test_each_job_without_an_id_gets_a_new_one(rb: RecordingRollbook) -> None:
 
 
 def test_occurred_at_keeps_its_microseconds_in_every_time_zone(rb: RecordingRollbook) -> None:
-    moment = datetime(2026, 11, 23, 13, 59, 59, 123457, tzinfo=timezone(timedelta(hours=2)))
+    time = datetime(2026, 11, 23, 13, 59, 59, 123457, tzinfo=timezone(timedelta(hours=2)))
 
-    rb.users.delete("u1", occurred_at=moment)
+    rb.users.delete("u1", occurred_at=time)
 
     assert rb.sent[0].occurred_at == microseconds(datetime(2026, 11, 23, 11, 59, 59, 123457, tzinfo=UTC))
 
@@ -157,10 +157,10 @@ def test_occurred_at_keeps_its_microseconds_in_every_time_zone(rb: RecordingRoll
 @pytest.mark.parametrize(
     "moment", [NOW + timedelta(minutes=5), datetime(1970, 1, 1, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)]
 )
-def test_times_within_the_bounds_are_accepted(rb: RecordingRollbook, moment: datetime) -> None:
-    rb.users.delete("u1", occurred_at=moment)
+def test_times_within_the_bounds_are_accepted(rb: RecordingRollbook, time: datetime) -> None:
+    rb.users.delete("u1", occurred_at=time)
 
-    assert rb.sent[0].occurred_at == microseconds(moment)
+    assert rb.sent[0].occurred_at == microseconds(time)
 
 
 def test_each_user_of_a_bulk_job_may_have_its_own_timestamp(rb: RecordingRollbook) -> None:

@@ -31,7 +31,7 @@ GOOD: Final = {"id": "it", "kind": "identify", "occurred_at": AT, "user": {"id":
 
 
 def dead(applied: Applied) -> list[tuple[str, str]]:
-    return [(letter.id, letter.code) for letter in applied.rb.jobs.list_dead_letters().items]
+    return [(dead_letter.id, dead_letter.code) for dead_letter in applied.rb.jobs.list_dead_letters().items]
 
 
 @contextmanager
@@ -47,11 +47,16 @@ def replaying(applied: Applied, *args: Any, **options: Any) -> Iterator[Future[J
 def test_dead_letters_are_listed_with_their_reasons_and_without_their_bodies(applied: Applied) -> None:
     applied.arrive(BAD)
 
-    (letter,) = applied.rb.jobs.list_dead_letters().items
+    (dead_letter,) = applied.rb.jobs.list_dead_letters().items
 
-    assert (letter.id, letter.kind, letter.code, letter.failed_at) == ("it", "identify", "invalid", NOW)
-    assert "e-mail" in letter.reason
-    assert letter.body is None
+    assert (dead_letter.id, dead_letter.kind, dead_letter.code, dead_letter.failed_at) == (
+        "it",
+        "identify",
+        "invalid",
+        NOW,
+    )
+    assert "e-mail" in dead_letter.reason
+    assert dead_letter.body is None
 
 
 def test_dead_letters_are_listed_page_by_page(applied: Applied) -> None:
@@ -60,7 +65,7 @@ def test_dead_letters_are_listed_page_by_page(applied: Applied) -> None:
     pages, after = [], None
     while True:
         page = applied.rb.jobs.list_dead_letters(limit=2, after=after)
-        pages.append([letter.id for letter in page.items])
+        pages.append([dead_letter.id for dead_letter in page.items])
         if (after := page.after) is None:
             break
 
@@ -91,7 +96,7 @@ def test_keys_distinguish_dead_letters_of_one_id(applied: Applied) -> None:
     for plan in ("free", "pro", "team"):
         applied.rb.users.identify("u1", {"plan": plan}, job_id="it")
     applied.now()
-    keys = {letter.key for letter in applied.rb.jobs.list_dead_letters().items}
+    keys = {dead_letter.key for dead_letter in applied.rb.jobs.list_dead_letters().items}
 
     with pytest.raises(InvalidRequest, match="2 dead letters have this id") as rejected:
         applied.rb.jobs.drop("it")

@@ -1,4 +1,4 @@
-"""What stands in Redis after a write, and what does not happen to the application's own Celery."""
+"""What is in Redis after a write, and that the Celery of the application is not touched."""
 
 from __future__ import annotations
 

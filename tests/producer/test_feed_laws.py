@@ -1,4 +1,4 @@
-"""Feeds of generated histories: what each user is shown is what the reference says it owns (rules 9, 14, 19 and 22)."""
+"""Feeds of generated histories show what the reference says each user owns (rules 9, 14, 19 and 22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forked child reads over connections of its own, and leaves the parent's alone."""
+"""A forked child reads over its own connections, and leaves those of the parent alone."""
 
 from __future__ import annotations
 

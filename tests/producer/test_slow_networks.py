@@ -1,4 +1,4 @@
-"""What is large takes its time on a slow network, and arrives; what does not move fails in time all the same."""
+"""A large job passes a slow network, and fails in time on one that transfers nothing."""
 
 from __future__ import annotations
 

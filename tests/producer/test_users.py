@@ -27,9 +27,9 @@ def ids(applied: Applied, **where: Any) -> list[str]:
 
 
 def test_a_user_is_read_as_it_was_sent(applied: Applied) -> None:
-    moment = datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=timezone(timedelta(hours=3)))
+    time = datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=timezone(timedelta(hours=3)))
     applied.rb.users.identify(
-        "u1", {**ANN, "created_at": "2020-01-31t09:30:00.5+02:00", "plan": "pro", "none": None}, occurred_at=moment
+        "u1", {**ANN, "created_at": "2020-01-31t09:30:00.5+02:00", "plan": "pro", "none": None}, occurred_at=time
     )
     applied.now()
 
@@ -40,7 +40,7 @@ def test_a_user_is_read_as_it_was_sent(applied: Applied) -> None:
     assert user.created_at == datetime(2020, 1, 31, 9, 30, 0, 500_000, tzinfo=timezone(timedelta(hours=2)))
     assert user.created_at.utcoffset() == timedelta(hours=2)
     assert user.properties == {"plan": "pro", "none": None}
-    assert user.updated_at == moment
+    assert user.updated_at == time
     assert user.updated_at.tzinfo is UTC
 
 

@@ -1,4 +1,4 @@
-"""A store on Postgres in which nothing is yet."""
+"""An empty store on Postgres."""
 
 from __future__ import annotations
 

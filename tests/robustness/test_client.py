@@ -103,7 +103,7 @@ CALLS: Final[list[tuple[str, str, str, Call]]] = [
 """What is called, the sort of the value, the field that must be named."""
 
 
-def refused_by(sort: str) -> dict[str, object]:
+def invalid_values_of(sort: str) -> dict[str, object]:
     """As Python values, those that are no JSON included."""
     values: dict[str, object] = dict(INVALID_VALUES[sort])
     if sort == "value":
@@ -120,7 +120,7 @@ def refused_by(sort: str) -> dict[str, object]:
 CASES: Final = [
     (f"{call_name}: {name}", field, call, value)
     for call_name, sort, field, call in CALLS
-    for name, value in refused_by(sort).items()
+    for name, value in invalid_values_of(sort).items()
 ]
 
 
@@ -131,7 +131,7 @@ def test_there_are_hundreds_of_cases() -> None:
 @pytest.mark.parametrize(("sort", "field", "call"), [case[1:] for case in CALLS], ids=[case[0] for case in CALLS])
 def test_an_invalid_value_is_rejected_by_its_field_and_nothing_is_sent(sort: str, field: str, call: Call) -> None:
     wrong = {}
-    for name, value in refused_by(sort).items():
+    for name, value in invalid_values_of(sort).items():
         rb = recording()
         try:
             call(rb, value)

@@ -1,4 +1,4 @@
-"""Generated messages, hundreds at a time: none gets in another's way, and each is decided."""
+"""Generated messages, hundreds at a time: each has its own outcome, and none affects another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages far larger than any job: they cost a moment, and what is kept of them is small."""
+"""Messages far larger than any job are handled quickly, and only their start is kept."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_a_message_of_100_mb_becomes_a_dead_letter_of_one(subject: OnPostgres, m
     large, good = arrive(subject, make(), encode(identify("good", at=1)), now=NOW)
 
     assert (large.state, large.code, good.state) == (JobState.DEAD, "malformed", JobState.APPLIED)
-    letters = subject.connection.execute("SELECT reason, length(body) FROM rollbook.dead_letters").fetchall()
-    ((reason, kept),) = letters
+    dead_letters = subject.connection.execute("SELECT reason, length(body) FROM rollbook.dead_letters").fetchall()
+    ((reason, kept),) = dead_letters
     assert "its first" in reason
     assert kept < 5 * MEGA
 

@@ -1,4 +1,4 @@
-"""Whatever comes, the store names what is wrong in a dead letter, and applies the rest of the batch."""
+"""For any message, the store names the problem in a dead letter, and applies the rest of the batch."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ def test_an_invalid_job_becomes_a_dead_letter_and_its_neighbours_are_applied(sub
         assert said == {case.name: (JobState.DEAD, case.code) for case in cases}
         found |= {arrival.digest.hex(): (case, arrival.text) for case, arrival in zip(cases, batch[::2], strict=True)}
 
-    letters = subject.connection.execute("SELECT encode(digest, 'hex'), code, reason, body FROM rollbook.dead_letters")
-    kept = {digest: (code, reason, body) for digest, code, reason, body in letters}
+    dead_letters = subject.connection.execute(
+        "SELECT encode(digest, 'hex'), code, reason, body FROM rollbook.dead_letters"
+    )
+    kept = {digest: (code, reason, body) for digest, code, reason, body in dead_letters}
     assert kept.keys() == found.keys()
     for digest, (case, text) in found.items():
         code, reason, body = kept[digest]

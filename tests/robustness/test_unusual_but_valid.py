@@ -1,4 +1,4 @@
-"""What looks wrong and is not: it is kept to the letter, or put off, and never takes another's place."""
+"""Unusual input that is valid is kept unchanged, or deferred, and never replaces other input."""
 
 from __future__ import annotations
 

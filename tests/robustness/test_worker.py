@@ -1,4 +1,4 @@
-"""A real worker on a queue full of bad messages: all become dead letters, the good among them are applied, it lives."""
+"""A real worker on a queue of bad messages: all become dead letters, valid jobs are applied, and it stays alive."""
 
 from __future__ import annotations
 
@@ -44,14 +44,16 @@ def test_a_worker_makes_dead_letters_of_bad_messages_and_applies_the_rest(
             )
             wait_until(lambda: _waiting(broker) == 0, what="an empty queue")
 
-            letters = connection.execute("SELECT reason, body FROM rollbook.dead_letters").fetchall()
+            dead_letters = connection.execute("SELECT reason, body FROM rollbook.dead_letters").fetchall()
             with Rollbook(database_url=database_url, broker_url=broker_url) as rb:
                 assert rb.users.identify(f"{pool}-after").wait(DEADLINE_SECONDS).state == "applied"
             assert worker.poll() is None
         finally:
             workers.stop()
-    kept = [(reason, bytes(body).decode(errors="backslashreplace")) for reason, body in letters]
-    unsaid = [envelope.name for envelope in bad if not any(_tells_of(envelope, *letter) for letter in kept)]
+    kept = [(reason, bytes(body).decode(errors="backslashreplace")) for reason, body in dead_letters]
+    unsaid = [
+        envelope.name for envelope in bad if not any(_has_reason_for(envelope, *dead_letter) for dead_letter in kept)
+    ]
     assert unsaid == []
     assert all(reason for reason, _ in kept)
     assert MARKED not in "".join(reason for reason, _ in kept)
@@ -105,9 +107,9 @@ def test_messages_of_100_mb_become_dead_letters_and_delay_no_other(
             assert worker.poll() is None
         finally:
             workers.stop()
-        letters = connection.execute("SELECT code, reason, length(body) FROM rollbook.dead_letters").fetchall()
-    assert [code for code, _, _ in letters] == ["malformed", "malformed"]
-    assert all("only its first" in reason and size < 5_000_000 for _, reason, size in letters)
+        dead_letters = connection.execute("SELECT code, reason, length(body) FROM rollbook.dead_letters").fetchall()
+    assert [code for code, _, _ in dead_letters] == ["malformed", "malformed"]
+    assert all("only its first" in reason and size < 5_000_000 for _, reason, size in dead_letters)
 
 
 def test_several_hundred_bad_messages_are_sent() -> None:
@@ -121,7 +123,7 @@ def _sendable() -> list[InvalidCase]:
     return [case for case in corpus() if not isinstance(case.message, bytes | tuple)]
 
 
-def _tells_of(envelope: Envelope, reason: str, body: str) -> bool:
+def _has_reason_for(envelope: Envelope, reason: str, body: str) -> bool:
     text = envelope.text.encode(errors="backslashreplace").decode()
     return envelope.word in reason and text in body.encode(errors="backslashreplace").decode()
 

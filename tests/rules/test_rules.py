@@ -1,4 +1,4 @@
-"""Every rule about the state, line by line: by the reference, and by the fold in every order of delivery."""
+"""Every rule about the state, case by case: in the reference, and in the core in every order of delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Sentinel set, and workers who know it by its sentinels only."""
+"""A Sentinel set, and workers that know only the sentinels."""
 
 from __future__ import annotations
 

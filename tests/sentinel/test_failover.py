@@ -1,5 +1,7 @@
-"""The primary of a Sentinel set dies under load. Redis copies to replicas behind its answers, so what only the dead
-primary had is gone: who sends directly sends again what is not decided, and the relay does so by itself.
+"""The primary of a Sentinel set is killed under load.
+
+Redis replicates asynchronously, so jobs that only the dead primary had are lost. A direct client sends unfinished
+jobs again; the relay does so by itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: any job that the contract allows, with the wildest ids, keys and values; and other things."""
+"""Hypothesis strategies: any job that the contract allows, with unusual ids, keys and values, and any other message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brokers of the tests: which program they start, the Redis of this machine, and clients that wait long enough."""
+"""Brokers of the tests: the program that they start, the Redis of this machine, and clients with long timeouts."""
 
 from __future__ import annotations
 

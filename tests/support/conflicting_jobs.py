@@ -1,4 +1,4 @@
-"""Hypothesis strategies: jobs that get into each other's way, and the ways in which they may reach the workers."""
+"""Hypothesis strategies: jobs that affect the same users, and the batches in which they reach the workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps of several transactions in the order that a test wants, held up by locks and not by time."""
+"""Steps of several transactions in a chosen order, which locks enforce and not time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store that keeps everything in memory: the fold behind a ledger, under the contract of the one on Postgres."""
+"""A store in memory: the core with deduplication, under the same contract as the store on Postgres."""
 
 from __future__ import annotations
 

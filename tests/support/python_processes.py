@@ -87,16 +87,16 @@ class _ForkServer:
             return self._running[pid]
 
     def _listen(self) -> None:
-        while message := self._control.recv(fork_server.LARGEST_REQUEST):
-            told: dict[str, Any] = json.loads(message)
-            if "started" in told:
+        while received := self._control.recv(fork_server.LARGEST_REQUEST):
+            message: dict[str, Any] = json.loads(received)
+            if "started" in message:
                 with self._started:
-                    self._pid = told["started"]
-                    # before its end can be told
+                    self._pid = message["started"]
+                    # before the message about its end
                     self._running[self._pid] = ForkedProcess(self._arguments, self._pid)
                     self._started.notify_all()
             else:
-                self._running.pop(told["ended"]).end(told["status"])
+                self._running.pop(message["ended"]).end(message["status"])
 
 
 _server: _ForkServer | None = None

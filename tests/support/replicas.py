@@ -1,4 +1,4 @@
-"""A Postgres that another one follows: a primary, and a replica that streams from it, as real processes."""
+"""A primary Postgres and a replica that streams from it, as real processes."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Replica(PostgresServer):
 
     def pause(self) -> None:
         """Fall behind: take nothing in until `resume`."""
-        self._told("SELECT pg_wal_replay_pause()")
+        self._execute("SELECT pg_wal_replay_pause()")
 
     def resume(self) -> None:
-        self._told("SELECT pg_wal_replay_resume()")
+        self._execute("SELECT pg_wal_replay_resume()")
 
-    def _told(self, statement: str) -> None:
+    def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.encode())
 

@@ -1,4 +1,4 @@
-"""Rules as given/when/then: the jobs, and the part of the world that they must come to."""
+"""Rules as given/when/then: the jobs, and the part of the world that they must lead to."""
 
 from __future__ import annotations
 

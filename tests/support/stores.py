@@ -1,4 +1,4 @@
-"""The stores under contract, each with what a test may look at: the world, the ledger, the dead letters."""
+"""The stores under contract, each with what a test may read: the world, the jobs, the dead letters."""
 
 from __future__ import annotations
 

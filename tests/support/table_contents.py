@@ -1,4 +1,4 @@
-"""What is left in the tables, whoever may read it."""
+"""All rows of all tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Databases that are locked and servers that are frozen."""
+"""Stores with short timeouts, locked databases, and a server that a test may freeze."""
 
 from __future__ import annotations
 

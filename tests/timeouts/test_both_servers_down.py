@@ -1,4 +1,4 @@
-"""Postgres is away, and Redis full: what waits in workers' hands can be sent nowhere, and dies of neither."""
+"""Postgres is down and Redis is full: jobs in the workers cannot be released, and none becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -44,9 +44,12 @@ def test_an_outage_of_both_servers_makes_no_dead_letter(own_servers: Servers, tm
             workers.stop()
             broker.config_set("maxmemory", 0)
             own_servers.postgres.start()
-        letters = {rb.jobs.get_dead_letter(letter.id).body: letter.code for letter in rb.jobs.list_dead_letters().items}
-        assert letters.pop(no_message) == "malformed"
-        assert set(letters.values()) <= {"malformed"}
+        dead_letters = {
+            rb.jobs.get_dead_letter(dead_letter.id).body: dead_letter.code
+            for dead_letter in rb.jobs.list_dead_letters().items
+        }
+        assert dead_letters.pop(no_message) == "malformed"
+        assert set(dead_letters.values()) <= {"malformed"}
 
 
 def _times_received(workers: Workers, name: str) -> int:

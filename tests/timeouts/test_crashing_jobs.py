@@ -1,4 +1,4 @@
-"""A job that ends the process that applies it is tried a few times, by itself, and is then a dead letter."""
+"""A job that kills its process is retried individually a few times, and then becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter(database_url: str, b
             assert worker.poll() is None
         finally:
             workers.stop()
-        letter = rb.jobs.get_dead_letter("crashing-1")
-        assert letter.kind == "identify"
-        assert "mia" in (letter.body or "")
+        dead_letter = rb.jobs.get_dead_letter("crashing-1")
+        assert dead_letter.kind == "identify"
+        assert "mia" in (dead_letter.body or "")
 
         healthy = workers.start("healthy")
         try:

@@ -1,4 +1,4 @@
-"""Nobody waits for Postgres for ever: not for a lock, not for a statement, not for a server that says nothing."""
+"""Every wait for Postgres has a bound: for a lock, for a statement, for a server that does not answer."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_maintenance_has_the_same_lock_timeout(
 
 
 def test_a_slow_statement_is_ended_by_the_server(database_url: str, locked: Locked) -> None:
-    patient_with_locks = PostgresStore(database_url, lock_timeout=SHORT * 100, statement_timeout=SHORT)
+    store = PostgresStore(database_url, lock_timeout=SHORT * 100, statement_timeout=SHORT)
 
     with (
         locked("LOCK TABLE rollbook.users"),
         in_time(SHORT.total_seconds()),
         pytest.raises(Unavailable, match="too long over a statement"),
     ):
-        patient_with_locks.apply([ReceivedJob.of(encode(identify("bo", at=1)))], now=NOW)
+        store.apply([ReceivedJob.of(encode(identify("bo", at=1)))], now=NOW)
 
 
 def test_a_slow_read_is_ended_by_the_server(database_url: str, locked: Locked) -> None:

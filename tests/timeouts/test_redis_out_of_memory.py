@@ -1,4 +1,4 @@
-"""A Redis at its memory limit: producers are told so and nothing is half-sent, the outbox holds, workers make room."""
+"""A Redis at its memory limit: a job is rejected whole, the outbox keeps jobs, and workers free memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is tried again is decided in one place, by what went wrong."""
+"""One module decides what is retried, by the kind of error."""
 
 from __future__ import annotations
 

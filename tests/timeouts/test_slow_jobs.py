@@ -1,4 +1,4 @@
-"""A job over which Postgres always takes too long is tried a few times, and dies; one that met an outage never does."""
+"""A job that always times out becomes a dead letter after a few attempts; an outage counts no attempt."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_a_job_that_always_times_out_becomes_a_dead_letter(
         finally:
             workers.stop()
         assert (status.state, status.code) == ("dead", "too_slow")
-        letter = rb.jobs.get_dead_letter(slow.id)
-        assert (letter.kind, letter.reason) == (
+        dead_letter = rb.jobs.get_dead_letter(slow.id)
+        assert (dead_letter.kind, dead_letter.reason) == (
             "identify",
             f"the database took too long over a statement, {TRIES} times by itself",
         )

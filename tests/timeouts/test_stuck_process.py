@@ -1,4 +1,4 @@
-"""A process of a prefork pool that takes no more work is replaced, and what was meant for it applied."""
+"""A pool process that accepts no more work is replaced, and its job applied by another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job that is ended for the time that it takes, as Celery does in a pool of processes, goes back into its queue."""
+"""A job that exceeds Celery's time limit in a pool of processes goes back to its queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job over which a worker stumbles, by a mistake in the code that nobody foresaw, becomes a dead letter by itself."""
+"""A job that raises an unexpected error becomes a dead letter, and delays no other."""
 
 from __future__ import annotations
 

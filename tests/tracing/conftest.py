@@ -1,4 +1,4 @@
-"""What an SDK makes of our spans, in this process; and what workers with one have written down of theirs."""
+"""Spans that an SDK records of ours, in this process and in workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch and its jobs look like in traces, without a broker; and a job that runs by Celery's ordinary way."""
+"""The spans of a batch and of its jobs, without a broker."""
 
 from __future__ import annotations
 

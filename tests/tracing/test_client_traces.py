@@ -1,4 +1,4 @@
-"""What an application's trace shows of the jobs that it sends, and what travels with them."""
+"""The spans of jobs that an application sends, and what their messages carry."""
 
 from __future__ import annotations
 

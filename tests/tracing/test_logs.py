@@ -1,4 +1,4 @@
-"""Logs as lines of JSON, with job and trace: of workers (Celery's own lines too), maintenance and the relay."""
+"""Logs as lines of JSON with job and trace: of workers (lines of Celery too), maintenance and the relay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trace goes on through the outbox: through its rows and its relay; tables from before there were traces serve."""
+"""A trace continues through the rows of the outbox and the relay, also with tables that have no column for it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ transactions = pytest.mark.parametrize("transaction", [with_psycopg, with_sessio
 Transaction = Callable[[str], Any]
 
 
-def told(url: str) -> dict[str, str | None]:
+def traceparents(url: str) -> dict[str, str | None]:
     with psycopg.connect(url) as connection:
         return dict(connection.execute("SELECT id, trace FROM rollbook_outbox").fetchall())
 
@@ -82,7 +82,7 @@ def test_the_span_of_the_relay_is_a_child_of_that_of_the_write(
     (written,) = recorded.named("create rollbook.identify")
     assert written.kind is SpanKind.PRODUCER
     assert written.parent == request.get_span_context()
-    assert told(backend_url) == {"j1": parent_of_children(written)}
+    assert traceparents(backend_url) == {"j1": parent_of_children(written)}
 
     relay.send()
 
@@ -184,7 +184,7 @@ def test_creating_the_table_again_adds_the_trace_column(
     assert relay.send() == 3
 
     (written,) = recorded.named("create rollbook.identify")
-    assert told(backend_url) == {"old": None, "older application": None, "new": parent_of_children(written)}
+    assert traceparents(backend_url) == {"old": None, "older application": None, "new": parent_of_children(written)}
     assert parents(client).keys() == {"old", "older application", "new"}
 
 
@@ -200,7 +200,7 @@ def test_a_role_without_the_trace_column_writes_the_rest(
             own.execute(f"SET ROLE {role}".encode())
             rb.outbox(own).users.identify("ann", job_id="j1")
 
-        assert told(backend_url) == {"j1": None}
+        assert traceparents(backend_url) == {"j1": None}
     finally:
         with psycopg.connect(backend_url) as owner:
             owner.execute(f"DROP OWNED BY {role}".encode())

@@ -1,4 +1,4 @@
-"""The page on traces and logs is true: its tables name all that spans and lines of the log hold, and nothing else."""
+"""The page on traces and logs lists every attribute of spans and every field of lines, and nothing else."""
 
 from __future__ import annotations
 

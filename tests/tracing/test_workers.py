@@ -1,4 +1,4 @@
-"""From enqueue to commit: an application, Redis, and worker processes with an SDK of their own."""
+"""A trace from the call to the commit: an application, Redis, and worker processes with their own SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims: what is taken is noted in the same step, from all queues in turn, the urgent first."""
+"""A claim takes messages and records them in one step: from all queues in turn, urgent ones first."""
 
 from __future__ import annotations
 

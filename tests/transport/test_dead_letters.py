@@ -1,4 +1,4 @@
-"""Messages that are given up: they become letters for the task that keeps dead letters, and stop nothing."""
+"""Messages that cannot be delivered become dead letters for a task that stores them, and block nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO_MESSAGES = [
 ]
 
 
-def letters(consumer: Consumer, count: int) -> list[list[Any]]:
+def dead_letters(consumer: Consumer, count: int) -> list[list[Any]]:
     """Take so many letters: text, reason, code."""
     consumer.take(count)
     found = consumer.messages[-count:]
@@ -63,7 +63,7 @@ def test_an_invalid_item_becomes_a_dead_letter_and_the_next_is_delivered(
 def test_the_start_of_a_large_invalid_item_is_kept(client: redis.Redis, consume: Consume, junk: bytes) -> None:
     client.lpush("first", junk * 3_000_000)
 
-    ((text, reason, _),) = letters(consume(), 1)
+    ((text, reason, _),) = dead_letters(consume(), 1)
 
     assert text == (junk * 1_000_000).decode(errors="backslashreplace")
     assert reason == "not a message that can be read; only its first 1000000 bytes are kept"
@@ -72,10 +72,10 @@ def test_the_start_of_a_large_invalid_item_is_kept(client: redis.Redis, consume:
 def test_an_unacknowledged_dead_letter_is_redelivered(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", b"not json")
     consumer = consume()
-    letters(consumer, 1)
+    dead_letters(consumer, 1)
     consumer.close()
 
-    assert letters(consume(), 1)[0][0] == "not json"
+    assert dead_letters(consume(), 1)[0][0] == "not json"
 
 
 def test_a_message_with_too_many_failed_deliveries_becomes_a_dead_letter(client: redis.Redis, consume: Consume) -> None:
@@ -89,7 +89,7 @@ def test_a_message_with_too_many_failed_deliveries_becomes_a_dead_letter(client:
         expire(client)
         consume("second", max_deliveries=3).channel.qos.restore_expired()
 
-    ((text, _, code),) = letters(consume(), 1)
+    ((text, _, code),) = dead_letters(consume(), 1)
     assert code == "kills_worker"
     assert json.loads(text)["body"] == json.loads(item)["body"]
     assert not client.exists("unacked_deliveries")
@@ -104,7 +104,7 @@ def test_a_requeue_counts_as_a_delivery(client: redis.Redis, consume: Consume) -
     assert consumer.take(1) == ["unwanted"]
     consumer.messages[-1].reject(requeue=True)
 
-    assert letters(consumer, 1)[0][2] == "kills_worker"
+    assert dead_letters(consumer, 1)[0][2] == "kills_worker"
 
 
 def test_a_rejected_message_becomes_a_dead_letter(client: redis.Redis, consume: Consume) -> None:
@@ -114,7 +114,7 @@ def test_a_rejected_message_becomes_a_dead_letter(client: redis.Redis, consume: 
 
     consumer.messages[0].reject(requeue=False)
 
-    assert letters(consumer, 1)[0][2] == "unexpected_error"
+    assert dead_letters(consumer, 1)[0][2] == "unexpected_error"
 
 
 def test_a_release_does_not_count_as_a_delivery(client: redis.Redis, consume: Consume) -> None:
@@ -182,7 +182,7 @@ def test_a_lost_poison_suspect_goes_to_the_end_of_the_queue(client: redis.Redis,
 def test_a_dead_letter_that_kills_its_worker_is_parked(client: redis.Redis, consume: Consume) -> None:
     client.lpush("first", b"not json")
     consumer = consume(max_deliveries=1)
-    letters(consumer, 1)
+    dead_letters(consumer, 1)
 
     consumer.messages[0].reject(requeue=True)
     consumer.turn()

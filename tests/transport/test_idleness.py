@@ -1,4 +1,4 @@
-"""An idle worker begins at once, whatever the number of its queues, and is not busy with being idle."""
+"""An idle worker starts a task at once, for any number of queues, and uses almost no processor time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases: renewed as long as the process lives and its channel is open, and a message is not held for too long."""
+"""Leases are renewed while process and channel live, and no message is held for too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers are killed, cut off and stopped under load; every message is done at least once."""
+"""Workers are killed, cut off and suspended under load; every message is done at least once."""
 
 from __future__ import annotations
 

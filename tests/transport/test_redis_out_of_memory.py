@@ -1,4 +1,4 @@
-"""A Redis at its memory limit goes on to be emptied: it refuses all that might need memory, and some that does not."""
+"""Workers empty a Redis at its memory limit, which rejects every command that might need memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was claimed and not finished goes back to where it came from, as it was."""
+"""A message that was claimed and not finished returns to its place, unchanged."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def test_a_claim_during_the_cancellation_is_released(
     consumer = consume(prefetch=4)
     claim = consumer.channel.qos.scripts.claim
 
-    def claim_and_be_told_to_stop(*args: Any, **kwargs: Any) -> Any:
+    def claim_and_cancel(*args: Any, **kwargs: Any) -> Any:
         claimed = claim(*args, **kwargs)
         consumer.cancel()
         return claimed
 
-    monkeypatch.setattr(consumer.channel.qos.scripts, "claim", claim_and_be_told_to_stop)
+    monkeypatch.setattr(consumer.channel.qos.scripts, "claim", claim_and_cancel)
     consumer.channel.work()
 
     assert waiting(client) == [0, 1, 2, 3, 4, 5]

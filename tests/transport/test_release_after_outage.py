@@ -1,4 +1,4 @@
-"""What cannot be given back because Redis is away, goes back when it is there again, and does not count as lost."""
+"""Messages that cannot be released while Redis is down are released later, and this counts as no delivery."""
 
 from __future__ import annotations
 

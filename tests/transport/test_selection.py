@@ -1,4 +1,4 @@
-"""Which transport is used where: by setting, by the scheme of the URL, and never by those who only look on."""
+"""Which transport is used where: by setting, by the scheme of the URL, and only by workers."""
 
 from __future__ import annotations
 

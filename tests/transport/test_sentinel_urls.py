@@ -1,4 +1,4 @@
-"""One URL is enough, for workers as for those who send."""
+"""One URL is enough, for workers and for clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals are answered between two turns of the loop, and never in the midst of one."""
+"""Signals are handled between two turns of the loop, never within one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message for which this is no time, whoever tries, is held for a while; then others may, and it does not count."""
+"""A snoozed message is held for a while, then delivered again, and this counts as no delivery."""
 
 from __future__ import annotations
 

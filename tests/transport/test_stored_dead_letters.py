@@ -1,4 +1,4 @@
-"""From the transport's letters to Rollbook's dead letters: listed with their reasons, and replayed."""
+"""Dead letters of the transport are stored with their reasons, listed and replayed."""
 
 from __future__ import annotations
 
@@ -32,9 +32,12 @@ def test_a_dead_letter_of_the_transport_can_be_replayed(database_url: str, broke
         workers.start()
 
         wait_until(lambda: len(rb.jobs.list_dead_letters().items) == 2, what="two dead letters")
-        letters = {letter.code: rb.jobs.get_dead_letter(letter.id) for letter in rb.jobs.list_dead_letters().items}
-        assert letters["malformed"].body == "\\xff is no message"
-        assert (letters["kills_worker"].id, letters["kills_worker"].kind) == (job.id, "identify")
+        dead_letters = {
+            dead_letter.code: rb.jobs.get_dead_letter(dead_letter.id)
+            for dead_letter in rb.jobs.list_dead_letters().items
+        }
+        assert dead_letters["malformed"].body == "\\xff is no message"
+        assert (dead_letters["kills_worker"].id, dead_letters["kills_worker"].kind) == (job.id, "identify")
         assert job.status().state == "dead"
         assert "may kill its worker" in (job.status().reason or "")
 

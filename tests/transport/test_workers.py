@@ -1,4 +1,4 @@
-"""Real workers: what they do when asked to stop, and that Celery's own tools reach them."""
+"""Real workers: how they shut down, and that the tools of Celery reach them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules as tables, gathered."""
+"""All rules as tables."""
 
 from typing import Final
 

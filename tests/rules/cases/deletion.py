@@ -1,4 +1,4 @@
-"""Deleting (rules 7 to 10)."""
+"""Deleting users (rules 7 to 10)."""
 
 from __future__ import annotations
 

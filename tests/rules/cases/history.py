@@ -1,4 +1,4 @@
-"""Which messages and activities come along in a merge (rule 14). The history is 30 days."""
+"""Which messages and activities a merge transfers (rule 14). The history is 30 days."""
 
 from __future__ import annotations
 

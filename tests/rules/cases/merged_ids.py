@@ -1,4 +1,4 @@
-"""What a merged-away id stands for (rule 16): writes follow it, endings do not."""
+"""What a merged-away id stands for (rule 16): writes go to the primary, deletes and merges of the id are ignored."""
 
 from __future__ import annotations
 

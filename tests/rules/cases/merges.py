@@ -1,4 +1,4 @@
-"""What a merge makes of two users (rules 12, 13, 15 and 17)."""
+"""The result of merging two users (rules 12, 13, 15 and 17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users want to hear of decides on the messages of a trigger (19), and how merges treat it when asked to (13)."""
+"""Preferences decide on the messages of a trigger (rule 19); how a merge treats them on request (rule 13)."""
 
 from __future__ import annotations
 

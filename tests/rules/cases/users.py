@@ -1,4 +1,4 @@
-"""Users: what identify does (rules 2 to 5)."""
+"""What identify does (rules 2 to 5)."""
 
 from __future__ import annotations
 

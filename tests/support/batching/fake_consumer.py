@@ -1,4 +1,4 @@
-"""A consumer with nothing behind it: no broker, no pool, no clock. What a pool would do, tests say."""
+"""A consumer without a broker, a pool and a clock. A test does what the pool would do."""
 
 from __future__ import annotations
 

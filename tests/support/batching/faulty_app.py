@@ -1,4 +1,4 @@
-"""A worker's application whose store fails at certain users: `raises` is a bug, `kills` ends the process."""
+"""An application whose store fails on some users: `raises` is an unexpected error, `kills` ends the process."""
 
 from __future__ import annotations
 

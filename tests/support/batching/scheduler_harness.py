@@ -1,4 +1,4 @@
-"""The batch scheduler by itself: what it submits, and how its pauses end, tests see and say."""
+"""The batch scheduler alone: a test sees what it submits, and ends its batches and delays."""
 
 from __future__ import annotations
 

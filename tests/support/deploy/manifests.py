@@ -1,4 +1,4 @@
-"""deploy/kubernetes, read: its documents, and what is said in them of a process."""
+"""The documents of deploy/kubernetes, and what they say about each process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a test gets a login in a role."""
+"""The type of the fixture that makes logins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers behind TLS: the embedded programs are built without it, so a proxy of ours ends it in front of them."""
+"""Servers behind TLS: the embedded programs have no TLS, so a proxy terminates it."""
 
 from __future__ import annotations
 

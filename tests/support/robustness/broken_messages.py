@@ -1,4 +1,4 @@
-"""Messages that no sender of ours makes, as they stand in Redis: broken headers, other content, others' tasks."""
+"""Messages in Redis that no client of ours makes: broken headers, other content, tasks of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that no field of their sort may hold."""
+"""Values that are invalid for a field of their sort."""
 
 from __future__ import annotations
 

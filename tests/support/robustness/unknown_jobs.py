@@ -1,4 +1,4 @@
-"""Messages that are no job of a kind and version known here, and those that are no job at all."""
+"""Messages that are not a job of a known kind and version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody who tells of users without a pause, and knows of each job whether it was confirmed."""
+"""A client that sends without a pause, and records for each job whether it was confirmed."""
 
 from __future__ import annotations
 

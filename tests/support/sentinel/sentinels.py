@@ -1,4 +1,4 @@
-"""A set as Sentinel keeps it: a primary, its replicas, and the sentinels who agree on which of them is the primary."""
+"""A Sentinel set: a primary, its replicas, and the sentinels that agree on which of them is the primary."""
 
 from __future__ import annotations
 

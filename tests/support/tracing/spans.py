@@ -1,4 +1,4 @@
-"""Spans that an SDK made of ours: in this process, or written down by a worker."""
+"""Spans that an SDK recorded: in this process, or in the file of a worker."""
 
 from __future__ import annotations
 

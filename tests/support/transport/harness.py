@@ -1,4 +1,4 @@
-"""Starts workers of `workload.py`, sends them jobs, kills them, and counts."""
+"""Starts workers of `recording_app`, sends them jobs, kills them, and counts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The application whose workers the tests of this folder kill: tasks that tell Redis what they did, and no Postgres.
+"""The application of the transport's tests: its tasks record in Redis what they did, and need no Postgres.
 
-TRANSPORT_BROKER, TRANSPORT_OPTIONS, TRANSPORT_STOCK    where, with which options, and on which transport
+TRANSPORT_BROKER, TRANSPORT_OPTIONS and TRANSPORT_STOCK select the broker, its options, and the stock transport.
 """
 
 from __future__ import annotations
