@@ -155,7 +155,7 @@ def test_occurred_at_keeps_its_microseconds_in_every_time_zone(rb: RecordingRoll
 
 
 @pytest.mark.parametrize(
-    "moment", [NOW + timedelta(minutes=5), datetime(1970, 1, 1, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)]
+    "time", [NOW + timedelta(minutes=5), datetime(1970, 1, 1, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)]
 )
 def test_times_within_the_bounds_are_accepted(rb: RecordingRollbook, time: datetime) -> None:
     rb.users.delete("u1", occurred_at=time)

@@ -36,7 +36,7 @@ def test_killed_workers_lose_no_message(harness: TransportHarness, pool: str, co
     kill_some_at_work(harness, pool, concurrency)
 
 
-@pytest.mark.parametrize("field", MAKES[1:], indirect=True)
+@pytest.mark.parametrize("harness", MAKES[1:], indirect=True)
 def test_killed_workers_lose_no_message_of_a_redis(harness: TransportHarness) -> None:
     kill_some_at_work(harness, "threads", 2)
 
@@ -54,7 +54,7 @@ def kill_some_at_work(harness: TransportHarness, pool: str, concurrency: int) ->
     assert_all_done(harness, stream.sent)
 
 
-@pytest.mark.parametrize("field", MAKES, indirect=True)
+@pytest.mark.parametrize("harness", MAKES, indirect=True)
 def test_cut_connections_lose_no_message(harness: TransportHarness) -> None:
     harness.start()
     wait_until(lambda: harness.answer("worker"), what="the worker")
