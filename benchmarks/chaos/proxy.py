@@ -97,6 +97,12 @@ class Proxy:
         """Cancel the call, if there is one."""
         self._loop.call_soon_threadsafe(setattr, self, "_countdown", None)
 
+    def wait_until_done(self, timeout: float) -> bool:
+        """Wait until the proxy has done what it was asked to do before, and return whether it has."""
+        done = threading.Event()
+        self._loop.call_soon_threadsafe(done.set)
+        return done.wait(timeout)
+
     def end(self) -> None:
         """Break all connections and stop listening. From the loop only."""
         self._server.close()

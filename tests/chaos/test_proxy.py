@@ -137,6 +137,4 @@ def test_a_connection_ends_if_the_server_is_down(network: Network) -> None:
 
 def _settled(proxy: Proxy) -> None:
     """Wait until the proxy has done what it was asked to do before."""
-    done = threading.Event()
-    proxy._loop.call_soon_threadsafe(done.set)
-    assert done.wait(DEADLINE_SECONDS)
+    assert proxy.wait_until_done(DEADLINE_SECONDS)

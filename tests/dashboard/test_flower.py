@@ -77,8 +77,8 @@ def test_dead_letters_are_red_and_have_a_reason(tasks: Tasks) -> None:
     failed = tasks.press("Failed")
 
     assert {row["NAME"]: row["EXCEPTION"] for row in failed.values()} == {
-        "rollbook.identify": "DeadLetter('unknown_version')",
-        "rollbook.dead_letter": "DeadLetter('malformed')",
+        "rollbook.identify": "DeadLettered('unknown_version')",
+        "rollbook.dead_letter": "DeadLettered('malformed')",
     }
     assert {row["STATE"] for row in failed.values()} == {"FAILURE"}
     assert {tasks.colour(id_) for id_ in failed} == {RED}
@@ -87,7 +87,7 @@ def test_dead_letters_are_red_and_have_a_reason(tasks: Tasks) -> None:
 def test_a_dead_letter_with_a_reused_id_is_shown_in_the_row(tasks: Tasks) -> None:
     row = finished_rows(tasks, "sign-up-1")["sign-up-1"]
 
-    assert (row["STATE"], row["EXCEPTION"]) == ("SUCCESS", "DeadLetter('id_reused')")
+    assert (row["STATE"], row["EXCEPTION"]) == ("SUCCESS", "DeadLettered('id_reused')")
 
 
 def test_a_retried_job_is_yellow_and_counts_its_retries(tasks: Tasks, rb: Rollbook, stack: LocalStack) -> None:

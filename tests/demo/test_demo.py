@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 
-import psycopg
 import pytest
 from tests.support.command_process import running_command
 from tests.support.waits import DEADLINE_SECONDS
@@ -45,11 +44,11 @@ def test_a_corrupted_row_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None
     def corrupt_and_read(database: Database) -> World:
         world = read_world(database)
         corrupted.append(max(user for user in world["users"] if user.startswith("user_")))
-        with psycopg.connect(database._engine.url.set(drivername="postgresql").render_as_string(False)) as connection:
-            connection.execute(
+        with database.connect(readonly=False) as connection:
+            connection.exec_driver_sql(
                 "UPDATE rollbook.users SET profile = profile || '{\"p.seats\": 9999}', "
-                "resolved_profile = resolved_profile || '{\"p.seats\": 9999}' WHERE id = %s",
-                (corrupted[0],),
+                "resolved_profile = resolved_profile || '{\"p.seats\": 9999}' WHERE id = %(id)s",
+                {"id": corrupted[0]},
             )
         return read_world(database)
 

@@ -105,7 +105,7 @@ class TestVersions:
         assert check_redis_version(info).level is level
 
     def test_the_newest_revision_is_the_one_that_alembic_finds(self) -> None:
-        assert ScriptDirectory.from_config(migrating._config()).get_current_head() == newest_revision()
+        assert ScriptDirectory.from_config(migrating.alembic_config()).get_current_head() == newest_revision()
 
     def test_the_doctor_and_the_workers_use_one_visibility_timeout(self) -> None:
         assert celery_app.conf.broker_transport_options["visibility_timeout"] == VISIBILITY_SECONDS

@@ -195,7 +195,10 @@ def test_a_message_without_an_id_is_replayed_with_the_id_of_the_corrected_job(ap
         ({}, "body: is no job that can be applied.*e-mail"),
         ({"body": "{"}, "body: is no job that can be applied.*not JSON"),
         ({"body": "[]"}, "body: is no job that can be applied.*not an object"),
-        ({"body": json.dumps({**GOOD, "v": 2})}, "body: is no job that can be applied.*version is not known"),
+        (
+            {"body": json.dumps({**GOOD, "v": 2})},
+            "body: is no job that can be applied.*does not know the job's version",
+        ),
         ({"body": {**GOOD, "kind": "remove"}}, "body: is no job that can be applied.*kind"),
         ({"body": {**GOOD, "user": object()}}, "body: must be a job as JSON"),
         ({"body": {**GOOD, "kind": "bulk_identify", "users": [{"id": ""}]}}, "body"),

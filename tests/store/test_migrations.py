@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 
 def _head() -> str:
-    found = ScriptDirectory.from_config(migrating._config()).get_current_head()
+    found = ScriptDirectory.from_config(migrating.alembic_config()).get_current_head()
     assert found is not None
     return found
 
@@ -53,7 +53,7 @@ def url(fresh_database_url: str) -> str:
 def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A migration after the last, which changes a table that every worker writes to."""
     (tmp_path / "next.py").write_text(EXPANDS_A_TABLE.format(head=HEAD))
-    config = migrating._config
+    config = migrating.alembic_config
 
     def with_one_more() -> Config:
         own = config()
@@ -61,7 +61,7 @@ def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         own.set_main_option("version_locations", f"{Path(versions.__path__[0])}:{tmp_path}")
         return own
 
-    monkeypatch.setattr(migrating, "_config", with_one_more)
+    monkeypatch.setattr(migrating, "alembic_config", with_one_more)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_an_idle_consumer_polls_once_a_second(client: redis.Redis, consume: Cons
     client.config_resetstat()
 
     with pytest.raises(TimeoutError):
-        consumer._connection.drain_events(timeout=2)
+        consumer.listen(2)
 
     assert 1 <= client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 8
 
@@ -89,7 +89,7 @@ def test_missing_notifications_are_noticed(client: redis.Redis, consume: Consume
 
     def is_answered() -> bool:
         with suppress(TimeoutError):
-            consumer._connection.drain_events(timeout=0.1)
+            consumer.listen(0.1)
         return consumer.channel._brpop_sent_at is None
 
     wait_until(is_answered, what="the answer to the ping")

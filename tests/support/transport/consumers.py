@@ -56,6 +56,14 @@ class Consumer:
             self._connection.drain_events(timeout=DEADLINE_SECONDS)
         return [job_in(message) for message in self.messages[before:]]
 
+    def listen(self, seconds: float) -> None:
+        """Handle what Redis sends within this time.
+
+        Raises:
+            TimeoutError: it sent nothing.
+        """
+        self._connection.drain_events(timeout=seconds)
+
     def take_available(self) -> list[object]:
         """Return what is delivered without waiting for more to arrive."""
         before = len(self.messages)

@@ -59,7 +59,7 @@ def migrate(
     try:
         with engine.connect() as connection:
             _prepare(connection)
-            config = _config()
+            config = alembic_config()
             config.attributes["connection"] = connection
             retry_when_locked(connection, lambda: command.upgrade(config, "head"), report, timeout=timeout)
             connection.commit()
@@ -85,10 +85,11 @@ def _prepare(connection: Connection) -> None:
 
 def print_sql() -> None:
     """Write to stdout the SQL that builds the schema from nothing."""
-    command.upgrade(_config(), "head", sql=True)
+    command.upgrade(alembic_config(), "head", sql=True)
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Where Alembic finds our migrations."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     return config
