@@ -28,9 +28,9 @@ from psycopg import Cursor
 from rollbook_ops.devstack import Servers
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import Undecodable
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Identify, UserUpdate
-from rollbook_shared.outcomes import JobState
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob
 
 BATCHES = {1: 300, 100: 30}

@@ -26,7 +26,7 @@ from rollbook.resources.workflows import Workflows
 from rollbook.testing import RecordingPublisher, recording
 
 _WORKER = ("core/*.py", "store/__init__.py", "store/received_jobs.py", "store/postgres.py")
-_FIELDS = ("errors", "limits", "settings", "outcomes", "arguments", "received_jobs")
+_FIELDS = ("errors", "limits", "settings", "job_states", "arguments", "received_jobs")
 """Where each field says what it holds, by a text below it or by its name in the text of its class."""
 _PROTOCOLS = ("HoldsConnections", "Publisher", "EncodedPublisher", "QueryRunner", "Store")
 

@@ -24,7 +24,7 @@ from benchmarks.chaos.plan import Phase, Plan
 from benchmarks.chaos.supervisor import Supervisor
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.children import last_lines
+from rollbook_ops.devstack.exit_watch import last_lines
 
 _IDLE_CHECKS: Final = 8
 """Checks in a row that must find nothing: a message that a worker has just taken is briefly nowhere."""

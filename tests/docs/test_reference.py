@@ -11,9 +11,9 @@ from tests.support.repository import known_variables
 
 import rollbook
 from rollbook_shared.database import tables
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import KINDS, MODELS
-from rollbook_shared.outcomes import DeadLetterCode
 from rollbook_shared.settings import Settings
 
 

@@ -35,8 +35,8 @@ from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.endpoint import free_port
 from rollbook_shared.errors import NotConfigured, Unavailable
+from rollbook_shared.job_states import JobState
 from rollbook_shared.observability.metrics_server import serve_metrics
-from rollbook_shared.outcomes import JobState
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.gauges import ServerGauges
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor

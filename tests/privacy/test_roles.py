@@ -19,9 +19,9 @@ from rollbook import Rollbook
 from rollbook_ops.relay.relay import Relay
 from rollbook_shared.database.tables import metadata
 from rollbook_shared.errors import NotConfigured
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
-from rollbook_shared.outcomes import JobState
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.periodic import periodic_tasks
 from rollbook_worker.store import PostgresStore, ReceivedJob

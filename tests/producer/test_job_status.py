@@ -17,7 +17,7 @@ from tests.support.waits import DEADLINE_SECONDS
 from rollbook import JobStatus, JobTimeout, RejectedItem, Rollbook
 from rollbook.resources.jobs import POLLING
 from rollbook.testing import RecordingPublisher
-from rollbook_shared.outcomes import JobState
+from rollbook_shared.job_states import JobState
 
 
 def test_a_job_that_the_workers_have_not_seen_is_queued(applied: Applied) -> None:

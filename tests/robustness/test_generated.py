@@ -12,8 +12,8 @@ from tests.support.example_counts import examples
 from tests.support.stores import OnPostgres
 
 from rollbook_shared.errors import Undecodable
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.outcomes import JobState
 from rollbook_worker.store import ReceivedJob
 
 BATCH = 40

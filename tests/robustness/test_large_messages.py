@@ -8,8 +8,8 @@ import pytest
 from tests.support.builders import NOW, identify
 from tests.support.stores import OnPostgres, arrive
 
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.codec import MAX_TEXT, encode
-from rollbook_shared.outcomes import JobState
 
 MEGA = 1_000_000
 

@@ -8,8 +8,8 @@ from tests.support.builders import NOW, identify
 from tests.support.robustness.invalid_jobs import InvalidCase, corpus
 from tests.support.stores import OnPostgres
 
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.outcomes import JobState
 from rollbook_worker.store import ReceivedJob
 
 BATCH = 50

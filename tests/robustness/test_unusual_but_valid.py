@@ -12,9 +12,9 @@ from tests.support.robustness.invalid_jobs import AT
 from tests.support.robustness.invalid_values import INVALID_VALUES, Raw
 from tests.support.stores import OnPostgres, arrive
 
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
-from rollbook_shared.outcomes import JobState
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café-Ö-각") for form in ("NFC", "NFD"))
 ODD_IDS = [

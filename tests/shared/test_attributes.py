@@ -11,7 +11,7 @@ from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_pr
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import UserUpdate
-from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.jobs.pydantic_problems import problems_of
 
 BAD: dict[str, list[object]] = {
     "email": ["", "ann", "@example.com", "ann@", "ann@x@y", "ann @example.com", 1, ["ann@example.com"]],

@@ -11,7 +11,7 @@ from tests.support.conflicting_jobs import nested
 from tests.support.example_counts import examples
 
 from rollbook_shared.domain.merge import Profile, deep_merge, merge_profiles
-from rollbook_shared.domain.sections import flat_profile, profile_of, trait_key
+from rollbook_shared.domain.profile_sections import flat_profile, profile_of, trait_key
 
 _objects = st.dictionaries(st.sampled_from("pqr"), nested, max_size=3)
 _only_objects: st.SearchStrategy[Any] = st.recursive(

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import rollbook_worker.celery_ext.transport
-from rollbook_shared.outcomes import DeadLetterCode, JobState
+from rollbook_shared.job_states import DeadLetterCode, JobState
 
 SCRIPT = Path(rollbook_worker.celery_ext.transport.__file__).parent / "scripts" / "message.lua"
 

@@ -11,8 +11,8 @@ from tests.support.facts import single_facts_of
 from tests.support.projected_world import HISTORY, owner_at, world_of
 
 from rollbook_shared.errors import Problem, Undecodable
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job
-from rollbook_shared.outcomes import JobState
 from rollbook_shared.reference.world import World
 from rollbook_worker.core import ActivityCreated, Registers, join, project
 from rollbook_worker.store import Outcome, ReceivedJob

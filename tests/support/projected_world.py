@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from rollbook_shared.domain.sections import profile_of
+from rollbook_shared.domain.profile_sections import profile_of
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_shared.reference.preferences import effective_preferences, is_channel_enabled
 from rollbook_shared.reference.world import World, WorldActivity, WorldMessage, WorldUser

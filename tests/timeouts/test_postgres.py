@@ -20,8 +20,8 @@ from rollbook.database import Database
 from rollbook_ops.devstack import Servers
 from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_shared.database.timeouts import ResponseTimeout, connection_options, timeout_connection
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.outcomes import JobState
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 LONG = 20.0

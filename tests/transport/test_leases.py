@@ -11,7 +11,7 @@ from tests.support.transport.consumers import LEASE, Consumer, score
 from tests.support.transport.harness import envelope
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
-from rollbook_worker.celery_ext.transport.leases import Leases
+from rollbook_worker.celery_ext.transport.lease_renewal import Leases
 
 Consume = Callable[..., Consumer]
 

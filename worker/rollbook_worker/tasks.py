@@ -17,9 +17,9 @@ from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.job_states import DeadLetterCode, JobState
 from rollbook_shared.jobs.celery_task import TASKS
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Trigger
-from rollbook_shared.outcomes import DeadLetterCode, JobState
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BATCH_TASK, STRATEGY, Batch, BatchResult, only_argument

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docs.site.generators.source import table
 
-from rollbook_shared.outcomes import DeadLetterCode
+from rollbook_shared.job_states import DeadLetterCode
 
 
 def page() -> str:

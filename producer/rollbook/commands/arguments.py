@@ -18,7 +18,7 @@ from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs import MAX_TIMESTAMP, Job
 from rollbook_shared.jobs.codec import MAX_TEXT, encode
 from rollbook_shared.jobs.fields import PreferenceSet, PreferenceSetChanges
-from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import encode_json
 from rollbook_shared.limits import HARD_BULK_USERS, Limits
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from rollbook.models import DeadLetter
 from rollbook_shared.errors import InvalidRequest, Problem, Undecodable
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs import BulkIdentify, Job
 from rollbook_shared.jobs.codec import VERSION, decode, encode
-from rollbook_shared.outcomes import DeadLetterCode
 
 
 def replay(dead_letter: DeadLetter, *, job_id: str | None, body: str | Mapping[str, Any] | None) -> Job:

@@ -7,7 +7,7 @@ from typing import Any, Final, Unpack
 from uuid import UUID
 
 from rollbook.commands.arguments import Arguments, WriteOptions, as_changes, as_dict, as_settings, as_uuids
-from rollbook.commands.user_updates import check_user_update
+from rollbook.commands.user_update_checks import check_user_update
 from rollbook.models import Engagement
 from rollbook_shared import jobs
 from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS, Limits

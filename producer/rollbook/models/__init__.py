@@ -8,7 +8,7 @@ from rollbook.models.message import Engagement, Feed, FeedStatus, Message
 from rollbook.models.page import Page
 from rollbook.models.user import User
 from rollbook.models.user_count import UserCount
-from rollbook_shared.outcomes import DeadLetterCode, JobState
+from rollbook_shared.job_states import DeadLetterCode, JobState
 
 __all__ = [
     "Activity",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollbook_shared.outcomes import DeadLetterCode, JobState
+from rollbook_shared.job_states import DeadLetterCode, JobState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rollbook.publishing.outbox_insert import row_inserter
 from rollbook.publishing.spans import create_span
-from rollbook.publishing.transactions import row_inserter
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.jobs.codec import digest, encode
 from rollbook_shared.jobs.models import Job

@@ -15,7 +15,7 @@ from rollbook.queries.page_cursor import PageCursor
 from rollbook.queries.query import Rows, Statement, Steps, query, write_query
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import datetime_of
-from rollbook_shared.outcomes import DeadLetterCode, JobState
+from rollbook_shared.job_states import DeadLetterCode, JobState
 
 _SQL: Final = load(__package__, "jobs")
 _DEAD_LETTERS: Final = load(__package__, "dead_letters")

@@ -12,7 +12,7 @@ from rollbook.queries.query import Statement, Steps, snapshot_query
 from rollbook.queries.users import find_primary_id, find_profile
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.merge import Profile, merge_profiles
-from rollbook_shared.domain.sections import profile_of
+from rollbook_shared.domain.profile_sections import profile_of
 from rollbook_shared.domain.stamps import stamp_floor
 from rollbook_shared.jobs import Merge
 

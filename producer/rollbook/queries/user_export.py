@@ -10,7 +10,7 @@ from typing import Any, Final
 from rollbook.queries.query import Rows, Statement, Steps, snapshot_query
 from rollbook.queries.users import find_primary_id, find_profile
 from rollbook_shared.database.statements import load
-from rollbook_shared.domain.sections import Section
+from rollbook_shared.domain.profile_sections import Section
 from rollbook_shared.domain.stamps import INFINITY, Stamp, datetime_of, job_id_of, occurred_at_of
 
 _SQL: Final = load(__package__, "exports")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rollbook_shared.domain.attributes import ATTRIBUTES
+from rollbook_shared.domain.profile_sections import trait_key
 from rollbook_shared.domain.search_keys import email_key, end_of_prefix, name_key
-from rollbook_shared.domain.sections import trait_key
 
 Parameters = Mapping[str, object]
 

@@ -21,7 +21,7 @@ from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs.fields import UserId
 from rollbook_shared.jobs.models import MODELS
-from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import find_text_problem, find_value_problem, printable
 
 MAX_PAGE: Final = 1_000

@@ -218,7 +218,7 @@ def _client(settings: Settings, *, only_check: bool) -> Rollbook:
     if not only_check:
         return client_from_env()
     from rollbook import Rollbook
-    from rollbook.publishing.discarded import DiscardingPublisher
+    from rollbook.publishing.null import DiscardingPublisher
 
     return Rollbook(publisher=DiscardingPublisher(), limits=settings.limits)
 

@@ -18,7 +18,7 @@ from rollbook.database import Database
 from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_ops.demo.progress import JobCounts, count_jobs, count_users, missing_jobs
-from rollbook_ops.devstack.children import ChildExited
+from rollbook_ops.devstack.exit_watch import ChildExited
 from rollbook_ops.devstack.stack import LocalStack
 from rollbook_ops.importers import Checkpoint, CheckpointFile, FileFormat, ImportOptions, fingerprint
 from rollbook_shared.jobs.codec import encode

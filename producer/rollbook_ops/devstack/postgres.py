@@ -11,9 +11,9 @@ from pathlib import Path
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.accounts import Account
 from rollbook_ops.devstack.binaries import runnable_postgres
-from rollbook_ops.devstack.children import last_lines
 from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.errors import ServerFailed
+from rollbook_ops.devstack.exit_watch import last_lines
 from rollbook_ops.devstack.folders import OwnedFolder
 from rollbook_ops.devstack.server import Server
 

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.accounts import Account
-from rollbook_ops.devstack.children import last_lines
 from rollbook_ops.devstack.endpoint import Endpoint
 from rollbook_ops.devstack.errors import ServerFailed
+from rollbook_ops.devstack.exit_watch import last_lines
 from rollbook_ops.devstack.folders import OwnedFolder
 
 _READY_SECONDS = 120.0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from rollbook_ops.devstack.children import Child
+from rollbook_ops.devstack.exit_watch import Child
 
 _MAX_RESTARTS: Final = 5
 _RESTART_SECONDS: Final = 60.0

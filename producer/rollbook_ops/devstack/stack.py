@@ -18,10 +18,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from rollbook_ops.devstack import processes
-from rollbook_ops.devstack.children import Child, ChildExited, last_lines, wait_for_exit
 from rollbook_ops.devstack.earlier_runs import is_of_earlier_run
 from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.errors import ServerFailed
+from rollbook_ops.devstack.exit_watch import Child, ChildExited, last_lines, wait_for_exit
 from rollbook_ops.devstack.flower import flower_command, flower_is_healthy, flower_port
 from rollbook_ops.devstack.folders import own_temporary_folder
 from rollbook_ops.devstack.servers import Servers

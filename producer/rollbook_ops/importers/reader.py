@@ -15,8 +15,8 @@ from rollbook_ops.importers.csv_files import read_csv, renamed_columns
 from rollbook_ops.importers.documents import Document, NotImportable, parse_json, read_documents
 from rollbook_ops.importers.encodings import check_encoding
 from rollbook_ops.importers.lines import MAX_LINE, FilePosition, Lines
-from rollbook_ops.importers.provenance import split_provenance
 from rollbook_ops.importers.records import MergeRecord, Record, RecordContent, RejectedRecord, UserRecord
+from rollbook_ops.importers.rejected_columns import split_provenance
 from rollbook_ops.importers.user_ids import check_ids
 from rollbook_shared.errors import Problem
 

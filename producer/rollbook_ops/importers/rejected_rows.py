@@ -17,8 +17,8 @@ from typing import Any, Self, TextIO
 
 from rollbook_ops.importers.documents import NotImportable
 from rollbook_ops.importers.json_items import item_at
-from rollbook_ops.importers.provenance import COLUMNS, TEXT, provenance
 from rollbook_ops.importers.records import CsvRow, Record
+from rollbook_ops.importers.rejected_columns import COLUMNS, TEXT, provenance
 
 MAX_SHOWN = 20
 

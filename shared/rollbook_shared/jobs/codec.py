@@ -17,11 +17,11 @@ from pydantic_core import from_json
 
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import Undecodable
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs.fields import ParsedJson
 from rollbook_shared.jobs.models import MODELS, Job, UserUpdate
-from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import canonical_json, encode_json, find_text_problem, printable
-from rollbook_shared.outcomes import DeadLetterCode
 
 VERSION: Final = 1
 """Of the text. Workers accept no other version, so to change it, first deploy workers that know both."""

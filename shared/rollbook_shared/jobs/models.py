@@ -37,7 +37,7 @@ from rollbook_shared.jobs.fields import (
     UserId,
     reject,
 )
-from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS
 
 MAX_TIMESTAMP: Final = 1 << 55

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from rollbook_shared import jobs
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
-from rollbook_shared.domain.sections import trait_key
+from rollbook_shared.domain.profile_sections import trait_key
 from rollbook_shared.domain.stamps import Stamp, stamp
 from rollbook_shared.errors import Problem
 from rollbook_worker.core.facts import (

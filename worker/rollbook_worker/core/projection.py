@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rollbook_shared.domain.merge import merge_profiles
 from rollbook_shared.domain.preferences import update_settings
-from rollbook_shared.domain.sections import flat_profile, profile_of
+from rollbook_shared.domain.profile_sections import flat_profile, profile_of
 from rollbook_shared.domain.stamps import INFINITY, Stamp, occurred_at_of, stamp_floor
 from rollbook_worker.core.facts import (
     Fact,

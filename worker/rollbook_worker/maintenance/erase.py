@@ -12,9 +12,9 @@ import time
 
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import NotConfigured, RollbookError
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Delete
-from rollbook_shared.outcomes import JobState
 from rollbook_shared.settings import Settings
 from rollbook_worker.store import PostgresStore, ReceivedJob
 

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 from celery.exceptions import Reject, Retry
 
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.celery_task import TASK_PREFIX, queue_of
 from rollbook_shared.jobs.models import KINDS
 from rollbook_shared.observability import tracing
-from rollbook_shared.outcomes import JobState
 from rollbook_worker.celery_ext.batching import TraceContext
 from rollbook_worker.celery_ext.request import DeadLettered
 from rollbook_worker.store import Outcome, ReceivedJob, Store

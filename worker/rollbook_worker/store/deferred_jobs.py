@@ -15,8 +15,8 @@ from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
 from rollbook_shared.errors import Undecodable
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.models import Job
-from rollbook_shared.outcomes import JobState
 from rollbook_worker.store.inbox import dead_letter, keep_dead_letters, state_when_due
 from rollbook_worker.store.received_jobs import ReceivedJob
 

@@ -14,9 +14,9 @@ from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
 from rollbook_shared.errors import Problem, Undecodable
+from rollbook_shared.job_states import DeadLetterCode, JobState
 from rollbook_shared.jobs.codec import MAX_TEXT
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job, Trigger, UserUpdate
-from rollbook_shared.outcomes import DeadLetterCode, JobState
 from rollbook_worker.core import trigger_stamp
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
 from rollbook_worker.store.rows import Row, as_json

@@ -15,7 +15,7 @@ from rollbook_shared.jobs.models import Job
 from rollbook_shared.settings import Settings
 from rollbook_worker.core import facts_of
 from rollbook_worker.store.cleanup import Cleanup
-from rollbook_worker.store.dispatcher import Dispatcher
+from rollbook_worker.store.due_jobs import Dispatcher
 from rollbook_worker.store.fact_writer import lock_clusters_of, write
 from rollbook_worker.store.inbox import dead_letter, dead_outcome, deduplicate, keep_dead_letters, record_skipped
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob

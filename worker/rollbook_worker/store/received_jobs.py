@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rollbook_shared.errors import Undecodable
+from rollbook_shared.job_states import DeadLetterCode, JobState
 from rollbook_shared.jobs.codec import decode_with_digest, text_digest
 from rollbook_shared.jobs.models import Job
-from rollbook_shared.outcomes import DeadLetterCode, JobState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,7 @@ from psycopg import errors
 
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import Unavailable
-from rollbook_shared.outcomes import DeadLetterCode
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.reasons import safe_reason
 
 RETRY: Final = Backoff(first=0.5, longest=60.0)

@@ -1,7 +1,7 @@
 """The state of Redis and Postgres: what waits and what is overdue. For `rollbook doctor` and for metrics."""
 
-from rollbook_shared.observability.inspection.backlog import Backlog, DeadLetterCount, find_backlog
 from rollbook_shared.observability.inspection.lock_waits import LockWaits, find_lock_waits
+from rollbook_shared.observability.inspection.postgres_backlog import Backlog, DeadLetterCount, find_backlog
 from rollbook_shared.observability.inspection.queues import VISIBILITY_SECONDS, InFlight, Queue, Queues, find_queues
 
 __all__ = [

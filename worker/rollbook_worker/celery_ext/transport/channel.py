@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from rollbook_shared.outcomes import DeadLetterCode
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_worker.celery_ext import privates
 from rollbook_worker.celery_ext.transport.in_flight import MessagesInFlight
 from rollbook_worker.celery_ext.transport.poller import read_notifications, subscribe, track_reads

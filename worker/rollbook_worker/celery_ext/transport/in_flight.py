@@ -18,9 +18,9 @@ from typing import Any, Final, NamedTuple
 from redis.connection import ConnectionPool
 from redis.exceptions import ResponseError
 
-from rollbook_shared.outcomes import DeadLetterCode
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_worker.celery_ext import privates
-from rollbook_worker.celery_ext.transport.leases import LeaseRenewal, Leases
+from rollbook_worker.celery_ext.transport.lease_renewal import LeaseRenewal, Leases
 from rollbook_worker.celery_ext.transport.prefetch_buffer import PrefetchBuffer
 from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts
 from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection

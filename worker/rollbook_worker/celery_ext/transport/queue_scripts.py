@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json
 
-from rollbook_shared.outcomes import DeadLetterCode
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_worker.celery_ext import privates
 from rollbook_worker.celery_ext.transport.script_connection import LuaScript, ScriptConnection
 

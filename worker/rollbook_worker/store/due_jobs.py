@@ -15,8 +15,8 @@ from typing import Final
 from psycopg import Cursor
 
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs.models import Job
-from rollbook_shared.outcomes import DeadLetterCode
 from rollbook_worker.store.deferred_jobs import (
     DueJob,
     discard,

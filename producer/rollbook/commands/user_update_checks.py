@@ -12,7 +12,7 @@ from rollbook.commands.arguments import Arguments, size_problems
 from rollbook_shared.domain.attributes import ATTRIBUTES, rfc3339
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs import UserUpdate
-from rollbook_shared.jobs.problems import problems_of
+from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import encode_json, find_text_problem
 from rollbook_shared.limits import Limits
 
