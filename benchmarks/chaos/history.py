@@ -14,7 +14,7 @@ from benchmarks.chaos.plan import BUFFERED_PRODUCER, Plan
 from benchmarks.chaos.row_details import Details, read_details
 from benchmarks.chaos.unfinished_jobs import waiting_in_outbox, waiting_in_redis
 
-from rollbook.database import Database
+from rollbook_ops.demo.demo_database import DemoDatabase
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, UserUpdate
 from rollbook_shared.reference.world import World
@@ -85,7 +85,7 @@ def collect_history(environment: Environment, plan: Plan, journals: Iterable[Pat
         details = read_details(connection)
     with environment.connect(application=True) as application, environment.redis() as client:
         in_redis, in_outbox = waiting_in_redis(client), waiting_in_outbox(application)
-    database = Database(environment.database_url)
+    database = DemoDatabase(environment.database_url)
     try:
         world = read_world(database)
     finally:

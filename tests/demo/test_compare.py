@@ -8,7 +8,7 @@ from random import Random
 import psycopg
 import pytest
 
-from rollbook.database import Database
+from rollbook_ops.demo.demo_database import DemoDatabase
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_ops.demo.progress import count_jobs, count_users, missing_jobs
 from rollbook_shared.jobs.codec import encode
@@ -40,8 +40,8 @@ def applied(history: SampleHistory, new_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-def database(applied: str) -> Iterator[Database]:
-    database = Database(applied)
+def database(applied: str) -> Iterator[DemoDatabase]:
+    database = DemoDatabase(applied)
     yield database
     database.close()
 
@@ -51,14 +51,14 @@ def expected(history: SampleHistory) -> World:
     return oracle(history.jobs)
 
 
-def test_a_correct_result_is_equal(database: Database, expected: World, history: SampleHistory) -> None:
+def test_a_correct_result_is_equal(database: DemoDatabase, expected: World, history: SampleHistory) -> None:
     world = read_world(database)
 
     assert difference(expected, world, history.jobs) is None
     assert all(len(section) > 5 for section in (world["users"], world["merged"], world["messages"]))
 
 
-def test_jobs_are_counted_by_state(database: Database, expected: World, history: SampleHistory) -> None:
+def test_jobs_are_counted_by_state(database: DemoDatabase, expected: World, history: SampleHistory) -> None:
     counts = count_jobs(database)
 
     assert (counts.applied, counts.others, counts.dead) == (len(history.jobs), 0, 0)
@@ -67,7 +67,7 @@ def test_jobs_are_counted_by_state(database: Database, expected: World, history:
     assert count_users(database) == len(expected["users"])
 
 
-def test_missing_jobs_are_named(database: Database, history: SampleHistory) -> None:
+def test_missing_jobs_are_named(database: DemoDatabase, history: SampleHistory) -> None:
     assert missing_jobs(database, [history.jobs[0].id, "demo-lost"]) == ["demo-lost"]
 
 
@@ -81,7 +81,7 @@ def test_missing_jobs_are_named(database: Database, history: SampleHistory) -> N
     ],
 )
 def test_a_corrupted_row_is_found_and_the_jobs_of_its_user_named(
-    section: str, corruption: str, applied: str, database: Database, expected: World, history: SampleHistory
+    section: str, corruption: str, applied: str, database: DemoDatabase, expected: World, history: SampleHistory
 ) -> None:
     with psycopg.connect(applied) as connection:
         alone = connection.execute(

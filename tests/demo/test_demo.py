@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 
+import psycopg
 import pytest
 from tests.support.command_process import running_command
 from tests.support.waits import DEADLINE_SECONDS
 from typer.testing import CliRunner
 
-from rollbook.database import Database
 from rollbook_ops.cli.app import app
+from rollbook_ops.demo.demo_database import DemoDatabase
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_shared.reference.world import World
 
@@ -41,14 +42,14 @@ def test_the_demo_ends_equal_to_the_reference() -> None:
 def test_a_corrupted_row_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     corrupted: list[str] = []
 
-    def corrupt_and_read(database: Database) -> World:
+    def corrupt_and_read(database: DemoDatabase) -> World:
         world = read_world(database)
         corrupted.append(max(user for user in world["users"] if user.startswith("user_")))
-        with database.connect(readonly=False) as connection:
-            connection.exec_driver_sql(
+        with psycopg.connect(database.url) as connection:
+            connection.execute(
                 "UPDATE rollbook.users SET profile = profile || '{\"p.seats\": 9999}', "
-                "resolved_profile = resolved_profile || '{\"p.seats\": 9999}' WHERE id = %(id)s",
-                {"id": corrupted[0]},
+                "resolved_profile = resolved_profile || '{\"p.seats\": 9999}' WHERE id = %s",
+                (corrupted[0],),
             )
         return read_world(database)
 

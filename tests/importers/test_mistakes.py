@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from rollbook_ops.file_format import FileFormat
 from rollbook_ops.importers.lines import FilePosition
-from rollbook_ops.importers.reader import FileFormat, ImportOptions, read_records
+from rollbook_ops.importers.reader import ImportOptions, read_records
 from rollbook_ops.importers.records import MergeRecord, Record, RejectedRecord, UserRecord
 
 NO_BREAK_SPACE, ZERO_WIDTH_SPACE = "\u00a0", "\u200b"
@@ -177,3 +178,9 @@ def test_rudderstack_names_join_as_segment_names_do() -> None:
     (user,) = users(read(json.dumps(call), FileFormat.SEGMENT))
 
     assert user["name"] == "Ann Lee"
+
+
+def test_a_byte_of_zero_costs_only_its_record() -> None:
+    bad, good = read("id,name\nann,A\x00nn\nbo,Bo\n")
+
+    assert users([bad, good])[1] == {"id": "bo", "name": "Bo"}

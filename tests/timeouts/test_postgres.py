@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import text
 from tests.support.builders import NOW, identify
 from tests.support.stores import OnPostgres
 from tests.support.timeouts.frozen_servers import SHORT, frozen
@@ -152,4 +151,4 @@ def test_a_pool_replaces_a_connection_that_timed_out(own_servers: Servers, own_d
         pass
 
     with database.connect() as connection:
-        assert connection.execute(text("SELECT 1")).scalar() == 1
+        assert connection.execute("SELECT 1").fetchone() == (1,)

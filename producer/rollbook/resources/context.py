@@ -131,10 +131,10 @@ def open_database(url: str, timeout: timedelta) -> QueryRunner:
         NotConfigured: the extra `read` is not installed, or the URL is invalid.
     """
     try:
-        # imported here: an application that only writes needs no SQLAlchemy
+        # imported here: an application that only writes needs no psycopg
         from rollbook.database import Database
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("sqlalchemy", "psycopg"):
+        if error.name is None or error.name.partition(".")[0] != "psycopg":
             raise
         raise missing_extra("reading", "read") from error
     return Database(url, timeout)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import os
 import sys
+from contextlib import suppress
 
+_GC_THRESHOLD = 20_000
 _NEEDED = ("typer", "rich", "click")
 
 
 def main() -> None:
     """Run the command line of `sys.argv`, and exit."""
+    # Imports make many objects that stay, and a command is short: do not look for garbage among them so often.
+    gc.set_threshold(_GC_THRESHOLD)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed by the parent process
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(OSError):  # a descriptor that was replaced, as a process that forks commands does
+                stream.reconfigure(errors="backslashreplace")  # a terminal or a pipe may not be in UTF-8
     try:
         try:
             import rich  # noqa: F401

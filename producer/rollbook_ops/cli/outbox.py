@@ -87,4 +87,4 @@ def _outbox_table() -> OutboxTable:
 
 
 def _require_drivers() -> None:
-    require_extra("the outbox", "read", "psycopg", "sqlalchemy")
+    require_extra("the outbox", "read", "psycopg")

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from rollbook.database import Database
+from rollbook_ops.demo.demo_database import DemoDatabase
 from rollbook_shared.database.tables import current_users, merged_users, owned_activities, owned_messages
 from rollbook_shared.domain.attributes import ATTRIBUTES
 from rollbook_shared.reference.world import World, WorldActivity, WorldMessage, WorldUser
@@ -14,7 +14,7 @@ from rollbook_shared.reference.world import World, WorldActivity, WorldMessage, 
 _ROWS_AT_ONCE = 1_000
 
 
-def read_world(database: Database) -> World:
+def read_world(database: DemoDatabase) -> World:
     """Read everything that the views show, in one snapshot."""
     with database.connect("REPEATABLE READ") as connection:
         return {

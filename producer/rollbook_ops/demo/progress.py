@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from rollbook.database import Database
+from rollbook_ops.demo.demo_database import DemoDatabase
 from rollbook_shared.database.tables import current_users, dead_letters, jobs
 
 
@@ -32,7 +32,7 @@ class JobCounts:
         return self.finished + self.duplicates
 
 
-def count_jobs(database: Database) -> JobCounts:
+def count_jobs(database: DemoDatabase) -> JobCounts:
     """Count the jobs that are finished now."""
     with database.connect() as connection:
         rows = connection.execute(
@@ -48,13 +48,13 @@ def count_jobs(database: Database) -> JobCounts:
     )
 
 
-def count_users(database: Database) -> int:
+def count_users(database: DemoDatabase) -> int:
     """Count the users that exist now."""
     with database.connect() as connection:
         return connection.execute(select(func.count()).select_from(current_users)).scalar_one()
 
 
-def missing_jobs(database: Database, job_ids: Iterable[str]) -> list[str]:
+def missing_jobs(database: DemoDatabase, job_ids: Iterable[str]) -> list[str]:
     """Return those of `job_ids` that no worker has recorded."""
     with database.connect() as connection:
         known = set(connection.execute(select(jobs.c.id).union(select(dead_letters.c.id))).scalars())

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from rollbook.database import Database
+from rollbook_ops.demo.demo_database import DemoDatabase
 from rollbook_ops.demo.import_file import CHUNK_USERS, jobs_of, write_file
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_ops.demo.progress import JobCounts, count_jobs, count_users, missing_jobs
@@ -105,7 +105,7 @@ def run_scenario(
     Raises:
         ChildExited: a worker, a server or a producer ended unexpectedly.
     """
-    database = Database(stack.database_url)
+    database = DemoDatabase(stack.database_url)
     began = time.monotonic()
     module = [sys.executable, "-m", "rollbook_ops.demo.backend"]
     producers = [
@@ -149,7 +149,7 @@ def _write_plans(folder: Path, jobs: Sequence[Job], producers: int, chance: Rand
 
 def _wait_until_applied(
     stack: LocalStack,
-    database: Database,
+    database: DemoDatabase,
     producers: Iterable[tuple[subprocess.Popen[bytes], Path]],
     distinct: int,
     on_progress: Callable[[JobCounts], None],

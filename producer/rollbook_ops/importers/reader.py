@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rollbook_ops.file_format import FileFormat
 from rollbook_ops.importers import knock, segment
 from rollbook_ops.importers.column_names import meant_name
 from rollbook_ops.importers.csv_files import read_csv, renamed_columns
-from rollbook_ops.importers.documents import Document, NotImportable, parse_json, read_documents
+from rollbook_ops.importers.documents import Document, parse_json, read_documents
 from rollbook_ops.importers.encodings import check_encoding
 from rollbook_ops.importers.lines import MAX_LINE, FilePosition, Lines
 from rollbook_ops.importers.records import MergeRecord, Record, RecordContent, RejectedRecord, UserRecord
@@ -22,26 +22,6 @@ from rollbook_shared.errors import Problem
 
 Convert = Callable[[object, datetime | None], Iterator[tuple[str, RecordContent]]]
 """Yields each record of a document with its path. The time is that of the records' first import."""
-
-
-class FileFormat(StrEnum):
-    """The format in which a file holds users."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    KNOCK = "knock"
-    SEGMENT = "segment"
-
-    @classmethod
-    def of(cls, path: Path) -> FileFormat:
-        """Return the format that the file's name ends in."""
-        match path.suffix.lower():
-            case ".csv":
-                return cls.CSV
-            case ".jsonl" | ".ndjson":
-                return cls.JSONL
-            case _:
-                raise NotImportable(f"{path.name} ends in neither .csv nor .jsonl; name its format with --format")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import sys
 
 from rollbook_shared.install_hint import exit_without_extra
 
-exit_without_extra("the outbox", "read", "sqlalchemy", "psycopg")
+exit_without_extra("the outbox", "read", "psycopg")
 
 from rollbook_ops.relay.relay import main  # noqa: E402
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import pkgutil
 import re
-import zoneinfo
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -58,7 +58,10 @@ def _is_time_zone(text: str) -> bool:
 
 @functools.cache
 def _time_zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    # Of the package alone, which is a dependency: a machine's own list has links such as `localtime`, and what is valid
+    # must be the same to the client and to every worker.
+    zones = pkgutil.get_data("tzdata", "zones") or b""
+    return frozenset(zones.decode().split()) - {"Factory"}
 
 
 def rfc3339(at: datetime) -> str:
