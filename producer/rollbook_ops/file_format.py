@@ -5,6 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
+from rollbook_shared.errors import RollbookError
+
+
+class NotImportable(RollbookError):
+    """The file cannot be imported at all; the message says why."""
+
 
 class FileFormat(StrEnum):
     """The format in which a file holds users."""
@@ -23,6 +29,4 @@ class FileFormat(StrEnum):
             case ".jsonl" | ".ndjson":
                 return cls.JSONL
             case _:
-                from rollbook_ops.importers.documents import NotImportable
-
                 raise NotImportable(f"{path.name} ends in neither .csv nor .jsonl; name its format with --format")

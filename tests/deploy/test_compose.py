@@ -73,6 +73,19 @@ def test_no_password_is_an_argument() -> None:
     assert [command for command in raw if "${" in command] == []
 
 
+def test_each_published_port_can_be_changed() -> None:
+    published = re.findall(r"- 127\.0\.0\.1:(\S+)", TEXT)
+
+    assert [port for port in published if not re.fullmatch(r"\$\{[A-Z]+_PORT:-(\d+)\}:\1", port)] == []
+    assert len(published) == 5
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_image_is_built_and_never_asked_of_a_registry(name: str) -> None:
+    assert OURS[name]["pull_policy"] == "build"
+    assert OURS[name]["build"]
+
+
 def test_urls_name_services_and_their_ports() -> None:
     urls = [url for service in OURS.values() for url in service["environment"].values() if "://" in url]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rollbook_ops.importers.documents import Document, NotImportable, read_documents
+from rollbook_ops.file_format import NotImportable
+from rollbook_ops.importers.documents import Document, read_documents
 from rollbook_ops.importers.lines import FilePosition
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from rollbook_ops.file_format import FileFormat
-from rollbook_ops.importers.documents import NotImportable
+from rollbook_ops.file_format import FileFormat, NotImportable
 from rollbook_ops.importers.lines import FilePosition
 from rollbook_ops.importers.reader import ImportOptions, read_records
 from rollbook_ops.importers.records import Record, RejectedRecord, UserRecord

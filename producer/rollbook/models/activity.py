@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from rollbook.models.model import Model
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 ActivityRole = Literal["recipient", "actor"]
 """How a user takes part in an activity."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Actor:
+class Actor(Model):
     """Who caused an activity: a user, or the marker for a missing user.
 
     The actor is missing (its `id` is None) if the user was deleted since, was not known when the trigger happened, or
@@ -35,9 +41,22 @@ class Actor:
             return {"id": None, "missing": True}
         return {"id": self.id, "name": self.name, "avatar": self.avatar}
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """For web frameworks that make JSON of the models by themselves, such as FastAPI: the same JSON."""
+        from pydantic_core import core_schema as schema
+
+        text = schema.typed_dict_field(schema.nullable_schema(schema.str_schema()), required=False)
+        missing = schema.typed_dict_field(schema.bool_schema(), required=False)
+        identity = schema.typed_dict_field(schema.nullable_schema(schema.str_schema()))
+        shape = schema.typed_dict_schema({"id": identity, "name": text, "avatar": text, "missing": missing})
+        actor = handler(source)
+        serialization = schema.plain_serializer_function_ser_schema(cls.as_dict, return_schema=shape)
+        return cast("CoreSchema", {**actor, "serialization": serialization})
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Activity:
+class Activity(Model):
     """One trigger, for one recipient. `workflow`, `data` and `tenant` are those of the trigger."""
 
     id: str

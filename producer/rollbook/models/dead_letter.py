@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rollbook.models.model import Model
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DeadLetter:
+class DeadLetter(Model):
     """A job that cannot be applied as it stands, kept until a person replays or drops it."""
 
     id: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from rollbook.models.model import Model
 from rollbook_shared.job_states import DeadLetterCode, JobState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RejectedItem:
+class RejectedItem(Model):
     """A user of a bulk job that the worker rejected. The job's other users were applied."""
 
     index: int | None
@@ -23,7 +24,7 @@ class RejectedItem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JobStatus:
+class JobStatus(Model):
     """What has become of a job.
 
     - `queued`: no worker has applied it yet. An id that was never sent looks the same.
@@ -65,7 +66,7 @@ class JobStatus:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DeferredJob:
+class DeferredJob(Model):
     """A job that takes effect later: its `id`, its `kind` (`trigger` and so on), and when (`due_at`, aware)."""
 
     id: str

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rollbook.models.model import Model
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Conflict:
+class Conflict(Model):
     """A value of the secondary that the merge would give up, because the primary has a different one."""
 
     section: Literal["attributes", "properties", "preferences", "channel_data"]
@@ -22,7 +24,7 @@ class Conflict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FilledValue:
+class FilledValue(Model):
     """A value of the secondary that the primary would take over, because the primary has none in its place."""
 
     section: Literal["attributes", "properties"]
@@ -34,7 +36,7 @@ class FilledValue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MergePreview:
+class MergePreview(Model):
     """What a merge would do if it were applied now. The preview writes nothing."""
 
     primary_id: str

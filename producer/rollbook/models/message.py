@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rollbook.models.activity import Activity
+from rollbook.models.model import Model
 
 FeedStatus = Literal["all", "unseen", "unread", "archived"]
 """Which messages of a feed to read. `archived` reads only archived messages; the others read none of those."""
@@ -27,7 +28,7 @@ class Message(Activity):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Feed:
+class Feed(Model):
     """A page of a user's feed, with the counts of the whole feed.
 
     The counts cover every page, whatever status the page was read with, and no archived messages: `total` counts

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rollbook.models.model import Model
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class User:
+class User(Model):
     """A user, with all jobs that the workers have applied so far.
 
     `id` is the application's own. The attributes `email`, `name`, `avatar` (a URL), `phone_number` (E.164), `locale`

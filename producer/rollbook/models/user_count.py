@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rollbook.models.model import Model
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UserCount:
+class UserCount(Model):
     """A number of users: exact, or an estimate."""
 
     value: int

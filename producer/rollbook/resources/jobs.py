@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from rollbook import commands, queries
 from rollbook.errors import DeadLetterNotFound, JobTimeout
@@ -276,6 +276,14 @@ class JobHandle:
             NotConfigured, Unavailable: see `Jobs`.
         """
         return _wait(self.status, lambda status: status.is_final, checked_timeout(timeout))
+
+    if not TYPE_CHECKING:  # a type checker rejects the `await` by itself
+
+        def __await__(self) -> NoReturn:
+            raise TypeError(
+                f"the job {self.id} was sent when the call returned, so do not await it; the client blocks: in a "
+                "coroutine call it with `await asyncio.to_thread(...)`"
+            )
 
 
 def _wait(read: Callable[[], JobStatus], is_over: Callable[[JobStatus], bool], timeout: float) -> JobStatus:

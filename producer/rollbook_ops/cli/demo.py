@@ -54,8 +54,10 @@ def demo(
             stack = LocalStack(flower=flower, durable=False, report=print_note, check=signals.check)
             try:
                 report = _run(stack, users, producers, seed)
-                _print_report(report, stack, as_json, urls_of(stack) if keep else {})
-                if keep:
+                _print_report(report, as_json, urls_of(stack) if keep else {})
+                if not keep:
+                    print_note("everything stops now; to look around: `rollbook demo --keep`; to use it: `rollbook up`")
+                else:
                     if not as_json:
                         print_urls(stack)
                     print_note("everything keeps running; stop with Ctrl-C")
@@ -78,7 +80,7 @@ def _run(stack: LocalStack, users: int, producers: int, seed: int) -> Report:
     try:
         scenario = start_and_prepare(stack, folder.path, users=users, producers=producers, seed=seed)
         if stack.flower_url:
-            print_note(f"Flower is at {stack.flower_url}")
+            print_note(f"Flower is at {stack.flower_url} while the demo runs")
         print_note(f"{producers + 1} producers send {len(scenario.jobs)} jobs in random order, some of them twice")
         with _progress_bar(len(scenario.jobs)) as show_progress:
             return run_scenario(stack, scenario, show_progress)
@@ -101,7 +103,7 @@ def _progress_bar(total: int) -> Iterator[Callable[[JobCounts], None]]:
         yield lambda counts: progress.update(task, completed=counts.finished, duplicates=counts.duplicates)
 
 
-def _print_report(report: Report, stack: LocalStack, as_json: bool, urls: dict[str, str]) -> None:
+def _print_report(report: Report, as_json: bool, urls: dict[str, str]) -> None:
     console = err if as_json else out
     table = Table(show_header=False, title="The demo", title_justify="left")
     rows = {
@@ -110,9 +112,8 @@ def _print_report(report: Report, stack: LocalStack, as_json: bool, urls: dict[s
         "duplicates": f"{report.duplicates:,}",
         "dead": f"{report.dead:,}",
         "users": f"{report.users:,}",
-        "jobs per second": f"{report.jobs_per_second:,.0f}",
+        "jobs per second, all on this machine": f"{report.jobs_per_second:,.0f}",
         "equal to the reference": "[green]yes[/]" if report.is_good else "[bold red]no[/]",
-        "Flower": stack.flower_url or "not running",
     }
     for name, value in rows.items():
         table.add_row(name, value)

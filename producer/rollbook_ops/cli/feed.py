@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from rollbook_ops.cli.command import After, AsJson, Limit, UserId, client_from_e
 from rollbook_ops.cli.output import err, escape_text, format_cell, out, print_json, print_next_page
 
 if TYPE_CHECKING:
-    from rollbook import Actor, Message
+    from rollbook import Actor
 
 
 class FeedFilter(StrEnum):
@@ -44,7 +43,7 @@ def feed(
     with client_from_env() as client:
         page = client.feeds.list(user_id, status=status.value, channel=channel, limit=limit, after=after)
     if as_json:
-        print_json({**asdict(page), "items": [_message_dict(message) for message in page.items]})
+        print_json(page.as_dict())
         return
     table = Table("occurred at", "workflow", "actor", "data", "seen", "read", "message id")
     for message in page.items:
@@ -65,10 +64,6 @@ def feed(
         merged = f"{escape_text(user_id)} was merged into {escape_text(page.merged_into)}; this is that user's feed"
         err.print(merged, soft_wrap=True)
     print_next_page(page.after)
-
-
-def _message_dict(message: Message) -> dict[str, object]:
-    return {**asdict(message), "actor": None if message.actor is None else message.actor.as_dict()}
 
 
 def _format_actor(actor: Actor | None) -> str:

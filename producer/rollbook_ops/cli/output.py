@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,11 +26,15 @@ from rollbook_shared.json_values import CONTROLS, printable
 _PIPED_WIDTH: Final = 10_000
 """Width of a table that goes to a pipe: a program that reads lines wants each row on one line."""
 
+_MAX_CELL: Final = 1_000
+"""Characters of a cell; a program that reads lines must not get megabytes in one."""
+
 _JSON_ESCAPES: Final = {code: f"\\u{code:04x}" for code in CONTROLS}
 """JSON requires this only below U+0020."""
 
-out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH)
-err = Console(stderr=True)
+# Without emoji: a name or an id may hold the text :smile:.
+out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH, emoji=False)
+err = Console(stderr=True, emoji=False)
 
 
 class OutputState:
@@ -55,7 +59,8 @@ def finish_json() -> None:
 
 def print_exception(error: RollbookError) -> int:
     """Print an error as one line, its details below, and return the command's exit code."""
-    print_error(getattr(error, "summary", str(error)), getattr(error, "details", ""))
+    summary, _, rest = str(error).partition("\n")
+    print_error(getattr(error, "summary", summary), getattr(error, "details", rest))
     return 2 if isinstance(error, (InvalidRequest, NotConfigured)) else 1
 
 
@@ -85,7 +90,12 @@ def print_note(line: str) -> None:
 def print_json(value: object) -> None:
     """Print a value as one line of JSON, dataclasses and times included."""
     OutputState.has_json = True
-    print(json.dumps(value, default=_to_json, ensure_ascii=False).translate(_JSON_ESCAPES), flush=True)
+    text = json.dumps(value, default=_to_json, ensure_ascii=not _is_unicode(sys.stdout))
+    print(text.translate(_JSON_ESCAPES), flush=True)
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "").startswith("utf")
 
 
 def print_table(table: Table, if_empty: str) -> None:
@@ -118,7 +128,10 @@ def format_cell(value: object) -> str:
         return "[dim]-[/]"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
-    return escape_text(value if isinstance(value, str) else json.dumps(value, default=_to_json, ensure_ascii=False))
+    text = value if isinstance(value, str) else json.dumps(value, default=_to_json, ensure_ascii=False)
+    if len(text) > _MAX_CELL:
+        text = f"{text[:_MAX_CELL]}... ({len(text):,} characters; --json shows all)"
+    return escape_text(text)
 
 
 def escape_text(text: str) -> str:

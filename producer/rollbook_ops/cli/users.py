@@ -249,6 +249,7 @@ def export(
         counts = {name: len(part) for name, part in document.items() if isinstance(part, list) and name != "ids"}
         fields = {"ids": ", ".join(document["ids"]), "exists now": document["profile"] is not None, **counts}
         out.print(fields_table(f"Stored about {document['id']}", fields))
+        print_note("the data themselves: --json, or --output FILE")
     raise typer.Exit(0 if document["held"] else 1)
 
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from rollbook_ops.importers.documents import NotImportable
+from rollbook_ops.file_format import NotImportable
 from rollbook_ops.importers.lines import FilePosition
 from rollbook_ops.importers.reader import ImportOptions
 

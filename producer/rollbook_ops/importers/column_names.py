@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from rollbook_ops.importers.documents import NotImportable
+from rollbook_ops.file_format import NotImportable
 from rollbook_shared.domain.attributes import ATTRIBUTES
 
 _NAMES: Final = (*ATTRIBUTES, "id", "preferences", "channel_data")

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, Final
 
+from rollbook_ops.file_format import NotImportable
 from rollbook_ops.importers.column_names import rename_columns
-from rollbook_ops.importers.documents import NotImportable
 from rollbook_ops.importers.lines import MAX_LINE, FilePosition, Lines
 from rollbook_ops.importers.records import CsvRow, Record, RecordContent, RejectedRecord, UserRecord
 from rollbook_ops.importers.rejected_columns import COLUMNS, OCCURRED_AT, parse_first_import

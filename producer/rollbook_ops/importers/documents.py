@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
+from rollbook_ops.file_format import NotImportable
 from rollbook_ops.importers.lines import FilePosition, Lines
-from rollbook_shared.errors import RollbookError
 
 MAX_DOCUMENT: Final = 64 * 1024 * 1024
 """Bytes of a document. It is held in memory as a whole, and takes ten times as much once it is parsed."""
@@ -27,10 +27,6 @@ _NO_END: Final = "is not JSON: it does not end"
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _CLOSING: Final = {b"{": b"}", b"[": b"]"}
-
-
-class NotImportable(RollbookError):
-    """The file cannot be imported at all; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

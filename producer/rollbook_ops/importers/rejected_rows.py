@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from rollbook_ops.importers.documents import NotImportable
+from rollbook_ops.file_format import NotImportable
 from rollbook_ops.importers.json_items import item_at
 from rollbook_ops.importers.records import CsvRow, Record
 from rollbook_ops.importers.rejected_columns import COLUMNS, TEXT, provenance

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rollbook_ops.importers.documents import NotImportable
+from rollbook_ops.file_format import NotImportable
 
 
 @contextmanager
