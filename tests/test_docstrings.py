@@ -177,6 +177,12 @@ CALLS: Mapping[str, Call] = {
         lambda rb: rb.messages.mark(["6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11"], "read"),
         lambda rb: rb.messages.mark(["x"], "read"),
     ),
+    "Messages.mark_all": Call(
+        lambda rb: rb.messages.mark_all("ann", "read"), lambda rb: rb.messages.mark_all("", "read")
+    ),
+    "Messages.get": Call(
+        lambda rb: rb.messages.get("6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11"), lambda rb: rb.messages.get("x")
+    ),
     "Activities.list": Call(lambda rb: rb.activities.list("ann"), lambda rb: rb.activities.list("ann", after="x")),
     "Jobs.get": Call(lambda rb: rb.jobs.get("a-job"), lambda rb: rb.jobs.get("")),
     "Jobs.wait": Call(lambda rb: rb.jobs.wait("a-job", timeout=0), lambda rb: rb.jobs.wait("", timeout=0)),

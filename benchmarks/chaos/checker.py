@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from benchmarks.chaos.history import History
 from benchmarks.chaos.row_details import Details, expected_details
 
-from rollbook_shared.jobs.models import BulkDelete, Delete, Job, Mark, Merge
+from rollbook_shared.jobs.models import BulkDelete, Delete, Job, Merge
 from rollbook_shared.reference.differences import Difference, smallest_difference
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import World
-
-_ENGAGEMENTS: Final = {
-    "seen": ("seen", True),
-    "unseen": ("seen", False),
-    "read": ("read", True),
-    "unread": ("read", False),
-    "archived": ("archived", True),
-    "unarchived": ("archived", False),
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,31 +71,16 @@ def check_history(history: History) -> CheckResult:
         ),
         unexpected=_sorted((ledger.keys() | dead.keys()) - sent),
         difference=smallest_difference(
-            _with_details(expected, expected_engagements(history.jobs), expected_details(history.jobs)),
-            _with_details(history.world, history.engagements, history.details),
+            _with_details(expected, expected_details(history.jobs)),
+            _with_details(history.world, history.details),
             history.jobs,
         ),
     )
 
 
-def expected_engagements(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
-    """Message id -> its engagements after `jobs`; the newest of each kind counts."""
-    engagements: dict[str, set[str]] = {}
-    for job in sorted(jobs, key=lambda job: (job.occurred_at, job.id)):
-        if isinstance(job, Mark):
-            name, is_set = _ENGAGEMENTS[job.engagement]
-            for message in job.message_ids:
-                current = engagements.setdefault(str(message), set())
-                (current.add if is_set else current.discard)(name)
-    return {message: frozenset(current) for message, current in engagements.items()}
-
-
-def _with_details(world: World, engagements: Mapping[str, frozenset[str]], details: Details) -> Any:
-    """The world with each message's engagements, and with the details of each row."""
-    messages = {
-        id_: {**row, **details.get(id_, {}), "engagements": sorted(engagements.get(id_, ()))}
-        for id_, row in world["messages"].items()
-    }
+def _with_details(world: World, details: Details) -> Any:
+    """The world with the details of each row."""
+    messages = {id_: {**row, **details.get(id_, {})} for id_, row in world["messages"].items()}
     activities = {id_: {**row, **details.get(id_, {})} for id_, row in world["activities"].items()}
     return {**world, "messages": messages, "activities": activities}
 

@@ -24,7 +24,6 @@ SELECT job_id FROM rollbook.activities GROUP BY job_id, recipient HAVING count(*
 UNION
 SELECT job_id FROM rollbook.messages GROUP BY job_id, recipient, channel HAVING count(*) > 1
 """
-_ENGAGED: Final = "SELECT id::text, seen, read, archived FROM rollbook.owned_messages WHERE seen OR read OR archived"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +56,6 @@ class History:
     repeated: frozenset[str] = frozenset()
     """Jobs with two activities for a recipient, or two messages for a recipient on one channel."""
     world: World
-    engagements: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Message id -> its engagements, of messages that belong to a user."""
     details: Details = field(default_factory=dict)
     """Row id -> its details, of messages and activities that belong to a user."""
 
@@ -81,7 +78,6 @@ def collect_history(environment: Environment, plan: Plan, journals: Iterable[Pat
         ledger = connection.execute("SELECT id, state, duplicates FROM rollbook.jobs").fetchall()
         dead = connection.execute("SELECT id, code FROM rollbook.dead_letters").fetchall()
         repeated = connection.execute(_REPEATED).fetchall()
-        engaged = connection.execute(_ENGAGED).fetchall()
         details = read_details(connection)
     with environment.connect(application=True) as application, environment.redis() as client:
         in_redis, in_outbox = waiting_in_redis(client), waiting_in_outbox(application)
@@ -102,12 +98,6 @@ def collect_history(environment: Environment, plan: Plan, journals: Iterable[Pat
         repeated=frozenset(job_id for (job_id,) in repeated),
         world=world,
         details=details,
-        engagements={
-            id_: frozenset(
-                name for name, is_set in zip(("seen", "read", "archived"), engagements, strict=True) if is_set
-            )
-            for id_, *engagements in engaged
-        },
     )
 
 

@@ -25,7 +25,7 @@ _JOBS_A_CIRCLE: Final = 25
 _JOBS_A_BUSY_CIRCLE: Final = 800
 _BUSY_SHARE: Final = 0.2
 _OUTSIDER_SHARE: Final = 0.01
-_ENGAGEMENTS: Final = ("seen", "unseen", "read", "unread", "archived", "unarchived")
+_ENGAGEMENTS: Final = ("seen", "unseen", "read", "unread", "interacted", "archived", "unarchived")
 _WORKFLOWS: Final = ("new-comment", "invoice-paid", "mention")
 _CATEGORIES: Final = ("marketing", "billing")
 _CHANNELS: Final = (("in_app",), ("in_app",), ("in_app", "email"), ("push", "in_app", "push"))
@@ -57,6 +57,7 @@ class _JobGenerator:
             self._bulk_delete: 2,
             self._trigger: 20,
             self._mark: 6,
+            self._mark_all: 4,
             self._set_preferences: 7,
             self._update_preferences: 7,
             self._unset_preferences: 3,
@@ -123,6 +124,14 @@ class _JobGenerator:
         sent = self._sent.get(self._circle) or [str(message_id("never", "sent", "in_app"))]
         return {
             "message_ids": self._chance.choices(sent[-20:], k=self._chance.randint(1, 4)),
+            "engagement": self._chance.choice(_ENGAGEMENTS),
+            "user_id": self._chance.choice((None, self._user(), self._user())),
+        }
+
+    def _mark_all(self) -> dict[str, Any]:
+        return {
+            "user_id": self._user(),
+            "channel": self._chance.choice(self._chance.choice(_CHANNELS)),
             "engagement": self._chance.choice(_ENGAGEMENTS),
         }
 

@@ -27,6 +27,7 @@ from rollbook_shared.jobs.models import (
     Identify,
     Job,
     Mark,
+    MarkAll,
     Merge,
     SetChannelData,
     SetPreferences,
@@ -52,6 +53,7 @@ __all__ = [
     "Delete",
     "Identify",
     "Mark",
+    "MarkAll",
     "Merge",
     "RecordingPublisher",
     "RecordingRollbook",
@@ -77,7 +79,9 @@ class SentJobs(list[Job]):
         return [job for job in self if isinstance(job, kind)]
 
     def about(self, user_id: str) -> list[Job]:
-        """The jobs that name the user in any role: updated, deleted, merged, recipient, actor. Marks name no user."""
+        """The jobs that name the user in any role: updated, deleted, merged, recipient, actor. A `Mark` without
+        `user_id` names no user.
+        """
         return [job for job in self if user_id in job.user_ids]
 
 

@@ -90,7 +90,13 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "store: an engagement that arrives last stands, not the one stamped last",
         f"{STORE}/sql/history.sql",
+        "ON CONFLICT (message_id, engagement, user_id) DO UPDATE SET\n"
+        "    stamp = excluded.stamp,\n"
+        "    is_set = excluded.is_set\n"
         "WHERE e.stamp < excluded.stamp",
+        "ON CONFLICT (message_id, engagement, user_id) DO UPDATE SET\n"
+        "    stamp = excluded.stamp,\n"
+        "    is_set = excluded.is_set\n"
         "WHERE true",
         chaos=MANY,
     ),

@@ -109,6 +109,79 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         ("tests/store/test_erasure.py",),
     ),
     Defect(
+        "rule 33: what another user marks overwrites the owner's mark",
+        f"{FOLD}/facts.py",
+        'return ("engagement", str(self.message_id), self.engagement, self.user_id or "")',
+        'return ("engagement", str(self.message_id), self.engagement)',
+    ),
+    Defect(
+        "rule 33: the user that a mark names is forgotten",
+        f"{FOLD}/decomposition.py",
+        "id_, name, is_set, job.user_id)",
+        "id_, name, is_set)",
+    ),
+    Defect(
+        "rule 33: in Postgres, what another user marked counts",
+        "worker/rollbook_worker/migrations/versions/0001_schema.py",
+        "                                AND own.owner = of_owner\n",
+        "",
+        ("tests/store/test_contract.py",),
+    ),
+    Defect(
+        "rule 33: in a feed, what another user marked counts",
+        "producer/rollbook/queries/sql/messages.sql",
+        "                    WHERE mine.user_id = engagements.user_id\n"
+        "                        AND engagements.stamp >= mine.valid_from\n",
+        "                    WHERE engagements.stamp >= mine.valid_from\n",
+        ("tests/producer/test_messages.py",),
+    ),
+    Defect(
+        "rule 33: what erased users marked of others' messages is left",
+        f"{STORE}/erasure.py",
+        '        "engagements": _ERASURE["delete_engagements"],\n',
+        "",
+        ("tests/store/test_erasure.py",),
+    ),
+    Defect(
+        "rule 34: interacted does not set read",
+        f"{FOLD}/decomposition.py",
+        '        yield "read", True\n',
+        '        yield "interacted", True\n',
+    ),
+    Defect(
+        "rule 34: marking all marks what is addressed to the id that is named, and not the other ids of the user",
+        f"{FOLD}/projection.py",
+        "        for id_ in self._ids.get(canonical_id, [canonical_id]):\n            self._channel_engagements",
+        "        for id_ in [fact.user_id]:\n            self._channel_engagements",
+    ),
+    Defect(
+        "rule 34: a user's marking of all is not followed to the ids that merged into it",
+        f"{STORE}/clusters.py",
+        "    _write_channel_engagements(cursor, found.ids, engagements)\n",
+        "",
+        ("tests/store/test_contract.py",),
+    ),
+    Defect(
+        "rule 34: in a feed, marking all marks messages that occur later",
+        "worker/rollbook_worker/migrations/versions/0001_schema.py",
+        'CASE WHEN of_all COLLATE "C" > message_stamp COLLATE "C" THEN of_all COLLATE "C" END',
+        'of_all COLLATE "C"',
+        ("tests/producer/test_feed_laws.py",),
+    ),
+    Defect(
+        "rule 34: of marking all, the one that arrives last stands",
+        f"{STORE}/sql/history.sql",
+        "ON CONFLICT (user_id, channel, engagement) DO UPDATE SET\n"
+        "    stamp = excluded.stamp,\n"
+        "    is_set = excluded.is_set\n"
+        "WHERE e.stamp < excluded.stamp",
+        "ON CONFLICT (user_id, channel, engagement) DO UPDATE SET\n"
+        "    stamp = excluded.stamp,\n"
+        "    is_set = excluded.is_set\n"
+        "WHERE true",
+        ("tests/store/test_contract.py",),
+    ),
+    Defect(
         "rule 7: receipts are read before the users are locked",
         f"{STORE}/postgres.py",
         "            locked = write(cursor, facts, history=self._history, horizon=horizon, roots=roots)\n"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,8 @@ from rollbook.testing import (
     BulkSetPreferences,
     Delete,
     Identify,
+    Mark,
+    MarkAll,
     Merge,
     RecordingRollbook,
     SetChannelData,
@@ -33,6 +36,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = microseconds(NOW)
 MUTED = {"workflows": {"digest": False}}
 PUSH = {"tokens": ["t1"]}
+MESSAGE = UUID(int=7)
 
 
 @pytest.fixture
@@ -127,6 +131,14 @@ def user_update(id_: str, **parts: Any) -> UserUpdate:
             ),
         ),
         (
+            lambda rb, **o: rb.messages.mark([str(MESSAGE)], "interacted", user_id="u1", **o),
+            Mark(id="j", occurred_at=AT, message_ids=(MESSAGE,), engagement="interacted", user_id="u1"),
+        ),
+        (
+            lambda rb, **o: rb.messages.mark_all("u1", "read", **o),
+            MarkAll(id="j", occurred_at=AT, user_id="u1", channel="in_app", engagement="read"),
+        ),
+        (
             lambda rb, **o: rb.workflows.trigger("hello", ["u1"], actor="u2", **o),
             Trigger(id="j", occurred_at=AT, workflow="hello", recipients=("u1",), actor="u2"),
         ),
@@ -208,6 +220,7 @@ def test_rule_29_every_write_can_be_deferred(rb: RecordingRollbook) -> None:
     rb.users.set_channel_data("u1", "apns", PUSH, delay=1)
     rb.users.unset_channel_data("u1", "apns", delay=1)
     rb.workflows.trigger("hello", ["u1"], delay=1)
+    rb.messages.mark_all("u1", "read", delay=1)
 
     assert {job.kind for job in rb.sent} == set(jobs.KINDS) - {"mark"}
     assert {(job.occurred_at, job.deferred) for job in rb.sent} == {(AT + 1_000_000, True)}

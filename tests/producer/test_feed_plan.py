@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 import pytest
-from tests.support.builders import delete, mark, merge, set_preferences, trigger, user
+from tests.support.builders import delete, mark, mark_all, merge, set_preferences, trigger, user
 from tests.support.producer.applied_jobs import NOW
 
 from rollbook.queries.messages import MESSAGES, TOP
@@ -48,6 +48,8 @@ def crowd() -> Iterator[Job]:
             yield trigger("hello", [user(name)], actor="other-1", at=10, plus=number * 50, job=f"{name}-{number:04}")
     read = [message_id(f"ann-{number:04}", "ann", "in_app") for number in range(0, 1_000, 2)]
     yield mark(read, "read", at=11)
+    yield mark([message_id("ann-0000", "ann", "in_app")], "seen", at=11, user_id="ann")
+    yield mark_all("guest-1", "seen", at=11)
     yield merge("ann", "guest-1", at=12)
     yield merge("ann", "guest-2", at=13)
     yield delete("other-2", at=13)

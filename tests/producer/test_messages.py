@@ -151,3 +151,61 @@ def test_rule_22_an_invalid_engagement_is_rejected_and_nothing_is_sent(
 
     assert [problem.field for problem in refusal.value.problems] == [field]
     assert rb.sent == []
+
+
+def test_rule_33_a_message_is_read_by_its_id_with_its_owner(applied: Applied) -> None:
+    (found,) = messages(applied)
+    applied.rb.users.identify("bo", occurred_at=NOW - timedelta(days=9))
+    applied.rb.users.merge("bo", "ann", occurred_at=NOW - timedelta(days=1))
+    applied.now()
+
+    message = applied.rb.messages.get(UUID(found.id))
+
+    assert message is not None
+    assert (message.id, message.recipient, message.workflow) == (found.id, "bo", "w0")
+    assert applied.rb.messages.get(ID) is None
+
+
+def test_rule_33_a_message_that_preferences_hide_or_no_user_owns_is_not_read(applied: Applied) -> None:
+    (found,) = messages(applied)
+    applied.rb.users.update_preferences(
+        "ann", "default", {"workflows": {"w0": False}}, occurred_at=NOW - timedelta(days=8, hours=1)
+    )
+    applied.now()
+    hidden = applied.rb.messages.get(found.id)
+    applied.rb.users.unset_preferences("ann", "default", occurred_at=NOW - timedelta(days=8, minutes=1))
+    applied.now()
+    allowed = applied.rb.messages.get(found.id)
+    applied.rb.users.delete("ann")
+    applied.now()
+
+    assert hidden is None
+    assert allowed == found
+    assert applied.rb.messages.get(found.id) is None
+
+
+def test_rule_33_only_the_owner_marks(applied: Applied) -> None:
+    (found,) = messages(applied)
+    applied.rb.users.identify("mallory", occurred_at=NOW - timedelta(days=9))
+    applied.rb.messages.mark([found.id], "archived", user_id="mallory", occurred_at=NOW - timedelta(days=2))
+    applied.rb.messages.mark([found.id], "read", user_id="ann", occurred_at=NOW - timedelta(days=1))
+    applied.now()
+
+    (item,) = applied.rb.feeds.list("ann").items
+
+    assert (item.archived, item.read, item.read_at) == (False, True, NOW - timedelta(days=1))
+    assert applied.rb.messages.get(found.id) == item
+
+
+def test_rule_34_all_messages_are_marked_by_one_job(applied: Applied) -> None:
+    found = messages(applied, count=3, channels=("in_app", "email"))
+    applied.rb.messages.mark_all("ann", "interacted", occurred_at=NOW - timedelta(days=2))
+    applied.rb.messages.mark([found[0].id], "unread", user_id="ann", occurred_at=NOW - timedelta(days=1))
+    applied.now()
+
+    feed = applied.rb.feeds.list(found[0].recipient, channel=found[0].channel)
+
+    assert (feed.total, feed.unread) == (3, 1 if found[0].channel == "in_app" else 3)
+    assert len(applied.rb.feeds.list("ann", status="unread").items) == (1 if found[0].channel == "in_app" else 0)
+    assert {item.interacted_at for item in applied.rb.feeds.list("ann").items} == {NOW - timedelta(days=2)}
+    assert {item.interacted for item in applied.rb.messages.list("ann", channel="email").items} == {False}

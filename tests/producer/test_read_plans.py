@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from tests.support.builders import identify, merge, set_preferences, trigger, user
+from tests.support.builders import identify, mark_all, merge, set_preferences, trigger, user
 from tests.support.producer.applied_jobs import NOW
 
 from rollbook import queries
@@ -18,6 +18,7 @@ from rollbook.queries.messages import TOP
 from rollbook.queries.page_cursor import PageCursor
 from rollbook.queries.user_list import MAX_SCANNED
 from rollbook_shared import jobs
+from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
 from rollbook_worker.migrations.optional_indexes import OPTIONAL_INDEXES
@@ -55,6 +56,8 @@ INSERT INTO rollbook.engagements (message_id, engagement, stamp, is_set)
 SELECT id, 'seen', stamp, true FROM rollbook.messages WHERE recipient LIKE 'copy-%%';
 INSERT INTO rollbook.preference_set_versions (user_id, set_id, stamp, settings)
 SELECT 'copy-' || n, 'default', '00', '{}' FROM generate_series(1, %(others)s) AS n;
+INSERT INTO rollbook.channel_engagements (user_id, channel, engagement, stamp, is_set)
+SELECT 'copy-' || n, 'in_app', 'seen', '00', true FROM generate_series(1, %(others)s) AS n;
 INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at)
 SELECT 'copy-' || n, CASE WHEN n %% 2 = 0 THEN 'identify' ELSE 'trigger' END, '',
     CASE WHEN n %% 100 = 0 THEN 'cancelled' WHEN n %% 100 = 1 THEN 'rejected' ELSE 'applied' END, n,
@@ -77,12 +80,13 @@ class Read(NamedTuple):
 
 def history() -> Iterator[jobs.Job]:
     yield identify("plain", email="plain@example.com", plan="free", at=9)
-    yield trigger("news", [user(f"other-{number}") for number in range(500)], actor="plain", at=10)
+    yield trigger("news", [user(f"other-{number}") for number in range(500)], actor="plain", at=10, job="news")
     for number in range(60):
         yield trigger("hello", ["ann", "guest"], actor=user(f"other-{number}"), at=10, plus=number + 1)
     yield identify("ann", name="Ann", at=9)
     yield identify("guest", at=9)
     yield set_preferences("ann", "default", {"workflows": {"news": False}}, at=9)
+    yield mark_all("ann", "seen", at=11)
     yield merge("ann", "guest", at=12)
 
 
@@ -155,6 +159,7 @@ READS: Final[dict[str, Callable[[], Query[Any]]]] = {
     "unread feed": lambda: queries.find_feed("ann", "in_app", "unread", 30, None),
     "later page of a feed": lambda: queries.find_feed("ann", "in_app", "all", 30, TOP),
     "messages": lambda: queries.find_messages("ann", "in_app", "any", 30, None),
+    "message": lambda: queries.find_message(message_id("news", "other-1", "in_app")),
     "activities as recipient": lambda: queries.find_activities("ann", "recipient", 30, None),
     "activities as actor": lambda: queries.find_activities("plain", "actor", 30, None),
     "merge preview": lambda: queries.preview_merge(

@@ -234,7 +234,8 @@ JUNK_CALLS: Final[list[Callable[..., object]]] = [
     lambda rb, a, b, c, options: rb.users.unset_channel_data(a, b, **options),
     lambda rb, a, b, c, options: rb.workflows.trigger(a, [b, c], actor=c, data=b, tenant=a, **options),
     lambda rb, a, b, c, options: rb.workflows.trigger("w", b, channels=a, categories=c, **options),
-    lambda rb, a, b, c, options: rb.messages.mark(a, b, **options),
+    lambda rb, a, b, c, options: rb.messages.mark(a, b, user_id=c, **options),
+    lambda rb, a, b, c, options: rb.messages.mark_all(a, b, channel=c, **options),
 ]
 
 

@@ -6,12 +6,23 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from tests.support.builders import day, delete, identify, merge, set_preferences, trigger, update_preferences
+from tests.support.builders import (
+    day,
+    delete,
+    identify,
+    mark,
+    mark_all,
+    merge,
+    set_preferences,
+    trigger,
+    update_preferences,
+)
 from tests.support.conflicting_jobs import job_sets, timestamps
 from tests.support.example_counts import examples
 from tests.support.stores import OnPostgres, arrive
 from tests.support.table_contents import everything, tables_with
 
+from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
@@ -261,3 +272,35 @@ def test_rule_30_an_id_used_again_keeps_no_key_of_the_erased_user(store: OnPostg
     assert world["users"]["ann"]["preferences"] == {"default": {"workflows": {"digest": False}}}
     assert [row["workflow"] for row in world["messages"].values()] == ["news"]
     assert tables_with(store, "marked-flow") == []
+
+
+def test_rule_33_what_an_erased_user_marked_is_erased(store: OnPostgres) -> None:
+    message = message_id("hello", "bo", "in_app")
+    jobs: list[Job] = [
+        identify("marked-ann", at=1),
+        trigger("hello", [identify("bo", at=0).user], at=2, job="hello"),
+        mark([message], "archived", at=3, user_id="marked-ann", job="j1"),
+        mark_all("marked-ann", "read", at=3, job="j2"),
+        delete("marked-ann", at=4, job="j3"),
+    ]
+    apply(store, *jobs, now=day(4))
+    before = tables_with(store, "marked-ann")
+
+    erase(store, now=day(6))
+
+    assert {"engagements", "channel_engagements"} <= set(before)
+    assert tables_with(store, "marked-ann") == []
+
+
+def test_rule_33_what_arrives_late_of_an_erased_user_is_erased_too(store: OnPostgres) -> None:
+    apply(store, identify("marked-ann", at=1, job="j1"), delete("marked-ann", at=4, job="j2"), now=day(4))
+    erase(store, now=day(6))
+    late: list[Job] = [
+        mark([message_id("hello", "bo", "in_app")], "read", at=3, user_id="marked-ann", job="j3"),
+        mark_all("marked-ann", "read", at=3, job="j4"),
+    ]
+
+    apply(store, *late, now=day(6))
+    erase(store, now=day(8))
+
+    assert tables_with(store, "marked-ann") == []

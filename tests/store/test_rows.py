@@ -65,5 +65,13 @@ def _as_written(rows: TableRows) -> dict[str, Any]:
         }
         for row in rows.users
     }
-    tables = ("preference_sets", "lifecycle_events", "triggers", "activities", "messages", "engagements")
+    tables = (
+        "preference_sets",
+        "lifecycle_events",
+        "triggers",
+        "activities",
+        "messages",
+        "engagements",
+        "channel_engagements",
+    )
     return {"users": users} | {table: sorted(map(str, getattr(rows, table))) for table in tables}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import MODELS, Job
+from rollbook_shared.jobs.models import MODELS, Engagement, Job
 
 storable_text: Final = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 _numbers: Final = (
@@ -72,7 +72,7 @@ user_updates: Final = st.fixed_dictionaries(
     },
 )
 _several: Final = st.lists(user_ids, min_size=1, max_size=3)
-_engagements: Final = st.sampled_from(["seen", "unseen", "read", "unread", "archived", "unarchived"])
+_engagements: Final = st.sampled_from(get_args(Engagement))
 _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
     "identify": {"user": user_updates},
     "bulk_identify": {"users": st.lists(user_updates, min_size=1, max_size=3)},
@@ -93,7 +93,12 @@ _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
         "tenant": st.none() | keys,
         "channels": st.lists(keys, min_size=1, max_size=3),
     },
-    "mark": {"message_ids": st.lists(st.uuids(), min_size=1, max_size=3), "engagement": _engagements},
+    "mark": {
+        "message_ids": st.lists(st.uuids(), min_size=1, max_size=3),
+        "engagement": _engagements,
+        "user_id": st.none() | user_ids,
+    },
+    "mark_all": {"user_id": user_ids, "channel": keys, "engagement": _engagements},
 }
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from rollbook_shared import jobs
 from rollbook_shared.domain.stamps import microseconds
+from rollbook_shared.jobs.models import Engagement
 
 DAY: Final = 86_400_000_000
 DAY_0: Final = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
@@ -182,16 +183,30 @@ def unset_channel_data(id_: str, channel_id: str, *, at: int, plus: int = 0, job
 
 def mark(
     message_ids: Iterable[UUID],
-    engagement: Literal["seen", "unseen", "read", "unread", "archived", "unarchived"],
+    engagement: Engagement,
     *,
     at: int,
     plus: int = 0,
     job: str = "",
+    user_id: str | None = None,
 ) -> jobs.Mark:
     return jobs.Mark(
-        id=job or _id("mark", engagement, at, plus),
+        id=job or _id("mark", engagement if user_id is None else f"{engagement}-{user_id}", at, plus),
         occurred_at=day(at, plus),
         message_ids=tuple(message_ids),
+        engagement=engagement,
+        user_id=user_id,
+    )
+
+
+def mark_all(
+    id_: str, engagement: Engagement, *, at: int, plus: int = 0, job: str = "", channel: str = "in_app"
+) -> jobs.MarkAll:
+    return jobs.MarkAll(
+        id=job or _id(f"mark-all-{engagement}", f"{id_}-{channel}", at, plus),
+        occurred_at=day(at, plus),
+        user_id=id_,
+        channel=channel,
         engagement=engagement,
     )
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
+from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from tests.support.builders import day
 
-from rollbook_shared.jobs.models import MODELS, Job
+from rollbook_shared.domain.deterministic_ids import message_id
+from rollbook_shared.jobs.models import MODELS, Engagement, Job
+
+_NONE: Final = UUID(int=0)
+"""Of no message."""
 
 JOB_IDS: Final = tuple(f"j{number}{tail}" for tail in ("", "-", "0", ":x") for number in (5, 1, 8, 2, 9, 3))
 """Not in the order of the alphabet, and some begin with others."""
@@ -111,6 +116,10 @@ _trigger: Final = _kind(
     tenant=st.sampled_from([None, "t1"]),
     categories=st.lists(st.sampled_from(["news", "ads"]), max_size=2),
 )
+_engaged: Final[dict[str, SearchStrategy[Any]]] = {
+    "engagement": st.sampled_from(get_args(Engagement)),
+    "user_id": st.none() | user_ids,
+}
 bodies: Final[SearchStrategy[dict[str, Any]]] = st.one_of(
     _identify,
     _identify,
@@ -127,16 +136,29 @@ bodies: Final[SearchStrategy[dict[str, Any]]] = st.one_of(
     _kind("update_preferences", user_id=user_ids, set_id=_set_ids, changes=_changes),
     _kind("unset_preferences", user_id=user_ids, set_id=_set_ids),
     _kind("bulk_set_preferences", user_ids=_several, set_id=_set_ids, settings=_settings),
+    _kind("mark", message_ids=st.lists(st.integers(0, 63), min_size=1, max_size=4), **_engaged),
+    _kind("mark", message_ids=st.lists(st.integers(0, 63), min_size=1, max_size=4), **_engaged),
+    _kind("mark_all", channel=st.sampled_from(["in_app", "email"]), **{**_engaged, "user_id": user_ids}),
     _kind("set_channel_data", user_id=user_ids, channel_id=_channel_ids, data=_channel_data),
     _kind("unset_channel_data", user_id=user_ids, channel_id=_channel_ids),
 )
 
 
 def _jobs_of(bodies: Sequence[dict[str, Any]]) -> list[Job]:
-    return [
-        MODELS[body["kind"]].model_validate({**body, "id": job_id})
-        for job_id, body in zip(JOB_IDS, bodies, strict=False)
-    ]
+    named = [{**body, "id": job_id} for job_id, body in zip(JOB_IDS, bodies, strict=False)]
+    messages = sorted({id_ for body in named if body["kind"] == "trigger" for id_ in _messages_of(body)})
+    for body in named:
+        if body["kind"] == "mark":  # of messages that the other jobs make, if they make any
+            body["message_ids"] = [
+                messages[number % len(messages)] if messages else _NONE for number in body["message_ids"]
+            ]
+    return [MODELS[body["kind"]].model_validate(body) for body in named]
+
+
+def _messages_of(trigger: dict[str, Any]) -> Iterator[UUID]:
+    for person in trigger["recipients"]:
+        for channel in trigger["channels"]:
+            yield message_id(trigger["id"], person if isinstance(person, str) else person["id"], channel)
 
 
 job_sets: Final[SearchStrategy[list[Job]]] = st.lists(bodies, max_size=14).map(_jobs_of)

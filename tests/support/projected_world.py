@@ -12,11 +12,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from rollbook_shared.domain.profile_sections import profile_of
-from rollbook_shared.domain.stamps import Stamp
+from rollbook_shared.domain.stamps import Stamp, occurred_at_of
 from rollbook_shared.reference.preferences import effective_preferences, is_channel_enabled
 from rollbook_shared.reference.world import World, WorldActivity, WorldMessage, WorldUser
 from rollbook_worker.core import (
     ActivityCreated,
+    EngagementChanged,
     Fact,
     MessageCreated,
     Projection,
@@ -50,7 +51,8 @@ def world_of(facts: Iterable[Fact], *, history: timedelta = HISTORY) -> World:
             categories=trigger.categories,
             channel=fact.channel,
         ):
-            messages[str(fact.id)] = {**activity, "channel": fact.channel}
+            engagements = _engagements(fact, owner, facts, projection)
+            messages[str(fact.id)] = {**activity, "channel": fact.channel, "engagements": engagements}
     return {
         "users": {id_: _user(user) for id_, user in projection.users.items()},
         "merged": dict(projection.canonical_ids),
@@ -72,6 +74,24 @@ def _sets_at(projection: Projection, user_id: str, at: Stamp) -> Mapping[str, An
     """The preference sets that applied to the id at that stamp."""
     versions = projection.preference_sets.get(user_id, ())
     return {version.set_id: version.settings for version in versions if version.valid_from <= at}
+
+
+def _engagements(message: MessageCreated, owner: str, facts: Iterable[Fact], projection: Projection) -> dict[str, int]:
+    """The engagements that are set, each with its time."""
+    states: dict[str, tuple[Stamp, bool]] = {
+        state.engagement: (state.stamp, state.is_set)
+        for state in projection.channel_engagements.get(message.recipient, ())
+        if state.channel == message.channel and state.stamp > message.stamp
+    }
+    for fact in facts:
+        if (
+            isinstance(fact, EngagementChanged)
+            and fact.message_id == message.id
+            and (fact.user_id is None or owner_at(projection, fact.user_id, fact.stamp) == owner)
+        ):
+            state = (fact.stamp, fact.is_set)
+            states[fact.engagement] = max(state, states.get(fact.engagement, state))
+    return {name: occurred_at_of(stamp) for name, (stamp, is_set) in states.items() if is_set}
 
 
 def _activity(trigger: WorkflowTriggered, owner: str, projection: Projection) -> WorldActivity:

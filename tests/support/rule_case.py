@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict, Unpack
 
+from tests.support.builders import DAY, DAY_0
+
 from rollbook_shared.domain.stamps import Stamp, job_id_of
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.world import World
@@ -27,6 +29,8 @@ class Then(TypedDict, total=False):
     merged: Mapping[str, str]
     feeds: Mapping[str, Sequence[str]]
     """Owner to the workflows of the messages: `hello` in the app, `hello/email` elsewhere."""
+    engagements: Mapping[str, Sequence[str]]
+    """Of each message that has any, as `owner:workflow`, its engagements, each with the day on which it was set."""
     activities: Mapping[str, Sequence[str]]
     """Owner to the workflows of the activities."""
     actors: Mapping[str, str | None]
@@ -65,6 +69,13 @@ def seen(world: World, parts: Then) -> dict[str, Any]:
             (row["owner"], row["workflow"] + ("" if row["channel"] == "in_app" else f"/{row['channel']}"))
             for row in world["messages"].values()
         ),
+        "engagements": {
+            f"{row['owner']}:{row['workflow']}" + ("" if row["channel"] == "in_app" else f"/{row['channel']}"): sorted(
+                f"{name} {(at - DAY_0) // DAY}" for name, at in row["engagements"].items()
+            )
+            for row in world["messages"].values()
+            if row["engagements"]
+        },
         "activities": _by_owner((row["owner"], row["workflow"]) for row in world["activities"].values()),
         "actors": _actors(world),
         "updated": {id_: job_id_of(Stamp(user["updated"])) for id_, user in users.items()},

@@ -12,10 +12,11 @@ from tests.support.memory_store import MemoryStore
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_shared.database.tables import SCHEMA, metadata
+from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.reference.world import World, WorldActivity
-from rollbook_worker.core import EngagementChanged
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, Store
 
+ENGAGEMENTS: Final = ("seen", "read", "interacted", "archived")
 _TIMEOUT: Final = timedelta(seconds=DEADLINE_SECONDS)
 """A busy machine takes long over statements and locks. Tests of timeouts set timeouts of their own."""
 
@@ -65,11 +66,7 @@ class InMemory:
         return self.store.world()
 
     def engagements(self) -> dict[str, set[str]]:
-        engagements: dict[str, set[str]] = {message: set() for message in self.world()["messages"]}
-        for fact in self.store.kept.values():
-            if isinstance(fact, EngagementChanged) and fact.is_set and str(fact.message_id) in engagements:
-                engagements[str(fact.message_id)].add(fact.engagement)
-        return engagements
+        return {id_: set(message["engagements"]) for id_, message in self.world()["messages"].items()}
 
     def ledger(self) -> dict[str, tuple[str, int, dict[str, Any] | None]]:
         return {id_: (entry.state.value, entry.duplicates, entry.detail) for id_, entry in self.store.jobs.items()}
@@ -121,16 +118,14 @@ class OnPostgres:
             },
             "merged": {row["id"]: row["merged_into"] for row in self._rows("merged_users")},
             "messages": {
-                str(row["id"]): {**_activity(row), "channel": row["channel"]} for row in self._rows("owned_messages")
+                str(row["id"]): {**_activity(row), "channel": row["channel"], "engagements": _engagements(row)}
+                for row in self._rows("owned_messages")
             },
             "activities": {str(row["id"]): _activity(row) for row in self._rows("owned_activities")},
         }
 
     def engagements(self) -> dict[str, set[str]]:
-        return {
-            str(row["id"]): {name for name in ("seen", "read", "archived") if row[name]}
-            for row in self._rows("owned_messages")
-        }
+        return {str(row["id"]): {name for name in ENGAGEMENTS if row[name]} for row in self._rows("owned_messages")}
 
     def ledger(self) -> dict[str, tuple[str, int, dict[str, Any] | None]]:
         return {row["id"]: (row["state"], row["duplicates"], row["detail"]) for row in self._rows("jobs")}
@@ -149,6 +144,11 @@ class OnPostgres:
 def arrive(subject: Subject, *messages: object, now: int) -> list[Outcome]:
     """Let messages arrive together, as they came from the broker."""
     return subject.store.apply([ReceivedJob.of(message) for message in messages], now=now)
+
+
+def _engagements(row: dict[str, Any]) -> dict[str, int]:
+    times = {name: row[f"{name}_at"] for name in ENGAGEMENTS}
+    return {name: microseconds(at) for name, at in times.items() if at is not None}
 
 
 def _activity(row: dict[str, Any]) -> WorldActivity:

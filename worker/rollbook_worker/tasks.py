@@ -1,6 +1,6 @@
 """The Celery tasks: one for each kind of job, one for dead letters, and one for the batches that workers make.
 
-Twelve task names share one function, `apply`. A job's message holds its kind, and no task treats one kind in another
+Fourteen task names share one function, `apply`. A job's message holds its kind, and no task treats one kind in another
 way. The names exist for people: Flower, `celery inspect` and events show the task's name, so that its last part shows
 the kind of each job without opening the job.
 """

@@ -41,7 +41,8 @@ EXAMPLES: Final[Mapping[str, Callable[[Rollbook], object]]] = {
     "trigger": lambda rb: rb.workflows.trigger(
         "welcome", ["ann", {"id": "bo", "name": "Bo"}], actor="cy", data={"cart": 2}, job_id="job-11"
     ),
-    "mark": lambda rb: rb.messages.mark([_MESSAGE], "read", job_id="job-12"),
+    "mark": lambda rb: rb.messages.mark([_MESSAGE], "read", user_id="ann", job_id="job-12"),
+    "mark_all": lambda rb: rb.messages.mark_all("ann", "seen", job_id="job-14"),
 }
 """A call that makes a job of each kind."""
 

@@ -216,6 +216,7 @@ def mark(
     message_ids: Iterable[str | UUID],
     engagement: Engagement,
     *,
+    user_id: str | None,
     limits: Limits,
     now: int,
     **options: Unpack[WriteOptions],
@@ -223,7 +224,21 @@ def mark(
     """The job that records what a recipient did with messages."""
     with Arguments("mark", limits, options) as arguments:
         ids = arguments.items(message_ids, "message_ids", most=MAX_MESSAGES, what="message ids")
-        return jobs.Mark(**arguments.timing(now), message_ids=as_uuids(ids), engagement=engagement)
+        return jobs.Mark(**arguments.timing(now), message_ids=as_uuids(ids), engagement=engagement, user_id=user_id)
+
+
+def mark_all(
+    user_id: str,
+    engagement: Engagement,
+    *,
+    channel: str,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.MarkAll:
+    """The job that records what a user did with all messages on a channel."""
+    with Arguments("mark_all", limits, options) as arguments:
+        return jobs.MarkAll(**arguments.timing(now), user_id=user_id, channel=channel, engagement=engagement)
 
 
 def _bulk_users(limits: Limits) -> int:

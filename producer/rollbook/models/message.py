@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from rollbook.models.activity import Activity
@@ -10,21 +11,27 @@ from rollbook.models.model import Model
 
 FeedStatus = Literal["all", "unseen", "unread", "archived"]
 """Which messages of a feed to read. `archived` reads only archived messages; the others read none of those."""
-Engagement = Literal["seen", "unseen", "read", "unread", "archived", "unarchived"]
-"""What a recipient did with a message, or the opposite, which takes it back."""
+Engagement = Literal["seen", "unseen", "read", "unread", "interacted", "archived", "unarchived"]
+"""What a recipient did with a message, or the opposite, which takes it back. `interacted` has none, and sets `read`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message(Activity):
     """One notification for one recipient on one `channel` (`in_app`, `push` and so on).
 
-    `seen`, `read` and `archived` are independent of each other.
+    `seen`, `read`, `interacted` and `archived` are independent of each other, except that `interacted` sets `read`. The
+    times say when each was set last; None while it is not set.
     """
 
     channel: str
     seen: bool
     read: bool
     archived: bool
+    interacted: bool = False
+    seen_at: datetime | None = None
+    read_at: datetime | None = None
+    interacted_at: datetime | None = None
+    archived_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from rollbook.queries.dead_letters import drop_dead_letter, find_dead_letters, f
 from rollbook.queries.job_list import JobFilter, ListedState, find_jobs
 from rollbook.queries.jobs import cancel_job, find_deferred_jobs, find_finished_jobs, find_job_status
 from rollbook.queries.merge_preview import preview_merge
-from rollbook.queries.messages import find_activities, find_feed, find_messages
+from rollbook.queries.messages import find_activities, find_feed, find_message, find_messages
 from rollbook.queries.query import Query, QueryRunner
 from rollbook.queries.user_export import export_user
 from rollbook.queries.user_filter import UserFilter
@@ -33,6 +33,7 @@ __all__ = [
     "find_finished_jobs",
     "find_job_status",
     "find_jobs",
+    "find_message",
     "find_messages",
     "find_preferences",
     "find_user",

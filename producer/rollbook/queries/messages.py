@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from rollbook.models import Activity, ActivityRole, Actor, Feed, Message, Page
 from rollbook.queries.page_cursor import PageCursor
@@ -13,6 +15,7 @@ from rollbook_shared.domain.stamps import Stamp, datetime_of, occurred_at_of
 
 MESSAGES: Final = load(__package__, "messages")
 _ACTIVITIES: Final = load(__package__, "activities")
+_ENGAGEMENTS: Final = ("seen", "read", "interacted", "archived")
 TOP: Final = PageCursor("~", "f" * 32)
 """Before the newest item."""
 
@@ -51,6 +54,13 @@ def find_activities(user_id: str, role: ActivityRole, limit: int, after: PageCur
     return Page(items=tuple(map(_activity, rows[:limit])), after=_after(rows, limit))
 
 
+@query
+def find_message(message_id: UUID) -> Steps[Message | None]:
+    """One message with its owner; None if no user owns such a message."""
+    rows = yield Statement(MESSAGES["message"], {"id": message_id})
+    return _message(rows[0], rows[0]["owner"]) if rows else None
+
+
 def _page(user_id: str, limit: int, after: PageCursor | None) -> dict[str, object]:
     cursor = after or TOP
     # one item more than the page holds shows whether this is the last page
@@ -64,13 +74,16 @@ def _after(rows: Rows, limit: int) -> str | None:
 
 
 def _message(row: Mapping[str, Any], recipient: str) -> Message:
-    return Message(
-        **_activity_fields(row, recipient),
-        channel=row["channel"],
-        seen=row["seen"],
-        read=row["read"],
-        archived=row["archived"],
-    )
+    fields = _activity_fields(row, recipient)
+    for name in _ENGAGEMENTS:
+        at = _set_at(row[name])
+        fields |= {name: at is not None, f"{name}_at": at}
+    return Message(**fields, channel=row["channel"])
+
+
+def _set_at(state: str | None) -> datetime | None:
+    """When an engagement was set, by its state: a stamp, and + (set) or - (cleared)."""
+    return datetime_of(occurred_at_of(Stamp(state))) if state is not None and state.endswith("+") else None
 
 
 def _activity(row: Mapping[str, Any]) -> Activity:

@@ -23,11 +23,14 @@ ABOUT: Final = {
     "what": "Everything that Rollbook stores about one person, under every id that stands for the person.",
     "profile": "The user as readers see it now, after merges; null if there is none, or none any more.",
     "profiles": "What was received under each id: of each key the newest value, and the job that set it.",
-    "preferences": "Every version of a preference set, also those replaced since; null: removed.",
+    "preferences": "Every version of a preference set, also those replaced since; null: removed. `changes`: the keys"
+    " that a job changed, if it did not replace the set.",
     "identify_log": "When the ids were identified.",
     "lifecycle_events": "Deletes (no primary_id) and merges that name one of the ids.",
     "messages": "The messages to the person. `current` is false for messages that no user owns: older than a merge"
     " transfers, or sent before the person was known. Messages that preferences hide are here as well.",
+    "engagements": "Engagement with all messages on a channel at once (no message_id), and engagement that was recorded"
+    " under one of the ids with messages that are not the person's.",
     "activities": "The triggers that named the person as a recipient.",
     "caused": "The triggers that named the person as the actor; the recipients are other people, and only counted.",
     "skipped": "Triggers that named one of the ids while no user had it.",
@@ -52,6 +55,10 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
     identify_log = yield from _rows("identify_log", ids=ids)
     history = {"ids": ids, "person": person, "begun": json.dumps(begun)}
     messages = yield from _rows("messages", **history)
+    engagements = [
+        *(yield from _rows("channel_engagements", ids=ids)),
+        *(yield from _rows("other_engagements", ids=ids)),
+    ]
     activities = yield from _rows("activities", **history)
     caused = yield from _rows("caused", **history)
     skipped = yield from _rows("skipped", ids=ids)
@@ -62,7 +69,13 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
         "profile": None if profile is None else _profile(profile),
         "profiles": [_received(row, begun.get(row["id"], "")) for row in profiles],
         "preferences": [
-            {"id": row["id"], "set": row["set_id"], "settings": row["settings"], **_when(row["stamp"])}
+            {
+                "id": row["id"],
+                "set": row["set_id"],
+                "settings": row["settings"],
+                **({} if row["changes"] is None else {"changes": row["changes"]}),
+                **_when(row["stamp"]),
+            }
             for row in _since(begun, preference_sets)
         ],
         "identify_log": [{"id": row["id"], **_when(row["stamp"])} for row in _since(begun, identify_log)],
@@ -70,6 +83,7 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
             {"user_id": row["user_id"], "primary_id": row["primary_id"], **_when(row["stamp"])} for row in events
         ],
         "messages": [_message(row) for row in messages],
+        "engagements": [_engagement(row) for row in _since(begun, engagements)],
         "activities": [_activity(row) for row in activities],
         "caused": [_caused(row) for row in caused],
         "skipped": [_skipped(row, ids) for row in skipped],
@@ -146,6 +160,11 @@ def _message(row: Mapping[str, Any]) -> dict[str, Any]:
             for engagement, state in sorted(engagements.items())
         },
     }
+
+
+def _engagement(row: Mapping[str, Any]) -> dict[str, Any]:
+    which = {"message_id": str(row["message_id"])} if "message_id" in row else {"channel": row["channel"]}
+    return {"id": row["id"], **which, "engagement": row["engagement"], "set": row["is_set"], **_when(row["stamp"])}
 
 
 def _caused(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, cast, get_args
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +28,7 @@ from rollbook_shared.json_values import find_text_problem, find_value_problem, p
 MAX_PAGE: Final = 1_000
 
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
+_MESSAGE_ID: Final[TypeAdapter[UUID]] = TypeAdapter(UUID)
 
 
 def checked_user_id(user_id: object) -> str:
@@ -35,6 +37,14 @@ def checked_user_id(user_id: object) -> str:
         return _USER_ID.validate_python(user_id)
     except ValidationError as error:
         raise InvalidRequest([Problem("user_id", problem.reason) for problem in problems_of(error)]) from None
+
+
+def checked_message_id(message_id: object) -> UUID:
+    """The id as a UUID, or `InvalidRequest`: no message can have it."""
+    try:
+        return _MESSAGE_ID.validate_python(message_id)
+    except ValidationError as error:
+        raise InvalidRequest([Problem("message_id", problem.reason) for problem in problems_of(error)]) from None
 
 
 def checked_job_id(job_id: object, field: str = "job_id") -> str:

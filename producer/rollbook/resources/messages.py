@@ -10,7 +10,7 @@ from rollbook import commands, queries
 from rollbook.commands import WriteOptions
 from rollbook.models import Engagement, FeedStatus, Message, Page
 from rollbook.queries.page_cursor import HISTORY, parse_cursor
-from rollbook.queries.validation import check_channel, check_choice, check_page, checked_user_id
+from rollbook.queries.validation import check_channel, check_choice, check_page, checked_message_id, checked_user_id
 from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import JobHandle
 
@@ -52,22 +52,38 @@ class Messages:
         cursor = parse_cursor(after, HISTORY)
         return self._context.read(queries.find_messages(user_id, channel, status or "any", limit, cursor))
 
+    def get(self, message_id: str | UUID) -> Message | None:
+        """Read one message; its `recipient` is the user who owns it now. None if there is none, if preferences do not
+        allow it, or if no user owns it any more.
+
+        Raises:
+            InvalidRequest, NotConfigured, Unavailable: see `list`.
+        """
+        return self._context.read(queries.find_message(checked_message_id(message_id)))
+
     def mark(
-        self, message_ids: Iterable[str | UUID], engagement: Engagement, **options: Unpack[WriteOptions]
+        self,
+        message_ids: Iterable[str | UUID],
+        engagement: Engagement,
+        *,
+        user_id: str | None = None,
+        **options: Unpack[WriteOptions],
     ) -> JobHandle:
-        """Mark 1 to 1,000 messages as seen, read or archived, or take that back.
+        """Mark 1 to 1,000 messages as seen, read, interacted or archived, or take that back.
 
         Engagement is a job like every other write, so it survives a broker that is down, may be delivered twice, and
         may arrive before its message. Of an engagement and its opposite, the one that happened last counts, whichever
-        arrives last. Marking a message again changes nothing. The three are independent: a read message may be unseen,
-        and archiving does not mark as read. Engagement stays with its message when users are merged.
+        arrives last. Marking a message again changes its time only. They are independent: a read message may be unseen,
+        and archiving does not mark as read; only `interacted` marks as read as well. Engagement stays with its message
+        when users are merged.
 
-        The application must check that the messages are those of the person who asks; ids are not secret.
-
-            rb.messages.mark([item.id for item in rb.feeds.list("ann").items], "seen")
+            rb.messages.mark([item.id for item in rb.feeds.list("ann").items], "seen", user_id="ann")
 
         message_ids: the `id` of messages from a feed or from `list`. An id of no message does no harm.
-        engagement: `seen`, `read`, `archived`, or `unseen`, `unread`, `unarchived`.
+        engagement: `seen`, `read`, `interacted`, `archived`, or `unseen`, `unread`, `unarchived`.
+        user_id: the user who asks. The call counts only for messages of that user, also after merges, and does nothing
+            to others. Give it whenever the ids come from a browser or an app: ids of messages are not secret. By
+            default it counts for any message.
         options: as for every write: `job_id`, `occurred_at`, `run_at`, `delay`; see `Users`.
 
         Raises:
@@ -75,5 +91,35 @@ class Messages:
             NotConfigured: there is no broker URL. With `rb.outbox(...)`: the table `rollbook_outbox` is missing.
             NotSent: the broker may not have the job; sending it again with the error's `job_id` is safe.
         """
-        job = commands.mark(message_ids, engagement, limits=self._context.limits, now=self._context.now(), **options)
+        job = commands.mark(
+            message_ids,
+            engagement,
+            user_id=user_id,
+            limits=self._context.limits,
+            now=self._context.now(),
+            **options,
+        )
+        return self._context.publish(job)
+
+    def mark_all(
+        self, user_id: str, engagement: Engagement, *, channel: str = "in_app", **options: Unpack[WriteOptions]
+    ) -> JobHandle:
+        """Mark all messages that a user has on a channel by now, with one small job, however many they are.
+
+        It holds for the messages that occurred before it, also for those that arrive late, and for none that occurs
+        later. A `mark` of one message with a later time stands over it. Messages that become the user's by a later
+        merge stay as they are.
+
+            rb.messages.mark_all("ann", "read")
+
+        user_id: an id of the user, also one that was merged away. An unknown user has no messages.
+        engagement: as for `mark`.
+        channel: by default the feed's.
+
+        Raises:
+            InvalidRequest, NotConfigured, NotSent: see `mark`.
+        """
+        job = commands.mark_all(
+            user_id, engagement, channel=channel, limits=self._context.limits, now=self._context.now(), **options
+        )
         return self._context.publish(job)

@@ -53,7 +53,9 @@ def send_job(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None
                 **when,
             )
         case jobs.Mark():
-            rollbook.messages.mark(job.message_ids, job.engagement, **when)
+            rollbook.messages.mark(job.message_ids, job.engagement, user_id=job.user_id, **when)
+        case jobs.MarkAll():
+            rollbook.messages.mark_all(job.user_id, job.engagement, channel=job.channel, **when)
         case _:
             raise NotImplementedError(f"the client has no call for {job.kind}")
 

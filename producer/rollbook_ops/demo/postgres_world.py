@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Select, select
 from rollbook_ops.demo.demo_database import DemoDatabase
 from rollbook_shared.database.tables import current_users, merged_users, owned_activities, owned_messages
 from rollbook_shared.domain.attributes import ATTRIBUTES
+from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.reference.world import World, WorldActivity, WorldMessage, WorldUser
 
 _ROWS_AT_ONCE = 1_000
+_ENGAGEMENTS = ("seen", "read", "interacted", "archived")
 
 
 def read_world(database: DemoDatabase) -> World:
@@ -49,4 +51,6 @@ def _activity(row: Any) -> WorldActivity:
 
 
 def _message(row: Any) -> WorldMessage:
-    return {**_activity(row), "channel": row.channel}
+    times = {name: getattr(row, f"{name}_at") for name in _ENGAGEMENTS}
+    engagements = {name: microseconds(at) for name, at in times.items() if at is not None}
+    return {**_activity(row), "channel": row.channel, "engagements": engagements}

@@ -205,9 +205,44 @@ engagements: Final = Table(
     "engagements",
     metadata,
     Column("message_id", UUID(as_uuid=True), primary_key=True),
-    Column("engagement", Text, primary_key=True, comment="seen, read or archived"),
+    Column("engagement", Text, primary_key=True, comment="seen, read, interacted or archived"),
+    Column(
+        "user_id",
+        _bytewise(),
+        primary_key=True,
+        server_default=text("''"),
+        comment="counts for messages of the user that this id stood for; empty: for any message",
+    ),
     Column("stamp", _bytewise(), nullable=False),
     Column("is_set", Boolean, nullable=False, comment="false: cleared again"),
+)
+Index(
+    "engagements_user",
+    engagements.c.user_id,
+    engagements.c.stamp,
+    postgresql_where=engagements.c.user_id != text("''"),
+)
+
+channel_engagements: Final = Table(
+    "channel_engagements",
+    metadata,
+    Column("user_id", _bytewise(), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("engagement", Text, primary_key=True, comment="seen, read, interacted or archived"),
+    Column("stamp", _bytewise(), nullable=False),
+    Column("is_set", Boolean, nullable=False, comment="false: cleared again"),
+    comment="engagement with all messages that a user had on a channel by then",
+)
+
+resolved_channel_engagements: Final = Table(
+    "resolved_channel_engagements",
+    metadata,
+    Column("user_id", _bytewise(), primary_key=True, comment="an id of a cluster"),
+    Column("channel", Text, primary_key=True),
+    Column("engagement", Text, primary_key=True),
+    Column("stamp", _bytewise(), nullable=False),
+    Column("is_set", Boolean, nullable=False),
+    comment="the same for the ids of clusters, after their merges and deletes",
 )
 
 jobs: Final = Table(
@@ -320,6 +355,11 @@ owned_messages: Final = Table(
     Column("channel", Text),
     Column("seen", Boolean),
     Column("read", Boolean),
+    Column("interacted", Boolean),
     Column("archived", Boolean),
+    Column("seen_at", DateTime(timezone=True), comment="when it was set last; null: it is not set"),
+    Column("read_at", DateTime(timezone=True)),
+    Column("interacted_at", DateTime(timezone=True)),
+    Column("archived_at", DateTime(timezone=True)),
 )
 """The messages that belong to a user now, with their engagements."""

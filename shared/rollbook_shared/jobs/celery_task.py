@@ -107,6 +107,8 @@ def summarize(job: models.Job) -> str:
             return f"workflow {job.workflow}: {len(job.recipients)} recipients" + (
                 f", {inline} inline" if inline else ""
             )
+        case models.MarkAll():
+            return f"{alias(job.user_id)} all messages on {job.channel} {job.engagement}"
         case models.Mark():
             return f"{len(job.message_ids)} messages {job.engagement}"
         case _:

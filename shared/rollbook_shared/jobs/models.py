@@ -279,17 +279,39 @@ class Trigger(_Job):
         return tuple(user.id if isinstance(user, UserUpdate) else user for user in users)
 
 
+Engagement = Literal["seen", "unseen", "read", "unread", "interacted", "archived", "unarchived"]
+"""What a recipient did with a message, or the opposite; `interacted` sets `read` as well, and has no opposite."""
+
+
 class Mark(_Job):
-    """Set or clear an engagement of messages; a message that does not exist yet gets it when it comes. Rule 22."""
+    """Set or clear an engagement of messages; a message that does not exist yet gets it when it comes. Rules 22 and 33.
+
+    With `user_id`, it counts only for messages that belong to the user that this id stands for.
+    """
 
     kind: Literal["mark"] = "mark"
     message_ids: Annotated[tuple[UUID, ...], Field(min_length=1, max_length=1_000)]
-    engagement: Literal["seen", "unseen", "read", "unread", "archived", "unarchived"]
+    engagement: Engagement
+    user_id: UserId | None = None
 
     @property
     def user_ids(self) -> tuple[str, ...]:
-        """None: a mark names messages, not users."""
-        return ()
+        """The user whose messages they must be, if the job names one."""
+        return () if self.user_id is None else (self.user_id,)
+
+
+class MarkAll(_Job):
+    """Set or clear an engagement of all messages on one channel that the user had by then. Rule 34."""
+
+    kind: Literal["mark_all"] = "mark_all"
+    user_id: UserId
+    channel: Key
+    engagement: Engagement
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
 
 
 Job = Annotated[
@@ -305,7 +327,8 @@ Job = Annotated[
     | SetChannelData
     | UnsetChannelData
     | Trigger
-    | Mark,
+    | Mark
+    | MarkAll,
     Field(discriminator="kind"),
 ]
 """A job of any kind; for mypy a union, to `match` on with `assert_never`. `user_ids` are the users that it names."""

@@ -14,12 +14,15 @@ from itertools import pairwise
 from random import Random
 from typing import Any, Final
 
+from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.jobs.models import (
     BulkDelete,
     BulkSetPreferences,
     Delete,
     Identify,
     Job,
+    Mark,
+    MarkAll,
     Merge,
     SetChannelData,
     SetPreferences,
@@ -61,6 +64,7 @@ def generate_jobs(*, seed: int, users: int, jobs: int, now: int) -> SampleHistor
         generator.sign_up: 22,
         generator.change: 30,
         generator.notify: 22,
+        generator.read_the_feed: 6,
         generator.choose_settings: 6,
         generator.guest_becomes_customer: 4,
         generator.leave: 6,
@@ -112,6 +116,20 @@ class _Generator:
                 pass
         actor: Any = self.chance.choice((None, self.any_user(), self.any_user(), self.inline(self.any_user())))
         self.trigger(recipients, self.any_time(), actor)
+
+    def read_the_feed(self) -> None:
+        """A user opens some messages, and marks the others as seen; the phone was offline, so the times are mixed."""
+        user_id, other, chance = self.any_user(), self.any_user(), self.chance
+        at = self.any_time(latest=self.now - 6 * _HOUR)
+        sent = [self.trigger([user_id, other], at + number * _HOUR, None) for number in range(3)]
+        for number, job_id in enumerate(sent):
+            marked_at = self.any_time(at, self.now)
+            who = chance.choice((None, user_id, user_id, other))  # what another user marks does not count
+            engagement = chance.choice(("seen", "read", "interacted", "archived", "unread", "unseen"))
+            ids = (message_id(job_id, user_id, "in_app"), message_id(sent[number - 1], user_id, "in_app"))
+            self.write(Mark, marked_at, message_ids=ids, engagement=engagement, user_id=who)
+        everything = {"user_id": user_id, "channel": "in_app"}
+        self.write(MarkAll, self.any_time(at, self.now), **everything, engagement=chance.choice(("seen", "read")))
 
     def choose_settings(self) -> None:
         user_id = self.any_user()
@@ -195,8 +213,8 @@ class _Generator:
     def identify(self, user_id: str, traits: dict[str, Any], at: int) -> None:
         self.write(Identify, at, user=user_update_of({"id": user_id, **traits}))
 
-    def trigger(self, recipients: list[Any], at: int, actor: Any) -> None:
-        self.write(
+    def trigger(self, recipients: list[Any], at: int, actor: Any) -> str:
+        return self.write(
             Trigger,
             at,
             workflow=self.chance.choice(_WORKFLOWS),
@@ -207,8 +225,11 @@ class _Generator:
             channels=self.chance.choice(_CHANNELS),
         )
 
-    def write(self, kind: type[Job], at: int, **fields: Any) -> None:
-        self.jobs.append(kind.model_validate({"id": f"demo-{len(self.jobs):06}", "occurred_at": at, **fields}))
+    def write(self, kind: type[Job], at: int, **fields: Any) -> str:
+        """Add the job; return its id."""
+        job_id = f"demo-{len(self.jobs):06}"
+        self.jobs.append(kind.model_validate({"id": job_id, "occurred_at": at, **fields}))
+        return job_id
 
     def inline(self, user_id: str) -> dict[str, Any]:
         user = {"id": user_id, **some_traits(self.chance)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, NamedTuple, assert_never
 
@@ -88,7 +88,9 @@ def _apply(tables: _Tables, job: jobs.Job) -> None:
         case jobs.Trigger():
             _start_workflow(tables, job)
         case jobs.Mark():
-            pass  # the world does not show engagements
+            tables.mark(job)
+        case jobs.MarkAll():
+            tables.mark_all(job)
         case _:
             assert_never(job)
 
@@ -101,6 +103,16 @@ def _start_workflow(tables: _Tables, job: jobs.Trigger) -> None:
     for recipient in dict.fromkeys(map(_id_of, job.recipients)):
         if tables.is_known(recipient):
             tables.write(job, recipient, actor)
+
+
+def _engagements(
+    job: jobs.Mark | jobs.MarkAll, owner: str | None, names_user: bool, ordinal: int = 0
+) -> list[_Engagement]:
+    """What the job says of one message."""
+    names = ["interacted", "read"] if job.engagement == "interacted" else [job.engagement.removeprefix("un")]
+    is_set = not job.engagement.startswith("un")
+    at = stamp(job.occurred_at, job.id, ordinal)
+    return [_Engagement(at, job.occurred_at, name, is_set, owner, names_user) for name in names]
 
 
 def _id_of(person: str | jobs.UserUpdate) -> str:
@@ -118,6 +130,19 @@ class _Row:
     owner: str | None
     actor: str | None
     names_actor: bool
+    engagements: list[_Engagement] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Engagement:
+    """An engagement that was set or cleared. It moves with the user who did it, as a message does."""
+
+    stamp: str
+    occurred_at: int
+    name: str
+    is_set: bool
+    owner: str | None
+    names_user: bool
 
 
 class _Tables:
@@ -127,7 +152,8 @@ class _Tables:
         self.merged_into: dict[str, str] = {}
         self.absorbed: defaultdict[str, list[str]] = defaultdict(list)  # the inverse of merged_into
         self.rows: list[_Row] = []
-        self.owned: defaultdict[str, list[_Row]] = defaultdict(list)
+        self.engagements: defaultdict[str, list[_Engagement]] = defaultdict(list)  # by message
+        self.owned: defaultdict[str, list[_Row | _Engagement]] = defaultdict(list)
         self.acted: defaultdict[str, list[_Row]] = defaultdict(list)
 
     def canonical_id(self, user_id: str) -> str:
@@ -197,6 +223,19 @@ class _Tables:
             if actor is not None:
                 self.acted[actor].append(row)
 
+    def mark(self, job: jobs.Mark) -> None:
+        user = None if job.user_id is None or not self.is_known(job.user_id) else self.canonical_id(job.user_id)
+        for ordinal, id_ in enumerate(job.message_ids):
+            for engagement in _engagements(job, user, job.user_id is not None, ordinal):
+                self.engagements[str(id_)].append(engagement)
+                if user is not None:
+                    self.owned[user].append(engagement)
+
+    def mark_all(self, job: jobs.MarkAll) -> None:
+        for row in self.owned[self.canonical_id(job.user_id)]:
+            if isinstance(row, _Row) and row.channel == job.channel:
+                row.engagements += _engagements(job, None, False)
+
     def world(self) -> World:
         activities: dict[str, WorldActivity] = {}
         messages: dict[str, WorldMessage] = {}
@@ -212,7 +251,11 @@ class _Tables:
             if row.channel is None:
                 activities[row.id] = activity
             else:
-                messages[row.id] = {**activity, "channel": row.channel}
+                engagements = [*row.engagements, *self.engagements[row.id]]
+                counting = [one for one in engagements if not one.names_user or one.owner == row.owner]
+                newest = {one.name: one for one in sorted(counting, key=lambda one: one.stamp)}
+                times = {name: one.occurred_at for name, one in newest.items() if one.is_set}
+                messages[row.id] = {**activity, "channel": row.channel, "engagements": times}
         return {
             "users": {
                 user_id: {

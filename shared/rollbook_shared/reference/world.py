@@ -31,6 +31,8 @@ class WorldMessage(WorldActivity):
     """A message that belongs to a user now."""
 
     channel: str
+    engagements: dict[str, int]
+    """The engagements that are set: `seen` and so on, each with its time in microseconds since 1970."""
 
 
 class World(TypedDict):

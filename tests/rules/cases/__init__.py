@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.rules.cases.deletion import DELETING
+from tests.rules.cases.engagement import ENGAGEMENT
 from tests.rules.cases.history import HISTORY
 from tests.rules.cases.merged_ids import REDIRECTS
 from tests.rules.cases.merges import MERGING
@@ -22,5 +23,6 @@ CASES: Final[tuple[Case, ...]] = (
     *PARTIAL_CHANGES,
     *PREFERENCES,
     *TRIGGERS,
+    *ENGAGEMENT,
     *EVERY_JOB,
 )

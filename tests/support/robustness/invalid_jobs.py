@@ -47,6 +47,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "channels": ["in_app"],
     },
     "mark": {"message_ids": [MARKED], "engagement": "seen"},
+    "mark_all": {"user_id": "u", "channel": "in_app", "engagement": "seen"},
 }
 """A good job of each kind but `bulk_identify`, in which users are rejected one by one."""
 
@@ -115,6 +116,7 @@ SORTS: Final[dict[str, dict[Path, str]]] = {
         ("channels", 0): "listed key",
     },
     "mark": {("message_ids",): "list", ("message_ids", 0): "message_id", ("engagement",): "engagement"},
+    "mark_all": {("user_id",): "user_id", ("channel",): "key", ("engagement",): "engagement"},
 }
 EVERY_JOB: Final[dict[Path, str]] = {
     ("id",): "job_id",

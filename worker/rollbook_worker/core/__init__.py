@@ -14,6 +14,13 @@ another user, and f would have to be kept. Whether a user *existed* at a trigger
 update, so every identify has a register of its own, as every delete and merge has. So has every version of a preference
 set, because it decides on the messages of the triggers after it; and every change of single keys of a set, for the same
 reason and for another: f may be what gave the user the set, and a merge between f and g asks whether there is one.
+
+Engagement with a message has a register for each id under which it was recorded. It moves with the user that this id
+stood for, as a message moves with its owner, and counts while the two are one. So what another user recorded can
+neither count nor overwrite. Engagement with all messages on a channel holds for every id that stood for the same user
+then. Of two facts f and g of such a register, f the older, f may be dropped: where f counts, g counts too and is newer,
+because the id of both stands for one user from f to g. Only a delete ends that, and then no user owns the messages of
+f any more.
 """
 
 from rollbook_worker.core.clusters import cluster_roots
@@ -21,6 +28,7 @@ from rollbook_worker.core.compaction import Compaction, compact
 from rollbook_worker.core.decomposition import facts_of, trigger_stamp
 from rollbook_worker.core.facts import (
     ActivityCreated,
+    ChannelEngagementChanged,
     EngagementChanged,
     Fact,
     LifecycleEvent,
@@ -34,10 +42,19 @@ from rollbook_worker.core.facts import (
     WorkflowTriggered,
 )
 from rollbook_worker.core.join import Registers, join
-from rollbook_worker.core.projection import OwnershipPeriod, PreferenceSetVersion, Projection, ResolvedUser, project
+from rollbook_worker.core.projection import (
+    ChannelEngagement,
+    OwnershipPeriod,
+    PreferenceSetVersion,
+    Projection,
+    ResolvedUser,
+    project,
+)
 
 __all__ = [
     "ActivityCreated",
+    "ChannelEngagement",
+    "ChannelEngagementChanged",
     "Compaction",
     "EngagementChanged",
     "Fact",

@@ -14,7 +14,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_worker.core.facts import Fact, PreferencesUpdated, ProfileKeySet, UserDeleted, UserIdentified, UsersMerged
+from rollbook_worker.core.facts import (
+    ChannelEngagementChanged,
+    EngagementChanged,
+    Fact,
+    PreferencesUpdated,
+    ProfileKeySet,
+    UserDeleted,
+    UserIdentified,
+    UsersMerged,
+)
 from rollbook_worker.core.projection import project
 
 
@@ -39,6 +48,8 @@ def compact(facts: Collection[Fact], history: int, horizon: Stamp) -> Compaction
     def matters(fact: Fact) -> bool:
         match fact:
             case UserIdentified(stamp, user_id) | ProfileKeySet(stamp, user_id) | PreferencesUpdated(stamp, user_id):
+                return stamp > void_until.get(user_id, "")
+            case ChannelEngagementChanged(stamp, user_id) | EngagementChanged(stamp, user_id=str(user_id)):
                 return stamp > void_until.get(user_id, "")
             case UserDeleted(stamp) if stamp < horizon and stamp not in effective:
                 return False

@@ -12,6 +12,7 @@ from rollbook_shared.domain.stamps import Stamp, stamp
 from rollbook_shared.errors import Problem
 from rollbook_worker.core.facts import (
     ActivityCreated,
+    ChannelEngagementChanged,
     EngagementChanged,
     Fact,
     MessageCreated,
@@ -59,10 +60,12 @@ def facts_of(job: jobs.Job) -> Iterator[Fact | UserUpdated]:
         case jobs.Trigger():
             yield from _triggered(job)
         case jobs.Mark():
-            engagement = job.engagement.removeprefix("un")
-            is_set = engagement == job.engagement
             for ordinal, id_ in enumerate(job.message_ids):
-                yield EngagementChanged(stamp(job.occurred_at, job.id, ordinal), id_, engagement, is_set)
+                for name, is_set in _states(job.engagement):
+                    yield EngagementChanged(stamp(job.occurred_at, job.id, ordinal), id_, name, is_set, job.user_id)
+        case jobs.MarkAll():
+            for name, is_set in _states(job.engagement):
+                yield ChannelEngagementChanged(at, job.user_id, job.channel, name, is_set)
         case _:
             assert_never(job)
 
@@ -72,6 +75,14 @@ def trigger_stamp(job: jobs.Trigger) -> Stamp:
     actor), 1, 2 ... (the recipients).
     """
     return stamp(job.occurred_at, job.id, len(job.recipients) + 1)
+
+
+def _states(engagement: str) -> Iterator[tuple[str, bool]]:
+    """The engagements that a job sets (True) or clears."""
+    name = engagement.removeprefix("un")
+    yield name, name == engagement
+    if engagement == "interacted":
+        yield "read", True
 
 
 def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterator[UserUpdated | ProfileKeySet]:

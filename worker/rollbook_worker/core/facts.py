@@ -162,17 +162,35 @@ class MessageCreated(NamedTuple):
 
 
 class EngagementChanged(NamedTuple):
-    """An engagement (seen, read, archived) of a message was set or cleared."""
+    """An engagement (seen, read, interacted, archived) of a message was set or cleared: by the user that `user_id`
+    stood for, and then it counts for messages of that user only; or by the application, for any message.
+    """
 
     stamp: Stamp
     message_id: UUID
     engagement: str
     is_set: bool
+    user_id: str | None = None
 
     @property
     def register_key(self) -> RegisterKey:
-        """The message's engagement, set or cleared."""
-        return ("engagement", str(self.message_id), self.engagement)
+        """The message's engagement, set or cleared, for each id that it was done under: another user's never counts."""
+        return ("engagement", str(self.message_id), self.engagement, self.user_id or "")
+
+
+class ChannelEngagementChanged(NamedTuple):
+    """An engagement was set or cleared of all messages on a channel that the user had by then."""
+
+    stamp: Stamp
+    user_id: str
+    channel: str
+    engagement: str
+    is_set: bool
+
+    @property
+    def register_key(self) -> RegisterKey:
+        """The engagement on the channel under this id."""
+        return ("channel engagement", self.user_id, self.channel, self.engagement)
 
 
 Fact = (
@@ -185,5 +203,6 @@ Fact = (
     | ActivityCreated
     | MessageCreated
     | EngagementChanged
+    | ChannelEngagementChanged
 )
 """What a job says, in its smallest parts. Each has a stamp; in each register the newest fact is kept."""

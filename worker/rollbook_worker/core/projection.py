@@ -12,6 +12,7 @@ from rollbook_shared.domain.preferences import update_settings
 from rollbook_shared.domain.profile_sections import flat_profile, profile_of
 from rollbook_shared.domain.stamps import INFINITY, Stamp, occurred_at_of, stamp_floor
 from rollbook_worker.core.facts import (
+    ChannelEngagementChanged,
     Fact,
     PreferencesUpdated,
     ProfileKeySet,
@@ -20,7 +21,7 @@ from rollbook_worker.core.facts import (
     UsersMerged,
 )
 
-_UserFact = UserIdentified | ProfileKeySet | PreferencesUpdated | UserDeleted | UsersMerged
+_UserFact = UserIdentified | ProfileKeySet | PreferencesUpdated | ChannelEngagementChanged | UserDeleted | UsersMerged
 
 
 @dataclass(slots=True)
@@ -51,6 +52,15 @@ class PreferenceSetVersion(NamedTuple):
     settings: Any
 
 
+class ChannelEngagement(NamedTuple):
+    """The newest state of an engagement of all messages on a channel: it holds for those that are stamped before it."""
+
+    channel: str
+    engagement: str
+    stamp: Stamp
+    is_set: bool
+
+
 class _OwnershipChange(NamedTuple):
     """Holds from `valid_from` on, until the next change."""
 
@@ -74,6 +84,8 @@ class Projection:
     """
     preference_sets: Mapping[str, tuple[PreferenceSetVersion, ...]]
     """Per id, the preference sets of the user that it stood for, as they changed."""
+    channel_engagements: Mapping[str, tuple[ChannelEngagement, ...]]
+    """Per id, what was said of all messages at once that were addressed to it."""
 
 
 def project(facts: Iterable[Fact], history: int) -> Projection:
@@ -93,6 +105,8 @@ def project(facts: Iterable[Fact], history: int) -> Projection:
                 projector.set_key(fact)
             case PreferencesUpdated():
                 projector.update_preferences(fact)
+            case ChannelEngagementChanged():
+                projector.mark_all(fact)
             case UserDeleted():
                 projector.delete(fact)
             case UsersMerged():
@@ -113,6 +127,7 @@ class _Projector:
         """Id to the changes of who owns what is addressed to it."""
         self._deletes: dict[Stamp, tuple[str, ...]] = {}
         self._preference_sets: dict[str, list[PreferenceSetVersion]] = {}
+        self._channel_engagements: dict[str, dict[tuple[str, str], ChannelEngagement]] = {}
 
     def identify(self, user_id: str, at: Stamp) -> None:
         canonical_id = self._canonical_ids.get(user_id, user_id)
@@ -143,6 +158,12 @@ class _Projector:
         if settings is not None:
             self.set_key(ProfileKeySet(fact.stamp, fact.user_id, key, settings))
 
+    def mark_all(self, fact: ChannelEngagementChanged) -> None:
+        canonical_id = self._canonical_ids.get(fact.user_id, fact.user_id)
+        state = ChannelEngagement(fact.channel, fact.engagement, fact.stamp, fact.is_set)
+        for id_ in self._ids.get(canonical_id, [canonical_id]):
+            self._channel_engagements.setdefault(id_, {})[fact.channel, fact.engagement] = state
+
     def delete(self, fact: UserDeleted) -> None:
         if fact.user_id in self._canonical_ids:
             return  # writes follow a merged-away id, deletes and merges do not
@@ -152,6 +173,7 @@ class _Projector:
         self._deletes[fact.stamp] = tuple(ids)
         for id_ in ids:
             self._canonical_ids.pop(id_, None)
+            self._channel_engagements.pop(id_, None)
             changes = self._ownership.setdefault(id_, [])
             changes[:] = [change._replace(owner=None) if change.owner == fact.user_id else change for change in changes]
             changes.append(_OwnershipChange(fact.stamp, None, False))
@@ -200,7 +222,8 @@ class _Projector:
             for id_, changes in self._ownership.items()
         }
         versions = {id_: tuple(versions) for id_, versions in self._preference_sets.items()}
-        return Projection(self._users, self._canonical_ids, periods, self._deletes, versions)
+        engagements = {id_: tuple(states.values()) for id_, states in self._channel_engagements.items()}
+        return Projection(self._users, self._canonical_ids, periods, self._deletes, versions, engagements)
 
     def _add_versions(self, ids: Iterable[str], at: Stamp, sets: Mapping[str, Any]) -> None:
         for id_ in ids if sets else ():

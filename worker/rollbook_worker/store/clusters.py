@@ -13,6 +13,8 @@ from psycopg import Cursor
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_worker.core import (
+    ChannelEngagement,
+    ChannelEngagementChanged,
     Fact,
     LifecycleEvent,
     OwnershipPeriod,
@@ -28,6 +30,7 @@ from rollbook_worker.core import (
 )
 from rollbook_worker.store.rows import Row, as_json
 
+_HISTORY: Final = load(__package__, "history")
 _USERS: Final = load(__package__, "users")
 _IDENTIFY_LOG: Final = load(__package__, "identify_log")
 _LIFECYCLE_EVENTS: Final = load(__package__, "lifecycle_events")
@@ -69,6 +72,11 @@ def read_clusters(cursor: Cursor, roots: Collection[str], joining: Collection[st
         else PreferencesUpdated(Stamp(stamp), id_, set_id, changes)
         for id_, set_id, stamp, settings, changes in cursor
     )
+    cursor.execute(_HISTORY["select_channel_engagements"], {"ids": found.ids})
+    found.facts.extend(
+        ChannelEngagementChanged(Stamp(stamp), id_, channel, engagement, is_set)
+        for id_, channel, engagement, stamp, is_set in cursor
+    )
     cursor.execute(_LIFECYCLE_EVENTS["select_naming"], {"ids": found.ids})
     found.events.extend(_lifecycle_event(*event) for event in cursor)
     return found
@@ -89,6 +97,8 @@ def recompute(cursor: Cursor, roots: Collection[str], joining: Collection[str], 
     clustered = [id_ for id_ in found.ids if id_ not in without_events]
     _write_ownership_periods(cursor, found.ids, {id_: projection.ownership_periods.get(id_, ()) for id_ in clustered})
     _write_preference_sets(cursor, found.ids, {id_: projection.preference_sets.get(id_, ()) for id_ in clustered})
+    engagements = {id_: projection.channel_engagements.get(id_, ()) for id_ in clustered}
+    _write_channel_engagements(cursor, found.ids, engagements)
 
 
 def _lifecycle_event(
@@ -143,6 +153,21 @@ def _write_preference_sets(
         rows = [{"user_id": id_, **version._asdict()} for id_ in changed for version in versions.get(id_, ())]
         cursor.execute(_PREFERENCE_SETS["delete_resolved"], {"ids": changed})
         cursor.execute(_PREFERENCE_SETS["insert_resolved"], {"versions": as_json(rows)})
+
+
+def _write_channel_engagements(
+    cursor: Cursor, ids: list[str], engagements: Mapping[str, tuple[ChannelEngagement, ...]]
+) -> None:
+    """Write the resolved engagements of whole channels, of the ids whose engagements changed."""
+    cursor.execute(_HISTORY["select_resolved_channel_engagements"], {"ids": ids})
+    stored: dict[str, set[ChannelEngagement]] = {}
+    for id_, channel, engagement, stamp, is_set in cursor:
+        stored.setdefault(id_, set()).add(ChannelEngagement(channel, engagement, Stamp(stamp), is_set))
+    changed = [id_ for id_ in ids if stored.get(id_, set()) != set(engagements.get(id_, ()))]
+    if changed:
+        rows = [{"user_id": id_, **state._asdict()} for id_ in changed for state in engagements.get(id_, ())]
+        cursor.execute(_HISTORY["delete_resolved_channel_engagements"], {"ids": changed})
+        cursor.execute(_HISTORY["insert_resolved_channel_engagements"], {"engagements": as_json(rows)})
 
 
 def _ordered(versions: Collection[PreferenceSetVersion]) -> list[PreferenceSetVersion]:

@@ -24,6 +24,7 @@ from rollbook_worker.store.tombstones import id_hash
 
 _ERASURE: Final = load(__package__, "erasure")
 _OWNERSHIP_PERIODS: Final = load(__package__, "ownership_periods")
+_HISTORY: Final = load(__package__, "history")
 _PREFERENCE_SETS: Final = load(__package__, "preference_sets")
 _RECEIPTS: Final = load(__package__, "erasure_receipts")
 
@@ -60,6 +61,7 @@ def erase(
     counts["users"].update(erased.keys())
     cursor.execute(_OWNERSHIP_PERIODS["delete"], {"ids": list(erased)})
     cursor.execute(_PREFERENCE_SETS["delete_resolved"], {"ids": list(erased)})
+    cursor.execute(_HISTORY["delete_resolved_channel_engagements"], {"ids": list(erased)})
     cursor.execute(_ERASURE["delete_dead_letters"], {"texts": [json.dumps(id_) for id_ in erased], "horizon": horizon})
     update_changed_sets(cursor, erased)
     _write_receipts(cursor, erased, counts, key, now)
@@ -98,6 +100,8 @@ def _delete_rows(cursor: Cursor, erased: Mapping[str, Stamp]) -> dict[str, Count
         "identify_log": _ERASURE["delete_identify_log"],
         "preference_set_versions": _ERASURE["delete_preference_sets"],
         "messages": _ERASURE["delete_messages"],
+        "engagements": _ERASURE["delete_engagements"],
+        "channel_engagements": _ERASURE["delete_channel_engagements"],
         "triggers as actor": _ERASURE["clear_actors"],
     }
     for table, statement in statements.items():

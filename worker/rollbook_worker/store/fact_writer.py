@@ -46,6 +46,7 @@ def write(
     _insert(cursor, _HISTORY["insert_activities"], activities=rows.activities)
     _insert(cursor, _HISTORY["insert_messages"], messages=rows.messages)
     _insert(cursor, _HISTORY["upsert_engagements"], engagements=rows.engagements)
+    _insert(cursor, _HISTORY["upsert_channel_engagements"], engagements=rows.channel_engagements)
     _insert(cursor, _LIFECYCLE_EVENTS["insert"], events=rows.lifecycle_events)
     if rows.users and (clusters or rows.ids_with_events):
         recompute(cursor, clusters, rows.ids_with_events, history=history)

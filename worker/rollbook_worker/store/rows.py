@@ -10,6 +10,7 @@ from rollbook_shared.domain.stamps import Stamp
 from rollbook_shared.json_values import encode_json
 from rollbook_worker.core import (
     ActivityCreated,
+    ChannelEngagementChanged,
     EngagementChanged,
     Fact,
     MessageCreated,
@@ -33,7 +34,7 @@ class TableRows:
     """What one transaction writes, by table."""
 
     users: list[Row] = field(default_factory=list)
-    """In id order: users with new data, and those that deletes and merges name."""
+    """In id order: users with new data, and those that deletes, merges and engagement with all messages name."""
     preference_sets: list[Row] = field(default_factory=list)
     """Every version received of a preference set, and every change of one."""
     lifecycle_events: list[Row] = field(default_factory=list)
@@ -41,6 +42,7 @@ class TableRows:
     activities: list[Row] = field(default_factory=list)
     messages: list[Row] = field(default_factory=list)
     engagements: list[Row] = field(default_factory=list)
+    channel_engagements: list[Row] = field(default_factory=list)
     ids_with_events: set[str] = field(default_factory=set)
     """Every id that a delete or merge names."""
 
@@ -77,8 +79,14 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
             case MessageCreated():
                 rows.messages.append(fact._asdict() | {"id": str(fact.id)})
             case EngagementChanged():
-                rows.engagements.append(fact._asdict() | {"message_id": str(fact.message_id)})
-    rows.users = [_user(user_id, by_user.get(user_id, ())) for user_id in sorted(by_user.keys() | rows.ids_with_events)]
+                claimed = {"message_id": str(fact.message_id), "user_id": fact.user_id or ""}
+                rows.engagements.append(fact._asdict() | claimed)
+            case ChannelEngagementChanged():
+                rows.channel_engagements.append(fact._asdict())
+    locked = {row["user_id"] for row in rows.channel_engagements}
+    rows.users = [
+        _user(user_id, by_user.get(user_id, ())) for user_id in sorted(by_user.keys() | rows.ids_with_events | locked)
+    ]
     return rows
 
 

@@ -18,6 +18,8 @@ from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_worker.core import (
     ActivityCreated,
+    ChannelEngagementChanged,
+    EngagementChanged,
     Fact,
     PreferencesUpdated,
     ProfileKeySet,
@@ -71,8 +73,10 @@ def _user_ids(fact: Fact | UserUpdated) -> tuple[str, ...]:
     match fact:
         case UsersMerged() | UserDeleted():
             return fact.user_ids
-        case UserUpdated() | UserIdentified() | ProfileKeySet() | PreferencesUpdated():
+        case UserUpdated() | UserIdentified() | ProfileKeySet() | PreferencesUpdated() | ChannelEngagementChanged():
             return (fact.user_id,)
+        case EngagementChanged(user_id=str(user_id)):
+            return (user_id,)
         case WorkflowTriggered(actor=str(actor)):
             return (actor,)
         case ActivityCreated(recipient=recipient):  # has the recipients of the messages

@@ -26,7 +26,7 @@ ORDER BY id
 
 -- name: preference_sets
 -- Every version of the preference sets of the ids.
-SELECT user_id AS id, set_id, stamp, settings
+SELECT user_id AS id, set_id, stamp, settings, changes
 FROM rollbook.preference_set_versions
 WHERE user_id = ANY(%(ids)s::text[])
 ORDER BY stamp
@@ -68,9 +68,10 @@ SELECT
     trigger.data,
     trigger.actor,
     (
-        SELECT jsonb_object_agg(engagement, jsonb_build_object('set', is_set, 'stamp', stamp))
+        SELECT jsonb_object_agg(engagement, jsonb_build_object('set', is_set, 'stamp', stamp) ORDER BY stamp)
         FROM rollbook.engagements
         WHERE message_id = row.id
+            AND (user_id = '' OR user_id = ANY(%(ids)s::text[]))
     ) AS engagements
 FROM rollbook.messages AS row
 JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
@@ -88,6 +89,23 @@ WHERE row.recipient = ANY(%(ids)s::text[])
         OR (own.owner IS NULL AND row.stamp > coalesce(%(begun)s::jsonb ->> row.recipient, ''))
     )
 ORDER BY row.stamp, row.id
+
+-- name: channel_engagements
+-- What was said under the ids of all their messages at once.
+SELECT user_id AS id, channel, engagement, stamp, is_set
+FROM rollbook.channel_engagements
+WHERE user_id = ANY(%(ids)s::text[])
+ORDER BY stamp
+
+-- name: other_engagements
+-- Engagement recorded under the ids with messages that are addressed to none of them.
+SELECT e.user_id AS id, e.message_id, e.engagement, e.stamp, e.is_set
+FROM rollbook.engagements AS e
+LEFT JOIN rollbook.messages AS m ON m.id = e.message_id AND m.recipient = ANY(%(ids)s::text[])
+WHERE e.user_id = ANY(%(ids)s::text[])
+    AND e.user_id <> ''
+    AND m.id IS NULL
+ORDER BY e.stamp
 
 -- name: activities
 -- The activities of the ids, likewise.

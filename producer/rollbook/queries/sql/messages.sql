@@ -1,6 +1,6 @@
 -- name: periods
--- When each id stood for the user, and whether the id ever opted out of anything: most never do, and then no message
--- needs a check of its own. Only a `false` opts out.
+-- When each id stood for the user; whether the id ever opted out of anything: most never do, and then no message needs a
+-- check of its own (only a `false` opts out); and what was said of all its messages at once, by channel and engagement.
 SELECT
     user_id,
     valid_from,
@@ -14,17 +14,22 @@ SELECT
             LIMIT 1
         ),
         false
-    ) AS has_opted_out
+    ) AS has_opted_out,
+    (
+        SELECT jsonb_object_agg(said.channel, said.states)
+        FROM (
+            SELECT channel, jsonb_object_agg(engagement, stamp || CASE WHEN is_set THEN '+' ELSE '-' END) AS states
+            FROM rollbook.effective_channel_engagements AS said
+            WHERE said.user_id = own.user_id
+            GROUP BY channel
+        ) AS said
+    ) AS channel_engagements
 FROM rollbook.ownership AS own
 WHERE owner = %(user_id)s
 
--- name: visible
+-- name: allowed
 -- The messages of one period that preferences allow, as in the view owned_messages. That view would look for the owner
 -- of every row; here the owner is known, and the rows come from the index on (recipient, stamp) in the order of a feed.
-FROM rollbook.messages AS row
-LEFT JOIN rollbook.engagements AS seen ON seen.message_id = row.id AND seen.engagement = 'seen'
-LEFT JOIN rollbook.engagements AS read ON read.message_id = row.id AND read.engagement = 'read'
-LEFT JOIN rollbook.engagements AS archived ON archived.message_id = row.id AND archived.engagement = 'archived'
 WHERE row.recipient = period.user_id
     AND row.stamp >= period.valid_from
     AND row.stamp < period.valid_to
@@ -42,6 +47,46 @@ WHERE row.recipient = period.user_id
             WHERE cause.job_id = row.job_id
         )
     )
+
+-- name: visible
+-- These messages with the states of their engagements, as in `engagement_states`: of what was recorded under the id of a
+-- user, that counts which this user recorded. Looked up row by row, for the few rows of a page.
+FROM rollbook.messages AS row
+CROSS JOIN LATERAL (
+    SELECT
+        max(state) FILTER (WHERE engagement = 'seen') AS seen,
+        max(state) FILTER (WHERE engagement = 'read') AS read,
+        max(state) FILTER (WHERE engagement = 'interacted') AS interacted,
+        max(state) FILTER (WHERE engagement = 'archived') AS archived
+    FROM (
+        SELECT engagement, stamp || CASE WHEN is_set THEN '+' ELSE '-' END AS state
+        FROM rollbook.engagements
+        WHERE message_id = row.id
+            AND (
+                user_id = ''
+                OR EXISTS (
+                    SELECT 1
+                    FROM period AS mine
+                    WHERE mine.user_id = engagements.user_id
+                        AND engagements.stamp >= mine.valid_from
+                        AND engagements.stamp < mine.valid_to
+                )
+            )
+    ) AS recorded
+) AS single
+CROSS JOIN LATERAL (
+    SELECT
+        CASE WHEN period.channel_engagements IS NULL THEN single.seen
+            ELSE rollbook.newest_state(single.seen, said.states ->> 'seen', row.stamp) END AS seen,
+        CASE WHEN period.channel_engagements IS NULL THEN single.read
+            ELSE rollbook.newest_state(single.read, said.states ->> 'read', row.stamp) END AS read,
+        CASE WHEN period.channel_engagements IS NULL THEN single.interacted
+            ELSE rollbook.newest_state(single.interacted, said.states ->> 'interacted', row.stamp) END AS interacted,
+        CASE WHEN period.channel_engagements IS NULL THEN single.archived
+            ELSE rollbook.newest_state(single.archived, said.states ->> 'archived', row.stamp) END AS archived
+    FROM (SELECT period.channel_engagements -> row.channel AS states) AS said
+) AS engaged
+-- include: allowed
 
 -- name: page
 -- The newest messages of a user before a cursor. Each period gives its newest, and those with the stamp of the last of
@@ -68,17 +113,18 @@ FROM (
             row.job_id,
             row.stamp,
             row.channel,
-            coalesce(seen.is_set, false) AS seen,
-            coalesce(read.is_set, false) AS read,
-            coalesce(archived.is_set, false) AS archived
+            engaged.seen,
+            engaged.read,
+            engaged.interacted,
+            engaged.archived
         -- include: visible
             AND (row.stamp, row.id) < (%(stamp)s::text, %(id)s::uuid)
             AND CASE %(status)s::text
                 WHEN 'any' THEN true
-                WHEN 'all' THEN NOT coalesce(archived.is_set, false)
-                WHEN 'unseen' THEN NOT coalesce(archived.is_set, false) AND NOT coalesce(seen.is_set, false)
-                WHEN 'unread' THEN NOT coalesce(archived.is_set, false) AND NOT coalesce(read.is_set, false)
-                WHEN 'archived' THEN archived.is_set
+                WHEN 'all' THEN NOT rollbook.is_engaged(engaged.archived)
+                WHEN 'unseen' THEN NOT rollbook.is_engaged(engaged.archived) AND NOT rollbook.is_engaged(engaged.seen)
+                WHEN 'unread' THEN NOT rollbook.is_engaged(engaged.archived) AND NOT rollbook.is_engaged(engaged.read)
+                WHEN 'archived' THEN rollbook.is_engaged(engaged.archived)
             END
         ORDER BY row.stamp DESC
         FETCH FIRST (%(limit)s::integer) ROWS WITH TIES
@@ -105,9 +151,22 @@ ORDER BY page.stamp DESC, page.id DESC
 
 -- name: counts
 -- How many messages of a channel a user has, without the archived ones. Counted period by period; otherwise the planner
--- may choose a join that reads every message there is.
+-- may choose a join that reads every message there is. What this user recorded is read at once and not row by row: a feed
+-- may have a million messages.
 WITH period AS MATERIALIZED (
     -- include: periods
+),
+recorded AS MATERIALIZED (
+    SELECT
+        e.message_id,
+        max(e.stamp || CASE WHEN e.is_set THEN '+' ELSE '-' END) FILTER (WHERE e.engagement = 'seen') AS seen,
+        max(e.stamp || CASE WHEN e.is_set THEN '+' ELSE '-' END) FILTER (WHERE e.engagement = 'read') AS read,
+        max(e.stamp || CASE WHEN e.is_set THEN '+' ELSE '-' END) FILTER (WHERE e.engagement = 'archived') AS archived
+    FROM period
+    JOIN rollbook.engagements AS e
+        ON e.user_id = period.user_id AND e.stamp >= period.valid_from AND e.stamp < period.valid_to
+    WHERE e.user_id <> ''
+    GROUP BY e.message_id
 )
 SELECT
     coalesce(sum(counted.total), 0) AS total,
@@ -117,11 +176,89 @@ FROM period
 CROSS JOIN LATERAL (
     SELECT
         count(*) AS total,
-        count(*) FILTER (WHERE NOT coalesce(seen.is_set, false)) AS unseen,
-        count(*) FILTER (WHERE NOT coalesce(read.is_set, false)) AS unread
-    -- include: visible
-        AND NOT coalesce(archived.is_set, false)
+        count(*) FILTER (WHERE NOT rollbook.is_engaged(engaged.seen)) AS unseen,
+        count(*) FILTER (WHERE NOT rollbook.is_engaged(engaged.read)) AS unread
+    FROM rollbook.messages AS row
+    LEFT JOIN rollbook.engagements AS seen
+        ON seen.message_id = row.id AND seen.engagement = 'seen' AND seen.user_id = ''
+    LEFT JOIN rollbook.engagements AS read
+        ON read.message_id = row.id AND read.engagement = 'read' AND read.user_id = ''
+    LEFT JOIN rollbook.engagements AS archived
+        ON archived.message_id = row.id AND archived.engagement = 'archived' AND archived.user_id = ''
+    LEFT JOIN recorded ON recorded.message_id = row.id
+    CROSS JOIN LATERAL (
+        SELECT
+            greatest(seen.stamp || CASE WHEN seen.is_set THEN '+' ELSE '-' END, recorded.seen) AS seen,
+            greatest(read.stamp || CASE WHEN read.is_set THEN '+' ELSE '-' END, recorded.read) AS read,
+            greatest(archived.stamp || CASE WHEN archived.is_set THEN '+' ELSE '-' END, recorded.archived) AS archived
+    ) AS single
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE WHEN period.channel_engagements IS NULL THEN single.seen
+                ELSE rollbook.newest_state(single.seen, said.states ->> 'seen', row.stamp) END AS seen,
+            CASE WHEN period.channel_engagements IS NULL THEN single.read
+                ELSE rollbook.newest_state(single.read, said.states ->> 'read', row.stamp) END AS read,
+            CASE WHEN period.channel_engagements IS NULL THEN single.archived
+                ELSE rollbook.newest_state(single.archived, said.states ->> 'archived', row.stamp) END AS archived
+        FROM (SELECT period.channel_engagements -> row.channel AS states) AS said
+    ) AS engaged
+    -- include: allowed
+        AND NOT rollbook.is_engaged(engaged.archived)
 ) AS counted
+
+-- name: message
+-- One message, with its owner. The owner is looked up for this row alone: see `page`.
+SELECT
+    row.id,
+    row.stamp,
+    row.channel,
+    own.owner,
+    state.engagements ->> 'seen' AS seen,
+    state.engagements ->> 'read' AS read,
+    state.engagements ->> 'interacted' AS interacted,
+    state.engagements ->> 'archived' AS archived,
+    trigger.workflow,
+    trigger.tenant,
+    trigger.data,
+    trigger.had_actor,
+    act.owner AS actor,
+    person.name AS actor_name,
+    person.avatar AS actor_avatar
+FROM rollbook.messages AS row
+JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
+CROSS JOIN LATERAL (
+    SELECT owner
+    FROM rollbook.ownership
+    WHERE user_id = row.recipient
+        AND row.stamp >= valid_from
+        AND row.stamp < valid_to
+    LIMIT 1
+) AS own
+CROSS JOIN LATERAL (
+    SELECT rollbook.engagement_states(row.id, own.owner, row.recipient, row.channel, row.stamp) AS engagements
+    OFFSET 0  -- so that it is computed once
+) AS state
+LEFT JOIN LATERAL (
+    SELECT owner
+    FROM rollbook.ownership
+    WHERE user_id = trigger.actor
+        AND row.stamp >= valid_from
+        AND row.stamp < valid_to
+    LIMIT 1
+) AS act ON true
+LEFT JOIN LATERAL (
+    SELECT name, avatar
+    FROM rollbook.current_users
+    WHERE id = act.owner
+    LIMIT 1
+) AS person ON true
+WHERE row.id = %(id)s::uuid
+    AND rollbook.is_channel_enabled(
+        rollbook.effective_preferences(row.recipient, trigger.tenant, row.stamp),
+        trigger.workflow,
+        trigger.categories,
+        row.channel
+    )
 
 -- name: feed
 -- A page with the counts, and the user that a merged-away id stands for, in one snapshot.

@@ -176,9 +176,29 @@ CREATE INDEX messages_job ON rollbook.messages (job_id);
 CREATE TABLE rollbook.engagements (
     message_id uuid,
     engagement text,
+    user_id text COLLATE "C" DEFAULT '',
     stamp text COLLATE "C" NOT NULL,
     is_set boolean NOT NULL,
-    PRIMARY KEY (message_id, engagement)
+    PRIMARY KEY (message_id, engagement, user_id)
+);
+CREATE INDEX engagements_user ON rollbook.engagements (user_id, stamp) WHERE user_id <> '';
+
+CREATE TABLE rollbook.channel_engagements (
+    user_id text COLLATE "C",
+    channel text,
+    engagement text,
+    stamp text COLLATE "C" NOT NULL,
+    is_set boolean NOT NULL,
+    PRIMARY KEY (user_id, channel, engagement)
+);
+
+CREATE TABLE rollbook.resolved_channel_engagements (
+    user_id text COLLATE "C",
+    channel text,
+    engagement text,
+    stamp text COLLATE "C" NOT NULL,
+    is_set boolean NOT NULL,
+    PRIMARY KEY (user_id, channel, engagement)
 );
 
 CREATE TABLE rollbook.jobs (
@@ -405,6 +425,72 @@ BEGIN
 END
 $$;
 
+-- What was said of all messages on a channel that are addressed to an id: as received, or as its cluster resolves it.
+CREATE VIEW rollbook.effective_channel_engagements AS
+SELECT e.user_id, e.channel, e.engagement, e.stamp, e.is_set
+FROM rollbook.channel_engagements AS e
+JOIN rollbook.users AS u ON u.id = e.user_id AND u.cluster_root IS NULL
+UNION ALL
+SELECT user_id, channel, engagement, stamp, is_set
+FROM rollbook.resolved_channel_engagements;
+
+-- The state of each engagement of a message, by name: the stamp of its newest change, and + (set) or - (cleared). What
+-- was recorded under the id of a user counts only if that user is the owner now.
+CREATE FUNCTION rollbook.engagement_states(
+    of_message uuid, of_owner text, addressed_id text, on_channel text, message_stamp text
+) RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(jsonb_object_agg(engagement, state), '{}')
+        FROM (
+            SELECT engagement, max(state COLLATE "C") AS state
+            FROM (
+                SELECT e.engagement, e.stamp || CASE WHEN e.is_set THEN '+' ELSE '-' END AS state
+                FROM rollbook.engagements AS e
+                WHERE e.message_id = of_message
+                    AND (
+                        e.user_id = ''
+                        OR EXISTS (
+                            SELECT 1
+                            FROM rollbook.ownership AS own
+                            WHERE own.user_id = e.user_id
+                                AND own.owner = of_owner
+                                AND e.stamp >= own.valid_from
+                                AND e.stamp < own.valid_to
+                        )
+                    )
+                UNION ALL
+                SELECT a.engagement, a.stamp || CASE WHEN a.is_set THEN '+' ELSE '-' END
+                FROM rollbook.effective_channel_engagements AS a
+                WHERE a.user_id = addressed_id
+                    AND a.channel = on_channel
+                    AND a.stamp > message_stamp COLLATE "C"
+            ) AS every
+            GROUP BY engagement
+        ) AS newest
+    );
+END
+$$;
+
+-- The newer of the state of one message, and of the state of all messages if it is newer than the message.
+CREATE FUNCTION rollbook.newest_state(single text, of_all text, message_stamp text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT greatest(
+        single COLLATE "C",
+        CASE WHEN of_all COLLATE "C" > message_stamp COLLATE "C" THEN of_all COLLATE "C" END
+    )
+$$;
+
+-- Whether the state of an engagement says that it is set.
+CREATE FUNCTION rollbook.is_engaged(state text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(right(state, 1) = '+', false)
+$$;
+
+-- When an engagement was set, by its state; null: it is not set.
+CREATE FUNCTION rollbook.engaged_at(state text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN right(state, 1) = '+' THEN rollbook.occurred_at(state) END
+$$;
+
 -- The actor is a subquery, not a join: Postgres cannot push the key of a join into the UNION ALL of `ownership`, and
 -- would read every user.
 CREATE VIEW rollbook.owned_activities AS
@@ -433,40 +519,58 @@ JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id;
 
 CREATE VIEW rollbook.owned_messages AS
 SELECT
-    row.id,
-    row.job_id,
-    row.stamp,
-    own.owner,
-    row.recipient,
-    trigger.workflow,
-    trigger.tenant,
-    trigger.data,
-    trigger.had_actor,
-    (
-        SELECT actor.owner
-        FROM rollbook.ownership AS actor
-        WHERE actor.user_id = trigger.actor
-            AND row.stamp >= actor.valid_from
-            AND row.stamp < actor.valid_to
-    ) AS actor,
-    rollbook.occurred_at(row.stamp) AS occurred_at,
-    row.channel,
-    coalesce(seen.is_set, false) AS seen,
-    coalesce(read.is_set, false) AS read,
-    coalesce(archived.is_set, false) AS archived
-FROM rollbook.messages AS row
-JOIN rollbook.ownership AS own
-    ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
-JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
-LEFT JOIN rollbook.engagements AS seen ON seen.message_id = row.id AND seen.engagement = 'seen'
-LEFT JOIN rollbook.engagements AS read ON read.message_id = row.id AND read.engagement = 'read'
-LEFT JOIN rollbook.engagements AS archived ON archived.message_id = row.id AND archived.engagement = 'archived'
-WHERE rollbook.is_channel_enabled(
-    rollbook.effective_preferences(row.recipient, trigger.tenant, row.stamp),
-    trigger.workflow,
-    trigger.categories,
-    row.channel
-);
+    id,
+    job_id,
+    stamp,
+    owner,
+    recipient,
+    workflow,
+    tenant,
+    data,
+    had_actor,
+    actor,
+    occurred_at,
+    channel,
+    rollbook.is_engaged(engagements ->> 'seen') AS seen,
+    rollbook.is_engaged(engagements ->> 'read') AS read,
+    rollbook.is_engaged(engagements ->> 'interacted') AS interacted,
+    rollbook.is_engaged(engagements ->> 'archived') AS archived,
+    rollbook.engaged_at(engagements ->> 'seen') AS seen_at,
+    rollbook.engaged_at(engagements ->> 'read') AS read_at,
+    rollbook.engaged_at(engagements ->> 'interacted') AS interacted_at,
+    rollbook.engaged_at(engagements ->> 'archived') AS archived_at
+FROM (
+    SELECT
+        row.id,
+        row.job_id,
+        row.stamp,
+        own.owner,
+        row.recipient,
+        trigger.workflow,
+        trigger.tenant,
+        trigger.data,
+        trigger.had_actor,
+        (
+            SELECT actor.owner
+            FROM rollbook.ownership AS actor
+            WHERE actor.user_id = trigger.actor
+                AND row.stamp >= actor.valid_from
+                AND row.stamp < actor.valid_to
+        ) AS actor,
+        rollbook.occurred_at(row.stamp) AS occurred_at,
+        row.channel,
+        rollbook.engagement_states(row.id, own.owner, row.recipient, row.channel, row.stamp) AS engagements
+    FROM rollbook.messages AS row
+    JOIN rollbook.ownership AS own
+        ON own.user_id = row.recipient AND row.stamp >= own.valid_from AND row.stamp < own.valid_to
+    JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
+    WHERE rollbook.is_channel_enabled(
+        rollbook.effective_preferences(row.recipient, trigger.tenant, row.stamp),
+        trigger.workflow,
+        trigger.categories,
+        row.channel
+    )
+) AS message;
 """
 
 

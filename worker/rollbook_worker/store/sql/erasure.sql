@@ -63,6 +63,23 @@ WITH gone AS (
 SELECT user_id
 FROM gone;
 
+-- name: delete_engagements
+-- Delete the engagements that erased users recorded with messages of others; they never counted.
+DELETE FROM rollbook.engagements AS e
+USING json_to_recordset(%(erased)s::json) AS n (id text, until text)
+WHERE e.user_id = n.id
+    AND e.user_id <> ''
+    AND e.stamp < n.until
+RETURNING n.id;
+
+-- name: delete_channel_engagements
+-- Delete what erased users said of all their messages at once.
+DELETE FROM rollbook.channel_engagements AS e
+USING json_to_recordset(%(erased)s::json) AS n (id text, until text)
+WHERE e.user_id = n.id
+    AND e.stamp < n.until
+RETURNING n.id;
+
 -- name: delete_activities
 -- Delete the activities of erased users; return their triggers.
 DELETE FROM rollbook.activities AS a

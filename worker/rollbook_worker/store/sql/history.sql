@@ -25,14 +25,53 @@ ON CONFLICT DO NOTHING;
 
 -- name: upsert_engagements
 -- Keep the newest state of each engagement.
-INSERT INTO rollbook.engagements AS e (message_id, engagement, stamp, is_set)
-SELECT message_id, engagement, stamp, is_set
-FROM json_to_recordset(%(engagements)s::json) AS n (message_id uuid, engagement text, stamp text, is_set boolean)
-ORDER BY message_id, engagement
-ON CONFLICT (message_id, engagement) DO UPDATE SET
+INSERT INTO rollbook.engagements AS e (message_id, engagement, user_id, stamp, is_set)
+SELECT message_id, engagement, user_id, stamp, is_set
+FROM json_to_recordset(%(engagements)s::json) AS n (
+    message_id uuid, engagement text, user_id text, stamp text, is_set boolean
+)
+ORDER BY message_id, engagement, user_id COLLATE "C"
+ON CONFLICT (message_id, engagement, user_id) DO UPDATE SET
     stamp = excluded.stamp,
     is_set = excluded.is_set
 WHERE e.stamp < excluded.stamp;
+
+-- name: upsert_channel_engagements
+-- Keep the newest state of each engagement of all messages on a channel.
+INSERT INTO rollbook.channel_engagements AS e (user_id, channel, engagement, stamp, is_set)
+SELECT user_id, channel, engagement, stamp, is_set
+FROM json_to_recordset(%(engagements)s::json) AS n (
+    user_id text, channel text, engagement text, stamp text, is_set boolean
+)
+ON CONFLICT (user_id, channel, engagement) DO UPDATE SET
+    stamp = excluded.stamp,
+    is_set = excluded.is_set
+WHERE e.stamp < excluded.stamp;
+
+-- name: select_channel_engagements
+-- What was said under these ids of all messages at once.
+SELECT user_id, channel, engagement, stamp, is_set
+FROM rollbook.channel_engagements
+WHERE user_id = ANY(%(ids)s);
+
+-- name: select_resolved_channel_engagements
+-- What was said of all messages at once that were addressed to these ids, as their clusters resolve it.
+SELECT user_id, channel, engagement, stamp, is_set
+FROM rollbook.resolved_channel_engagements
+WHERE user_id = ANY(%(ids)s);
+
+-- name: delete_resolved_channel_engagements
+-- Delete the same.
+DELETE FROM rollbook.resolved_channel_engagements
+WHERE user_id = ANY(%(ids)s);
+
+-- name: insert_resolved_channel_engagements
+-- Write the same.
+INSERT INTO rollbook.resolved_channel_engagements (user_id, channel, engagement, stamp, is_set)
+SELECT user_id, channel, engagement, stamp, is_set
+FROM json_to_recordset(%(engagements)s::json) AS n (
+    user_id text, channel text, engagement text, stamp text, is_set boolean
+);
 
 -- name: select_existence
 -- When these ids stood for a user, whatever happened to that user later.

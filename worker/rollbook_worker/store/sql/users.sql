@@ -32,6 +32,7 @@ WITH upserted AS (
         (profile, key_stamps, base_stamp) = (
             SELECT
                 CASE
+                    WHEN excluded.profile = '{}' THEN u.profile
                     WHEN later AND joined = u.profile THEN u.profile  -- what is stored out of line stays where it is
                     WHEN later THEN joined
                     ELSE u.profile || rollbook.newer_values(
@@ -40,6 +41,7 @@ WITH upserted AS (
                     )
                 END,
                 CASE
+                    WHEN excluded.profile = '{}' THEN u.key_stamps
                     WHEN later AND joined = excluded.profile THEN excluded.key_stamps
                     WHEN later THEN u.key_stamps
                         || rollbook.uniform_stamps(excluded.profile, excluded.base_stamp)
