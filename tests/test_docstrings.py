@@ -162,6 +162,13 @@ CALLS: Mapping[str, Call] = {
     "Users.set_channel_data": Call(
         lambda rb: rb.users.set_channel_data("ann", "push", {}), lambda rb: rb.users.set_channel_data("ann", "", {})
     ),
+    "Users.add_push_token": Call(
+        lambda rb: rb.users.add_push_token("ann", "push", "t1"), lambda rb: rb.users.add_push_token("ann", "push", "")
+    ),
+    "Users.remove_push_token": Call(
+        lambda rb: rb.users.remove_push_token("ann", "push", "t1"),
+        lambda rb: rb.users.remove_push_token("ann", "", "t1"),
+    ),
     "Users.unset_channel_data": Call(
         lambda rb: rb.users.unset_channel_data("ann", "push"), lambda rb: rb.users.unset_channel_data("ann", "")
     ),

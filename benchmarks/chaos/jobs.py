@@ -64,6 +64,8 @@ class _JobGenerator:
             self._bulk_set_preferences: 3,
             self._set_channel_data: 5,
             self._unset_channel_data: 3,
+            self._add_push_token: 6,
+            self._remove_push_token: 3,
         }
 
     def job(self) -> Job:
@@ -164,6 +166,13 @@ class _JobGenerator:
 
     def _unset_channel_data(self) -> dict[str, Any]:
         return {"user_id": self._user(), "channel_id": self._chance.choice(("apns", "fcm"))}
+
+    def _add_push_token(self) -> dict[str, Any]:
+        return {**self._remove_push_token(), "device": self._chance.choice((None, {"locale": "de"}))}
+
+    def _remove_push_token(self) -> dict[str, Any]:
+        channel = self._chance.choice(("apns", "fcm"))
+        return {"user_id": self._user(), "channel_id": channel, "token": self._chance.choice("xyz")}
 
     # users, values and times
 

@@ -20,6 +20,7 @@ from rollbook.resources.context import Clock
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import (
+    AddPushToken,
     BulkDelete,
     BulkIdentify,
     BulkSetPreferences,
@@ -29,6 +30,7 @@ from rollbook_shared.jobs.models import (
     Mark,
     MarkAll,
     Merge,
+    RemovePushToken,
     SetChannelData,
     SetPreferences,
     Trigger,
@@ -47,6 +49,7 @@ else:
     _HAS_PYTEST = True
 
 __all__ = [
+    "AddPushToken",
     "BulkDelete",
     "BulkIdentify",
     "BulkSetPreferences",
@@ -57,6 +60,7 @@ __all__ = [
     "Merge",
     "RecordingPublisher",
     "RecordingRollbook",
+    "RemovePushToken",
     "SentJobs",
     "SetChannelData",
     "SetPreferences",

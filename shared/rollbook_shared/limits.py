@@ -10,6 +10,8 @@ from typing import Annotated, Final
 
 from rollbook_shared.environment import Duration, Number
 
+TOKEN_CHARACTERS: Final = 4_096
+"""Of a push token; those of some services have more than a thousand."""
 USER_ID_CHARACTERS: Final = 256
 NESTING: Final = 32
 """Levels of objects and lists in a value; a scalar has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from random import Random
 
 import psycopg
@@ -32,7 +33,7 @@ def applied(history: SampleHistory, new_database: Callable[[], str]) -> str:
     url = new_database()
     jobs = [*history.jobs, *history.jobs[:40]]
     Random(5).shuffle(jobs)
-    store = PostgresStore(url)
+    store = PostgresStore(url, erasure_delay=timedelta(days=60))  # the jobs of 45 days arrive in any order
     for at in range(0, len(jobs), 20):
         store.apply([ReceivedJob.of(encode(job)) for job in jobs[at : at + 20]], now=_NOW)
     store.close()

@@ -109,6 +109,38 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         ("tests/store/test_erasure.py",),
     ),
     Defect(
+        "rule 31: a token that is added replaces the others",
+        f"{SHARED}/domain/push_tokens.py",
+        "return _data([*tokens, token], [*devices, *known], others)",
+        "return _data([token], [*devices, *known], others)",
+    ),
+    Defect(
+        "rule 31: the last token leaves an empty channel",
+        f"{SHARED}/domain/push_tokens.py",
+        "return _data(*_parts(data, token)) or None",
+        "return _data(*_parts(data, token))",
+    ),
+    Defect(
+        "rule 31: of the changes of one channel only the newest is kept",
+        f"{FOLD}/facts.py",
+        'return ("push token", self.user_id, self.channel_id, self.stamp)',
+        'return ("push token", self.user_id, self.channel_id)',
+    ),
+    Defect(
+        "rule 31: in Postgres, data that was set whole does not void older tokens",
+        "worker/rollbook_worker/migrations/versions/0001_schema.py",
+        "                CASE WHEN profile ? ('c.' || c.channel_id) THEN base_stamp ELSE '' END\n",
+        "                ''\n",
+        ("tests/store/test_contract.py",),
+    ),
+    Defect(
+        "rule 31: a change of a token is dropped although a merge may still ask for it",
+        f"{STORE}/sql/push_tokens.sql",
+        "            AND later.stamp < %(horizon)s\n",
+        "",
+        ("tests/store/test_retention.py",),
+    ),
+    Defect(
         "rule 33: what another user marks overwrites the owner's mark",
         f"{FOLD}/facts.py",
         'return ("engagement", str(self.message_id), self.engagement, self.user_id or "")',

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from rollbook.testing import (
+    AddPushToken,
     BulkDelete,
     BulkIdentify,
     BulkSetPreferences,
@@ -20,6 +21,7 @@ from rollbook.testing import (
     MarkAll,
     Merge,
     RecordingRollbook,
+    RemovePushToken,
     SetChannelData,
     SetPreferences,
     Trigger,
@@ -131,6 +133,14 @@ def user_update(id_: str, **parts: Any) -> UserUpdate:
             ),
         ),
         (
+            lambda rb, **o: rb.users.add_push_token("u1", "apns", "t1", MappingProxyType({"locale": "de"}), **o),
+            AddPushToken(id="j", occurred_at=AT, user_id="u1", channel_id="apns", token="t1", device={"locale": "de"}),
+        ),
+        (
+            lambda rb, **o: rb.users.remove_push_token("u1", "apns", "t1", **o),
+            RemovePushToken(id="j", occurred_at=AT, user_id="u1", channel_id="apns", token="t1"),
+        ),
+        (
             lambda rb, **o: rb.messages.mark([str(MESSAGE)], "interacted", user_id="u1", **o),
             Mark(id="j", occurred_at=AT, message_ids=(MESSAGE,), engagement="interacted", user_id="u1"),
         ),
@@ -221,6 +231,8 @@ def test_rule_29_every_write_can_be_deferred(rb: RecordingRollbook) -> None:
     rb.users.unset_channel_data("u1", "apns", delay=1)
     rb.workflows.trigger("hello", ["u1"], delay=1)
     rb.messages.mark_all("u1", "read", delay=1)
+    rb.users.add_push_token("u1", "apns", "t1", delay=1)
+    rb.users.remove_push_token("u1", "apns", "t1", delay=1)
 
     assert {job.kind for job in rb.sent} == set(jobs.KINDS) - {"mark"}
     assert {(job.occurred_at, job.deferred) for job in rb.sent} == {(AT + 1_000_000, True)}

@@ -49,7 +49,7 @@ def crowd() -> Iterator[Job]:
     read = [message_id(f"ann-{number:04}", "ann", "in_app") for number in range(0, 1_000, 2)]
     yield mark(read, "read", at=11)
     yield mark([message_id("ann-0000", "ann", "in_app")], "seen", at=11, user_id="ann")
-    yield mark_all("guest-1", "seen", at=11)
+    yield mark_all("guest-1", "unseen", at=11)
     yield merge("ann", "guest-1", at=12)
     yield merge("ann", "guest-2", at=13)
     yield delete("other-2", at=13)

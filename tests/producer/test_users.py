@@ -178,7 +178,8 @@ def test_preferences_and_channel_data_are_read_as_they_were_set(applied: Applied
         "acme": {"channel_types": {"sms": False}},
     }
     assert users.get_preferences("u1", "other") is None
-    assert users.get_channel_data("u1", "apns") == {"tokens": ["t1"]}
+    device = {"token": "t1", "locale": None, "timezone": None}
+    assert users.get_channel_data("u1", "apns") == {"tokens": ["t1"], "devices": [device]}
     assert users.get_channel_data("u1", "fcm") is None
     assert users.get("u1").properties == {}
 
@@ -368,3 +369,24 @@ def test_rule_35_users_without_created_at_come_last_in_both_orders(applied: Appl
 
     assert [user.id for user in applied.rb.users.all(sort="created_at", **which)] == ["u3", "u2", "u1"]
     assert [user.id for user in applied.rb.users.all(sort="-created_at", **which)] == ["u2", "u3", "u1"]
+
+
+def test_rule_31_each_token_is_read_with_its_device(applied: Applied) -> None:
+    users = applied.rb.users
+    users.set_channel_data("u1", "push", {"tokens": ["t1"], "topic": "news"}, occurred_at=NOW - timedelta(days=2))
+    device = {"locale": "de", "timezone": "Europe/Berlin"}
+    users.add_push_token("u1", "push", "t2", device, occurred_at=NOW - timedelta(days=1))
+    users.add_push_token("u1", "push", "t3", {"locale": "fr"})
+    users.set_channel_data("u1", "chat", {"connections": []})
+    applied.now()
+
+    assert users.get_channel_data("u1", "push") == {
+        "tokens": ["t1", "t2", "t3"],
+        "devices": [
+            {"token": "t1", "locale": None, "timezone": None},
+            {"token": "t2", "locale": "de", "timezone": "Europe/Berlin"},
+            {"token": "t3", "locale": "fr", "timezone": None},
+        ],
+        "topic": "news",
+    }
+    assert users.get_channel_data("u1", "chat") == {"connections": []}

@@ -231,6 +231,8 @@ JUNK_CALLS: Final[list[Callable[..., object]]] = [
     lambda rb, a, b, c, options: rb.users.unset_preferences(a, b, **options),
     lambda rb, a, b, c, options: rb.users.bulk_set_preferences(a, b, c, **options),
     lambda rb, a, b, c, options: rb.users.set_channel_data(a, b, c, **options),
+    lambda rb, a, b, c, options: rb.users.add_push_token("u", a, b, c, **options),
+    lambda rb, a, b, c, options: rb.users.remove_push_token(a, "push", b, **options),
     lambda rb, a, b, c, options: rb.users.unset_channel_data(a, b, **options),
     lambda rb, a, b, c, options: rb.workflows.trigger(a, [b, c], actor=c, data=b, tenant=a, **options),
     lambda rb, a, b, c, options: rb.workflows.trigger("w", b, channels=a, categories=c, **options),

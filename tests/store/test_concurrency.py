@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 from tests.support.builders import (
+    add_push_token,
     identify,
     merge,
     trigger,
@@ -63,6 +64,19 @@ def test_rule_30_two_opt_outs_at_once_both_hold(on_postgres: OnPostgres) -> None
             pass
 
     assert on_postgres.world()["users"]["a"]["preferences"] == {"default": {"workflows": dict.fromkeys(keys, False)}}
+
+
+def test_rule_31_devices_that_register_at_once_are_all_kept(on_postgres: OnPostgres) -> None:
+    """Read, changed and written whole by an application, seven of eight tokens were lost."""
+    on_postgres.reset()
+    tokens = [f"token-{number:02}" for number in range(40)]
+    jobs = [add_push_token("a", "push", token, at=1, job=token) for token in tokens]
+
+    with ThreadPoolExecutor(WORKERS) as workers:
+        for _ in workers.map(lambda job: deliver(on_postgres, [job]), jobs):
+            pass
+
+    assert on_postgres.world()["users"]["a"]["channel_data"] == {"push": {"tokens": tokens}}
 
 
 def _cluster(number: int) -> list[Job]:

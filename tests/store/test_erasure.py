@@ -277,7 +277,7 @@ def test_rule_30_an_id_used_again_keeps_no_key_of_the_erased_user(store: OnPostg
 def test_rule_33_what_an_erased_user_marked_is_erased(store: OnPostgres) -> None:
     message = message_id("hello", "bo", "in_app")
     jobs: list[Job] = [
-        identify("marked-ann", at=1),
+        identify("marked-ann", at=1, job="j0"),
         trigger("hello", [identify("bo", at=0).user], at=2, job="hello"),
         mark([message], "archived", at=3, user_id="marked-ann", job="j1"),
         mark_all("marked-ann", "read", at=3, job="j2"),

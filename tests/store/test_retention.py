@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.builders import DAY, NOW, day, delete, identify, merge, trigger
+from tests.support.builders import DAY, NOW, add_push_token, day, delete, identify, merge, trigger
 from tests.support.conflicting_jobs import job_sets
 from tests.support.example_counts import examples
 from tests.support.lock_interleaving import start_while_blocked
@@ -177,3 +177,28 @@ def test_a_trigger_redelivered_a_year_later_makes_no_second_message(store: OnPos
 
     assert {outcome.state.value for outcome in outcomes} == {"applied"}
     assert store.world() == before
+
+
+def test_of_a_token_that_is_added_daily_few_changes_are_kept(store: OnPostgres) -> None:
+    for at in range(30):
+        arrive(store, encode(add_push_token("a", "push", "phone", at=at)), now=day(at))
+        arrive(store, encode(add_push_token("a", "push", "tablet", at=0, job=f"again-{at}")), now=day(at))
+
+    stamps = store.connection.execute(
+        "SELECT token, count(*) FROM rollbook.push_token_changes GROUP BY token ORDER BY token"
+    ).fetchall()
+
+    assert [token for token, _ in stamps] == ["phone", "tablet"]
+    assert all(count <= 10 for _, count in stamps)
+    assert store.world()["users"]["a"]["channel_data"] == {"push": {"tokens": ["tablet", "phone"]}}
+
+
+def test_a_change_of_a_token_is_kept_while_a_merge_before_the_next_may_arrive(store: OnPostgres) -> None:
+    tokens: list[Job] = [add_push_token("a", "push", "phone", at=1, plus=2 * number) for number in range(20)]
+    other = add_push_token("b", "push", "other", at=0)
+    late = merge("a", "b", at=1, plus=1)
+
+    arrive(store, *map(encode, [*tokens, other]), now=day(1, 100))
+    arrive(store, encode(late), now=day(1, 100))
+
+    assert first_difference(store.world(), oracle([*tokens, other, late])) is None

@@ -84,6 +84,17 @@ _bodies: Final[dict[str, dict[str, SearchStrategy[Any]]]] = {
     "unset_preferences": {"user_id": user_ids, "set_id": keys},
     "bulk_set_preferences": {"user_ids": _several, "set_id": keys, "settings": _settings},
     "set_channel_data": {"user_id": user_ids, "channel_id": keys, "data": _objects},
+    "add_push_token": {
+        "user_id": user_ids,
+        "channel_id": keys,
+        "token": keys,
+        "device": st.none()
+        | st.fixed_dictionaries(
+            {},
+            optional={name: st.none() | st.sampled_from(GOOD_ATTRIBUTES[name]) for name in ("locale", "timezone")},
+        ),
+    },
+    "remove_push_token": {"user_id": user_ids, "channel_id": keys, "token": keys},
     "unset_channel_data": {"user_id": user_ids, "channel_id": keys},
     "trigger": {
         "workflow": keys,

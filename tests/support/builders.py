@@ -181,6 +181,38 @@ def unset_channel_data(id_: str, channel_id: str, *, at: int, plus: int = 0, job
     )
 
 
+def add_push_token(
+    id_: str,
+    channel_id: str,
+    token: str,
+    *,
+    at: int,
+    plus: int = 0,
+    job: str = "",
+    device: dict[str, str | None] | None = None,
+) -> jobs.AddPushToken:
+    return jobs.AddPushToken(
+        id=job or _id("add-push-token", f"{id_}-{channel_id}-{token}", at, plus),
+        occurred_at=day(at, plus),
+        user_id=id_,
+        channel_id=channel_id,
+        token=token,
+        device=device,
+    )
+
+
+def remove_push_token(
+    id_: str, channel_id: str, token: str, *, at: int, plus: int = 0, job: str = ""
+) -> jobs.RemovePushToken:
+    return jobs.RemovePushToken(
+        id=job or _id("remove-push-token", f"{id_}-{channel_id}-{token}", at, plus),
+        occurred_at=day(at, plus),
+        user_id=id_,
+        channel_id=channel_id,
+        token=token,
+    )
+
+
 def mark(
     message_ids: Iterable[UUID],
     engagement: Engagement,

@@ -62,7 +62,8 @@ _changes: Final = st.fixed_dictionaries(
 _set_ids: Final = st.sampled_from(["default", "t1"])
 _channel_ids: Final = st.sampled_from(["push", "chat"])
 _channel_data: Final = st.dictionaries(st.sampled_from(["tokens", "p"]), nested, max_size=2) | st.fixed_dictionaries(
-    {"tokens": st.lists(st.sampled_from("xyz"), max_size=3)}
+    {"tokens": st.lists(st.sampled_from("xyz"), max_size=3)},
+    optional={"devices": st.lists(st.fixed_dictionaries({"token": st.sampled_from("xyz")}), max_size=2)},
 )
 
 
@@ -116,6 +117,11 @@ _trigger: Final = _kind(
     tenant=st.sampled_from([None, "t1"]),
     categories=st.lists(st.sampled_from(["news", "ads"]), max_size=2),
 )
+_token: Final[dict[str, SearchStrategy[Any]]] = {
+    "user_id": user_ids,
+    "channel_id": st.just("push"),
+    "token": st.sampled_from("xyz"),
+}
 _engaged: Final[dict[str, SearchStrategy[Any]]] = {
     "engagement": st.sampled_from(get_args(Engagement)),
     "user_id": st.none() | user_ids,
@@ -140,6 +146,9 @@ bodies: Final[SearchStrategy[dict[str, Any]]] = st.one_of(
     _kind("mark", message_ids=st.lists(st.integers(0, 63), min_size=1, max_size=4), **_engaged),
     _kind("mark_all", channel=st.sampled_from(["in_app", "email"]), **{**_engaged, "user_id": user_ids}),
     _kind("set_channel_data", user_id=user_ids, channel_id=_channel_ids, data=_channel_data),
+    _kind("add_push_token", **_token, device=st.none() | st.just({"locale": "de", "timezone": None})),
+    _kind("add_push_token", **_token, device=st.none() | st.just({"locale": "de", "timezone": None})),
+    _kind("remove_push_token", **_token),
     _kind("unset_channel_data", user_id=user_ids, channel_id=_channel_ids),
 )
 

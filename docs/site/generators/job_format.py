@@ -37,6 +37,8 @@ EXAMPLES: Final[Mapping[str, Callable[[Rollbook], object]]] = {
         ["ann", "bo"], "acme", {"channel_types": {"email": False}}, job_id="job-8"
     ),
     "set_channel_data": lambda rb: rb.users.set_channel_data("ann", "push", {"tokens": ["t1"]}, job_id="job-9"),
+    "add_push_token": lambda rb: rb.users.add_push_token("ann", "push", "t2", {"locale": "de"}, job_id="job-15"),
+    "remove_push_token": lambda rb: rb.users.remove_push_token("ann", "push", "t1", job_id="job-16"),
     "unset_channel_data": lambda rb: rb.users.unset_channel_data("ann", "push", job_id="job-10"),
     "trigger": lambda rb: rb.workflows.trigger(
         "welcome", ["ann", {"id": "bo", "name": "Bo"}], actor="cy", data={"cart": 2}, job_id="job-11"

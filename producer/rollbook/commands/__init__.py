@@ -7,6 +7,7 @@ time in microseconds since 1970. It returns the job, or raises `InvalidRequest` 
 from rollbook.commands.arguments import WriteOptions
 from rollbook.commands.dead_letter import replay
 from rollbook.commands.jobs import (
+    add_push_token,
     bulk_delete,
     bulk_identify,
     bulk_set_preferences,
@@ -15,6 +16,7 @@ from rollbook.commands.jobs import (
     mark,
     mark_all,
     merge,
+    remove_push_token,
     set_channel_data,
     set_preferences,
     trigger,
@@ -26,6 +28,7 @@ from rollbook.commands.jobs import (
 
 __all__ = [
     "WriteOptions",
+    "add_push_token",
     "bulk_delete",
     "bulk_identify",
     "bulk_set_preferences",
@@ -34,6 +37,7 @@ __all__ = [
     "mark",
     "mark_all",
     "merge",
+    "remove_push_token",
     "replay",
     "set_channel_data",
     "set_preferences",

@@ -176,6 +176,35 @@ def unset_channel_data(
         return jobs.UnsetChannelData(**arguments.timing(now), user_id=user_id, channel_id=channel_id)
 
 
+def add_push_token(
+    user_id: str,
+    channel_id: str,
+    token: str,
+    device: Mapping[str, str | None] | None,
+    *,
+    limits: Limits,
+    now: int,
+    **options: Unpack[WriteOptions],
+) -> jobs.AddPushToken:
+    """The job that adds one push token to a user's data for one channel."""
+    with Arguments("add_push_token", limits, options) as arguments:
+        return jobs.AddPushToken(
+            **arguments.timing(now),
+            user_id=user_id,
+            channel_id=channel_id,
+            token=token,
+            device=None if device is None else as_dict(device),
+        )
+
+
+def remove_push_token(
+    user_id: str, channel_id: str, token: str, *, limits: Limits, now: int, **options: Unpack[WriteOptions]
+) -> jobs.RemovePushToken:
+    """The job that removes one push token from a user's data for one channel."""
+    with Arguments("remove_push_token", limits, options) as arguments:
+        return jobs.RemovePushToken(**arguments.timing(now), user_id=user_id, channel_id=channel_id, token=token)
+
+
 def trigger(
     workflow: str,
     recipients: Iterable[str | Mapping[str, Any]],

@@ -19,8 +19,7 @@ Engagement = Literal["seen", "unseen", "read", "unread", "interacted", "archived
 class Message(Activity):
     """One notification for one recipient on one `channel` (`in_app`, `push` and so on).
 
-    `seen`, `read`, `interacted` and `archived` are independent of each other, except that `interacted` sets `read`. The
-    times say when each was set last; None while it is not set.
+    `seen`, `read`, `interacted` and `archived` are independent of each other, except that `interacted` sets `read`.
     """
 
     channel: str
@@ -29,9 +28,13 @@ class Message(Activity):
     archived: bool
     interacted: bool = False
     seen_at: datetime | None = None
+    """When it was marked as seen, the last time; None if it is not seen."""
     read_at: datetime | None = None
+    """When it was marked as read, likewise."""
     interacted_at: datetime | None = None
+    """When it was marked as interacted, likewise."""
     archived_at: datetime | None = None
+    """When it was archived, likewise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

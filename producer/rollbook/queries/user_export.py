@@ -25,6 +25,7 @@ ABOUT: Final = {
     "profiles": "What was received under each id: of each key the newest value, and the job that set it.",
     "preferences": "Every version of a preference set, also those replaced since; null: removed. `changes`: the keys"
     " that a job changed, if it did not replace the set.",
+    "push_tokens": "Push tokens that were added or removed one by one.",
     "identify_log": "When the ids were identified.",
     "lifecycle_events": "Deletes (no primary_id) and merges that name one of the ids.",
     "messages": "The messages to the person. `current` is false for messages that no user owns: older than a merge"
@@ -52,6 +53,7 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
     begun = {} if profile is None else _begun(events, ids, person)
     profiles = yield from _rows("profiles", ids=ids)
     preference_sets = yield from _rows("preference_sets", ids=ids)
+    push_tokens = yield from _rows("push_tokens", ids=ids)
     identify_log = yield from _rows("identify_log", ids=ids)
     history = {"ids": ids, "person": person, "begun": json.dumps(begun)}
     messages = yield from _rows("messages", **history)
@@ -77,6 +79,17 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
                 **_when(row["stamp"]),
             }
             for row in _since(begun, preference_sets)
+        ],
+        "push_tokens": [
+            {
+                "id": row["id"],
+                "channel": row["channel_id"],
+                "token": row["token"],
+                "device": row["device"],
+                "added": row["is_added"],
+                **_when(row["stamp"]),
+            }
+            for row in _since(begun, push_tokens)
         ],
         "identify_log": [{"id": row["id"], **_when(row["stamp"])} for row in _since(begun, identify_log)],
         "lifecycle_events": [

@@ -10,6 +10,7 @@ from rollbook.models import User
 from rollbook.queries.query import Statement, Steps, query
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.attributes import ATTRIBUTES
+from rollbook_shared.domain.push_tokens import all_devices
 from rollbook_shared.errors import UserNotFound
 
 _SQL: Final = load(__package__, "users")
@@ -31,7 +32,8 @@ def find_preferences(user_id: str) -> Steps[dict[str, dict[str, Any]]]:
 @query
 def find_channel_data(user_id: str) -> Steps[dict[str, dict[str, Any]]]:
     """The channel data of one user, or `UserNotFound`."""
-    return dict((yield from find_row(user_id, "channel_data"))["channel_data"])
+    row = yield from find_row(user_id, "channel_data")
+    return {channel_id: all_devices(data) for channel_id, data in row["channel_data"].items()}
 
 
 def find_row(user_id: str, statement: str) -> Steps[Mapping[str, Any]]:

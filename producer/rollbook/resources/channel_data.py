@@ -39,6 +39,48 @@ class UserChannelData:
         )
         return self._context.publish(job)
 
+    def add_push_token(
+        self,
+        user_id: str,
+        channel_id: str,
+        token: str,
+        device: Mapping[str, str | None] | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> JobHandle:
+        """Add a push token to the user's data for one channel, and leave the other tokens. An unknown user is created.
+
+            rb.users.add_push_token("ann", "push", "f3a...", {"locale": "de", "timezone": "Europe/Berlin"})
+
+        Each token is a value of its own with its own time, so devices that register at once do not overwrite each
+        other. A `set_channel_data` replaces all tokens that are older than it, and none that are newer, in whatever
+        order they arrive. Adding a token again renews its device, and makes it the last of the list.
+
+        token: 1 to 4,096 characters.
+        device: what is known of the device: `locale` and `timezone`.
+
+        Raises:
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
+        """
+        job = commands.add_push_token(
+            user_id, channel_id, token, device, limits=self._context.limits, now=self._context.now(), **options
+        )
+        return self._context.publish(job)
+
+    def remove_push_token(
+        self, user_id: str, channel_id: str, token: str, **options: Unpack[WriteOptions]
+    ) -> JobHandle:
+        """Remove a push token from the user's data for one channel. An unknown user stays unknown.
+
+        With its last token the data of the channel is removed, unless it has other keys.
+
+        Raises:
+            InvalidRequest, NotConfigured, NotSent: see `Users`.
+        """
+        job = commands.remove_push_token(
+            user_id, channel_id, token, limits=self._context.limits, now=self._context.now(), **options
+        )
+        return self._context.publish(job)
+
     def unset_channel_data(self, user_id: str, channel_id: str, **options: Unpack[WriteOptions]) -> JobHandle:
         """Remove the user's data for one channel. An unknown user stays unknown.
 
@@ -52,6 +94,9 @@ class UserChannelData:
 
     def get_channel_data(self, user_id: str, channel_id: str) -> dict[str, Any] | None:
         """Read the user's data for one channel, as it was set; None if there is none.
+
+        Data with `tokens` has `devices` as well: of each token its `token`, `locale` and `timezone`, which are None
+        unless they are known.
 
         Raises:
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.

@@ -39,6 +39,10 @@ def send_job(rollbook: Rollbook, job: jobs.Job, *, stamped: bool = True) -> None
             users.bulk_set_preferences(job.user_ids, job.set_id, _plain(job.settings), **when)
         case jobs.SetChannelData():
             users.set_channel_data(job.user_id, job.channel_id, job.data, **when)
+        case jobs.AddPushToken():
+            users.add_push_token(job.user_id, job.channel_id, job.token, job.device, **when)
+        case jobs.RemovePushToken():
+            users.remove_push_token(job.user_id, job.channel_id, job.token, **when)
         case jobs.UnsetChannelData():
             users.unset_channel_data(job.user_id, job.channel_id, **when)
         case jobs.Trigger():

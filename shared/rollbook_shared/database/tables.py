@@ -127,6 +127,18 @@ resolved_preference_sets: Final = Table(
     comment="the same for the ids of clusters, after their merges and deletes",
 )
 
+push_token_changes: Final = Table(
+    "push_token_changes",
+    metadata,
+    Column("user_id", _bytewise(), primary_key=True),
+    Column("channel_id", _bytewise(), primary_key=True),
+    Column("stamp", _bytewise(), primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("device", JSONB(none_as_null=True), comment="locale and timezone of the device that has the token"),
+    Column("is_added", Boolean, nullable=False, comment="false: removed"),
+    comment="push tokens that were added and removed one by one; the profile has the data that was set whole",
+)
+
 lifecycle_events: Final = Table(
     "lifecycle_events",
     metadata,

@@ -70,11 +70,20 @@ def _merge_opt_outs(primary: Mapping[str, Any], secondary: Mapping[str, Any]) ->
 
 
 def _merge_push_tokens(primary: Any, secondary: Any) -> Any:
-    """The primary's channel data, with the tokens of both if both have a list: the primary's first, each once."""
+    """The primary's channel data, with the tokens of both if both have a list: the primary's first, each once; and with
+    the devices of the tokens that are added.
+    """
     own, other = primary.get("tokens"), secondary.get("tokens")
     if not isinstance(own, list) or not isinstance(other, list):
         return primary
-    return {**primary, "tokens": [*own, *(token for token in other if token not in own)]}
+    added = [token for token in other if token not in own]
+    merged = {**primary, "tokens": [*own, *added]}
+    own_devices, devices = (
+        either["devices"] if isinstance(either.get("devices"), list) else [] for either in (primary, secondary)
+    )
+    if taken := [device for device in devices if isinstance(device, dict) and device.get("token") in added]:
+        merged["devices"] = [*own_devices, *taken]
+    return merged
 
 
 def deep_merge(primary: Mapping[str, Any], secondary: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,8 @@ def summarize(job: models.Job) -> str:
             return f"{alias(job.user_id)} one preference set"
         case models.BulkSetPreferences():
             return f"{len(job.user_ids)} users, one preference set"
+        case models.AddPushToken() | models.RemovePushToken():
+            return f"{alias(job.user_id)} one push token"
         case models.SetChannelData() | models.UnsetChannelData():
             return f"{alias(job.user_id)} one channel"
         case models.Trigger():

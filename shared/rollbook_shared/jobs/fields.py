@@ -20,9 +20,10 @@ from typing_extensions import TypedDict
 
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem
 from rollbook_shared.domain.stamps import JOB_ID
-from rollbook_shared.json_values import deep_copy, find_text_problem, find_value_problem, is_storable
-from rollbook_shared.limits import USER_ID_CHARACTERS
+from rollbook_shared.json_values import deep_copy, find_text_problem, find_value_problem, is_storable, printable
+from rollbook_shared.limits import TOKEN_CHARACTERS, USER_ID_CHARACTERS
 
+_DEVICE: Final = ("locale", "timezone")
 _SPECIAL: Final = ATTRIBUTES | RESERVED
 
 
@@ -94,10 +95,35 @@ def _traits(value: object, info: ValidationInfo) -> dict[str, Any]:
     return traits
 
 
+def _token(text: str) -> str:
+    if not text:
+        reject("must not be empty")
+    if len(text) > TOKEN_CHARACTERS:
+        reject(f"must be at most {TOKEN_CHARACTERS} characters")
+    if reason := find_text_problem(text):
+        reject(reason)
+    return text
+
+
+def _device(value: object) -> dict[str, str | None]:
+    if not isinstance(value, dict):
+        reject("must be an object")
+    for name, field in value.items():
+        if name not in _DEVICE:
+            reject("is not a known field", f".{printable(str(name))}")
+        if field is not None and (reason := attribute_problem(name, field)):
+            reject(reason, f".{name}")
+    return {name: value.get(name) for name in _DEVICE}
+
+
 UserId = Annotated[StrictStr, AfterValidator(_user_id)]
 """The application's own id of a user: 1 to 256 characters without `/` or `#`."""
 Key = Annotated[StrictStr, AfterValidator(_key)]
 """A name that the application chooses: of a workflow, a tenant, a preference set or a channel."""
+Token = Annotated[StrictStr, AfterValidator(_token)]
+"""What a push service knows a device by."""
+Device = Annotated[dict[str, str | None], PlainValidator(_device)]
+"""What is known of a device: its `locale` and its `timezone`; what is not is None."""
 JobId = Annotated[StrictStr, AfterValidator(_job_id)]
 """The idempotency key of a job."""
 JsonObject = Annotated[dict[str, Any], PlainValidator(_json_object)]

@@ -27,12 +27,14 @@ from pydantic import (
 
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.fields import (
+    Device,
     JobId,
     JsonObject,
     Key,
     ParsedJson,
     PreferenceChanges,
     PreferenceSettings,
+    Token,
     Traits,
     UserId,
     reject,
@@ -249,6 +251,35 @@ class UnsetChannelData(_Job):
         return (self.user_id,)
 
 
+class AddPushToken(_Job):
+    """Add a push token to a user's data of one channel; each token is a value of its own. Rule 31."""
+
+    kind: Literal["add_push_token"] = "add_push_token"
+    user_id: UserId
+    channel_id: Key
+    token: Token
+    device: Device | None = None
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
+
+
+class RemovePushToken(_Job):
+    """Remove a push token from a user's data of one channel. Rule 31."""
+
+    kind: Literal["remove_push_token"] = "remove_push_token"
+    user_id: UserId
+    channel_id: Key
+    token: Token
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """The one user."""
+        return (self.user_id,)
+
+
 def _named_or_inline(recipient: object) -> str:
     return "inline" if isinstance(recipient, (Mapping, UserUpdate)) else "named"
 
@@ -326,6 +357,8 @@ Job = Annotated[
     | BulkSetPreferences
     | SetChannelData
     | UnsetChannelData
+    | AddPushToken
+    | RemovePushToken
     | Trigger
     | Mark
     | MarkAll,

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.jobs.models import (
+    AddPushToken,
     BulkDelete,
     BulkSetPreferences,
     Delete,
@@ -24,6 +25,7 @@ from rollbook_shared.jobs.models import (
     Mark,
     MarkAll,
     Merge,
+    RemovePushToken,
     SetChannelData,
     SetPreferences,
     Trigger,
@@ -137,6 +139,11 @@ class _Generator:
         start, chance = self.any_time(latest=self.now - 3 * _HOUR), self.chance
         self.write(SetPreferences, start, user_id=user_id, set_id=set_id, settings=preference_set(chance))
         self.write(SetChannelData, start + _HOUR, user_id=user_id, channel_id=channel, data=push_tokens(chance))
+        phone = {"user_id": user_id, "channel_id": channel, "token": chance.choice(("phone-1", "phone-2", "tablet"))}
+        for at in (start, start + _HOUR + 1, start + 3 * _HOUR):
+            self.write(AddPushToken, at, **phone, device=chance.choice((None, {"locale": "de"})))
+        if chance.random() < 0.5:
+            self.write(RemovePushToken, start + 2 * _HOUR, **phone)
         for at in (start - 1, start + 1, start + 2 * _HOUR - 1):  # toggles on a page of settings, around the whole set
             changes = preference_changes(chance)
             self.write(UpdatePreferences, at, user_id=user_id, set_id=set_id, changes=changes)

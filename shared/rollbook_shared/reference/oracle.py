@@ -85,6 +85,11 @@ def _apply(tables: _Tables, job: jobs.Job) -> None:
         case jobs.UnsetChannelData(user_id=user_id, channel_id=channel_id):
             if tables.is_known(user_id):
                 tables.identify(user_id, stamp(job.occurred_at, job.id)).channel_data.pop(channel_id, None)
+        case jobs.AddPushToken(user_id=user_id):
+            tables.identify(user_id, stamp(job.occurred_at, job.id)).change_token(job)
+        case jobs.RemovePushToken(user_id=user_id):
+            if tables.is_known(user_id):
+                tables.identify(user_id, stamp(job.occurred_at, job.id)).change_token(job)
         case jobs.Trigger():
             _start_workflow(tables, job)
         case jobs.Mark():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollbook_shared.jobs.models import Merge, Trigger
+from rollbook_shared.jobs.models import AddPushToken, Merge, RemovePushToken, Trigger
 
 
 @dataclass(slots=True)
@@ -33,7 +33,10 @@ class ReferenceUser:
             if job.merge_tokens and all(isinstance(either.get("tokens"), list) for either in (own, data)):
                 tokens = list(own["tokens"])
                 tokens += [token for token in data["tokens"] if token not in tokens]
-                self.channel_data[channel_id] = {**own, "tokens": tokens}
+                devices = [one for one in _list(data, "devices") if isinstance(one, dict)]
+                devices = [one for one in devices if one.get("token") in tokens[len(own["tokens"]) :]]
+                merged = {"devices": _list(own, "devices") + devices} if devices else {}
+                self.channel_data[channel_id] = {**own, "tokens": tokens, **merged}
 
     def change_preferences(self, set_id: str, changes: Mapping[str, Any]) -> None:
         """Change single keys of a set, as rule 30 says."""
@@ -49,6 +52,22 @@ class ReferenceUser:
         if settings or set_id in self.preferences:
             self.preferences[set_id] = settings
 
+    def change_token(self, job: AddPushToken | RemovePushToken) -> None:
+        """Add or remove one push token, as rule 31 says."""
+        if job.channel_id not in self.channel_data and isinstance(job, RemovePushToken):
+            return
+        data = dict(self.channel_data.pop(job.channel_id, {}))
+        data["tokens"] = [token for token in _list(data, "tokens") if token != job.token]
+        others = [one for one in _list(data, "devices") if not isinstance(one, dict) or one.get("token") != job.token]
+        data["devices"] = others
+        if isinstance(job, AddPushToken):
+            data["tokens"].append(job.token)
+            if job.device is not None:
+                data["devices"].append({"token": job.token, **job.device})
+        data = {key: value for key, value in data.items() if value or key not in ("tokens", "devices")}
+        if data:
+            self.channel_data[job.channel_id] = data
+
     def allows(self, job: Trigger, channel: str) -> bool:
         """Whether the preferences allow a message of the trigger on the channel."""
         settings = self.preferences.get("default", {})
@@ -62,6 +81,10 @@ class ReferenceUser:
     def non_null_attributes(self) -> dict[str, Any]:
         """The attributes that have a value."""
         return _without_nulls(self.attributes)
+
+
+def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+    return data[key] if isinstance(data.get(key), list) else []
 
 
 def _on_channel(choice: Any, channel: str) -> Any:

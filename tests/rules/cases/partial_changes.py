@@ -1,16 +1,20 @@
-"""Changes of a part: single keys of a preference set (30)."""
+"""Changes of a part: single keys of a preference set (30), and push tokens one by one (31)."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from tests.support.builders import (
+    add_push_token,
     bulk_set_preferences,
     delete,
     identify,
     merge,
+    remove_push_token,
+    set_channel_data,
     set_preferences,
     trigger,
+    unset_channel_data,
     unset_preferences,
     update_preferences,
 )
@@ -201,5 +205,128 @@ PARTIAL_CHANGES: Final[tuple[Case, ...]] = (
         ],
         preferences=_sets(default={"workflows": {"digest": False}}),
         feeds={"a": ["news"]},
+    ),
+    case(
+        "rule 31: tokens that are added one by one are all kept",
+        [
+            add_push_token("a", "push", "t1", at=1),
+            add_push_token("a", "push", "t2", at=1, job="same-time"),
+            add_push_token("a", "push", "t3", at=2),
+        ],
+        channel_data={"a": {"push": {"tokens": ["t1", "t2", "t3"]}}},
+    ),
+    case(
+        "rule 31: a token added again renews its device, and is the last",
+        [
+            add_push_token("a", "push", "t1", at=1, device={"locale": "de"}),
+            add_push_token("a", "push", "t2", at=2, device={"timezone": "UTC"}),
+            add_push_token("a", "push", "t1", at=3, device={"locale": "fr"}),
+        ],
+        channel_data={
+            "a": {
+                "push": {
+                    "tokens": ["t2", "t1"],
+                    "devices": [
+                        {"token": "t2", "locale": None, "timezone": "UTC"},
+                        {"token": "t1", "locale": "fr", "timezone": None},
+                    ],
+                }
+            }
+        },
+    ),
+    case(
+        "rule 31: removing a token leaves the others, and what else was set",
+        [
+            set_channel_data("a", "push", {"tokens": ["t1", "t2"], "topic": "news"}, at=1),
+            remove_push_token("a", "push", "t1", at=2),
+            add_push_token("a", "push", "t3", at=3),
+        ],
+        channel_data={"a": {"push": {"tokens": ["t2", "t3"], "topic": "news"}}},
+    ),
+    case(
+        "rule 31: setting the channel's data voids the tokens that are older, and none that is newer",
+        [
+            add_push_token("a", "push", "old", at=1),
+            set_channel_data("a", "push", {"tokens": ["t1"]}, at=2),
+            add_push_token("a", "push", "new", at=3),
+            identify("b", at=2, channel_data={"push": {"tokens": ["t1"]}}),
+            remove_push_token("b", "push", "t1", at=1),
+        ],
+        channel_data={"a": {"push": {"tokens": ["t1", "new"]}}, "b": {"push": {"tokens": ["t1"]}}},
+    ),
+    case(
+        "rule 31: removing the channel's data voids older tokens, and a newer one makes it anew",
+        [
+            add_push_token("a", "push", "old", at=1),
+            unset_channel_data("a", "push", at=2),
+            add_push_token("a", "push", "new", at=3),
+        ],
+        channel_data={"a": {"push": {"tokens": ["new"]}}},
+    ),
+    case(
+        "rule 31: with its last token the channel's data is gone",
+        [add_push_token("a", "push", "t1", at=1, device={"locale": "de"}), remove_push_token("a", "push", "t1", at=2)],
+        channel_data={},
+        users={"a": {}},
+    ),
+    case(
+        "rule 31: adding a token creates an unknown user, and removing one does not",
+        [
+            add_push_token("a", "push", "t1", at=1, job="added"),
+            remove_push_token("b", "push", "t1", at=1),
+            remove_push_token("a", "other", "t1", at=2, job="removed"),
+        ],
+        updated={"a": "removed"},
+        channel_data={"a": {"push": {"tokens": ["t1"]}}},
+    ),
+    case(
+        "rule 31: tokens follow a merged-away id",
+        [
+            add_push_token("a", "push", "t1", at=1),
+            identify("guest", at=1),
+            merge("a", "guest", at=2),
+            add_push_token("guest", "push", "t2", at=3),
+            remove_push_token("guest", "push", "t1", at=4),
+        ],
+        channel_data={"a": {"push": {"tokens": ["t2"]}}},
+    ),
+    case(
+        "rules 13 and 31: a merge puts the tokens and devices of both together when asked to",
+        [
+            add_push_token("a", "push", "t1", at=1),
+            add_push_token("guest", "push", "t2", at=1, device={"locale": "de"}),
+            add_push_token("guest", "push", "t1", at=1, plus=1, device={"locale": "fr"}),
+            add_push_token("guest", "other", "t3", at=1),
+            merge("a", "guest", at=2, merge_tokens=True),
+        ],
+        channel_data={
+            "a": {
+                "push": {
+                    "tokens": ["t1", "t2"],
+                    "devices": [{"token": "t2", "locale": "de", "timezone": None}],
+                },
+                "other": {"tokens": ["t3"]},
+            }
+        },
+    ),
+    case(
+        "rules 13 and 31: a channel that a token had made is the primary's own, however often the token is added later",
+        [
+            identify("b", at=0),
+            add_push_token("a", "push", "t1", at=1),
+            set_channel_data("b", "push", {"tokens": ["t2"]}, at=1),
+            merge("a", "b", at=2),
+            add_push_token("a", "push", "t1", at=3),
+        ],
+        channel_data={"a": {"push": {"tokens": ["t1"]}}},
+    ),
+    case(
+        "rules 10 and 31: an id used again inherits no token",
+        [
+            add_push_token("a", "push", "t1", at=1),
+            delete("a", at=2),
+            add_push_token("a", "push", "t2", at=3),
+        ],
+        channel_data={"a": {"push": {"tokens": ["t2"]}}},
     ),
 )

@@ -36,6 +36,8 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "unset_preferences": {"user_id": "u", "set_id": "default"},
     "bulk_set_preferences": {"user_ids": ["u"], "set_id": "default", "settings": {"channel_types": {"push": True}}},
     "set_channel_data": {"user_id": "u", "channel_id": "apns", "data": {"tokens": ["t"]}},
+    "add_push_token": {"user_id": "u", "channel_id": "apns", "token": "t", "device": {"locale": "de"}},
+    "remove_push_token": {"user_id": "u", "channel_id": "apns", "token": "t"},
     "unset_channel_data": {"user_id": "u", "channel_id": "apns"},
     "trigger": {
         "workflow": "w",
@@ -84,7 +86,7 @@ SORTS: Final[dict[str, dict[Path, str]]] = {
         ("merge_tokens",): "flag",
     },
     "set_preferences": {("user_id",): "user_id", ("set_id",): "key", ("settings",): "settings"},
-    "update_preferences": {("user_id",): "user_id", ("set_id",): "key", ("changes",): "settings"},
+    "update_preferences": {("user_id",): "user_id", ("set_id",): "key", ("changes",): "changes"},
     "unset_preferences": {("user_id",): "user_id", ("set_id",): "key"},
     "bulk_set_preferences": {
         ("user_ids",): "list",
@@ -98,6 +100,15 @@ SORTS: Final[dict[str, dict[Path, str]]] = {
         ("data",): "object",
         ("data", "tokens"): "value",
     },
+    "add_push_token": {
+        ("user_id",): "user_id",
+        ("channel_id",): "key",
+        ("token",): "token",
+        ("device", "locale"): "attribute",
+        ("device", "timezone"): "attribute",
+        ("device", "surprise"): "unknown",
+    },
+    "remove_push_token": {("user_id",): "user_id", ("channel_id",): "key", ("token",): "token"},
     "unset_channel_data": {("user_id",): "user_id", ("channel_id",): "key"},
     "trigger": {
         ("workflow",): "key",

@@ -183,6 +183,8 @@ INVALID_VALUES: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
         "name": {**{name: value for name, value in _NO_TEXT.items() if value is not None}, **_UNSTORABLE_TEXT},
         "reserved": {"is reserved": "x", "is reserved, of null": None},
         "settings": _BAD_SETTINGS,
+        "changes": {name: value for name, value in _BAD_SETTINGS.items() if name != "null for a setting"},
+        "token": {"left out": ABSENT, **_NO_TEXT, **_UNSTORABLE_TEXT, "empty": "", "4,097 characters": "x" * 4_097},
         "list": _NO_LIST,
         "channels": {name: value for name, value in _NO_LIST.items() if name != "left out"},
         "names": {name: value for name, value in _NO_LIST.items() if name not in ("left out", "empty")},

@@ -13,7 +13,8 @@ value of f is, and replaces it. This needs the redirect: if a merged-away id wer
 another user, and f would have to be kept. Whether a user *existed* at a trigger's stamp does not follow from the newest
 update, so every identify has a register of its own, as every delete and merge has. So has every version of a preference
 set, because it decides on the messages of the triggers after it; and every change of single keys of a set, for the same
-reason and for another: f may be what gave the user the set, and a merge between f and g asks whether there is one.
+reason and for another: f may be what gave the user the set, and a merge between f and g asks whether there is one. For
+that second reason every change of a push token is kept too, until no merge between f and g is expected any more.
 
 Engagement with a message has a register for each id under which it was recorded. It moves with the user that this id
 stood for, as a message moves with its owner, and counts while the two are one. So what another user recorded can
@@ -35,6 +36,7 @@ from rollbook_worker.core.facts import (
     MessageCreated,
     PreferencesUpdated,
     ProfileKeySet,
+    PushTokenChanged,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -65,6 +67,7 @@ __all__ = [
     "PreferencesUpdated",
     "ProfileKeySet",
     "Projection",
+    "PushTokenChanged",
     "Registers",
     "ResolvedUser",
     "UserDeleted",

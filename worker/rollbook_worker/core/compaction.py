@@ -20,6 +20,7 @@ from rollbook_worker.core.facts import (
     Fact,
     PreferencesUpdated,
     ProfileKeySet,
+    PushTokenChanged,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -49,7 +50,9 @@ def compact(facts: Collection[Fact], history: int, horizon: Stamp) -> Compaction
         match fact:
             case UserIdentified(stamp, user_id) | ProfileKeySet(stamp, user_id) | PreferencesUpdated(stamp, user_id):
                 return stamp > void_until.get(user_id, "")
-            case ChannelEngagementChanged(stamp, user_id) | EngagementChanged(stamp, user_id=str(user_id)):
+            case ChannelEngagementChanged(stamp, user_id) | PushTokenChanged(stamp, user_id):
+                return stamp > void_until.get(user_id, "")
+            case EngagementChanged(stamp, user_id=str(user_id)):
                 return stamp > void_until.get(user_id, "")
             case UserDeleted(stamp) if stamp < horizon and stamp not in effective:
                 return False

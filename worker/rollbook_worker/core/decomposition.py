@@ -18,6 +18,7 @@ from rollbook_worker.core.facts import (
     MessageCreated,
     PreferencesUpdated,
     ProfileKeySet,
+    PushTokenChanged,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -57,6 +58,11 @@ def facts_of(job: jobs.Job) -> Iterator[Fact | UserUpdated]:
             yield from _key_set(job.user_id, f"c.{job.channel_id}", job.data, at)
         case jobs.UnsetChannelData():
             yield ProfileKeySet(at, job.user_id, f"c.{job.channel_id}", None)
+        case jobs.AddPushToken():
+            yield UserIdentified(at, job.user_id)
+            yield PushTokenChanged(at, job.user_id, job.channel_id, job.token, job.device, True)
+        case jobs.RemovePushToken():
+            yield PushTokenChanged(at, job.user_id, job.channel_id, job.token, None, False)
         case jobs.Trigger():
             yield from _triggered(job)
         case jobs.Mark():

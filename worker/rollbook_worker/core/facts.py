@@ -45,6 +45,22 @@ class PreferencesUpdated(NamedTuple):
         return ("preferences updated", self.user_id, self.set_id, self.stamp)
 
 
+class PushTokenChanged(NamedTuple):
+    """A push token was added to the data of a channel, perhaps with its device, or removed from it."""
+
+    stamp: Stamp
+    user_id: str
+    channel_id: str
+    token: str
+    device: dict[str, Any] | None
+    is_added: bool
+
+    @property
+    def register_key(self) -> RegisterKey:
+        """Each has its own: it may be what gave the user data of this channel when a merge asked for it."""
+        return ("push token", self.user_id, self.channel_id, self.stamp)
+
+
 class UserIdentified(NamedTuple):
     """A user was identified, and so exists from then on."""
 
@@ -196,6 +212,7 @@ class ChannelEngagementChanged(NamedTuple):
 Fact = (
     ProfileKeySet
     | PreferencesUpdated
+    | PushTokenChanged
     | UserIdentified
     | UserDeleted
     | UsersMerged

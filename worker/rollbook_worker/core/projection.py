@@ -10,18 +10,28 @@ from typing import Any, NamedTuple
 from rollbook_shared.domain.merge import merge_profiles
 from rollbook_shared.domain.preferences import update_settings
 from rollbook_shared.domain.profile_sections import flat_profile, profile_of
+from rollbook_shared.domain.push_tokens import add_token, remove_token
 from rollbook_shared.domain.stamps import INFINITY, Stamp, occurred_at_of, stamp_floor
 from rollbook_worker.core.facts import (
     ChannelEngagementChanged,
     Fact,
     PreferencesUpdated,
     ProfileKeySet,
+    PushTokenChanged,
     UserDeleted,
     UserIdentified,
     UsersMerged,
 )
 
-_UserFact = UserIdentified | ProfileKeySet | PreferencesUpdated | ChannelEngagementChanged | UserDeleted | UsersMerged
+_UserFact = (
+    UserIdentified
+    | ProfileKeySet
+    | PreferencesUpdated
+    | PushTokenChanged
+    | ChannelEngagementChanged
+    | UserDeleted
+    | UsersMerged
+)
 
 
 @dataclass(slots=True)
@@ -105,6 +115,8 @@ def project(facts: Iterable[Fact], history: int) -> Projection:
                 projector.set_key(fact)
             case PreferencesUpdated():
                 projector.update_preferences(fact)
+            case PushTokenChanged():
+                projector.change_token(fact)
             case ChannelEngagementChanged():
                 projector.mark_all(fact)
             case UserDeleted():
@@ -157,6 +169,18 @@ class _Projector:
         settings = update_settings(user.profile.get(key) if user else None, fact.changes)
         if settings is not None:
             self.set_key(ProfileKeySet(fact.stamp, fact.user_id, key, settings))
+
+    def change_token(self, fact: PushTokenChanged) -> None:
+        key = f"c.{fact.channel_id}"
+        user = self._users.get(self._canonical_ids.get(fact.user_id, fact.user_id))
+        if user is None:
+            return  # only a removal comes without an identify
+        data = user.profile.get(key)
+        if fact.is_added:
+            data = add_token(data, fact.token, fact.device)
+        elif data is not None:
+            data = remove_token(data, fact.token)
+        self.set_key(ProfileKeySet(fact.stamp, fact.user_id, key, data))
 
     def mark_all(self, fact: ChannelEngagementChanged) -> None:
         canonical_id = self._canonical_ids.get(fact.user_id, fact.user_id)

@@ -22,6 +22,7 @@ from rollbook_worker.core import (
     PreferencesUpdated,
     ProfileKeySet,
     Projection,
+    PushTokenChanged,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -35,6 +36,7 @@ _USERS: Final = load(__package__, "users")
 _IDENTIFY_LOG: Final = load(__package__, "identify_log")
 _LIFECYCLE_EVENTS: Final = load(__package__, "lifecycle_events")
 _OWNERSHIP_PERIODS: Final = load(__package__, "ownership_periods")
+_PUSH_TOKENS: Final = load(__package__, "push_tokens")
 _PREFERENCE_SETS: Final = load(__package__, "preference_sets")
 
 
@@ -71,6 +73,11 @@ def read_clusters(cursor: Cursor, roots: Collection[str], joining: Collection[st
         if changes is None
         else PreferencesUpdated(Stamp(stamp), id_, set_id, changes)
         for id_, set_id, stamp, settings, changes in cursor
+    )
+    cursor.execute(_PUSH_TOKENS["select"], {"ids": found.ids})
+    found.facts.extend(
+        PushTokenChanged(Stamp(stamp), id_, channel_id, token, device, is_added)
+        for id_, channel_id, stamp, token, device, is_added in cursor
     )
     cursor.execute(_HISTORY["select_channel_engagements"], {"ids": found.ids})
     found.facts.extend(

@@ -99,6 +99,7 @@ def _delete_rows(cursor: Cursor, erased: Mapping[str, Stamp]) -> dict[str, Count
     statements: dict[str, LiteralString] = {
         "identify_log": _ERASURE["delete_identify_log"],
         "preference_set_versions": _ERASURE["delete_preference_sets"],
+        "push_token_changes": _ERASURE["delete_push_tokens"],
         "messages": _ERASURE["delete_messages"],
         "engagements": _ERASURE["delete_engagements"],
         "channel_engagements": _ERASURE["delete_channel_engagements"],

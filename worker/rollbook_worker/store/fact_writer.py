@@ -16,7 +16,10 @@ from rollbook_worker.store.rows import Row, TableRows, as_json, rows_of
 
 MAX_IDENTIFY_CHARACTERS: Final = 400
 """How long the list of identify stamps in a user's row may be: eight stamps."""
+MAX_TOKEN_CHANGES: Final = 8
+"""How many changes of one push token are kept that are older than the horizon."""
 _USERS: Final = load(__package__, "users")
+_PUSH_TOKENS: Final = load(__package__, "push_tokens")
 _IDENTIFY_LOG: Final = load(__package__, "identify_log")
 _LIFECYCLE_EVENTS: Final = load(__package__, "lifecycle_events")
 _HISTORY: Final = load(__package__, "history")
@@ -42,6 +45,7 @@ def write(
     if rows.users:
         clusters = _upsert_users(cursor, rows, horizon, roots)
     write_versions(cursor, rows.preference_sets)
+    _write_push_tokens(cursor, rows.push_tokens, horizon)
     _insert(cursor, _HISTORY["insert_triggers"], triggers=rows.triggers)
     _insert(cursor, _HISTORY["insert_activities"], activities=rows.activities)
     _insert(cursor, _HISTORY["insert_messages"], messages=rows.messages)
@@ -81,6 +85,14 @@ def _upsert_users(cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozen
     if full := [id_ for id_, _, is_full in upserted if is_full]:
         cursor.execute(_IDENTIFY_LOG["move_from_users"], {"ids": full, "horizon": horizon})
     return clusters
+
+
+def _write_push_tokens(cursor: Cursor, changes: list[Row], horizon: Stamp) -> None:
+    if changes:
+        ids = sorted({change["user_id"] for change in changes})
+        cursor.execute(_PUSH_TOKENS["insert"], {"changes": as_json(changes)})
+        limits = {"horizon": horizon, "most": MAX_TOKEN_CHANGES}
+        cursor.execute(_PUSH_TOKENS["delete_overwritten"], {"ids": ids, **limits})
 
 
 def _insert(cursor: Cursor, statement: str, **rows: list[Row]) -> None:

@@ -16,6 +16,7 @@ from rollbook_worker.core import (
     MessageCreated,
     PreferencesUpdated,
     ProfileKeySet,
+    PushTokenChanged,
     Registers,
     UserDeleted,
     UserIdentified,
@@ -26,7 +27,7 @@ from rollbook_worker.core import (
 )
 
 Row = dict[str, Any]
-_UserFact = UserUpdated | UserIdentified | ProfileKeySet | PreferencesUpdated
+_UserFact = UserUpdated | UserIdentified | ProfileKeySet | PreferencesUpdated | PushTokenChanged
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class TableRows:
     """In id order: users with new data, and those that deletes, merges and engagement with all messages name."""
     preference_sets: list[Row] = field(default_factory=list)
     """Every version received of a preference set, and every change of one."""
+    push_tokens: list[Row] = field(default_factory=list)
+    """Every change of a push token."""
     lifecycle_events: list[Row] = field(default_factory=list)
     triggers: list[Row] = field(default_factory=list)
     activities: list[Row] = field(default_factory=list)
@@ -57,12 +60,16 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
     by_user: dict[str, list[_UserFact]] = {}
     others: Registers = {}
     for fact in facts:
-        if isinstance(fact, _UserFact):
-            by_user.setdefault(fact.user_id, []).append(fact)
-        else:
+        if not isinstance(fact, _UserFact):
             join(others, [fact])
+            continue
+        by_user.setdefault(fact.user_id, []).append(fact)
+        if isinstance(fact, UserUpdated):  # nearly all
+            continue
         if isinstance(fact, PreferencesUpdated):
             rows.preference_sets.append(fact._asdict())
+        elif isinstance(fact, PushTokenChanged):
+            rows.push_tokens.append(fact._asdict())
         elif isinstance(fact, ProfileKeySet) and fact.key[0] == "s":
             rows.preference_sets.append(
                 {"user_id": fact.user_id, "set_id": fact.key[2:], "stamp": fact.stamp, "settings": fact.value}
@@ -107,7 +114,7 @@ def _lifecycle_event(event: UserDeleted | UsersMerged) -> Row:
 def _user(user_id: str, facts: Sequence[_UserFact]) -> Row:
     """The newest value per key within the batch: the rule of `core.join`, for the form in which `users` keeps it.
 
-    Preference sets have a table of their own; of them the row has the stamp only.
+    Preference sets and changes of push tokens have tables of their own; of them the row has the stamp only.
     """
     if len(facts) == 1 and isinstance(facts[0], UserUpdated):  # true of nearly all users
         stamp = facts[0].stamp
@@ -119,7 +126,7 @@ def _user(user_id: str, facts: Sequence[_UserFact]) -> Row:
         for part in fact.facts() if isinstance(fact, UserUpdated) else (fact,):
             if isinstance(part, UserIdentified):
                 identified.add(part.stamp)
-            elif isinstance(part, PreferencesUpdated) or part.key[0] == "s":
+            elif isinstance(part, (PreferencesUpdated, PushTokenChanged)) or part.key[0] == "s":
                 continue
             elif part.key not in newest or newest[part.key].stamp < part.stamp:
                 newest[part.key] = part

@@ -23,6 +23,7 @@ from rollbook_worker.core import (
     Fact,
     PreferencesUpdated,
     ProfileKeySet,
+    PushTokenChanged,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -73,7 +74,9 @@ def _user_ids(fact: Fact | UserUpdated) -> tuple[str, ...]:
     match fact:
         case UsersMerged() | UserDeleted():
             return fact.user_ids
-        case UserUpdated() | UserIdentified() | ProfileKeySet() | PreferencesUpdated() | ChannelEngagementChanged():
+        case UserUpdated() | UserIdentified() | ProfileKeySet() | PreferencesUpdated() | PushTokenChanged():
+            return (fact.user_id,)
+        case ChannelEngagementChanged():
             return (fact.user_id,)
         case EngagementChanged(user_id=str(user_id)):
             return (user_id,)

@@ -31,6 +31,13 @@ FROM rollbook.preference_set_versions
 WHERE user_id = ANY(%(ids)s::text[])
 ORDER BY stamp
 
+-- name: push_tokens
+-- The changes of push tokens of the ids.
+SELECT user_id AS id, channel_id, stamp, token, device, is_added
+FROM rollbook.push_token_changes
+WHERE user_id = ANY(%(ids)s::text[])
+ORDER BY stamp
+
 -- name: identify_log
 -- When the ids were identified.
 SELECT user_id AS id, listed.stamp

@@ -54,7 +54,7 @@ SELECT %(user_id)s::text
 
 -- name: stamps_of_user
 -- The stamps of all that is kept of some ids: of each user its keys and its identifies, versions of preference sets,
--- deletes and merges; and of the activities, which may be many, the newest before a position.
+-- push tokens, engagement with all messages, deletes and merges; and of the activities, which may be many, the newest before a position.
 SELECT 'user' AS source, listed.stamp, false AS is_limited
 FROM rollbook.users AS u
 CROSS JOIN LATERAL (
@@ -83,6 +83,14 @@ SELECT 'events', stamp, false
 FROM rollbook.lifecycle_events
 WHERE primary_id IS NOT NULL
     AND primary_id = ANY(%(ids)s::text[])
+UNION ALL
+SELECT 'push tokens', stamp, false
+FROM rollbook.push_token_changes
+WHERE user_id = ANY(%(ids)s::text[])
+UNION ALL
+SELECT 'engagements', stamp, false
+FROM rollbook.channel_engagements
+WHERE user_id = ANY(%(ids)s::text[])
 UNION ALL
 SELECT 'activities of ' || named.id, newest.stamp, true
 FROM unnest(%(ids)s::text[]) AS named (id)

@@ -120,6 +120,16 @@ CREATE TABLE rollbook.resolved_preference_sets (
     PRIMARY KEY (user_id, set_id, valid_from)
 );
 
+CREATE TABLE rollbook.push_token_changes (
+    user_id text COLLATE "C",
+    channel_id text COLLATE "C",
+    stamp text COLLATE "C",
+    token text NOT NULL,
+    device jsonb,
+    is_added boolean NOT NULL,
+    PRIMARY KEY (user_id, channel_id, stamp)
+);
+
 CREATE TABLE rollbook.lifecycle_events (
     stamp text COLLATE "C" PRIMARY KEY,
     user_id text COLLATE "C" NOT NULL,
@@ -337,6 +347,60 @@ $$;
 """
 
 VIEWS = """
+-- The data of each channel that was received under an id, with the push tokens that were added and removed since. The
+-- rule is that of `rollbook_shared.domain.push_tokens`.
+CREATE FUNCTION rollbook.received_channel_data(of_user text, profile jsonb, key_stamps jsonb, base_stamp text)
+RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    result jsonb := rollbook.section(profile, 'c');
+    change record;
+    one jsonb;
+    tokens jsonb;
+    devices jsonb;
+BEGIN
+    FOR change IN
+        SELECT c.channel_id, c.token, c.device, c.is_added
+        FROM rollbook.push_token_changes AS c
+        WHERE c.user_id = of_user
+            AND c.stamp > coalesce(
+                key_stamps ->> ('c.' || c.channel_id),
+                CASE WHEN profile ? ('c.' || c.channel_id) THEN base_stamp ELSE '' END
+            ) COLLATE "C"
+        ORDER BY c.stamp
+    LOOP
+        one := result -> change.channel_id;
+        CONTINUE WHEN one IS NULL AND NOT change.is_added;
+        SELECT coalesce(jsonb_agg(item ORDER BY place), '[]')
+        INTO tokens
+        FROM jsonb_array_elements(
+            CASE WHEN jsonb_typeof(one -> 'tokens') = 'array' THEN one -> 'tokens' ELSE '[]' END
+        ) WITH ORDINALITY AS listed (item, place)
+        WHERE item <> to_jsonb(change.token);
+        SELECT coalesce(jsonb_agg(item ORDER BY place), '[]')
+        INTO devices
+        FROM jsonb_array_elements(
+            CASE WHEN jsonb_typeof(one -> 'devices') = 'array' THEN one -> 'devices' ELSE '[]' END
+        ) WITH ORDINALITY AS listed (item, place)
+        WHERE jsonb_typeof(item) <> 'object'
+            OR item -> 'token' IS DISTINCT FROM to_jsonb(change.token);
+        IF change.is_added THEN
+            tokens := tokens || jsonb_build_array(change.token);
+            IF change.device IS NOT NULL THEN
+                devices := devices || jsonb_build_array(jsonb_build_object('token', change.token) || change.device);
+            END IF;
+        END IF;
+        one := coalesce(one, '{}') - 'tokens' - 'devices'
+            || CASE WHEN tokens = '[]' THEN '{}' ELSE jsonb_build_object('tokens', tokens) END
+            || CASE WHEN devices = '[]' THEN '{}' ELSE jsonb_build_object('devices', devices) END;
+        result := CASE
+            WHEN one = '{}' THEN result - change.channel_id
+            ELSE result || jsonb_build_object(change.channel_id, one)
+        END;
+    END LOOP;
+    RETURN result;
+END
+$$;
+
 CREATE VIEW rollbook.current_users AS
 SELECT
     id,
@@ -361,13 +425,18 @@ SELECT
         )
         ELSE rollbook.section(profile, 's')
     END AS preferences,
-    rollbook.section(profile, 'c') AS channel_data,
+    CASE
+        WHEN cluster_root IS NULL THEN rollbook.received_channel_data(id, profile, key_stamps, base_stamp)
+        ELSE rollbook.section(profile, 'c')
+    END AS channel_data,
     rollbook.occurred_at(updated_stamp) AS updated_at,
     updated_stamp
 FROM (
     SELECT
         id,
         cluster_root,
+        key_stamps,
+        base_stamp,
         CASE WHEN cluster_root IS NULL THEN profile ELSE resolved_profile END AS profile,
         CASE WHEN cluster_root IS NULL THEN last_stamp ELSE resolved_stamp END AS updated_stamp
     FROM rollbook.users

@@ -43,6 +43,14 @@ WHERE v.user_id = n.id
     AND v.stamp < n.until
 RETURNING n.id;
 
+-- name: delete_push_tokens
+-- Delete the changes of push tokens of erased users.
+DELETE FROM rollbook.push_token_changes AS c
+USING json_to_recordset(%(erased)s::json) AS n (id text, until text)
+WHERE c.user_id = n.id
+    AND c.stamp < n.until
+RETURNING n.id;
+
 -- name: delete_lifecycle_events
 -- Delete merges and deletes that no longer decide anything.
 DELETE FROM rollbook.lifecycle_events
