@@ -55,13 +55,13 @@ def demo(
             try:
                 report = _run(stack, users, producers, seed)
                 _print_report(report, as_json, urls_of(stack) if keep else {})
-                if not keep:
-                    print_note("everything stops now; to look around: `rollbook demo --keep`; to use it: `rollbook up`")
-                else:
+                if keep:
                     if not as_json:
                         print_urls(stack)
                     print_note("everything keeps running; stop with Ctrl-C")
                     stack.keep_running()
+                elif not as_json:
+                    print_note("everything stops now; to look around: `rollbook demo --keep`; to use it: `rollbook up`")
             finally:
                 stack.stop()
     except StopRequested as stopped:
