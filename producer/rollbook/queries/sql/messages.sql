@@ -151,22 +151,10 @@ ORDER BY page.stamp DESC, page.id DESC
 
 -- name: counts
 -- How many messages of a channel a user has, without the archived ones. Counted period by period; otherwise the planner
--- may choose a join that reads every message there is. What this user recorded is read at once and not row by row: a feed
--- may have a million messages.
+-- may choose a join that reads every message there is. Engagement is looked up row by row here too: of joins with it the
+-- planner expects one row, and read the whole table for each message.
 WITH period AS MATERIALIZED (
     -- include: periods
-),
-recorded AS MATERIALIZED (
-    SELECT
-        e.message_id,
-        max(e.stamp || CASE WHEN e.is_set THEN '+' ELSE '-' END) FILTER (WHERE e.engagement = 'seen') AS seen,
-        max(e.stamp || CASE WHEN e.is_set THEN '+' ELSE '-' END) FILTER (WHERE e.engagement = 'read') AS read,
-        max(e.stamp || CASE WHEN e.is_set THEN '+' ELSE '-' END) FILTER (WHERE e.engagement = 'archived') AS archived
-    FROM period
-    JOIN rollbook.engagements AS e
-        ON e.user_id = period.user_id AND e.stamp >= period.valid_from AND e.stamp < period.valid_to
-    WHERE e.user_id <> ''
-    GROUP BY e.message_id
 )
 SELECT
     coalesce(sum(counted.total), 0) AS total,
@@ -178,31 +166,7 @@ CROSS JOIN LATERAL (
         count(*) AS total,
         count(*) FILTER (WHERE NOT rollbook.is_engaged(engaged.seen)) AS unseen,
         count(*) FILTER (WHERE NOT rollbook.is_engaged(engaged.read)) AS unread
-    FROM rollbook.messages AS row
-    LEFT JOIN rollbook.engagements AS seen
-        ON seen.message_id = row.id AND seen.engagement = 'seen' AND seen.user_id = ''
-    LEFT JOIN rollbook.engagements AS read
-        ON read.message_id = row.id AND read.engagement = 'read' AND read.user_id = ''
-    LEFT JOIN rollbook.engagements AS archived
-        ON archived.message_id = row.id AND archived.engagement = 'archived' AND archived.user_id = ''
-    LEFT JOIN recorded ON recorded.message_id = row.id
-    CROSS JOIN LATERAL (
-        SELECT
-            greatest(seen.stamp || CASE WHEN seen.is_set THEN '+' ELSE '-' END, recorded.seen) AS seen,
-            greatest(read.stamp || CASE WHEN read.is_set THEN '+' ELSE '-' END, recorded.read) AS read,
-            greatest(archived.stamp || CASE WHEN archived.is_set THEN '+' ELSE '-' END, recorded.archived) AS archived
-    ) AS single
-    CROSS JOIN LATERAL (
-        SELECT
-            CASE WHEN period.channel_engagements IS NULL THEN single.seen
-                ELSE rollbook.newest_state(single.seen, said.states ->> 'seen', row.stamp) END AS seen,
-            CASE WHEN period.channel_engagements IS NULL THEN single.read
-                ELSE rollbook.newest_state(single.read, said.states ->> 'read', row.stamp) END AS read,
-            CASE WHEN period.channel_engagements IS NULL THEN single.archived
-                ELSE rollbook.newest_state(single.archived, said.states ->> 'archived', row.stamp) END AS archived
-        FROM (SELECT period.channel_engagements -> row.channel AS states) AS said
-    ) AS engaged
-    -- include: allowed
+    -- include: visible
         AND NOT rollbook.is_engaged(engaged.archived)
 ) AS counted
 
