@@ -1,4 +1,4 @@
-"""Sign-up with Django in one file: Rollbook is told once the account is committed, by `transaction.on_commit`.
+"""Sign-up with Django in one file: jobs are sent once the account is committed, by `transaction.on_commit`.
 
 With ROLLBOOK_BROKER_URL and ROLLBOOK_DATABASE_URL set:
 
@@ -53,9 +53,9 @@ def sign_up(request: HttpRequest) -> JsonResponse:
     try:
         with transaction.atomic():
             user = User.objects.create_user(form["email"], form["email"], first_name=form["name"])
-            told = on_commit(rb)
-            told.users.identify(str(user.pk), {"email": user.email, "name": form["name"], "plan": "free"})
-            told.workflows.trigger("welcome", recipients=[str(user.pk)])
+            after_commit = on_commit(rb)
+            after_commit.users.identify(str(user.pk), {"email": user.email, "name": form["name"], "plan": "free"})
+            after_commit.workflows.trigger("welcome", recipients=[str(user.pk)])
     except IntegrityError:
         return JsonResponse({"error": "this address has an account"}, status=409)
     return JsonResponse({"id": str(user.pk)}, status=201)

@@ -1,4 +1,4 @@
-"""Sign-up with FastAPI and SQLAlchemy: the account and what Rollbook is told of it are one transaction.
+"""Sign-up with FastAPI and SQLAlchemy: the account and its jobs are written in one transaction.
 
 Run it with an application database of its own, and the relay beside it, with the two URLs of Rollbook set:
 
@@ -63,11 +63,11 @@ def sign_up(form: SignUp) -> dict[str, str]:
     try:
         with Session(engine) as session, session.begin():
             session.add(Account(id=account_id, email=form.email))
-            told = rb.outbox(session)
-            told.users.identify(account_id, {"email": form.email, "name": form.name, "plan": "free"})
+            outbox = rb.outbox(session)
+            outbox.users.identify(account_id, {"email": form.email, "name": form.name, "plan": "free"})
             if form.guest_id:
-                told.users.merge(account_id, from_user_id=form.guest_id)
-            told.workflows.trigger("welcome", recipients=[account_id])
+                outbox.users.merge(account_id, from_user_id=form.guest_id)
+            outbox.workflows.trigger("welcome", recipients=[account_id])
     except IntegrityError:
         # rolled back as one: Rollbook never hears of an account that is not there
         raise HTTPException(409, "this address has an account") from None

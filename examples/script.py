@@ -1,4 +1,4 @@
-"""A plain script: tell Rollbook about two people, make one of them, notify her, and read what has become of it.
+"""A plain script: identify a guest and a customer, merge them, notify the customer, and read the result.
 
 With ROLLBOOK_BROKER_URL and ROLLBOOK_DATABASE_URL set, as `rollbook up` prints them:
 

@@ -18,13 +18,13 @@ LATER = timedelta(days=3)
 
 
 def sign_up(rb: Rollbook, user_id: str, email: str, later: timedelta) -> str:
-    """Tell of the user, and start the welcome later. Keep the id that is returned with the account."""
+    """Identify the user, and start the welcome later. Store the returned id with the account."""
     rb.users.identify(user_id, {"email": email})
     return rb.workflows.trigger("welcome", [user_id], delay=later).id
 
 
 def leave(rb: Rollbook, user_id: str, welcome_id: str) -> bool:
-    """Delete the user, and take the welcome back. Left alone, it would find nobody to welcome, and say so."""
+    """Delete the user, and cancel the welcome. Without the cancel, it would skip the deleted user and say so."""
     in_time = rb.jobs.cancel(welcome_id)
     rb.users.delete(user_id)
     return in_time

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from tests.support.repository import ROOT
 
-SEARCHED: Final = ("producer", "worker", "shared", "docs", "README.md")
+SEARCHED: Final = ("producer", "worker", "shared", "docs", "deploy", "examples", "README.md", "CONTRIBUTING.md")
 BINARY: Final = (".png", ".woff2", ".ico")
 
 RETIRED: Final = {
@@ -52,6 +52,7 @@ ALLOWED: Final = {
 
 FOREIGN: Final = {
     "MetricFamily": "classes of prometheus_client",
+    "RestrictAddressFamilies": "an option of systemd",
     ".tell()": "the position of a file",
     '"nobody"': "the Unix account",
 }
