@@ -17,7 +17,7 @@ SEARCHED: Final = ("producer", "worker", "shared", "docs", "deploy", "examples",
 BINARY: Final = (".png", ".woff2", ".ico")
 
 RETIRED: Final = {
-    "rollcall": "rollbook",
+    "roll" + "call": "rollbook",
     "whoever|whomever|somebody|nobody": "name the component, the user or the row",
     "face|desk": "client",
     "heir|heirs": "primary",
