@@ -20,13 +20,11 @@ Consume = Callable[..., Consumer]
 
 @pytest.mark.parametrize("width", [1, 2, 4])
 def test_a_message_is_delivered_within_milliseconds(client: redis.Redis, consume: Consume, width: int) -> None:
-    """The goal is 5 ms. Other work on the machine may slow down some rounds, but not every one."""
+    """The goal is 5 ms; the rest of the bound is for a machine that does other work."""
     consumer = consume(*QUEUES[:width], priority_steps=[0, 5])
     consumer.turn()
 
-    rounds = (statistics.median(latencies(client, consumer, width)) for _ in range(10))
-
-    assert any(median < 0.02 for median in rounds)
+    assert statistics.median(latencies(client, consumer, width)) < 0.02
 
 
 def latencies(client: redis.Redis, consumer: Consumer, width: int) -> list[float]:
