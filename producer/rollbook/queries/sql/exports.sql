@@ -60,6 +60,24 @@ WHERE user_id = ANY(%(ids)s::text[])
     OR primary_id = ANY(%(ids)s::text[])
 ORDER BY stamp
 
+-- name: history
+-- The part that messages and activities share: their triggers, and whose they are now.
+JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
+LEFT JOIN LATERAL (
+    SELECT owner
+    FROM rollbook.ownership
+    WHERE user_id = row.recipient
+        AND row.stamp >= valid_from
+        AND row.stamp < valid_to
+    LIMIT 1
+) AS own ON true
+WHERE row.recipient = ANY(%(ids)s::text[])
+    AND (
+        own.owner = %(person)s::text
+        OR (own.owner IS NULL AND row.stamp > coalesce(%(begun)s::jsonb ->> row.recipient, ''))
+    )
+ORDER BY row.stamp, row.id
+
 -- name: messages
 -- The messages to the ids: allowed by preferences or not, owned by the user or by no user any more, but none of another
 -- user who had an id before or after.
@@ -81,21 +99,7 @@ SELECT
             AND (user_id = '' OR user_id = ANY(%(ids)s::text[]))
     ) AS engagements
 FROM rollbook.messages AS row
-JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
-LEFT JOIN LATERAL (
-    SELECT owner
-    FROM rollbook.ownership
-    WHERE user_id = row.recipient
-        AND row.stamp >= valid_from
-        AND row.stamp < valid_to
-    LIMIT 1
-) AS own ON true
-WHERE row.recipient = ANY(%(ids)s::text[])
-    AND (
-        own.owner = %(person)s::text
-        OR (own.owner IS NULL AND row.stamp > coalesce(%(begun)s::jsonb ->> row.recipient, ''))
-    )
-ORDER BY row.stamp, row.id
+-- include: history
 
 -- name: channel_engagements
 -- What was said under the ids of all their messages at once.
@@ -127,21 +131,7 @@ SELECT
     trigger.data,
     trigger.actor
 FROM rollbook.activities AS row
-JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
-LEFT JOIN LATERAL (
-    SELECT owner
-    FROM rollbook.ownership
-    WHERE user_id = row.recipient
-        AND row.stamp >= valid_from
-        AND row.stamp < valid_to
-    LIMIT 1
-) AS own ON true
-WHERE row.recipient = ANY(%(ids)s::text[])
-    AND (
-        own.owner = %(person)s::text
-        OR (own.owner IS NULL AND row.stamp > coalesce(%(begun)s::jsonb ->> row.recipient, ''))
-    )
-ORDER BY row.stamp, row.id
+-- include: history
 
 -- name: caused
 -- The triggers that the ids caused, likewise; how many others they concerned, but not whom.
