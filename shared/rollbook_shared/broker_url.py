@@ -22,7 +22,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import redis
@@ -32,6 +32,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from rollbook_shared.errors import NotConfigured
+from rollbook_shared.loop_timeouts import LoopTimeouts
 
 logger: Final = logging.getLogger("rollbook")
 
@@ -103,6 +104,8 @@ _BAD_PROVIDER: Final = (
     "package.module:Class, made from redis.CredentialProvider and without arguments"
 )
 
+_NOT_ASYNC: Final = "the broker's URL has an ssl_ option that an asynchronous client does not know"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BrokerEndpoint:
@@ -130,6 +133,37 @@ class BrokerEndpoint:
         connection.connect()
         return connection
 
+    async def connect_async(self, *, connect_seconds: float) -> Any:
+        """Open a connection of `redis.asyncio`, as `connect` does. It bounds no command: the caller does.
+
+        connect_seconds: how long connecting may take, and each answer of a sentinel.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: as `connect`.
+        """
+        parameters = self._parameters(None, None)
+        if self.sentinels:
+            parameters["host"], parameters["port"] = await self._find_master_async(connect_seconds)
+        connection = self._async_class()(**parameters)
+        try:
+            with LoopTimeouts().limit(connect_seconds, "the broker does not answer"):
+                await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+    def require_async(self) -> None:
+        """Check that `redis.asyncio` knows the options of this URL.
+
+        Raises:
+            NotConfigured: it does not.
+        """
+        try:
+            self._async_class()(**self._parameters(None, None))
+        except TypeError:
+            raise NotConfigured(_NOT_ASYNC) from None
+
     @contextmanager
     def client(self, *, connect_seconds: float, answer_seconds: float) -> Iterator[redis.Redis]:
         """A client for the length of a `with`. Takes and raises what `connect` does.
@@ -149,6 +183,12 @@ class BrokerEndpoint:
 
     def parameters(self, *, connect_seconds: float, answer_seconds: float) -> dict[str, Any]:
         """The keyword arguments of the connection class. Takes and raises what `connect` does."""
+        parameters = self._parameters(connect_seconds, answer_seconds)
+        if self.sentinels:
+            parameters["host"], parameters["port"] = self._find_master(connect_seconds, answer_seconds)
+        return parameters
+
+    def _parameters(self, connect_seconds: float | None, answer_seconds: float | None) -> dict[str, Any]:
         parameters = {
             "socket_timeout": answer_seconds,
             "health_check_interval": HEALTH_CHECK_SECONDS,
@@ -157,9 +197,13 @@ class BrokerEndpoint:
         }
         if not issubclass(self.connection_class, redis.UnixDomainSocketConnection):
             parameters |= {"socket_connect_timeout": connect_seconds, "socket_keepalive": True}
-        if self.sentinels:
-            parameters["host"], parameters["port"] = self._find_master(connect_seconds, answer_seconds)
         return parameters
+
+    def _async_class(self) -> type[Any]:
+        """The class of `redis.asyncio` that has the name of the blocking one."""
+        from redis.asyncio import connection
+
+        return cast("type[Any]", getattr(connection, self.connection_class.__name__))
 
     def _find_master(self, connect_seconds: float, answer_seconds: float) -> tuple[str, int]:
         """Ask the sentinels. They are asked for each connection: after a failover the answer is another one."""
@@ -174,6 +218,23 @@ class BrokerEndpoint:
         finally:
             for asked in sentinel.sentinels:
                 asked.close()
+        return host, port
+
+    async def _find_master_async(self, seconds: float) -> tuple[str, int]:
+        from redis.asyncio.retry import Retry as AsyncRetry
+        from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+
+        options = {
+            "socket_connect_timeout": seconds,
+            "socket_timeout": seconds,
+            "retry": AsyncRetry(NoBackoff(), 0),
+        }
+        sentinel = AsyncSentinel(self.sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        try:
+            host, port = await sentinel.discover_master(self.master_name)
+        finally:
+            for asked in sentinel.sentinels:
+                await asked.aclose()
         return host, port
 
 

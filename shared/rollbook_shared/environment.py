@@ -8,7 +8,7 @@ durations in hours or days, and its errors quote the value, which may hold a pas
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -86,6 +86,12 @@ class Choice(Setting):
 def settings_of(owner: type) -> Mapping[str, Setting]:
     """The settings of a dataclass, by field."""
     return _settings_of(owner)
+
+
+def settings_with_defaults(defaults: object) -> Iterator[tuple[Setting, str]]:
+    """The settings of a dataclass, each with the text of its value in `defaults`."""
+    for name, setting in settings_of(type(defaults)).items():
+        yield setting, setting.format(getattr(defaults, name))
 
 
 @cache

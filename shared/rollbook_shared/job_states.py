@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -27,6 +28,16 @@ class JobState(StrEnum):
     def is_final(self) -> bool:
         """Whether the job is finished, so that waiting longer changes nothing."""
         return self not in (JobState.QUEUED, JobState.DEFERRED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StandingJob:
+    """The job that a job id belongs to: the first one that was received under it."""
+
+    kind: str
+    """Its kind: `identify`, `trigger` and so on."""
+    state: JobState
+    """What became of it: never `queued`, `duplicate` or `dead`."""
 
 
 class DeadLetterCode(StrEnum):
@@ -72,6 +83,12 @@ class DeadLetterCode(StrEnum):
         "unstorable",
         "Postgres cannot store a value of the job, although it passed validation.",
         "Report it with its code and reason; replay after the fix.",
+    )
+    TOO_LARGE = (
+        "too_large",
+        "With the job, more would be kept of one user than `ROLLBOOK_MAX_USER_BYTES`; the reason has both numbers.",
+        "Find out what keeps adding to the user; set the keys that it does not need to null, or raise the setting; "
+        "then replay the job.",
     )
     FAILED = (
         "failed",

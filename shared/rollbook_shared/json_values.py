@@ -41,6 +41,15 @@ def find_text_problem(text: str) -> str | None:
     return None
 
 
+def parse_object(text: str) -> dict[str, Any] | None:
+    """The JSON object that the text is; None if it is none. Its values may still be none that are accepted."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def find_value_problem(value: object, path: str) -> tuple[str, str] | None:
     """The path and the reason of the first part of `value` that cannot be stored; None if all can.
 
@@ -110,14 +119,16 @@ def deep_copy(value: Any) -> Any:
     return value
 
 
-def encode_json(value: object) -> bytes:
-    """The value as JSON.
+def encode_json(value: object, *, option: int = 0) -> bytes:
+    """The value as JSON; integers of any size.
+
+    option: of orjson, for what is written in more than one way.
 
     Raises:
         ValueError: it holds something that JSON cannot.
     """
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, option=option)
     except TypeError:
         from pydantic_core import to_json  # rarely needed, and a tenth of the time that the command line's help takes
 

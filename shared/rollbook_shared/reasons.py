@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_REJECTED_BY_POOLER: Final = re.compile(r"unsupported startup parameter[ \w]{0,20}:? ?\w{0,40}")
+
 
 def safe_reason(error: BaseException) -> str:
     """What caused `error`, without values: neither a password of a URL nor anything of a job.
@@ -17,6 +22,12 @@ def safe_reason(error: BaseException) -> str:
     if isinstance(cause, OSError) and (text := _first_line(cause)):
         return text
     return type(cause).__name__
+
+
+def rejected_by_pooler(error: BaseException) -> str | None:
+    """What a connection pooler said that does not pass a session's settings on to Postgres; None: another failure."""
+    found = _REJECTED_BY_POOLER.search(str(_root(error)))
+    return found[0] if found else None
 
 
 def _root(error: BaseException) -> BaseException:
@@ -47,6 +58,10 @@ def _reason_of_redis(error: BaseException) -> str:
 
 
 def _reason_of_postgres(error: BaseException) -> str:
+    if (said := rejected_by_pooler(error)) is not None:
+        return (
+            f"a connection pooler such as PgBouncer rejects the session's settings ({said}); connect to Postgres itself"
+        )
     # by name, as a base install has no psycopg; an OperationalError that no server has answered is about connecting
     is_operational = any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)
     connecting = is_operational and getattr(error, "sqlstate", None) is None

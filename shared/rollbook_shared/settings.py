@@ -9,10 +9,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
-from rollbook_shared.environment import Choice, Duration, Number, Setting, read_fields, settings_of
+from rollbook_shared.environment import Choice, Duration, Number, Setting, read_fields, settings_with_defaults
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.limits import Limits
+from rollbook_shared.limits import Limits, PoolLimits
 
+DEFAULT_KEY: Final = "rollbook"
+"""Of erasure receipts."""
 LAST_PORT: Final = 65_535
 """Of TCP."""
 
@@ -54,6 +56,8 @@ class Settings:
     ] = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
     """What the client accepts."""
+    pool: PoolLimits = field(default_factory=PoolLimits)
+    """How many connections to the database a client uses."""
     merge_history: Annotated[
         timedelta,
         Duration(
@@ -73,6 +77,20 @@ class Settings:
     dead_letter_retention: Annotated[
         timedelta, Duration("ROLLBOOK_DEAD_LETTER_RETENTION_DAYS", "How long a dead letter is kept.", unit="days")
     ] = timedelta(days=30)
+    console_audit_retention: Annotated[
+        timedelta,
+        Duration(
+            "ROLLBOOK_CONSOLE_AUDIT_RETENTION_DAYS", "How long a row of the console's audit is kept.", unit="days"
+        ),
+    ] = timedelta(days=365)
+    registry: Annotated[
+        str | None,
+        Setting(
+            "ROLLBOOK_REGISTRY",
+            "The TOML file with the channels and workflows, for workers, maintenance, senders and the server. Without "
+            "it no message is delivered. A changed file is read again within a second, by the server at SIGHUP.",
+        ),
+    ] = None
     outbox_url: Annotated[
         str | None,
         Setting(
@@ -86,6 +104,16 @@ class Settings:
             "ROLLBOOK_OUTBOX_RESEND_SECONDS",
             "How long after the relay sent a job it sends the job again, if no worker has finished it. The wait "
             "doubles each time.",
+            unit="seconds",
+        ),
+    ] = timedelta(seconds=60)
+    outbox_keep: Annotated[
+        timedelta,
+        Duration(
+            "ROLLBOOK_OUTBOX_KEEP_SECONDS",
+            "How long the relay keeps a finished job, before it looks once more whether Rollbook's database still has "
+            "the outcome, and removes the job: longer than a replica of that database, to which it may fail over, can "
+            "be behind. Never longer than half of the retention of finished jobs.",
             unit="seconds",
         ),
     ] = timedelta(seconds=60)
@@ -110,7 +138,8 @@ class Settings:
         LogFormat,
         Choice(
             "ROLLBOOK_LOG_FORMAT",
-            "How workers, maintenance and relays log; `json` writes one JSON object per line (extra `logs`).",
+            "How workers, maintenance, relays and the HTTP server log; `json` writes one JSON object per line (extra "
+            "`logs`).",
             kind=LogFormat,
         ),
     ] = LogFormat.TEXT
@@ -118,7 +147,8 @@ class Settings:
         int,
         Number(
             "ROLLBOOK_METRICS_PORT",
-            "Port on which a worker, maintenance or a relay serves metrics for Prometheus (extra `metrics`); 0: none.",
+            "Port on which a worker, maintenance, a relay or the HTTP server serves metrics for Prometheus (extra "
+            "`metrics`); 0: none.",
             most=LAST_PORT,
         ),
     ] = 0
@@ -169,14 +199,28 @@ class Settings:
             unit="seconds",
         ),
     ] = timedelta(seconds=30)
+    templates: Annotated[
+        str | None,
+        Setting(
+            "ROLLBOOK_TEMPLATES",
+            "The folder with the templates of messages. Changes in it take effect within a second, without a restart.",
+        ),
+    ] = None
     erasure_key: Annotated[
         str,
         Setting(
             "ROLLBOOK_ERASURE_KEY",
-            "Key of the hash by which a receipt names an erased id. Set a secret, and keep it: receipts are not found "
-            "with another key.",
+            "Key of the hash by which a receipt names an erased id. Set a secret before the first start: workers and "
+            "maintenance with another key than the database's do not start.",
         ),
-    ] = field(default="rollbook", repr=False)
+    ] = field(default=DEFAULT_KEY, repr=False)
+    erasure_previous_keys: Annotated[
+        str,
+        Setting(
+            "ROLLBOOK_ERASURE_PREVIOUS_KEYS",
+            "Other keys with which receipts were or will be written, separated by commas without blanks.",
+        ),
+    ] = field(default="", repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -186,7 +230,16 @@ class Settings:
             NotConfigured: a variable has a value that cannot be used.
         """
         env = os.environ if env is None else env
-        return cls(limits=Limits(**read_fields(Limits, env)), **read_fields(cls, env))
+        return cls(
+            limits=Limits(**read_fields(Limits, env)),
+            pool=PoolLimits(**read_fields(PoolLimits, env)),
+            **read_fields(cls, env),
+        )
+
+    @property
+    def erasure_keys(self) -> tuple[str, ...]:
+        """The key with which receipts are written, and the others with which they are found."""
+        return (self.erasure_key, *(key for key in self.erasure_previous_keys.split(",") if key))
 
     def need_broker_url(self) -> str:
         """The broker's URL.
@@ -220,9 +273,8 @@ class Settings:
 
 
 def all_settings() -> Iterator[tuple[Setting, str]]:
-    """Every environment variable with the text of its default, for the docs."""
+    """Every environment variable with the text of its default, for the docs; the server has more of its own."""
     settings = Settings()
-    owners: tuple[object, ...] = (settings, settings.limits)
-    for owner in owners:
-        for name, setting in settings_of(type(owner)).items():
-            yield setting, setting.format(getattr(owner, name))
+    yield from settings_with_defaults(settings)
+    yield from settings_with_defaults(settings.limits)
+    yield from settings_with_defaults(settings.pool)

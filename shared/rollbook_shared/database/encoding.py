@@ -14,7 +14,7 @@ ENCODING_ADVICE: Final = (
 )
 
 
-def wrong_encoding(connection: psycopg.Connection[Any]) -> str | None:
+def wrong_encoding(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> str | None:
     """The encoding of the database if it is not UTF-8, so that not every text can be stored; otherwise None."""
     found = connection.info.parameter_status("server_encoding")
     return None if found in (None, "UTF8") else found

@@ -25,10 +25,14 @@ from sqlalchemy import (
     Column,
     Computed,
     DateTime,
+    Double,
+    ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     text,
@@ -44,12 +48,10 @@ def _bytewise() -> Text:
     return Text(collation="C")
 
 
-def _attribute(name: str) -> str:
-    """SQL for an attribute as readers see it; null where no user exists."""
-    return (
-        f"CASE WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.{name}'"
-        f" WHEN first_identified IS NOT NULL THEN profile ->> 'a.{name}' END"
-    )
+def _computed(function: str, attribute: str) -> Computed:
+    """A column that is made of an attribute as readers see it."""
+    visible = f"cluster_root, resolved_profile, first_identified, profile, 'a.{attribute}'"
+    return Computed(f"rollbook.{function}(rollbook.visible_attribute({visible}))", persisted=True)
 
 
 users: Final = Table(
@@ -69,33 +71,36 @@ users: Final = Table(
     Column("first_identified", _bytewise(), comment="first identify; null: only named by a merge or delete"),
     Column("identify_stamps", _bytewise(), nullable=False, comment="further identifies, a space after each"),
     # An update that changes none of these keys stays HOT although it changes the profile: Postgres compares the values
-    # of indexed columns, but not of indexed expressions.
+    # of indexed columns, but not of indexed expressions. A hash takes a third of what the text would take in an index.
+    Column("email_hash", Integer, _computed("email_hash", "email"), comment="of the e-mail address in lower case"),
+    Column(
+        "phone_number_hash",
+        Integer,
+        _computed("stored_phone_number_hash", "phone_number"),
+        comment="with the optional index `phone_number`",
+    ),
     Column(
         "email_key",
         _bytewise(),
-        Computed(f'left(lower({_attribute("email")} COLLATE "C"), 200)', persisted=True),
-        comment="the e-mail address without regard to case",
+        _computed("stored_email_key", "email"),
+        comment="with the optional index `prefix`: the e-mail address without regard to case",
     ),
     Column(
         "name_key",
         _bytewise(),
-        Computed(f"left(rollbook.fold_case({_attribute('name')}), 200)", persisted=True),
-        comment="the name without regard to case",
+        _computed("stored_name_key", "name"),
+        comment="with the optional index `prefix`: the name without regard to case",
     ),
-    Column("phone_key", _bytewise(), Computed(_attribute("phone_number"), persisted=True)),
     Column(
         "created_key",
         BigInteger,
-        Computed(f"rollbook.microseconds({_attribute('created_at')})", persisted=True),
-        comment="the attribute created_at, in microseconds since 1970",
+        _computed("stored_created_key", "created_at"),
+        comment="with the optional index `created_at`: the attribute in microseconds since 1970",
     ),
     postgresql_with={"fillfactor": 80},
 )
 Index("users_cluster_root", users.c.cluster_root, postgresql_where=users.c.cluster_root.is_not(None))
-Index("users_email", users.c.email_key, users.c.id, postgresql_where=users.c.email_key.is_not(None))
-Index("users_name", users.c.name_key, users.c.id, postgresql_where=users.c.name_key.is_not(None))
-Index("users_phone", users.c.phone_key, users.c.id, postgresql_where=users.c.phone_key.is_not(None))
-Index("users_created_at", users.c.created_key, users.c.id, postgresql_where=users.c.created_key.is_not(None))
+Index("users_email", users.c.email_hash, postgresql_where=users.c.email_hash.is_not(None))
 
 identify_log: Final = Table(
     "identify_log",
@@ -138,6 +143,17 @@ push_token_changes: Final = Table(
     Column("is_added", Boolean, nullable=False, comment="false: removed"),
     comment="push tokens that were added and removed one by one; the profile has the data that was set whole",
 )
+
+push_token_users: Final = Table(
+    "push_token_users",
+    metadata,
+    Column("user_id", _bytewise(), primary_key=True),
+    Column("channel_id", _bytewise(), primary_key=True),
+    Column("token_hash", LargeBinary, primary_key=True, comment="first 16 bytes of its SHA-256"),
+    Column("stamp", _bytewise(), nullable=False, comment="when it was sent last under this id"),
+    comment="who sent a push token: of a token that several users have, the last one gets what is pushed to it",
+)
+Index("push_token_users_token", push_token_users.c.channel_id, push_token_users.c.token_hash, push_token_users.c.stamp)
 
 lifecycle_events: Final = Table(
     "lifecycle_events",
@@ -186,6 +202,7 @@ triggers: Final = Table(
     Column("tenant", Text),
     Column("categories", ARRAY(Text), nullable=False),
     Column("data", JSONB, nullable=False),
+    Column("trace", Text, comment="where it was sent, if that is recorded; the spans of senders continue it"),
     comment="what all activities and messages of one trigger share",
 )
 Index("triggers_actor", triggers.c.actor, triggers.c.stamp, postgresql_where=triggers.c.actor.is_not(None))
@@ -212,6 +229,69 @@ messages: Final = Table(
 )
 Index("messages_recipient", messages.c.recipient, messages.c.stamp)
 Index("messages_job", messages.c.job_id)
+
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    Column("message_id", UUID(as_uuid=True), primary_key=True),
+    Column("channel", _bytewise(), nullable=False, comment="the key in the registry"),
+    Column("workflow", _bytewise(), nullable=False),
+    Column("priority", SmallInteger, nullable=False, comment="of the workflow: 0 is claimed first"),
+    Column("state", Text, nullable=False, comment="one of DeliveryState"),
+    Column("reason", Text, comment="why it failed, was skipped, given up or cancelled"),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="times that it was handed over"),
+    Column("claims", Integer, nullable=False, server_default=text("0"), comment="claims; a report names its claim"),
+    Column("due_at", DateTime(timezone=True), comment="when it may be claimed, or its lease ends; null: it is done"),
+    Column("expires_at", DateTime(timezone=True), nullable=False, comment="from then on it is too old"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False, comment="when the state changed"),
+    Column("waits_for", _bytewise(), comment="of whom something must become known before it can be sent"),
+    CheckConstraint(
+        "state IN ('pending', 'claimed', 'failed', 'sent', 'delivered', 'undeliverable', 'skipped', 'cancelled')",
+        name="deliveries_state",
+    ),
+    CheckConstraint("(due_at IS NOT NULL) = (state IN ('pending', 'claimed', 'failed'))", name="deliveries_due"),
+    comment="the messages that leave",
+)
+Index(
+    "deliveries_due_at",
+    deliveries.c.channel,
+    deliveries.c.priority,
+    deliveries.c.workflow,
+    deliveries.c.due_at,
+    postgresql_where=deliveries.c.due_at.is_not(None),
+)
+Index(
+    "deliveries_changed_at",
+    deliveries.c.state,
+    deliveries.c.changed_at,
+    deliveries.c.message_id,
+    postgresql_where=deliveries.c.due_at.is_(None),
+)
+Index(
+    "deliveries_waits_for",
+    deliveries.c.waits_for,
+    deliveries.c.expires_at,
+    postgresql_where=deliveries.c.waits_for.is_not(None),
+)
+
+delivery_rates: Final = Table(
+    "delivery_rates",
+    metadata,
+    Column("channel", _bytewise(), primary_key=True),
+    Column("allowance", Double, nullable=False, comment="how many may be claimed now"),
+    Column("refilled_at", DateTime(timezone=True), nullable=False),
+    comment="the rates of channels that have one",
+)
+
+unknown_recipients: Final = Table(
+    "unknown_recipients",
+    metadata,
+    Column("stamp", _bytewise(), primary_key=True, comment="of the trigger"),
+    Column("recipient", _bytewise(), primary_key=True, comment="the id as addressed"),
+    comment="recipients that stood for no user at the trigger's stamp, until the erasure delay is over",
+)
+Index("unknown_recipients_recipient", unknown_recipients.c.recipient)
 
 engagements: Final = Table(
     "engagements",
@@ -257,6 +337,29 @@ resolved_channel_engagements: Final = Table(
     comment="the same for the ids of clusters, after their merges and deletes",
 )
 
+large_users: Final = Table(
+    "large_users",
+    metadata,
+    Column("user_id", _bytewise(), primary_key=True, comment="the root of its cluster, or its own id"),
+    Column("bytes", BigInteger, nullable=False, comment="all that was kept of it when it was last written"),
+    comment="users of whom much is kept",
+)
+Index("large_users_bytes", large_users.c.bytes)
+
+store: Final = Table(
+    "store",
+    metadata,
+    Column("is_only", Boolean, CheckConstraint("is_only"), primary_key=True, server_default=text("true")),
+    Column(
+        "id",
+        UUID(as_uuid=True),
+        nullable=False,
+        server_default=text("gen_random_uuid()"),
+        comment="identifies this database beside its queues in Redis",
+    ),
+    comment="one row, which the migration makes",
+)
+
 jobs: Final = Table(
     "jobs",
     metadata,
@@ -268,12 +371,16 @@ jobs: Final = Table(
     Column("finished_at", DateTime(timezone=True), nullable=False),
     Column("duplicates", Integer, nullable=False, server_default=text("0")),
     Column("detail", JSONB, comment="counts and rejected users of a bulk job, skipped recipients of a trigger"),
+    Column("user_ids", ARRAY(_bytewise()), comment="the users that a rejected or cancelled job names; null for others"),
+    Column("requested_at", BigInteger, comment="when such a job was asked for, in microseconds since 1970"),
+    Column("trace_id", UUID(as_uuid=True), comment="the trace in which it was published; null: it was not traced"),
     CheckConstraint("state IN ('applied', 'rejected', 'deferred', 'cancelled')", name="jobs_state"),
     comment="the state of each job",
 )
 Index("jobs_finished_at", jobs.c.finished_at, postgresql_where=jobs.c.state.in_(["applied", "rejected"]))
 Index("jobs_state", jobs.c.state, jobs.c.finished_at, postgresql_where=jobs.c.state != "applied")
 Index("jobs_kind", jobs.c.kind, jobs.c.finished_at, postgresql_where=jobs.c.kind != "identify")
+Index("jobs_users", jobs.c.user_ids, postgresql_using="gin", postgresql_where=jobs.c.user_ids.is_not(None))
 Index(
     "jobs_skipped",
     jobs.c.detail["skipped"],
@@ -289,21 +396,38 @@ dead_letters: Final = Table(
     Column("kind", Text),
     Column("code", Text, nullable=False, comment="one of DeadLetterCode"),
     Column("reason", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False, comment="the message as it came"),
+    Column("body", LargeBinary, nullable=False, comment="the message as it came, but without users erased since"),
+    Column("user_ids", ARRAY(_bytewise()), nullable=False, comment="the users that the message names"),
+    Column("requested_at", BigInteger, comment="when its job was asked for, in microseconds since 1970; null: unknown"),
     Column("failed_at", DateTime(timezone=True), nullable=False),
+    Column("trace_id", UUID(as_uuid=True), comment="the trace in which it was published; null: it was not traced"),
+    Column("replaying_until", DateTime(timezone=True), comment="until then one replay has it; null: none has"),
     comment="jobs that cannot be applied as they stand",
 )
 Index("dead_letters_failed_at", dead_letters.c.failed_at, dead_letters.c.id, dead_letters.c.digest)
+Index("dead_letters_code", dead_letters.c.code, dead_letters.c.failed_at, dead_letters.c.id, dead_letters.c.digest)
+Index("dead_letters_users", dead_letters.c.user_ids, postgresql_using="gin")
 
 deferred_jobs: Final = Table(
     "deferred_jobs",
     metadata,
     Column("id", _bytewise(), primary_key=True),
     Column("due_at", DateTime(timezone=True), nullable=False),
-    Column("body", Text, nullable=False, comment="the encoded job"),
+    Column("body", Text, nullable=False, comment="the encoded job, without users erased since"),
+    Column("user_ids", ARRAY(_bytewise()), nullable=False, comment="the users that the job names"),
+    Column("requested_at", BigInteger, nullable=False, comment="when it was asked for, in microseconds since 1970"),
     comment="jobs that take effect at a later time, until then",
 )
 Index("deferred_jobs_due_at", deferred_jobs.c.due_at, deferred_jobs.c.id)
+Index("deferred_jobs_users", deferred_jobs.c.user_ids, postgresql_using="gin")
+
+measurements: Final = Table(
+    "measurements",
+    metadata,
+    Column("measured_at", DateTime(timezone=True), primary_key=True, comment="a multiple of ten seconds"),
+    Column("figures", JSONB, nullable=False, comment="what waited, and what was done in the ten seconds before"),
+    comment="figures of the last hour",
+)
 
 erasure_receipts: Final = Table(
     "erasure_receipts",
@@ -313,6 +437,75 @@ erasure_receipts: Final = Table(
     Column("erased", JSONB, nullable=False, comment="rows erased per table"),
     Column("erased_at", DateTime(timezone=True), nullable=False),
     comment="that a deleted user was erased, without the id",
+)
+
+erasure_keys: Final = Table(
+    "erasure_keys",
+    metadata,
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("added_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    comment="hashes of the keys with which receipts were written",
+)
+
+console_accounts: Final = Table(
+    "console_accounts",
+    metadata,
+    Column("name", _bytewise(), primary_key=True),
+    Column("password_hash", Text, comment="Argon2id, with its parameters; null: no password"),
+    Column("role", Text, nullable=False, comment="reader, operator or admin"),
+    Column("sees_personal_data", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    CheckConstraint("role IN ('reader', 'operator', 'admin')", name="console_accounts_role"),
+    comment="who may use the console",
+)
+
+console_sessions: Final = Table(
+    "console_sessions",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True, comment="SHA-256 of the random token in the cookie"),
+    Column("account", _bytewise(), ForeignKey(console_accounts.c.name, ondelete="CASCADE"), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("last_seen_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    comment="who is logged in to the console",
+)
+Index("console_sessions_account", console_sessions.c.account)
+Index("console_sessions_expires_at", console_sessions.c.expires_at)
+
+console_login_tokens: Final = Table(
+    "console_login_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True, comment="SHA-256 of the random token in the link"),
+    Column("account", _bytewise(), ForeignKey(console_accounts.c.name, ondelete="CASCADE"), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    comment="links that log in to the console once",
+)
+Index("console_login_tokens_account", console_login_tokens.c.account)
+Index("console_login_tokens_expires_at", console_login_tokens.c.expires_at)
+
+console_audit: Final = Table(
+    "console_audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("account", _bytewise(), comment="who did it; null: without a login"),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, nullable=False, comment="begun, done, rejected or failed"),
+    Column("user_ids", ARRAY(_bytewise()), comment="the users whom it concerns, without those erased since"),
+    Column("target", Text, comment="what else it concerns, such as the id of a delivery; never a value of a user"),
+    Column("job_id", _bytewise(), comment="the job that it sent"),
+    Column("reason", Text, comment="what the account gave as reason, or why it was rejected"),
+    CheckConstraint("outcome IN ('begun', 'done', 'rejected', 'failed')", name="console_audit_outcome"),
+    comment="what was done in the console",
+)
+Index("console_audit_at", console_audit.c.at)
+Index("console_audit_account", console_audit.c.account, console_audit.c.id)
+Index("console_audit_action", console_audit.c.action, console_audit.c.id)
+Index(
+    "console_audit_users",
+    console_audit.c.user_ids,
+    postgresql_using="gin",
+    postgresql_where=console_audit.c.user_ids.is_not(None),
 )
 
 current_users: Final = Table(

@@ -3,34 +3,23 @@
 Three things can keep a response away, and each needs a timeout of its own: a statement that takes long, which the
 server ends (`statement_timeout`); a machine that is gone, which TCP notices (`tcp_user_timeout`, keepalives); and a
 server that is connected but silent, such as a stopped process or a stuck disk, whose kernel goes on acknowledging.
-Against the last only the client's own clock helps; reading it costs about 6 microseconds a round trip.
+`session` sets the first two. Against the last only the client's own clock helps; reading it costs about 6 microseconds
+a round trip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from datetime import timedelta
 from time import monotonic
 from typing import Any, ClassVar, Final, TypeVar
 
 import psycopg
 
-from rollbook_shared.database.url import parse_database_url
-
 T = TypeVar("T")
 
-CONNECT_SECONDS: Final = 5
 GRACE: Final = timedelta(seconds=5)
 """How much longer than the statement timeout the client waits at most, so that a live server gives up first."""
-
-TCP_TIMEOUTS: Final[Mapping[str, int]] = {
-    "connect_timeout": CONNECT_SECONDS,
-    "tcp_user_timeout": 15_000,  # milliseconds
-    "keepalives_idle": 15,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-}
-"""For libpq: when a silent machine counts as gone."""
 
 
 class ResponseTimeout(psycopg.OperationalError):
@@ -59,20 +48,12 @@ class TimeoutConnection(psycopg.Connection[Any]):
 
 def timeout_connection(statement: timedelta) -> type[TimeoutConnection]:
     """A class of connections for statements that take at most this long; the client waits a little longer."""
-    longest = statement + min(statement, GRACE)
-    return type("TimeoutConnection", (TimeoutConnection,), {"response_seconds": longest.total_seconds()})
+    return type("TimeoutConnection", (TimeoutConnection,), {"response_seconds": response_seconds(statement)})
 
 
-def connection_options(url: str, statement: timedelta, lock: timedelta | None = None) -> dict[str, Any]:
-    """The options for a connection to this URL on which the server ends statements in time. Options in the URL win.
-
-    Raises:
-        NotConfigured: it is no URL of a Postgres, or has an option that is not known.
-    """
-    own = parse_database_url(url)
-    timeouts = {"statement_timeout": statement, **({"lock_timeout": lock} if lock else {})}
-    options = " ".join(f"-c {name}={timeout // timedelta(milliseconds=1)}" for name, timeout in timeouts.items())
-    return {**TCP_TIMEOUTS, **own, "options": f"{options} {own.get('options') or ''}".strip()}
+def response_seconds(statement: timedelta) -> float:
+    """How long to wait for the response to a statement that may take so long."""
+    return (statement + min(statement, GRACE)).total_seconds()
 
 
 def _until(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, T]:

@@ -20,6 +20,12 @@ _TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
+_IMAGE: Final = "data:image/"
+"""How an avatar begins that is no link: a browser runs other kinds of data, such as HTML."""
+MAX_IMAGE_CHARACTERS: Final = 64 * 1024
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""A terminal or a mail header would interpret it."""
+_INVISIBLE: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _COMMON_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?:/[!-~]*)?")
 """What most avatars look like; other URLs are parsed."""
 
@@ -28,17 +34,29 @@ def attribute_problem(name: str, value: object) -> str | None:
     """Why `value` (not null) is invalid as the attribute `name`, or None."""
     if not isinstance(value, str):
         return "must be text or null"
-    return None if _CHECKS[name](value) else _EXPECTED[name]
+    if len(value) > (most := _most_characters(name, value)):
+        return f"must be at most {most:,} characters"
+    if not _CHECKS[name](value):
+        return _EXPECTED[name]
+    return "must hold no control characters" if _CONTROL.search(value) else None
 
 
-def _is_url(text: str) -> bool:
+def _most_characters(name: str, value: str) -> int:
+    return MAX_IMAGE_CHARACTERS if name == "avatar" and value.startswith(_IMAGE) else MAX_CHARACTERS[name]
+
+
+def _is_avatar(text: str) -> bool:
     if _COMMON_URL.fullmatch(text):
         return True
+    if _INVISIBLE.search(text):  # urlsplit removes some of these
+        return False
     try:
         parts = urlsplit(text)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https", "data") and bool(parts.netloc or parts.path)
+    if parts.scheme == "data":
+        return text.startswith(_IMAGE)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _is_timestamp(text: str) -> bool:
@@ -77,7 +95,7 @@ _CHECKS: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
     {
         "email": _EMAIL.fullmatch,
         "name": lambda text: True,
-        "avatar": _is_url,
+        "avatar": _is_avatar,
         "phone_number": _PHONE.fullmatch,
         "locale": _LOCALE.fullmatch,
         "timezone": _is_time_zone,
@@ -87,12 +105,25 @@ _CHECKS: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
 _EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "email": "must be an e-mail address",
-        "avatar": "must be a URL",
+        "avatar": "must be an http or https URL without blanks and credentials, or a data:image/ URL",
         "phone_number": "must be a phone number in E.164 form, such as +14155550100",
         "locale": "must be a locale, such as en-GB",
         "timezone": "must be an IANA time zone, such as Europe/Berlin",
         "created_at": "must be an RFC 3339 time with its offset, such as 2026-01-31T09:30:00Z, in years 1 to 9999 UTC",
     }
 )
+MAX_CHARACTERS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "email": 320,
+        "name": 1_000,
+        "avatar": 2_048,
+        "phone_number": 16,
+        "locale": 100,
+        "timezone": 100,
+        "created_at": 64,
+    }
+)
+"""Characters. Of `email` the parts of RFC 5321 together; of the others more than any is long."""
 ATTRIBUTES: Final = frozenset(_CHECKS)
 """The names of the known attributes; every other trait is a property."""
+"""Of each attribute. An avatar that holds the image itself may have `MAX_IMAGE_CHARACTERS`."""

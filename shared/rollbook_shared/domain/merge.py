@@ -76,14 +76,23 @@ def _merge_push_tokens(primary: Any, secondary: Any) -> Any:
     own, other = primary.get("tokens"), secondary.get("tokens")
     if not isinstance(own, list) or not isinstance(other, list):
         return primary
-    added = [token for token in other if token not in own]
-    merged = {**primary, "tokens": [*own, *added]}
+    tokens = _each_once([*own, *other])
+    added = [token for token in tokens if token not in own]
+    merged = {**primary, "tokens": tokens}
     own_devices, devices = (
         either["devices"] if isinstance(either.get("devices"), list) else [] for either in (primary, secondary)
     )
     if taken := [device for device in devices if isinstance(device, dict) and device.get("token") in added]:
         merged["devices"] = [*own_devices, *taken]
     return merged
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    once: list[Any] = []
+    for value in values:
+        if value not in once:
+            once.append(value)
+    return once
 
 
 def deep_merge(primary: Mapping[str, Any], secondary: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,15 @@
-"""What a change of one push token makes of the data of a channel."""
+"""What a change of one push token makes of the data of a channel, and which tokens its data has."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
+
+MAX_SENT_TOKENS: Final = 1_000
+"""Of one value of a channel's data. Of a user with more devices, those beyond it stay with the user."""
+_HASH_BYTES: Final = 16
+"""Of a token's SHA-256: no two tokens of anybody have the same."""
 
 
 def add_token(data: Mapping[str, Any] | None, token: str, device: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -16,6 +22,19 @@ def add_token(data: Mapping[str, Any] | None, token: str, device: Mapping[str, A
 def remove_token(data: Mapping[str, Any], token: str) -> dict[str, Any] | None:
     """The channel's data without the token; None if nothing is left."""
     return _data(*_parts(data, token)) or None
+
+
+def sent_tokens(data: object) -> tuple[str, ...]:
+    """The tokens in the data of a channel, each once; of data in any other form, none."""
+    tokens = data.get("tokens") if isinstance(data, Mapping) else None
+    if not isinstance(tokens, list):
+        return ()
+    return tuple(dict.fromkeys(token for token in tokens[:MAX_SENT_TOKENS] if isinstance(token, str)))
+
+
+def token_hash(token: str) -> bytes:
+    """What a token is found by; a token may be too long for an index. Migration 0001 has the same in SQL."""
+    return sha256(token.encode()).digest()[:_HASH_BYTES]
 
 
 def _parts(data: Mapping[str, Any], token: str) -> tuple[list[Any], list[Any], dict[str, Any]]:

@@ -22,27 +22,36 @@ from rollbook_shared.jobs.fields import ParsedJson
 from rollbook_shared.jobs.models import MODELS, Job, UserUpdate
 from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import canonical_json, encode_json, find_text_problem, printable
+from rollbook_shared.limits import JOB_BYTES
 
 VERSION: Final = 1
 """Of the text. Workers accept no other version, so to change it, first deploy workers that know both."""
 DIGEST_BYTES: Final = 16
-_TIMING: Final = frozenset({"occurred_at", "deferred"})
+_TIMING: Final = frozenset({"occurred_at", "deferred", "requested_at"})
 MAX_KIND: Final = 40
 """Characters of an unknown kind that errors show."""
-MAX_TEXT: Final = 64 * 1024 * 1024
-"""Characters of one job; a larger one becomes a dead letter without being parsed."""
+MAX_TEXT: Final = JOB_BYTES
+"""Characters of one job; a larger one becomes a dead letter without being parsed. No job of a client has as many bytes,
+but characters are counted at once.
+"""
+KEPT_TEXT: Final = 256 * 1024
+"""Characters that are kept of what is too large for a job, or is none, to show where it came from. Several such
+messages are in memory at once, each up to twelve times: as text, as JSON, as a row.
+"""
 
 
 def encode(job: Job) -> str:
     """The job as JSON text of version `VERSION`.
 
-    `deferred` is written only if it is true: workers that do not know the field yet reject it, and can still apply all
-    other jobs.
+    `deferred` and `requested_at` are written only of deferred jobs: workers that do not know the fields yet reject
+    them, and can still apply all other jobs.
     """
     # Not job.model_dump_json(): it takes three times as long for values of any type and for a union of models.
     payload = {"v": VERSION} | {name: _plain(value) for name, value in vars(job).items()}
     if not job.deferred:
         del payload["deferred"]
+    if job.requested_at is None:
+        del payload["requested_at"]
     return encode_json(payload).decode()
 
 
@@ -82,8 +91,8 @@ def decode_with_digest(text: object) -> tuple[Job, bytes]:
 def digest(text: str) -> bytes:
     """Digest of a job's kind and body, in any order of keys. Two jobs of one id with the same digest are the same job.
 
-    It leaves out `occurred_at` and `deferred`: a caller who sends a job again under its id, without a time or with the
-    same delay, means the same job.
+    It leaves out `occurred_at`, `deferred` and `requested_at`: a caller who sends a job again under its id, without a
+    time or with the same delay, means the same job.
     """
     return _digest(_payload(text))
 
@@ -91,6 +100,11 @@ def digest(text: str) -> bytes:
 def text_digest(text: str) -> bytes:
     """Digest of the text of a message that holds no job."""
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
+
+
+def unidentified_id(digest: bytes) -> str:
+    """The id of a dead letter whose message has none: it is named for its content."""
+    return f"unidentified-{digest.hex()}"
 
 
 def _job(payload: dict[str, Any], text: object) -> Job:

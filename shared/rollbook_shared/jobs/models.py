@@ -40,7 +40,7 @@ from rollbook_shared.jobs.fields import (
     reject,
 )
 from rollbook_shared.jobs.pydantic_problems import problems_of
-from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS
+from rollbook_shared.limits import HARD_BULK_USERS, HARD_MESSAGES, HARD_RECIPIENTS
 
 MAX_TIMESTAMP: Final = 1 << 55
 """Microseconds since 1970; every timestamp is earlier. In the year 3111."""
@@ -72,6 +72,8 @@ class _Job(_Frozen):
     """The job takes effect at `occurred_at` and not before. Without it an `occurred_at` slightly in the future comes
     from an inaccurate clock, and the job is applied at once.
     """
+    requested_at: Annotated[int, Field(strict=True, ge=0, lt=MAX_TIMESTAMP)] | None = None
+    """When a deferred job was asked for: a user who was deleted after that is erased from it."""
 
 
 class Identify(_Job):
@@ -302,6 +304,18 @@ class Trigger(_Job):
     tenant: Key | None = None
     categories: Annotated[tuple[Key, ...], Field(max_length=100)] = ()
     channels: Annotated[tuple[Key, ...], Field(min_length=1, max_length=100)] = ("in_app",)
+
+    @model_validator(mode="after")
+    def _check_messages(self) -> Trigger:
+        if (messages := self.message_count) > HARD_MESSAGES:
+            reject(f"would make {messages:,} messages; at most {HARD_MESSAGES:,} are allowed", "recipients")
+        return self
+
+    @property
+    def message_count(self) -> int:
+        """How many messages it makes: one for each recipient and channel, however often they are named."""
+        recipients = {user.id if isinstance(user, UserUpdate) else user for user in self.recipients}
+        return len(recipients) * len(set(self.channels))
 
     @property
     def user_ids(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from rollbook_shared.observability.health_file import HealthState
 from rollbook_shared.observability.heartbeat import Heartbeat
 from rollbook_shared.observability.logs import configure_logging
 from rollbook_shared.observability.metrics_server import serve_metrics
+from rollbook_shared.observability.stop_event import StopEvent
 from rollbook_shared.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def run_daemon(name: str, build: Callable[[Settings, bool], Daemon]) -> int:
 
     build: gets the settings of the environment, and whether metrics are wanted (what counts needs an extra).
     """
-    stopped = threading.Event()
+    stopped = StopEvent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from rollbook_shared.private_file import create_private_file
+
 
 class HealthState(StrEnum):
     """The state of a process. A process that hangs has none: it stops updating its file."""
@@ -27,9 +29,10 @@ class Health:
 
 
 def write_health(path: Path, state: HealthState) -> None:
-    """Update the file. Readers see the old word or the new one, never half of it."""
+    """Update the file, which only this account may read. Readers see the old word or the new one, never half of it."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(f"{state.value}\n")
+    with create_private_file(fresh) as file:
+        file.write(f"{state.value}\n")
     fresh.replace(path)
 
 

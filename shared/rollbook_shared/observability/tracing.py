@@ -9,8 +9,10 @@ does not travel, because applications keep personal data in it.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ STATE: Final = "tracestate"
 SYSTEM: Final = "redis"
 
 _SAMPLED: Final = 1
+_PARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE_ID: Final = slice(3, 35)
+"""Its place in a `traceparent`."""
+_NO_TRACE_ID: Final = "0" * 32
+_STATE: Final = re.compile(r"[\x20-\x7e]{1,512}")
 
 _tracer: Tracer | None = None
 
@@ -37,6 +44,13 @@ def tracer() -> Tracer | None:
     if api is None or getattr(api, "_TRACER_PROVIDER", api) is None:
         return None
     return _tracer_of(api)
+
+
+def active_span(tracer: Tracer, name: str, **options: Any) -> AbstractContextManager[Span]:
+    """A span that is the current one in the block. An exception is not recorded by itself: its text may quote a job or
+    a message. See `mark_failed`.
+    """
+    return tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False, **options)
 
 
 def serialize_span(span: Span) -> str | None:
@@ -66,6 +80,22 @@ def inject_trace(headers: dict[str, Any], trace: str) -> None:
         headers.pop(STATE, None)
 
 
+def storable_trace(trace: str | None) -> str | None:
+    """The trace if it is one that is recorded, to be kept; without a `tracestate` that is too long or no ASCII. Any
+    program may have written the text.
+    """
+    parent, _, state = (trace or "").partition(" ")
+    if not _PARENT.fullmatch(parent) or not is_sampled(parent):
+        return None
+    return f"{parent} {state}" if _STATE.fullmatch(state) else parent
+
+
+def trace_id_of(trace: str) -> str | None:
+    """The id of a trace that `storable_trace` has checked, 32 hexadecimal digits; None if that is no id."""
+    trace_id = trace[_TRACE_ID]
+    return None if trace_id == _NO_TRACE_ID else trace_id
+
+
 def parse_trace(trace: str) -> Context:
     """The context in which spans continue the trace; if the text is no trace, they begin a new one."""
     carrier: dict[str, str] = {}
@@ -89,6 +119,15 @@ def current_span() -> SpanContext | None:
 
     context = get_current_span().get_span_context()
     return context if context.is_valid else None
+
+
+def current_trace() -> str | None:
+    """The trace at the span that is active here, as it travels; None if there is none."""
+    if tracer() is None:
+        return None
+    from opentelemetry.trace import get_current_span
+
+    return serialize_span(get_current_span())
 
 
 def current_sampled_span() -> SpanContext | None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from typing import Final, NamedTuple, assert_never
 
 from rollbook_shared import jobs
@@ -24,20 +25,27 @@ HISTORY: Final = timedelta(days=30)
 
 def oracle(sent: Iterable[jobs.Job], *, history: timedelta = HISTORY) -> World:
     """The world after the jobs `sent`; of several jobs with one id, the first one counts."""
+    tables = Tables(history=history // timedelta(microseconds=1))
+    for _ in apply_all(tables, sent):
+        pass
+    return tables.world()
+
+
+def apply_all(tables: Tables, sent: Iterable[jobs.Job]) -> Iterator[Step]:
+    """Apply the jobs to the tables in stamp order; yield each step after it was applied."""
     distinct: dict[str, jobs.Job] = {}
     for job in sent:
         distinct.setdefault(job.id, job)
-    tables = _Tables(history=history // timedelta(microseconds=1))
     steps = [step for job in distinct.values() for step in _steps(job)]
     for step in sorted(steps, key=lambda step: (step.occurred_at, step.job.id, step.ordinal)):
         if step.user_update is None:
             _apply(tables, step.job)
         else:
             tables.update(step.user_update, stamp(step.occurred_at, step.job.id, step.ordinal))
-    return tables.world()
+        yield step
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """A job, or one user of a bulk job whose users have timestamps of their own."""
 
     occurred_at: int
@@ -46,16 +54,16 @@ class _Step(NamedTuple):
     user_update: jobs.UserUpdate | None = None
 
 
-def _steps(job: jobs.Job) -> Iterator[_Step]:
+def _steps(job: jobs.Job) -> Iterator[Step]:
     if isinstance(job, jobs.BulkIdentify) and job.timestamps:
         for ordinal, (user_update, timestamp) in enumerate(zip(job.users, job.timestamps, strict=True)):
             if isinstance(user_update, jobs.UserUpdate):
-                yield _Step(timestamp, ordinal, job, user_update)
+                yield Step(timestamp, ordinal, job, user_update)
     else:
-        yield _Step(job.occurred_at, 0, job)
+        yield Step(job.occurred_at, 0, job)
 
 
-def _apply(tables: _Tables, job: jobs.Job) -> None:
+def _apply(tables: Tables, job: jobs.Job) -> None:
     match job:
         case jobs.Identify(user=user):
             tables.update(user, stamp(job.occurred_at, job.id))
@@ -81,7 +89,7 @@ def _apply(tables: _Tables, job: jobs.Job) -> None:
             if tables.is_known(user_id):
                 tables.identify(user_id, stamp(job.occurred_at, job.id)).preferences.pop(set_id, None)
         case jobs.SetChannelData(user_id=user_id, channel_id=channel_id, data=data):
-            tables.identify(user_id, stamp(job.occurred_at, job.id)).channel_data[channel_id] = data
+            tables.identify(user_id, stamp(job.occurred_at, job.id)).set_channel_data(channel_id, data)
         case jobs.UnsetChannelData(user_id=user_id, channel_id=channel_id):
             if tables.is_known(user_id):
                 tables.identify(user_id, stamp(job.occurred_at, job.id)).channel_data.pop(channel_id, None)
@@ -100,7 +108,7 @@ def _apply(tables: _Tables, job: jobs.Job) -> None:
             assert_never(job)
 
 
-def _start_workflow(tables: _Tables, job: jobs.Trigger) -> None:
+def _start_workflow(tables: Tables, job: jobs.Trigger) -> None:
     for ordinal, person in enumerate((job.actor, *job.recipients)):
         if isinstance(person, jobs.UserUpdate):
             tables.update(person, stamp(job.occurred_at, job.id, ordinal))
@@ -150,7 +158,9 @@ class _Engagement:
     names_user: bool
 
 
-class _Tables:
+class Tables:
+    """The users, activities and messages, as they are after the jobs so far."""
+
     def __init__(self, *, history: int) -> None:
         self.history = history
         self.users: dict[str, ReferenceUser] = {}
@@ -162,26 +172,32 @@ class _Tables:
         self.acted: defaultdict[str, list[_Row]] = defaultdict(list)
 
     def canonical_id(self, user_id: str) -> str:
+        """The user that the id stands for."""
         while user_id in self.merged_into:
             user_id = self.merged_into[user_id]
         return user_id
 
     def is_known(self, user_id: str) -> bool:
+        """Whether the id stands for a user."""
         return self.canonical_id(user_id) in self.users
 
     def identify(self, user_id: str, updated: str) -> ReferenceUser:
+        """The user that the id stands for, created if there is none."""
         user = self.users.setdefault(self.canonical_id(user_id), ReferenceUser())
         user.updated = updated
         return user
 
     def update(self, user_update: jobs.UserUpdate, updated: str) -> None:
+        """Apply what one job says of one user."""
         user = self.identify(user_update.id, updated)
         for name, value in user_update.traits.items():
             (user.attributes if name in ATTRIBUTES else user.properties)[name] = value
         user.preferences.update(user_update.preferences)
-        user.channel_data.update(user_update.channel_data)
+        for channel_id, data in user_update.channel_data.items():
+            user.set_channel_data(channel_id, data)
 
     def delete(self, user_id: str) -> None:
+        """Delete the user, unless the id is a merged one."""
         if user_id in self.merged_into:
             return
         self.users.pop(user_id, None)
@@ -193,6 +209,7 @@ class _Tables:
             row.actor = None
 
     def merge(self, job: jobs.Merge, updated: str) -> None:
+        """Make the secondary part of the primary, with the rows of the history."""
         primary, secondary = self.canonical_id(job.primary_id), job.secondary_id
         if secondary in self.merged_into or primary == secondary:
             return
@@ -211,6 +228,7 @@ class _Tables:
                 self.acted[primary].append(row)
 
     def write(self, job: jobs.Trigger, recipient: str, named_actor: str | None) -> None:
+        """Write the activity of one recipient, and the messages that preferences allow."""
         owner = self.canonical_id(recipient)
         actor = self.canonical_id(named_actor) if named_actor is not None and self.is_known(named_actor) else None
         activity = (None, activity_id(job.id, recipient))
@@ -229,6 +247,7 @@ class _Tables:
                 self.acted[actor].append(row)
 
     def mark(self, job: jobs.Mark) -> None:
+        """Note the engagement with single messages."""
         user = None if job.user_id is None or not self.is_known(job.user_id) else self.canonical_id(job.user_id)
         for ordinal, id_ in enumerate(job.message_ids):
             for engagement in _engagements(job, user, job.user_id is not None, ordinal):
@@ -237,11 +256,13 @@ class _Tables:
                     self.owned[user].append(engagement)
 
     def mark_all(self, job: jobs.MarkAll) -> None:
+        """Note the engagement with all messages that the user has on the channel by now."""
         for row in self.owned[self.canonical_id(job.user_id)]:
             if isinstance(row, _Row) and row.channel == job.channel:
                 row.engagements += _engagements(job, None, False)
 
     def world(self) -> World:
+        """All that readers see."""
         activities: dict[str, WorldActivity] = {}
         messages: dict[str, WorldMessage] = {}
         for row in self.rows:
@@ -261,6 +282,7 @@ class _Tables:
                 newest = {one.name: one for one in sorted(counting, key=lambda one: one.stamp)}
                 times = {name: one.occurred_at for name, one in newest.items() if one.is_set}
                 messages[row.id] = {**activity, "channel": row.channel, "engagements": times}
+        push_tokens = self._push_tokens()
         return {
             "users": {
                 user_id: {
@@ -268,6 +290,7 @@ class _Tables:
                     "properties": user.properties,
                     "preferences": user.preferences,
                     "channel_data": user.channel_data,
+                    "push_tokens": push_tokens.get(user_id, {}),
                     "updated": user.updated,
                 }
                 for user_id, user in self.users.items()
@@ -275,6 +298,21 @@ class _Tables:
             "merged": {user_id: self.canonical_id(user_id) for user_id in self.merged_into},
             "messages": messages,
             "activities": activities,
+        }
+
+    def _push_tokens(self) -> dict[str, dict[str, list[str]]]:
+        """By user and channel, the hashes of the tokens that no other user has sent later."""
+        last: dict[tuple[str, str], tuple[str, str]] = {}
+        for user_id, user in self.users.items():
+            for token, at in user.sent_tokens.items():
+                last[token] = max((at, user_id), last.get(token, (at, user_id)))
+        found: dict[str, dict[str, list[str]]] = {}
+        for (channel_id, name), (_, user_id) in last.items():
+            digest = sha256(name.encode()).hexdigest()[:32]
+            found.setdefault(user_id, {}).setdefault(channel_id, []).append(digest)
+        return {
+            user_id: {channel_id: sorted(hashes) for channel_id, hashes in channels.items()}
+            for user_id, channels in found.items()
         }
 
     def _free(self, user_id: str) -> Iterator[str]:

@@ -19,6 +19,8 @@ class ReferenceUser:
     properties: dict[str, Any] = field(default_factory=dict)
     preferences: dict[str, Any] = field(default_factory=dict)
     channel_data: dict[str, Any] = field(default_factory=dict)
+    sent_tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Channel and push token to the stamp of the last time that this user sent it."""
 
     def merge(self, secondary: ReferenceUser, job: Merge) -> None:
         """Take over what the primary lacks, as rules 12 and 13 say."""
@@ -28,13 +30,19 @@ class ReferenceUser:
             if set_id in self.preferences and job.keep_opt_outs:
                 self.preferences[set_id] = _with_opt_outs(self.preferences[set_id], settings)
             self.preferences.setdefault(set_id, settings)
+        for token, at in secondary.sent_tokens.items():
+            self.sent_tokens[token] = max(at, self.sent_tokens.get(token, at))
         for channel_id, data in secondary.channel_data.items():
-            own = self.channel_data.setdefault(channel_id, data)
+            if channel_id not in self.channel_data:
+                self.channel_data[channel_id] = data
+                continue
+            own = self.channel_data[channel_id]
             if job.merge_tokens and all(isinstance(either.get("tokens"), list) for either in (own, data)):
-                tokens = list(own["tokens"])
-                tokens += [token for token in data["tokens"] if token not in tokens]
+                both = own["tokens"] + data["tokens"]
+                tokens = [token for place, token in enumerate(both) if token not in both[:place]]
                 devices = [one for one in _list(data, "devices") if isinstance(one, dict)]
-                devices = [one for one in devices if one.get("token") in tokens[len(own["tokens"]) :]]
+                devices = [one for one in devices if one.get("token") in data["tokens"]]
+                devices = [one for one in devices if one.get("token") not in own["tokens"]]
                 merged = {"devices": _list(own, "devices") + devices} if devices else {}
                 self.channel_data[channel_id] = {**own, "tokens": tokens, **merged}
 
@@ -52,6 +60,13 @@ class ReferenceUser:
         if settings or set_id in self.preferences:
             self.preferences[set_id] = settings
 
+    def set_channel_data(self, channel_id: str, data: Any) -> None:
+        """Replace the data of a channel; its tokens were sent now."""
+        self.channel_data[channel_id] = data
+        for token in _list(data, "tokens"):
+            if isinstance(token, str):
+                self.sent_tokens[channel_id, token] = self.updated
+
     def change_token(self, job: AddPushToken | RemovePushToken) -> None:
         """Add or remove one push token, as rule 31 says."""
         if job.channel_id not in self.channel_data and isinstance(job, RemovePushToken):
@@ -61,6 +76,7 @@ class ReferenceUser:
         others = [one for one in _list(data, "devices") if not isinstance(one, dict) or one.get("token") != job.token]
         data["devices"] = others
         if isinstance(job, AddPushToken):
+            self.sent_tokens[job.channel_id, job.token] = self.updated
             data["tokens"].append(job.token)
             if job.device is not None:
                 data["devices"].append({"token": job.token, **job.device})

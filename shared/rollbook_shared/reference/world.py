@@ -13,6 +13,8 @@ class WorldUser(TypedDict):
     properties: dict[str, Any]
     preferences: dict[str, Any]
     channel_data: dict[str, Any]
+    push_tokens: dict[str, list[str]]
+    """By channel, the hashes of the push tokens that this user, of all who sent them, sent last."""
     updated: str
     """The stamp of the newest change."""
 

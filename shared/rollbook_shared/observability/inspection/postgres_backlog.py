@@ -44,14 +44,20 @@ class Backlog:
     """Deletes whose users should have been erased by now."""
     oldest_overdue_erasure: float | None
     """Age of the first of these deletes, in seconds."""
+    overdue_recipients: int
+    """Unknown recipients of triggers who should have been forgotten by now."""
+    oldest_overdue_recipient: float | None
+    """Age of the first of these triggers, in seconds."""
 
 
-def find_backlog(connection: psycopg.Connection, *, now: int, erasure_delay: timedelta) -> Backlog:
-    """Count what waits. `now` is in microseconds since 1970. Raises psycopg's errors."""
+def find_backlog(connection: psycopg.Connection, *, erasure_delay: timedelta) -> Backlog:
+    """Count what waits, by Postgres' clock. Raises psycopg's errors."""
+    (now,) = _one(connection.execute(_SQL["now"]))
     deferred, due, overdue = _one(connection.execute(_SQL["deferred"], {"limit": MAX_COUNT}))
     horizon = stamp_floor(now - (erasure_delay + GRACE) // _MICROSECOND)
     parameters = {"horizon": horizon, "grace": GRACE, "limit": MAX_COUNT}
     overdue_erasures, oldest = _one(connection.execute(_SQL["overdue_erasures"], parameters))
+    overdue_recipients, oldest_recipient = _one(connection.execute(_SQL["overdue_recipients"], parameters))
     return Backlog(
         deferred=deferred,
         due=due,
@@ -62,6 +68,8 @@ def find_backlog(connection: psycopg.Connection, *, now: int, erasure_delay: tim
         ),
         overdue_erasures=overdue_erasures,
         oldest_overdue_erasure=oldest,
+        overdue_recipients=overdue_recipients,
+        oldest_overdue_recipient=oldest_recipient,
     )
 
 

@@ -1,3 +1,7 @@
+-- name: now
+-- The time, in microseconds since 1970.
+SELECT (extract(epoch FROM now()) * 1000000)::bigint;
+
 -- name: deferred
 -- Deferred jobs, those that are due, and for how long the first of these has been due.
 SELECT
@@ -15,6 +19,18 @@ SELECT code, count(*), extract(epoch FROM now() - max(failed_at))::float
 FROM rollbook.dead_letters
 GROUP BY code
 ORDER BY max(failed_at) DESC;
+
+-- name: overdue_recipients
+-- Recipients of triggers that stood for no user and should have been forgotten by now, and how long ago the first trigger
+-- was.
+SELECT count(*), extract(epoch FROM now() - rollbook.occurred_at(min(stamp)))::float
+FROM (
+    SELECT stamp
+    FROM rollbook.unknown_recipients
+    WHERE stamp < %(horizon)s
+    ORDER BY stamp
+    LIMIT %(limit)s
+) AS overdue;
 
 -- name: overdue_erasures
 -- Deletes whose users should have been erased by now, and how long ago the first was. A delete that arrived late is not

@@ -1,0 +1,186 @@
+"""The settings with which every connection of ours to Postgres works.
+
+A setting of the server, the database, the role, the environment (`PGOPTIONS`, `PGDATESTYLE`, `PGTZ`, ...) or the URL
+could change what a statement means, what its answer looks like, and whether a commit lasts. So each connection says
+itself what it needs:
+
+- What decides about meaning and answers is always ours (`_FIXED`), whatever the URL says. `search_path` belongs to
+  this: a role that may create an operator in `public` would otherwise have it run by each statement that matches it
+  better than Postgres' own.
+- Timeouts, and how durable a commit is, may be set in the URL (`options=-c%20statement_timeout%3D5s`).
+
+The settings travel as `options` when the connection starts, and win there over server, database and role. libpq sends
+`PGDATESTYLE` and `PGTZ` after them, and two more settings depend on what the server says; `first_statement` is for
+these. Nothing here depends on a driver: psycopg's connections, blocking and asynchronous, open with `parameters`, and
+then run `first_statement`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, LiteralString, TypeVar
+
+import psycopg
+
+from rollbook_shared.database.url import parse_database_url
+
+ConnectionT = TypeVar("ConnectionT", bound=psycopg.Connection[Any])
+AsyncConnectionT = TypeVar("AsyncConnectionT", bound=psycopg.AsyncConnection[Any])
+
+CONNECT_SECONDS: Final = 5
+SEARCH_PATH: Final = "pg_catalog,pg_temp"
+"""Our statements name the schema of everything else. Without `pg_temp` its tables would come first."""
+
+TCP_TIMEOUTS: Final[Mapping[str, int]] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "tcp_user_timeout": 15_000,  # milliseconds
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""For libpq: when a silent machine counts as gone."""
+IDLE_IN_TRANSACTION: Final = timedelta(minutes=5)
+"""After which the server ends a transaction whose process says nothing: one that is frozen would keep its locks. No
+transaction of ours computes, or waits for another server, for so long."""
+
+_FIXED: Final[Mapping[str, str]] = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    # even where all is only read: for libpq's `target_session_attrs` a server where this is on is read-only
+    "default_transaction_read_only": "off",
+    "datestyle": "ISO,MDY",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    # otherwise a search in a GIN index returns some of the rows
+    "gin_fuzzy_search_limit": "0",
+    "exit_on_error": "off",
+}
+_OPTION: Final = re.compile(r"(?:^|\s)(?:-c\s*|--)([\w.-]+)=")
+_SPECIAL: Final = re.compile(r"([\\\s])")
+
+# It may run under any search path, so each name and operator says where it is.
+_FIRST: Final = """
+SELECT
+    pg_catalog.set_config('datestyle', 'ISO,MDY', false),
+    pg_catalog.set_config('timezone', 'UTC', false)"""
+_READ_ONLY: Final = """,
+    pg_catalog.set_config('default_transaction_read_only', 'on', false)"""
+_DURABLE: Final = """,
+    CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'
+        THEN pg_catalog.set_config('synchronous_commit', 'local', false)
+    END"""
+# Postgres has it from version 17 on.
+_NO_TRANSACTION_TIMEOUT: Final = """,
+    CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+        THEN pg_catalog.set_config('transaction_timeout', '0', false)
+    END"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """How to open a connection: connect with `parameters`, then run `first_statement` outside of a transaction."""
+
+    parameters: Mapping[str, Any] = field(repr=False)
+    """For libpq. They hold the password."""
+    first_statement: LiteralString
+
+
+def make_session(
+    url: str,
+    *,
+    application_name: str,
+    statement_timeout: timedelta = timedelta(),
+    lock_timeout: timedelta = timedelta(),
+    connect_seconds: int | None = None,
+    is_read_only: bool = False,
+    uses_own_search_path: bool = False,
+    planner: Mapping[str, str] | None = None,
+) -> Session:
+    """The session for connections to this URL; see the module for what the URL may say otherwise.
+
+    statement_timeout, lock_timeout: how long a statement, and its wait for a lock, may take; 0: any time.
+    connect_seconds: how long connecting may take, whatever the URL says.
+    is_read_only: whether transactions that do not say `READ WRITE` may only read.
+    uses_own_search_path: whether `search_path` stays that of the role, the database or the URL. For the outbox, which
+        is in a schema of the application's: find it, and name it.
+    planner: further settings, about plans.
+
+    Raises:
+        NotConfigured: it is no URL of a Postgres, or has an option that is not known.
+    """
+    own = parse_database_url(url)
+    own_options = str(own.get("options") or "")
+    chosen = {name.replace("-", "_").lower() for name in _OPTION.findall(own_options)}
+    defaults = {
+        "statement_timeout": _milliseconds(statement_timeout),
+        "lock_timeout": _milliseconds(lock_timeout),
+        "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION),
+        "idle_session_timeout": "0",
+        **(planner or {}),
+    }
+    fixed = {**_FIXED, **({} if uses_own_search_path else {"search_path": SEARCH_PATH})}
+    return Session(
+        parameters={
+            "application_name": application_name,
+            **TCP_TIMEOUTS,
+            **own,
+            **({} if connect_seconds is None else {"connect_timeout": connect_seconds}),
+            "client_encoding": "UTF8",
+            "options": " ".join(part for part in (_options(defaults), own_options, _options(fixed)) if part),
+        },
+        first_statement=_FIRST
+        + (_READ_ONLY if is_read_only else "")
+        + ("" if "synchronous_commit" in chosen else _DURABLE)
+        + ("" if "transaction_timeout" in chosen else _NO_TRANSACTION_TIMEOUT),
+    )
+
+
+def open_session(session: Session, connection_class: type[ConnectionT], *, autocommit: bool = True) -> ConnectionT:
+    """Open a connection with these settings.
+
+    Raises:
+        psycopg.Error: the server cannot be reached.
+    """
+    connection = connection_class.connect(autocommit=True, **session.parameters)
+    try:
+        connection.execute(session.first_statement)
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def open_async_session(session: Session, connection_class: type[AsyncConnectionT]) -> AsyncConnectionT:
+    """The same, for asyncio; in autocommit.
+
+    Raises:
+        psycopg.Error: the server cannot be reached.
+    """
+    connection = await connection_class.connect(autocommit=True, **session.parameters)
+    try:
+        await connection.execute(session.first_statement)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def _options(settings: Mapping[str, str]) -> str:
+    return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    return _SPECIAL.sub(r"\\\1", value)
+
+
+def _milliseconds(time: timedelta) -> str:
+    return str(time // timedelta(milliseconds=1))
