@@ -7,32 +7,52 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import after_setup_logger, after_setup_task_logger, celeryd_init, worker_init
+from celery.signals import (
+    after_setup_logger,
+    after_setup_task_logger,
+    celeryd_after_setup,
+    celeryd_init,
+    worker_init,
+)
 from kombu.entity import Exchange, Queue
 
-from rollbook_shared.broker_url import for_kombu
+from rollbook_shared.broker_url import BrokerEndpoint, for_kombu, parse_broker_url
+from rollbook_shared.database.store_id import read_store_id
 from rollbook_shared.errors import NotConfigured, Undecodable
 from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, QUEUES, TASK_PREFIX, summarize
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.observability.metrics_server import serve_metrics
+from rollbook_shared.registry import RegistryFile
 from rollbook_shared.settings import Settings, TransportKind
 from rollbook_worker.celery_ext.consumer import CONSUMER
+from rollbook_worker.celery_ext.pools import check_pool
 from rollbook_worker.celery_ext.processes import shorten_stop, tune_garbage_collector
+from rollbook_worker.celery_ext.remote_control import CONTROL
 from rollbook_worker.celery_ext.transport import LeasedConnection
+from rollbook_worker.erasure_key import check_erasure_key
 from rollbook_worker.health.bootsteps import add_health
+from rollbook_worker.health.reports import add_reports
 from rollbook_worker.observability.logs import check_formatter, hide_banner, set_formatter
 from rollbook_worker.store.retry import RETRY
+from rollbook_worker.store.store_id import StoreId
 
 TIME_LIMIT_SECONDS: Final = 60
 
 
 class RollbookCelery(Celery):  # type: ignore[misc]  # Celery ships no types
     """Celery with our transport, which shows monitoring a summary of each job and never its body. The summary also goes
-    with the jobs that a worker sends, such as retries.
+    with the jobs that a worker sends, such as retries. Its workers obey no remote command that changes something.
     """
+
+    control_cls = CONTROL
+    store_id: StoreId | None = None
+    """The id of the database whose jobs the workers take."""
+    broker_endpoints: tuple[BrokerEndpoint, ...] = ()
+    """Where the workers report."""
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         if name.startswith(TASK_PREFIX):
@@ -42,7 +62,9 @@ class RollbookCelery(Celery):  # type: ignore[misc]  # Celery ships no types
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         """Consume through our transport. Publishing, Flower and `celery inspect` use the stock transport."""
         connection = super().connection_for_read(url, **options)
-        return connection if self.conf.rollbook_transport == TransportKind.STOCK else LeasedConnection.like(connection)
+        if self.conf.rollbook_transport == TransportKind.STOCK:
+            return connection
+        return LeasedConnection.like(connection, store_id=self.store_id)
 
 
 def _summary(args: Any) -> str:
@@ -60,6 +82,8 @@ def _queue(name: str) -> Queue:
 def make_app(settings: Settings) -> RollbookCelery:
     """The application for these settings."""
     app = RollbookCelery("rollbook", include=["rollbook_worker.tasks"])
+    if settings.database_url:
+        app.store_id = StoreId(partial(read_store_id, settings.database_url))
     broker_url, url_options = for_kombu(settings.broker_url) if settings.broker_url else (None, {})
     app.conf.update(
         # not broker_url: a CELERY_BROKER_URL meant for the application would override it
@@ -117,6 +141,7 @@ def make_app(settings: Settings) -> RollbookCelery:
         },
     )
     add_health(app)
+    add_reports(app, parse_broker_url(settings.broker_url) if settings.broker_url else ())
     return app
 
 
@@ -135,17 +160,35 @@ app: Final = _app_from_env()
 
 def check_settings(**_: Any) -> None:
     """Do not start a worker without a broker URL (Celery would look for another broker), a database URL (each job would
-    fail), or the extra that its log format needs. Serve metrics, if there is a port for them.
+    fail), or the extra that its log format needs, or with an invalid registry. Serve metrics, if there is a port for
+    them.
     """
     try:
         settings = Settings.from_env()
         settings.need_broker_url()
         settings.need_database_url()
+        RegistryFile(settings.registry)
         check_formatter(settings)
         if serve_metrics(settings):
             from rollbook_worker.observability.metrics import worker_metrics
 
             worker_metrics()
+    except NotConfigured as error:
+        sys.exit(f"rollbook: {error}")
+
+
+def reject_pool(conf: Any, options: Any, **_: Any) -> None:
+    """Do not start a worker with a pool that it cannot run with."""
+    try:
+        check_pool(options.get("pool") or options.get("pool_cls") or conf.worker_pool)
+    except NotConfigured as error:
+        sys.exit(f"rollbook: {error}")
+
+
+def check_key(**_: Any) -> None:
+    """Do not start a worker whose erasure keys are not those of the database's receipts."""
+    try:
+        check_erasure_key(Settings.from_env())
     except NotConfigured as error:
         sys.exit(f"rollbook: {error}")
 
@@ -156,9 +199,11 @@ def hide_arguments(**_: Any) -> None:
 
 
 celeryd_init.connect(check_settings)
+celeryd_init.connect(reject_pool)
 worker_init.connect(shorten_stop)
 celeryd_init.connect(hide_arguments)
 celeryd_init.connect(hide_banner)
 after_setup_logger.connect(set_formatter)
 after_setup_task_logger.connect(set_formatter)
 celeryd_init.connect(tune_garbage_collector)
+celeryd_after_setup.connect(check_key)  # when logs are set up

@@ -20,11 +20,17 @@ from rollbook_shared.errors import Unavailable
 from rollbook_shared.job_states import DeadLetterCode, JobState
 from rollbook_shared.jobs.celery_task import TASKS
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Trigger
+from rollbook_shared.observability.tracing import extract_trace
+from rollbook_shared.registry import RegistryFile
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BATCH_TASK, STRATEGY, Batch, BatchResult, only_argument
 from rollbook_worker.celery_ext.dead_letters import DEAD_LETTER_TASK, job_in
-from rollbook_worker.celery_ext.request import REQUEST, DeadLettered
+from rollbook_worker.celery_ext.job_failures import DeadLettered, JobFailed, JobRejected
+from rollbook_worker.celery_ext.request import REQUEST
+from rollbook_worker.celery_ext.task_events import NO_VALID_ITEM
+from rollbook_worker.due_deliveries import DeliveryNotifier
+from rollbook_worker.feed_changes import FeedNotifier, NotifyingStore
 from rollbook_worker.observability.tracing import (
     TracedStore,
     record_contention,
@@ -38,6 +44,8 @@ from rollbook_worker.store.retry import RETRY, Contention, StatementTimeout, att
 
 MAX_TRANSACTION_USERS: Final = 1_000
 """Users that the jobs of one transaction may name together: it holds their locks until it ends."""
+MESSAGES_PER_USER: Final = 10
+"""So many messages of triggers count as one more user: a transaction holds all of its rows in memory."""
 MAX_BATCH_SECONDS: Final = 2.0
 """After which a batch begins no further transaction: a worker that is asked to stop waits for it."""
 
@@ -51,8 +59,10 @@ logger = get_task_logger(__name__)
 def store() -> Store:
     """This process's store; made when it is first needed, so that it is never shared across a fork."""
     settings = Settings.from_env()
+    deliveries = DeliveryNotifier(settings.need_broker_url(), RegistryFile(settings.registry).latest)
     if not settings.metrics_port:
-        return TracedStore(PostgresStore.from_settings(settings, record_contention))
+        postgres = PostgresStore.from_settings(settings, record_contention, on_woken=deliveries.notify_channels)
+        return _notifying(TracedStore(postgres), postgres, deliveries, settings)
     from rollbook_worker.observability.metrics import MeasuredStore, worker_metrics
 
     metrics = worker_metrics()
@@ -61,17 +71,23 @@ def store() -> Store:
         record_contention(reason)
         metrics.record_contention(reason)
 
-    return MeasuredStore(TracedStore(PostgresStore.from_settings(settings, on_contention)), metrics)
+    postgres = PostgresStore.from_settings(settings, on_contention, on_woken=deliveries.notify_channels)
+    return _notifying(MeasuredStore(TracedStore(postgres), metrics), postgres, deliveries, settings)
+
+
+def _notifying(outer: Store, postgres: PostgresStore, deliveries: DeliveryNotifier, settings: Settings) -> Store:
+    return NotifyingStore(outer, FeedNotifier(settings.need_broker_url(), postgres.find_recipients), deliveries)
 
 
 def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
     """Apply the job in the message, its one argument; return its outcome, for monitoring.
 
-    A message that is not a job becomes a dead letter, and the task ends with `DeadLettered`. If the store is not
-    available, the job is sent again for later. Its message is acknowledged only when the job is applied, or sent again.
+    A message that is not a job becomes a dead letter, and the task ends with `DeadLettered`. If every item of a job
+    is invalid, it ends with `JobRejected`. If the store is not available, the job is sent again for later. A message is
+    acknowledged only when its job is applied, or sent again.
     """
     with trace_job(task):
-        return _apply(task, ReceivedJob.of(only_argument(args, kwargs)))
+        return _apply(task, ReceivedJob.of(only_argument(args, kwargs), extract_trace(task.request.headers or {})))
 
 
 def dead_letter(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
@@ -87,7 +103,7 @@ def dead_letter(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
 
 def _apply(task: Task[Any, Any], job: ReceivedJob) -> str:
     try:
-        (outcome,) = store().apply([job], now=_now())
+        (outcome,) = store().apply([job])
     except StatementTimeout as error:
         timeouts = _timeouts(task) + 1
         if attempts_exhausted(timeouts, Settings.from_env().max_deliveries):
@@ -98,8 +114,8 @@ def _apply(task: Task[Any, Any], job: ReceivedJob) -> str:
         raise _retry(task, error, _timeouts(task)) from None
     record_outcome(outcome)
     match _reported(outcome):
-        case DeadLettered() as dead_lettered:
-            raise dead_lettered
+        case JobFailed() as failed:
+            raise failed
         case state:
             return state
 
@@ -126,12 +142,14 @@ def apply_batch(task: Task[Any, Any], batch: Batch) -> BatchResult:
 
     If the store is not available, or `MAX_BATCH_SECONDS` are over, return the outcomes of the transactions so far.
     """
-    outcomes: list[str | DeadLettered] = []
+    outcomes: list[str | JobFailed] = []
     end = time.monotonic() + MAX_BATCH_SECONDS
-    with trace_batch(task, batch.traces or [None] * len(batch)) as trace:
-        for jobs in _transactions(map(ReceivedJob.of, batch)):
+    traces = batch.traces or [None] * len(batch)
+    with trace_batch(task, traces) as trace:
+        sent = [None if each is None else each.trace for each in traces]
+        for jobs in _transactions(map(ReceivedJob.of, batch, sent)):
             try:
-                applied = store().apply(jobs, now=_now())
+                applied = store().apply(jobs)
             except Unavailable as error:
                 trace.fail(error)
                 return BatchResult(outcomes, str(error), timed_out=isinstance(error, StatementTimeout))
@@ -160,28 +178,32 @@ def _users_named(received: ReceivedJob) -> int:
             return len(users)
         case BulkDelete(user_ids=ids) | BulkSetPreferences(user_ids=ids):
             return len(ids)
-        case Trigger(recipients=recipients):
-            return len(recipients)
+        case Trigger(recipients=recipients) as trigger:
+            return max(len(recipients), trigger.message_count // MESSAGES_PER_USER)
         case _:
             return 1
 
 
-def _reported(outcome: Outcome) -> str | DeadLettered:
-    """The outcome as monitoring gets it. A dead letter is logged."""
-    if outcome.state is JobState.DEAD:
-        fields = {
-            "job_id": outcome.job_id,
-            "kind": outcome.kind or None,
-            "outcome": outcome.state.value,
-            "code": outcome.code,
-        }
-        logger.warning("%s %s: dead (%s)", outcome.kind or "job", outcome.job_id, outcome.code, extra=fields)
-        return DeadLettered(str(outcome.code))
-    return str(outcome.state)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000
+def _reported(outcome: Outcome) -> str | JobFailed:
+    """The outcome as monitoring gets it: of a duplicate, what became of the job. A dead letter is logged."""
+    state = outcome.state
+    if state is JobState.DUPLICATE and outcome.standing and outcome.standing.state is not JobState.APPLIED:
+        state = outcome.standing.state
+    match state:
+        case JobState.DEAD:
+            fields = {
+                "job_id": outcome.job_id,
+                "kind": outcome.kind or None,
+                "outcome": outcome.state.value,
+                "code": outcome.code,
+            }
+            logger.warning("%s %s: dead (%s)", outcome.kind or "job", outcome.job_id, outcome.code, extra=fields)
+            key = outcome.key or ""
+            return DeadLettered(str(outcome.code), job_id=outcome.job_id, key=key, standing=outcome.standing)
+        case JobState.REJECTED:
+            return JobRejected(NO_VALID_ITEM, job_id=outcome.job_id)
+        case _:
+            return str(state)
 
 
 for _name in TASKS.values():
@@ -191,12 +213,12 @@ for _name in TASKS.values():
         name=_name,
         typing=False,
         max_retries=None,
-        throws=(DeadLettered,),  # expected: Celery would write a traceback into the log
+        throws=(JobFailed,),  # expected: Celery would write a traceback into the log
         Strategy=STRATEGY,
         Request=REQUEST,
     )(apply)
 
 app.task(bind=True, name=BATCH_TASK, typing=False)(apply_batch)
-app.task(bind=True, name=DEAD_LETTER_TASK, typing=False, max_retries=None, throws=(DeadLettered,), Request=REQUEST)(
+app.task(bind=True, name=DEAD_LETTER_TASK, typing=False, max_retries=None, throws=(JobFailed,), Request=REQUEST)(
     dead_letter
 )

@@ -9,17 +9,27 @@ of ours that is unknown here, of a newer version, is treated as a job: the store
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from celery.utils.log import get_logger
+from celery.utils.time import maybe_iso8601
 from kombu.exceptions import ContentDisallowed
 from kombu.utils.uuid import uuid
 
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.jobs.celery_task import TASK_PREFIX, TASKS
 from rollbook_shared.json_values import printable
-from rollbook_worker.celery_ext.dead_letters import DEAD_LETTER_TASK, HIDDEN, DeadLetterMessage, dead_letter_message
+from rollbook_worker.celery_ext.dead_letters import (
+    DEAD_LETTER_TASK,
+    HIDDEN,
+    DeadLetterMessage,
+    dead_letter_message,
+    shown_headers,
+)
 from rollbook_worker.celery_ext.signals import UninterruptedConsumer
+from rollbook_worker.celery_ext.transport.plain_message import PackedMessage
+from rollbook_worker.store.retry import RETRY
 
 CONSUMER: Final = f"{__name__}:RollbookConsumer"
 
@@ -27,6 +37,10 @@ _MAX_NAME: Final = 100
 """Characters of an unknown name that are quoted."""
 _ANY_TASK: Final = next(iter(TASKS.values()))
 """All tasks treat a job alike: the job itself has its kind."""
+MAX_ETA: Final = 2 * timedelta(seconds=RETRY.longest)
+"""How far ahead an `eta` may be. Only our own retries have one, of `RETRY.longest` at most; clocks may differ."""
+MAX_HEADER: Final = 10_000
+"""Characters of a header. Tracers' are the largest; baggage has at most 8,192 bytes (W3C)."""
 _ARGUMENTS: Final = ("[", "('", '("', "(b", "([", "({", "(<")
 """How Python writes arguments; our summaries begin in another way."""
 
@@ -34,7 +48,14 @@ logger = get_logger(__name__)
 
 
 class RollbookConsumer(UninterruptedConsumer):
-    """Knows the tasks of `TASKS`, and none of Celery's own. Makes dead letters of all other messages."""
+    """Knows the tasks of `TASKS`, and none of Celery's own. Makes dead letters of all other messages.
+
+    It asks other workers for nothing, whatever the command line says: the answers, which anyone may send who may
+    publish, revoke jobs and call tasks.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **(options | {"without_mingle": True, "without_gossip": True}))
 
     def update_strategies(self) -> None:
         """See Celery."""
@@ -50,6 +71,8 @@ class RollbookConsumer(UninterruptedConsumer):
             try:
                 if not _names_task(message.headers):
                     return self._dead_letter(message, "it names no task")
+                if message.headers["task"] == DEAD_LETTER_TASK:
+                    message.headers = message.headers | shown_headers(message.body)
                 message.headers = _usable(message.headers)
                 return handle(message)
             except (*self.connection_errors, *self.channel_errors):
@@ -76,8 +99,9 @@ class RollbookConsumer(UninterruptedConsumer):
             self._dead_letter(message, f"its headers are invalid ({type(exc).__name__})")
 
     def on_decode_error(self, message: Any, exc: BaseException) -> None:
-        """Its content is not of its content type."""
-        self._dead_letter(message, f"its content cannot be decoded ({type(exc).__name__})")
+        """Its content is not of its content type, or is packed."""
+        reason = str(exc) if isinstance(exc, PackedMessage) else f"its content cannot be decoded ({type(exc).__name__})"
+        self._dead_letter(message, reason)
 
     def _dead_letter(self, message: Any, reason: str) -> None:
         if isinstance(message, DeadLetterMessage):
@@ -98,17 +122,40 @@ def _usable(headers: dict[str, Any]) -> dict[str, Any]:
     Headers of tracers are text, and stay. Another program's `argsrepr` has the arguments in it: the job with all its
     content.
     """
-    usable = {name: value for name, value in headers.items() if value is None or type(value) in (str, int, bool)}
+    usable = {
+        name: value
+        for name, value in headers.items()
+        if value is None or type(value) in (int, bool) or (type(value) is str and len(value) <= MAX_HEADER)
+    }
     if type(id_ := usable.get("id")) is not str or not JOB_ID.fullmatch(id_):
         usable["id"] = uuid()
     if type(usable.get("retries")) is not int:
         usable["retries"] = 0
+    if is_far_ahead(usable.get("eta"), datetime.now(UTC)):
+        usable["eta"] = None
+    # Celery would drop the job without a trace; its stamp says what it still means
+    usable.pop("expires", None)
     usable["timelimit"] = limit if _is_time_limit(limit := headers.get("timelimit")) else None
     if type(shown := usable.get("argsrepr")) is not str or shown.startswith(_ARGUMENTS):
         usable["argsrepr"] = HIDDEN
     if usable.get("kwargsrepr") not in ("", "{}"):
         usable["kwargsrepr"] = HIDDEN
     return usable
+
+
+def is_far_ahead(eta: object, now: datetime) -> bool:
+    """Whether Celery would hold a message with this `eta` for longer than any retry of ours waits.
+
+    It holds them in memory, where they count against what a worker may have in flight. A job is deferred by its stamp,
+    in Postgres, so its message need not wait.
+    """
+    try:
+        at: datetime | None = maybe_iso8601(eta) if isinstance(eta, str) else None
+    except (ValueError, OverflowError):
+        return False  # Celery says what is wrong with it
+    if at is None:
+        return False
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now > MAX_ETA
 
 
 def _is_time_limit(limit: object) -> bool:

@@ -8,9 +8,10 @@ from binascii import Error as NotBase64
 from typing import Any, Final
 
 from kombu.message import Message
-from kombu.utils.uuid import uuid
 
+from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs.celery_task import TASK_PREFIX
+from rollbook_shared.jobs.codec import KEPT_TEXT, text_digest, unidentified_id
 
 DEAD_LETTER_TASK: Final = f"{TASK_PREFIX}dead_letter"
 HIDDEN: Final = "(not shown)"
@@ -23,18 +24,38 @@ class DeadLetterMessage(Message):
 
 
 def dead_letter_message(message: Any, reason: str) -> DeadLetterMessage:
-    """Wrap a message that is not a job."""
-    arguments = [[_text(message.body), reason], {}, {}]
+    """Wrap a message that is not a job. Of a large one only the start is kept, and only that is encoded: in JSON a byte
+    may be six.
+    """
+    text, is_whole = _start_of(message.body, message.content_encoding)
+    if not is_whole:
+        reason = f"{reason}; only its first {KEPT_TEXT} characters are kept"
+    arguments = [[text, reason], {}, {}]
     return DeadLetterMessage(  # type: ignore[no-untyped-call]
         body=json.dumps(arguments),
         delivery_tag=message.delivery_tag,
         content_type=_JSON,
         content_encoding="utf-8",
         delivery_info=message.delivery_info,
-        headers={"task": DEAD_LETTER_TASK, "id": uuid(), "argsrepr": HIDDEN, "kwargsrepr": "{}"},
+        headers={"task": DEAD_LETTER_TASK, "id": _id_of_no_job(text), "argsrepr": HIDDEN, "kwargsrepr": "{}"},
         channel=message.channel,
         accept={_JSON},
     )
+
+
+def shown_headers(body: object) -> dict[str, Any]:
+    """Headers for a message of the task `rollbook.dead_letter`, by which monitoring shows it as what failed: a job that
+    the transport gave up under its id, kind and summary, a message that is not a job under the id of the dead letter.
+    """
+    try:
+        ((text, _, *code), _, _) = json.loads(body)  # type: ignore[arg-type]
+        if not code or code == [DeadLetterCode.MALFORMED]:
+            return {"id": _id_of_no_job(text)}
+        headers = json.loads(text)["headers"]
+        shadow = headers["task"] if headers["task"].startswith(TASK_PREFIX) else DEAD_LETTER_TASK
+        return {"id": headers["id"], "shadow": shadow, "argsrepr": headers.get("argsrepr")}
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def job_in(envelope: str) -> str:
@@ -56,5 +77,26 @@ def job_in(envelope: str) -> str:
             return envelope
 
 
-def _text(body: object) -> str:
-    return body.decode(errors="backslashreplace") if isinstance(body, bytes) else str(body)
+def _id_of_no_job(text: str) -> str:
+    return unidentified_id(text_digest(text))
+
+
+def _start_of(body: object, encoding: object) -> tuple[str, bool]:
+    """The text of a body, at most `KEPT_TEXT` characters of it, and whether that is all."""
+    start = _text(body[:KEPT_TEXT], encoding) if isinstance(body, bytes) else str(body)
+    is_whole = len(start) <= KEPT_TEXT and not (isinstance(body, bytes) and len(body) > KEPT_TEXT)
+    return start[:KEPT_TEXT], is_whole
+
+
+def _text(body: bytes, encoding: object) -> str:
+    """The body as text: by the encoding that its message says, or as UTF-8; or, if that makes JSON of it, by how it
+    begins.
+    """
+    for name in (encoding, json.detect_encoding(body)):
+        try:
+            text = body.decode(str(name))
+        except (LookupError, ValueError):
+            continue
+        if text.lstrip().startswith(("{", "[", '"')):
+            return text
+    return body.decode(errors="backslashreplace")

@@ -1,7 +1,7 @@
-"""The names of kombu, Celery and billiard that we rely on without a promise: private, undocumented, or overridden.
+"""The names of kombu, Celery, billiard and Flower that we rely on without a promise: private or overridden.
 
 These projects may change such names in any version. `pyproject.toml` pins the minor versions of Celery and kombu, and
-tests/celery_ext/test_privates.py compares every name below with what is installed. After an upgrade the test names what
+tests/transport/test_privates.py compares every name below with what is installed. After an upgrade the test names what
 has changed: read the change, adapt the file in `used_by`, then this list.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kombu import connection
+from kombu import connection, pidbox
 from kombu.transport import redis, virtual
 from kombu.utils import json
 
@@ -23,6 +23,8 @@ SentinelChannel: Any = redis.SentinelChannel
 MultiChannelPoller: Any = redis.MultiChannelPoller
 QoS: Any = redis.QoS
 VirtualQoS: Any = virtual.QoS
+VirtualMessage: Any = virtual.Message
+Mailbox: Any = pidbox.Mailbox
 loads: Any = json.loads
 
 
@@ -72,6 +74,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         "celery_ext/transport/channel.py",
         basic_consume="(self, queue, *args, **kwargs)",
         basic_get="(self, queue, no_ack=False, **kwargs)",
+        _deliver_fanout_message="(self, message, exchange)",
         _basic_cancel="(self, consumer_tag)",
         _queue_bind="(self, exchange, routing_key, pattern, queue)",
         _size="(self, queue)",
@@ -127,6 +130,12 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     ),
     *_attributes(f"{_REDIS}:QoS", "celery_ext/transport/in_flight.py", "_delivered _dirty _vrestore_count channel"),
     *_functions("kombu.utils.json", "celery_ext/transport/queue_scripts.py", loads="(s, _loads=..., ...)"),
+    *_functions(
+        "kombu.transport.virtual:Message",
+        "celery_ext/transport/plain_message.py",
+        __init__="(self, payload, channel=None, **kwargs)",
+    ),
+    *_attributes("kombu.message:Message", "celery_ext/transport/plain_message.py", "errors"),
     # kombu: the event loop
     *_functions(
         "kombu.asynchronous.hub:Hub",
@@ -155,6 +164,11 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         ack_log_error="(self, logger, errors, multiple=False)",
     ),
     *_attributes("kombu.pidbox:Mailbox", "devstack/workers.py", "_producer_pool"),
+    *_functions(
+        "kombu.pidbox:Mailbox",
+        "celery_ext/remote_control.py",
+        Node="(self, hostname=None, state=None, channel=None, handlers=None)",
+    ),
     # Celery: the application and the consumer
     *_functions(
         "celery.app.base:Celery",
@@ -162,6 +176,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         connection_for_read="(self, url=None, **kwargs)",
         send_task="(self, name, args=None, kwargs=None, ...)",
     ),
+    *_attributes("celery.app.control:Control", "celery_ext/remote_control.py", "Mailbox"),
     *_functions("celery.local:Proxy", "celery_ext/batching/batch.py", _get_current_object="(self)"),
     *_functions(
         _CONSUMER,
@@ -198,9 +213,11 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         "celery_ext/request.py",
         info="(self, safe=False)",
         on_failure="(self, exc_info, send_failed_event=True, return_ok=False)",
+        on_timeout="(self, soft, timeout)",
+        send_event="(self, type, **fields)",
         acknowledge="(self)",
     ),
-    *_attributes(_REQUEST, "celery_ext/request.py", "on_reject message"),
+    *_attributes(_REQUEST, "celery_ext/request.py", "on_reject message id name argsrepr time_start task _eventer"),
     *_functions(
         _REQUEST,
         "celery_ext/batching/runner.py",
@@ -243,7 +260,12 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     ),
     *_attributes("celery.concurrency.base:BasePool", "celery_ext/batching/runner.py", "num_processes uses_semaphore"),
     *_attributes("celery.concurrency.prefork:TaskPool", "celery_ext/batching/watchdog.py", "_pool"),
+    *_attributes("celery.concurrency.prefork:TaskPool", "celery_ext/processes.py", "_pool"),
     *_attributes("billiard.pool:Pool", "celery_ext/batching/watchdog.py", "_pool _cache"),
+    *_attributes("billiard.pool:Pool", "celery_ext/processes.py", "_pool"),
+    *_attributes("billiard.pool:Worker", "celery_ext/processes.py", "outq"),
+    *_attributes("billiard.process:BaseProcess", "celery_ext/processes.py", "_popen"),
+    *_attributes("billiard.queues:_SimpleQueue", "celery_ext/processes.py", "_writer"),
     *_attributes("billiard.pool:ApplyResult", "celery_ext/batching/watchdog.py", "_worker_pid _accepted"),
     *_functions("billiard.process:BaseProcess", "celery_ext/batching/watchdog.py", _is_alive="(self)"),
     *_attributes(
@@ -251,6 +273,12 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         "celery_ext/processes.py",
         "GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL",
     ),
+    # Flower
+    *_functions("flower.views:BaseHandler", "dashboard/handlers.py", get_active_queue_names="(self)"),
+    *_attributes("flower.views.broker", "dashboard/handlers.py", "BrokerView"),
+    *_attributes("flower.api.tasks", "dashboard/handlers.py", "GetQueueLengths"),
+    *_attributes("flower.views.monitor", "dashboard/handlers.py", "Metrics"),
+    *_attributes("flower.urls", "dashboard/handlers.py", "handlers"),
     # The boot steps that ours need
     *_attributes("celery.worker.components", "health/bootsteps.py", "Timer"),
     *_attributes("celery.worker.consumer.tasks", "health/bootsteps.py", "Tasks"),

@@ -18,9 +18,12 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final
 
+from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state
 from celery.worker.consumer import Consumer
+
+from rollbook_worker.celery_ext.processes import kill_what_stays
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -39,6 +42,14 @@ class UninterruptedConsumer(Consumer):  # type: ignore[misc]  # Celery ships no 
         may_handle_signals = threading.current_thread() is threading.main_thread()
         if self.hub is not None and may_handle_signals and not isinstance(self.pool, SoloPool):
             self.loop = partial(_run_uninterrupted, self.hub, self.loop)
+
+    def cancel_active_requests(self) -> None:
+        """See Celery, which raises from its signal handler, and so stops the worker with an error or, with the solo
+        pool, fails the job, if the pool cannot cancel jobs. Threads finish theirs, and what has not begun is released.
+        """
+        if isinstance(self.pool, PreforkPool):
+            super().cancel_active_requests()
+            kill_what_stays(self.pool)
 
 
 def _run_uninterrupted(hub: Any, loop: Callable[..., object], *arguments: object) -> None:

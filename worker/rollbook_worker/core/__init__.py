@@ -14,7 +14,8 @@ another user, and f would have to be kept. Whether a user *existed* at a trigger
 update, so every identify has a register of its own, as every delete and merge has. So has every version of a preference
 set, because it decides on the messages of the triggers after it; and every change of single keys of a set, for the same
 reason and for another: f may be what gave the user the set, and a merge between f and g asks whether there is one. For
-that second reason every change of a push token is kept too, until no merge between f and g is expected any more.
+that second reason every change of a push token is kept too, until no merge between f and g is expected any more. When a
+token was sent last is a register for each id: f and g were sent by one user, or the delete between them ended f's.
 
 Engagement with a message has a register for each id under which it was recorded. It moves with the user that this id
 stood for, as a message moves with its owner, and counts while the two are one. So what another user recorded can
@@ -25,7 +26,7 @@ f any more.
 """
 
 from rollbook_worker.core.clusters import cluster_roots
-from rollbook_worker.core.compaction import Compaction, compact
+from rollbook_worker.core.compaction import Compaction, compact, decisive_identifies, overwritten_token_changes
 from rollbook_worker.core.decomposition import facts_of, trigger_stamp
 from rollbook_worker.core.facts import (
     ActivityCreated,
@@ -37,6 +38,7 @@ from rollbook_worker.core.facts import (
     PreferencesUpdated,
     ProfileKeySet,
     PushTokenChanged,
+    PushTokenSent,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -68,6 +70,7 @@ __all__ = [
     "ProfileKeySet",
     "Projection",
     "PushTokenChanged",
+    "PushTokenSent",
     "Registers",
     "ResolvedUser",
     "UserDeleted",
@@ -77,8 +80,10 @@ __all__ = [
     "WorkflowTriggered",
     "cluster_roots",
     "compact",
+    "decisive_identifies",
     "facts_of",
     "join",
+    "overwritten_token_changes",
     "project",
     "trigger_stamp",
 ]

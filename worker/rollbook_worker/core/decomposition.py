@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from rollbook_shared import jobs
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
 from rollbook_shared.domain.profile_sections import trait_key
+from rollbook_shared.domain.push_tokens import sent_tokens
 from rollbook_shared.domain.stamps import Stamp, stamp
 from rollbook_shared.errors import Problem
 from rollbook_worker.core.facts import (
@@ -19,6 +20,7 @@ from rollbook_worker.core.facts import (
     PreferencesUpdated,
     ProfileKeySet,
     PushTokenChanged,
+    PushTokenSent,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -56,11 +58,13 @@ def facts_of(job: jobs.Job) -> Iterator[Fact | UserUpdated]:
                 yield from _key_set(user_id, f"s.{job.set_id}", job.settings, stamp(job.occurred_at, job.id, ordinal))
         case jobs.SetChannelData():
             yield from _key_set(job.user_id, f"c.{job.channel_id}", job.data, at)
+            yield from _tokens_sent(job.user_id, job.channel_id, job.data, at)
         case jobs.UnsetChannelData():
             yield ProfileKeySet(at, job.user_id, f"c.{job.channel_id}", None)
         case jobs.AddPushToken():
             yield UserIdentified(at, job.user_id)
             yield PushTokenChanged(at, job.user_id, job.channel_id, job.token, job.device, True)
+            yield PushTokenSent(at, job.user_id, job.channel_id, job.token)
         case jobs.RemovePushToken():
             yield PushTokenChanged(at, job.user_id, job.channel_id, job.token, None, False)
         case jobs.Trigger():
@@ -91,13 +95,20 @@ def _states(engagement: str) -> Iterator[tuple[str, bool]]:
         yield "read", True
 
 
-def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterator[UserUpdated | ProfileKeySet]:
+def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterator[Fact | UserUpdated]:
     profile = {trait_key(name): value for name, value in user_update.traits.items()}
     for channel_id, data in user_update.channel_data.items():
         profile[f"c.{channel_id}"] = data
     yield UserUpdated(at, user_update.id, profile)
     for set_id, settings in user_update.preferences.items():
         yield ProfileKeySet(at, user_update.id, f"s.{set_id}", settings)
+    for channel_id, data in user_update.channel_data.items():
+        yield from _tokens_sent(user_update.id, channel_id, data, at)
+
+
+def _tokens_sent(user_id: str, channel_id: str, data: Any, at: Stamp) -> Iterator[PushTokenSent]:
+    for token in sent_tokens(data):
+        yield PushTokenSent(at, user_id, channel_id, token)
 
 
 def _key_set(user_id: str, key: str, value: Any, at: Stamp) -> Iterator[Fact]:

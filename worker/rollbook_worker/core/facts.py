@@ -61,6 +61,22 @@ class PushTokenChanged(NamedTuple):
         return ("push token", self.user_id, self.channel_id, self.stamp)
 
 
+class PushTokenSent(NamedTuple):
+    """A user sent a push token, alone or with all data of a channel. Of the users who did, the last one gets what is
+    pushed to the token.
+    """
+
+    stamp: Stamp
+    user_id: str
+    channel_id: str
+    token: str
+
+    @property
+    def register_key(self) -> RegisterKey:
+        """The token's, under this id: only the last time counts."""
+        return ("push token sent", self.user_id, self.channel_id, self.token)
+
+
 class UserIdentified(NamedTuple):
     """A user was identified, and so exists from then on."""
 
@@ -213,6 +229,7 @@ Fact = (
     ProfileKeySet
     | PreferencesUpdated
     | PushTokenChanged
+    | PushTokenSent
     | UserIdentified
     | UserDeleted
     | UsersMerged

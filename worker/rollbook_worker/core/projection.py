@@ -18,6 +18,7 @@ from rollbook_worker.core.facts import (
     PreferencesUpdated,
     ProfileKeySet,
     PushTokenChanged,
+    PushTokenSent,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -28,6 +29,7 @@ _UserFact = (
     | ProfileKeySet
     | PreferencesUpdated
     | PushTokenChanged
+    | PushTokenSent
     | ChannelEngagementChanged
     | UserDeleted
     | UsersMerged
@@ -96,6 +98,8 @@ class Projection:
     """Per id, the preference sets of the user that it stood for, as they changed."""
     channel_engagements: Mapping[str, tuple[ChannelEngagement, ...]]
     """Per id, what was said of all messages at once that were addressed to it."""
+    push_tokens: Mapping[tuple[str, str], str]
+    """By channel and push token, the user who sent it last. On Postgres a function finds it, when a sender needs it."""
 
 
 def project(facts: Iterable[Fact], history: int) -> Projection:
@@ -117,6 +121,8 @@ def project(facts: Iterable[Fact], history: int) -> Projection:
                 projector.update_preferences(fact)
             case PushTokenChanged():
                 projector.change_token(fact)
+            case PushTokenSent():
+                projector.send_token(fact)
             case ChannelEngagementChanged():
                 projector.mark_all(fact)
             case UserDeleted():
@@ -140,6 +146,8 @@ class _Projector:
         self._deletes: dict[Stamp, tuple[str, ...]] = {}
         self._preference_sets: dict[str, list[PreferenceSetVersion]] = {}
         self._channel_engagements: dict[str, dict[tuple[str, str], ChannelEngagement]] = {}
+        self._push_tokens: dict[tuple[str, str], dict[str, None]] = {}
+        """Channel and token to the users who sent it, the last one last."""
 
     def identify(self, user_id: str, at: Stamp) -> None:
         canonical_id = self._canonical_ids.get(user_id, user_id)
@@ -182,6 +190,12 @@ class _Projector:
             data = remove_token(data, fact.token)
         self.set_key(ProfileKeySet(fact.stamp, fact.user_id, key, data))
 
+    def send_token(self, fact: PushTokenSent) -> None:
+        canonical_id = self._canonical_ids.get(fact.user_id, fact.user_id)
+        users = self._push_tokens.setdefault((fact.channel_id, fact.token), {})
+        users.pop(canonical_id, None)
+        users[canonical_id] = None
+
     def mark_all(self, fact: ChannelEngagementChanged) -> None:
         canonical_id = self._canonical_ids.get(fact.user_id, fact.user_id)
         state = ChannelEngagement(fact.channel, fact.engagement, fact.stamp, fact.is_set)
@@ -195,6 +209,8 @@ class _Projector:
         ids = self._ids.pop(fact.user_id, [fact.user_id])
         self._add_versions(ids, fact.stamp, dict.fromkeys(_preference_sets(deleted)))
         self._deletes[fact.stamp] = tuple(ids)
+        for users in self._push_tokens.values():
+            users.pop(fact.user_id, None)
         for id_ in ids:
             self._canonical_ids.pop(id_, None)
             self._channel_engagements.pop(id_, None)
@@ -228,6 +244,10 @@ class _Projector:
             after = _preference_sets(primary)
             changed = {set_id: settings for set_id, settings in after.items() if before.get(set_id) != settings}
             self._add_versions(self._ids.get(primary_id, [primary_id]), fact.stamp, changed)
+        for token, users in self._push_tokens.items():
+            # of the two stamps the later one counts, so the place of the last of both
+            named = [primary_id if id_ == fact.secondary_id else id_ for id_ in users]
+            self._push_tokens[token] = dict.fromkeys(reversed(list(dict.fromkeys(reversed(named)))))
         replaced = dict.fromkeys(_preference_sets(secondary)) | _preference_sets(self._users.get(primary_id))
         self._add_versions(ids, fact.stamp, replaced)
         self._ids.setdefault(primary_id, [primary_id]).extend(ids)
@@ -247,7 +267,8 @@ class _Projector:
         }
         versions = {id_: tuple(versions) for id_, versions in self._preference_sets.items()}
         engagements = {id_: tuple(states.values()) for id_, states in self._channel_engagements.items()}
-        return Projection(self._users, self._canonical_ids, periods, self._deletes, versions, engagements)
+        tokens = {token: [*users][-1] for token, users in self._push_tokens.items() if users}
+        return Projection(self._users, self._canonical_ids, periods, self._deletes, versions, engagements, tokens)
 
     def _add_versions(self, ids: Iterable[str], at: Stamp, sets: Mapping[str, Any]) -> None:
         for id_ in ids if sets else ():

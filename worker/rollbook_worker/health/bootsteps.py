@@ -29,6 +29,7 @@ class WorkerHealth(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery shi
     def __init__(self, worker: Any, **options: Any) -> None:
         worker.rollbook_health = self
         self._last_turn: float | None = None
+        self._takes_jobs = True
         self._heartbeat = Heartbeat(worker.app.conf.rollbook_health_file, self.state)
         super().__init__(worker, **options)
 
@@ -43,9 +44,10 @@ class WorkerHealth(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery shi
     def _ended(self, **_: Any) -> None:
         self._heartbeat.stop()
 
-    def loop_turned(self) -> None:
-        """The loop turns."""
+    def loop_turned(self, *, takes_jobs: bool) -> None:
+        """The loop turns. `takes_jobs`: the queues are those of this worker's database."""
         self._last_turn = monotonic()
+        self._takes_jobs = takes_jobs
 
     def loop_ended(self) -> None:
         """There is no loop for now."""
@@ -55,7 +57,9 @@ class WorkerHealth(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery shi
         last_turn = self._last_turn
         if last_turn is None:
             return HealthState.WAITING
-        return HealthState.READY if monotonic() - last_turn < MAX_TURN_SECONDS else None
+        if monotonic() - last_turn >= MAX_TURN_SECONDS:
+            return None
+        return HealthState.READY if self._takes_jobs else HealthState.WAITING
 
 
 class LoopHealth(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
@@ -68,9 +72,14 @@ class LoopHealth(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships
 
     def start(self, consumer: Any) -> None:
         health: WorkerHealth = consumer.controller.rollbook_health
-        health.loop_turned()
+
+        def turned() -> None:
+            # Celery's own transport takes what it finds
+            health.loop_turned(takes_jobs=getattr(consumer.task_consumer.channel, "takes_messages", True))
+
+        turned()
         # Celery cancels a timer that is added while it connects when that connection ends
-        consumer.timer.call_repeatedly(EVERY_SECONDS, health.loop_turned)
+        consumer.timer.call_repeatedly(EVERY_SECONDS, turned)
 
     def stop(self, consumer: Any) -> None:
         consumer.controller.rollbook_health.loop_ended()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import NotConfigured, RollbookError
@@ -19,8 +18,12 @@ from rollbook_shared.settings import Settings
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
-def erase(store: PostgresStore, user_id: str, *, now: int) -> dict[str, int]:
-    """Delete the user at `now` (in microseconds), and erase all that is left; return how many rows of each table."""
+def erase(store: PostgresStore, user_id: str, *, now: int | None = None) -> dict[str, int]:
+    """Delete the user now, by Postgres' clock, and erase all that is left; return how many rows of each table.
+
+    now: the time, in microseconds since 1970, instead of that clock's.
+    """
+    now = store.now() if now is None else now
     job = Delete(id=new_job_id(now), occurred_at=now, user_id=user_id)
     (outcome,) = store.apply([ReceivedJob.of(encode(job))], now=now)
     assert outcome.state is JobState.APPLIED, outcome
@@ -35,7 +38,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         store = PostgresStore.from_settings(Settings.from_env())
-        print(json.dumps(erase(store, arguments.user_id, now=time.time_ns() // 1_000)))
+        print(json.dumps(erase(store, arguments.user_id)))
     except (RollbookError, ValueError) as error:
         print(f"rollbook: {error}", file=sys.stderr)
         return 2 if isinstance(error, NotConfigured) else 1

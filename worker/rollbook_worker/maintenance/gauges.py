@@ -6,8 +6,8 @@ Maintenance serves them, because they are the same whichever process reads them.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Final
 
 import psycopg
@@ -16,20 +16,22 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from rollbook_shared.broker_url import parse_broker_url
-from rollbook_shared.database.url import libpq_url
+from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.observability.inspection import (
     Backlog,
+    DueDeliveries,
     LockWaits,
     Queues,
     find_backlog,
+    find_due_deliveries,
     find_lock_waits,
     find_queues,
 )
 from rollbook_shared.settings import Settings
 
 _CONNECT_SECONDS: Final = 3
-_ANSWER_SECONDS: Final = 5
-_ANSWER_MILLISECONDS: Final = 1_000 * _ANSWER_SECONDS
+_ANSWER: Final = timedelta(seconds=5)
 
 
 class ServerGauges(Collector):
@@ -55,32 +57,33 @@ class ServerGauges(Collector):
         if queues is not None:
             yield from _of_queues(queues)
         if database is not None:
-            backlog, waits = database
+            backlog, deliveries, waits = database
             yield from _of_backlog(backlog)
+            yield from _of_deliveries(deliveries)
             yield from _of_lock_waits(waits)
 
     def _queues(self) -> Queues | None:
         if self._redis is None:
             return None
         try:
-            with self._redis.client(connect_seconds=_CONNECT_SECONDS, answer_seconds=_ANSWER_SECONDS) as client:
+            with self._redis.client(connect_seconds=_CONNECT_SECONDS, answer_seconds=_ANSWER.total_seconds()) as client:
                 return find_queues(client)
         except (RedisError, OSError):
             return None
 
-    def _database(self) -> tuple[Backlog, LockWaits] | None:
+    def _database(self) -> tuple[Backlog, Sequence[DueDeliveries], LockWaits] | None:
         try:
-            with psycopg.connect(
-                libpq_url(self._settings.need_database_url()),
-                autocommit=True,
-                connect_timeout=_CONNECT_SECONDS,
+            session = make_session(
+                self._settings.need_database_url(),
                 application_name="rollbook metrics",
-            ) as connection:
-                connection.execute(f"SET statement_timeout = {_ANSWER_MILLISECONDS}")
+                statement_timeout=_ANSWER,
+                connect_seconds=_CONNECT_SECONDS,
+                is_read_only=True,
+            )
+            with open_session(session, timeout_connection(_ANSWER)) as connection:
                 waits = find_lock_waits(connection)
-                return find_backlog(
-                    connection, now=time.time_ns() // 1_000, erasure_delay=self._settings.erasure_delay
-                ), waits
+                backlog = find_backlog(connection, erasure_delay=self._settings.erasure_delay)
+                return backlog, find_due_deliveries(connection), waits
         except psycopg.Error:
             return None
 
@@ -117,6 +120,25 @@ def _of_backlog(found: Backlog) -> Iterator[GaugeMetricFamily]:
         dead_letters.add_metric([row.code], row.count)
     yield dead_letters
     yield _gauge("rollbook_erasures_overdue", "Deleted users whose erasure is overdue.", found.overdue_erasures)
+    yield _gauge(
+        "rollbook_unknown_recipients_overdue",
+        "Unknown recipients of triggers whose messages should have been forgotten.",
+        found.overdue_recipients,
+    )
+
+
+def _of_deliveries(found: Sequence[DueDeliveries]) -> Iterator[GaugeMetricFamily]:
+    due = GaugeMetricFamily("rollbook_deliveries_due", "Deliveries that a sender may claim now.", labels=["channel"])
+    oldest = GaugeMetricFamily(
+        "rollbook_deliveries_oldest_due_seconds",
+        "Seconds since the first of these became due.",
+        labels=["channel"],
+    )
+    for each in found:
+        due.add_metric([each.channel], each.count)
+        oldest.add_metric([each.channel], each.oldest)
+    yield due
+    yield oldest
 
 
 def _of_lock_waits(found: LockWaits) -> Iterator[GaugeMetricFamily]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from rollbook_shared.errors import Unavailable
+from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.observability.health_file import HealthState
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class MaintenanceMonitor:
         self._failing.add(name)
         if self._metrics:
             self._metrics.record_maintenance_failure(name)
-        if isinstance(error, Unavailable):
+        if isinstance(error, Unavailable | NotConfigured):
             logger.warning("maintenance: %s: %s; trying again", name, error, extra={"task": name})
             return
         # the traceback without the error's text, which may quote personal data

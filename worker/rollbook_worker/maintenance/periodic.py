@@ -9,57 +9,94 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rollbook_shared.backoff import Backoff
+from rollbook_shared.figures import EVERY_SECONDS
+from rollbook_shared.jobs.models import Job
 from rollbook_shared.observability.daemon import run_daemon
 from rollbook_shared.observability.health_file import HealthState
+from rollbook_shared.registry import RegistryFile
 from rollbook_shared.settings import Settings
+from rollbook_worker.due_deliveries import DeliveryNotifier
+from rollbook_worker.erasure_key import check_erasure_key
+from rollbook_worker.feed_changes import FeedNotifier
+from rollbook_worker.maintenance.measurement import measure
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
+from rollbook_worker.maintenance.queue_owner import check_queue_owner
 from rollbook_worker.store import PostgresStore
-from rollbook_worker.store.retry import RETRY
+from rollbook_worker.store.retry import RETRY, Contention
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 100
 PRUNE_BATCH: Final = 1_000
 """Finished jobs removed in one transaction: about 10 ms."""
+FORGET_BATCH: Final = 200
+"""Unknown recipients of triggers looked at in one transaction; each has up to 100 messages."""
 MAX_DELAY_SECONDS: Final = 5.0
 """How late a deferred job may be after an outage of Postgres, or after another transaction was in its way."""
+OWNER_CHECK_SECONDS: Final = 30.0
+SIGNAL_SECONDS: Final = 0.5
+"""How soon a signal is handled that the system gave to another thread than the main one, which handles all."""
 _SHORT: Final = Backoff(first=0.5, longest=MAX_DELAY_SECONDS)
 MAX_RELEASE_SECONDS: Final = 300.0
 """For a hundred deferred jobs: they take a tenth of a second, or 2 s each if all are blocked."""
 
+MAX_MEASUREMENT_SECONDS: Final = 120.0
+"""A measurement takes a few milliseconds; each of its statements has a timeout."""
+
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """Work to do every so many seconds. `work` takes the time, and returns whether there is more to do at once."""
+    """Work to do every so many seconds. `work` returns whether there is more to do at once."""
 
     name: str
     every: float
     """Seconds."""
-    work: Callable[[int], bool]
+    work: Callable[[], bool]
     max_seconds: float | None = None
     """Seconds after which a run counts as hanging; None: it may take any time."""
     backoff: Backoff = RETRY
     """Before the next run after a failed one."""
 
 
-def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
-    """All periodic tasks."""
+def owner_check(settings: Settings) -> PeriodicTask:
+    """The task that fails while the queues belong to another database. The others need Postgres alone, and go on."""
 
-    def release_blocked(now: int) -> bool:
+    def check() -> bool:
+        check_queue_owner(settings)
+        return False
+
+    return PeriodicTask("compare the queues' owner", OWNER_CHECK_SECONDS, check, backoff=_SHORT)
+
+
+def measurement(store: PostgresStore, settings: Settings) -> PeriodicTask:
+    """The task that measures both servers. It looks more often than it measures, so that none is left out."""
+
+    def work() -> bool:
+        measure(store, settings.broker_url)
+        return False
+
+    return PeriodicTask("measure", EVERY_SECONDS / 4, work, max_seconds=MAX_MEASUREMENT_SECONDS, backoff=_SHORT)
+
+
+def periodic_tasks(store: PostgresStore, *, now: int | None = None) -> list[PeriodicTask]:
+    """All periodic tasks on the database; with `now`, in microseconds since 1970, as if Postgres' clock stood still
+    there.
+    """
+
+    def release_blocked() -> bool:
         store.dispatcher.release_blocked(now=now)
         return False  # the other transactions need time to end
 
-    def erase_unowned_history(now: int) -> bool:
+    def erase_unowned_history() -> bool:
         store.cleanup.erase_unowned_history(now=now)
         return False  # one run does all
 
-    def compact(now: int) -> bool:
+    def compact() -> bool:
         store.cleanup.compact_identify_log(now=now)
         return False
 
@@ -67,21 +104,31 @@ def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
         PeriodicTask(
             "release deferred jobs",
             1,
-            lambda now: store.dispatcher.release_due(now=now, limit=BATCH) == BATCH,
+            lambda: store.dispatcher.release_due(now=now, limit=BATCH) == BATCH,
             max_seconds=MAX_RELEASE_SECONDS,
             backoff=_SHORT,
         ),
         PeriodicTask("release blocked jobs", MAX_DELAY_SECONDS, release_blocked, backoff=_SHORT),
         PeriodicTask(
-            "erase deleted users", 60, lambda now: store.cleanup.erase_deleted_users(now=now, limit=BATCH) == BATCH
+            "erase deleted users", 60, lambda: store.cleanup.erase_deleted_users(now=now, limit=BATCH) == BATCH
+        ),
+        PeriodicTask(
+            "forget unknown recipients",
+            60,
+            lambda: store.cleanup.forget_unknown_recipients(now=now, limit=FORGET_BATCH) == FORGET_BATCH,
         ),
         PeriodicTask("erase unowned history", 3600, erase_unowned_history),
         PeriodicTask("compact the identify log", 3600, compact),
         PeriodicTask(
-            "prune finished jobs", 600, lambda now: store.cleanup.prune_jobs(now=now, limit=PRUNE_BATCH) == PRUNE_BATCH
+            "prune finished jobs", 600, lambda: store.cleanup.prune_jobs(now=now, limit=PRUNE_BATCH) == PRUNE_BATCH
         ),
         PeriodicTask(
-            "prune dead letters", 600, lambda now: store.cleanup.prune_dead_letters(now=now, limit=BATCH) == BATCH
+            "prune dead letters", 600, lambda: store.cleanup.prune_dead_letters(now=now, limit=BATCH) == BATCH
+        ),
+        PeriodicTask(
+            "prune the console's tables",
+            600,
+            lambda: store.cleanup.prune_console(now=now, limit=PRUNE_BATCH) == PRUNE_BATCH,
         ),
     ]
 
@@ -89,30 +136,27 @@ def periodic_tasks(store: PostgresStore) -> list[PeriodicTask]:
 def run(
     periodic_tasks: Sequence[PeriodicTask],
     stopped: threading.Event,
-    clock: Callable[[], float] = time.time,
     monitor: MaintenanceMonitor | None = None,
 ) -> None:
     """Run the tasks until `stopped`. Each has a thread, so that no deferred job is late because of a long erasure."""
     monitor = monitor or MaintenanceMonitor()
     threads = [
-        threading.Thread(target=run_task, args=(task, stopped, clock, monitor), name=task.name)
-        for task in periodic_tasks
+        threading.Thread(target=run_task, args=(task, stopped, monitor), name=task.name) for task in periodic_tasks
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(SIGNAL_SECONDS)
 
 
-def run_task(
-    task: PeriodicTask, stopped: threading.Event, clock: Callable[[], float], monitor: MaintenanceMonitor
-) -> None:
+def run_task(task: PeriodicTask, stopped: threading.Event, monitor: MaintenanceMonitor) -> None:
     """Run one task until `stopped`. An error ends one run and not the loop."""
     failures = 0
     while not stopped.is_set():
         monitor.started(task.name, task.max_seconds)
         try:
-            more = task.work(int(clock() * 1_000_000))
+            more = task.work()
         except Exception as error:
             monitor.failed(task.name, error)
             stopped.wait(task.backoff.delay(failures))
@@ -127,13 +171,19 @@ def run_task(
 class Maintenance:
     """The periodic tasks of one process, on its store."""
 
-    def __init__(self, store: PostgresStore, monitor: MaintenanceMonitor) -> None:
+    def __init__(self, store: PostgresStore, monitor: MaintenanceMonitor, settings: Settings) -> None:
         self._store = store
         self._monitor = monitor
+        self._settings = settings
 
     def run(self, stopped: threading.Event) -> None:
         """Run the tasks until `stopped`."""
-        run(periodic_tasks(self._store), stopped, monitor=self._monitor)
+        tasks = [
+            *periodic_tasks(self._store),
+            owner_check(self._settings),
+            measurement(self._store, self._settings),
+        ]
+        run(tasks, stopped, monitor=self._monitor)
 
     def state(self) -> HealthState | None:
         """The state of maintenance; None if it hangs."""
@@ -150,8 +200,9 @@ def main() -> int:
 
 
 def _maintenance(settings: Settings, with_metrics: bool) -> Maintenance:
+    check_erasure_key(settings)
     if not with_metrics:
-        return Maintenance(PostgresStore.from_settings(settings), MaintenanceMonitor())
+        return Maintenance(_store(settings), MaintenanceMonitor(), settings)
     from prometheus_client import REGISTRY
 
     from rollbook_worker.maintenance.gauges import ServerGauges
@@ -159,8 +210,22 @@ def _maintenance(settings: Settings, with_metrics: bool) -> Maintenance:
 
     REGISTRY.register(ServerGauges(settings))
     metrics = worker_metrics()
-    store = PostgresStore.from_settings(settings, metrics.record_contention)
-    return Maintenance(store, MaintenanceMonitor(metrics=metrics))
+    return Maintenance(_store(settings, metrics.record_contention), MaintenanceMonitor(metrics=metrics), settings)
+
+
+def _store(settings: Settings, on_contention: Callable[[Contention], None] = lambda contention: None) -> PostgresStore:
+    """The store, which publishes what a deferred job has changed, if there is a broker."""
+    if settings.broker_url is None:
+        return PostgresStore.from_settings(settings, on_contention)
+
+    def on_released(jobs: Sequence[Job]) -> None:
+        for notifier in notifiers:
+            notifier.notify(jobs)
+
+    deliveries = DeliveryNotifier(settings.broker_url, RegistryFile(settings.registry).latest)
+    store = PostgresStore.from_settings(settings, on_contention, on_released, deliveries.notify_channels)
+    notifiers = (FeedNotifier(settings.broker_url, store.find_recipients), deliveries)
+    return store
 
 
 if __name__ == "__main__":

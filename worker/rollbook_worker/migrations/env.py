@@ -23,6 +23,8 @@ def run() -> None:
     )
     with context.begin_transaction():
         if connection is None:
+            # the migrations name no operator's schema; see `rollbook_shared.database.session`
+            context.execute("SET search_path = pg_catalog, pg_temp")
             context.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             for setting in SESSION_SETTINGS:
                 context.execute(setting)

@@ -1,4 +1,5 @@
-"""How a migration waits for locks: so briefly that it hardly delays other transactions, and again and again.
+"""How a migration waits for other migrations, and for locks: so briefly that it hardly delays other transactions, and
+again and again.
 
 DDL that waits for a reader to finish is at the head of the table's lock queue, and every writer waits behind it. So it
 gives up after a second, lets the writers pass, and tries again.
@@ -30,8 +31,23 @@ SESSION_SETTINGS: Final = (
     "SET idle_in_transaction_session_timeout = 0",
 )
 """The settings of the connection that migrates."""
+_TURN: Final = Backoff(first=0.1, longest=2.0)
+_KEY: Final = 0x526F6C6C626F6F6B
+"""Of the advisory lock: the bytes of "Rollbook"."""
 
 _LOCKED: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
+_TRY_LOCK: Final = text("SELECT pg_try_advisory_lock(:key)")
+_HOLDER: Final = text("""
+SELECT held.pid, activity.usename, activity.application_name
+FROM pg_locks AS held
+LEFT JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+WHERE held.locktype = 'advisory'
+    AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND held.classid = CAST(:high AS oid)
+    AND held.objid = CAST(:low AS oid)
+    AND held.objsubid = 1
+    AND held.granted
+""")
 _OLDEST: Final = text("""
 SELECT pid, application_name, state, extract(epoch FROM now() - xact_start)
 FROM pg_stat_activity
@@ -41,6 +57,40 @@ WHERE datname = current_database()
 ORDER BY xact_start
 LIMIT 1
 """)
+
+
+class AnotherMigration(Exception):
+    """Another session holds the lock of migrations."""
+
+
+def lock_migrations(connection: Connection, report: Callable[[str], object], *, timeout: float) -> None:
+    """Be the only one that migrates this database, until the connection closes. `report` gets a line about who else is.
+
+    Raises:
+        AnotherMigration: another session held the lock for `timeout` seconds. Every login of the database may take it.
+    """
+    deadline = time.monotonic() + timeout
+    reported = ""
+    for attempt in count():
+        is_ours = connection.execute(_TRY_LOCK, {"key": _KEY}).scalar_one()
+        holder = "" if is_ours else _holder(connection)
+        connection.commit()
+        if is_ours:
+            return
+        if time.monotonic() > deadline:
+            raise AnotherMigration(f"another session held the lock of migrations for {timeout:.0f} s{holder}")
+        if holder != reported:
+            report(f"another session holds the lock of migrations{holder}; waiting until it ends")
+            reported = holder
+        time.sleep(_TURN.delay(attempt))
+
+
+def _holder(connection: Connection) -> str:
+    row = connection.execute(_HOLDER, {"high": _KEY >> 32, "low": _KEY & 0xFFFFFFFF}).first()
+    if row is None:
+        return ""
+    pid, role, name = row
+    return f" (process {pid}, {name or 'unnamed'}, role {role or 'unknown'})"
 
 
 def retry_when_locked(

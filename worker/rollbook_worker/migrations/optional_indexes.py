@@ -1,37 +1,75 @@
 """Indexes that operators may create: each serves reads that not every application needs, and makes writes dearer.
 
-They are created and dropped without blocking the workers.
+They are created and dropped without blocking the workers. An index on a key needs the key in a stored column; see
+`stored_keys`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.tables import SCHEMA
-from rollbook_shared.database.url import libpq_url
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.reasons import safe_reason
+from rollbook_worker.migrations.stored_keys import StoredKey, clear_keys, fill_keys
 
-OPTIONAL_INDEXES: Final[Mapping[str, str]] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexDefinition:
+    """What an operator creates by one name."""
+
+    indexes: Mapping[str, str]
+    """Postgres' indexes on `users`, by name, each with its columns and condition."""
+    keys: tuple[StoredKey, ...] = ()
+    """The keys that are in these indexes."""
+
+
+OPTIONAL_INDEXES: Final[Mapping[str, IndexDefinition]] = MappingProxyType(
     {
-        "updated_at": (
-            "CREATE INDEX CONCURRENTLY users_updated_at ON rollbook.users"
-            " ((CASE WHEN cluster_root IS NULL THEN last_stamp ELSE resolved_stamp END), id)"
-        )
+        "phone_number": IndexDefinition(
+            indexes={"users_phone_number": "(phone_number_hash) WHERE phone_number_hash IS NOT NULL"},
+            keys=(StoredKey("phone_number_hash", "integer", "rollbook.phone_number_hash(value)", "a.phone_number"),),
+        ),
+        "prefix": IndexDefinition(
+            indexes={
+                "users_email_prefix": "(email_key, id) WHERE email_key IS NOT NULL",
+                "users_name_prefix": "(name_key, id) WHERE name_key IS NOT NULL",
+            },
+            keys=(
+                StoredKey("email_key", "text", "rollbook.email_key(value)", "a.email"),
+                StoredKey("name_key", "text", "rollbook.name_key(value)", "a.name"),
+            ),
+        ),
+        "created_at": IndexDefinition(
+            indexes={"users_created_at": "(created_key, id) WHERE created_key IS NOT NULL"},
+            keys=(StoredKey("created_key", "bigint", "rollbook.microseconds(value)", "a.created_at"),),
+        ),
+        # the value changes with every write, so that no update of a user is HOT any more
+        "updated_at": IndexDefinition(
+            indexes={
+                "users_updated_at": "((CASE WHEN cluster_root IS NULL THEN last_stamp ELSE resolved_stamp END), id)"
+            }
+        ),
     }
 )
-"""By what users can then be sorted. The value changes with every write, so that no update of a user is HOT any more."""
+"""By name: `phone_number` finds users by it, `prefix` by the beginning of their e-mail address or name, the others sort
+them.
+"""
 
+_LOCK: Final = 0x526F6C6C696E6478
+"""Key of the advisory lock: the bytes of "Rollindx"."""
 _IS_PARTITIONED: Final = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'rollbook.users'::regclass"
 _DROP: Final = SQL("DROP INDEX IF EXISTS {}")
 _DROP_CONCURRENTLY: Final = SQL("DROP INDEX CONCURRENTLY IF EXISTS {}")
-_IS_VALID: Final = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('rollbook.users_' || %s)"
+_IS_VALID: Final = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('rollbook.' || %s)"
 
 
 def create_index(database_url: str, name: str) -> bool:
@@ -39,17 +77,18 @@ def create_index(database_url: str, name: str) -> bool:
     are partitioned: Postgres can then only build it under a lock.
 
     Raises:
-        Unavailable: the database cannot be reached, or the index could not be built. Trying again is safe.
+        Unavailable: the database cannot be reached, another process creates or drops such an index, or the index could
+            not be built. Trying again is safe, and goes on where it ended.
     """
+    wanted = OPTIONAL_INDEXES[name]
     with _connect(database_url) as connection:
-        row = connection.execute(_IS_VALID, (name,)).fetchone()
-        if row is not None and row[0]:
+        if all(_is_valid(connection, index) for index in wanted.indexes):
             return False
-        if row is not None:  # an attempt that was interrupted has left it
-            _drop(connection, name)
-        statement = OPTIONAL_INDEXES[name]
-        (is_partitioned,) = connection.execute(_IS_PARTITIONED).fetchone() or (False,)
-        connection.execute((statement.replace("CONCURRENTLY ", "") if is_partitioned else statement).encode())
+        fill_keys(connection, wanted.keys)
+        for index, definition in wanted.indexes.items():
+            if not _is_valid(connection, index):
+                _drop(connection, index)  # an attempt that was interrupted may have left it
+                connection.execute(_creation(connection, index, definition).encode())
         connection.execute("ANALYZE rollbook.users")
         return True
 
@@ -58,25 +97,45 @@ def drop_index(database_url: str, name: str) -> None:
     """Drop one of `OPTIONAL_INDEXES`, if it is there.
 
     Raises:
-        Unavailable: the database cannot be reached, or the index could not be dropped.
+        Unavailable: the database cannot be reached, another process creates or drops such an index, or the index could
+            not be dropped. Trying again is safe.
     """
+    unwanted = OPTIONAL_INDEXES[name]
     with _connect(database_url) as connection:
-        _drop(connection, name)
+        for index in unwanted.indexes:
+            _drop(connection, index)
+        clear_keys(connection, unwanted.keys)
 
 
-def _drop(connection: psycopg.Connection, name: str) -> None:
-    (is_partitioned,) = connection.execute(_IS_PARTITIONED).fetchone() or (False,)
-    statement = _DROP if is_partitioned else _DROP_CONCURRENTLY
-    index = f"users_{name}"
+def _is_valid(connection: psycopg.Connection, index: str) -> bool:
+    return connection.execute(_IS_VALID, (index,)).fetchone() == (True,)
+
+
+def _creation(connection: psycopg.Connection, index: str, definition: str) -> str:
+    how = "" if _is_partitioned(connection) else "CONCURRENTLY "
+    return f"CREATE INDEX {how}{index} ON rollbook.users {definition}"
+
+
+def _drop(connection: psycopg.Connection, index: str) -> None:
+    statement = _DROP if _is_partitioned(connection) else _DROP_CONCURRENTLY
     connection.execute(statement.format(Identifier(SCHEMA, index)))
+
+
+def _is_partitioned(connection: psycopg.Connection) -> bool:
+    return connection.execute(_IS_PARTITIONED).fetchone() == (True,)
 
 
 @contextmanager
 def _connect(database_url: str) -> Iterator[psycopg.Connection]:
     try:
-        # an index takes as long as it takes
-        with psycopg.connect(libpq_url(database_url), autocommit=True) as connection:
-            connection.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        # without timeouts: an index takes as long as it takes
+        session = make_session(database_url, application_name="rollbook migrate")
+        with open_session(session, psycopg.Connection) as connection:
+            # not waited for: an index that is built concurrently waits for all other statements, this one too
+            if connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
+                raise Unavailable("another process is creating or dropping an optional index; try again later")
             yield connection
+            # at once, and not when the server has noticed that the connection is closed
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
     except psycopg.OperationalError as error:
         raise Unavailable(f"the index could not be changed: {safe_reason(error)}") from error

@@ -21,18 +21,23 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from rollbook_shared.database.encoding import require_utf8
+from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.tables import SCHEMA
-from rollbook_shared.database.url import parse_database_url
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
+from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
-from rollbook_worker.migrations.locking import SESSION_SETTINGS, TIMEOUT_SECONDS, retry_when_locked
+from rollbook_worker.migrations.locking import (
+    SESSION_SETTINGS,
+    TIMEOUT_SECONDS,
+    AnotherMigration,
+    lock_migrations,
+    retry_when_locked,
+)
 
 _PRIVILEGES = (
     "migrate as the owner of Rollbook's tables, and once as a role that may create the schema: "
     "GRANT CREATE ON DATABASE app TO that role"
 )
-_LOCK = 0x526F6C6C626F6F6B
-"""Key of the advisory lock: the bytes of "Rollbook"."""
 
 
 def migrate(
@@ -44,27 +49,31 @@ def migrate(
     timeout: seconds to go on trying then.
 
     Raises:
-        Unavailable: the database cannot be reached, or rejected a statement, or a lock was in the way all that time;
-            completed migrations stay.
+        Unavailable: the database cannot be reached, or rejected a statement, or a lock or another migration was in the
+            way all that time; completed migrations stay.
         NotConfigured: the URL cannot be used, the database is not in UTF8, or the role may not create or change tables.
     """
-    parameters = parse_database_url(database_url)
+    session = make_session(database_url, application_name="rollbook migrate")
 
     def connect() -> psycopg.Connection[Any]:
-        connection = psycopg.connect(**parameters)
+        connection = open_session(session, psycopg.Connection, autocommit=False)
         require_utf8(connection)
         return connection
 
     engine = create_engine("postgresql+psycopg://", creator=connect)
     try:
         with engine.connect() as connection:
+            lock_migrations(connection, report, timeout=timeout)
             _prepare(connection)
             config = alembic_config()
             config.attributes["connection"] = connection
             retry_when_locked(connection, lambda: command.upgrade(config, "head"), report, timeout=timeout)
             connection.commit()
+    except AnotherMigration as error:
+        raise Unavailable(f"the database could not be migrated: {error}; end that session, or try again") from error
     except DBAPIError as error:
-        said = str(error.orig).partition("\n")[0]
+        # what the server answered to a statement may be said here: no statement of a migration has a value
+        said = str(error.orig).partition("\n")[0] if getattr(error.orig, "sqlstate", None) else safe_reason(error)
         if isinstance(error.orig, errors.InsufficientPrivilege):
             raise NotConfigured(f"the database could not be migrated: {said}; {_PRIVILEGES}") from error
         raise Unavailable(f"the database could not be migrated: {said}") from error
@@ -73,10 +82,6 @@ def migrate(
 
 
 def _prepare(connection: Connection) -> None:
-    # wait for another migration, however long it takes
-    connection.execute(text("SET lock_timeout = 0"))
-    connection.execute(text("SET statement_timeout = 0"))
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
     for setting in SESSION_SETTINGS:
         connection.execute(text(setting))
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))

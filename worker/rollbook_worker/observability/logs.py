@@ -1,4 +1,4 @@
-"""A worker's log as lines of JSON, with Celery's own lines, if `ROLLBOOK_LOG_FORMAT` says so.
+"""A worker's log with Celery's own lines: as lines of JSON, if `ROLLBOOK_LOG_FORMAT` says so, or as text.
 
 Celery sets up its handlers from `--loglevel` and `--logfile`; then this gives them another formatter.
 """
@@ -13,7 +13,7 @@ from celery import current_task
 from celery.utils.log import get_multiprocessing_logger
 
 from rollbook_shared.jobs.celery_task import TASK_PREFIX, TASKS
-from rollbook_shared.observability.logs import json_formatter, trace_ids
+from rollbook_shared.observability.logs import EscapingFormatter, json_formatter, trace_ids
 from rollbook_shared.settings import LogFormat, Settings
 from rollbook_worker.celery_ext.batching import BATCH_TASK
 
@@ -30,13 +30,17 @@ def check_formatter(settings: Settings) -> None:
 
 def set_formatter(logger: logging.Logger, **_: Any) -> None:
     """For the signals `after_setup_logger` and `after_setup_task_logger`."""
-    if Settings.from_env().log_format is not LogFormat.JSON:
-        return
-    formatter = json_formatter(current_job)
+    as_json = json_formatter(current_job) if Settings.from_env().log_format is LogFormat.JSON else None
     for source in (logger, get_multiprocessing_logger()):
         for handler in source.handlers:
             if isinstance(handler, logging.StreamHandler):
-                handler.setFormatter(formatter)
+                handler.setFormatter(as_json or _escaping(handler.formatter))
+
+
+def _escaping(formatter: logging.Formatter | None) -> logging.Formatter:
+    if isinstance(formatter, EscapingFormatter):  # both signals may name one handler
+        return formatter
+    return EscapingFormatter(formatter or logging.Formatter())
 
 
 def hide_banner(instance: Any, **_: Any) -> None:

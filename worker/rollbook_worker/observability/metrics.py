@@ -90,7 +90,7 @@ class MeasuredStore:
         self._store = store
         self._metrics = metrics
 
-    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int | None = None) -> list[Outcome]:
         """See `Store.apply`."""
         started = perf_counter()
         try:

@@ -29,7 +29,7 @@ from rollbook_shared.jobs.celery_task import TASK_PREFIX, queue_of
 from rollbook_shared.jobs.models import KINDS
 from rollbook_shared.observability import tracing
 from rollbook_worker.celery_ext.batching import TraceContext
-from rollbook_worker.celery_ext.request import DeadLettered
+from rollbook_worker.celery_ext.job_failures import JobFailed
 from rollbook_worker.store import Outcome, ReceivedJob, Store
 from rollbook_worker.store.retry import Contention
 
@@ -183,7 +183,7 @@ class TracedStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int | None = None) -> list[Outcome]:
         """See `Store.apply`."""
         if (tracer := tracing.tracer()) is None:
             return self._store.apply(arrivals, now=now)
@@ -199,13 +199,13 @@ def _span(tracer: Tracer, name: str, **options: Any) -> Iterator[Span]:
     """Start a span and make it the current one. Its failure is recorded without the exception's text, which may quote a
     job.
     """
-    with tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False, **options) as span:
+    with tracing.active_span(tracer, name, **options) as span:
         try:
             yield span
         except Unavailable as error:
             tracing.mark_failed(span, error, str(error))
             raise
-        except (DeadLettered, Retry, Reject):
+        except (JobFailed, Retry, Reject):
             raise  # it is recorded already, with the reason
         except Exception as error:
             tracing.mark_failed(span, error)

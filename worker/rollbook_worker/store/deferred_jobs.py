@@ -80,7 +80,7 @@ def discard(cursor: Cursor, due: DueJob, code: str, reason: str, *, now: int) ->
     """
     cursor.execute(_JOBS["remove_deferred"], {"ids": [due.id]})
     if cursor.fetchall():
-        keep_dead_letters(cursor, [{**dead_letter(due.arrival, code, reason), "id": due.id}], now)
+        keep_dead_letters(cursor, [{**dead_letter(due.arrival, code, reason, now), "id": due.id}], now)
 
 
 def _milliseconds(time: timedelta) -> str:

@@ -8,7 +8,7 @@ then on, and tried by itself with the full timeouts, in a thread of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -29,8 +29,11 @@ from rollbook_worker.store.deferred_jobs import (
 from rollbook_worker.store.retry import Blocked, StatementTimeout, attempts_exhausted, dead_letter_reason, is_outage
 from rollbook_worker.store.transactions import Transactions
 
-Write = Callable[[Cursor, Sequence[Job], int, frozenset[str]], None]
-"""Apply jobs in an open transaction, at a time, after locking these clusters."""
+Write = Callable[[Cursor, Sequence[Job], int, frozenset[str]], frozenset[str]]
+"""Apply jobs in an open transaction, at a time, after locking these clusters; returns the channels of which deliveries
+were woken."""
+Lock = Callable[[Cursor, int], list[DueJob]]
+"""Lock jobs that are due at a time."""
 
 FIRST_TRY_LOCK_TIMEOUT: Final = timedelta(seconds=1)
 FIRST_TRY_STATEMENT_TIMEOUT: Final = timedelta(seconds=2)
@@ -50,11 +53,23 @@ class Dispatcher:
     """
 
     def __init__(
-        self, transactions: Transactions, write: Write, *, lock: timedelta, statement: timedelta, max_attempts: int
+        self,
+        transactions: Transactions,
+        write: Write,
+        *,
+        lock: timedelta,
+        statement: timedelta,
+        max_attempts: int,
+        on_released: Callable[[Sequence[Job]], None] = lambda jobs: None,
+        on_woken: Callable[[Collection[str]], None] = lambda channels: None,
     ) -> None:
         """Prepare to release with `write`. `lock` and `statement` bound how long a transaction waits; `max_attempts` is
-        how often a job may take too long by itself before it becomes a dead letter (0: without a bound).
+        how often a job may take too long by itself before it becomes a dead letter (0: without a bound). `on_released`
+        is called with the jobs of each transaction, after its commit, and `on_woken` with the channels of which it woke
+        deliveries; they raise nothing.
         """
+        self._on_released = on_released
+        self._on_woken = on_woken
         self._transactions = transactions
         self._write = write
         self._lock = min(lock, FIRST_TRY_LOCK_TIMEOUT)
@@ -63,7 +78,7 @@ class Dispatcher:
         self._blocked: dict[str, int] = {}
         """By id of the job, how often it took too long by itself."""
 
-    def release_due(self, *, now: int, limit: int = 100) -> int:
+    def release_due(self, *, now: int | None = None, limit: int = 100) -> int:
         """Apply deferred jobs that are due, `limit` at most, each once however many dispatchers there are; return how
         many.
 
@@ -72,7 +87,7 @@ class Dispatcher:
         """
         locked: list[DueJob] = []
         try:
-            return self._release(lambda cursor: self._lock_due(cursor, now, limit), locked, now)
+            return self._release(lambda cursor, at: self._lock_due(cursor, at, limit), locked, now)
         except Blocked as error:
             match locked:
                 case []:
@@ -94,7 +109,7 @@ class Dispatcher:
         half = limit // 2
         return self.release_due(now=now, limit=half) + self.release_due(now=now, limit=limit - half)
 
-    def release_blocked(self, *, now: int) -> int:
+    def release_blocked(self, *, now: int | None = None) -> int:
         """Try each job that `release_due` found blocked, by itself; return how many were applied.
 
         One that takes too long by itself `max_attempts` times becomes a dead letter, `too_slow`; one that waits for a
@@ -103,15 +118,15 @@ class Dispatcher:
         ids = list(self._blocked)
         if not ids:
             return 0
-        remaining = self._transactions.run(lambda cursor: still_deferred(cursor, ids))
+        remaining = self._transactions.run(lambda cursor, at: still_deferred(cursor, ids))
         for id_ in set(ids) - set(remaining):
             self._blocked.pop(id_, None)
         return sum(self._release_one(id_, now) for id_ in remaining)
 
-    def _release_one(self, id_: str, now: int) -> int:
+    def _release_one(self, id_: str, now: int | None) -> int:
         locked: list[DueJob] = []
         try:
-            return self._release(lambda cursor: lock_one(cursor, id_), locked, now)
+            return self._release(lambda cursor, at: lock_one(cursor, id_), locked, now)
         except Exception as error:
             if is_outage(error) or not locked:
                 raise
@@ -130,15 +145,20 @@ class Dispatcher:
             set_local_timeouts(cursor, lock=lock, statement=self._statement)
         return due
 
-    def _release(self, lock: Callable[[Cursor], list[DueJob]], locked: list[DueJob], now: int) -> int:
-        def work(cursor: Cursor, roots: frozenset[str]) -> int:
+    def _release(self, lock: Lock, locked: list[DueJob], now: int | None) -> int:
+        def work(cursor: Cursor, at: int, roots: frozenset[str]) -> tuple[list[Job], frozenset[str]]:
             locked.clear()
-            locked.extend(lock(cursor))
-            self._write(cursor, release(cursor, locked, now=now), now, roots)
-            return len(locked)
+            locked.extend(lock(cursor, at))
+            released = release(cursor, locked, now=at)
+            return released, self._write(cursor, released, at, roots)
 
-        return self._transactions.run_locking(work)
+        released, woken = self._transactions.run_locking(work, now=now)
+        if released:
+            self._on_released(released)
+        if woken:
+            self._on_woken(woken)
+        return len(locked)
 
-    def _discard(self, due: DueJob, code: str, reason: str, now: int) -> None:
+    def _discard(self, due: DueJob, code: str, reason: str, now: int | None) -> None:
         logger.error("%s: %s", code, reason)
-        self._transactions.run(lambda cursor: discard(cursor, due, code, reason, now=now))
+        self._transactions.run(lambda cursor, at: discard(cursor, due, code, reason, now=at), now=now)

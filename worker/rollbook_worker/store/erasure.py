@@ -14,18 +14,23 @@ from typing import Final, LiteralString
 from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
-from rollbook_shared.domain.stamps import Stamp
+from rollbook_shared.domain.stamps import Stamp, occurred_at_of
 from rollbook_worker.core import LifecycleEvent, UserDeleted, UsersMerged, compact
 from rollbook_worker.store.clusters import read_clusters, recompute
+from rollbook_worker.store.console_audit import erase_from_audit
 from rollbook_worker.store.fact_writer import lock_clusters_of
 from rollbook_worker.store.preference_sets import update_changed_sets
 from rollbook_worker.store.rows import Row, rows_of
+from rollbook_worker.store.stored_jobs import erase_from_stored_jobs
 from rollbook_worker.store.tombstones import id_hash
+from rollbook_worker.store.unknown_recipients import note_erased
 
 _ERASURE: Final = load(__package__, "erasure")
 _OWNERSHIP_PERIODS: Final = load(__package__, "ownership_periods")
 _HISTORY: Final = load(__package__, "history")
 _PREFERENCE_SETS: Final = load(__package__, "preference_sets")
+_UNKNOWN_RECIPIENTS: Final = load(__package__, "unknown_recipients")
+_LARGE_USERS: Final = load(__package__, "large_users")
 _RECEIPTS: Final = load(__package__, "erasure_receipts")
 
 
@@ -49,7 +54,10 @@ def erase(
         return {}  # it joined another cluster meanwhile; next time
     compaction = compact([*found.facts, *found.events], history, horizon)
     erased = dict(compaction.void_until)
-    counts = _delete_rows(cursor, erased)
+    delay = max(now - occurred_at_of(expected_from), 0)
+    counts = erase_from_stored_jobs(cursor, erased, delay=delay, now=now)
+    counts["console_audit"] = erase_from_audit(cursor, erased, delay=delay)
+    counts |= _delete_rows(cursor, erased)
     kept_stamps = {fact.stamp for fact in compaction.kept if isinstance(fact, (UserDeleted, UsersMerged))}
     void_events = [event for event in found.events if event.stamp not in kept_stamps]
     awaited = [event for event in void_events if _may_still_matter(event, erased, expected_from)]
@@ -62,10 +70,10 @@ def erase(
     cursor.execute(_OWNERSHIP_PERIODS["delete"], {"ids": list(erased)})
     cursor.execute(_PREFERENCE_SETS["delete_resolved"], {"ids": list(erased)})
     cursor.execute(_HISTORY["delete_resolved_channel_engagements"], {"ids": list(erased)})
-    cursor.execute(_ERASURE["delete_dead_letters"], {"texts": [json.dumps(id_) for id_ in erased], "horizon": horizon})
     update_changed_sets(cursor, erased)
     _write_receipts(cursor, erased, counts, key, now)
     recompute(cursor, found.roots, [], history=history)
+    note_erased(cursor, erased)
     return {table: count.total() for table, count in counts.items() if count}
 
 
@@ -100,6 +108,7 @@ def _delete_rows(cursor: Cursor, erased: Mapping[str, Stamp]) -> dict[str, Count
         "identify_log": _ERASURE["delete_identify_log"],
         "preference_set_versions": _ERASURE["delete_preference_sets"],
         "push_token_changes": _ERASURE["delete_push_tokens"],
+        "push_token_users": _ERASURE["delete_push_token_users"],
         "messages": _ERASURE["delete_messages"],
         "engagements": _ERASURE["delete_engagements"],
         "channel_engagements": _ERASURE["delete_channel_engagements"],
@@ -113,6 +122,8 @@ def _delete_rows(cursor: Cursor, erased: Mapping[str, Stamp]) -> dict[str, Count
     counts["activities"] = Counter(id_ for id_, _ in activities)
     cursor.execute(_ERASURE["delete_triggers"], {"job_ids": sorted({job_id for _, job_id in activities})})
     cursor.execute(_ERASURE["remove_skipped"], {"ids": list(erased)})
+    cursor.execute(_UNKNOWN_RECIPIENTS["delete_of_erased"], {"erased": rows})
+    cursor.execute(_LARGE_USERS["delete"], {"ids": list(erased)})
     return counts
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
+from rollbook_shared.registry import Registry
 from rollbook_worker.core import Fact, UserUpdated
 from rollbook_worker.store.clusters import recompute
+from rollbook_worker.store.deliveries import cancel_of_deleted, insert_messages, wake
 from rollbook_worker.store.preference_sets import write_versions
 from rollbook_worker.store.rows import Row, TableRows, as_json, rows_of
+from rollbook_worker.store.user_sizes import LARGE_BYTES
 
 MAX_IDENTIFY_CHARACTERS: Final = 400
 """How long the list of identify stamps in a user's row may be: eight stamps."""
 MAX_TOKEN_CHANGES: Final = 8
 """How many changes of one push token are kept that are older than the horizon."""
+NO_TRACES: Final[Mapping[str | None, str]] = {}
+STATEMENT_ROWS: Final = 1_000
+"""Rows of the history that one statement inserts: their text is in memory here and there."""
 _USERS: Final = load(__package__, "users")
 _PUSH_TOKENS: Final = load(__package__, "push_tokens")
 _IDENTIFY_LOG: Final = load(__package__, "identify_log")
@@ -33,28 +40,60 @@ class ClustersNotLocked(Exception):
         super().__init__(f"{len(self.roots)} clusters to lock")
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: the users that are `locked` now, those who `may_be_large`, and the channels of which deliveries
+    were `woken`.
+    """
+
+    locked: set[str]
+    may_be_large: set[str]
+    woken: frozenset[str] = frozenset()
+
+
 def write(
-    cursor: Cursor, facts: Iterable[Fact | UserUpdated], *, history: int, horizon: Stamp, roots: frozenset[str]
-) -> set[str]:
-    """Keep the facts (the newest of each register), and update what readers see; return the users that are locked now.
+    cursor: Cursor,
+    facts: Iterable[Fact | UserUpdated],
+    *,
+    history: int,
+    horizon: Stamp,
+    roots: frozenset[str],
+    registry: Registry,
+    now: int,
+    traces: Mapping[str | None, str] = NO_TRACES,
+) -> Written:
+    """Keep the facts (the newest of each register), and update what readers see.
 
     `history` is how much of it a merge transfers, in microseconds; no delete stamped before `horizon` is expected any
-    more; `roots` are the clusters that an earlier attempt had not locked. Raises `ClustersNotLocked` if there are more.
+    more; `roots` are the clusters that an earlier attempt had not locked; `registry` says which messages leave; `now`
+    is in microseconds since 1970; `traces` says of jobs, by their ids, where they were sent, for the spans of
+    senders. Raises `ClustersNotLocked` if there are more clusters.
     """
     rows = rows_of(facts)
     if rows.users:
-        clusters = _upsert_users(cursor, rows, horizon, roots)
+        clusters, may_be_large = _upsert_users(cursor, rows, horizon, roots)
     write_versions(cursor, rows.preference_sets)
     _write_push_tokens(cursor, rows.push_tokens, horizon)
-    _insert(cursor, _HISTORY["insert_triggers"], triggers=rows.triggers)
+    _insert(cursor, _PUSH_TOKENS["upsert_users"], users=rows.push_token_users)
+    triggers = [row | {"trace": traces.get(row["job_id"])} for row in rows.triggers] if traces else rows.triggers
+    _insert(cursor, _HISTORY["insert_triggers"], triggers=triggers)
     _insert(cursor, _HISTORY["insert_activities"], activities=rows.activities)
-    _insert(cursor, _HISTORY["insert_messages"], messages=rows.messages)
+    _insert_messages(cursor, rows, registry, now)
     _insert(cursor, _HISTORY["upsert_engagements"], engagements=rows.engagements)
     _insert(cursor, _HISTORY["upsert_channel_engagements"], engagements=rows.channel_engagements)
     _insert(cursor, _LIFECYCLE_EVENTS["insert"], events=rows.lifecycle_events)
     if rows.users and (clusters or rows.ids_with_events):
         recompute(cursor, clusters, rows.ids_with_events, history=history)
-    return set(rows.user_ids)
+    if not rows.users:
+        return Written(set(), set())
+    deleted = {event["user_id"] for event in rows.lifecycle_events if "primary_id" not in event}
+    cancel_of_deleted(cursor, deleted, registry, now)
+    woken = wake(cursor, rows.user_ids, clusters, registry, now)
+    changed = {row["user_id"] for row in (*rows.preference_sets, *rows.push_tokens, *rows.push_token_users)}
+    merged = {
+        event[name] for event in rows.lifecycle_events if "primary_id" in event for name in ("user_id", "primary_id")
+    }
+    return Written(set(rows.user_ids), may_be_large | changed | merged, woken)
 
 
 def lock_clusters(cursor: Cursor, roots: Collection[str]) -> set[str]:
@@ -73,18 +112,24 @@ def lock_clusters_of(cursor: Cursor, ids: Iterable[str], roots: frozenset[str] =
     return lock_clusters(cursor, roots | {root for (root,) in cursor})
 
 
-def _upsert_users(cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozenset[str]) -> set[str]:
-    """Lock the clusters and upsert the users; return the roots of the clusters that the users belong to."""
+def _upsert_users(cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozenset[str]) -> tuple[set[str], set[str]]:
+    """Lock the clusters and upsert the users; return the roots of the clusters that the users belong to, and the users
+    whose rows are large or who belong to one.
+    """
     locked = lock_clusters_of(cursor, rows.user_ids, roots)
-    parameters = {"users": as_json(rows.users), "max_identify_characters": MAX_IDENTIFY_CHARACTERS}
+    parameters = {
+        "users": as_json(rows.users),
+        "max_identify_characters": MAX_IDENTIFY_CHARACTERS,
+        "large_bytes": LARGE_BYTES,
+    }
     cursor.execute(_USERS["upsert"], parameters)
     upserted = cursor.fetchall()
-    clusters = {root for _, root, _ in upserted if root is not None}
+    clusters = {root for _, root, _, _ in upserted if root is not None}
     if not clusters <= locked:
         raise ClustersNotLocked(clusters | locked)
-    if full := [id_ for id_, _, is_full in upserted if is_full]:
+    if full := [id_ for id_, _, is_full, _ in upserted if is_full]:
         cursor.execute(_IDENTIFY_LOG["move_from_users"], {"ids": full, "horizon": horizon})
-    return clusters
+    return clusters, {id_ for id_, root, _, is_large in upserted if is_large or root is not None}
 
 
 def _write_push_tokens(cursor: Cursor, changes: list[Row], horizon: Stamp) -> None:
@@ -95,7 +140,12 @@ def _write_push_tokens(cursor: Cursor, changes: list[Row], horizon: Stamp) -> No
         cursor.execute(_PUSH_TOKENS["delete_overwritten"], {"ids": ids, **limits})
 
 
+def _insert_messages(cursor: Cursor, rows: TableRows, registry: Registry, now: int) -> None:
+    for start in range(0, len(rows.messages), STATEMENT_ROWS):
+        insert_messages(cursor, rows.messages[start : start + STATEMENT_ROWS], rows.triggers, registry, now)
+
+
 def _insert(cursor: Cursor, statement: str, **rows: list[Row]) -> None:
     ((name, values),) = rows.items()
-    if values:
-        cursor.execute(statement, {name: as_json(values)})
+    for start in range(0, len(values), STATEMENT_ROWS):
+        cursor.execute(statement, {name: as_json(values[start : start + STATEMENT_ROWS])})

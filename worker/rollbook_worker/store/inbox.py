@@ -8,23 +8,29 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
 from rollbook_shared.errors import Problem, Undecodable
-from rollbook_shared.job_states import DeadLetterCode, JobState
-from rollbook_shared.jobs.codec import MAX_TEXT
+from rollbook_shared.job_states import DeadLetterCode, JobState, StandingJob
+from rollbook_shared.jobs.codec import KEPT_TEXT, MAX_TEXT, unidentified_id
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job, Trigger, UserUpdate
+from rollbook_shared.json_values import printable
 from rollbook_worker.core import trigger_stamp
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
+from rollbook_worker.store.retry import Blocked
 from rollbook_worker.store.rows import Row, as_json
+from rollbook_worker.store.stored_jobs import users_columns
+from rollbook_worker.store.unknown_recipients import note_unknown
 
 _JOBS: Final = load(__package__, "jobs")
 _HISTORY: Final = load(__package__, "history")
-_MAX_BODY: Final = 1024 * 1024
-"""Characters kept of a message that is too large, to show where it came from."""
+_MAX_ROUNDS: Final = 5
+"""How often jobs are entered that were neither entered nor found before. A second round is rare."""
+MAX_REASON: Final = 1_000
+"""Characters kept of a reason, which may name keys of the message."""
 
 
 @dataclass(slots=True)
@@ -33,6 +39,8 @@ class Deduplicated:
 
     outcomes: list[Outcome] = field(default_factory=list)
     to_apply: list[Job] = field(default_factory=list)
+    stored: list[Row] = field(default_factory=list)
+    """What rows of deferred jobs, dead letters and rejected jobs say of the users that they name."""
 
 
 def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, max_clock_skew: int) -> Deduplicated:
@@ -40,19 +48,32 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, ma
 
     Of one id the first job stands: the same job again is a duplicate, another job becomes a dead letter (`id_reused`).
     A deferred job is kept until it is due; so is one stamped more than `max_clock_skew` microseconds ahead of `now`.
+
+    Raises:
+        Blocked: some jobs could be neither entered nor found.
     """
     first: dict[str, ReceivedJob] = {}
     for arrival in arrivals:
         if not isinstance(arrival.job, Undecodable):
             first.setdefault(arrival.job.id, arrival)
     states = {id_: _state(arrival.job, now, max_clock_skew) for id_, arrival in first.items()}
+    rejected = {
+        id_: users_columns(arrival.text, now=now) for id_, arrival in first.items() if states[id_] is JobState.REJECTED
+    }
     new: set[str] = set()
-    known: dict[str, bytes] = {}
+    known: dict[str, _Entry] = {}
+    unfinished = set(first)
     # more than once if a row that blocked the insert was pruned, or removed, before the digests were read
-    while unfinished := first.keys() - new - known.keys():
-        new |= _insert(cursor, {id_: first[id_] for id_ in unfinished}, states, now)
-        known |= _digests(cursor, unfinished - new)
-    standing = {id_: first[id_].digest for id_ in new} | known
+    for _ in range(_MAX_ROUNDS):
+        new |= _insert(cursor, {id_: first[id_] for id_ in unfinished}, states, rejected, now)
+        known |= _standing(cursor, unfinished - new)
+        if not (unfinished := first.keys() - new - known.keys()):
+            break
+    else:
+        raise Blocked(f"other transactions removed {len(unfinished)} jobs again and again while they were entered")
+    standing = known | {id_: _Entry.of(first[id_], states[id_]) for id_ in new}
+    undecodable = {arrival.job_id for arrival in arrivals if isinstance(arrival.job, Undecodable) and arrival.job_id}
+    standing |= _standing(cursor, undecodable - standing.keys())
 
     result = Deduplicated()
     dead_letters: list[Row] = []
@@ -60,33 +81,37 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, ma
     for arrival in arrivals:
         job = arrival.job
         if isinstance(job, Undecodable):
-            dead_letters.append(dead_letter(arrival, job.code, job.reason))
-            result.outcomes.append(dead_outcome(arrival, job.code))
+            dead_letters.append(dead_letter(arrival, job.code, job.reason, now))
+            other = standing.get(job.job_id) if job.job_id else None
+            result.outcomes.append(dead_outcome(arrival, job.code, other and other.job))
         elif arrival is first[job.id] and job.id in new:
             result.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=states[job.id]))
             if states[job.id] is JobState.APPLIED:
                 result.to_apply.append(job)
-        elif arrival.digest == standing[job.id]:
+        elif arrival.digest == standing[job.id].digest:
             again[job.id] += 1
-            result.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE))
+            same = standing[job.id].job
+            result.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE, standing=same))
         else:
             dead_letters.append(
-                dead_letter(arrival, DeadLetterCode.ID_REUSED, "another job was sent under this id before")
+                dead_letter(arrival, DeadLetterCode.ID_REUSED, "another job was sent under this id before", now)
             )
-            result.outcomes.append(dead_outcome(arrival, DeadLetterCode.ID_REUSED))
+            result.outcomes.append(dead_outcome(arrival, DeadLetterCode.ID_REUSED, standing[job.id].job))
     keep_dead_letters(cursor, dead_letters, now)
     if again:
         counts = [{"id": id_, "times": times} for id_, times in again.items()]
-        cursor.execute(_JOBS["count_duplicates"], {"again": as_json(counts)})
-    deferred = [
+        cursor.execute(_JOBS["count_duplicates"], {"again": as_json(counts), "ids": list(again)})
+    deferred: list[Row] = [
         {"id": id_, "due": arrival.job.occurred_at, "body": arrival.text}  # type: ignore[union-attr]
+        | users_columns(arrival.text, now=now)
         for id_, arrival in first.items()
         if id_ in new and states[id_] is JobState.DEFERRED
     ]
     if deferred:
         # not `as_json`: their texts may hold halves of surrogate pairs, in users that were rejected; Postgres reports
         # them
-        cursor.execute(_JOBS["insert_deferred"], {"jobs": json.dumps(deferred)})
+        cursor.execute(_JOBS["insert_deferred"], {"jobs": json.dumps(deferred), "now": now})
+    result.stored = [*dead_letters, *deferred, *(columns for id_, columns in rejected.items() if id_ in new)]
     return result
 
 
@@ -96,12 +121,15 @@ def keep_dead_letters(cursor: Cursor, dead_letters: list[Row], now: int) -> None
         cursor.execute(_JOBS["upsert_dead_letters"], {"dead_letters": as_json(dead_letters), "now": now})
 
 
-def dead_letter(arrival: ReceivedJob, code: str, reason: str) -> Row:
+def dead_letter(arrival: ReceivedJob, code: str, reason: str, now: int) -> Row:
     """The row of a dead letter."""
-    body = arrival.text.encode(errors="surrogatepass")
+    text = arrival.text
+    body = text.encode(errors="surrogatepass")
+    reason = printable(reason[:MAX_REASON])
     if len(body) > MAX_TEXT:  # no job of ours: it will not be replayed, and would cost twelve times its size here
-        body = arrival.text[:_MAX_BODY].encode(errors="surrogatepass")
-        reason = f"{reason}; only its first {_MAX_BODY} characters are kept"
+        text = text[:KEPT_TEXT]
+        body = text.encode(errors="surrogatepass")
+        reason = f"{reason}; only its first {KEPT_TEXT} characters are kept"
     return {
         "id": dead_outcome(arrival, code).job_id,
         "digest": arrival.digest.hex(),
@@ -109,13 +137,21 @@ def dead_letter(arrival: ReceivedJob, code: str, reason: str) -> Row:
         "code": code,
         "reason": reason,
         "body": body.hex(),
+        "trace_id": arrival.trace_id,
+        **users_columns(text, now=now),
     }
 
 
-def dead_outcome(arrival: ReceivedJob, code: str) -> Outcome:
-    """The outcome of a dead job; one without an id is named for its digest."""
-    job_id = arrival.job_id or f"unidentified-{arrival.digest.hex()}"
-    return Outcome(job_id=job_id, kind=arrival.kind or "", state=JobState.DEAD, code=str(code))
+def dead_outcome(arrival: ReceivedJob, code: str, standing: StandingJob | None = None) -> Outcome:
+    """The outcome of a dead job; one without an id is named for its digest. `standing`: to which job its id belongs."""
+    return Outcome(
+        job_id=arrival.job_id or unidentified_id(arrival.digest),
+        kind=arrival.kind or "",
+        state=JobState.DEAD,
+        code=str(code),
+        key=arrival.digest.hex(),
+        standing=standing,
+    )
 
 
 def state_when_due(job: Job) -> JobState:
@@ -126,7 +162,8 @@ def state_when_due(job: Job) -> JobState:
 
 
 def record_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
-    """Note with each trigger the recipients, named by id only, that stood for no user at its stamp.
+    """Note with each trigger the recipients, named by id only, that stood for no user at its stamp; and note them for
+    `unknown_recipients`.
 
     As far as is known by now: a job that arrives later with an earlier stamp may create such a user after all. Then its
     messages are there, but the note is not updated.
@@ -139,13 +176,16 @@ def record_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
     for id_, valid_from, valid_to in cursor:
         periods.setdefault(id_, []).append((valid_from, valid_to))
     rows: list[Row] = []
+    unknown: list[Row] = []
     for job, ids in triggers:
         at = trigger_stamp(job)
         skipped = [id_ for id_ in ids if not any(start <= at < end for start, end in periods.get(id_, ()))]
         if skipped:
             rows.append({"id": job.id, "skipped": skipped})
+            unknown.extend({"stamp": at, "recipient": id_} for id_ in skipped)
     if rows:
-        cursor.execute(_JOBS["set_skipped"], {"skipped": json.dumps(rows)})
+        cursor.execute(_JOBS["set_skipped"], {"skipped": json.dumps(rows), "ids": [row["id"] for row in rows]})
+    note_unknown(cursor, unknown)
 
 
 def _state(job: Job | Undecodable, now: int, max_clock_skew: int) -> JobState:
@@ -155,7 +195,13 @@ def _state(job: Job | Undecodable, now: int, max_clock_skew: int) -> JobState:
     return state_when_due(job)
 
 
-def _insert(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, JobState], now: int) -> set[str]:
+def _insert(
+    cursor: Cursor,
+    arrivals: dict[str, ReceivedJob],
+    states: dict[str, JobState],
+    rejected: dict[str, Row],
+    now: int,
+) -> set[str]:
     if not arrivals:
         return set()
     rows = [
@@ -166,6 +212,8 @@ def _insert(cursor: Cursor, arrivals: dict[str, ReceivedJob], states: dict[str, 
             "state": states[id_],
             "occurred_at": arrival.job.occurred_at,
             "detail": _counts(arrival.job),
+            **({} if arrival.trace_id is None else {"trace_id": arrival.trace_id}),
+            **rejected.get(id_, {}),
         }
         for id_, arrival in arrivals.items()
         if not isinstance(arrival.job, Undecodable)
@@ -189,11 +237,23 @@ def _counts(job: Job) -> dict[str, Any] | None:
             return None
 
 
-def _digests(cursor: Cursor, ids: set[str]) -> dict[str, bytes]:
+class _Entry(NamedTuple):
+    digest: bytes
+    job: StandingJob
+
+    @classmethod
+    def of(cls, arrival: ReceivedJob, state: JobState) -> _Entry:
+        return cls(arrival.digest, StandingJob(kind=arrival.kind or "", state=state))
+
+
+def _standing(cursor: Cursor, ids: set[str]) -> dict[str, _Entry]:
+    """The jobs that these ids belong to."""
     if not ids:
         return {}
-    cursor.execute(_JOBS["select_digests"], {"ids": sorted(ids)})
-    return {id_: bytes(digest) for id_, digest in cursor}
+    cursor.execute(_JOBS["select_standing"], {"ids": sorted(ids)})
+    return {
+        id_: _Entry(bytes(digest), StandingJob(kind=kind, state=JobState(state))) for id_, digest, kind, state in cursor
+    }
 
 
 def _ids_only(job: Trigger) -> list[str]:

@@ -10,8 +10,8 @@
   infrastructure's | the job is tried again after a backoff, without a bound |
 | anything else that Postgres reports, or no response: it is away, stopped, silent, full, read-only, or not migrated |
   the infrastructure's | `Unavailable`: likewise |
-| Postgres cannot hold the value; a mistake in the code | the job's | the batch is halved until the job is alone; it
-  becomes a dead letter |
+| Postgres cannot hold the value; one user would have too much (`UserTooLarge`); a mistake in the code | the job's | the
+  batch is halved until the job is alone; it becomes a dead letter |
 
 Only a response from Postgres counts as a failed attempt of a job, so an outage, however long, never makes dead letters.
 A disk so slow that statements time out could, if it accepted dead letters meanwhile; replaying them loses nothing. An
@@ -32,6 +32,7 @@ from rollbook_shared.backoff import Backoff
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.reasons import safe_reason
+from rollbook_worker.store.user_sizes import UserTooLarge
 
 RETRY: Final = Backoff(first=0.5, longest=60.0)
 """Before a job, or a periodic task, is tried again."""
@@ -83,6 +84,8 @@ def dead_letter_reason(error: BaseException) -> tuple[DeadLetterCode, str]:
     """The code and the reason of a job that cannot be applied, through its own fault."""
     # the class of the error only: its text may quote the value
     name = type(error).__name__
+    if isinstance(error, UserTooLarge):
+        return DeadLetterCode.TOO_LARGE, str(error)
     if isinstance(error, _UNSTORABLE):
         return DeadLetterCode.UNSTORABLE, f"Postgres cannot hold it ({name})"
     return DeadLetterCode.FAILED, f"applying it failed ({name})"
@@ -98,6 +101,9 @@ def unavailable(error: BaseException) -> Unavailable:
     match error:
         case errors.LockNotAvailable():
             return Blocked("another transaction holds a lock for too long")
+        # what a replica says to BEGIN READ WRITE, and a primary that has become one to a write
+        case errors.FeatureNotSupported() | errors.ReadOnlySqlTransaction():
+            return Unavailable("this Postgres is read-only, as a replica is")
         case errors.QueryCanceled():
             return StatementTimeout("the database took too long over a statement")
         case _:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rollbook_shared.domain.push_tokens import token_hash
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_shared.json_values import encode_json
 from rollbook_worker.core import (
@@ -17,6 +18,7 @@ from rollbook_worker.core import (
     PreferencesUpdated,
     ProfileKeySet,
     PushTokenChanged,
+    PushTokenSent,
     Registers,
     UserDeleted,
     UserIdentified,
@@ -40,6 +42,8 @@ class TableRows:
     """Every version received of a preference set, and every change of one."""
     push_tokens: list[Row] = field(default_factory=list)
     """Every change of a push token."""
+    push_token_users: list[Row] = field(default_factory=list)
+    """When each user sent each push token last."""
     lifecycle_events: list[Row] = field(default_factory=list)
     triggers: list[Row] = field(default_factory=list)
     activities: list[Row] = field(default_factory=list)
@@ -79,6 +83,9 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
             case UserDeleted() | UsersMerged():
                 rows.lifecycle_events.append(_lifecycle_event(fact))
                 rows.ids_with_events.update(fact.user_ids)
+            case PushTokenSent(stamp, user_id, channel_id, token):
+                key = {"user_id": user_id, "channel_id": channel_id, "token_hash": token_hash(token).hex()}
+                rows.push_token_users.append({**key, "stamp": stamp})
             case WorkflowTriggered():
                 rows.triggers.append(fact._asdict())
             case ActivityCreated():

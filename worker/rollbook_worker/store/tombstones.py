@@ -9,7 +9,8 @@ delete is restored with them; the next erasure removes both.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 from psycopg import Cursor
@@ -24,6 +25,7 @@ from rollbook_worker.core import (
     PreferencesUpdated,
     ProfileKeySet,
     PushTokenChanged,
+    PushTokenSent,
     UserDeleted,
     UserIdentified,
     UsersMerged,
@@ -31,9 +33,9 @@ from rollbook_worker.core import (
     WorkflowTriggered,
 )
 
-LATE_FRACTION: Final = 2
-"""A fact is late if it is older than this part of the erasure delay, a half. Not all of it: a maintenance process whose
-clock is ahead of the worker's, or whose delay is shorter, erases earlier than the worker expects.
+LATE: Final = timedelta(minutes=5)
+"""A fact is late if it is older than this, or than half of the erasure delay. Not than all of it: `rollbook erase` does
+not wait, and a maintenance process whose delay is shorter erases earlier than the worker expects.
 """
 _RECEIPTS: Final = load(__package__, "erasure_receipts")
 _KEY_BYTES: Final = hashlib.blake2b.MAX_KEY_SIZE
@@ -54,17 +56,18 @@ def earliest_stamps(facts: Iterable[Fact | UserUpdated]) -> dict[str, Stamp]:
     return earliest
 
 
-def restore_tombstones(cursor: Cursor, earliest: Mapping[str, Stamp], *, key: str) -> list[UserDeleted]:
-    """The erased deletes that came after these stamps. Call this when the users are locked: before, an erasure may be
-    under way whose receipts are not visible yet.
+def restore_tombstones(cursor: Cursor, earliest: Mapping[str, Stamp], *, keys: Sequence[str]) -> list[UserDeleted]:
+    """The erased deletes that came after these stamps, of receipts that were written with any of the keys.
+
+    Call this when the users are locked: before, an erasure may be under way whose receipts are not visible yet.
     """
     if not earliest:
         return []
-    hashes = {id_hash(user_id, key): user_id for user_id in earliest}
+    hashes = {id_hash(user_id, key): user_id for user_id in earliest for key in keys}
     cursor.execute(_RECEIPTS["select_newest"], {"hashes": list(hashes)})
     receipts = [(hashes[bytes(hash_)], Stamp(stamp)) for hash_, stamp in cursor]
     return [
-        UserDeleted(_tombstone_stamp(stamp, user_id, key), user_id)
+        UserDeleted(_tombstone_stamp(stamp, user_id, keys[0]), user_id)
         for user_id, stamp in receipts
         if earliest[user_id] < stamp
     ]
@@ -76,7 +79,7 @@ def _user_ids(fact: Fact | UserUpdated) -> tuple[str, ...]:
             return fact.user_ids
         case UserUpdated() | UserIdentified() | ProfileKeySet() | PreferencesUpdated() | PushTokenChanged():
             return (fact.user_id,)
-        case ChannelEngagementChanged():
+        case ChannelEngagementChanged() | PushTokenSent():
             return (fact.user_id,)
         case EngagementChanged(user_id=str(user_id)):
             return (user_id,)

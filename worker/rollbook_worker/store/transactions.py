@@ -15,7 +15,10 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
-from rollbook_shared.database.timeouts import connection_options, timeout_connection
+from rollbook_shared.database.encoding import require_utf8
+from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.timeouts import timeout_connection
+from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_worker.store.fact_writer import ClustersNotLocked
 from rollbook_worker.store.retry import (
     ATTEMPTS,
@@ -30,10 +33,17 @@ from rollbook_worker.store.retry import (
 
 T = TypeVar("T")
 
+OnConnect = Callable[[psycopg.Connection], None]
+
 APPLICATION_NAME: Final = "rollbook-worker"
+# The clock goes with the first round trip. psycopg's own `transaction()` would need one more.
+_BEGIN: Final = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+    "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint"
+)
 # Every statement here looks up a few rows by index. Plans are made while the tables are small (a fresh install), when
 # reading all of a table seems cheap, and are kept when they have grown.
-_POINT_LOOKUPS: Final = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+_POINT_LOOKUPS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 
 
 class Transactions:
@@ -45,33 +55,48 @@ class Transactions:
         *,
         lock: timedelta,
         statement: timedelta,
+        on_connect: OnConnect = lambda connection: None,
         on_contention: Callable[[Contention], None] = lambda contention: None,
     ) -> None:
-        """Prepare to connect. `lock` and `statement` bound how long one lock and one statement may take;
-        `on_contention` is called each time that another transaction is in the way.
+        """Prepare to connect. `lock` and `statement` bound how long one lock and one statement may take; `on_connect`
+        is called with each new connection, and may reject it with `Unavailable`; `on_contention` is called each time
+        that another transaction is in the way.
         """
         self._on_contention = on_contention
-        self._connections = Connections(database_url, lock=lock, statement=statement)
+        self._connections = Connections(database_url, lock=lock, statement=statement, on_connect=on_connect)
 
-    def run(self, work: Callable[[Cursor], T]) -> T:
+    def run(self, work: Callable[[Cursor, int], T], *, now: int | None = None) -> T:
         """Do `work` in a transaction of its own, again if another transaction was in the way.
+
+        It gets the time in microseconds since 1970, by Postgres' clock: the same for all processes, whatever the clocks
+        of their machines say. `now` is a time to use instead.
 
         Raises:
             Unavailable: the infrastructure's fault, see `retry`.
             Blocked: the same, but other work may succeed: it took too long, or other transactions were in the way.
             Exception: the work's own fault; it would fail again.
         """
-        return self.run_locking(lambda cursor, roots: work(cursor))
+        return self.run_locking(lambda cursor, at, roots: work(cursor, at), now=now)
 
-    def run_locking(self, work: Callable[[Cursor, frozenset[str]], T]) -> T:
+    def read_committed(self, work: Callable[[Cursor], T]) -> T:
+        """Read what is committed, within a transaction of this thread whose own changes are not to be seen. Opens a
+        connection each time.
+
+        Raises:
+            psycopg.Error: it is not possible.
+        """
+        with self._connections.open() as connection, connection.cursor() as cursor:
+            return work(cursor)
+
+    def run_locking(self, work: Callable[[Cursor, int, frozenset[str]], T], *, now: int | None = None) -> T:
         """The same for work that writes facts: it also gets the clusters that an earlier attempt had not locked, to
         lock them first.
         """
         roots: frozenset[str] = frozenset()
         for attempt in range(ATTEMPTS):
             try:
-                with self._transaction() as cursor:
-                    return work(cursor, roots)
+                with self._transaction() as (cursor, time_there):
+                    return work(cursor, time_there if now is None else now, roots)
             except ClustersNotLocked as error:
                 self._on_contention(Contention.CLUSTER)
                 roots = error.roots
@@ -94,14 +119,24 @@ class Transactions:
         self._connections.close()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
+    def _transaction(self) -> Iterator[tuple[Cursor, int]]:
         connection = self._connections.get()
-        with connection.transaction(), connection.cursor() as cursor:
-            yield cursor
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_BEGIN, prepare=False)
+                cursor.nextset()
+                (now,) = cursor.fetchone() or (0,)
+                yield cursor, now
             # If something failed unnoticed, Postgres answers COMMIT by rolling back, and that is no error; if the
             # connection broke unnoticed, psycopg does not even send it.
             if connection.info.transaction_status is not TransactionStatus.INTRANS:
                 raise NotCommittable
+            connection.commit()
+        except BaseException:
+            # where this fails, `Connections` replaces the connection
+            with contextlib.suppress(psycopg.Error):
+                connection.rollback()
+            raise
 
 
 class NotCommittable(psycopg.OperationalError):
@@ -116,11 +151,23 @@ class Connections:
     begin where the code says so.
     """
 
-    def __init__(self, database_url: str, *, lock: timedelta, statement: timedelta) -> None:
-        connection_class = timeout_connection(statement)
-        options = {"application_name": APPLICATION_NAME, **connection_options(database_url, statement, lock)}
-        # not functools.partial: it shows its arguments, and the password among them
-        self._connect: Callable[[], psycopg.Connection] = lambda: connection_class.connect(autocommit=True, **options)
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        lock: timedelta,
+        statement: timedelta,
+        on_connect: OnConnect = lambda connection: None,
+    ) -> None:
+        self._on_connect = on_connect
+        self._connection_class = timeout_connection(statement)
+        self._session = make_session(
+            database_url,
+            application_name=APPLICATION_NAME,
+            statement_timeout=statement,
+            lock_timeout=lock,
+            planner=_POINT_LOOKUPS,
+        )
         self._local = threading.local()
 
     def get(self) -> psycopg.Connection:
@@ -128,16 +175,37 @@ class Connections:
 
         Raises:
             psycopg.OperationalError: the server cannot be reached.
+            Unavailable: its database cannot hold every text.
         """
         connection: psycopg.Connection | None = getattr(self._local, "connection", None)
         # if a transaction was left open, the next would be a part of it, and its own end would not commit it
         if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
             connection.close()
         if connection is None or connection.closed:
-            connection = self._connect()
-            connection.execute(_POINT_LOOKUPS)
-            set_json_loads(from_json, connection)  # in half the time of Python's own
-            self._local.connection = connection
+            self._local.connection = connection = self.open()
+        return connection
+
+    def open(self) -> psycopg.Connection:
+        """A connection of its own, which the caller closes.
+
+        Raises:
+            psycopg.OperationalError: the server cannot be reached.
+            Unavailable: its database cannot hold every text.
+        """
+        connection = self._connect()
+        set_json_loads(from_json, connection)  # in half the time of Python's own
+        return connection
+
+    def _connect(self) -> psycopg.Connection:
+        connection = open_session(self._session, self._connection_class)
+        try:
+            require_utf8(connection)
+            self._on_connect(connection)
+        except NotConfigured as error:  # no fault of the jobs, which must wait
+            raise Unavailable(str(error)) from error
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from celery.app.trace import trace_task
 from celery.utils.log import get_logger
 
 from rollbook_shared.observability.tracing import PARENT, extract_trace, is_sampled
-from rollbook_worker.celery_ext.request import DeadLettered
+from rollbook_worker.celery_ext.job_failures import JobFailed
 
 logger = get_logger(__name__)
 
@@ -59,7 +59,7 @@ class BatchResult:
     store was not available.
     """
 
-    outcomes: list[str | DeadLettered]
+    outcomes: list[str | JobFailed]
     unavailable: str | None = None
     timed_out: bool = False
     """The store was available, and took too long."""

@@ -33,7 +33,7 @@ from rollbook_worker.celery_ext.batching.scheduler import (
     SubmitBatch,
 )
 from rollbook_worker.celery_ext.batching.watchdog import StuckProcessWatchdog
-from rollbook_worker.celery_ext.request import DeadLettered
+from rollbook_worker.celery_ext.job_failures import JobFailed
 
 logger = get_logger(__name__)
 
@@ -181,17 +181,13 @@ class BatchRunner:
         if (seconds := self._scheduler.finish(outcome)) is not None:
             self._report_unavailable(event.batch_id, rest, result.unavailable, seconds)
 
-    def _finish(self, request: Any, outcome: str | DeadLettered) -> None:
+    def _finish(self, request: Any, outcome: str | JobFailed) -> None:
         state.task_ready(request)
         if not request.acknowledged:
             request.message.ack_log_error(logger, self._consumer.connection_errors)
             request.acknowledged = True
         if not request._already_revoked:
-            runtime = time.time() - (request.time_start or 0)
-            if isinstance(outcome, DeadLettered):
-                request.send_event("task-failed", exception=repr(outcome), traceback=None, runtime=runtime)
-            else:
-                request.send_event("task-succeeded", result=repr(outcome), runtime=runtime)
+            request.send_end(outcome, time.time() - (request.time_start or 0))
         if logger.isEnabledFor(logging.DEBUG):
             kind = request.name.removeprefix(TASK_PREFIX)
             fields = {"job_id": request.id, "kind": kind, "outcome": str(outcome)}

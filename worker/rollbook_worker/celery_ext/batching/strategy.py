@@ -1,10 +1,10 @@
 """What a worker does with a job's message: Celery's extension point for it, `app.task(..., Strategy=STRATEGY)`.
 
 Celery's own strategy makes a `Request` of each message and hands it to the pool. This one makes the same request and
-lets it wait for others. It keeps its events, state and acknowledgement, so that Flower, `celery inspect` and `celery
-control revoke` see jobs and not batches. Some jobs run individually, as tasks of their own: those with what a batch
-cannot honour (an ETA, a time limit of their own, callbacks, a rate limit), and those that were tried before. So do all
-jobs if there is no event loop, or if `ROLLBOOK_BATCH_SIZE` is 1.
+lets it wait for others. It keeps its events, state and acknowledgement, so that Flower and `celery inspect` see jobs
+and not batches. Some jobs run individually, as tasks of their own: those with what a batch cannot honour (an ETA, a
+time limit of their own, callbacks, a rate limit), and those that were tried before. So do all jobs if there is no event
+loop, or if `ROLLBOOK_BATCH_SIZE` is 1.
 
 The acknowledgement follows the commit. If anything fails before that, the job is tried again: individually if the batch
 failed, later if the store is not available, by another worker if this one dies. Applying a job twice is safe, so these
@@ -54,10 +54,18 @@ def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
     rates_limited = not consumer.disable_rate_limits
     revoked = consumer.controller.state.revoked
 
+    def show_retry(headers: Any) -> None:
+        """Until its ETA the job waits for its next try: show that, and not that it was received."""
+        eventer = consumer.event_dispatcher
+        if headers.get("retries") and headers.get("eta") and headers["id"] not in revoked and eventer:
+            eventer.send("task-retried", uuid=headers["id"], retries=headers["retries"])
+
     def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
         payload = None if body is not None else _payload(message)
         if payload is None or (rates_limited and bucket_of(task.name)) or _is_special(message.headers, payload):
-            return run_individually(message, body, ack, reject, callbacks)
+            result = run_individually(message, body, ack, reject, callbacks)
+            show_retry(message.headers)
+            return result
         request = request_class(
             message,
             on_ack=ack,

@@ -45,9 +45,15 @@ also killed for other reasons, such as a deployment that does not wait. After tw
 A Redis that is full must be emptied. So no script begins with a command that needs memory: Redis lets a script finish
 that began with a command that needs none.
 
-The format in Redis is kombu's: stock producers, stock workers next to ours, `celery inspect`, revoking and Flower work
-as usual. `poller` explains how an idle worker learns of new messages. `rollbook_worker.celery_ext.privates` lists what
-this package uses of kombu without a promise.
+The queues belong to one store, the database whose id is noted beside them. The first claim notes it; a claim of a
+worker of another store takes nothing, so that two databases never share the jobs of one queue.
+
+A script that fails is not undone. So it asks what may fail before it removes a message from where it was: keys may be
+of another type, and entries of `unacked` may be broken, when another program writes there.
+
+The format in Redis is kombu's: stock producers, stock workers next to ours, `celery inspect` and Flower work as usual.
+`poller` explains how an idle worker learns of new messages. `rollbook_worker.celery_ext.privates` lists what this
+package uses of kombu without a promise.
 """
 
 from rollbook_worker.celery_ext.transport.transport import LeasedConnection

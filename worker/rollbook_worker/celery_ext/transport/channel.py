@@ -12,8 +12,10 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from rollbook_shared.job_states import DeadLetterCode
+from rollbook_shared.queue_owner import OWNER_KEY, describe_foreign_owner
 from rollbook_worker.celery_ext import privates
 from rollbook_worker.celery_ext.transport.in_flight import MessagesInFlight
+from rollbook_worker.celery_ext.transport.plain_message import PlainMessage
 from rollbook_worker.celery_ext.transport.poller import read_notifications, subscribe, track_reads
 from rollbook_worker.celery_ext.transport.queue_scripts import ClaimedMessage
 from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
@@ -44,6 +46,11 @@ class LeaseOptions:
     """The task that stores dead letters. Its arguments are the message, the reason and a code."""
     dead_letter_key: str = "dead_letters"
     """The list of messages that this task could not store. It should be empty."""
+    store_id: Callable[[], str | None] | None = None
+    """Gives the id of the store for which this worker takes messages, or None while it is not known yet: then the
+    worker takes none. Without this option it takes them whichever store the queues belong to."""
+    owner_key: str = OWNER_KEY
+    """The key with the id of the store to which the queues belong. The first worker sets it."""
 
 
 class QueueConsumer(NamedTuple):
@@ -57,6 +64,7 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
     """kombu's Redis channel with atomic claims and leases. Publishing and broadcasts are kombu's."""
 
     QoS = MessagesInFlight
+    Message = PlainMessage
     qos: MessagesInFlight
 
     _in_poll: Any
@@ -89,7 +97,8 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
         """See kombu."""
-        self.claim([queue], room=1, allow_suspect=True)
+        if self.knows_store():
+            self.claim([queue], room=1, allow_suspect=True)
         received: list[Any] = []
         if self.qos.undelivered.messages:
             self._deliver(self.qos.undelivered.messages.pop(), QueueConsumer(received.append, no_ack))
@@ -147,14 +156,33 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
 
     def claim(self, queues: Sequence[str], *, room: int, allow_suspect: bool) -> None:
         """Claim up to `room` messages of these queues."""
+        before = self.qos.foreign_owner
         with self._disconnect_on_error():
             self.qos.claim(self.open_script_connection(), queues, room=room, allow_suspect=allow_suspect)
+        if (owner := self.qos.foreign_owner) != before:
+            if owner:
+                logger.error("taking no jobs: %s", describe_foreign_owner(owner, self.qos.scripts.store))
+            else:
+                logger.warning("the queues in Redis belong to this database now; taking jobs")
+
+    def knows_store(self) -> bool:
+        """Whether it is known for which store this worker takes messages."""
+        if self.store_id is not None and not self.qos.scripts.store:
+            self.qos.scripts.own(self.store_id() or "")
+            return bool(self.qos.scripts.store)
+        return True
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether this worker may take messages: not from queues that belong to another store."""
+        return self.knows_store() and not self.qos.foreign_owner
 
     def _may_claim(self) -> bool:
         return (
             bool(self._queue_consumers)
             and self._room() > 0
             and self.qos.undelivered.may_claim(is_idle=self.qos.is_empty)
+            and self.knows_store()
         )
 
     def _room(self) -> int:
@@ -177,6 +205,16 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
         else:
             self.qos.append(message, claimed.tag)
         consumer.callback(message)
+
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
+        """See kombu, where a broadcast that is no message ends the worker, and every other worker too."""
+        try:
+            return super()._deliver_fanout_message(message, exchange)
+        except self.connection_errors:
+            raise
+        except Exception as error:
+            logger.warning("ignored a broadcast that cannot be read (%s)", type(error).__name__)
+            return True
 
     # Notifications. kombu waits here for the answer to a BRPOP; this channel waits on the same connection for
     # notifications of messages that arrive.

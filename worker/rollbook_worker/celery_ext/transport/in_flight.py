@@ -74,6 +74,8 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
         self.renewal = LeaseRenewal(self.leases, self.scripts, self._pool, self.channel.lease)
         self._pending = _pending[_broker_of(self.channel)]
         self._snoozed: deque[tuple[float, str]] = deque()
+        self.foreign_owner = ""
+        """The id of the other store to which the queues belonged at the last claim, if they did."""
 
     # Claiming
 
@@ -94,17 +96,16 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
         self._send_releases(connection)
         acks = self._take_acks()
         try:
-            state, at, messages = self.scripts.claim(
-                connection, queues, room=room, allow_suspect=allow_suspect, acks=acks
-            )
+            claim = self.scripts.claim(connection, queues, room=room, allow_suspect=allow_suspect, acks=acks)
         except BaseException:
             self._put_back_acks(acks)
             raise
         self.leases.drop(acks)
-        self.leases.add({message.tag: len(message.raw) for message in messages}, at=at)
-        if messages:
+        self.leases.add({message.tag: len(message.raw) for message in claim.messages}, at=claim.at)
+        if claim.messages:
             self.renewal.start()
-        self.undelivered.add(messages, state)
+        self.undelivered.add(claim.messages, claim.state)
+        self.foreign_owner = claim.owner
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Record a delivery. Unlike the stock transport this sends nothing: the claim has put the message into
@@ -228,6 +229,8 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
         total = 0
         with ScriptConnection.borrow(self._pool) as connection:
             self._send_releases(connection)  # otherwise they would count as failed deliveries
+            if not self.channel.knows_store():
+                return
             while restored := self.scripts.restore(connection, RESTORE_LIMIT):
                 total += restored
         if total:

@@ -41,7 +41,7 @@ class PrefetchBuffer:
     def add(self, messages: Sequence[ClaimedMessage], state: QueueState) -> None:
         """Add what was claimed, and note what is left in the queues."""
         self.messages.extend(messages)
-        self.expects_more = state is not QueueState.EMPTY
+        self.expects_more = state not in (QueueState.EMPTY, QueueState.FOREIGN)
         self._exclusive_until = monotonic() + SUSPECT_WAIT_SECONDS if state is QueueState.POISON_SUSPECT else None
 
     def remove(self, queue: str | None = None) -> list[str]:

@@ -37,6 +37,19 @@ class QueueState(StrEnum):
     EMPTY = "empty"
     POISON_SUSPECT = "poison_suspect"
     """A poison suspect is never claimed together with others: it was claimed alone, or left where it is."""
+    FOREIGN = "foreign"
+    """The queues belong to another store: nothing was claimed."""
+
+
+class Claim(NamedTuple):
+    """What a claim brought."""
+
+    state: QueueState
+    at: float
+    """The time from which the leases run, by Redis' clock."""
+    messages: list[ClaimedMessage]
+    owner: str
+    """The id of the other store to which the queues belong, if they do."""
 
 
 class Renewed(NamedTuple):
@@ -74,6 +87,7 @@ class RedisKeys:
     unacked: str
     index: str
     dead_letters: str
+    owner: str
     separator: str
     steps: tuple[int, ...]
     """Priorities that have a list of their own, the most urgent first."""
@@ -104,20 +118,26 @@ class QueueScripts:
             keys.key(keys.index),
             keys.key(f"{keys.unacked}_deliveries"),
             keys.key(keys.dead_letters),
+            keys.key(keys.owner),
         ]
-        self._settings = json.dumps(
-            {
-                "prefix": keys.prefix,
-                "sep": keys.separator,
-                "steps": keys.steps,
-                "lease": lease,
-                "visibility_timeout": visibility_timeout,
-                "max_deliveries": max_deliveries,
-                "claim_bytes": claim_bytes,
-                "poison_suspect_after": POISON_SUSPECT_AFTER,
-                "dead_letter_task": dead_letter_task,
-            }
-        )
+        self._claim_bytes = claim_bytes
+        self._options = {
+            "prefix": keys.prefix,
+            "sep": keys.separator,
+            "steps": keys.steps,
+            "lease": lease,
+            "visibility_timeout": visibility_timeout,
+            "max_deliveries": max_deliveries,
+            "claim_bytes": claim_bytes,
+            "poison_suspect_after": POISON_SUSPECT_AFTER,
+            "dead_letter_task": dead_letter_task,
+        }
+        self.own("")
+
+    def own(self, store: str) -> None:
+        """Claim and restore only where the queues belong to the store with this id, or to none; empty: everywhere."""
+        self.store = store
+        self._settings = json.dumps({**self._options, "store": store})
 
     @classmethod
     def of(cls, channel: Any) -> Self:
@@ -127,6 +147,7 @@ class QueueScripts:
             unacked=channel.unacked_key,
             index=channel.unacked_index_key,
             dead_letters=channel.dead_letter_key,
+            owner=channel.owner_key,
             separator=channel.sep,
             steps=tuple(channel.priority_steps),
         )
@@ -147,20 +168,23 @@ class QueueScripts:
         room: int,
         allow_suspect: bool,
         acks: Sequence[str],
-    ) -> tuple[QueueState, float, list[ClaimedMessage]]:
+    ) -> Claim:
         """Acknowledge, then claim up to `room` messages: an equal share of each queue, urgent ones first, and fewer if
-        they are large. Return what is left, the time from which the leases run (by Redis' clock), and the messages.
+        they are large.
 
         allow_suspect: this worker holds nothing else, so a poison suspect may be claimed.
         """
         lists = [self._names.list_of(queue, step) for step in self._names.steps for queue in queues]
-        arguments: list[str | int] = [self._settings, room, int(allow_suspect), len(queues), *queues, *acks]
+        limits: list[str | int] = [room, int(allow_suspect), self._claim_bytes, len(queues)]
+        arguments: list[str | int] = [self._settings, self.store, *limits, *queues, *acks]
         state, at, *claimed = connection.run(_CLAIM, [*self._keys, *lists], arguments)
+        if state == QueueState.FOREIGN.encode():
+            return Claim(QueueState.FOREIGN, float(at), [], owner=claimed[0].decode(errors="replace"))
         messages = [
             ClaimedMessage(queues[number - 1], tag.decode(), raw)
             for number, tag, raw in zip(claimed[::3], claimed[1::3], claimed[2::3], strict=True)
         ]
-        return QueueState(state.decode()), float(at), messages
+        return Claim(QueueState(state.decode()), float(at), messages, owner="")
 
     def acknowledge(self, connection: ScriptConnection, tags: Sequence[str]) -> None:
         connection.run(_ACKNOWLEDGE, self._keys, [self._settings, *tags])

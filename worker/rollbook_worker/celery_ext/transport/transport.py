@@ -51,9 +51,16 @@ class LeasedConnection(privates.Connection):  # type: ignore[misc]  # kombu ship
     """
 
     @classmethod
-    def like(cls, connection: Any) -> Self:
-        """The same connection with our transport. Neither is open yet."""
-        return cls(**connection.info())
+    def like(cls, connection: Any, **options: Any) -> Self:
+        """The same connection with our transport, and further options for it. Neither is open yet."""
+        info = dict(connection.info())
+        return cls(**info | {"transport_options": {**(info.get("transport_options") or {}), **options}})
+
+    def info(self) -> dict[str, Any]:
+        """See kombu. `celery inspect stats` sends this, so it must be JSON."""
+        info = dict(super().info())
+        options = {name: value for name, value in info["transport_options"].items() if not callable(value)}
+        return {**info, "transport_options": options}
 
     def get_transport_cls(self) -> type[LeasedTransport]:
         """See kombu."""

@@ -13,9 +13,28 @@ branch_labels = None
 depends_on = None
 
 SEARCH_KEYS = """
+-- An attribute of a user as readers see it; null where no user exists.
+CREATE FUNCTION rollbook.visible_attribute(
+    cluster_root text, resolved_profile jsonb, first_identified text, profile jsonb, key text
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN cluster_root IS NOT NULL THEN resolved_profile ->> key
+    WHEN first_identified IS NOT NULL THEN profile ->> key
+END;
+
+-- What a user is found by who has this e-mail address, without regard to the case of A to Z. Postgres keeps `hashtext`
+-- as it is, because hash indexes, which pg_upgrade copies, depend on it.
+CREATE FUNCTION rollbook.email_hash(value text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN hashtext(lower(value COLLATE "C"));
+
+-- What a user is found by who has this phone number.
+CREATE FUNCTION rollbook.phone_number_hash(value text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN hashtext(value COLLATE "C");
+
 -- The text without regard to case; see `rollbook_shared.domain.search_keys`. Most texts are ASCII. These functions are
 -- in PL/pgSQL, because an SQL function would be inlined in a generated column, and evaluate its argument several times.
-CREATE FUNCTION rollbook.fold_case(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+CREATE FUNCTION rollbook.fold_case(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF octet_length(value) = char_length(value) THEN
         RETURN lower(value COLLATE "C");
@@ -36,7 +55,8 @@ $$;
 
 -- An RFC 3339 time as microseconds since 1970. Digits after the sixth of a fraction do not count. The worker has
 -- checked the text; Postgres' own cast would fail for an offset of 16 hours.
-CREATE FUNCTION rollbook.microseconds(value text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+CREATE FUNCTION rollbook.microseconds(value text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     is_utc constant boolean := right(value, 1) IN ('Z', 'z');
     at timestamp := translate(left(left(value, CASE WHEN is_utc THEN -1 ELSE -6 END), 26), 'Tt', '  ')::timestamp;
@@ -48,6 +68,24 @@ BEGIN
     RETURN (extract(epoch FROM at - zone) * 1000000)::bigint;
 END
 $$;
+
+-- The search keys of an e-mail address and a name.
+CREATE FUNCTION rollbook.email_key(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN left(lower(value COLLATE "C"), 200);
+CREATE FUNCTION rollbook.name_key(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN left(rollbook.fold_case(value), 200);
+
+-- The keys that are stored for optional indexes: none, and at no cost, until `rollbook migrate --index` replaces the
+-- body of such a function; see `rollbook_worker.migrations.optional_indexes`.
+CREATE FUNCTION rollbook.stored_phone_number_hash(value text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NULL::integer;
+CREATE FUNCTION rollbook.stored_email_key(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NULL::text;
+CREATE FUNCTION rollbook.stored_name_key(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NULL::text;
+CREATE FUNCTION rollbook.stored_created_key(value text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NULL::bigint;
 """
 
 TABLES = """
@@ -65,36 +103,24 @@ CREATE TABLE rollbook.users (
     identify_stamps text COLLATE "C" NOT NULL,
     -- What users are found by. An update that changes none of it stays HOT, although it changes the profile: Postgres
     -- compares the values of indexed columns, but not of indexed expressions.
-    email_key text COLLATE "C" GENERATED ALWAYS AS (left(lower(
-        CASE
-            WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.email'
-            WHEN first_identified IS NOT NULL THEN profile ->> 'a.email'
-        END COLLATE "C"
-    ), 200)) STORED,
-    name_key text COLLATE "C" GENERATED ALWAYS AS (left(rollbook.fold_case(
-        CASE
-            WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.name'
-            WHEN first_identified IS NOT NULL THEN profile ->> 'a.name'
-        END
-    ), 200)) STORED,
-    phone_key text COLLATE "C" GENERATED ALWAYS AS (
-        CASE
-            WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.phone_number'
-            WHEN first_identified IS NOT NULL THEN profile ->> 'a.phone_number'
-        END
-    ) STORED,
-    created_key bigint GENERATED ALWAYS AS (rollbook.microseconds(
-        CASE
-            WHEN cluster_root IS NOT NULL THEN resolved_profile ->> 'a.created_at'
-            WHEN first_identified IS NOT NULL THEN profile ->> 'a.created_at'
-        END
-    )) STORED
+    email_hash integer GENERATED ALWAYS AS (rollbook.email_hash(rollbook.visible_attribute(
+        cluster_root, resolved_profile, first_identified, profile, 'a.email'
+    ))) STORED,
+    phone_number_hash integer GENERATED ALWAYS AS (rollbook.stored_phone_number_hash(rollbook.visible_attribute(
+        cluster_root, resolved_profile, first_identified, profile, 'a.phone_number'
+    ))) STORED,
+    email_key text COLLATE "C" GENERATED ALWAYS AS (rollbook.stored_email_key(rollbook.visible_attribute(
+        cluster_root, resolved_profile, first_identified, profile, 'a.email'
+    ))) STORED,
+    name_key text COLLATE "C" GENERATED ALWAYS AS (rollbook.stored_name_key(rollbook.visible_attribute(
+        cluster_root, resolved_profile, first_identified, profile, 'a.name'
+    ))) STORED,
+    created_key bigint GENERATED ALWAYS AS (rollbook.stored_created_key(rollbook.visible_attribute(
+        cluster_root, resolved_profile, first_identified, profile, 'a.created_at'
+    ))) STORED
 ) WITH (fillfactor = 80);
 CREATE INDEX users_cluster_root ON rollbook.users (cluster_root) WHERE cluster_root IS NOT NULL;
-CREATE INDEX users_email ON rollbook.users (email_key, id) WHERE email_key IS NOT NULL;
-CREATE INDEX users_name ON rollbook.users (name_key, id) WHERE name_key IS NOT NULL;
-CREATE INDEX users_phone ON rollbook.users (phone_key, id) WHERE phone_key IS NOT NULL;
-CREATE INDEX users_created_at ON rollbook.users (created_key, id) WHERE created_key IS NOT NULL;
+CREATE INDEX users_email ON rollbook.users (email_hash) WHERE email_hash IS NOT NULL;
 
 CREATE TABLE rollbook.identify_log (
     user_id text COLLATE "C",
@@ -130,6 +156,15 @@ CREATE TABLE rollbook.push_token_changes (
     PRIMARY KEY (user_id, channel_id, stamp)
 );
 
+CREATE TABLE rollbook.push_token_users (
+    user_id text COLLATE "C",
+    channel_id text COLLATE "C",
+    token_hash bytea,
+    stamp text COLLATE "C" NOT NULL,
+    PRIMARY KEY (user_id, channel_id, token_hash)
+);
+CREATE INDEX push_token_users_token ON rollbook.push_token_users (channel_id, token_hash, stamp);
+
 CREATE TABLE rollbook.lifecycle_events (
     stamp text COLLATE "C" PRIMARY KEY,
     user_id text COLLATE "C" NOT NULL,
@@ -160,7 +195,8 @@ CREATE TABLE rollbook.triggers (
     actor text COLLATE "C",
     tenant text,
     categories text[] NOT NULL,
-    data jsonb NOT NULL
+    data jsonb NOT NULL,
+    trace text
 );
 CREATE INDEX triggers_actor ON rollbook.triggers (actor, stamp) WHERE actor IS NOT NULL;
 
@@ -182,6 +218,48 @@ CREATE TABLE rollbook.messages (
 );
 CREATE INDEX messages_recipient ON rollbook.messages (recipient, stamp);
 CREATE INDEX messages_job ON rollbook.messages (job_id);
+
+-- The messages that leave, one row each: when a sender may claim it (`due_at`), or what became of it. The rows are no
+-- facts: what is handed over hangs on when jobs arrive. Each index leaves out what the other has, so that a claim
+-- passes over nothing that is done. Claimed rows die where claims look next, so they are vacuumed early.
+CREATE TABLE rollbook.deliveries (
+    message_id uuid PRIMARY KEY,
+    channel text COLLATE "C" NOT NULL,
+    workflow text COLLATE "C" NOT NULL,
+    priority smallint NOT NULL,
+    state text NOT NULL,
+    reason text,
+    attempts integer NOT NULL DEFAULT 0,
+    claims integer NOT NULL DEFAULT 0,
+    due_at timestamptz,
+    expires_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL,
+    waits_for text COLLATE "C",
+    CONSTRAINT deliveries_state CHECK (
+        state IN ('pending', 'claimed', 'failed', 'sent', 'delivered', 'undeliverable', 'skipped', 'cancelled')
+    ),
+    CONSTRAINT deliveries_due CHECK ((due_at IS NOT NULL) = (state IN ('pending', 'claimed', 'failed')))
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX deliveries_due_at ON rollbook.deliveries (channel, priority, workflow, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_changed_at ON rollbook.deliveries (state, changed_at, message_id) WHERE due_at IS NULL;
+-- For identifies that come after a message; few rows are in it.
+CREATE INDEX deliveries_waits_for ON rollbook.deliveries (waits_for, expires_at) WHERE waits_for IS NOT NULL;
+
+-- How many deliveries of a channel with a rate may be claimed now.
+CREATE TABLE rollbook.delivery_rates (
+    channel text COLLATE "C" PRIMARY KEY,
+    allowance double precision NOT NULL,
+    refilled_at timestamptz NOT NULL
+);
+
+-- What each trigger was addressed to that stood for no user then, as far as was known. Rows stay for the erasure delay.
+CREATE TABLE rollbook.unknown_recipients (
+    stamp text COLLATE "C",
+    recipient text COLLATE "C",
+    PRIMARY KEY (stamp, recipient)
+);
+CREATE INDEX unknown_recipients_recipient ON rollbook.unknown_recipients (recipient);
 
 CREATE TABLE rollbook.engagements (
     message_id uuid,
@@ -211,6 +289,20 @@ CREATE TABLE rollbook.resolved_channel_engagements (
     PRIMARY KEY (user_id, channel, engagement)
 );
 
+-- Users of whom much was kept when they were last written; for lists of users, and for the doctor.
+CREATE TABLE rollbook.large_users (
+    user_id text COLLATE "C" PRIMARY KEY,
+    bytes bigint NOT NULL
+);
+CREATE INDEX large_users_bytes ON rollbook.large_users (bytes);
+
+-- Identifies this database. Workers compare it with what is noted beside the queues in Redis.
+CREATE TABLE rollbook.store (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    id uuid NOT NULL DEFAULT gen_random_uuid()
+);
+INSERT INTO rollbook.store DEFAULT VALUES;
+
 CREATE TABLE rollbook.jobs (
     id text COLLATE "C" PRIMARY KEY,
     kind text NOT NULL,
@@ -220,6 +312,11 @@ CREATE TABLE rollbook.jobs (
     finished_at timestamptz NOT NULL,
     duplicates integer NOT NULL DEFAULT 0,
     detail jsonb,
+    -- Only of a rejected or cancelled job, which leaves nothing else by which its users could be found.
+    user_ids text[] COLLATE "C",
+    requested_at bigint,
+    -- Of a job whose publisher was traced.
+    trace_id uuid,
     CONSTRAINT jobs_state CHECK (state IN ('applied', 'rejected', 'deferred', 'cancelled'))
 );
 -- A B-tree although the table grows in time order: its oldest rows are deleted again and again, and new rows reuse
@@ -229,6 +326,7 @@ CREATE INDEX jobs_finished_at ON rollbook.jobs (finished_at) WHERE state IN ('ap
 -- For lists of recent jobs. Neither index has an identify that was applied, as most jobs are.
 CREATE INDEX jobs_state ON rollbook.jobs (state, finished_at) WHERE state <> 'applied';
 CREATE INDEX jobs_kind ON rollbook.jobs (kind, finished_at) WHERE kind <> 'identify';
+CREATE INDEX jobs_users ON rollbook.jobs USING gin (user_ids) WHERE user_ids IS NOT NULL;
 CREATE INDEX jobs_skipped ON rollbook.jobs USING gin ((detail -> 'skipped')) WHERE detail ? 'skipped';
 
 CREATE TABLE rollbook.dead_letters (
@@ -238,17 +336,33 @@ CREATE TABLE rollbook.dead_letters (
     code text NOT NULL,
     reason text NOT NULL,
     body bytea NOT NULL,
+    user_ids text[] COLLATE "C" NOT NULL,
+    requested_at bigint,
     failed_at timestamptz NOT NULL,
+    trace_id uuid,
+    -- Until then one replay has the dead letter, and no other gets it.
+    replaying_until timestamptz,
     PRIMARY KEY (id, digest)
 );
 CREATE INDEX dead_letters_failed_at ON rollbook.dead_letters (failed_at, id, digest);
+CREATE INDEX dead_letters_code ON rollbook.dead_letters (code, failed_at, id, digest);
+CREATE INDEX dead_letters_users ON rollbook.dead_letters USING gin (user_ids);
 
 CREATE TABLE rollbook.deferred_jobs (
     id text COLLATE "C" PRIMARY KEY,
     due_at timestamptz NOT NULL,
-    body text NOT NULL
+    body text NOT NULL,
+    user_ids text[] COLLATE "C" NOT NULL,
+    requested_at bigint NOT NULL
 );
 CREATE INDEX deferred_jobs_due_at ON rollbook.deferred_jobs (due_at, id);
+CREATE INDEX deferred_jobs_users ON rollbook.deferred_jobs USING gin (user_ids);
+
+-- What waited and what was done, by the time of the measurement; maintenance keeps those of the last hour.
+CREATE TABLE rollbook.measurements (
+    measured_at timestamptz PRIMARY KEY,
+    figures jsonb NOT NULL
+);
 
 CREATE TABLE rollbook.erasure_receipts (
     id_hash bytea,
@@ -257,12 +371,75 @@ CREATE TABLE rollbook.erasure_receipts (
     erased_at timestamptz NOT NULL,
     PRIMARY KEY (id_hash, stamp)
 );
+
+CREATE TABLE rollbook.erasure_keys (
+    key_hash bytea PRIMARY KEY,
+    added_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE rollbook.console_accounts (
+    name text COLLATE "C" PRIMARY KEY,
+    password_hash text,
+    role text NOT NULL,
+    sees_personal_data boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT console_accounts_role CHECK (role IN ('reader', 'operator', 'admin'))
+);
+
+CREATE TABLE rollbook.console_sessions (
+    token_hash bytea PRIMARY KEY,
+    account text COLLATE "C" NOT NULL REFERENCES rollbook.console_accounts (name) ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    last_seen_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX console_sessions_account ON rollbook.console_sessions (account);
+CREATE INDEX console_sessions_expires_at ON rollbook.console_sessions (expires_at);
+
+CREATE TABLE rollbook.console_login_tokens (
+    token_hash bytea PRIMARY KEY,
+    account text COLLATE "C" NOT NULL REFERENCES rollbook.console_accounts (name) ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX console_login_tokens_account ON rollbook.console_login_tokens (account);
+CREATE INDEX console_login_tokens_expires_at ON rollbook.console_login_tokens (expires_at);
+
+CREATE TABLE rollbook.console_audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT now(),
+    account text COLLATE "C",
+    action text NOT NULL,
+    outcome text NOT NULL,
+    user_ids text[] COLLATE "C",
+    target text,
+    job_id text COLLATE "C",
+    reason text,
+    CONSTRAINT console_audit_outcome CHECK (outcome IN ('begun', 'done', 'rejected', 'failed'))
+);
+CREATE INDEX console_audit_at ON rollbook.console_audit (at);
+CREATE INDEX console_audit_account ON rollbook.console_audit (account, id);
+CREATE INDEX console_audit_action ON rollbook.console_audit (action, id);
+CREATE INDEX console_audit_users ON rollbook.console_audit USING gin (user_ids) WHERE user_ids IS NOT NULL;
 """
 
 FUNCTIONS = """
+-- The dead letters that name some of these users. With the rights of the owner: `user_ids` may hold any text of a
+-- message of another application, which a role that may not read bodies may not read either.
+CREATE FUNCTION rollbook.dead_letters_of_users(ids text[]) RETURNS TABLE (
+    id text, digest bytea, kind text, code text, reason text, failed_at timestamptz, trace_id uuid, occurred_at bigint
+) LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT
+        d.id, d.digest, d.kind, d.code, d.reason, d.failed_at, d.trace_id,
+        coalesce(d.requested_at, (extract(epoch FROM d.failed_at) * 1000000)::bigint)
+    FROM rollbook.dead_letters AS d
+    WHERE d.user_ids && dead_letters_of_users.ids
+$$;
+
 -- The stamp of each key of a profile whose keys all have the same stamp.
 CREATE FUNCTION rollbook.uniform_stamps(profile jsonb, stamp text) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT coalesce(jsonb_object_agg(key, stamp), '{}') FROM jsonb_object_keys(profile) AS key);
 END
@@ -272,7 +449,8 @@ $$;
 -- costs ten times as much a call.
 CREATE FUNCTION rollbook.newer_values(
     received jsonb, received_stamps jsonb, received_base text, stored jsonb, stored_stamps jsonb, stored_base text
-) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (
         SELECT coalesce(jsonb_object_agg(key, value), '{}')
@@ -286,7 +464,8 @@ $$;
 -- The stamps of the received values that are newer than the stored ones.
 CREATE FUNCTION rollbook.newer_stamps(
     received jsonb, received_stamps jsonb, received_base text, stored jsonb, stored_stamps jsonb, stored_base text
-) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (
         SELECT coalesce(jsonb_object_agg(key, coalesce(received_stamps ->> key, received_base)), '{}')
@@ -299,23 +478,34 @@ $$;
 
 -- One section of a profile, without the prefix of its keys. In preferences and channel data, null means that the key
 -- was removed.
-CREATE FUNCTION rollbook.section(profile jsonb, prefix text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION rollbook.section(profile jsonb, prefix text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
     SELECT coalesce(jsonb_object_agg(substr(key, 3), value), '{}')
     FROM jsonb_each(profile)
     WHERE left(key, 1) = prefix AND (prefix IN ('a', 'p') OR value <> 'null')
-$$;
+);
 
 -- Whether one setting, of a workflow or a category, allows a channel.
 CREATE FUNCTION rollbook.setting_allows(setting jsonb, channel text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT setting IS NULL
-        OR (setting <> 'false' AND (setting -> 'channel_types' ->> channel) IS DISTINCT FROM 'false')
-$$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN setting IS NULL
+    OR (setting <> 'false' AND (setting -> 'channel_types' ->> channel) IS DISTINCT FROM 'false');
+
+-- Whether a user's data of a channel, which may have any form, says that nothing reaches the user there.
+CREATE FUNCTION rollbook.is_unreachable(channel_data jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(jsonb_typeof(channel_data) <> 'object', true)
+    OR channel_data = '{}'
+    OR (
+        channel_data ?| ARRAY['tokens', 'connections']
+        AND coalesce(channel_data -> 'tokens', '[]') IN ('[]', 'null')
+        AND coalesce(channel_data -> 'connections', '[]') IN ('[]', 'null')
+    );
 
 -- Whether every setting that applies to a message is true or absent. In PL/pgSQL, like `effective_preferences`: both
 -- run for every message of a feed, and an SQL function that cannot be inlined costs ten times as much.
 CREATE FUNCTION rollbook.is_channel_enabled(settings jsonb, workflow text, categories text[], channel text)
-RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     category text;
 BEGIN
@@ -334,23 +524,23 @@ BEGIN
 END
 $$;
 
--- The time that lies this many microseconds after 1970.
+-- The time that lies this many microseconds after 1970. Of parts that are all immutable, as `timestamptz + interval` is
+-- not: otherwise Postgres would call a function, and not put its body in the place of the call.
 CREATE FUNCTION rollbook.from_microseconds(microseconds bigint) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT timestamptz '1970-01-01 00:00:00+00' + microseconds * interval '1 microsecond'
-$$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (timestamp '1970-01-01' + microseconds * interval '1 microsecond') AT TIME ZONE 'UTC';
 
 -- When the job of a stamp occurred.
-CREATE FUNCTION rollbook.occurred_at(stamp text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT rollbook.from_microseconds(('x00' || left(stamp, 14))::bit(64)::bigint)
-$$;
+CREATE FUNCTION rollbook.occurred_at(stamp text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN rollbook.from_microseconds(('x00' || left(stamp, 14))::bit(64)::bigint);
 """
 
 VIEWS = """
 -- The data of each channel that was received under an id, with the push tokens that were added and removed since. The
 -- rule is that of `rollbook_shared.domain.push_tokens`.
 CREATE FUNCTION rollbook.received_channel_data(of_user text, profile jsonb, key_stamps jsonb, base_stamp text)
-RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result jsonb := rollbook.section(profile, 'c');
     change record;
@@ -397,6 +587,64 @@ BEGIN
             ELSE result || jsonb_build_object(change.channel_id, one)
         END;
     END LOOP;
+    RETURN result;
+END
+$$;
+
+-- The user who sent a push token last, as of now: an id stands for the user that it was merged into, and what was sent
+-- before its user was deleted does not count.
+CREATE FUNCTION rollbook.user_of_push_token(of_channel text, of_hash bytea) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(u.canonical_id, u.id)
+        FROM rollbook.push_token_users AS sent
+        JOIN rollbook.users AS u ON u.id = sent.user_id
+        WHERE sent.channel_id = of_channel COLLATE "C"
+            AND sent.token_hash = of_hash
+            AND (
+                u.cluster_root IS NULL
+                OR NOT EXISTS (
+                    SELECT
+                    FROM rollbook.ownership_periods AS period
+                    WHERE period.user_id = sent.user_id
+                        AND period.valid_from > sent.stamp
+                        AND NOT period.existed
+                )
+            )
+        ORDER BY sent.stamp DESC
+        LIMIT 1
+    );
+END
+$$;
+
+-- A user's data of a channel without the push tokens that another user has sent since, and without their devices.
+CREATE FUNCTION rollbook.own_channel_data(of_user text, of_channel text, data jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lost text[];
+    result jsonb := data;
+BEGIN
+    IF jsonb_typeof(data) IS DISTINCT FROM 'object' OR jsonb_typeof(data -> 'tokens') IS DISTINCT FROM 'array' THEN
+        RETURN data;
+    END IF;
+    SELECT array_agg(token)
+    INTO lost
+    FROM jsonb_array_elements_text(data -> 'tokens') AS token
+    WHERE rollbook.user_of_push_token(of_channel, substr(sha256(convert_to(token, 'UTF8')), 1, 16)) <> of_user;
+    IF lost IS NULL THEN
+        RETURN data;
+    END IF;
+    result := jsonb_set(result, '{tokens}', (data -> 'tokens') - lost);
+    IF jsonb_typeof(data -> 'devices') = 'array' THEN
+        result := jsonb_set(result, '{devices}', (
+            SELECT coalesce(jsonb_agg(item ORDER BY place), '[]')
+            FROM jsonb_array_elements(data -> 'devices') WITH ORDINALITY AS listed (item, place)
+            WHERE coalesce(item ->> 'token' <> ALL (lost), true)
+        ));
+    END IF;
     RETURN result;
 END
 $$;
@@ -470,7 +718,8 @@ FROM rollbook.resolved_preference_sets;
 
 -- The settings that applied to what was addressed to an id: the tenant's set if there was one, otherwise the default.
 CREATE FUNCTION rollbook.effective_preferences(addressed_id text, for_tenant text, at_stamp text) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     found jsonb;
 BEGIN
@@ -507,7 +756,8 @@ FROM rollbook.resolved_channel_engagements;
 -- was recorded under the id of a user counts only if that user is the owner now.
 CREATE FUNCTION rollbook.engagement_states(
     of_message uuid, of_owner text, addressed_id text, on_channel text, message_stamp text
-) RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (
         SELECT coalesce(jsonb_object_agg(engagement, state), '{}')
@@ -543,22 +793,19 @@ $$;
 
 -- The newer of the state of one message, and of the state of all messages if it is newer than the message.
 CREATE FUNCTION rollbook.newest_state(single text, of_all text, message_stamp text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT greatest(
-        single COLLATE "C",
-        CASE WHEN of_all COLLATE "C" > message_stamp COLLATE "C" THEN of_all COLLATE "C" END
-    )
-$$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN greatest(
+    single COLLATE "C",
+    CASE WHEN of_all COLLATE "C" > message_stamp COLLATE "C" THEN of_all COLLATE "C" END
+);
 
 -- Whether the state of an engagement says that it is set.
-CREATE FUNCTION rollbook.is_engaged(state text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT coalesce(right(state, 1) = '+', false)
-$$;
+CREATE FUNCTION rollbook.is_engaged(state text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(right(state, 1) = '+', false);
 
 -- When an engagement was set, by its state; null: it is not set.
-CREATE FUNCTION rollbook.engaged_at(state text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN right(state, 1) = '+' THEN rollbook.occurred_at(state) END
-$$;
+CREATE FUNCTION rollbook.engaged_at(state text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN right(state, 1) = '+' THEN rollbook.occurred_at(state) END;
 
 -- The actor is a subquery, not a join: Postgres cannot push the key of a join into the UNION ALL of `ownership`, and
 -- would read every user.

@@ -51,13 +51,21 @@ WHERE c.user_id = n.id
     AND c.stamp < n.until
 RETURNING n.id;
 
+-- name: delete_push_token_users
+-- Delete which push tokens erased users sent.
+DELETE FROM rollbook.push_token_users AS u
+USING json_to_recordset(%(erased)s::json) AS n (id text, until text)
+WHERE u.user_id = n.id
+    AND u.stamp < n.until
+RETURNING n.id;
+
 -- name: delete_lifecycle_events
 -- Delete merges and deletes that no longer decide anything.
 DELETE FROM rollbook.lifecycle_events
 WHERE stamp = ANY(%(stamps)s);
 
 -- name: delete_messages
--- Delete the messages that were addressed to erased users, with their engagements.
+-- Delete the messages that were addressed to erased users, with their engagements and deliveries.
 WITH gone AS (
     DELETE FROM rollbook.messages AS m
     USING json_to_recordset(%(erased)s::json) AS n (id text, until text)
@@ -66,6 +74,9 @@ WITH gone AS (
     RETURNING m.id, n.id AS user_id
 ), engagements AS (
     DELETE FROM rollbook.engagements
+    WHERE message_id IN (SELECT gone.id FROM gone)
+), deliveries AS (
+    DELETE FROM rollbook.deliveries
     WHERE message_id IN (SELECT gone.id FROM gone)
 )
 SELECT user_id
@@ -118,16 +129,10 @@ SET detail = jsonb_set(j.detail, '{skipped}', (j.detail -> 'skipped') - %(ids)s:
 WHERE j.detail ? 'skipped'
     AND j.detail -> 'skipped' ?| %(ids)s::text[];
 
--- name: delete_dead_letters
--- Delete the dead letters from before the horizon that name erased users.
-DELETE FROM rollbook.dead_letters AS d
-USING unnest(%(texts)s::text[]) AS n (quoted)
-WHERE d.failed_at < rollbook.occurred_at(%(horizon)s)
-    AND position(convert_to(n.quoted, 'UTF8') IN d.body) > 0;
-
 -- name: compact_identify_log
 -- Delete entries of the identify log that can no longer decide anything: those before the horizon, of users whom no merge
--- or delete names. `users` keeps their first and their last.
+-- or delete names. `users` keeps their first and their last. Return also the clusters of users who have several such
+-- entries: which of their stamps decide nothing is not for SQL to say.
 WITH old AS (
     SELECT user_id, last_stamp
     FROM rollbook.identify_log
@@ -143,8 +148,24 @@ WITH old AS (
         AND u.cluster_root IS NULL
         AND l.last_stamp < %(horizon)s
     RETURNING 1
+), clusters AS (
+    SELECT DISTINCT u.cluster_root
+    FROM old
+    JOIN rollbook.users AS u ON u.id = old.user_id
+    WHERE u.cluster_root IS NOT NULL
+        AND old.last_stamp < %(horizon)s
+        AND EXISTS (
+            SELECT 1
+            FROM rollbook.identify_log AS earlier
+            WHERE earlier.user_id = old.user_id
+                AND earlier.last_stamp < old.last_stamp
+        )
 )
-SELECT (SELECT count(*) FROM gone), final.user_id, final.last_stamp
+SELECT
+    (SELECT count(*) FROM gone),
+    (SELECT array_agg(cluster_root) FROM clusters),
+    final.user_id,
+    final.last_stamp
 FROM old AS final
 ORDER BY final.user_id DESC, final.last_stamp DESC
 LIMIT 1;
@@ -168,6 +189,9 @@ WITH unowned AS (
     RETURNING m.id
 ), engagements AS (
     DELETE FROM rollbook.engagements
+    WHERE message_id IN (SELECT messages.id FROM messages)
+), deliveries AS (
+    DELETE FROM rollbook.deliveries
     WHERE message_id IN (SELECT messages.id FROM messages)
 ), activities AS (
     DELETE FROM rollbook.activities AS a

@@ -1,9 +1,9 @@
 -- name: insert_triggers
 -- Keep what the rows of a trigger share.
-INSERT INTO rollbook.triggers (job_id, stamp, workflow, had_actor, actor, tenant, categories, data)
-SELECT job_id, stamp, workflow, actor IS NOT NULL, actor, tenant, categories, data
+INSERT INTO rollbook.triggers (job_id, stamp, workflow, had_actor, actor, tenant, categories, data, trace)
+SELECT job_id, stamp, workflow, actor IS NOT NULL, actor, tenant, categories, data, trace
 FROM json_to_recordset(%(triggers)s::json) AS n (
-    job_id text, stamp text, workflow text, actor text, tenant text, categories text[], data jsonb
+    job_id text, stamp text, workflow text, actor text, tenant text, categories text[], data jsonb, trace text
 )
 ON CONFLICT DO NOTHING;
 
@@ -85,3 +85,6 @@ SELECT user_id, valid_from, valid_to
 FROM rollbook.ownership_periods
 WHERE user_id = ANY(%(ids)s)
     AND existed;
+
+-- name: select_recipients
+SELECT DISTINCT recipient FROM rollbook.messages WHERE id = ANY(%(ids)s);

@@ -22,3 +22,16 @@ WHERE id = ANY(%(ids)s);
 SELECT user_id, identify_stamps
 FROM rollbook.identify_log
 WHERE user_id = ANY(%(ids)s);
+
+-- name: delete_old
+-- Delete the entries of these users that end before the horizon.
+DELETE FROM rollbook.identify_log
+WHERE user_id = ANY(%(ids)s)
+    AND last_stamp < %(horizon)s
+RETURNING user_id, identify_stamps;
+
+-- name: insert
+-- Keep what is left of deleted entries, one entry for each user.
+INSERT INTO rollbook.identify_log (user_id, last_stamp, identify_stamps)
+SELECT user_id, last_stamp, identify_stamps
+FROM json_to_recordset(%(entries)s::json) AS n (user_id text, last_stamp text, identify_stamps text);

@@ -7,6 +7,15 @@ FROM json_to_recordset(%(changes)s::json) AS n (
 )
 ON CONFLICT DO NOTHING;
 
+-- name: upsert_users
+-- Keep when each user sent each push token last.
+INSERT INTO rollbook.push_token_users AS u (user_id, channel_id, token_hash, stamp)
+SELECT user_id, channel_id, decode(token_hash, 'hex'), stamp
+FROM json_to_recordset(%(users)s::json) AS n (user_id text, channel_id text, token_hash text, stamp text)
+ON CONFLICT (user_id, channel_id, token_hash) DO UPDATE SET
+    stamp = excluded.stamp
+WHERE u.stamp < excluded.stamp;
+
 -- name: delete_overwritten
 -- Delete changes of push tokens that can no longer decide anything: many later changes of the same token lie before the
 -- horizon too, and no merge or delete names the user.
@@ -24,6 +33,14 @@ WHERE c.user_id = ANY(%(ids)s)
             AND later.stamp > c.stamp
             AND later.stamp < %(horizon)s
     ) >= %(most)s;
+
+-- name: delete
+-- Delete these changes of push tokens.
+DELETE FROM rollbook.push_token_changes AS c
+USING json_to_recordset(%(changes)s::json) AS n (user_id text, channel_id text, stamp text)
+WHERE c.user_id = n.user_id
+    AND c.channel_id = n.channel_id
+    AND c.stamp = n.stamp;
 
 -- name: select
 -- The changes of push tokens of these users.

@@ -15,8 +15,9 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: upsert
--- Keep the newest value per key; create and lock each user in id order; return the users that belong to a cluster, and
--- those whose list of identify stamps is full.
+-- Keep the newest value per key; create and lock each user in id order; return the users that belong to a cluster, those
+-- whose list of identify stamps is full, and those who may be too large: what is written here is not compressed yet, so
+-- that its size is known without looking at it.
 -- A user who received every stored key anew, later than all before, needs no stamp per key: `base_stamp` covers them all.
 WITH upserted AS (
     INSERT INTO rollbook.users AS u (
@@ -68,12 +69,17 @@ WITH upserted AS (
                     || u.identify_stamps
             ELSE excluded.identify_stamps || u.identify_stamps
         END
-    RETURNING id, cluster_root, length(identify_stamps) > %(max_identify_characters)s AS is_full
+    RETURNING
+        id,
+        cluster_root,
+        length(identify_stamps) > %(max_identify_characters)s AS is_full,
+        pg_column_size(profile) + pg_column_size(key_stamps) > %(large_bytes)s AS is_large
 )
-SELECT id, cluster_root, is_full
+SELECT id, cluster_root, is_full, is_large
 FROM upserted
 WHERE cluster_root IS NOT NULL
-    OR is_full;
+    OR is_full
+    OR is_large;
 
 -- name: select_members
 -- What was received under the ids of these clusters, and under ids that are about to join one.

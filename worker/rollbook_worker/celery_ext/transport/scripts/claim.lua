@@ -1,13 +1,14 @@
 -- Acknowledge, then move messages from the queues into `unacked`, with leases from now.
 --
--- KEYS from 5: the lists of the queues, most urgent priority first. ARGV: settings, how many messages at most,
--- 1 if the caller holds none and so may claim a poison suspect, how many queues, their names, the tags to acknowledge.
+-- KEYS from 6: the lists of the queues, most urgent priority first. ARGV: settings, the id of the caller's store, how
+-- many messages at most, 1 if the caller holds none and so may claim a poison suspect, after how many bytes to stop, how
+-- many queues, their names, the tags to acknowledge.
 -- Returns what is left in the queues, the time from which the leases run, then for each message the number of its queue,
--- its tag and the message.
-local room, allow_suspect, width = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
+-- its tag and the message. If the queues belong to another store, nothing is claimed, and its id is returned instead.
+local room, allow_suspect, most_bytes, width = tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
 local names, acks = {}, {}
-for n = 5, 4 + width do names[#names + 1] = ARGV[n] end
-for n = 5 + width, #ARGV do acks[#acks + 1] = ARGV[n] end
+for n = 7, 6 + width do names[#names + 1] = ARGV[n] end
+for n = 7 + width, #ARGV do acks[#acks + 1] = ARGV[n] end
 
 -- RPOP comes before HSET: a full Redis refuses a script that *begins* with a command that needs memory.
 if #acks > 0 then
@@ -17,8 +18,12 @@ if #acks > 0 then
 end
 
 local now = score(seconds())
-local counted = redis.call('EXISTS', deliveries) == 1
-local claimed, bytes = {'more', now}, 0
+local foreign = foreign_owner(ARGV[2])
+if foreign then return {'foreign', now, foreign} end
+
+-- HLEN fails here if the key is of another type. Redis undoes nothing of a script that fails, so nothing may fail later.
+local counted = redis.call('HLEN', deliveries) > 0
+local claimed, bytes, failure = {'more', now}, 0, nil
 local UUID_LENGTH = 36
 
 -- The message in a list item; nothing if kombu could not deliver it.
@@ -40,7 +45,7 @@ local function name_of(message, raw)
   return tag .. '#' .. redis.sha1hex(type(body) == 'string' and body or raw)
 end
 
--- Claim one message; false if it must be left to a worker that holds nothing else.
+-- Claim one message; false if it must be left to a worker that holds nothing else, or cannot be claimed.
 local function claim(queue, raw)
   local message = message_in(raw)
   if not message then
@@ -54,10 +59,18 @@ local function claim(queue, raw)
   end
   -- The same message sent twice: the second must not take the place of the first.
   local own, number = name, 1
-  while redis.call('HSETNX', unacked, own, entry_of(raw, names[queue])) == 0 do
+  local entry = entry_of(raw, names[queue])
+  local kept = redis.pcall('HSETNX', unacked, own, entry)
+  while kept == 0 do
     own, number = name .. '#' .. number, number + 1
+    kept = redis.pcall('HSETNX', unacked, own, entry)
   end
-  redis.call('ZADD', index, now, own)
+  local leased = kept == 1 and redis.pcall('ZADD', index, now, own)
+  if type(leased) ~= 'number' then
+    if kept == 1 then redis.call('HDEL', unacked, own) end
+    failure = leased or kept
+    return false
+  end
   room, bytes = room - 1, bytes + #raw
   claimed[#claimed + 1] = queue
   claimed[#claimed + 1] = own
@@ -66,24 +79,30 @@ local function claim(queue, raw)
 end
 
 local function is_enough()
-  return room <= 0 or bytes >= settings.claim_bytes or claimed[1] == 'poison_suspect'
+  return room <= 0 or bytes >= most_bytes or claimed[1] == 'poison_suspect' or failure ~= nil
 end
+
+-- The error of a list that is none. It must not keep the messages of the others.
+local broken
 
 -- Claim up to `share` messages of one list; return whether it may hold more. One by one: only then is the size known.
 local function claim_from(list, queue, share)
   for _ = 1, share do
-    local raw = redis.call('RPOP', list)
-    if not raw then return false end
+    local raw = redis.pcall('RPOP', list)
+    if type(raw) ~= 'string' then
+      if raw then broken = raw end
+      return false
+    end
     if not claim(queue, raw) then
       redis.call('RPUSH', list, raw)
-      claimed[1] = 'poison_suspect'
+      if not failure then claimed[1] = 'poison_suspect' end
     end
     if is_enough() then return true end
   end
   return true
 end
 
-for first = 5, #KEYS, width do
+for first = 6, #KEYS, width do
   local active = {}
   for queue = 1, width do active[queue] = queue end
   while #active > 0 and not is_enough() do
@@ -98,9 +117,11 @@ for first = 5, #KEYS, width do
   end
 end
 
+if failure then return failure end
+if broken and #claimed == 2 then return broken end
 if claimed[1] == 'more' and not is_enough() then
   claimed[1] = 'empty'
   -- Reading the lists makes Redis notify this client of the next message in one of them.
-  for list = 5, #KEYS do redis.call('LLEN', KEYS[list]) end
+  for list = 6, #KEYS do redis.pcall('LLEN', KEYS[list]) end
 end
 return claimed

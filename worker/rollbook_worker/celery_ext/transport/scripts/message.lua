@@ -4,8 +4,14 @@
 -- means "sent to this queue through the default exchange". So it too puts the message back where it came from, whatever
 -- exchange it was published to. Stock workers write their own entries with a space after each comma, by which the scripts
 -- recognize them, and with the exchange of the message.
-local unacked, index, deliveries, dead_letters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local settings = cjson.decode(ARGV[1])
+local unacked, index, deliveries, dead_letters, owner_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- Decoded when a script first asks for one: claims are many, and seldom need any.
+local settings = setmetatable({}, {
+  __index = function(decoded, name)
+    for key, value in pairs(cjson.decode(ARGV[1])) do decoded[key] = value end
+    return rawget(decoded, name)
+  end,
+})
 
 -- Delivery counts are deleted after this many seconds, in case their messages were purged by another program.
 local COUNTS_KEPT = 7 * 24 * 3600
@@ -13,6 +19,16 @@ local COUNTS_KEPT = 7 * 24 * 3600
 local function seconds()
   local time = redis.call('TIME')
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+
+-- The id of another store than the caller's, to which these queues belong; nothing if they belong to the caller's. Queues
+-- without an owner become the caller's; a full Redis refuses that, and the next caller tries again.
+local function foreign_owner(store)
+  if store == '' then return nil end
+  local owner = redis.call('GET', owner_key)
+  if owner == store then return nil end
+  if owner then return owner end
+  redis.pcall('SET', owner_key, store)
 end
 
 -- Lua's default format for numbers would cut a time to whole seconds or worse.
@@ -25,10 +41,12 @@ local function entry_of(raw, queue)
 end
 
 -- The parts of an entry: the message as sent, the message decoded, exchange, routing key, whether stock wrote it.
--- Nothing for an entry that cannot be split without changing the message.
+-- Nothing for an entry that cannot be split without changing the message, or that is no message: one bad entry must not
+-- end a script that goes through many.
 local function parts_of(entry)
   local ok, parts = pcall(cjson.decode, entry)
   if not ok or type(parts) ~= 'table' or type(parts[1]) ~= 'table' then return nil end
+  if type(parts[1].properties) ~= 'table' or type(parts[2]) ~= 'string' or type(parts[3]) ~= 'string' then return nil end
   for _, comma in ipairs({',', ', '}) do
     local tail = comma .. cjson.encode(parts[2]) .. comma .. cjson.encode(parts[3]) .. ']'
     if entry:sub(-#tail) == tail then
@@ -51,13 +69,21 @@ end
 local function queues_of(exchange, routing_key)
   if exchange == '' then return {routing_key} end
   local queues = {}
-  for _, binding in ipairs(redis.call('SMEMBERS', settings.prefix .. '_kombu.binding.' .. exchange)) do
+  local bindings = redis.pcall('SMEMBERS', settings.prefix .. '_kombu.binding.' .. exchange)
+  if bindings.err then return queues end
+  for _, binding in ipairs(bindings) do
     -- KEY SEP PATTERN SEP QUEUE
     local first, last = binding:find(settings.sep, 1, true)
-    local _, second = binding:find(settings.sep, last + 1, true)
-    if binding:sub(1, first - 1) == routing_key then queues[#queues + 1] = binding:sub(second + 1) end
+    local _, second = binding:find(settings.sep, (last or #binding) + 1, true)
+    if second and binding:sub(1, first - 1) == routing_key then queues[#queues + 1] = binding:sub(second + 1) end
   end
   return queues
+end
+
+-- Whether a message can be put into this list now. Redis undoes nothing of a script that fails: so a script asks before
+-- it removes the message from where it was. The key may be of another type, which only a program beside ours can do.
+local function is_list(key)
+  return type(redis.pcall('LLEN', key)) == 'number'
 end
 
 -- The message with the mark that stock workers set on a redelivery. The text is edited, so that nothing else of the
@@ -81,9 +107,10 @@ local function is_marked(message)
   return type(message.headers) == 'table' and message.headers.redelivered == true
 end
 
+-- If the index is of another type, this fails before anything is removed.
 local function remove(tag)
-  redis.call('HDEL', unacked, tag)
   redis.call('ZREM', index, tag)
+  redis.call('HDEL', unacked, tag)
 end
 
 -- Bytes that are kept of an item that is not a message: enough to see what it was, and few enough that a hundred
@@ -128,16 +155,29 @@ local function dead_letter_message(code, queue, raw)
   })
 end
 
--- Make a dead letter of a message. If it is a dead letter itself, or its queue is unknown, it goes into a list for
--- operators to look at.
-local function dead_letter(code, queue, raw)
+-- Make a dead letter of a claimed message; return whether it could be. If it is a dead letter itself, or its queue is
+-- unknown, it goes into a list for operators to look at.
+local function dead_letter(tag, code, queue, raw)
   local ok, message = pcall(cjson.decode, raw)
   local headers = ok and type(message) == 'table' and message.headers
+  local list, item = settings.prefix .. queue, raw
   if queue == '' or (type(headers) == 'table' and headers.task == settings.dead_letter_task) then
-    redis.call('LPUSH', dead_letters, raw)
+    list = dead_letters
   else
-    redis.call('LPUSH', settings.prefix .. queue, dead_letter_message(code, queue, raw))
+    item = dead_letter_message(code, queue, raw)
   end
+  if not is_list(list) then return false end
+  -- before the dead letter is written: a full Redis refuses a script that begins with a command that needs memory
+  remove(tag)
+  redis.call('LPUSH', list, item)
+  redis.pcall('HDEL', deliveries, tag)
+  return true
+end
+
+-- Failed deliveries of a message so far; none if they cannot be read.
+local function failures_of(tag)
+  local count = redis.pcall('HGET', deliveries, tag)
+  return type(count) == 'string' and tonumber(count) or 0
 end
 
 -- Put a claimed message back into its queue; return whether it was claimed. `how`:
@@ -153,24 +193,23 @@ local function put_back(tag, how)
   end
   local raw, message, exchange, routing_key, stock = parts_of(entry)
   if how.stock ~= nil and how.stock ~= stock then return false end
-  if not raw then
-    remove(tag)
-    dead_letter('malformed', '', entry)
-    return true
-  end
+  if not raw then return dead_letter(tag, 'malformed', '', entry) end
   local queues = queues_of(exchange, routing_key)
   -- Nowhere to put it: it stays in `unacked` until its queue is declared again.
   if #queues == 0 then return false end
-  remove(tag)
+  for _, queue in ipairs(queues) do
+    if not is_list(list_of(queue, message)) then return false end
+  end
   local count = 0
   if how.counted then
-    count = redis.call('HINCRBY', deliveries, tag, 1)
-    redis.call('EXPIRE', deliveries, COUNTS_KEPT)
+    count = failures_of(tag) + 1
     if settings.max_deliveries > 0 and count >= settings.max_deliveries then
-      redis.call('HDEL', deliveries, tag)
-      dead_letter('kills_worker', queues[1], raw)
-      return true
+      return dead_letter(tag, 'kills_worker', queues[1], raw)
     end
+  end
+  remove(tag)
+  if how.counted and type(redis.pcall('HSET', deliveries, tag, count)) == 'number' then
+    redis.call('EXPIRE', deliveries, COUNTS_KEPT)
   end
   if how.marked and not is_marked(message) then raw = marked(raw, message) end
   local push = (how.last or count >= settings.poison_suspect_after) and 'LPUSH' or 'RPUSH'

@@ -1,0 +1,1 @@
+"""Flower, the dashboard, as Rollbook runs it."""

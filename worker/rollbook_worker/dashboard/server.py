@@ -1,0 +1,36 @@
+"""Starts Flower with what is the same wherever it runs: the queues, the columns, and what needs the password.
+
+Flower takes its options from the command line and from `FLOWER_...` variables. The password is `FLOWER_BASIC_AUTH`
+(`user:password`): every account of a machine can read the arguments of a process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+from rollbook_shared.errors import NotConfigured
+from rollbook_shared.settings import Settings
+from rollbook_worker.app import app
+from rollbook_worker.dashboard.handlers import replace_handlers
+
+DISPLAY: Final = {
+    # the default columns show neither the job's summary nor its result or error; these do, without personal data
+    "FLOWER_TASKS_COLUMNS": "name,args,state,exception,result,runtime,retries,received,worker,uuid",
+    # the default of 100,000 tasks takes a quarter of a gigabyte
+    "FLOWER_MAX_TASKS": "10000",
+}
+
+
+def main() -> int:
+    """Run Flower until SIGTERM or Ctrl-C."""
+    try:
+        Settings.from_env().need_broker_url()
+    except NotConfigured as error:
+        print(f"rollbook: {error}", file=sys.stderr)
+        return 2
+    for name, value in DISPLAY.items():
+        os.environ.setdefault(name, value)
+    replace_handlers()
+    return app.start(["flower", *sys.argv[1:]]) or 0

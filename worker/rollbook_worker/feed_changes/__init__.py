@@ -1,0 +1,6 @@
+"""Notifies HTTP servers, after the commit, whose feeds may have changed."""
+
+from rollbook_worker.feed_changes.notifier import FeedNotifier
+from rollbook_worker.feed_changes.store import NotifyingStore
+
+__all__ = ["FeedNotifier", "NotifyingStore"]

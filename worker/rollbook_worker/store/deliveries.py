@@ -1,0 +1,94 @@
+"""Deliveries, as jobs make, wake and cancel them: a row for each new message on a channel that is delivered.
+
+The row is written in the transaction that makes the message, whether or not the recipient is known by then: an identify
+that arrives later may make the recipient known, and the claim decides. A job that is applied again makes no message
+anew, and so no delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Final
+
+from psycopg import Cursor
+
+from rollbook_shared.database.statements import load
+from rollbook_shared.domain.profile_sections import trait_key
+from rollbook_shared.domain.stamps import occurred_at_of, stamp_floor
+from rollbook_shared.json_values import encode_json
+from rollbook_shared.registry import CHANNEL_DATA, Priority, Registry
+from rollbook_worker.store.rows import Row, as_json
+
+PRIORITIES: Final = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
+_DELIVERIES: Final = load(__package__, "deliveries")
+_HISTORY: Final = load(__package__, "history")
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def plans_of(triggers: Sequence[Row], messages: Sequence[Row], registry: Registry, now: int) -> list[Row]:
+    """How the messages leave, by trigger and channel; without those that stay. `now` is in microseconds since 1970."""
+    if not registry.delivers:
+        return []
+    workflows = {trigger["job_id"]: trigger["workflow"] for trigger in triggers}
+    together: dict[tuple[str, str], list[Row]] = {}
+    for message in messages:
+        together.setdefault((message["job_id"], message["channel"]), []).append(message)
+    plans: list[Row] = []
+    for (job_id, name), own in together.items():
+        workflow = workflows[job_id]
+        if (channel := registry.delivered_channel(workflow, name)) is None:
+            continue
+        occurred_at = occurred_at_of(own[0]["stamp"])
+        expires_at = occurred_at + channel.max_age // _MICROSECOND
+        due_at = max(now, occurred_at + channel.delay // _MICROSECOND)
+        plans.append(
+            {
+                "message_ids": [message["id"] for message in own],
+                "delivered_by": channel.key,
+                "workflow": workflow,
+                "priority": PRIORITIES[registry.priority(workflow)],
+                "due_at": None if expires_at <= now else due_at,
+                "expires_at": expires_at,
+            }
+        )
+    return plans
+
+
+def insert_messages(cursor: Cursor, messages: list[Row], triggers: Sequence[Row], registry: Registry, now: int) -> None:
+    """Keep the messages, and a delivery for each that is new and leaves."""
+    if plans := plans_of(triggers, messages, registry, now):
+        parameters = {"messages": as_json(messages), "plans": as_json(plans), "now": now}
+        cursor.execute(_DELIVERIES["insert_messages"], parameters)
+    else:
+        cursor.execute(_HISTORY["insert_messages"], {"messages": as_json(messages)})
+
+
+def wake(cursor: Cursor, ids: Collection[str], roots: Collection[str], registry: Registry, now: int) -> frozenset[str]:
+    """Let what waits be claimed at once, if what jobs say of these users lets it be sent: the recipient is known now,
+    or has the address that was missing. Return the channels. `roots` are the clusters of the users.
+    """
+    if not ids or not registry.delivers:
+        return frozenset()
+    who = {"ids": as_json(list(ids)), "now": now}
+    if not roots and not (cursor.execute(_DELIVERIES["find_waiting"], who).fetchone() or (False,))[0]:
+        return frozenset()
+    needs = {key: channel.needs and _stored(channel.needs) for key, channel in registry.channels.items()}
+    cursor.execute(_DELIVERIES["wake"], {**who, "roots": sorted(roots), "needs": encode_json(needs).decode()})
+    return frozenset(channel for (channel,) in cursor)
+
+
+def cancel_of_deleted(cursor: Cursor, ids: Collection[str], registry: Registry, now: int) -> None:
+    """Cancel what waits for the users that a job deleted. What is older than any channel permits is left as it is: the
+    claim skips it.
+    """
+    if not ids or not registry.delivers:
+        return
+    longest = max(channel.max_age for channel in registry.channels.values() if channel.delivery is not None)
+    since = stamp_floor(max(now - longest // _MICROSECOND, 0))
+    cursor.execute(_DELIVERIES["cancel_of_deleted"], {"ids": list(ids), "since": since})
+
+
+def _stored(needs: str) -> str:
+    """What a channel needs, by its stored key."""
+    return needs if needs == CHANNEL_DATA else trait_key(needs)
