@@ -1,0 +1,1 @@
+"""Delivers messages: claims deliveries, renders their templates, hands them to senders."""

@@ -1,0 +1,3 @@
+"""The process that delivers, `rollbook deliver`: for each channel it claims deliveries, renders them, hands them to the
+channel's sender and reports what became of them.
+"""
