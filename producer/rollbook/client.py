@@ -7,20 +7,23 @@ from datetime import timedelta
 from functools import partial
 from threading import TIMEOUT_MAX
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from rollbook.publishing import Publisher, publish_encoded
 from rollbook.publishing.buffered import Buffer
 from rollbook.resources.activities import Activities
+from rollbook.resources.base_context import Clock, system_clock
 from rollbook.resources.buffered import BufferedContext, BufferedUsers
-from rollbook.resources.context import ClientContext, Clock, system_clock
+from rollbook.resources.context import ClientContext
+from rollbook.resources.deliveries import Deliveries
 from rollbook.resources.feeds import Feeds
 from rollbook.resources.jobs import Jobs
+from rollbook.resources.measurements import Measurements
 from rollbook.resources.messages import Messages
 from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.limits import HARD_BULK_USERS, Limits
+from rollbook_shared.limits import HARD_BULK_USERS, Limits, PoolLimits
 from rollbook_shared.settings import Settings
 
 
@@ -48,8 +51,12 @@ class Rollbook:
     """Read messages of every channel, and record engagement."""
     activities: Activities
     """Read which triggers concerned a user, and which the user caused."""
+    deliveries: Deliveries
+    """Claim the messages that are to leave, report what became of them, and look at them."""
     jobs: Jobs
     """Read the status of jobs; list and cancel deferred jobs; list, replay and drop dead letters."""
+    measurements: Measurements
+    """Read what waited and what was done in the last hour."""
 
     def __init__(
         self,
@@ -59,6 +66,8 @@ class Rollbook:
         limits: Limits | None = None,
         merge_history: timedelta | None = None,
         read_timeout: timedelta | None = None,
+        pool: PoolLimits | None = None,
+        registry: str | None = None,
         publisher: Publisher | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -71,22 +80,16 @@ class Rollbook:
         merge_history: how many days of messages and activities a merge transfers, for previews of merges. The workers'
             setting decides what a merge does.
         read_timeout: how long a read may take before it raises `Unavailable`; by default 30 s.
+        pool: how many connections to the database the client uses; by default up to 15, of which it keeps 5.
+        registry: the path of the TOML file with the channels and workflows; needed to claim deliveries.
         publisher: how jobs are sent; by default to the broker at `broker_url`.
         clock: returns the present time in microseconds since 1970; for tests.
 
         Raises:
-            NotConfigured: the broker's URL is invalid, or `limits` or a time has a wrong type. The database's URL is
-                checked by the first read.
+            NotConfigured: the broker's URL is invalid, or `limits`, `pool` or a time has a wrong type. The database's
+                URL is checked by the first read.
         """
-        _check(limits, merge_history=merge_history, read_timeout=read_timeout)
-        default = Settings()
-        settings = Settings(
-            broker_url=broker_url,
-            database_url=database_url,
-            limits=default.limits if limits is None else limits,
-            merge_history=default.merge_history if merge_history is None else merge_history,
-            read_timeout=default.read_timeout if read_timeout is None else read_timeout,
-        )
+        settings = client_settings(broker_url, database_url, limits, merge_history, read_timeout, pool, registry)
         self._bind(ClientContext(settings, publisher or _direct(broker_url), clock or system_clock))
 
     def _bind(self, context: ClientContext) -> None:
@@ -96,7 +99,9 @@ class Rollbook:
         self.feeds = Feeds(context)
         self.messages = Messages(context)
         self.activities = Activities(context)
+        self.deliveries = Deliveries(context)
         self.jobs = context.jobs
+        self.measurements = Measurements(context)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
@@ -107,14 +112,7 @@ class Rollbook:
         Raises:
             NotConfigured: a setting has an invalid value, or the broker's URL is invalid.
         """
-        settings = Settings.from_env(env)
-        return cls(
-            broker_url=settings.broker_url,
-            database_url=settings.database_url,
-            limits=settings.limits,
-            merge_history=settings.merge_history,
-            read_timeout=settings.read_timeout,
-        )
+        return cls(**client_arguments(env))
 
     @property
     def publisher(self) -> Publisher:
@@ -146,11 +144,11 @@ class Rollbook:
         A write raises `InvalidRequest` like any other, `NotConfigured` if the table is missing, and never `NotSent`.
         Errors of your database are those of its driver, and leave the transaction as any failed statement does.
 
-        transaction: a SQLAlchemy `Session` or `Connection`, Django's `django.db.connection`, or a DBAPI connection
-            such as psycopg's. With an async session: `await session.run_sync(lambda s: rb.outbox(s).users...)`.
+        transaction: a SQLAlchemy `Session` or `Connection`, Django's `django.db.connection`, or a connection of
+            psycopg or psycopg2. With an async session: `await session.run_sync(lambda s: rb.outbox(s).users...)`.
 
         Raises:
-            TypeError: this is no transaction that can insert rows.
+            TypeError: this is no transaction that can insert rows, or of another driver.
         """
         from rollbook.publishing.outbox import OutboxPublisher
 
@@ -206,12 +204,7 @@ class BufferedRollbook(Rollbook):
     def __init__(
         self, context: ClientContext, *, max_users: int, max_seconds: float, max_waiting: int, block_seconds: float
     ) -> None:
-        most = min(context.limits.max_bulk_users, HARD_BULK_USERS)
-        if not 1 <= max_users <= most:
-            raise ValueError(f"max_users must be 1 to {most}, the most users that a bulk job may have")
-        # written so that NaN does not pass
-        if not max_waiting >= 1 or not all(0 <= seconds <= TIMEOUT_MAX for seconds in (max_seconds, block_seconds)):
-            raise ValueError("max_waiting must be at least 1, and each time a number of seconds that is not negative")
+        check_buffer(context.limits, max_users, max_waiting, max_seconds, block_seconds)
         self._buffer = Buffer(
             partial(publish_encoded, context.publisher()),
             max_users=max_users,
@@ -232,10 +225,83 @@ class BufferedRollbook(Rollbook):
         self._buffer.flush()
 
 
-def _check(limits: object, **times: object) -> None:
+class ClientArguments(TypedDict):
+    """The arguments of a client that are settings too."""
+
+    broker_url: str | None
+    database_url: str | None
+    limits: Limits
+    merge_history: timedelta
+    read_timeout: timedelta
+    pool: PoolLimits
+    registry: str | None
+
+
+def client_arguments(env: Mapping[str, str] | None) -> ClientArguments:
+    """The arguments of a client as the environment has them.
+
+    Raises:
+        NotConfigured: a setting has an invalid value.
+    """
+    settings = Settings.from_env(env)
+    return {
+        "broker_url": settings.broker_url,
+        "database_url": settings.database_url,
+        "limits": settings.limits,
+        "merge_history": settings.merge_history,
+        "read_timeout": settings.read_timeout,
+        "pool": settings.pool,
+        "registry": settings.registry,
+    }
+
+
+def client_settings(
+    broker_url: str | None,
+    database_url: str | None,
+    limits: Limits | None,
+    merge_history: timedelta | None,
+    read_timeout: timedelta | None,
+    pool: PoolLimits | None,
+    registry: str | None = None,
+) -> Settings:
+    """The settings of a client, with the defaults of what is None.
+
+    Raises:
+        NotConfigured: `limits`, `pool` or a time has a wrong type.
+    """
+    _check(limits, pool, merge_history=merge_history, read_timeout=read_timeout)
+    default = Settings()
+    return Settings(
+        broker_url=broker_url,
+        database_url=database_url,
+        limits=default.limits if limits is None else limits,
+        merge_history=default.merge_history if merge_history is None else merge_history,
+        read_timeout=default.read_timeout if read_timeout is None else read_timeout,
+        pool=default.pool if pool is None else pool,
+        registry=registry,
+    )
+
+
+def check_buffer(limits: Limits, max_users: int, max_waiting: int, *times: float) -> None:
+    """Check the arguments of `buffered`.
+
+    Raises:
+        ValueError: a number is out of its bounds.
+    """
+    most = min(limits.max_bulk_users, HARD_BULK_USERS)
+    if not 1 <= max_users <= most:
+        raise ValueError(f"max_users must be 1 to {most}, the most users that a bulk job may have")
+    # written so that NaN does not pass
+    if not max_waiting >= 1 or not all(0 <= seconds <= TIMEOUT_MAX for seconds in times):
+        raise ValueError("max_waiting must be at least 1, and each time a number of seconds that is not negative")
+
+
+def _check(limits: object, pool: object, **times: object) -> None:
     """Refuse at once what otherwise only the first call would fail with."""
     if not isinstance(limits, Limits | None):
         raise NotConfigured("limits must be a rollbook.Limits")
+    if not isinstance(pool, PoolLimits | None) or (pool is not None and pool.max_connections < 1):
+        raise NotConfigured("pool must be a rollbook.PoolLimits with at least one connection")
     for name, time_ in times.items():
         if time_ is not None and not (isinstance(time_, timedelta) and time_ >= timedelta(0)):
             raise NotConfigured(f"{name} must be a timedelta that is not negative")

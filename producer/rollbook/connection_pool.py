@@ -9,55 +9,50 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import TIMEOUT_MAX
 from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from rollbook.at_fork import reset_after_fork
+from rollbook.process_locks import ProcessLock, renew_locks
 from rollbook_shared.errors import Unavailable
+from rollbook_shared.limits import PoolLimits
 
 Connection: TypeAlias = psycopg.Connection[Any]
 
-_KEPT: Final = 5
-_MOST: Final = 15
-_WAIT_SECONDS: Final = 10.0
-"""How long a thread waits while all connections are in use."""
-_TRUSTED_SECONDS: Final = 5.0
+TRUSTED_SECONDS: Final = 5.0
 """A connection that was idle for longer is tried before it is used: the machine at its other end may be gone."""
+
+_DEFAULT_LIMITS: Final = PoolLimits()
 
 _inherited: Final[list[Connection]] = []
 """The parent's connections in a forked child. Kept for ever: to close them would end the parent's sessions."""
 
 
 class ConnectionPool:
-    """Lends connections, in autocommit, to one thread each. Opens up to 15, and keeps 5 of them open."""
+    """Lends connections, in autocommit, to one thread each."""
+
+    _changed = ProcessLock(lambda: threading.Condition())
 
     def __init__(
         self,
         connect: Callable[[], Connection],
-        *,
-        kept: int = _KEPT,
-        most: int = _MOST,
-        wait_seconds: float = _WAIT_SECONDS,
+        limits: PoolLimits = _DEFAULT_LIMITS,
     ) -> None:
         """Prepare to connect.
 
         connect: opens a connection.
-        kept: connections that stay open when they are not in use.
-        most: connections in use at the same time.
-        wait_seconds: how long a thread waits for one that another uses.
         """
         self._connect = connect
-        self._kept = kept
-        self._most = most
-        self._wait_seconds = wait_seconds
+        self._limits = limits
+        self._wait_seconds = min(limits.connection_wait.total_seconds(), TIMEOUT_MAX)
         self._idle: deque[tuple[Connection, float]] = deque()
         """With the time at which each was returned; the last one is used first."""
         self._lent = 0
         self._generation = 0
         """Grows with each fork: a child does not keep what its parent has lent."""
-        self._changed = threading.Condition()
         # At the end of the process, too, without a warning of a connection that was left open.
         self._finalizer = weakref.finalize(self, _close_all, self._idle)
         reset_after_fork(self)
@@ -67,7 +62,7 @@ class ConnectionPool:
         """Lend a connection for the length of a `with`. One that is left broken or in a transaction is closed.
 
         Raises:
-            Unavailable: all connections are in use, and stay so for `wait_seconds`.
+            Unavailable: all connections are in use, and stay so for as long as a thread may wait.
             psycopg.Error: the server cannot be reached.
         """
         connection, generation = self._take(), self._generation
@@ -90,15 +85,12 @@ class ConnectionPool:
         self._idle.clear()
         self._lent = 0
         self._generation += 1
-        self._changed = threading.Condition()  # another thread may have held it at the fork
+        renew_locks(self)
 
     def _take(self) -> Connection:
         with self._changed:
-            if not self._changed.wait_for(lambda: self._lent < self._most, self._wait_seconds):
-                raise Unavailable(
-                    f"all {self._most} connections of this client to the database were in use for "
-                    f"{self._wait_seconds:g} s; the database itself may be well"
-                )
+            if not self._changed.wait_for(lambda: self._lent < self._limits.max_connections, self._wait_seconds):
+                raise all_in_use(self._limits)
             self._lent += 1
         try:
             while (idle := self._pop()) is not None:
@@ -118,7 +110,7 @@ class ConnectionPool:
     def _release(self, connection: Connection) -> None:
         is_clean = not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE
         with self._changed:
-            is_kept = is_clean and len(self._idle) < self._kept
+            is_kept = is_clean and len(self._idle) < self._limits.max_idle_connections
             if is_kept:
                 self._idle.append((connection, time.monotonic()))
         if not is_kept:
@@ -133,9 +125,9 @@ class ConnectionPool:
 
 def _is_alive(connection: Connection, since: float) -> bool:
     """Whether the server has not closed the connection; after a long time it is asked."""
-    if connection.closed or _has_input(connection):
+    if connection.closed or has_input(connection):
         return False
-    if time.monotonic() - since <= _TRUSTED_SECONDS:
+    if time.monotonic() - since <= TRUSTED_SECONDS:
         return True
     try:
         connection.execute("SELECT 1")
@@ -144,7 +136,16 @@ def _is_alive(connection: Connection, since: float) -> bool:
     return True
 
 
-def _has_input(connection: Connection) -> bool:
+def all_in_use(limits: PoolLimits) -> Unavailable:
+    """The error of a caller who has waited so long for one of so many connections."""
+    return Unavailable(
+        f"all {limits.max_connections} connections of this client to the database were in use for "
+        f"{limits.connection_wait.total_seconds():g} s; the database itself may be well; allow more connections "
+        "(ROLLBOOK_MAX_CONNECTIONS) or a longer wait (ROLLBOOK_CONNECTION_WAIT_SECONDS)"
+    )
+
+
+def has_input(connection: Connection | psycopg.AsyncConnection[Any]) -> bool:
     """Whether the server has sent something unasked: mostly that it ends the session."""
     readable = select.poll()
     readable.register(connection.fileno(), select.POLLIN)

@@ -9,51 +9,54 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import dict_row
 
 from rollbook.connection_pool import Connection, ConnectionPool
+from rollbook.database_failures import failure_of
+from rollbook.numbered_parameters import numbered
 from rollbook.queries import Query
 from rollbook.queries.query import Isolation, Rows, Statement
 from rollbook_shared.database.encoding import require_utf8
-from rollbook_shared.database.timeouts import connection_options, timeout_connection
-from rollbook_shared.errors import NotConfigured, Unavailable
-from rollbook_shared.reasons import safe_reason
+from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.timeouts import timeout_connection
+from rollbook_shared.limits import PoolLimits
 
 T = TypeVar("T")
 
 _TIMEOUT: Final = timedelta(seconds=30)
-_NOT_CONFIGURED: Final = {
-    "42P01": "the database has no tables of Rollbook yet; run `rollbook migrate`",
-    "42501": "the role in the database's URL may not do this; see deploy/roles.sql",
-    "25006": "this Postgres is read-only, as a replica is; cancel and drop need the primary's URL",
+_POOL: Final = PoolLimits()
+ISOLATION: Final = {
+    "AUTOCOMMIT": IsolationLevel.READ_COMMITTED,
+    "REPEATABLE READ": IsolationLevel.REPEATABLE_READ,
 }
-"""What an operator must fix, by Postgres' error code."""
+"""Of the transaction that a write gets, or a snapshot."""
 
 
 class Database:
     """One Postgres. It runs queries, and lends connections to code that has statements of its own."""
 
-    def __init__(self, url: str, timeout: timedelta = _TIMEOUT) -> None:
+    def __init__(self, url: str, timeout: timedelta = _TIMEOUT, pool: PoolLimits = _POOL) -> None:
         """Prepare the pool; nothing is connected yet.
 
         timeout: how long a statement may take.
+        pool: how many connections there may be.
 
         Raises:
             NotConfigured: this is no URL of a Postgres.
         """
-        options: dict[str, Any] = {"application_name": "rollbook", **connection_options(url, timeout)}
+        session = make_session(url, application_name="rollbook", statement_timeout=timeout, is_read_only=True)
         connection_class = timeout_connection(timeout)
 
         def connect() -> Connection:
-            connection = connection_class.connect(autocommit=True, **options)
+            connection = open_session(session, connection_class)
             require_utf8(connection)
             return connection
 
-        self._pool = ConnectionPool(connect)
+        self._pool = ConnectionPool(connect, pool)
 
     def run(self, query: Query[T]) -> T:
         """The result of the query, or what the query raises.
@@ -75,7 +78,7 @@ class Database:
     def connect(self, isolation: Isolation = "AUTOCOMMIT", *, readonly: bool = True) -> Iterator[Connection]:
         """A connection for a few statements; with `REPEATABLE READ` all of them see the same snapshot.
 
-        readonly: Postgres refuses every write of a snapshot. Code that means to write passes False.
+        readonly: Postgres refuses every write. With False the statements are one transaction, which may write.
 
         Raises:
             Unavailable: Postgres could not be reached or took too long, the connection broke, or all connections of
@@ -86,23 +89,19 @@ class Database:
         try:
             with self._pool.lend() as connection:
                 try:
-                    if isolation == "AUTOCOMMIT":
+                    if isolation == "AUTOCOMMIT" and readonly:
                         yield connection
                     else:
-                        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+                        connection.isolation_level = ISOLATION[isolation]
                         connection.read_only = readonly
                         with connection.transaction():
                             yield connection
                 finally:
                     broken = connection.broken
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(f"the database could not be reached or did not answer: {safe_reason(error)}") from error
         except psycopg.Error as error:
-            if (what := _NOT_CONFIGURED.get(error.sqlstate or "")) is not None:
-                raise NotConfigured(what) from error
-            if not broken:
+            if (failure := failure_of(error, broken=broken)) is None:
                 raise
-            raise Unavailable("the connection to the database broke") from error
+            raise failure from error
 
     def close(self) -> None:
         """Close the connections that are not in use; new ones open when needed."""
@@ -110,5 +109,5 @@ class Database:
 
 
 def _rows(connection: Connection, statement: Statement) -> Rows:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement.sql.encode(), dict(statement.parameters)).fetchall()
+    with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
+        return cursor.execute(*numbered(statement)).fetchall()

@@ -5,7 +5,10 @@ SQLAlchemy's metadata `rollbook.sqlalchemy.outbox_table`; by hand `rollbook outb
 application's own Postgres, in a schema of its search path. `rb.outbox(transaction)` writes the rows, and
 `rollbook relay` sends them.
 
-A row is one job that no worker has finished yet, as far as the relay knows. `digest` is part of the key because an id
+A row is one job that no worker has finished yet, as far as the relay knows, or that was finished a short while ago
+(`finished_at`): Rollbook's database may lose the outcome in a failover to a replica that is behind, and then the relay
+sends the job again. `dead_on` is the timeline of that database on which the relay saw a dead letter of the job: on the
+same timeline a dead letter that is gone was dropped or replayed, not lost. `digest` is part of the key because an id
 that was used for two different jobs must reach the workers twice: they reject the second. `due_at` is when the relay
 looks at the row next, to send it (`sent_at` is null) or to ask whether it is finished. `trace` names the OpenTelemetry
 trace of the call that wrote it. A table from before that column existed works as well: a job's trace then ends where
@@ -17,32 +20,65 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from rollbook_shared.limits import JOB_BYTES
+
 __all__ = ["CREATE_TABLE", "DROP_TABLE", "TABLE", "create_table", "drop_table"]
 
 TABLE: Final = "rollbook_outbox"
+_SIZE_CHECK: Final = (
+    f"CONSTRAINT rollbook_outbox_body_size CHECK (pg_catalog.octet_length(body) OPERATOR(pg_catalog.<=) {JOB_BYTES})"
+)
 
 CREATE_TABLE: Final = (
-    """\
+    f"""\
 CREATE TABLE IF NOT EXISTS rollbook_outbox (
     id text COLLATE "C" NOT NULL,
     digest bytea NOT NULL,
     kind text NOT NULL,
     body text NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    due_at timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    due_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     sent_at timestamptz,
     attempts integer NOT NULL DEFAULT 0,
     trace text,
-    PRIMARY KEY (id, digest)
+    finished_at timestamptz,
+    dead_on integer,
+    PRIMARY KEY (id, digest),
+    {_SIZE_CHECK}
 )""",
     # checked first: ALTER TABLE waits for all writers and blocks new ones, even when it has nothing to change
     """\
 DO $$
 BEGIN
     IF NOT EXISTS (
-        SELECT FROM pg_attribute WHERE attrelid = to_regclass('rollbook_outbox') AND attname = 'trace'
+        SELECT
+        FROM pg_catalog.pg_attribute
+        WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('rollbook_outbox')
+            AND attname OPERATOR(pg_catalog.=) 'trace'
     ) THEN
         ALTER TABLE rollbook_outbox ADD COLUMN trace text;
+    END IF;
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_catalog.pg_attribute
+        WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('rollbook_outbox')
+            AND attname OPERATOR(pg_catalog.=) 'dead_on'
+    ) THEN
+        ALTER TABLE rollbook_outbox ADD COLUMN finished_at timestamptz, ADD COLUMN dead_on integer;
+    END IF;
+END
+$$""",
+    # for new rows only: the rows of a table from before may be larger, and the relay copes with them
+    f"""\
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_catalog.pg_constraint
+        WHERE conrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('rollbook_outbox')
+            AND conname OPERATOR(pg_catalog.=) 'rollbook_outbox_body_size'
+    ) THEN
+        ALTER TABLE rollbook_outbox ADD {_SIZE_CHECK} NOT VALID;
     END IF;
 END
 $$""",

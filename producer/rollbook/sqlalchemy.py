@@ -6,6 +6,9 @@
         session.add(account)
         after_commit(rb, session).users.identify(account.id, {"email": account.email})
 
+With `AsyncRollbook` and an `AsyncSession` the call is awaited, and the jobs are sent before `await session.commit()`
+returns.
+
 It needs no table, and promises nothing after the commit: until they are sent, the jobs are in memory only. A process
 that dies between the commit and the sending loses them without an error. A job that the broker does not take is logged,
 or given to `on_failure`. If no job may be lost, use the outbox: `rb.outbox(session)`.
@@ -13,25 +16,61 @@ or given to `on_failure`. If no job may be lost, use the outbox: `rb.outbox(sess
 
 from __future__ import annotations
 
-from typing import Any, Final
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
-from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, event, func, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session
+from sqlalchemy.util import await_only
 
 from rollbook.client import Rollbook
 from rollbook.outbox import TABLE
-from rollbook.publishing import Publisher
-from rollbook.publishing.after_commit import OnFailure, log_failure, publish_committed
+from rollbook.publishing import AsyncPublisher, Publisher
+from rollbook.publishing.after_commit import OnFailure, async_publish_committed, log_failure, publish_committed
 from rollbook_shared.jobs.models import Job
+from rollbook_shared.limits import JOB_BYTES
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+
+    from rollbook.async_client import AsyncRollbook
 
 __all__ = ["after_commit", "outbox_table"]
 
 _KEY: Final = "rollbook.pending_jobs"
 
 
+@overload
 def after_commit(
-    rollbook: Rollbook, session: Session | scoped_session[Any], *, on_failure: OnFailure = log_failure
-) -> Rollbook:
+    rollbook: Rollbook, session: Session | scoped_session[Any], *, on_failure: OnFailure = ...
+) -> Rollbook: ...
+
+
+@overload
+def after_commit(
+    rollbook: AsyncRollbook, session: AsyncSession | async_scoped_session[Any], *, on_failure: OnFailure = ...
+) -> AsyncRollbook: ...
+
+
+def after_commit(
+    rollbook: Rollbook | AsyncRollbook,
+    session: Session | scoped_session[Any] | AsyncSession | async_scoped_session[Any],
+    *,
+    on_failure: OnFailure = log_failure,
+) -> Rollbook | AsyncRollbook:
     """A client whose jobs are sent, in their order, when the session's transaction is committed.
 
     A job made inside a savepoint (`session.begin_nested()`) that is rolled back is dropped. Making a job begins the
@@ -42,9 +81,31 @@ def after_commit(
 
     Raises:
         NotConfigured: there is no broker URL.
+        TypeError: this is no session, or one of the other client: `AsyncRollbook` needs an `AsyncSession`.
     """
-    own: Session = session() if isinstance(session, scoped_session) else session
+    if not isinstance(rollbook, Rollbook):
+        asynchronous = _AsyncAfterCommit(rollbook.publisher, _sync_session(session), on_failure)
+        return rollbook.with_publisher(asynchronous)
+    own: object = session() if isinstance(session, scoped_session) else session
+    if not isinstance(own, Session):
+        raise TypeError(_needs(own))
     return rollbook.with_publisher(_AfterCommit(rollbook.publisher, own, on_failure))
+
+
+def _sync_session(session: object) -> Session:
+    """The session within an `AsyncSession`."""
+    own = session() if callable(session) and hasattr(session, "registry") else session  # async_scoped_session
+    if not isinstance(found := getattr(own, "sync_session", None), Session):
+        raise TypeError(f"after_commit of AsyncRollbook needs an AsyncSession, and not {type(own).__name__}")
+    return found
+
+
+def _needs(given: object) -> str:
+    if hasattr(given, "run_sync") or iscoroutinefunction(getattr(given, "commit", None)):
+        return (
+            "an async session needs AsyncRollbook, or: await session.run_sync(lambda s: after_commit(rb, s).users...)"
+        )
+    return f"after_commit needs a SQLAlchemy Session, and not {type(given).__name__}"
 
 
 def outbox_table(metadata: MetaData) -> Table:
@@ -64,9 +125,16 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("sent_at", DateTime(timezone=True)),
         Column("attempts", Integer, nullable=False, server_default=text("0")),
         Column("trace", Text),
+        Column("finished_at", DateTime(timezone=True)),
+        Column("dead_on", Integer),
+        CheckConstraint(f"octet_length(body) <= {JOB_BYTES}", name="rollbook_outbox_body_size"),
         Index("rollbook_outbox_unsent", "due_at", postgresql_where=text("sent_at IS NULL")),
         Index("rollbook_outbox_sent", "due_at", postgresql_where=text("sent_at IS NOT NULL")),
     )
+
+
+class _Target(Protocol):
+    def publish_now(self, job: Job) -> None: ...
 
 
 class _AfterCommit:
@@ -77,9 +145,7 @@ class _AfterCommit:
 
     def publish(self, job: Job) -> None:
         """Keep the job until the current transaction or savepoint ends."""
-        session = self._session
-        current = session.get_nested_transaction() or session.get_transaction() or session.begin()
-        _pending_jobs(session).add(current, self, job)
+        _keep(self._session, self, job)
 
     def close(self) -> None:
         """Do nothing: the publisher belongs to the client."""
@@ -88,14 +154,32 @@ class _AfterCommit:
         publish_committed(self._publisher, job, self._on_failure)
 
 
+class _AsyncAfterCommit:
+    def __init__(self, publisher: AsyncPublisher, session: Session, on_failure: OnFailure) -> None:
+        self._publisher = publisher
+        self._session = session
+        self._on_failure = on_failure
+
+    async def publish(self, job: Job) -> None:
+        """Keep the job until the current transaction or savepoint ends."""
+        _keep(self._session, self, job)
+
+    async def aclose(self) -> None:
+        """Do nothing: the publisher belongs to the client."""
+
+    def publish_now(self, job: Job) -> None:
+        # the events of a session are called within its `await session.commit()`, which awaits this
+        await_only(async_publish_committed(self._publisher, job, self._on_failure))
+
+
 class _PendingJobs:
     """The jobs of each open transaction of a session, savepoints included."""
 
     def __init__(self) -> None:
-        self._jobs: dict[SessionTransaction, list[tuple[_AfterCommit, Job]]] = {}
+        self._jobs: dict[SessionTransaction, list[tuple[_Target, Job]]] = {}
         self._committed: set[SessionTransaction] = set()
 
-    def add(self, transaction: SessionTransaction, target: _AfterCommit, job: Job) -> None:
+    def add(self, transaction: SessionTransaction, target: _Target, job: Job) -> None:
         self._jobs.setdefault(transaction, []).append((target, job))
 
     def on_commit(self, session: Session) -> None:
@@ -115,10 +199,16 @@ class _PendingJobs:
             target.publish_now(job)
 
 
+def _keep(session: Session, target: _Target, job: Job) -> None:
+    current = session.get_nested_transaction() or session.get_transaction() or session.begin()
+    _pending_jobs(session).add(current, target, job)
+
+
 def _pending_jobs(session: Session) -> _PendingJobs:
     pending: _PendingJobs | None = session.info.get(_KEY)
     if pending is None:
-        pending = session.info[_KEY] = _PendingJobs()
+        pending = _PendingJobs()
         event.listen(session, "after_commit", pending.on_commit)
         event.listen(session, "after_transaction_end", pending.on_end)
+        session.info[_KEY] = pending
     return pending

@@ -6,17 +6,19 @@
         (job,) = rollbook_recording.sent.of(Identify)
         assert job.user.traits["email"] == "ann@example.com"
 
-The installed package brings the pytest fixture `rollbook_recording`; with other test runners use `recording()`. An
-invalid call raises `InvalidRequest` as in production. With `rollbook_recording.publisher.is_down = True` every write
-raises `NotSent`. The kinds of jobs are exported here, for `sent.of`.
+The installed package brings the pytest fixture `rollbook_recording`; with other test runners use `recording()`. For
+`AsyncRollbook` there are `async_rollbook_recording` and `async_recording()`. An invalid call raises `InvalidRequest` as
+in production. With `rollbook_recording.publisher.is_down = True` every write raises `NotSent`. The kinds of jobs are
+exported here, for `sent.of`.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
+from rollbook.async_client import AsyncRollbook
 from rollbook.client import Rollbook
-from rollbook.resources.context import Clock
+from rollbook.resources.base_context import Clock
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import (
@@ -50,6 +52,8 @@ else:
 
 __all__ = [
     "AddPushToken",
+    "AsyncRecordingPublisher",
+    "AsyncRecordingRollbook",
     "BulkDelete",
     "BulkIdentify",
     "BulkSetPreferences",
@@ -69,6 +73,7 @@ __all__ = [
     "UnsetPreferences",
     "UpdatePreferences",
     "UserUpdate",
+    "async_recording",
     "recording",
 ]
 
@@ -89,13 +94,20 @@ class SentJobs(list[Job]):
         return [job for job in self if user_id in job.user_ids]
 
 
-class RecordingPublisher:
-    """A publisher that keeps the jobs in `sent` and sends none."""
-
+class _Recording:
     def __init__(self) -> None:
         self.sent = SentJobs()
         self.is_down = False
         """Set it to make every write raise `NotSent`, as when Redis is down."""
+
+    def _keep(self, job: Job) -> None:
+        if self.is_down:
+            raise NotSent(job.id)
+        self.sent.append(decode(encode(job)))
+
+
+class RecordingPublisher(_Recording):
+    """A publisher that keeps the jobs in `sent` and sends none."""
 
     def publish(self, job: Job) -> None:
         """Keep the job as workers would receive it; later changes to the caller's dicts do not show in it.
@@ -103,11 +115,24 @@ class RecordingPublisher:
         Raises:
             NotSent: `is_down` is set.
         """
-        if self.is_down:
-            raise NotSent(job.id)
-        self.sent.append(decode(encode(job)))
+        self._keep(job)
 
     def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+
+class AsyncRecordingPublisher(_Recording):
+    """The same for `AsyncRollbook`."""
+
+    async def publish(self, job: Job) -> None:
+        """Keep the job, as `RecordingPublisher.publish` does.
+
+        Raises:
+            NotSent: `is_down` is set.
+        """
+        self._keep(job)
+
+    async def aclose(self) -> None:
         """Do nothing: there are no connections."""
 
 
@@ -129,6 +154,24 @@ class RecordingRollbook(Rollbook):
         return self._recording.sent
 
 
+class AsyncRecordingRollbook(AsyncRollbook):
+    """An asynchronous client that keeps its jobs. Reads raise `NotConfigured`: no workers have applied the jobs."""
+
+    def __init__(self, *, limits: Limits | None = None, clock: Clock | None = None) -> None:
+        self._recording = AsyncRecordingPublisher()
+        super().__init__(publisher=self._recording, limits=limits, clock=clock)
+
+    @property
+    def publisher(self) -> AsyncRecordingPublisher:
+        """The publisher of this client; set its `is_down` to make writes fail."""
+        return self._recording
+
+    @property
+    def sent(self) -> SentJobs:
+        """The jobs that were sent, oldest first; `sent.clear()` drops them."""
+        return self._recording.sent
+
+
 def recording(*, limits: Limits | None = None, clock: Clock | None = None) -> RecordingRollbook:
     """Create a client that keeps its jobs in `sent`.
 
@@ -138,9 +181,19 @@ def recording(*, limits: Limits | None = None, clock: Clock | None = None) -> Re
     return RecordingRollbook(limits=limits, clock=clock)
 
 
+def async_recording(*, limits: Limits | None = None, clock: Clock | None = None) -> AsyncRecordingRollbook:
+    """Create an asynchronous client that keeps its jobs in `sent`; the arguments are those of `recording`."""
+    return AsyncRecordingRollbook(limits=limits, clock=clock)
+
+
 if _HAS_PYTEST:
 
     @pytest.fixture
     def rollbook_recording() -> RecordingRollbook:
         """A client of this test alone that keeps its jobs in `sent`."""
         return recording()
+
+    @pytest.fixture
+    def async_rollbook_recording() -> AsyncRecordingRollbook:
+        """An asynchronous client of this test alone that keeps its jobs in `sent`."""
+        return async_recording()

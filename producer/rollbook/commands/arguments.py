@@ -8,19 +8,20 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Self, TypedDict, TypeVar, cast
+from typing import Any, Final, NotRequired, Self, TypedDict, TypeVar, cast
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from rollbook_shared.domain.mistaken_ids import mistake_in_id
 from rollbook_shared.domain.stamps import JOB_ID, microseconds, new_job_id
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.jobs import MAX_TIMESTAMP, Job
-from rollbook_shared.jobs.codec import MAX_TEXT, encode
+from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.fields import PreferenceSet, PreferenceSetChanges
 from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import encode_json
-from rollbook_shared.limits import HARD_BULK_USERS, Limits
+from rollbook_shared.limits import HARD_BULK_USERS, JOB_BYTES, Limits, MistakenIds
 
 T = TypeVar("T")
 
@@ -51,12 +52,13 @@ class WriteOptions(TypedDict, total=False):
 
 class Timing(TypedDict):
     """The fields that every job has: its `id`, when it happened or is due (`occurred_at`, in microseconds since 1970),
-    and whether it is `deferred` until then.
+    and whether it is `deferred` until then; of a deferred job also when it was asked for (`requested_at`).
     """
 
     id: str
     occurred_at: int
     deferred: bool
+    requested_at: NotRequired[int]
 
 
 _NO_OPTIONS: Final[WriteOptions] = {}
@@ -127,7 +129,9 @@ class Arguments:
                 time = self._checked(_due("delay", _after_delay(now, options["delay"])))
             case _:
                 time = _STAND_IN
-        return {"id": job_id, "occurred_at": time, "deferred": given[0] != "occurred_at"}
+        if given[0] == "occurred_at":
+            return {"id": job_id, "occurred_at": time, "deferred": False}
+        return {"id": job_id, "occurred_at": time, "deferred": True, "requested_at": now}
 
     def timestamps(self, timestamps: Iterable[object], now: int) -> tuple[int, ...]:
         """The times of the users of a bulk job, in microseconds since 1970; empty if one of them is wrong."""
@@ -154,6 +158,16 @@ class Arguments:
             self._problems.append(Problem(field, f"must hold {least} to {most} {what}"))
         return items[:most]
 
+    def check_id(self, field: str, user_id: object, index: int | None = None) -> None:
+        """Check that the id of a user who would be created or changed is not a mistake, if the limits say so."""
+        if self.limits.mistaken_ids == MistakenIds.REJECT and (reason := mistake_in_id(user_id)):
+            self._problems.append(Problem(field, reason, index))
+
+    def check_ids(self, field: str, user_ids: Iterable[object]) -> None:
+        """Check each of the ids as `check_id` does."""
+        for index, user_id in enumerate(user_ids):
+            self.check_id(f"{field}[{index}]", user_id, index)
+
     def check_size(self, field: str, value: object, max_bytes: int) -> None:
         """Check how many bytes of JSON the value takes."""
         self._problems += size_problems(field, value, max_bytes)
@@ -162,8 +176,9 @@ class Arguments:
         """Check that the job as a whole is not so large that workers would refuse it; `field` holds its `users`."""
         limits = self.limits
         # few jobs can be so large that encoding them only to measure them is worth its time
-        if users * (limits.max_properties_bytes + limits.max_data_bytes) > MAX_TEXT and len(encode(job)) > MAX_TEXT:
-            reason = f"must be at most {MAX_TEXT // _MEBIBYTE} MiB in all; send them in several jobs"
+        most = users * (limits.max_properties_bytes + limits.max_data_bytes)
+        if most > JOB_BYTES and len(encode(job).encode()) > JOB_BYTES:
+            reason = f"must be at most {JOB_BYTES // _MEBIBYTE} MiB in all; send them in several jobs"
             self._problems.append(Problem(field, reason))
 
     def __enter__(self) -> Self:
@@ -204,7 +219,9 @@ class Arguments:
 
 def size_problems(field: str, value: object, max_bytes: int) -> list[Problem]:
     """A problem if the value takes more than `max_bytes` as JSON."""
-    return [Problem(field, f"must be at most {max_bytes} bytes as JSON")] if len(encode_json(value)) > max_bytes else []
+    if (size := len(encode_json(value))) <= max_bytes:
+        return []
+    return [Problem(field, f"must be at most {max_bytes} bytes as JSON, and has {size}")]
 
 
 def as_dict(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,22 +6,29 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from rollbook.commands.edited_job import check_as_new
 from rollbook.models import DeadLetter
 from rollbook_shared.errors import InvalidRequest, Problem, Undecodable
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs import BulkIdentify, Job
 from rollbook_shared.jobs.codec import VERSION, decode, encode
+from rollbook_shared.limits import Limits
 
 
-def replay(dead_letter: DeadLetter, *, job_id: str | None, body: str | Mapping[str, Any] | None) -> Job:
-    """The job to send.
+def replay(
+    dead_letter: DeadLetter, *, job_id: str | None, body: str | Mapping[str, Any] | None, limits: Limits, now: int
+) -> Job:
+    """The job to send. One with a new body is checked as a new job is.
 
     Raises:
-        InvalidRequest: the job would only become a dead letter again: the body is no job, or its id is taken.
+        InvalidRequest: the job would only become a dead letter again: the body is no job, or its id is taken. Or the
+            new body breaks a rule.
     """
     job = _job(_text(dead_letter, body))
     if job_id is not None:
         job = job.model_copy(update={"id": job_id})
+    if body is not None:
+        check_as_new(job, limits=limits, now=now)
     if dead_letter.code == DeadLetterCode.ID_REUSED and job.id == dead_letter.id:
         raise InvalidRequest([Problem("job_id", "this job id is already used by another job; pass a new job_id")])
     return job

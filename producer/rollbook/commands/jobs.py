@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Unpack
 from uuid import UUID
 
@@ -10,7 +10,8 @@ from rollbook.commands.arguments import Arguments, WriteOptions, as_changes, as_
 from rollbook.commands.user_update_checks import check_user_update
 from rollbook.models import Engagement
 from rollbook_shared import jobs
-from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS, Limits
+from rollbook_shared.errors import Problem
+from rollbook_shared.limits import HARD_BULK_USERS, HARD_MESSAGES, HARD_RECIPIENTS, Limits
 
 MAX_MESSAGES: Final = 1_000
 """Messages in one job of marks; the job's model has the same bound."""
@@ -82,6 +83,8 @@ def merge(
 ) -> jobs.Merge:
     """The job that makes `from_user_id`, the secondary, part of `user_id`, the primary."""
     with Arguments("merge", limits, options, renames=_MERGE_FIELDS) as arguments:
+        arguments.check_id("user_id", user_id)
+        arguments.check_id("from_user_id", from_user_id)
         return jobs.Merge(
             **arguments.timing(now),
             primary_id=user_id,
@@ -102,6 +105,7 @@ def set_preferences(
 ) -> jobs.SetPreferences:
     """The job that replaces one preference set of a user."""
     with Arguments("set_preferences", limits, options) as arguments:
+        arguments.check_id("user_id", user_id)
         timing = arguments.timing(now)
         job = jobs.SetPreferences(**timing, user_id=user_id, set_id=set_id, settings=as_settings(settings))
         arguments.check_size("settings", job.settings, limits.max_data_bytes)
@@ -119,6 +123,7 @@ def update_preferences(
 ) -> jobs.UpdatePreferences:
     """The job that changes keys of one preference set of a user."""
     with Arguments("update_preferences", limits, options) as arguments:
+        arguments.check_id("user_id", user_id)
         timing = arguments.timing(now)
         job = jobs.UpdatePreferences(**timing, user_id=user_id, set_id=set_id, changes=as_changes(changes))
         arguments.check_size("changes", job.changes, limits.max_data_bytes)
@@ -145,6 +150,7 @@ def bulk_set_preferences(
     """The job that replaces one preference set of many users."""
     with Arguments("bulk_set_preferences", limits, options) as arguments:
         ids = arguments.items(user_ids, "user_ids", most=_bulk_users(limits), what="user ids")
+        arguments.check_ids("user_ids", ids)
         timing = arguments.timing(now)
         job = jobs.BulkSetPreferences(**timing, user_ids=ids, set_id=set_id, settings=as_settings(settings))
         arguments.check_size("settings", job.settings, limits.max_data_bytes)
@@ -162,6 +168,7 @@ def set_channel_data(
 ) -> jobs.SetChannelData:
     """The job that replaces a user's data for one channel."""
     with Arguments("set_channel_data", limits, options) as arguments:
+        arguments.check_id("user_id", user_id)
         timing = arguments.timing(now)
         job = jobs.SetChannelData(**timing, user_id=user_id, channel_id=channel_id, data=as_dict(data))
         arguments.check_size("data", job.data, limits.max_data_bytes)
@@ -188,6 +195,7 @@ def add_push_token(
 ) -> jobs.AddPushToken:
     """The job that adds one push token to a user's data for one channel."""
     with Arguments("add_push_token", limits, options) as arguments:
+        arguments.check_id("user_id", user_id)
         return jobs.AddPushToken(
             **arguments.timing(now),
             user_id=user_id,
@@ -226,6 +234,8 @@ def trigger(
             _recipient(arguments, recipient, where=f"recipients[{index}]", index=index)
             for index, recipient in enumerate(given)
         )
+        names = arguments.items(channels, "channels", most=_MAX_NAMES, what="channel names")
+        arguments.add(_too_many_messages(people, names, min(limits.max_messages, HARD_MESSAGES)))
         job = jobs.Trigger(
             **arguments.timing(now),
             workflow=workflow,
@@ -233,7 +243,7 @@ def trigger(
             actor=None if actor is None else _recipient(arguments, actor, where="actor"),
             data={} if data is None else as_dict(data),
             tenant=tenant,
-            channels=arguments.items(channels, "channels", most=_MAX_NAMES, what="channel names"),
+            channels=names,
             categories=arguments.items(categories, "categories", least=0, most=_MAX_NAMES, what="category names"),
         )
         arguments.check_size("data", job.data, limits.max_data_bytes)
@@ -270,6 +280,18 @@ def mark_all(
         return jobs.MarkAll(**arguments.timing(now), user_id=user_id, channel=channel, engagement=engagement)
 
 
+def _too_many_messages(
+    people: tuple[str | jobs.UserUpdate, ...], channels: tuple[str, ...], most: int
+) -> Iterator[Problem]:
+    if len(people) * len(channels) <= most:
+        return
+    recipients = {person.id if isinstance(person, jobs.UserUpdate) else str(person) for person in people}
+    names = set(map(str, channels))
+    if (number := len(recipients) * len(names)) > most:
+        found = f"{len(recipients):,} recipients on {len(names):,} channels are {number:,} messages"
+        yield Problem("recipients", f"{found}; ROLLBOOK_MAX_MESSAGES allows {most:,} in one trigger")
+
+
 def _bulk_users(limits: Limits) -> int:
     return min(limits.max_bulk_users, HARD_BULK_USERS)
 
@@ -283,4 +305,5 @@ def _recipient(
 ) -> str | jobs.UserUpdate:
     if isinstance(recipient, Mapping):
         return check_user_update(arguments, recipient, where=where, index=index)
+    arguments.check_id(where, recipient, index)
     return recipient

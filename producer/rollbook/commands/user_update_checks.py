@@ -40,6 +40,7 @@ def check_user_update(
         arguments.add([Problem(where or "traits", "must be a mapping of keys to values", index)])
         return _STAND_IN
     parts, problems = _parts(traits, user_id)
+    arguments.check_id(_under(where, "id"), parts.get("id"), index)
     update = _STAND_IN
     try:
         update = UserUpdate.model_validate(parts)
@@ -99,11 +100,18 @@ def _problems(parts: dict[str, Any]) -> list[Problem]:
 def _too_large(update: UserUpdate, limits: Limits) -> list[Problem]:
     """Which part of the user is too large: the properties, or the largest part of all the rest together."""
     # nearly always the whole update is smaller than any part may be, and need not be taken apart
-    if len(encode_json(vars(update))) <= min(limits.max_properties_bytes, limits.max_data_bytes):
+    least = min(limits.max_properties_bytes, limits.max_data_bytes, limits.max_user_bytes)
+    if len(encode_json(vars(update))) <= least:
         return []
     attributes = {name: value for name, value in update.traits.items() if name in ATTRIBUTES}
     properties = {name: value for name, value in update.traits.items() if name not in ATTRIBUTES}
     problems = size_problems("properties", properties, limits.max_properties_bytes)
+    if (size := len(encode_json(vars(update)))) > limits.max_user_bytes:
+        problems.append(
+            Problem(
+                "", f"the user has {size:,} bytes as JSON; ROLLBOOK_MAX_USER_BYTES allows {limits.max_user_bytes:,}"
+            )
+        )
     parts = attributes | {name: part for name in ("preferences", "channel_data") if (part := getattr(update, name))}
     for problem in size_problems("", parts, limits.max_data_bytes):
         largest = max(parts, key=lambda name: len(encode_json(parts[name])))

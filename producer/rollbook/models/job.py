@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from rollbook.models.model import Model
 from rollbook_shared.job_states import DeadLetterCode, JobState
+
+MergeEffect = Literal["merge", "redirect", "nothing"]
+"""What a merge does: see `MergePreview.effect` and `JobStatus.effect`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +36,8 @@ class JobStatus(Model):
     - `applied`: it has taken effect, except for the parts in `rejected` and `skipped`.
     - `rejected`: every item of it is invalid. `code` and `reason` say why.
     - `dead`: it could not be applied and is kept as a `DeadLetter`. `code` and `reason` say why.
-    - `cancelled`: it was deferred, and was cancelled before it was due.
+    - `cancelled`: it was deferred, and was cancelled before it was due. `reason` says so if that was because a user was
+      erased.
 
     The status of a finished job is kept for some days (`ROLLBOOK_JOB_RETENTION_DAYS`). After that the job looks like
     one that was never sent.
@@ -46,6 +51,11 @@ class JobStatus(Model):
     """The state, see above."""
     code: str | None = None
     reason: str | None = None
+    effect: MergeEffect | None = None
+    """Of an applied merge, what it did: `merge`: the secondary became part of the primary. `redirect`: the secondary
+    was not known, and its id stands for the primary since. `nothing`: it took no effect; `reason` says why. A job that
+    arrives later with an earlier time may change this. None in lists, and once the users are erased.
+    """
     applied: int | None = None
     """Of a bulk job: the number of users that it was applied to."""
     rejected: tuple[RejectedItem, ...] = ()
@@ -56,6 +66,9 @@ class JobStatus(Model):
     """How often the job was delivered again after it was finished. Duplicates change nothing."""
     finished_at: datetime | None = None
     """When a worker finished it, by the worker's clock: aware. Of a deferred job: when a worker stored it."""
+    trace_id: str | None = None
+    """The trace in which it was published, as 32 hexadecimal digits, if that was recorded: for a search in your tool
+    for traces."""
     due_at: datetime | None = None
     """Of a deferred or cancelled job: when it takes effect, or would have: aware, in UTC."""
 

@@ -9,8 +9,10 @@ from typing import Literal
 from rollbook.models.activity import Activity
 from rollbook.models.model import Model
 
-FeedStatus = Literal["all", "unseen", "unread", "archived"]
+FeedStatus = Literal["all", "unseen", "seen", "unread", "read", "archived"]
 """Which messages of a feed to read. `archived` reads only archived messages; the others read none of those."""
+ArchivedFilter = Literal["exclude", "include", "only"]
+"""Whether to read archived messages."""
 Engagement = Literal["seen", "unseen", "read", "unread", "interacted", "archived", "unarchived"]
 """What a recipient did with a message, or the opposite, which takes it back. `interacted` has none, and sets `read`."""
 
@@ -23,6 +25,14 @@ class Message(Activity):
     """
 
     channel: str
+    job_id: str
+    """The id of the trigger's job."""
+    categories: tuple[str, ...] = ()
+    """Those of the trigger."""
+    cursor: str
+    """Where the message stands in every list of messages: pass it as `after` to read older ones, and as `before` to
+    read newer ones.
+    """
     seen: bool
     read: bool
     archived: bool
@@ -52,5 +62,7 @@ class Feed(Model):
     total: int = 0
     unseen: int = 0
     unread: int = 0
+    counts_are_exact: bool = True
+    """False: the feed was read with `count_newest`, and has older messages, which were not counted."""
     merged_into: str | None = None
     """If this id was merged away: the primary, which has the messages now. The feed itself is then empty."""

@@ -6,9 +6,26 @@
 | `buffered` | in memory, and within a second in Redis, as part of a bulk job |
 | `outbox` | in the application's own transaction; the relay sends it after the commit |
 | `after_commit` | in memory until the application's transaction is committed |
+
+The modules named `async_` do the same in coroutines.
 """
 
-from rollbook.publishing.publisher import EncodedPublisher, Publisher, publish_encoded
+from rollbook.publishing.publisher import (
+    AsyncEncodedPublisher,
+    AsyncPublisher,
+    EncodedPublisher,
+    Publisher,
+    async_publish_encoded,
+    publish_encoded,
+)
 from rollbook_shared.jobs.celery_task import EncodedJob
 
-__all__ = ["EncodedJob", "EncodedPublisher", "Publisher", "publish_encoded"]
+__all__ = [
+    "AsyncEncodedPublisher",
+    "AsyncPublisher",
+    "EncodedJob",
+    "EncodedPublisher",
+    "Publisher",
+    "async_publish_encoded",
+    "publish_encoded",
+]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from rollbook.publishing import Publisher
+from rollbook.publishing import AsyncPublisher, Publisher
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.models import Job
 
@@ -25,5 +25,13 @@ def publish_committed(publisher: Publisher, job: Job, on_failure: OnFailure) -> 
     """Publish a job whose transaction is committed. Raises only what `on_failure` raises."""
     try:
         publisher.publish(job)
+    except NotSent as error:
+        on_failure(job, error)
+
+
+async def async_publish_committed(publisher: AsyncPublisher, job: Job, on_failure: OnFailure) -> None:
+    """The same with an asynchronous publisher."""
+    try:
+        await publisher.publish(job)
     except NotSent as error:
         on_failure(job, error)

@@ -6,13 +6,13 @@ a delete that reaches the broker before an earlier identify still comes after it
 once, and so is an identify with a `job_id`, an `occurred_at`, a `run_at` or a `delay`.
 
 A process that is killed loses what it has gathered and not sent: at most `max_seconds` of it while the broker answers.
-An ordinary exit sends it. While the broker does not answer the users are kept, and calls raise `BufferFull` once
-`max_waiting` is reached; nothing is dropped without an error.
+An ordinary exit sends it, of a child too (`rollbook.at_exit`). While the broker does not answer the users are kept, and
+calls raise `BufferFull` once `max_waiting` is reached; nothing is dropped without an error.
 
 The parts are a batch that is filling, sealed batches that wait, and a thread that sends them. All state is under one
-lock that is held briefly. Sending is under a second lock, by the thread or by a caller of `flush`. A batch leaves the
-buffer when the broker has it, so a failure leaves it in its place. It also keeps its id: if the broker took a batch and
-its answer was lost, the second one is a duplicate.
+lock that is held briefly. Sending is under a second lock, by the thread or by a caller of `flush`. Each process makes
+its own locks, when it first buffers a user. A batch leaves the buffer when the broker has it, so a failure leaves it in
+its place. It also keeps its id: if the broker took a batch and its answer was lost, the second one is a duplicate.
 
 Users are kept as the text that will be sent. As objects they would take five times the memory and twice the time: each
 has a dozen containers that Python's garbage collector looks through again and again while they wait.
@@ -20,17 +20,17 @@ has a dozen containers that Python's garbage collector looks through again and a
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from rollbook.at_exit import flush_at_exit, register_exit_hooks
 from rollbook.at_fork import reset_after_fork
+from rollbook.process_locks import ProcessLock, renew_locks
 from rollbook.publishing import EncodedJob
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.domain.stamps import new_job_id
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("rollbook")
 
-_BATCH_BYTES: Final = 1024 * 1024
+BATCH_BYTES: Final = 1024 * 1024
 """Users of one job; the last one may exceed it. Workers make a dead letter of a job above 64 MiB, and a job of
 this size gains nothing by growing.
 """
-_WAITING_BYTES: Final = 64 * 1024 * 1024
+WAITING_BYTES: Final = 64 * 1024 * 1024
 _MAX_CALLERS: Final = 128
 """Span contexts that a job's span links to; an SDK keeps no more by default."""
-_BACKOFF: Final = Backoff(first=0.4, longest=5.0, jitter=0)
+BACKOFF: Final = Backoff(first=0.4, longest=5.0, jitter=0)
 
 
 class BufferFull(Unavailable):
@@ -61,7 +61,9 @@ class BufferFull(Unavailable):
 
 
 @dataclass(slots=True)
-class _Batch:
+class UserBatch:
+    """Users of one job that is not sent yet."""
+
     id: str
     due: float
     """When to send it, on the monotonic clock."""
@@ -71,18 +73,25 @@ class _Batch:
     """Bytes of the users."""
     callers: dict[tuple[int, int], SpanContext] = field(default_factory=dict)
 
-    def add_caller(self, caller: SpanContext) -> None:
-        if len(self.callers) < _MAX_CALLERS:
+    def add(self, user: bytes, occurred_at: int, caller: SpanContext | None) -> None:
+        """Add an encoded user, and the span of the call that gave it."""
+        self.users.append(user)
+        self.timestamps.append(occurred_at)
+        self.size += len(user)
+        if caller is not None and len(self.callers) < _MAX_CALLERS:
             self.callers[caller.trace_id, caller.span_id] = caller
 
     def job(self) -> EncodedJob:
+        """The bulk job of the users."""
         return EncodedJob.of_users(self.id, self.users, self.timestamps, tuple(self.callers.values()))
 
 
 class Buffer:
     """Gathers users into bulk jobs. Threads may share it; a forked child starts with an empty one."""
 
-    _filling: _Batch | None
+    _changed = ProcessLock(lambda: threading.Condition())
+    _sending = ProcessLock(lambda: threading.Lock())
+    _filling: UserBatch | None
     _thread: threading.Thread | None
 
     def __init__(
@@ -101,7 +110,7 @@ class Buffer:
         self._block_seconds = block_seconds
         self._begin_empty()
         reset_after_fork(self)
-        _flush_at_exit(self)
+        flush_at_exit(self)
 
     def add(self, user: bytes, occurred_at: int) -> str:
         """Keep the encoded user for the next bulk job, and return that job's id.
@@ -115,19 +124,17 @@ class Buffer:
                 self._wait_for_room()
             batch = self._filling
             if batch is None:
-                batch = self._filling = _Batch(new_job_id(occurred_at), time.monotonic() + self._max_seconds)
+                batch = self._filling = UserBatch(new_job_id(occurred_at), time.monotonic() + self._max_seconds)
                 self._changed.notify_all()
-            batch.users.append(user)
-            batch.timestamps.append(occurred_at)
-            batch.size += len(user)
-            if call is not None:
-                batch.add_caller(call)
+            batch.add(user, occurred_at, call)
             self._waiting += 1
             self._waiting_bytes += len(user)
-            if len(batch.users) >= self._max_users or batch.size >= _BATCH_BYTES:
+            if len(batch.users) >= self._max_users or batch.size >= BATCH_BYTES:
                 self._seal()
-            if self._thread is None:
+            if self._thread is None and not self._is_ending:
                 self._start_thread()
+        if self._is_ending:  # a thread might not come to send it
+            self.flush_at_exit()
         return batch.id
 
     def flush(self) -> None:
@@ -153,6 +160,17 @@ class Buffer:
             thread.join()
         self.flush()
 
+    def flush_at_exit(self) -> None:
+        """Send everything, and from now on each user at once. Logs what the broker does not take."""
+        self._is_ending = True
+        if not self._waiting:
+            return
+        try:
+            self.close()
+        except Exception as error:  # of any kind: other buffers are flushed too
+            reason = error if isinstance(error, Unavailable) else type(error).__name__
+            logger.error("%d buffered users were not sent: %s", self._waiting, reason)
+
     @property
     def waiting(self) -> int:
         """How many users are not sent yet."""
@@ -160,16 +178,16 @@ class Buffer:
 
     def drop_inherited_connections(self) -> None:
         # the parent sends what it has gathered
+        renew_locks(self)
         self._begin_empty()
 
     def _begin_empty(self) -> None:
-        self._changed = threading.Condition()
-        self._sending = threading.Lock()
         self._filling = None
-        self._sealed: deque[_Batch] = deque()
+        self._sealed: deque[UserBatch] = deque()
         self._waiting = 0
         self._waiting_bytes = 0
         self._thread = None
+        self._is_ending = False
 
     def _seal(self) -> None:
         if self._filling is not None:
@@ -189,13 +207,14 @@ class Buffer:
                     self._changed.notify_all()
 
     def _is_full(self) -> bool:
-        return self._waiting >= self._max_waiting or self._waiting_bytes >= _WAITING_BYTES
+        return self._waiting >= self._max_waiting or self._waiting_bytes >= WAITING_BYTES
 
     def _wait_for_room(self) -> None:
         if not self._changed.wait_for(lambda: not self._is_full(), self._block_seconds):
             raise BufferFull(self._waiting)
 
     def _start_thread(self) -> None:
+        register_exit_hooks()
         self._thread = threading.Thread(target=self._run, name="rollbook-buffer", daemon=True)
         self._thread.start()
 
@@ -207,7 +226,7 @@ class Buffer:
             except Exception as error:  # of any kind: without this thread the users would not be sent
                 if not failures:
                     logger.warning("buffered users are kept (%s: %s)", type(error).__name__, error)
-                self._pause(_BACKOFF.delay(failures))
+                self._pause(BACKOFF.delay(failures))
                 failures += 1
             else:
                 failures = 0
@@ -226,18 +245,3 @@ class Buffer:
     def _pause(self, seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._thread is not threading.current_thread(), seconds)
-
-
-def _flush_at_exit(buffer: Buffer) -> None:
-    kept = weakref.ref(buffer)
-
-    def flush() -> None:
-        if (buffer := kept()) is None or not buffer.waiting:
-            return
-        try:
-            buffer.close()
-        except Unavailable as error:
-            logger.error("%d buffered users were not sent: %s", buffer.waiting, error)
-
-    atexit.register(flush)
-    weakref.finalize(buffer, atexit.unregister, flush).atexit = False

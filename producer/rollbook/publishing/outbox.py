@@ -35,15 +35,24 @@ class OutboxPublisher:
             with create_span(job.id, job.kind) as trace:
                 self._execute(trace=trace, id=job.id, digest=digest(body), kind=job.kind, body=body)
         except Exception as error:
-            # SQLAlchemy would quote the row in its message, and the row holds personal data
-            if hasattr(error, "hide_parameters"):
-                error.hide_parameters = True
-            if _sqlstate(error) == _UNDEFINED_TABLE:
-                raise NotConfigured("the table rollbook_outbox is missing; see `rollbook outbox create`") from error
+            if (failure := missing_table(error)) is not None:
+                raise failure from error
             raise
 
     def close(self) -> None:
         """Do nothing: the transaction is the application's."""
+
+
+def missing_table(error: Exception) -> NotConfigured | None:
+    """What to raise in place of the error of a missing table; None for any other error, from which the row is removed.
+
+    SQLAlchemy would quote the row in its message, and the row holds personal data.
+    """
+    if hasattr(error, "hide_parameters"):
+        error.hide_parameters = True
+    if _sqlstate(error) != _UNDEFINED_TABLE:
+        return None
+    return NotConfigured("the table rollbook_outbox is missing; see `rollbook outbox create`")
 
 
 def _sqlstate(error: BaseException) -> str | None:

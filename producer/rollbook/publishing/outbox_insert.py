@@ -5,21 +5,27 @@ None of them is imported here before the application has imported it.
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from inspect import iscoroutinefunction
 from typing import Any, Final, Protocol
 
 _INSERT: Final = "INSERT INTO rollbook_outbox ({}) VALUES ({}) ON CONFLICT DO NOTHING"
-_HAS_TRACE_COLUMN: Final = """
+_NEEDS: Final = (
+    "the outbox needs a SQLAlchemy session or connection, Django's connection, or a DBAPI connection of psycopg or "
+    "psycopg2, to a Postgres"
+)
+HAS_TRACE_COLUMN: Final = """
 SELECT 1
-FROM pg_attribute
-WHERE attrelid = to_regclass('rollbook_outbox')
-  AND attname = 'trace'
+FROM pg_catalog.pg_attribute
+WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('rollbook_outbox')
+  AND attname OPERATOR(pg_catalog.=) 'trace'
   AND NOT attisdropped
-  AND has_column_privilege(attrelid, attnum, 'INSERT')
+  AND pg_catalog.has_column_privilege(attrelid, attnum, 'INSERT')
 """
 """A row, if the table has the column and this role may insert into it. Asked and not tried: a statement that fails
-aborts the application's transaction.
+aborts the application's transaction. It names its operators, as the connection is the application's, and so is its
+search path.
 """
 
 
@@ -35,13 +41,28 @@ def row_inserter(transaction: Any) -> Insert:
     Raises:
         TypeError: rows cannot be inserted with it, or not without `await`.
     """
-    if hasattr(transaction, "run_sync"):
-        raise TypeError("an async session is used as: await session.run_sync(lambda s: rb.outbox(s).users...)")
+    commit = getattr(transaction, "commit", None)
+    is_async = iscoroutinefunction(commit)
+    if hasattr(transaction, "run_sync") or (is_async and hasattr(transaction, "get_bind")):
+        raise TypeError(
+            "an async session needs AsyncRollbook, or: await session.run_sync(lambda s: rb.outbox(s).users...)"
+        )
     if hasattr(transaction, "get_bind") or hasattr(transaction, "exec_driver_sql"):
         return _RowInserter(_SqlalchemyTransaction(transaction))
-    if hasattr(transaction, "cursor") and not iscoroutinefunction(getattr(transaction, "commit", None)):
-        return _RowInserter(_CursorTransaction(transaction))
-    raise TypeError("needs a SQLAlchemy session or connection, Django's connection, or a DBAPI connection")
+    if hasattr(transaction, "cursor") and callable(commit) and not is_async:
+        if (style := _parameter_style(transaction)) in (None, "pyformat"):
+            return _RowInserter(_CursorTransaction(transaction))
+        driver = transaction.__class__.__module__.partition(".")[0]
+        raise TypeError(f"{_NEEDS}; {driver} writes parameters as {style}, and not as %(name)s")
+    raise TypeError(_NEEDS)
+
+
+def _parameter_style(connection: Any) -> str | None:
+    """Return the DBAPI's `paramstyle` of the driver; None for what is no driver's own class, as Django's."""
+    for owner in connection.__class__.__mro__:
+        if (style := getattr(sys.modules.get(owner.__module__.partition(".")[0]), "paramstyle", None)) is not None:
+            return str(style)
+    return None
 
 
 class _RowInserter:
@@ -54,7 +75,7 @@ class _RowInserter:
     def __call__(self, *, trace: str | None, **row: Any) -> None:
         if trace is not None:
             if self._has_trace_column is None:
-                self._has_trace_column = self._transaction.has_rows(_HAS_TRACE_COLUMN)
+                self._has_trace_column = self._transaction.has_rows(HAS_TRACE_COLUMN)
             if self._has_trace_column:
                 row["trace"] = trace
         self._transaction.insert(row)
@@ -65,10 +86,10 @@ class _SqlalchemyTransaction:
         self._transaction = transaction
 
     def insert(self, row: dict[str, Any]) -> None:
-        self._transaction.execute(_clause(_insert(tuple(row), ":{}")), row)
+        self._transaction.execute(clause(insert_statement(tuple(row), ":{name}")), row)
 
     def has_rows(self, query: str) -> bool:
-        return self._transaction.execute(_clause(query)).first() is not None
+        return self._transaction.execute(clause(query)).first() is not None
 
 
 class _CursorTransaction:
@@ -77,7 +98,7 @@ class _CursorTransaction:
 
     def insert(self, row: dict[str, Any]) -> None:
         with self._connection.cursor() as cursor:
-            cursor.execute(_insert(tuple(row), "%({})s"), row)
+            cursor.execute(insert_statement(tuple(row), "%({name})s"), row)
 
     def has_rows(self, query: str) -> bool:
         with self._connection.cursor() as cursor:
@@ -86,12 +107,15 @@ class _CursorTransaction:
 
 
 @cache
-def _insert(columns: tuple[str, ...], parameter: str) -> str:
-    return _INSERT.format(", ".join(columns), ", ".join(map(parameter.format, columns)))
+def insert_statement(columns: tuple[str, ...], parameter: str) -> str:
+    """The statement that inserts a row; `parameter` has `{name}` or `{number}` for each column."""
+    values = (parameter.format(name=name, number=number) for number, name in enumerate(columns, 1))
+    return _INSERT.format(", ".join(columns), ", ".join(values))
 
 
 @cache
-def _clause(statement: str) -> Any:
+def clause(statement: str) -> Any:
+    """The statement as SQLAlchemy takes it."""
     from sqlalchemy import text
 
     return text(statement)

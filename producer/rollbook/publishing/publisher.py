@@ -35,6 +35,33 @@ class EncodedPublisher(Protocol):
         """
 
 
+class AsyncPublisher(Protocol):
+    """Sends jobs towards the workers, from coroutines. Event loops may share it, and so may children forked later."""
+
+    async def publish(self, job: Job) -> None:
+        """Take the job. When this returns, the job is where this publisher promises to put it. If it is cancelled, the
+        job may be there or not.
+
+        Raises:
+            NotSent: the job may not have arrived; sending it again under its id is safe.
+        """
+
+    async def aclose(self) -> None:
+        """Close the connections. Publishing again opens new ones."""
+
+
+@runtime_checkable
+class AsyncEncodedPublisher(Protocol):
+    """An asynchronous publisher that also takes jobs as text."""
+
+    async def publish_encoded(self, job: EncodedJob) -> None:
+        """Take the job, as `AsyncPublisher.publish` does.
+
+        Raises:
+            NotSent: the job may not have arrived; sending it again under its id is safe.
+        """
+
+
 def publish_encoded(publisher: Publisher, job: EncodedJob) -> None:
     """Publish the job with a publisher of either kind.
 
@@ -45,3 +72,15 @@ def publish_encoded(publisher: Publisher, job: EncodedJob) -> None:
         publisher.publish_encoded(job)
     else:
         publisher.publish(decode(job.body))
+
+
+async def async_publish_encoded(publisher: AsyncPublisher, job: EncodedJob) -> None:
+    """Publish the job with an asynchronous publisher of either kind.
+
+    Raises:
+        NotSent: the job may not have arrived; sending it again under its id is safe.
+    """
+    if isinstance(publisher, AsyncEncodedPublisher):
+        await publisher.publish_encoded(job)
+    else:
+        await publisher.publish(decode(job.body))

@@ -24,6 +24,7 @@ from typing import Any, Final
 import redis.exceptions
 
 from rollbook.at_fork import reset_after_fork
+from rollbook.process_locks import ProcessLock, renew_locks
 from rollbook_shared.broker_url import BrokerEndpoint, parse_broker_url
 
 CONNECT_SECONDS: Final = 1.0
@@ -33,7 +34,7 @@ _CHUNK: Final = 256 * 1024
 """Bytes of a large push that must leave within `ANSWER_SECONDS`. Given to the socket whole, all would have to: a bulk
 job of 25 MB, 33 on the wire, could not pass a line of 100 Mbit/s.
 """
-_LARGE_PUSH: Final = 2 * 1024 * 1024
+LARGE_PUSH: Final = 2 * 1024 * 1024
 _SOCKET_BUFFERS: Final = 4 * 1024 * 1024
 """Bytes that may have left us and still be in the system's buffers."""
 _MIN_RATE: Final = 512 * 1024
@@ -50,6 +51,8 @@ BROKER_FAILURES: Final = (redis.exceptions.RedisError, OSError)
 class Broker:
     """Pushes messages. Threads may share it; a forked child opens connections of its own."""
 
+    _lock = ProcessLock(lambda: threading.Lock())
+    _permits = ProcessLock(lambda: threading.BoundedSemaphore(MAX_CONNECTIONS))
     _pool: _Pool
 
     def __init__(self, url: str) -> None:
@@ -59,7 +62,7 @@ class Broker:
             NotConfigured: this is no URL of a Redis.
         """
         self._endpoints = parse_broker_url(url)
-        self._start()
+        self._pool = _Pool(self._endpoints[0])
         reset_after_fork(self)
 
     def push(self, queue: str, messages: Sequence[bytes]) -> None:
@@ -87,11 +90,7 @@ class Broker:
         closed.close()
 
     def drop_inherited_connections(self) -> None:
-        self._start()
-
-    def _start(self) -> None:
-        self._lock = threading.Lock()
-        self._permits = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        renew_locks(self)
         self._pool = _Pool(self._endpoints[0])
 
     def _try_push(self, queue: str, messages: Sequence[bytes]) -> None:
@@ -148,16 +147,22 @@ class _Pool:
 def _push(connection: Any, queue: str, messages: Sequence[bytes]) -> None:
     # Not client.lpush: of its 54 microseconds it spends 23 on seeing whether the connection is still there, and on
     # measuring itself. Here the answer shows that it is.
-    if (size := sum(map(len, messages))) < _LARGE_PUSH:
+    if (size := sum(map(len, messages))) < LARGE_PUSH:
         connection.send_command("LPUSH", queue, *messages)
     else:
-        connection.send_packed_command(_chunks(connection.pack_command("LPUSH", queue, *messages)))
-        if not connection.can_read(ANSWER_SECONDS + min(size, _SOCKET_BUFFERS) / _MIN_RATE):
+        connection.send_packed_command(chunks(connection.pack_command("LPUSH", queue, *messages)))
+        if not connection.can_read(answer_seconds(size)):
             raise TimeoutError("the broker does not answer")
     connection.read_response()
 
 
-def _chunks(packed: Iterable[bytes]) -> Iterator[memoryview]:
+def answer_seconds(size: int) -> float:
+    """How long the answer to a large push of so many bytes may take, once all of it has left us."""
+    return ANSWER_SECONDS + min(size, _SOCKET_BUFFERS) / _MIN_RATE
+
+
+def chunks(packed: Iterable[bytes]) -> Iterator[memoryview]:
+    """The parts of a large push, each to leave within `ANSWER_SECONDS`."""
     for part in packed:
         view = memoryview(part)
         for start in range(0, len(part), _CHUNK):

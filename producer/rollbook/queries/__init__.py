@@ -1,42 +1,100 @@
 """Everything that the client reads, as values: statements and what their rows mean. No driver and no connection."""
 
-from rollbook.queries.dead_letters import drop_dead_letter, find_dead_letters, find_dead_letters_of
+from rollbook.queries.dead_letters import (
+    claim_dead_letter,
+    claim_dead_letters,
+    count_dead_letters,
+    drop_dead_letter_of,
+    drop_dead_letters,
+    drop_dead_letters_of_code,
+    find_dead_letter,
+    find_dead_letters,
+    release_dead_letters,
+)
+from rollbook.queries.deliveries import find_deliveries, find_deliveries_of_user, find_delivery
+from rollbook.queries.delivery_claims import claim_deliveries, has_due_deliveries
+from rollbook.queries.delivery_reports import cancel_delivery, report_deliveries, report_delivery, retry_delivery
 from rollbook.queries.job_list import JobFilter, ListedState, find_jobs
-from rollbook.queries.jobs import cancel_job, find_deferred_jobs, find_finished_jobs, find_job_status
+from rollbook.queries.jobs import (
+    SentJob,
+    cancel_job,
+    find_deferred_jobs,
+    find_finished_jobs,
+    find_job_status,
+    find_job_statuses,
+)
+from rollbook.queries.measurements import find_measurements
 from rollbook.queries.merge_preview import preview_merge
-from rollbook.queries.messages import find_activities, find_feed, find_message, find_messages
-from rollbook.queries.query import Query, QueryRunner
+from rollbook.queries.message_explanation import explain_message
+from rollbook.queries.message_filter import MessageFilter
+from rollbook.queries.message_selection import MessageSelection
+from rollbook.queries.messages import (
+    find_activities,
+    find_feed,
+    find_message,
+    find_messages,
+    find_messages_by_ids,
+    find_owned_ids,
+)
+from rollbook.queries.query import AsyncQueryRunner, Query, QueryRunner
+from rollbook.queries.user_explanation import explain_user
 from rollbook.queries.user_export import export_user
 from rollbook.queries.user_filter import UserFilter
 from rollbook.queries.user_list import UserCursor, UserSort, count_users, find_all_users, find_users
-from rollbook.queries.users import find_channel_data, find_preferences, find_user
+from rollbook.queries.users import find_channel_data, find_preference_set, find_preferences, find_user
 
 __all__ = [
+    "AsyncQueryRunner",
     "JobFilter",
     "ListedState",
+    "MessageFilter",
+    "MessageSelection",
     "Query",
     "QueryRunner",
+    "SentJob",
     "UserCursor",
     "UserFilter",
     "UserSort",
+    "cancel_delivery",
     "cancel_job",
+    "claim_dead_letter",
+    "claim_dead_letters",
+    "claim_deliveries",
+    "count_dead_letters",
     "count_users",
-    "drop_dead_letter",
+    "drop_dead_letter_of",
+    "drop_dead_letters",
+    "drop_dead_letters_of_code",
+    "explain_message",
+    "explain_user",
     "export_user",
     "find_activities",
     "find_all_users",
     "find_channel_data",
+    "find_dead_letter",
     "find_dead_letters",
-    "find_dead_letters_of",
     "find_deferred_jobs",
+    "find_deliveries",
+    "find_deliveries_of_user",
+    "find_delivery",
     "find_feed",
     "find_finished_jobs",
     "find_job_status",
+    "find_job_statuses",
     "find_jobs",
+    "find_measurements",
     "find_message",
     "find_messages",
+    "find_messages_by_ids",
+    "find_owned_ids",
+    "find_preference_set",
     "find_preferences",
     "find_user",
     "find_users",
+    "has_due_deliveries",
     "preview_merge",
+    "release_dead_letters",
+    "report_deliveries",
+    "report_delivery",
+    "retry_delivery",
 ]

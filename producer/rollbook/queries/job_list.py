@@ -1,8 +1,9 @@
 """Queries for lists of recent jobs, the newest first.
 
-The table of jobs holds no user ids: keeping them would cost each identify an index entry, and would be one more place
-to erase. What is kept of a user says which jobs it came from, because each stamp holds a job id. So the jobs of a user
-are found by what they left, and erasure, which removes that, leaves no trace here.
+The table of jobs holds no user ids of applied jobs: they would cost each identify an index entry, and would be one more
+place to erase. What is kept of a user says which jobs it came from, because each stamp holds a job id. So the applied
+jobs of a user are found by what they left, and erasure, which removes that, leaves no trace here. Other jobs left
+nothing; with those are kept the users that they name, until those are erased.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rollbook.queries.page_cursor import PageCursor
 from rollbook.queries.query import Statement, Steps, query
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp, job_id_of, microseconds, occurred_at_of
+from rollbook_shared.jobs.models import MAX_TIMESTAMP
 
 ListedState = Literal["applied", "rejected", "deferred", "cancelled", "dead"]
 """The states of jobs that workers have received."""
@@ -60,7 +62,7 @@ class _Item:
 def find_jobs(limit: int, which: JobFilter, after: PageCursor | None) -> Steps[Page[JobStatus]]:
     """A page of the jobs that workers have received, the newest first."""
     if which.user_id is not None:
-        items = yield from _items_of_user(which.user_id, which, after)
+        items = yield from _items_of_user(which.user_id, which, after, limit + 1)
     else:
         items = yield from _items(which, after, limit + 1)
     # beyond the place where a walk ended first, there may be jobs that it has not reached
@@ -127,9 +129,35 @@ def _walks(which: JobFilter) -> Iterator[tuple[str, str]]:
         yield f"state <> 'applied' AND state = '{which.state}'", "true"
 
 
-def _items_of_user(user_id: str, which: JobFilter, after: PageCursor | None) -> Steps[list[_Item]]:
+def _items_of_user(user_id: str, which: JobFilter, after: PageCursor | None, wanted: int) -> Steps[list[_Item]]:
     ids = [row["id"] for row in (yield Statement(_SQL["ids_of_user"], {"user_id": user_id}))]
-    end = "~" if after is None else after.time + after.id
+    items: list[_Item] = []
+    if which.state in (None, "applied"):
+        items += yield from _applied(ids, which, after)
+    parameters: dict[str, object] = {
+        "ids": ids,
+        "state": which.state,
+        "kind": which.kind,
+        "since": None if which.since is None else microseconds(which.since),
+        "until": None if which.until is None else microseconds(which.until),
+        "at": MAX_TIMESTAMP if after is None else int(after.time, 16),
+        "id": "" if after is None else after.id,
+        "key": b"" if after is None else bytes.fromhex(after.key),
+        "wanted": wanted,
+    }
+    if which.state in (None, "rejected", "deferred", "cancelled"):
+        for row in (yield Statement(_SQL["unapplied_of_user"], parameters)):
+            items.append(_Item((f"{row['occurred_at']:014x}", row["id"], ""), status_of_job(row)))
+    if which.state in (None, "dead"):
+        for row in (yield Statement(_SQL["dead_letters_of_user"], parameters)):
+            place = (f"{row['occurred_at']:014x}", row["id"], bytes(row["digest"]).hex())
+            items.append(_Item(place, status_of_dead_letter(row, None)))
+    return items
+
+
+def _applied(ids: list[str], which: JobFilter, after: PageCursor | None) -> Steps[list[_Item]]:
+    # a job comes after a dead letter with its id and time; `"` sorts after the `!` that ends its id in stamps
+    end = "~" if after is None else after.time + after.id + ('"' if after.key else "")
     rows = yield Statement(_SQL["stamps_of_user"], {"ids": ids, "end": end, "most": MAX_ACTIVITIES})
     places: dict[str, _Place] = {}
     for row in rows:
@@ -142,8 +170,8 @@ def _items_of_user(user_id: str, which: JobFilter, after: PageCursor | None) -> 
             items.append(_Item(_place(last), None))
     since = "" if which.since is None else f"{microseconds(which.since):014x}"
     until = "~" if which.until is None else f"{microseconds(which.until):014x}~"
-    before = ("~",) if after is None else (after.time, after.id)
-    listed = {id_: place for id_, place in places.items() if since <= place[0] <= until and place[:2] < before}
+    before = ("~",) if after is None else tuple(after)
+    listed = {id_: place for id_, place in places.items() if since <= place[0] <= until and place < before}
     rows = yield Statement(_SQL["jobs_by_id"], {"ids": list(listed), "kind": which.kind})
     return [*items, *(_Item(listed[row["id"]], status_of_job(row)) for row in rows)]
 

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from rollbook.models import Activity, ActivityRole, Actor, Feed, Message, Page
-from rollbook.queries.page_cursor import PageCursor
+from rollbook.queries.message_selection import MessageSelection
+from rollbook.queries.page_cursor import TOP, PageCursor
 from rollbook.queries.query import Rows, Statement, Steps, query
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp, datetime_of, occurred_at_of
 
 MESSAGES: Final = load(__package__, "messages")
 _ACTIVITIES: Final = load(__package__, "activities")
-_ENGAGEMENTS: Final = ("seen", "read", "interacted", "archived")
-TOP: Final = PageCursor("~", "f" * 32)
-"""Before the newest item."""
 
 
 @query
-def find_feed(user_id: str, channel: str, status: str, limit: int, after: PageCursor | None) -> Steps[Feed]:
-    """A page of a feed with its counts."""
-    page = _page(user_id, limit, after)
-    rows = yield Statement(MESSAGES["feed"], {**page, "channel": channel, "status": status})
+def find_feed(user_id: str, which: MessageSelection, limit: int, count_newest: int | None = None) -> Steps[Feed]:
+    """A page of a feed with its counts, of all messages or of the newest."""
+    statement = MESSAGES["feed" if count_newest is None else "feed_with_counts_of_newest"]
+    rows = yield Statement(statement, {**_messages_page(user_id, which, limit), "count_newest": count_newest})
     # there is a row with the counts even if there is no message
     counts, items = rows[0], [row for row in rows if row["id"] is not None]
     return Feed(
@@ -33,17 +31,15 @@ def find_feed(user_id: str, channel: str, status: str, limit: int, after: PageCu
         total=int(counts["total"]),
         unseen=int(counts["unseen"]),
         unread=int(counts["unread"]),
+        counts_are_exact=counts["are_exact"],
         merged_into=counts["merged_into"],
     )
 
 
 @query
-def find_messages(
-    user_id: str, channel: str | None, status: str, limit: int, after: PageCursor | None
-) -> Steps[Page[Message]]:
-    """A page of a user's messages, newest first. The status is a feed's or `any`."""
-    page = _page(user_id, limit, after)
-    rows = yield Statement(MESSAGES["page"], {**page, "channel": channel, "status": status})
+def find_messages(user_id: str, which: MessageSelection, limit: int) -> Steps[Page[Message]]:
+    """A page of a user's messages, newest first."""
+    rows = yield Statement(MESSAGES["page"], _messages_page(user_id, which, limit))
     return Page(items=tuple(_message(row, user_id) for row in rows[:limit]), after=_after(rows, limit))
 
 
@@ -56,9 +52,31 @@ def find_activities(user_id: str, role: ActivityRole, limit: int, after: PageCur
 
 @query
 def find_message(message_id: UUID) -> Steps[Message | None]:
-    """One message with its owner; None if no user owns such a message."""
-    rows = yield Statement(MESSAGES["message"], {"id": message_id})
-    return _message(rows[0], rows[0]["owner"]) if rows else None
+    """One message with its owner; None if no user owns it."""
+    return next(iter((yield from _messages_of((message_id,)))), None)
+
+
+@query
+def find_messages_by_ids(message_ids: Sequence[UUID]) -> Steps[tuple[Message, ...]]:
+    """Messages with their owners, in the order of the ids; without those that no user owns."""
+    return (yield from _messages_of(message_ids))
+
+
+@query
+def find_owned_ids(user_id: str) -> Steps[tuple[str, ...]]:
+    """The ids whose messages a user owns, sorted."""
+    rows = yield Statement(MESSAGES["owned_ids"], {"user_id": user_id})
+    return tuple(row["user_id"] for row in rows)
+
+
+def _messages_of(message_ids: Sequence[UUID]) -> Steps[tuple[Message, ...]]:
+    rows = yield Statement(MESSAGES["by_ids"], {"ids": list(message_ids)})
+    found = {row["id"]: _message(row, row["owner"]) for row in rows}
+    return tuple(found[id_] for id_ in message_ids if id_ in found)
+
+
+def _messages_page(user_id: str, which: MessageSelection, limit: int) -> dict[str, object]:
+    return {**_page(user_id, limit, which.after), **which.parameters()}
 
 
 def _page(user_id: str, limit: int, after: PageCursor | None) -> dict[str, object]:
@@ -74,11 +92,31 @@ def _after(rows: Rows, limit: int) -> str | None:
 
 
 def _message(row: Mapping[str, Any], recipient: str) -> Message:
-    fields = _activity_fields(row, recipient)
-    for name in _ENGAGEMENTS:
-        at = _set_at(row[name])
-        fields |= {name: at is not None, f"{name}_at": at}
-    return Message(**fields, channel=row["channel"])
+    # written out: a page has many, and this is a third of the time of reading it
+    stamp, id_ = row["stamp"], row["id"]
+    seen_at, read_at = _set_at(row["seen"]), _set_at(row["read"])
+    interacted_at, archived_at = _set_at(row["interacted"]), _set_at(row["archived"])
+    return Message(
+        id=str(id_),
+        workflow=row["workflow"],
+        data=row["data"],
+        tenant=row["tenant"],
+        occurred_at=datetime_of(occurred_at_of(stamp)),
+        recipient=recipient,
+        actor=_actor(row),
+        channel=row["channel"],
+        job_id=row["job_id"],
+        categories=tuple(row["categories"]),
+        cursor=PageCursor(stamp, id_.hex).as_text(),
+        seen=seen_at is not None,
+        read=read_at is not None,
+        archived=archived_at is not None,
+        interacted=interacted_at is not None,
+        seen_at=seen_at,
+        read_at=read_at,
+        interacted_at=interacted_at,
+        archived_at=archived_at,
+    )
 
 
 def _set_at(state: str | None) -> datetime | None:
@@ -87,17 +125,16 @@ def _set_at(state: str | None) -> datetime | None:
 
 
 def _activity(row: Mapping[str, Any]) -> Activity:
-    return Activity(**_activity_fields(row, row["owner"]))
+    return Activity(
+        id=str(row["id"]),
+        workflow=row["workflow"],
+        data=row["data"],
+        tenant=row["tenant"],
+        occurred_at=datetime_of(occurred_at_of(row["stamp"])),
+        recipient=row["owner"],
+        actor=_actor(row),
+    )
 
 
-def _activity_fields(row: Mapping[str, Any], recipient: str) -> dict[str, Any]:
-    actor = Actor(id=row["actor"], name=row["actor_name"], avatar=row["actor_avatar"]) if row["had_actor"] else None
-    return {
-        "id": str(row["id"]),
-        "workflow": row["workflow"],
-        "data": row["data"],
-        "tenant": row["tenant"],
-        "occurred_at": datetime_of(occurred_at_of(Stamp(row["stamp"]))),
-        "recipient": recipient,
-        "actor": actor,
-    }
+def _actor(row: Mapping[str, Any]) -> Actor | None:
+    return Actor(id=row["actor"], name=row["actor_name"], avatar=row["actor_avatar"]) if row["had_actor"] else None

@@ -15,6 +15,8 @@ from rollbook_shared.errors import InvalidRequest, Problem
 
 HISTORY: Final = re.compile(rf"([0-9a-f]{{14}}{JOB_ID.pattern}![0-9a-f]{{4}}) ([0-9a-f]{{32}}) ()")
 """Cursors of messages and activities: a stamp and a UUID."""
+CHANGES: Final = re.compile(r"([0-9a-f]{14}) ([0-9a-f]{32}) ()")
+"""Cursors of deliveries: a time and a UUID."""
 DEFERRED_JOBS: Final = re.compile(rf"([0-9a-f]{{14}}) ({JOB_ID.pattern}) ()")
 """Cursors of deferred jobs: a time and a job id."""
 DEAD_LETTERS: Final = re.compile(rf"([0-9a-f]{{14}}) ({JOB_ID.pattern}) ([0-9a-f]{{32}})")
@@ -46,6 +48,12 @@ class PageCursor(NamedTuple):
     def as_text(self) -> str:
         """The cursor as a page's `after`."""
         return urlsafe_b64encode(" ".join(self).encode()).decode().rstrip("=")
+
+
+TOP: Final = PageCursor("~", "f" * 32)
+"""Before the newest message or activity."""
+BOTTOM: Final = PageCursor("", "0" * 32)
+"""After the oldest one."""
 
 
 def parse_cursor(after: str | None, pattern: re.Pattern[str]) -> PageCursor | None:

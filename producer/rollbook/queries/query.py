@@ -8,7 +8,7 @@ A query is written as a generator. It yields each statement, gets the rows, and 
         return rows[0]["name"]
 
 Whatever runs queries sends the statements to Postgres in its own way; `rollbook.database.Database` does so over
-blocking connections.
+blocking connections, `rollbook.async_database.AsyncDatabase` over those of asyncio.
 """
 
 from __future__ import annotations
@@ -62,6 +62,20 @@ class QueryRunner(Protocol):
         """
 
     def close(self) -> None:
+        """Close the connections. Running a query opens them again."""
+
+
+class AsyncQueryRunner(Protocol):
+    """Runs queries on a database, from coroutines. Event loops may share it, and so may children forked later."""
+
+    async def run(self, query: Query[T]) -> T:
+        """The result of the query, or what the query raises.
+
+        Raises:
+            Unavailable, NotConfigured: as `QueryRunner.run`.
+        """
+
+    async def aclose(self) -> None:
         """Close the connections. Running a query opens them again."""
 
 

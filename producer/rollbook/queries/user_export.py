@@ -26,18 +26,22 @@ ABOUT: Final = {
     "preferences": "Every version of a preference set, also those replaced since; null: removed. `changes`: the keys"
     " that a job changed, if it did not replace the set.",
     "push_tokens": "Push tokens that were added or removed one by one.",
+    "push_tokens_sent": "When each push token was sent last, by its hash: of the users who sent one, the last gets what"
+    " is pushed to it.",
     "identify_log": "When the ids were identified.",
     "lifecycle_events": "Deletes (no primary_id) and merges that name one of the ids.",
     "messages": "The messages to the person. `current` is false for messages that no user owns: older than a merge"
-    " transfers, or sent before the person was known. Messages that preferences hide are here as well.",
+    " transfers, or sent before the person was known. Messages that preferences hide are here as well."
+    " `delivery`: what became of a message that is to leave, and why.",
     "engagements": "Engagement with all messages on a channel at once (no message_id), and engagement that was recorded"
     " under one of the ids with messages that are not the person's.",
     "activities": "The triggers that named the person as a recipient.",
     "caused": "The triggers that named the person as the actor; the recipients are other people, and only counted.",
     "skipped": "Triggers that named one of the ids while no user had it.",
     "deferred_jobs": "Jobs that take effect later and name one of the ids, without what they say of other people.",
-    "dead_letters": "Jobs that could not be applied and whose text has one of the ids. A job that cannot be read is"
-    " shown as it is, and may name other people too: look at it before you hand it out.",
+    "unapplied_jobs": "Rejected and cancelled jobs that name one of the ids. What else they said is not kept.",
+    "dead_letters": "Jobs that could not be applied and name one of the ids. A message that is no job is shown as it"
+    " is, and may name other people too: look at it before you hand it out.",
     "not_here": "Jobs that no worker has received yet (in the broker, or in your own outbox table); copies that are"
     " computed from the above; receipts of erasures, which hold no id. Times are UTC.",
 }
@@ -54,6 +58,7 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
     profiles = yield from _rows("profiles", ids=ids)
     preference_sets = yield from _rows("preference_sets", ids=ids)
     push_tokens = yield from _rows("push_tokens", ids=ids)
+    push_tokens_sent = yield from _rows("push_tokens_sent", ids=ids)
     identify_log = yield from _rows("identify_log", ids=ids)
     history = {"ids": ids, "person": person, "begun": json.dumps(begun)}
     messages = yield from _rows("messages", **history)
@@ -64,9 +69,9 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
     activities = yield from _rows("activities", **history)
     caused = yield from _rows("caused", **history)
     skipped = yield from _rows("skipped", ids=ids)
-    quoted_ids = sorted({json.dumps(id_, ensure_ascii=ascii) for id_ in ids for ascii in (True, False)})
-    deferred_jobs = yield from _rows("deferred_jobs", texts=quoted_ids)
-    dead_letters = yield from _rows("dead_letters", texts=quoted_ids)
+    deferred_jobs = yield from _rows("deferred_jobs", ids=ids)
+    unapplied_jobs = yield from _rows("unapplied_jobs", ids=ids)
+    dead_letters = yield from _rows("dead_letters", ids=ids)
     document = {
         "profile": None if profile is None else _profile(profile),
         "profiles": [_received(row, begun.get(row["id"], "")) for row in profiles],
@@ -91,6 +96,10 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
             }
             for row in _since(begun, push_tokens)
         ],
+        "push_tokens_sent": [
+            {"id": row["id"], "channel": row["channel_id"], "token_hash": row["token_hash"], **_when(row["stamp"])}
+            for row in _since(begun, push_tokens_sent)
+        ],
         "identify_log": [{"id": row["id"], **_when(row["stamp"])} for row in _since(begun, identify_log)],
         "lifecycle_events": [
             {"user_id": row["user_id"], "primary_id": row["primary_id"], **_when(row["stamp"])} for row in events
@@ -102,6 +111,16 @@ def export_user(user_id: str) -> Steps[dict[str, Any]]:
         "skipped": [_skipped(row, ids) for row in skipped],
         "deferred_jobs": [
             {"job_id": row["id"], "due_at": _utc(row["due_at"]), "job": _job(row["body"], ids)} for row in deferred_jobs
+        ],
+        "unapplied_jobs": [
+            {
+                "job_id": row["id"],
+                "kind": row["kind"],
+                "state": row["state"],
+                "occurred_at": _utc(datetime_of(row["occurred_at"])),
+                "finished_at": _utc(row["finished_at"]),
+            }
+            for row in unapplied_jobs
         ],
         "dead_letters": [_dead_letter(row, ids) for row in dead_letters],
     }
@@ -172,6 +191,7 @@ def _message(row: Mapping[str, Any]) -> dict[str, Any]:
             engagement: {"set": state["set"], **_when(state["stamp"])}
             for engagement, state in sorted(engagements.items())
         },
+        "delivery": row["delivery"],
     }
 
 

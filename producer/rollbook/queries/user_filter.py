@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ class Range:
     """The column; `id` if all have the same value of another one."""
     besides: Condition = Condition("true")
     """What an earlier range has, so that no user is in two."""
+    is_lookup: bool = False
+    """Whether it is found by a hash, and is in no order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +54,19 @@ class UserFilter:
         any_of = " OR ".join(f"({each.sql}) IS TRUE" for each in ranges)
         return both(self.traits(), Condition(f"({any_of})", _merged(ranges)))
 
+    @property
+    def looked_up(self) -> str | None:
+        """The attribute that an index has, by which few users are found; None: none is given."""
+        return next((name for name in _HASHED if self.where.get(name) is not None), None)
+
     def equality(self) -> Range | None:
-        """The index that finds the few users with one of the values; None if no index has them."""
-        for name, (column, key_of) in _KEYS.items():
-            if (value := self.where.get(name)) is not None:
-                return Range(Condition(f"{column} = %(equal)s::text", {"equal": key_of(value)}))
-        return None
+        """What the index holds of the attribute that is looked up. It holds hashes, so that a user with another value
+        may be among them.
+        """
+        if (name := self.looked_up) is None:
+            return None
+        same_hash = f"{name}_hash = rollbook.{name}_hash(%(equal)s::text)"
+        return Range(Condition(same_hash, {"equal": self.where[name]}), is_lookup=True)
 
     def prefix_ranges(self) -> tuple[Range, ...]:
         """The parts of the indexes that hold the users with the prefix."""
@@ -69,12 +78,8 @@ def both(*conditions: Condition) -> Condition:
     return Condition(" AND ".join(each.sql for each in conditions) or "true", _merged(conditions))
 
 
-_KEYS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
-    "email": ("email_key", email_key),
-    "phone_number": ("phone_key", str),
-    "name": ("name_key", name_key),
-}
-"""The attributes that have an index: its column, and the key of a value. The most selective comes first."""
+_HASHED: Final = ("email", "phone_number")
+"""The attributes that have an index. The more selective comes first."""
 
 
 def _trait(number: int, name: str, value: Any) -> Condition:

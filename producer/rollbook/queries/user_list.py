@@ -1,9 +1,12 @@
 """Queries for lists of users: filtered, sorted, counted, and paged in both directions.
 
 Each page is a walk along an index that has its order, from the cursor on. A filter that the index does not know is
-looked at row by row, and a walk ends after 10,000 rows: the page is then shorter, or empty, and the next one goes on
-where it ended. If no index has the order, but one finds the users, these are read and sorted; that works for as many
-users as one walk may read. So no page costs more because there are more users.
+looked at row by row, and a walk ends after 10,000 rows, or when the users that it has found are together too large:
+the page is then shorter, or empty, and the next one goes on where it ended. If no index has the order, but one finds
+the users, these are read and sorted; that works for as many users as one walk may read. So no page costs more because
+there are more users.
+
+Some indexes are optional. Without one, a walk sorts all users, if there are no more than it may read.
 """
 
 from __future__ import annotations
@@ -27,13 +30,51 @@ UserSort = Literal["id", "-id", "created_at", "-created_at", "updated_at", "-upd
 MAX_SCANNED: Final = 10_000
 """How many users one page may look at, apart from those that it shows."""
 
+MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
+"""After so much of large users, as they are noted, a page begins no further user."""
+
 _SQL: Final = load(__package__, "user_lists")
-_UPDATED: Final = "CASE WHEN cluster_root IS NULL THEN last_stamp ELSE resolved_stamp END"
-_KEYS: Final = {"id": "id", "created_at": "created_key", "updated_at": _UPDATED}
-_TYPES: Final = {"created_key": "bigint"}
+_KEYS: Final = {"id": "id", "created_at": "created_key", "updated_at": "updated_key"}
 _SAMPLED_PAGES: Final = 500
 _ID_LENGTH: Final = 256
 _CURSOR_LENGTH: Final = 4_096
+_NOT_CREATED: Final = Condition("created_key IS NULL")
+_Found = tuple[int, Mapping[str, Any]]
+"""A row, with the number of the part of the list that it is from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchIndex:
+    """An index that operators may create, as readers know it."""
+
+    name: str
+    serves: str
+    """What needs it, for an error."""
+    indexes: tuple[str, ...]
+    """Postgres' indexes."""
+    keys: tuple[str, ...] = ()
+    """The stored columns in them."""
+
+
+OPTIONAL_INDEXES: Final[Mapping[str, SearchIndex]] = {
+    "phone_number": SearchIndex(
+        name="phone_number",
+        serves="searched by phone number",
+        indexes=("users_phone_number",),
+        keys=("phone_number_hash",),
+    ),
+    "prefix": SearchIndex(
+        name="prefix",
+        serves="searched by the beginning of an e-mail address or a name",
+        indexes=("users_email_prefix", "users_name_prefix"),
+        keys=("email_key", "name_key"),
+    ),
+    "created_at": SearchIndex(
+        name="created_at", serves="sorted by created_at", indexes=("users_created_at",), keys=("created_key",)
+    ),
+    "updated_at": SearchIndex(name="updated_at", serves="sorted by updated_at", indexes=("users_updated_at",)),
+}
+"""By name. `rollbook migrate --index` creates them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +102,14 @@ class UserOrder:
     sort: UserSort | None = None
     """None: by id; with a prefix, by what has the prefix: the ids, then the e-mail addresses, then the names."""
     has_prefix: bool = False
-    has_equality: bool = False
+    looked_up: str | None = None
+    """The attribute whose index finds the users."""
 
     @property
     def name(self) -> str:
         """Distinguishes the order from others, in cursors."""
         if self.sort is None:
-            return "prefix" if self.has_prefix and not self.has_equality else "id"
+            return "prefix" if self.has_prefix and not self.looked_up else "id"
         return f"{self.sort}!" if self.is_collected and self.column == "created_at" else self.sort
 
     @property
@@ -83,9 +125,14 @@ class UserOrder:
     @property
     def is_collected(self) -> bool:
         """Whether no index has this order, but one finds the users."""
-        if self.has_equality:
+        if self.looked_up:
             return self.column != "id"
         return self.has_prefix and self.sort is not None
+
+    @property
+    def index(self) -> SearchIndex | None:
+        """The optional index that this order is read from."""
+        return OPTIONAL_INDEXES.get(self.looked_up or ("prefix" if self.has_prefix else self.column))
 
     def parse(self, text: object) -> UserCursor | None:
         """The cursor that a page's `after` or `before` holds; None if it is not one of this order."""
@@ -106,7 +153,7 @@ class UserOrder:
         return (
             cursor.part < len(types)
             and type(cursor.key) is types[cursor.part]
-            and (not isinstance(cursor.key, int) or abs(cursor.key) < 2**63)
+            and (not isinstance(cursor.key, int) or -(2**63) <= cursor.key < 2**63)
             and len(cursor.id) <= _ID_LENGTH
             and not find_text_problem(f"{cursor.id}{cursor.key}")
         )
@@ -147,42 +194,80 @@ def find_all_users(which: UserFilter) -> Steps[tuple[User, ...]]:
 @query
 def count_users(which: UserFilter) -> Steps[UserCount]:
     """How many users match: exactly, if few have to be looked at for that, otherwise by a sample of the table."""
-    fields, parameters = _candidates(_ranges(which), "id", which)
-    ((counts),) = yield Statement(_SQL["count"].format(**fields), parameters)
-    if counts["candidates"] <= MAX_SCANNED:
-        return UserCount(value=counts["matching"], is_exact=True)
+    counted = 0
+    index = order_of(which, None).index
+    is_there = index is None or (yield from _is_there(index))
+    if is_there or not (yield from _is_large()):
+        fields, parameters = _candidates(_ranges(which), "id", which, _keys_of(index if is_there else None))
+        ((counts),) = yield Statement(_SQL["count"].format(**fields), parameters)
+        counted = int(counts["matching"])
+        if counts["candidates"] <= MAX_SCANNED:
+            return UserCount(value=counted, is_exact=True)
     ((size),) = yield Statement(_SQL["size"], {})
     share = min(1.0, _SAMPLED_PAGES / max(1, int(size["pages"])))
     matches = which.matches()
-    ((sample),) = yield Statement(
-        _SQL["sample"].format(filter=matches.sql), {**matches.parameters, "percent": 100 * share}
-    )
-    return UserCount(value=max(round(sample["matching"] / share), counts["matching"]), is_exact=False)
+    keys = {**_keys_of(None), "sampled": " TABLESAMPLE SYSTEM (%(percent)s)"}
+    sql = _SQL["sample"].format(**keys, filter=matches.sql)
+    ((sample),) = yield Statement(sql, {**matches.parameters, "percent": 100 * share})
+    return UserCount(value=max(round(sample["matching"] / share), counted), is_exact=False)
 
 
 def order_of(which: UserFilter, sort: UserSort | None) -> UserOrder:
     """How a list of these users is sorted."""
-    return UserOrder(sort=sort, has_prefix=which.prefix is not None, has_equality=which.equality() is not None)
+    return UserOrder(sort=sort, has_prefix=which.prefix is not None, looked_up=which.looked_up)
 
 
 def _find_page(
     limit: int, which: UserFilter, sort: UserSort | None, after: UserCursor | None, before: UserCursor | None
 ) -> Steps[Page[User]]:
     order = order_of(which, sort)
-    can_walk = not order.is_collected
-    if can_walk and order.column == "updated_at":
-        can_walk = bool((yield Statement(_SQL["can_sort_by_update"], {}))[0]["can_sort"])
     backwards = before is not None
     cursor = before if backwards else after
-    if can_walk:
-        rows, stop = yield from _walk(which, order, cursor, backwards, limit + 1)
-    else:
-        rows, stop = (yield from _collect(which, order, cursor, backwards, limit + 1)), None
+    rows, stop = yield from _read(which, order, cursor, backwards, limit + 1)
     return _page(rows, stop, order, cursor, backwards, limit)
 
 
+def _read(
+    which: UserFilter, order: UserOrder, cursor: UserCursor | None, backwards: bool, wanted: int
+) -> Steps[tuple[list[_Found], UserCursor | None]]:
+    """The rows of the users that follow the cursor, each with its part; and where a walk ended without enough."""
+    index = order.index
+    is_there = index is None or (yield from _is_there(index))
+    if index is not None and not is_there and (yield from _is_large()):
+        raise NotConfigured(
+            f"more than {MAX_SCANNED:,} users can be {index.serves} only with an optional index; "
+            f"`rollbook migrate --index {index.name}` creates it"
+        )
+    keys = _keys_of(index if is_there else None)
+    if order.looked_up or order.is_collected:
+        collected = yield from _collect(which, order, cursor, backwards, wanted, keys)
+        if collected is not None:
+            return collected
+        if order.is_collected:
+            advice = f"{MAX_SCANNED:,} users at most can be sorted by {order.column}, and more match; sort by id"
+            raise InvalidRequest([Problem("sort", advice)])
+    return (yield from _walk(which, order, cursor, backwards, wanted, keys))
+
+
+def _is_there(index: SearchIndex) -> Steps[bool]:
+    ((row),) = yield Statement(_SQL["count_indexes"], {"indexes": list(index.indexes)})
+    return bool(row["found"] == len(index.indexes))
+
+
+def _is_large() -> Steps[bool]:
+    ((row),) = yield Statement(_SQL["is_large"].format(scanned=MAX_SCANNED + 1), {})
+    return bool(row["is_large"])
+
+
+def _keys_of(index: SearchIndex | None) -> dict[str, str]:
+    """What the template of keyed users takes: the columns that are in this index, and how the others are computed."""
+    stored = () if index is None else index.keys
+    keys = ("phone_number_hash", "email_key", "name_key", "created_key")
+    return {"sampled": "", **{key: key if key in stored else _SQL[f"computed_{key}"] for key in keys}}
+
+
 def _page(
-    rows: Sequence[tuple[int, Mapping[str, Any]]],
+    rows: Sequence[_Found],
     stop: UserCursor | None,
     order: UserOrder,
     cursor: UserCursor | None,
@@ -204,25 +289,31 @@ def _page(
 
 
 def _walk(
-    which: UserFilter, order: UserOrder, cursor: UserCursor | None, backwards: bool, wanted: int
-) -> Steps[tuple[list[tuple[int, Mapping[str, Any]]], UserCursor | None]]:
-    """The rows of the users that follow the cursor, each with its part; and where a walk ended without enough."""
+    which: UserFilter, order: UserOrder, cursor: UserCursor | None, backwards: bool, wanted: int, keys: dict[str, str]
+) -> Steps[tuple[list[_Found], UserCursor | None]]:
+    """The rows of the users that follow the cursor; and where a walk ended without enough."""
     parts = list(enumerate(_walks(which, order)))
-    found: list[tuple[int, Mapping[str, Any]]] = []
+    found: list[_Found] = []
     for number, part in reversed(parts) if backwards else parts:
         if cursor is not None and (number > cursor.part if backwards else number < cursor.part):
             continue
         start = cursor if cursor is not None and cursor.part == number else None
         descending = order.is_descending != backwards
-        fields, parameters = _scan(part, part.key, start, descending)
+        fields, parameters = _scan(part, start, descending, keys)
         matches = both(which.traits(), part.besides)
         page_order = _direction("id" if part.key == "id" else "sort_key, id", descending)
         # the limit is no parameter: for any limit Postgres would plan to read a tenth of the scan
-        sql = _SQL["walk"].format(**fields, filter=matches.sql, page_order=page_order, wanted=wanted - len(found))
+        sql = _SQL["walk"].format(
+            **fields,
+            filter=matches.sql,
+            page_order=page_order,
+            wanted=wanted - len(found),
+            most_bytes=MAX_PAGE_BYTES,
+        )
         rows = yield Statement(sql, {**parameters, **matches.parameters})
         found += [(number, row) for row in rows if row["is_match"]]
         for row in rows:
-            if row["is_stop"]:
+            if row["is_stop"] or row["is_cut"]:
                 return found, UserCursor(order.name, number, row["sort_key"], row["id"])
         if len(found) >= wanted:
             break
@@ -231,26 +322,30 @@ def _walk(
 
 def _walks(which: UserFilter, order: UserOrder) -> Iterator[Range]:
     """The parts of indexes that hold the list, one after the other."""
-    if (equal := which.equality()) is not None:
-        yield Range(both(equal.condition, _prefix(which)))
-    elif order.name == "prefix":
+    if order.name == "prefix":
         yield from which.prefix_ranges()
     elif order.column == "created_at":
         yield Range(Condition("created_key IS NOT NULL"), "created_key")
         # users without one come last in both directions
-        yield Range(Condition("true"), besides=Condition("created_key IS NULL"))
+        yield Range(Condition("true"), besides=_NOT_CREATED)
+    elif order.column == "updated_at":
+        # ids that are no users have none
+        yield Range(Condition("updated_key IS NOT NULL"), "updated_key")
     else:
-        yield Range(Condition("true"), _KEYS[order.column])
+        yield Range(Condition("true"), besides=_prefix(which))
 
 
 def _collect(
-    which: UserFilter, order: UserOrder, cursor: UserCursor | None, backwards: bool, wanted: int
-) -> Steps[list[tuple[int, Mapping[str, Any]]]]:
+    which: UserFilter, order: UserOrder, cursor: UserCursor | None, backwards: bool, wanted: int, keys: dict[str, str]
+) -> Steps[tuple[list[_Found], UserCursor | None] | None]:
+    """The rows of the users that follow the cursor, and where they became too large; None if too many would have to be
+    sorted.
+    """
     descending = order.is_descending != backwards
     key = _KEYS[order.column]
     if order.column == "created_at":
         key = f"coalesce(created_key, {-(2**63) if order.is_descending else 2**63 - 1})"
-    fields, parameters = _candidates(_ranges(which), key, which)
+    fields, parameters = _candidates(_ranges(which), key, which, keys)
     position = Condition("true") if cursor is None else _position("sort_key", _type(key), cursor, descending)
     sql = _SQL["collect"].format(
         **fields,
@@ -258,26 +353,18 @@ def _collect(
         page_order=_direction("sort_key, id", descending),
         scanned=MAX_SCANNED + 1,
         wanted=wanted,
+        most_bytes=MAX_PAGE_BYTES,
     )
     rows = yield Statement(sql, {**parameters, **position.parameters})
     if any(row["is_stop"] for row in rows):
-        raise _too_many(which, order)
-    return [(0, row) for row in rows]
-
-
-def _too_many(which: UserFilter, order: UserOrder) -> Exception:
-    if which.equality() is not None or which.prefix is not None:
-        advice = f"{MAX_SCANNED:,} users at most can be sorted by {order.column}, and more match; sort by id"
-        return InvalidRequest([Problem("sort", advice)])
-    return NotConfigured(
-        f"more than {MAX_SCANNED:,} users can be sorted by updated_at only with an index, which makes every write of a "
-        "user slower; `rollbook migrate --index updated_at` creates it"
-    )
+        return None
+    stop = next((UserCursor(order.name, 0, row["sort_key"], row["id"]) for row in rows if row["is_cut"]), None)
+    return [(0, row) for row in rows], stop
 
 
 def _ranges(which: UserFilter) -> Sequence[Range]:
     if (equal := which.equality()) is not None:
-        return (Range(both(equal.condition, _prefix(which))),)
+        return (replace(equal, condition=both(equal.condition, _prefix(which))),)
     return which.prefix_ranges() or (Range(Condition("true")),)
 
 
@@ -285,32 +372,39 @@ def _prefix(which: UserFilter) -> Condition:
     return UserFilter(prefix=which.prefix).matches()
 
 
-def _candidates(ranges: Sequence[Range], key: str, which: UserFilter) -> tuple[dict[str, object], dict[str, object]]:
+def _candidates(
+    ranges: Sequence[Range], key: str, which: UserFilter, keys: dict[str, str]
+) -> tuple[dict[str, object], dict[str, object]]:
     traits = which.traits()
     parts: list[str] = []
     parameters = dict(traits.parameters)
     for each in ranges:
-        fields, added = _scan(each, key, None, False)
-        parts.append(_SQL["candidates"].format(**fields, filter=traits.sql))
+        fields, added = _scan(each, None, False, keys)
+        statement = _SQL["looked_up" if each.is_lookup else "candidates"]
+        parts.append(statement.format(**{**fields, "key": key}, filter=traits.sql))
         parameters |= added
     return {"candidates": "\nUNION\n".join(f"({part})" for part in parts)}, parameters
 
 
 def _scan(
-    part: Range, key: str, start: UserCursor | None, descending: bool
+    part: Range, start: UserCursor | None, descending: bool, keys: dict[str, str]
 ) -> tuple[dict[str, object], dict[str, object]]:
     """What the template of a scan takes."""
     condition = part.condition
     if start is not None:
         condition = both(condition, _position(part.key, _type(part.key), start, descending))
-    columns = "id" if part.key == "id" else f"{part.key}, id"
     fields: dict[str, object] = {
-        "key": "NULL" if part.besides.sql == "created_key IS NULL" else key,
+        **keys,
+        "key": "NULL" if part.besides is _NOT_CREATED else part.key,
         "range": condition.sql,
-        "order": _direction(columns, descending),
+        "order": _direction(_columns(part), descending),
         "scanned": MAX_SCANNED + 1,
     }
     return fields, dict(condition.parameters)
+
+
+def _columns(part: Range) -> str:
+    return "id" if part.key == "id" else f"{part.key}, id"
 
 
 def _position(key: str, type_: str, cursor: UserCursor, descending: bool) -> Condition:

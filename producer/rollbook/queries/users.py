@@ -30,10 +30,17 @@ def find_preferences(user_id: str) -> Steps[dict[str, dict[str, Any]]]:
 
 
 @query
-def find_channel_data(user_id: str) -> Steps[dict[str, dict[str, Any]]]:
-    """The channel data of one user, or `UserNotFound`."""
-    row = yield from find_row(user_id, "channel_data")
-    return {channel_id: all_devices(data) for channel_id, data in row["channel_data"].items()}
+def find_preference_set(user_id: str, set_id: str) -> Steps[dict[str, Any] | None]:
+    """One preference set of one user, if there is one, or `UserNotFound`."""
+    sets: dict[str, dict[str, Any]] = (yield from find_row(user_id, "preferences"))["preferences"]
+    return sets.get(set_id)
+
+
+@query
+def find_channel_data(user_id: str, channel_id: str) -> Steps[dict[str, Any] | None]:
+    """The data of one user for one channel, if there is any, or `UserNotFound`."""
+    channels: dict[str, dict[str, Any]] = (yield from find_row(user_id, "channel_data"))["channel_data"]
+    return all_devices(channels[channel_id]) if channel_id in channels else None
 
 
 def find_row(user_id: str, statement: str) -> Steps[Mapping[str, Any]]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, cast, get_args
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from rollbook.models import ArchivedFilter, FeedStatus
 from rollbook.queries.job_list import JobFilter, ListedState
-from rollbook.queries.page_cursor import JOBS, PageCursor, parse_cursor
+from rollbook.queries.message_filter import MessageFilter
+from rollbook.queries.message_selection import MessageSelection
+from rollbook.queries.page_cursor import DEAD_LETTERS, HISTORY, JOBS, PageCursor, parse_cursor
 from rollbook.queries.user_filter import UserFilter
 from rollbook.queries.user_list import UserCursor, UserSort, order_of
 from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED
@@ -26,7 +30,10 @@ from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import find_text_problem, find_value_problem, printable
 
 MAX_PAGE: Final = 1_000
+MAX_COUNTED: Final = 10_000
+"""Messages; to count all is the default."""
 
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 _MESSAGE_ID: Final[TypeAdapter[UUID]] = TypeAdapter(UUID)
 
@@ -47,11 +54,65 @@ def checked_message_id(message_id: object) -> UUID:
         raise InvalidRequest([Problem("message_id", problem.reason) for problem in problems_of(error)]) from None
 
 
+def checked_message_ids(message_ids: object) -> tuple[UUID, ...]:
+    """The ids as UUIDs, each once, or `InvalidRequest`: no messages can have them, or they are too many."""
+    given = () if isinstance(message_ids, (str, bytes)) or not isinstance(message_ids, Iterable) else tuple(message_ids)
+    if not 1 <= len(given) <= MAX_PAGE:
+        raise InvalidRequest([Problem("message_ids", f"must be 1 to {MAX_PAGE} ids of messages")])
+    problems: list[Problem] = []
+    ids: dict[UUID, None] = {}
+    for index, message_id in enumerate(given):
+        try:
+            ids[checked_message_id(message_id)] = None
+        except InvalidRequest as error:
+            problems += [Problem(f"message_ids[{index}]", found.reason, index) for found in error.problems]
+    if problems:
+        raise InvalidRequest(problems)
+    return tuple(ids)
+
+
 def checked_job_id(job_id: object, field: str = "job_id") -> str:
     """The id, or `InvalidRequest`: no job can have it. `field` is the argument's name."""
     if isinstance(job_id, str) and JOB_ID.fullmatch(job_id):
         return job_id
     raise InvalidRequest([Problem(field, "must be text of 1 to 128 of the characters A-Z a-z 0-9 . _ : -")])
+
+
+def checked_code(code: object) -> str:
+    """The code of dead letters, or `InvalidRequest`: no dead letter can have it."""
+    if isinstance(code, str) and _CODE.fullmatch(code):
+        return code
+    raise InvalidRequest([Problem("code", "must be the code of a dead letter, such as invalid")])
+
+
+def checked_replays(code: object, limit: object, after: object, most: int) -> PageCursor | None:
+    """Where a replay of many dead letters begins, or `InvalidRequest` with all problems."""
+    problems = _limit_problems(limit, most)
+    cursor = None
+    with _gathering(problems):
+        checked_code(code)
+    with _gathering(problems):
+        cursor = None if after is None else checked_cursor(after, DEAD_LETTERS)
+    if problems:
+        raise InvalidRequest(problems)
+    return cursor
+
+
+def checked_drops(code: object, limit: object, until: object) -> None:
+    """Refuse a drop of many dead letters whose arguments are wrong, with all problems."""
+    problems = _limit_problems(limit)
+    with _gathering(problems):
+        checked_code(code)
+    if until is not None and (not isinstance(until, datetime) or until.tzinfo is None):
+        problems.append(Problem("until", "must be a datetime with a time zone"))
+    if problems:
+        raise InvalidRequest(problems)
+
+
+def check_since(since: object) -> None:
+    """Refuse a time from which on to read that is no aware datetime."""
+    if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
+        raise InvalidRequest([Problem("since", "must be a datetime with a time zone")])
 
 
 def checked_timeout(timeout: object) -> float:
@@ -70,10 +131,18 @@ def check_page(limit: object, after: object) -> None:
         raise InvalidRequest(problems)
 
 
-def _limit_problems(limit: object) -> list[Problem]:
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_PAGE:
-        return [Problem("limit", f"must be a number from 1 to {MAX_PAGE}")]
+def _limit_problems(limit: object, most: int = MAX_PAGE) -> list[Problem]:
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= most:
+        return [Problem("limit", f"must be a number from 1 to {most}")]
     return []
+
+
+def check_count_newest(number: object) -> None:
+    """Refuse a number of messages to count that is out of bounds."""
+    if number is None:
+        return
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_COUNTED:
+        raise InvalidRequest([Problem("count_newest", f"must be None or a number from 1 to {MAX_COUNTED}")])
 
 
 def check_choice(field: str, value: object, choices: Collection[str]) -> None:
@@ -86,6 +155,77 @@ def check_channel(channel: object) -> None:
     """Refuse a channel that no message can have."""
     if not isinstance(channel, str) or not channel or find_text_problem(channel):
         raise InvalidRequest([Problem("channel", "must be the name of a channel")])
+
+
+def checked_message_selection(
+    limit: object,
+    after: object,
+    before: object,
+    channel: object,
+    status: object,
+    archived: object,
+    where: object,
+    *,
+    of_feed: bool = False,
+) -> MessageSelection:
+    """Which messages to read, or `InvalidRequest` with all problems. Those of a feed have a channel and a status."""
+    problems = [*_limit_problems(limit), *_message_filter_problems(where)]
+    cursors: dict[str, PageCursor | None] = {}
+    for name, text in (("after", after), ("before", before)):
+        try:
+            cursors[name] = None if text is None else checked_cursor(text, HISTORY)
+        except InvalidRequest:
+            problems.append(Problem(name, "must be the `after` of a page or the `cursor` of a message"))
+    with _gathering(problems):
+        if channel is not None or of_feed:
+            check_channel(channel)
+    with _gathering(problems):
+        if status is not None or of_feed:
+            check_choice("status", status, get_args(FeedStatus))
+    with _gathering(problems):
+        if archived is not None:
+            check_choice("archived", archived, get_args(ArchivedFilter))
+    if problems:
+        raise InvalidRequest(problems)
+    return MessageSelection(
+        channel=cast(str | None, channel),
+        status=cast(FeedStatus | None, status),
+        archived=cast(ArchivedFilter | None, archived),
+        where=cast(MessageFilter, where or MessageFilter()),
+        **cursors,
+    )
+
+
+def _message_filter_problems(where: object) -> Iterator[Problem]:
+    if where is None:
+        return
+    if not isinstance(where, MessageFilter):
+        yield Problem("where", "must be a MessageFilter")
+        return
+    given: Mapping[str, Any] = {
+        each.name: getattr(where, each.name) for each in fields(where)
+    }  # what the caller's types promise need not be so
+    for name in ("workflow", "tenant", "job_id"):
+        if given[name] is not None and not _is_text(given[name]):
+            yield Problem(f"where.{name}", "must be text")
+    categories = given["categories"]
+    if isinstance(categories, str) or not isinstance(categories, Collection) or not all(map(_is_text, categories)):
+        yield Problem("where.categories", "must be a list of texts")
+    if not isinstance(given["has_tenant"], bool | None):
+        yield Problem("where.has_tenant", "must be True, False or None")
+    if (data := given["data"]) is not None:
+        if not isinstance(data, Mapping):
+            yield Problem("where.data", "must be a mapping")
+        elif problem := find_value_problem(dict(data), "where.data"):
+            yield Problem(printable(problem[0]), problem[1])
+    for name in ("since", "until"):
+        time = given[name]
+        if time is not None and (not isinstance(time, datetime) or time.utcoffset() is None):
+            yield Problem(f"where.{name}", "must be a datetime with a time zone")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and find_text_problem(value) is None
 
 
 def checked_user_filter(where: object, prefix: object) -> UserFilter:
@@ -134,8 +274,6 @@ def checked_job_list(
     with _gathering(problems):
         if user_id is not None:
             checked_user_id(user_id)
-    if user_id is not None and state not in (None, "applied"):
-        problems.append(Problem("state", "must be `applied` with `user_id`: other jobs have left nothing of a user"))
     for name, time in (("since", since), ("until", until)):
         if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
             problems.append(Problem(name, "must be a datetime with a time zone"))

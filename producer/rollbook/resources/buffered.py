@@ -55,6 +55,6 @@ class BufferedUsers(Users):
         """
         # a job with an id or a time of its own is stamped with them, and a bulk job has one id for all its users
         if any(value is not None for value in options.values()):
-            return super().identify(user_id, traits, **options)
+            return Users.identify(self, user_id, traits, **options)
         user = commands.user_update(user_id, traits, limits=self._context.limits)
         return self._buffered.publish_buffered(encode_user(user))

@@ -102,4 +102,4 @@ class UserChannelData:
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.find_channel_data(checked_user_id(user_id))).get(channel_id)
+        return self._context.read(queries.find_channel_data(checked_user_id(user_id), channel_id))

@@ -3,55 +3,35 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
 from rollbook.at_fork import reset_after_fork
+from rollbook.process_locks import ProcessLock, renew_locks
 from rollbook.publishing import Publisher
 from rollbook.queries import Query, QueryRunner
+from rollbook.resources.base_context import BaseContext, Clock
 from rollbook.resources.jobs import JobHandle, Jobs
 from rollbook_shared import jobs
 from rollbook_shared.install_hint import missing_extra
-from rollbook_shared.limits import Limits
+from rollbook_shared.limits import PoolLimits
 from rollbook_shared.settings import Settings
 
 T = TypeVar("T")
-Clock = Callable[[], int]
-"""Returns the present time in microseconds since 1970."""
 
 
-def system_clock() -> int:
-    """The present time in microseconds since 1970, by the clock of this machine."""
-    return time.time_ns() // 1_000
-
-
-class ClientContext:
+class ClientContext(BaseContext[Publisher]):
     """Publishes the jobs of one client and runs its queries. It opens the database at the first query."""
 
+    _lock = ProcessLock(lambda: threading.Lock())
+
     def __init__(self, settings: Settings, publisher: Publisher | None, clock: Clock) -> None:
-        self._settings = settings
-        self._publisher = publisher
-        self._clock = clock
-        self._lock = threading.Lock()
+        super().__init__(settings, publisher, clock)
         self._database: QueryRunner | None = None
-        self.jobs = Jobs(self.read, self.publisher)
+        self.jobs = Jobs(self.read, self.publisher, self.limits, self.now)
         reset_after_fork(self)
-
-    @property
-    def limits(self) -> Limits:
-        """What the client accepts."""
-        return self._settings.limits
-
-    @property
-    def merge_history(self) -> timedelta:
-        """How much history a merge transfers."""
-        return self._settings.merge_history
-
-    def now(self) -> int:
-        """The present time in microseconds since 1970, by the client's clock."""
-        return self._clock()
 
     def publish(self, job: jobs.Job) -> JobHandle:
         """Hand the job to the publisher.
@@ -66,17 +46,6 @@ class ClientContext:
     def with_publisher(self, publisher: Publisher) -> ClientContext:
         """A context that publishes with `publisher`. Limits, clock and database are those of this one."""
         return DerivedContext(self, publisher)
-
-    def publisher(self) -> Publisher:
-        """The publisher.
-
-        Raises:
-            NotConfigured: there is no broker URL.
-        """
-        if self._publisher is None:
-            self._settings.need_broker_url()
-            raise AssertionError("a client with a broker URL has a publisher")
-        return self._publisher
 
     def read(self, query: Query[T]) -> T:
         """The result of the query, or what the query raises.
@@ -96,7 +65,9 @@ class ClientContext:
         """
         with self._lock:
             if self._database is None:
-                self._database = open_database(self._settings.need_database_url(), self._settings.read_timeout)
+                self._database = open_database(
+                    self._settings.need_database_url(), self._settings.read_timeout, self._settings.pool
+                )
             return self._database
 
     def close(self) -> None:
@@ -108,8 +79,8 @@ class ClientContext:
                 self._database.close()
 
     def drop_inherited_connections(self) -> None:
-        # publisher and database drop their own; a lock that another thread held at the fork is never released
-        self._lock = threading.Lock()
+        # publisher and database drop their own connections
+        renew_locks(self)
 
 
 class DerivedContext(ClientContext):
@@ -124,17 +95,29 @@ class DerivedContext(ClientContext):
         return self._context.database()
 
 
-def open_database(url: str, timeout: timedelta) -> QueryRunner:
-    """The database at this URL. It connects at the first query; `timeout` bounds each statement.
+def open_database(url: str, timeout: timedelta, pool: PoolLimits) -> QueryRunner:
+    """The database at this URL. It connects at the first query; `timeout` bounds each statement, and `pool` the
+    connections.
 
     Raises:
         NotConfigured: the extra `read` is not installed, or the URL is invalid.
     """
-    try:
+    with naming_the_extra():
         # imported here: an application that only writes needs no psycopg
         from rollbook.database import Database
+    return Database(url, timeout, pool)
+
+
+@contextmanager
+def naming_the_extra() -> Iterator[None]:
+    """Say of a missing psycopg which extra brings it.
+
+    Raises:
+        NotConfigured: it is not installed.
+    """
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "psycopg":
             raise
         raise missing_extra("reading", "read") from error
-    return Database(url, timeout)

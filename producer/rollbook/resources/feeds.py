@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from rollbook import queries
-from rollbook.models import Feed, FeedStatus
-from rollbook.queries.page_cursor import HISTORY, parse_cursor
-from rollbook.queries.validation import check_channel, check_choice, check_page, checked_user_id
+from rollbook.models import ArchivedFilter, Feed, FeedStatus
+from rollbook.queries import MessageFilter
+from rollbook.queries.validation import check_count_newest, checked_message_selection, checked_user_id
 from rollbook.resources.context import ClientContext
 
 
@@ -24,7 +22,11 @@ class Feeds:
         status: FeedStatus = "all",
         limit: int = 20,
         after: str | None = None,
+        before: str | None = None,
         channel: str = "in_app",
+        archived: ArchivedFilter | None = None,
+        where: MessageFilter | None = None,
+        count_newest: int | None = None,
     ) -> Feed:
         """Read a page of a user's feed, newest first, with the counts of the whole feed.
 
@@ -35,11 +37,17 @@ class Feeds:
         primary's id. This call does not follow it: the person who holds the id of a guest may not be the one who
         signed in later. An application that knows they are the same reads the primary's feed.
 
-        status: `all`: everything except archived messages. `unseen`, `unread`: those of `all` that are not seen or not
-            read. `archived`: only archived messages.
+        status: `all`: everything except archived messages. `unseen`, `seen`, `unread`, `read`: those of `all` that are
+            so. `archived`: only archived messages.
         limit: 1 to 1,000 messages.
-        after: the `after` of the previous page. New messages do not shift the pages.
+        after: the `after` of the previous page, or the `cursor` of a message: only older ones. New messages do not
+            shift the pages.
+        before: the `cursor` of a message: only newer ones.
         channel: the channel whose messages the feed holds.
+        archived: `include` or `only`: archived messages as well, or only those; by default as the status says.
+        where: which messages, such as those of one workflow or tenant; the counts are then of these.
+        count_newest: count only so many of the newest messages, 1 to 10,000. A bell that shows `99+` needs no more, and
+            to count a million messages takes a third of a second. `counts_are_exact` says whether there are more.
 
         Raises:
             InvalidRequest: an argument is invalid; the problem names it.
@@ -48,8 +56,17 @@ class Feeds:
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)
-        check_page(limit, after)
-        check_choice("status", status, get_args(FeedStatus))
-        check_channel(channel)
-        cursor = parse_cursor(after, HISTORY)
-        return self._context.read(queries.find_feed(user_id, channel, status, limit, cursor))
+        which = checked_message_selection(limit, after, before, channel, status, archived, where, of_feed=True)
+        check_count_newest(count_newest)
+        return self._context.read(queries.find_feed(user_id, which, limit, count_newest))
+
+    def user_ids(self, user_id: str) -> tuple[str, ...]:
+        """The ids whose messages are in a user's feed: the user's own, and those that were merged into it, sorted.
+
+        An unknown, a deleted and a merged-away user have none.
+
+        Raises:
+            InvalidRequest: the id is invalid.
+            NotConfigured, Unavailable: see `list`.
+        """
+        return self._context.read(queries.find_owned_ids(checked_user_id(user_id)))

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
-from rollbook import commands, queries
-from rollbook.errors import DeadLetterNotFound, JobTimeout
-from rollbook.models import DeadLetter, DeferredJob, JobStatus, Page
-from rollbook.publishing import Publisher
-from rollbook.queries import ListedState, Query
-from rollbook.queries.page_cursor import DEAD_LETTERS, DEFERRED_JOBS, parse_cursor
+from rollbook import queries
+from rollbook.errors import JobTimeout
+from rollbook.models import DeferredJob, JobStatus, Page
+from rollbook.queries import ListedState, SentJob
+from rollbook.queries.page_cursor import DEFERRED_JOBS, parse_cursor
 from rollbook.queries.validation import check_page, checked_job_id, checked_job_list, checked_timeout
+from rollbook.resources.dead_letters import DeadLetters
+from rollbook.resources.job_polling import is_final, sent_job, wait_for_status
 from rollbook_shared import jobs
-from rollbook_shared.backoff import Backoff
-from rollbook_shared.errors import InvalidRequest, Problem
-from rollbook_shared.jobs.codec import digest, encode, text_digest
-
-# Polling, and not LISTEN: a NOTIFY takes a lock that all committing transactions of the database share, so the workers
-# would queue on their hottest path, for the few jobs that an application waits for.
-T = TypeVar("T")
-POLLING: Final = Backoff(first=0.005, longest=0.1, factor=1.5, jitter=0)
 
 
-class Read(Protocol):
-    """Runs a query."""
-
-    def __call__(self, query: Query[T]) -> T:
-        """The result of the query, or what the query raises."""
-
-
-class Jobs:
+class Jobs(DeadLetters):
     """Read the status of jobs; list recent and deferred jobs; cancel deferred jobs; list, replay and drop dead letters.
 
     Needs the database. Every call raises
@@ -45,10 +28,6 @@ class Jobs:
         Unavailable: the database does not answer; trying again later may succeed.
     """
 
-    def __init__(self, read: Read, publisher: Callable[[], Publisher]) -> None:
-        self._read = read
-        self._publisher = publisher
-
     def get(self, job_id: str) -> JobStatus:
         """Read the status of a job by its id. A job that no worker has seen yet is `queued`.
 
@@ -58,8 +37,7 @@ class Jobs:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        job_id = checked_job_id(job_id)
-        return self._read(queries.find_job_status(job_id))
+        return self._read(queries.find_job_status(SentJob(checked_job_id(job_id))))
 
     def wait(self, job_id: str, timeout: float = 5.0) -> JobStatus:
         """Wait until the job is finished: `applied`, `rejected`, `cancelled` or `dead`.
@@ -70,7 +48,7 @@ class Jobs:
             JobTimeout: (a TimeoutError) the job is not finished in time. It is not lost.
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        return _wait(lambda: self.get(job_id), lambda status: status.is_final, checked_timeout(timeout))
+        return wait_for_status(lambda: self.get(job_id), is_final, checked_timeout(timeout))
 
     def list(
         self,
@@ -91,10 +69,12 @@ class Jobs:
 
         state: `applied`, `rejected`, `deferred`, `cancelled` or `dead`. Queued jobs are in Redis, and not listed.
         kind: `identify`, `trigger` and so on.
-        user_id: only jobs that say something of this user, or of an id that was merged into it; by when they happened,
-            not by when they were finished. They are found by what they left: of identifies older than a day
-            (`ROLLBOOK_ERASURE_DELAY_HOURS`) the first, the last and those whose values still stand. Jobs that were
-            rejected, are deferred or dead, and marks of messages, are not found. Of an erased user none is.
+        user_id: only jobs that say something of this user, or of an id that was merged into it; by when they happened
+            (a deferred or cancelled job: is due; a dead one: was asked for), not by when they were finished. Applied
+            jobs are found by what they left: of identifies older than a day (`ROLLBOOK_ERASURE_DELAY_HOURS`) the first,
+            the last and those whose values still stand, of marks those with a `user_id` that still stand, and of a bulk
+            job the users that were not rejected. Other jobs are found by the users that they name. Of an erased user
+            none is found.
         since: only jobs from this aware datetime on.
         until: only jobs up to this aware datetime.
         limit: 1 to 1,000 jobs.
@@ -131,112 +111,12 @@ class Jobs:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
         job_id, timeout = checked_job_id(job_id), checked_timeout(timeout)
-
-        def attempt() -> JobStatus:
-            self._read(queries.cancel_job(job_id))
-            return self._read(queries.find_job_status(job_id))
-
         try:
-            return _wait(attempt, lambda status: status.is_final, timeout).state == "cancelled"
+            return (
+                wait_for_status(lambda: self._read(queries.cancel_job(job_id)), is_final, timeout).state == "cancelled"
+            )
         except JobTimeout:
             return False
-
-    def list_dead_letters(self, *, limit: int = 50, after: str | None = None) -> Page[DeadLetter]:
-        """Read a page of the dead letters without their bodies, newest first.
-
-        limit: 1 to 1,000 dead letters.
-        after: the `after` of the previous page.
-
-        Raises:
-            InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
-        """
-        check_page(limit, after)
-        return self._read(queries.find_dead_letters(limit, parse_cursor(after, DEAD_LETTERS)))
-
-    def get_dead_letter(self, dead_letter_id: str, *, key: str | None = None) -> DeadLetter:
-        """Read a dead letter with its body, which may hold personal data.
-
-        key: which dead letter, if several have this id.
-
-        Raises:
-            DeadLetterNotFound: there is no such dead letter.
-            InvalidRequest: as for every call, and if several dead letters have this id and no key was given; the
-                problem lists the keys.
-            NotConfigured, Unavailable: see `Jobs`.
-        """
-        dead_letter_id = checked_job_id(dead_letter_id, "dead_letter_id")
-        every = self._read(queries.find_dead_letters_of(dead_letter_id))
-        found = [dead_letter for dead_letter in every if key in (None, dead_letter.key)]
-        if not found:
-            raise DeadLetterNotFound(dead_letter_id)
-        if len(found) > 1:
-            keys = ", ".join(dead_letter.key for dead_letter in found)
-            raise InvalidRequest([Problem("key", f"{len(found)} dead letters have this id; give one of {keys}")])
-        return found[0]
-
-    def replay(
-        self,
-        dead_letter_id: str,
-        *,
-        job_id: str | None = None,
-        body: str | Mapping[str, Any] | None = None,
-        key: str | None = None,
-        timeout: float = 5.0,
-    ) -> JobStatus:
-        """Send the job of a dead letter again, wait until it is finished, and then drop the dead letter.
-
-        Fix the cause first. If a step fails, the dead letter is still there and replaying it again is safe. A job that
-        fails again is a dead letter again, with the new reason, and the returned status says so. The job keeps its
-        time: it counts as of when it happened.
-
-        job_id: another id for the job; a dead letter with code `id_reused` needs one.
-        body: the corrected job, as JSON text or as a mapping, with its time in microseconds since 1970:
-            `{"id": "billing-1017", "occurred_at": 1767225600000000, "kind": "delete", "user_id": "ann"}`. By default
-            the job as it arrived (see `get_dead_letter`).
-        key: which dead letter, if several have this id.
-        timeout: in seconds.
-
-        Raises:
-            DeadLetterNotFound: there is no such dead letter.
-            InvalidRequest: the job would only fail again, or as for every call. Nothing was sent.
-            NotConfigured: there is no broker URL, or as for every call.
-            NotSent: the broker may not have the job; the dead letter is still there.
-            JobTimeout: (a TimeoutError) the job is not finished in time; the dead letter is still there.
-            Unavailable: the database does not answer; replaying again is safe.
-        """
-        timeout = checked_timeout(timeout)
-        dead_letter = self.get_dead_letter(dead_letter_id, key=key)
-        job = commands.replay(dead_letter, job_id=None if job_id is None else checked_job_id(job_id), body=body)
-        handle = JobHandle(job.id, job.kind, self, job)
-        before = handle.status()
-        self._publisher().publish(job)
-
-        def is_over(status: JobStatus) -> bool:
-            died_before = status.state == "dead" and status.finished_at == before.finished_at
-            return status.state != "queued" and not died_before
-
-        status = _wait(handle.status, is_over, timeout)
-        # as it was read: if this very job has failed again, its dead letter stays
-        self._read(queries.drop_dead_letter(dead_letter))
-        return status
-
-    def drop(self, dead_letter_id: str, *, key: str | None = None) -> bool:
-        """Delete a dead letter for good; False if there is none.
-
-        key: which dead letter, if several have this id.
-
-        Raises:
-            InvalidRequest: as for every call, and if several dead letters have this id and no key was given; the
-                problem lists the keys.
-            NotConfigured, Unavailable: see `Jobs`.
-        """
-        try:
-            return self._read(queries.drop_dead_letter(self.get_dead_letter(dead_letter_id, key=key)))
-        except DeadLetterNotFound:
-            return False
-
-    def _status(self, job_id: str, kind: str, digests: Collection[bytes]) -> JobStatus:
-        return self._read(queries.find_job_status(job_id, kind, digests))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,11 +139,7 @@ class JobHandle:
         Raises:
             NotConfigured, Unavailable: see `Jobs`.
         """
-        if self._sent is None:
-            return self._jobs.get(self.id)
-        # only here: most callers never ask, and this takes a fifth of the time that sending takes
-        text = encode(self._sent)
-        return self._jobs._status(self.id, self.kind, (digest(text), text_digest(text)))
+        return self._jobs._status(sent_job(self.id, self._sent))
 
     def wait(self, timeout: float = 5.0) -> JobStatus:
         """Wait until the job is finished: `applied`, `rejected`, `cancelled` or `dead`.
@@ -275,7 +151,8 @@ class JobHandle:
             JobTimeout: (a TimeoutError) the job is not finished in time. It is not lost.
             NotConfigured, Unavailable: see `Jobs`.
         """
-        return _wait(self.status, lambda status: status.is_final, checked_timeout(timeout))
+        job, timeout = sent_job(self.id, self._sent), checked_timeout(timeout)
+        return wait_for_status(lambda: self._jobs._status(job), is_final, timeout)
 
     if not TYPE_CHECKING:  # a type checker rejects the `await` by itself
 
@@ -284,14 +161,3 @@ class JobHandle:
                 f"the job {self.id} was sent when the call returned, so do not await it; the client blocks: in a "
                 "coroutine call it with `await asyncio.to_thread(...)`"
             )
-
-
-def _wait(read: Callable[[], JobStatus], is_over: Callable[[JobStatus], bool], timeout: float) -> JobStatus:
-    """Read the status again and again, after growing delays, until it is over."""
-    end = time.monotonic() + timeout
-    attempts = count()
-    while not is_over(status := read()):
-        if (left := end - time.monotonic()) <= 0:
-            raise JobTimeout(status.id, status)
-        time.sleep(min(POLLING.delay(next(attempts)), left))
-    return status

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Unpack, get_args
+from typing import Unpack
 from uuid import UUID
 
 from rollbook import commands, queries
 from rollbook.commands import WriteOptions
-from rollbook.models import Engagement, FeedStatus, Message, Page
-from rollbook.queries.page_cursor import HISTORY, parse_cursor
-from rollbook.queries.validation import check_channel, check_choice, check_page, checked_message_id, checked_user_id
+from rollbook.models import ArchivedFilter, Engagement, FeedStatus, Message, MessageExplanation, Page
+from rollbook.queries import MessageFilter
+from rollbook.queries.validation import (
+    check_channel,
+    checked_job_id,
+    checked_message_id,
+    checked_message_ids,
+    checked_message_selection,
+    checked_user_id,
+)
 from rollbook.resources.context import ClientContext
 from rollbook.resources.jobs import JobHandle
+from rollbook_shared.domain.deterministic_ids import message_id as id_of_message
 
 
 class Messages:
@@ -27,15 +35,21 @@ class Messages:
         *,
         limit: int = 50,
         after: str | None = None,
+        before: str | None = None,
         channel: str | None = None,
         status: FeedStatus | None = None,
+        archived: ArchivedFilter | None = None,
+        where: MessageFilter | None = None,
     ) -> Page[Message]:
         """Read a page of a user's messages, newest first. An unknown id and a merged-away id have none.
 
         limit: 1 to 1,000 messages.
-        after: the `after` of the previous page.
+        after: the `after` of the previous page, or the `cursor` of a message: only older ones.
+        before: the `cursor` of a message: only newer ones.
         channel: by default all channels.
         status: by default all messages, archived or not; otherwise as in a feed.
+        archived: by default as the status says.
+        where: which messages; by default all.
 
         Raises:
             InvalidRequest: an argument is invalid; the problem names it.
@@ -44,13 +58,8 @@ class Messages:
             Unavailable: the database does not answer.
         """
         user_id = checked_user_id(user_id)
-        check_page(limit, after)
-        if status is not None:
-            check_choice("status", status, get_args(FeedStatus))
-        if channel is not None:
-            check_channel(channel)
-        cursor = parse_cursor(after, HISTORY)
-        return self._context.read(queries.find_messages(user_id, channel, status or "any", limit, cursor))
+        which = checked_message_selection(limit, after, before, channel, status, archived, where)
+        return self._context.read(queries.find_messages(user_id, which, limit))
 
     def get(self, message_id: str | UUID) -> Message | None:
         """Read one message; its `recipient` is the user who owns it now. None if there is none, if preferences do not
@@ -60,6 +69,46 @@ class Messages:
             InvalidRequest, NotConfigured, Unavailable: see `list`.
         """
         return self._context.read(queries.find_message(checked_message_id(message_id)))
+
+    def get_many(self, message_ids: Iterable[str | UUID]) -> tuple[Message, ...]:
+        """Read 1 to 1,000 messages in the order of their ids as given, each as `get` does; those that `get` does not
+        find are left out.
+
+        Raises:
+            InvalidRequest, NotConfigured, Unavailable: see `list`.
+        """
+        return self._context.read(queries.find_messages_by_ids(checked_message_ids(message_ids)))
+
+    def explain(self, message_id: str | UUID) -> MessageExplanation | None:
+        """Read why a message is where it is: whose it is and why, which preference settings let it through or stopped
+        it and which job set them, and what became of its delivery. None if there is no such message.
+
+        A message that preferences stop is kept, so it can be explained; `get` and lists leave it out. Its id follows
+        from the trigger: `explain_recipient` takes job, recipient and channel.
+
+        Raises:
+            InvalidRequest, NotConfigured, Unavailable: see `list`.
+        """
+        query = queries.explain_message(checked_message_id(message_id), self._context.merge_history)
+        return self._context.read(query)
+
+    def explain_recipient(self, job_id: str, user_id: str, *, channel: str = "in_app") -> MessageExplanation | None:
+        """Explain the message that a trigger made for one recipient on a channel, as `explain` does. None if it made
+        none: `rb.jobs.get(job_id)` then says whether the job was applied, and lists recipients in `skipped` who were
+        not known.
+
+            rb.messages.explain_recipient("comment-17", "bo", channel="email")
+
+        job_id: the id of the trigger's job.
+        user_id: the recipient's id as the trigger named it.
+        channel: the type of the channel.
+
+        Raises:
+            InvalidRequest, NotConfigured, Unavailable: see `list`.
+        """
+        check_channel(channel)
+        id_ = id_of_message(checked_job_id(job_id), checked_user_id(user_id), channel)
+        return self._context.read(queries.explain_message(id_, self._context.merge_history))
 
     def mark(
         self,

@@ -113,7 +113,7 @@ class UserPreferences:
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self.list_preferences(user_id).get(set_id)
+        return self._context.read(queries.find_preference_set(checked_user_id(user_id), set_id))
 
     def list_preferences(self, user_id: str) -> dict[str, dict[str, Any]]:
         """Read all preference sets of a user, by set id, each as it was set.

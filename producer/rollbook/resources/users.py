@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Unpack, overload
 
 from rollbook import commands, queries
 from rollbook.commands import WriteOptions
-from rollbook.models import MergePreview, Page, User, UserCount
+from rollbook.models import MergePreview, Page, User, UserCount, UserExplanation
 from rollbook.queries import UserSort
 from rollbook.queries.validation import checked_user_filter, checked_user_id, checked_user_list
 from rollbook.resources.channel_data import UserChannelData
@@ -16,7 +16,7 @@ from rollbook.resources.jobs import JobHandle
 from rollbook.resources.preferences import UserPreferences
 from rollbook_shared.errors import InvalidRequest, Problem
 
-_PAGE: Final = 500
+PAGE_USERS: Final = 500
 """Users that `all` reads with one statement."""
 
 
@@ -55,11 +55,12 @@ class Users(UserPreferences, UserChannelData):
             rb.users.identify("ann", {"email": "ann@example.com", "timezone": "Europe/Zurich", "plan": "pro"})
 
         user_id: 1 to 256 characters, without `/` and `#`; compared byte by byte.
-        traits: a flat mapping. Attributes are `email`, `name`, `avatar` (a URL), `phone_number` (E.164:
-            `+41315550100`), `locale` (`de-CH`), `timezone` (IANA) and `created_at` (RFC 3339 text or an aware
-            datetime). `preferences` (by set id) and `channel_data` (by channel id) are set as the methods of those
-            names do. Every other key is a property with any JSON value; the properties of one job take at most
-            256 KiB as JSON (see `Limits`). None is a value and overwrites. `id` and `updated_at` cannot be properties.
+        traits: a flat mapping. Attributes are `email`, `name`, `avatar` (an http or https URL without credentials, or
+            a `data:image/` URL), `phone_number` (E.164: `+41315550100`), `locale` (`de-CH`), `timezone` (IANA) and
+            `created_at` (RFC 3339 text or an aware datetime); none holds control characters. `preferences` (by set id)
+            and `channel_data` (by channel id) are set as the methods of those names do. Every other key is a property
+            with any JSON value; the properties of one job take at most 256 KiB as JSON (see `Limits`). None is a value
+            and overwrites. `id` and `updated_at` cannot be properties.
 
         Raises:
             InvalidRequest: the call is invalid; each problem names its field (`email`, `address.zip`). Nothing was
@@ -225,19 +226,19 @@ class Users(UserPreferences, UserChannelData):
         before: the `before` of a page, to read the previous one. Filters and order must be those of that page.
         where: only users that have all of these attributes and properties: `{"plan": "pro", "locale": "de-CH"}`.
             E-mail addresses are compared without regard to case, other attributes as text, properties as JSON. None
-            matches an attribute that is not set, and a property that is null. `email`, `phone_number` and `name` are
-            looked up in an index; other values are compared user by user.
+            matches an attribute that is not set, and a property that is null. `email` and `phone_number` are looked up
+            in an index; other values are compared user by user.
         prefix: only users whose id, e-mail address or name begins with this text of 1 to 200 characters; the latter two
             without regard to case.
         sort: `id` (byte by byte), `created_at` (the attribute; users without one come last) or `updated_at`; with `-`
             before it the largest first. By default by id; with a prefix first the users whose id has it, then by e-mail
-            address, then by name. With an e-mail address, phone number, name or prefix and another order, at most
-            10,000 users can match. Of more than 10,000 users `updated_at` needs an index that operators create
-            (`rollbook migrate --index updated_at`).
+            address, then by name. With an e-mail address, phone number or prefix and another order, at most 10,000
+            users can match. Of more than 10,000 users `phone_number`, `prefix`, `created_at` and `updated_at` need an
+            index that operators create (`rollbook migrate --index prefix`).
 
         Raises:
             InvalidRequest: also if more than 10,000 users would have to be sorted.
-            NotConfigured: also if the index for `updated_at` is missing.
+            NotConfigured: also if an optional index is missing; the error names the command that creates it.
             Unavailable: see `Users`.
         """
         which, order, start, end = checked_user_list(limit, after, before, where, prefix, sort)
@@ -253,7 +254,7 @@ class Users(UserPreferences, UserChannelData):
         """
         after: str | None = None
         while True:
-            page = self.list(limit=_PAGE, after=after, where=where, prefix=prefix, sort=sort)
+            page = self.list(limit=PAGE_USERS, after=after, where=where, prefix=prefix, sort=sort)
             yield from page.items
             if (after := page.after) is None:
                 return
@@ -266,7 +267,8 @@ class Users(UserPreferences, UserChannelData):
 
         Raises:
             InvalidRequest: an argument is no text, or there is none.
-            NotConfigured, Unavailable: see `Users`.
+            NotConfigured: see `Users`; also if there are more than 10,000 users and no index of phone numbers.
+            Unavailable: see `Users`.
         """
         where = {name: value for name, value in (("email", email), ("phone_number", phone_number)) if value is not None}
         if not where:
@@ -295,3 +297,20 @@ class Users(UserPreferences, UserChannelData):
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         return self._context.read(queries.export_user(checked_user_id(user_id)))
+
+    def explain(self, user_id: str) -> UserExplanation:
+        """Read why a user is as it is: which job set each attribute, property, setting and push token, when it
+        occurred, and under which id it arrived; which ids stand for the user, and since when; and who owns what was
+        addressed to them.
+
+            for value in rb.users.explain("ann").traits:
+                print(value.path, value.value, value.job_id)
+
+        An id that was merged away gives the explanation of the user that it stands for. Of a deleted user it gives the
+        events, until the user is erased. `rb.jobs.get` says what became of a job while its status is kept.
+
+        Raises:
+            UserNotFound: nothing is known of this id.
+            InvalidRequest, NotConfigured, Unavailable: see `Users`.
+        """
+        return self._context.read(queries.explain_user(checked_user_id(user_id)))

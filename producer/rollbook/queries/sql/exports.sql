@@ -38,6 +38,13 @@ FROM rollbook.push_token_changes
 WHERE user_id = ANY(%(ids)s::text[])
 ORDER BY stamp
 
+-- name: push_tokens_sent
+-- When the ids sent each push token last.
+SELECT user_id AS id, channel_id, encode(token_hash, 'hex') AS token_hash, stamp
+FROM rollbook.push_token_users
+WHERE user_id = ANY(%(ids)s::text[])
+ORDER BY stamp
+
 -- name: identify_log
 -- When the ids were identified.
 SELECT user_id AS id, listed.stamp
@@ -97,7 +104,19 @@ SELECT
         FROM rollbook.engagements
         WHERE message_id = row.id
             AND (user_id = '' OR user_id = ANY(%(ids)s::text[]))
-    ) AS engagements
+    ) AS engagements,
+    (
+        SELECT jsonb_build_object(
+            'channel', d.channel,
+            'state', d.state,
+            'reason', d.reason,
+            'attempts', d.attempts,
+            'created_at', d.created_at,
+            'changed_at', d.changed_at
+        )
+        FROM rollbook.deliveries AS d
+        WHERE d.message_id = row.id
+    ) AS delivery
 FROM rollbook.messages AS row
 -- include: history
 
@@ -169,20 +188,23 @@ WHERE detail ? 'skipped'
     AND detail -> 'skipped' ?| %(ids)s::text[]
 ORDER BY occurred_at, id
 
+-- name: unapplied_jobs
+-- Rejected and cancelled jobs that name one of the ids.
+SELECT id, kind, state, occurred_at, finished_at
+FROM rollbook.jobs
+WHERE user_ids && %(ids)s::text[]
+ORDER BY occurred_at, id
+
 -- name: deferred_jobs
--- Deferred jobs whose text has one of the ids.
+-- Deferred jobs that name one of the ids.
 SELECT id, due_at, body
 FROM rollbook.deferred_jobs
-WHERE EXISTS (SELECT 1 FROM unnest(%(texts)s::text[]) AS quoted WHERE position(quoted IN body) > 0)
+WHERE user_ids && %(ids)s::text[]
 ORDER BY due_at, id
 
 -- name: dead_letters
--- Dead letters whose text has one of the ids.
+-- Dead letters that name one of the ids.
 SELECT id, kind, code, reason, failed_at, body
 FROM rollbook.dead_letters
-WHERE EXISTS (
-    SELECT 1
-    FROM unnest(%(texts)s::text[]) AS quoted
-    WHERE position(convert_to(quoted, 'UTF8') IN body) > 0
-)
+WHERE user_ids && %(ids)s::text[]
 ORDER BY failed_at, id

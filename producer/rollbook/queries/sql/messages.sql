@@ -33,7 +33,23 @@ WHERE owner = %(user_id)s
 WHERE row.recipient = period.user_id
     AND row.stamp >= period.valid_from
     AND row.stamp < period.valid_to
+    AND row.stamp >= %(since)s::text
+    AND row.stamp < %(until)s::text
     AND (%(channel)s::text IS NULL OR row.channel = %(channel)s::text)
+    AND (
+        NOT %(asks_of_trigger)s::boolean
+        OR EXISTS (
+            SELECT 1
+            FROM rollbook.triggers AS cause
+            WHERE cause.job_id = row.job_id
+                AND (%(job_id)s::text IS NULL OR cause.job_id = %(job_id)s::text)
+                AND (%(workflow)s::text IS NULL OR cause.workflow = %(workflow)s::text)
+                AND (%(categories)s::text[] IS NULL OR cause.categories && %(categories)s::text[])
+                AND (%(tenant)s::text IS NULL OR cause.tenant = %(tenant)s::text)
+                AND (%(has_tenant)s::boolean IS NULL OR (cause.tenant IS NOT NULL) = %(has_tenant)s::boolean)
+                AND (%(data)s::jsonb IS NULL OR cause.data @> %(data)s::jsonb)
+        )
+    )
     AND (
         NOT period.has_opted_out
         OR (
@@ -98,6 +114,7 @@ WITH period AS MATERIALIZED (
 SELECT
     page.*,
     trigger.workflow,
+    trigger.categories,
     trigger.tenant,
     trigger.data,
     trigger.had_actor,
@@ -119,12 +136,18 @@ FROM (
             engaged.archived
         -- include: visible
             AND (row.stamp, row.id) < (%(stamp)s::text, %(id)s::uuid)
+            AND (row.stamp, row.id) > (%(newer_than_stamp)s::text, %(newer_than_id)s::uuid)
+            AND CASE %(archived)s::text
+                WHEN 'include' THEN true
+                WHEN 'exclude' THEN NOT rollbook.is_engaged(engaged.archived)
+                WHEN 'only' THEN rollbook.is_engaged(engaged.archived)
+            END
             AND CASE %(status)s::text
-                WHEN 'any' THEN true
-                WHEN 'all' THEN NOT rollbook.is_engaged(engaged.archived)
-                WHEN 'unseen' THEN NOT rollbook.is_engaged(engaged.archived) AND NOT rollbook.is_engaged(engaged.seen)
-                WHEN 'unread' THEN NOT rollbook.is_engaged(engaged.archived) AND NOT rollbook.is_engaged(engaged.read)
-                WHEN 'archived' THEN rollbook.is_engaged(engaged.archived)
+                WHEN 'all' THEN true
+                WHEN 'unseen' THEN NOT rollbook.is_engaged(engaged.seen)
+                WHEN 'seen' THEN rollbook.is_engaged(engaged.seen)
+                WHEN 'unread' THEN NOT rollbook.is_engaged(engaged.read)
+                WHEN 'read' THEN rollbook.is_engaged(engaged.read)
             END
         ORDER BY row.stamp DESC
         FETCH FIRST (%(limit)s::integer) ROWS WITH TIES
@@ -159,7 +182,8 @@ WITH period AS MATERIALIZED (
 SELECT
     coalesce(sum(counted.total), 0) AS total,
     coalesce(sum(counted.unseen), 0) AS unseen,
-    coalesce(sum(counted.unread), 0) AS unread
+    coalesce(sum(counted.unread), 0) AS unread,
+    true AS are_exact
 FROM period
 CROSS JOIN LATERAL (
     SELECT
@@ -170,10 +194,46 @@ CROSS JOIN LATERAL (
         AND NOT rollbook.is_engaged(engaged.archived)
 ) AS counted
 
--- name: message
--- One message, with its owner. The owner is looked up for this row alone: see `page`.
+-- name: counts_of_newest
+-- The same of the newest messages only, and whether these are all. Archived messages are among those that are looked at,
+-- so that no feed takes longer.
+WITH period AS MATERIALIZED (
+    -- include: periods
+)
+SELECT
+    count(*) FILTER (WHERE counted) AS total,
+    count(*) FILTER (WHERE counted AND NOT rollbook.is_engaged(seen)) AS unseen,
+    count(*) FILTER (WHERE counted AND NOT rollbook.is_engaged(read)) AS unread,
+    count(*) <= %(count_newest)s::integer AS are_exact
+FROM (
+    SELECT
+        seen,
+        read,
+        NOT rollbook.is_engaged(archived)
+            AND row_number() OVER (ORDER BY stamp DESC, id DESC) <= %(count_newest)s::integer AS counted
+    FROM period
+    CROSS JOIN LATERAL (
+        SELECT row.stamp, row.id, engaged.seen, engaged.read, engaged.archived
+        -- include: visible
+        ORDER BY row.stamp DESC
+        LIMIT %(count_newest)s::integer + 1
+    ) AS newest
+    ORDER BY stamp DESC, id DESC
+    LIMIT %(count_newest)s::integer + 1
+) AS newest
+
+-- name: owned_ids
+-- The ids whose messages a user owns, each once.
+SELECT DISTINCT user_id
+FROM rollbook.ownership
+WHERE owner = %(user_id)s
+ORDER BY user_id;
+
+-- name: by_ids
+-- Messages with their owners, which are looked up row by row: see `page`.
 SELECT
     row.id,
+    row.job_id,
     row.stamp,
     row.channel,
     own.owner,
@@ -182,6 +242,7 @@ SELECT
     state.engagements ->> 'interacted' AS interacted,
     state.engagements ->> 'archived' AS archived,
     trigger.workflow,
+    trigger.categories,
     trigger.tenant,
     trigger.data,
     trigger.had_actor,
@@ -216,7 +277,7 @@ LEFT JOIN LATERAL (
     WHERE id = act.owner
     LIMIT 1
 ) AS person ON true
-WHERE row.id = %(id)s::uuid
+WHERE row.id = ANY(%(ids)s::uuid[])
     AND rollbook.is_channel_enabled(
         rollbook.effective_preferences(row.recipient, trigger.tenant, row.stamp),
         trigger.workflow,
@@ -224,14 +285,8 @@ WHERE row.id = %(id)s::uuid
         row.channel
     )
 
--- name: feed
--- A page with the counts, and the user that a merged-away id stands for, in one snapshot.
-WITH page AS (
-    -- include: page
-),
-counts AS (
-    -- include: counts
-)
+-- name: feed_rows
+-- The end of both: the page and the counts, and the user that a merged-away id stands for.
 SELECT
     counts.*,
     (SELECT merged_into FROM rollbook.merged_users WHERE id = %(user_id)s) AS merged_into,
@@ -239,3 +294,23 @@ SELECT
 FROM counts
 LEFT JOIN page ON true
 ORDER BY page.stamp DESC, page.id DESC
+
+-- name: feed
+-- A page with the counts, in one snapshot.
+WITH page AS (
+    -- include: page
+),
+counts AS (
+    -- include: counts
+)
+-- include: feed_rows
+
+-- name: feed_with_counts_of_newest
+-- A page with the counts of the newest messages.
+WITH page AS (
+    -- include: page
+),
+counts AS (
+    -- include: counts_of_newest
+)
+-- include: feed_rows
