@@ -1,0 +1,1 @@
+"""What all endpoints have in common: routes, bodies, query strings, answers and errors."""
