@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import typer
 
-from rollbook_ops.cli import database, demo, doctor, feed, import_file, jobs, outbox, up, users
+from rollbook_ops.cli import (
+    broker,
+    console,
+    database,
+    dead_letters,
+    deliver,
+    deliveries,
+    demo,
+    doctor,
+    feed,
+    import_file,
+    jobs,
+    messages,
+    outbox,
+    registry,
+    serve,
+    templates,
+    up,
+    users,
+)
 from rollbook_ops.cli.command import Command, add_command, help_epilog, help_text
 from rollbook_ops.cli.output import finish_json, print_error, print_exception
 from rollbook_ops.cli.server_errors import is_server_error
@@ -51,11 +71,17 @@ app = typer.Typer(
 )
 
 
-def _add_group(name: str, text: str, panel: str, **functions: Command) -> None:
+def _add_group(name: str, text: str, panel: str, **functions: Command) -> typer.Typer:
+    group = _group(text, functions)
+    app.add_typer(group, name=name, rich_help_panel=panel)
+    return group
+
+
+def _group(text: str, functions: Mapping[str, Command]) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, help=help_text(text))
     for command_name, function in functions.items():
-        add_command(group, command_name, function)
-    app.add_typer(group, name=name, rich_help_panel=panel)
+        add_command(group, command_name.replace("_", "-"), function)
+    return group
 
 
 add_command(app, "up", up.up, panel=_TRY)
@@ -72,8 +98,10 @@ _add_group(
     merge=users.merge,
     delete=users.delete,
     export=users.export,
+    explain=users.explain,
 )
 add_command(app, "feed", feed.feed, panel=_USERS)
+_add_group("messages", "Explain messages.", _USERS, explain=messages.explain)
 add_command(app, "erase", database.erase, panel=_USERS)
 _add_group(
     "jobs",
@@ -88,6 +116,19 @@ _add_group(
     show=jobs.show,
     replay=jobs.replay,
     drop=jobs.drop,
+    codes=dead_letters.codes,
+    replay_all=dead_letters.replay_all,
+    drop_all=dead_letters.drop_all,
+)
+_add_group(
+    "deliveries",
+    "The messages that leave: list, claim, retry and cancel their deliveries.",
+    _JOBS,
+    list=deliveries.list_deliveries,
+    get=deliveries.get,
+    claim=deliveries.claim,
+    retry=deliveries.retry,
+    cancel=deliveries.cancel,
 )
 _add_group(
     "outbox",
@@ -97,8 +138,43 @@ _add_group(
     show=outbox.show,
 )
 add_command(app, "relay", outbox.relay, panel=_JOBS)
+add_command(app, "channels", registry.channels, panel=_OPERATE)
+add_command(app, "workflows", registry.workflows, panel=_OPERATE)
+_add_group(
+    "templates",
+    "Check the templates of messages, and render one for a user.",
+    _OPERATE,
+    check=templates.check,
+    preview=templates.preview,
+)
+add_command(app, "serve", serve.serve, panel=_OPERATE)
+_add_group(
+    "console",
+    "Who may use the console, which `rollbook serve` shows under `/console` if `ROLLBOOK_CONSOLE` is set.",
+    _OPERATE,
+    login_link=console.login_link,
+).add_typer(
+    _group(
+        "The accounts of the console.",
+        {
+            "add": console.add,
+            "list": console.list_accounts,
+            "remove": console.remove,
+            "set-password": console.set_password,
+        },
+    ),
+    name="accounts",
+)
+add_command(app, "deliver", deliver.deliver, panel=_OPERATE)
 add_command(app, "migrate", database.migrate, panel=_OPERATE)
 add_command(app, "maintenance", database.maintenance, panel=_OPERATE)
+_add_group(
+    "broker",
+    "To which database the queues in Redis belong.",
+    _OPERATE,
+    show=broker.show,
+    adopt=broker.adopt,
+)
 add_command(app, "doctor", doctor.doctor, panel=_OPERATE)
 
 

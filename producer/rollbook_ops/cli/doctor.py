@@ -19,16 +19,20 @@ _COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
     exit_codes={0: "no problems; there may be warnings", 1: "there is a problem"},
 )
 def doctor(as_json: AsJson = False) -> None:
-    """Check Postgres, Redis, the workers, the queues and the outbox; print what is wrong and what to do about it.
+    """Check Postgres, Redis, the workers, the queues, the outbox and the HTTP server; print what is wrong and what to
+    do about it.
 
     Run it where the application runs, with the application's settings. It changes nothing, takes a few seconds, and
-    prints no personal data.
+    prints no personal data. It asks the HTTP server if `ROLLBOOK_SERVER_URL` is set, and looks at
+    `ROLLBOOK_SECRET_KEYS`, `ROLLBOOK_REGISTRY` and `ROLLBOOK_CONSOLE` where these are.
     """
     require_extra("the doctor", "read", "psycopg")
     from rollbook_ops.doctor import Finding, Level, examine
+    from rollbook_server.console.settings import ConsoleSettings
+    from rollbook_server.settings import ServerSettings
 
     findings: list[Finding] = []
-    for finding in examine(Settings.from_env()):
+    for finding in examine(Settings.from_env(), server=ServerSettings.from_env(), console=ConsoleSettings.from_env()):
         findings.append(finding)
         if not as_json:
             _print_finding(finding.level, finding.name, finding.summary, finding.advice)

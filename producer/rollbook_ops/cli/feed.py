@@ -20,7 +20,9 @@ class FeedFilter(StrEnum):
 
     ALL = "all"
     UNSEEN = "unseen"
+    SEEN = "seen"
     UNREAD = "unread"
+    READ = "read"
     ARCHIVED = "archived"
 
 
@@ -32,7 +34,7 @@ def feed(
     user_id: UserId,
     status: Annotated[
         FeedFilter,
-        typer.Option(help="`all` is every message that is not archived; `unseen` and `unread` are parts of it."),
+        typer.Option(help="`all` is every message that is not archived; the others are parts of it, but `archived`."),
     ] = FeedFilter.ALL,
     channel: Annotated[str, typer.Option(help="The channel whose messages to show.")] = "in_app",
     limit: Limit = 20,

@@ -82,7 +82,8 @@ def wait(job_id: JobId, timeout: Timeout = 10.0, as_json: AsJson = False) -> Non
     examples=(
         "rollbook jobs list",
         "rollbook jobs list --state rejected --since 2026-11-01T00:00:00Z",
-        "rollbook jobs list --user ann --kind trigger",
+        "rollbook jobs list --user-id ann --kind trigger",
+        "rollbook jobs list --user-id ann --state dead",
     ),
     exit_codes={1: "the database is not available"},
 )
@@ -90,7 +91,7 @@ def list_jobs(
     state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only jobs of this kind: identify, trigger and so on.")] = None,
     user_id: Annotated[
-        str | None, typer.Option("--user", metavar="USER_ID", help="Only jobs that say something of this user.")
+        str | None, typer.Option("--user-id", metavar="USER_ID", help="Only jobs that say something of this user.")
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs from this RFC 3339 time on.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs up to this RFC 3339 time.")] = None,
@@ -100,8 +101,8 @@ def list_jobs(
 ) -> None:
     """List the recent jobs that workers have received, the newest first.
 
-    Jobs are sorted by when they were finished; those of a user by when they happened. The jobs of a user are found by
-    what they left, so deferred, rejected and dead jobs are not among them.
+    Jobs are sorted by when they were finished; those of a user by when they happened, in whatever state they are.
+    Applied jobs of a user are found by what they left.
     """
     with client_from_env() as client:
         page = client.jobs.list(
@@ -268,7 +269,19 @@ def _report_status(status: JobStatus, as_json: bool, *, is_late: bool = False) -
     if as_json:
         print_json(status)
     else:
-        names = ("id", "kind", "state", "code", "reason", "applied", "duplicates", "due_at", "finished_at")
+        names = (
+            "id",
+            "kind",
+            "state",
+            "code",
+            "effect",
+            "reason",
+            "applied",
+            "duplicates",
+            "due_at",
+            "finished_at",
+            "trace_id",
+        )
         fields = {name: value for name in names if (value := getattr(status, name)) is not None}
         fields |= {"skipped": list(status.skipped)} if status.skipped else {}
         fields |= {f"rejected[{item.index}]": f"{item.field}: {item.reason}" for item in status.rejected}

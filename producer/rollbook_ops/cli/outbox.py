@@ -44,7 +44,8 @@ def create(
     exit_codes={1: "the database is not available"},
 )
 def show(as_json: AsJson = False) -> None:
-    """Show how many jobs of the outbox are not sent yet, and how many are sent and not finished."""
+    """Show how many jobs of the outbox are not sent yet, how many Redis does not accept, how many are sent and not
+    finished, and how many are finished and still kept."""
     table = _outbox_table()
     try:
         counts = table.count()
@@ -55,7 +56,9 @@ def show(as_json: AsJson = False) -> None:
         return
     fields = {
         "unsent": counts.unsent,
+        "unsendable": counts.unsendable,
         "unfinished": counts.unfinished,
+        "finished, kept for a while": counts.kept,
         "most attempts": counts.most_attempts,
         "oldest": None if counts.oldest_seconds is None else f"{counts.oldest_seconds:.0f} s",
     }
@@ -70,8 +73,9 @@ def relay() -> None:
     """Send the jobs of the outbox until Ctrl-C or SIGTERM. A job is sent again until a worker has finished it.
 
     `ROLLBOOK_OUTBOX_URL` names the application's database (by default that of `ROLLBOOK_DATABASE_URL`). A job that is
-    not finished after `ROLLBOOK_OUTBOX_RESEND_SECONDS` (60) is sent again. With `ROLLBOOK_HEALTH_FILE` the relay writes
-    a heartbeat to that file. Several relays share the work. `rollbook outbox show` shows what is left.
+    not finished after `ROLLBOOK_OUTBOX_RESEND_SECONDS` (60) is sent again. A finished job is kept for
+    `ROLLBOOK_OUTBOX_KEEP_SECONDS` (60), and sent again if its outcome is gone then. With `ROLLBOOK_HEALTH_FILE` the
+    relay writes a heartbeat to that file. Several relays share the work. `rollbook outbox show` shows what is left.
     """
     _require_drivers()
     from rollbook_ops.relay.relay import main

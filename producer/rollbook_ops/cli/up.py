@@ -25,21 +25,29 @@ def up(
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Keep the data, the ports (Flower's too) and the logs here; by default all is removed at the end."
+            help="Keep the data, the ports, the keys and the logs here; by default all is removed at the end."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Workers for each queue (default and bulk).")] = 1,
     flower: Annotated[bool, typer.Option(help="Start Flower, the dashboard, on the loopback interface.")] = True,
+    server: Annotated[bool, typer.Option(help="Start the HTTP server on the loopback interface.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Start Postgres, Valkey, workers, the maintenance process and Flower, and run them until Ctrl-C.
+    """Start Postgres, Valkey, workers, the maintenance process, Flower and the HTTP server; run them until Ctrl-C.
 
     A server that `ROLLBOOK_DATABASE_URL` or `ROLLBOOK_BROKER_URL` names is used instead of a local one, except where
     it names the local server of an earlier run. When everything is ready, the URLs are printed, one a line, as
     NAME=VALUE; with `--json` as one object.
 
-    A worker, the maintenance process or Flower that ends by itself is started again, so you may kill a worker to see
-    that no job is lost. If a local server ends, the command stops everything.
+    `CONSOLE_URL` logs in to the console once, within a day; `rollbook console login-link developer` gives another. In a
+    database that is given by URL no account is made.
+
+    The HTTP server has keys of its own, which are printed too. User tokens are signed with a private key that is made
+    in the folder, unless `ROLLBOOK_USER_TOKEN_PUBLIC_KEY` is set. All processes use the file of `ROLLBOOK_REGISTRY`; if
+    it says that messages are delivered, `rollbook deliver` is started as well.
+
+    A worker, the maintenance process, Flower or the HTTP server that ends by itself is started again, so you may kill a
+    worker to see that no job is lost. If Postgres or Valkey ends, the command stops everything.
     """
     require_extra("`rollbook up`", "worker", "celery", "psycopg")
     # Imported late: help and completion need none of this.
@@ -56,6 +64,8 @@ def up(
                 broker_url=settings.broker_url,
                 workers=workers,
                 flower=flower,
+                server=server,
+                registry=settings.registry,
                 report=print_note,
                 check=signals.check,
             ) as stack,
@@ -64,6 +74,8 @@ def up(
                 print_json(urls_of(stack))
             else:
                 print_urls(stack)
+            if stack.private_key is not None:
+                print_note(f"user tokens are signed with the private key in {stack.private_key}")
             print_note(f"ready; the logs are in {stack.folder}; stop with Ctrl-C")
             stack.keep_running()
     except StopRequested:
@@ -78,8 +90,12 @@ def print_urls(stack: LocalStack) -> None:
         print(f"{name}={url}", flush=True)
     if not stack.flower_url:
         print_note("Flower is not running")
+    if stack.http is None:
+        print_note("the HTTP server is not running")
 
 
 def urls_of(stack: LocalStack) -> dict[str, str]:
-    """Return the URLs of the stack by the name of their environment variable."""
-    return {**stack.environment, **({"FLOWER_URL": stack.flower_url} if stack.flower_url else {})}
+    """Return the URLs and the keys of the stack by the name of their environment variable."""
+    server = {} if stack.http is None else stack.http.environment
+    pages = {"FLOWER_URL": stack.flower_url, "CONSOLE_URL": stack.console_url}
+    return {**stack.environment, **{name: url for name, url in pages.items() if url}, **server}

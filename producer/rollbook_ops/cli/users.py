@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rollbook_ops.cli import merge_preview
+from rollbook_ops.cli import explanations, merge_preview
 from rollbook_ops.cli.command import After, AsJson, Limit, UserId, Wait, client_from_env, command
 from rollbook_ops.cli.output import (
     fields_table,
@@ -251,6 +251,34 @@ def export(
         out.print(fields_table(f"Stored about {document['id']}", fields))
         print_note("the data themselves: --json, or --output FILE")
     raise typer.Exit(0 if document["held"] else 1)
+
+
+@command(
+    examples=(
+        "rollbook users explain ann",
+        "rollbook users explain ann --json | jq '.traits[] | select(.path[0] == \"plan\")'",
+    ),
+    exit_codes={1: "nothing is known of this id"},
+)
+def explain(
+    user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="The user's id, or one that was merged into it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show which job set each value of a user, when, and under which id it arrived; and which merges and deletes name
+    its ids.
+    """
+    from rollbook import UserNotFound
+
+    with client_from_env() as client:
+        try:
+            explanation = client.users.explain(user_id)
+        except UserNotFound:
+            print_error(f"nothing is known of {user_id}")
+            raise typer.Exit(1) from None
+    if as_json:
+        print_json(explanation.as_dict())
+    else:
+        explanations.print_user(explanation)
 
 
 def _write(file: Path, text: str) -> None:

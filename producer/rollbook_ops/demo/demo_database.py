@@ -9,17 +9,17 @@ from typing import Any, Literal
 import psycopg
 from sqlalchemy import Connection, create_engine
 
-from rollbook_shared.database.url import parse_database_url
+from rollbook_shared.database.session import make_session, open_session
 
 
 class DemoDatabase:
     """One Postgres."""
 
     def __init__(self, url: str) -> None:
-        parameters = parse_database_url(url)
+        session = make_session(url, application_name="rollbook demo", is_read_only=True)
 
         def connect() -> psycopg.Connection[Any]:
-            return psycopg.connect(**parameters)
+            return open_session(session, psycopg.Connection, autocommit=False)
 
         self.url = url
         self._engine = create_engine("postgresql+psycopg://", creator=connect)

@@ -1,4 +1,8 @@
-"""The account that the servers run as."""
+"""The account that the servers run as.
+
+Root gives that account folders, and then trusts nothing in them: the account could put links there. Files that root
+writes for a server are in root's own folder.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final
 
 from rollbook_ops.devstack.errors import ServerFailed
 
@@ -22,9 +26,24 @@ class Account:
     uid: int
     gid: int
 
-    def chown(self, path: Path) -> None:
-        """Make this account the owner of `path`."""
-        os.chown(path, self.uid, self.gid)
+    def own(self, file: IO[Any]) -> None:
+        """Make this account the owner of an open file."""
+        os.fchown(file.fileno(), self.uid, self.gid)
+
+    def own_folder(self, folder: Path) -> None:
+        """Make this account the owner of a folder.
+
+        Raises:
+            ServerFailed: it is a link, or no folder.
+        """
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise ServerFailed(f"{folder} is not a folder of its own ({error.strerror}); remove it") from None
+        try:
+            os.fchown(descriptor, self.uid, self.gid)
+        finally:
+            os.close(descriptor)
 
     def can_run(self, *command: str | Path) -> bool:
         """Return whether `command` runs and succeeds as this account."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
 import socket
+import threading
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from rollbook_shared.private_file import create_private_file
 
 LOOPBACK = "127.0.0.1"
 
@@ -18,6 +21,12 @@ _PORTS = range(15_000, 32_000)
 In that range, a client that connects to the port of a stopped server may be given the same port as its source and
 connect to itself; then the server cannot start again.
 """
+
+_RESERVED: dict[int, socket.socket] = {}
+_LOCK = threading.Lock()
+_RELEASE_SECONDS = 5.0
+"""How long a process of a killed run may take to release its port."""
+_POLL_SECONDS = 0.05
 
 
 def is_free(port: int) -> bool:
@@ -29,6 +38,39 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def is_free_soon(port: int) -> bool:
+    """Return whether a server could bind `port` within the time that a killed run may take to release it."""
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    while not (free := is_free(port)) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return free
+
+
+def preferred_port(port: int) -> int:
+    """Return `port` if it is free and reserved by no other run, otherwise a free one; reserve it."""
+    return port if is_free(port) and reserve(port) else free_port()
+
+
+def reserve(port: int) -> bool:
+    """Keep other runs from choosing `port` until this process ends; return whether no other run has reserved it.
+
+    Some time passes between the choice of a port and the start of the server that binds it, and two runs that begin
+    together would choose the same one. So each holds the UDP port of the same number, which the system releases with
+    the process, however that ends.
+    """
+    with _LOCK:
+        if port in _RESERVED:
+            return True
+        holder = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            holder.bind((LOOPBACK, port))
+        except OSError:
+            holder.close()
+            return False
+        _RESERVED[port] = holder
+        return True
 
 
 def free_port() -> int:
@@ -70,7 +112,6 @@ class Endpoint:
     def save(self, path: Path) -> None:
         """Save it for the next run, readable only by this account."""
         new = path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with create_private_file(new) as file:
             json.dump(asdict(self), file)
         new.replace(path)

@@ -1,52 +1,58 @@
-"""Flower for a stack: its command, its port, and whether it responds."""
+"""Flower for a stack: its command, its port and password, and whether it responds."""
 
 from __future__ import annotations
 
+import secrets
 import sys
-import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from rollbook_ops.devstack.endpoint import LOOPBACK, Endpoint, free_port, is_free
+from rollbook_ops.devstack.endpoint import LOOPBACK, Endpoint, is_free_soon, preferred_port, reserve
 
-_PORT: Final = 5555
-_RELEASE_SECONDS: Final = 5.0
-"""How long the Flower of a killed run may take to release its port."""
-_POLL_SECONDS: Final = 0.05
-_TASKS: Final = 10_000
-"""How many tasks Flower remembers. Its default of 100,000 takes a quarter of a gigabyte."""
-_COLUMNS: Final = "name,args,state,result,runtime,retries,exception,received,worker,uuid"
-"""Flower's default columns show neither the job's summary nor its result or error; these do, without personal data."""
+PORT: Final = 5555
+_USER: Final = "rollbook"
 
 
-def flower_port(data_dir: Path | None) -> int:
-    """Return the port of the earlier run in `data_dir`, so that a bookmark stays valid; otherwise 5555 or a free port.
+def flower_endpoint(data_dir: Path | None) -> Endpoint:
+    """Return the port and the password of the earlier run in `data_dir`, so that a bookmark stays valid; otherwise 5555
+    or a free port, and a new password.
 
-    The port changes only if another process uses it.
+    The port changes only if another process uses it, or another run is about to.
     """
     if data_dir is None:
-        return _PORT if is_free(_PORT) else free_port()
+        return _new_endpoint()
     file = data_dir / "flower.json"
-    if (saved := Endpoint.read(file)) is not None and _is_free_soon(saved.port):
-        return saved.port
-    endpoint = Endpoint(port=_PORT if is_free(_PORT) else free_port(), password="")
+    endpoint = Endpoint.read(file) or _new_endpoint()
+    if not endpoint.password:  # as earlier versions saved it
+        endpoint = replace(endpoint, password=_new_endpoint().password)
+    if not (is_free_soon(endpoint.port) and reserve(endpoint.port)):
+        endpoint = replace(endpoint, port=_new_endpoint().port)
     endpoint.save(file)
-    return endpoint.port
+    return endpoint
 
 
-def flower_command(port: int) -> list[str]:
-    """Return the command. The URL of the broker must be in its environment, as CELERY_BROKER_URL.
+def flower_url(endpoint: Endpoint) -> str:
+    """Return the URL with the password, for a browser."""
+    return f"http://{_USER}:{endpoint.password}@{LOOPBACK}:{endpoint.port}"
 
-    Every account of the machine can read the arguments, and the URL contains a password.
-    """
-    display = [f"--max-tasks={_TASKS}", f"--tasks-columns={_COLUMNS}"]
-    return [sys.executable, "-m", "celery", "flower", f"--address={LOOPBACK}", f"--port={port}", *display]
+
+def flower_command(endpoint: Endpoint) -> list[str]:
+    """Return the command. Every account of the machine can read it, so the password is in `flower_environment`."""
+    options = [f"--address={LOOPBACK}", f"--port={endpoint.port}"]
+    return [sys.executable, "-m", "rollbook_worker.dashboard", *options]
+
+
+def flower_environment(endpoint: Endpoint) -> Mapping[str, str]:
+    """Return what the command needs besides the variables of the stack."""
+    return {"FLOWER_BASIC_AUTH": f"{_USER}:{endpoint.password}"}
 
 
 def flower_is_healthy(url: str) -> bool:
-    """Return whether the Flower at `url` responds."""
+    """Return whether the Flower at `url`, a URL without a password, responds."""
     try:
         with urllib.request.urlopen(f"{url}/healthcheck", timeout=2) as response:
             return bool(response.status == 200)
@@ -54,8 +60,5 @@ def flower_is_healthy(url: str) -> bool:
         return False
 
 
-def _is_free_soon(port: int) -> bool:
-    deadline = time.monotonic() + _RELEASE_SECONDS
-    while not (free := is_free(port)) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    return free
+def _new_endpoint() -> Endpoint:
+    return Endpoint(port=preferred_port(PORT), password=secrets.token_hex(16))

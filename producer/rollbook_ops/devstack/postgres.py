@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from rollbook_ops.devstack import processes
@@ -53,7 +54,7 @@ class PostgresServer(Server):
         self._durable = durable
         # A killed run leaves this file. Another process may have its process id by now, and Postgres would take that
         # process for a running server. The lock of the folder proves that no server runs, so removing it is safe here.
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        _remove_within(self._data, "postmaster.pid")
 
     @property
     def url(self) -> str:
@@ -65,11 +66,8 @@ class PostgresServer(Server):
         self._make_home()
         new = self.home / "new"
         shutil.rmtree(new, ignore_errors=True)
-        password = self.home / "password"
-        with open(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(self._endpoint.password)
-        if self._account is not None:
-            self._account.chown(password)
+        password = self.home.with_name("postgres.password")
+        self._write_private(password, self._endpoint.password)
         initdb = self._spawn(
             [
                 *(self._programs / "initdb", "-D", new, "-U", _USER),
@@ -102,3 +100,16 @@ class PostgresServer(Server):
             return False
         # The first line is the process id, and distinguishes this process from a killed one.
         return lines[0] == str(process.pid) and len(lines) > 7 and lines[7].strip() == "ready"
+
+
+def _remove_within(folder: Path, name: str) -> None:
+    """Remove a file of the folder, if there is one; not through a link in place of the folder."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)

@@ -15,6 +15,7 @@ from rollbook_ops.devstack.endpoint import Endpoint
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_ops.devstack.exit_watch import last_lines
 from rollbook_ops.devstack.folders import OwnedFolder
+from rollbook_shared.private_file import create_private_file
 
 _READY_SECONDS = 120.0
 """How long a start may take. The slowest start is the recovery after a crash."""
@@ -145,7 +146,14 @@ class Server(ABC):
             time.sleep(_POLL_SECONDS)
         return True
 
+    def _write_private(self, path: Path, text: str) -> None:
+        """Write a file for the server alone to read."""
+        with create_private_file(path) as file:
+            file.write(text)
+            if self._account is not None:
+                self._account.own(file)
+
     def _make_home(self) -> None:
         self.home.mkdir(mode=0o700, exist_ok=True)
         if self._account is not None:
-            self._account.chown(self.home)
+            self._account.own_folder(self.home)

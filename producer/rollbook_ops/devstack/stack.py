@@ -1,4 +1,4 @@
-"""Everything that Rollbook needs, run together on this machine: servers, workers, the maintenance process and Flower.
+"""Everything of Rollbook, run together on this machine: servers, workers, maintenance, Flower, HTTP server, senders.
 
 `rollbook up` keeps a stack running; `rollbook demo` runs in one.
 """
@@ -18,12 +18,35 @@ from types import TracebackType
 from typing import Final, Self
 
 from rollbook_ops.devstack import processes
+from rollbook_ops.devstack.console import console_is_installed, console_link
+from rollbook_ops.devstack.delivery import (
+    delivers,
+    delivery_command,
+    delivery_environment,
+    delivery_is_installed,
+)
 from rollbook_ops.devstack.earlier_runs import is_of_earlier_run
 from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_ops.devstack.exit_watch import Child, ChildExited, last_lines, wait_for_exit
-from rollbook_ops.devstack.flower import flower_command, flower_is_healthy, flower_port
+from rollbook_ops.devstack.flower import PORT as FLOWER_PORT
+from rollbook_ops.devstack.flower import (
+    flower_command,
+    flower_endpoint,
+    flower_environment,
+    flower_is_healthy,
+    flower_url,
+)
 from rollbook_ops.devstack.folders import own_temporary_folder
+from rollbook_ops.devstack.http_server import PORT as HTTP_PORT
+from rollbook_ops.devstack.http_server import (
+    HttpEndpoint,
+    http_endpoint,
+    http_server_environment,
+    http_server_is_healthy,
+    http_server_is_installed,
+    private_key_of,
+)
 from rollbook_ops.devstack.servers import Servers
 from rollbook_ops.devstack.services import Service
 from rollbook_ops.devstack.workers import responding_workers
@@ -34,7 +57,7 @@ _READY_SECONDS: Final = 90.0
 """How long the start may take. On a busy machine most of it is importing Celery."""
 _STOP_SECONDS: Final = 10.0
 """How long a worker may take to finish its jobs."""
-_FLOWER_POLL_SECONDS: Final = 0.25
+_POLL_SECONDS: Final = 0.25
 _CHECK_SECONDS: Final = 1.0
 _WORKERS: Final[Mapping[str, tuple[str, int]]] = {"default": (DEFAULT_QUEUE, 2), "bulk": (BULK_QUEUE, 1)}
 """The queue and the number of threads of each kind of worker.
@@ -50,8 +73,10 @@ class LocalStack:
 
     With `data_dir` the data are kept for the next run. A server that is given by URL is used and never stopped, unless
     the URL is that of an earlier run's local server: then the stack starts its own. All processes end with this
-    process, even if it is killed (Linux only). `flower_url` is None if Flower is not wanted or not installed.
+    process, even if it is killed (Linux only). `flower_url` contains Flower's password; it is None if Flower is not
+    wanted or not installed. `http` has the address and the keys of the HTTP server; it is None likewise.
 
+    registry: the file with the channels; if a sender of ours delivers one, the process that delivers is started.
     durable: a confirmed commit survives a crash of the machine. A trial does not need this.
     report: called with a line when something is started.
     check: called repeatedly while the stack waits for something; an exception that it raises ends the waiting.
@@ -65,6 +90,8 @@ class LocalStack:
         broker_url: str | None = None,
         workers: int = 1,
         flower: bool = True,
+        server: bool = False,
+        registry: str | None = None,
         durable: bool = True,
         report: Callable[[str], None] = lambda line: None,
         check: Callable[[], None] = lambda: None,
@@ -72,6 +99,8 @@ class LocalStack:
         self._data_dir = data_dir
         self._workers = workers
         self._wants_flower = flower
+        self._wants_http_server = server
+        self._registry = registry
         self._report = report
         self._check = check
         given = {"postgres": database_url, "valkey": broker_url}
@@ -87,6 +116,10 @@ class LocalStack:
         self._tasks: list[subprocess.Popen[bytes]] = []
         self._lock: tuple[int, ...] = ()
         self.flower_url: str | None = None
+        self._flower_address = ""
+        self.http: HttpEndpoint | None = None
+        self.private_key: Path | None = None
+        self.console_url: str | None = None
         self._cleanup = ExitStack()
 
     @property
@@ -118,10 +151,14 @@ class LocalStack:
             undo.callback(self._stop_processes)
             if self._wants_flower:
                 self._start_flower()
+            if self._wants_http_server:
+                self._start_http_server()
             self._migrate()
             self._report("starting the workers")
             self._start_workers()
+            self._start_delivery()
             self._wait_until_ready()
+            self._open_console()
             self._cleanup = undo.pop_all()
         return self
 
@@ -155,7 +192,7 @@ class LocalStack:
                 return
 
     def keep_running(self) -> None:
-        """Never return; start a worker, the maintenance process or Flower again if it ends.
+        """Never return; start a worker, the maintenance process, Flower or the HTTP server again if it ends.
 
         Raises:
             ChildExited: a server ended by itself, or another process ended again and again.
@@ -241,9 +278,45 @@ class LocalStack:
         if importlib.util.find_spec("flower") is None:
             self._report(f"Flower is not installed; starting without it ({install_hint('dashboard')})")
             return
-        port = flower_port(self._data_dir)
-        self._start_service("flower", flower_command(port), {"CELERY_BROKER_URL": self.broker_url})
-        self.flower_url = f"http://{LOOPBACK}:{port}"
+        endpoint = flower_endpoint(self._data_dir)
+        self._report_port("Flower", FLOWER_PORT, endpoint.port)
+        self._start_service("flower", flower_command(endpoint), flower_environment(endpoint))
+        self.flower_url = flower_url(endpoint)
+        self._flower_address = f"http://{LOOPBACK}:{endpoint.port}"
+
+    def _start_http_server(self) -> None:
+        if not http_server_is_installed():
+            self._report(f"the HTTP server is not installed; starting without it ({install_hint('server')})")
+            return
+        endpoint = http_endpoint(self._data_dir)
+        self._report_port("the HTTP server", HTTP_PORT, endpoint.port)
+        self.private_key = private_key_of(self._data_dir or self.folder)
+        environment = http_server_environment(endpoint, self.private_key, with_console=console_is_installed())
+        self._start_service("http-server", endpoint.command, environment)
+        self.http = endpoint
+
+    def _open_console(self) -> None:
+        """Make a link to the console; not in a database given by URL, where an admin of ours may be one too many."""
+        if self.http is None:
+            return
+        if not console_is_installed():
+            self._report(f"the console is not installed; starting without it ({install_hint('console')})")
+        elif self._given["postgres"]:
+            self._report("the console is at /console; `rollbook console accounts add` adds an account to the database")
+        else:
+            self.console_url = console_link(self.database_url, self.http.url)
+
+    def _report_port(self, what: str, usual: int, port: int) -> None:
+        if port != usual:
+            self._report(f"{what} listens on port {port}, not on {usual}: that was in use, or still is")
+
+    def _start_delivery(self) -> None:
+        if not delivers(self._registry):
+            return
+        if not delivery_is_installed():
+            self._report(f"the senders are not installed; nothing is delivered ({install_hint('deliver')})")
+            return
+        self._start_service("deliver", delivery_command(), delivery_environment())
 
     def _start_service(
         self, name: str, args: Sequence[str | Path], environment: Mapping[str, str] | None = None
@@ -264,8 +337,10 @@ class LocalStack:
         missing = set(self._names)
         while missing := missing - responding_workers(self.broker_url, missing):
             self._check_progress(deadline, f"these workers do not reply: {', '.join(sorted(missing))}", 0)
-        while self.flower_url is not None and not flower_is_healthy(self.flower_url):
-            self._check_progress(deadline, "Flower does not respond", _FLOWER_POLL_SECONDS)
+        while self.flower_url is not None and not flower_is_healthy(self._flower_address):
+            self._check_progress(deadline, "Flower does not respond", _POLL_SECONDS)
+        while self.http is not None and not http_server_is_healthy(self.http.url):
+            self._check_progress(deadline, "the HTTP server does not respond", _POLL_SECONDS)
 
     def _check_progress(self, deadline: float, problem: str, timeout: float) -> None:
         self.watch(timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -41,7 +40,7 @@ class ValkeyServer(Server):
         self._program = runnable_valkey(account, program, folder.path / "valkey-programs")
         self._append_fsync = append_fsync
         self._was_killed = False
-        self._config = self.home / "valkey.conf"
+        self._config = folder.path / "valkey.conf"
 
     @property
     def url(self) -> str:
@@ -55,7 +54,7 @@ class ValkeyServer(Server):
     def _prepare(self) -> None:
         self._make_home()
         if self._was_killed:
-            repair(self.home, self._found)
+            repair(self.home, self._found, self._account)
             self._was_killed = False
 
     def _launch(self) -> subprocess.Popen[bytes]:
@@ -71,11 +70,7 @@ class ValkeyServer(Server):
             "appendfsync": self._append_fsync or "everysec",
             "maxmemory-policy": "noeviction",
         }
-        self._config.unlink(missing_ok=True)
-        with open(os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.writelines(f"{name} {value}\n" for name, value in settings.items())
-        if self._account is not None:
-            self._account.chown(self._config)
+        self._write_private(self._config, "".join(f"{name} {value}\n" for name, value in settings.items()))
         return super()._launch()
 
     def _command(self) -> list[str | Path]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from rollbook_ops.doctor.findings import Finding, ok, problem, warning
+from rollbook_shared.observability.findings import Finding, ok, problem, warning
 
 LocalClock = Callable[[], float]
 """Seconds since 1970, on this machine."""
@@ -46,4 +47,4 @@ def check_clock(server: str, reading: ClockReading, max_clock_skew: timedelta) -
         return problem(name, summary, f"{_ADVICE} A job that is stamped in the future waits until then.")
     if apart - reading.error > WARNING_SECONDS:
         return warning(name, summary, _ADVICE)
-    return ok(name, f"differs by less than {apart + reading.error:.3f} s")
+    return ok(name, f"differs by less than {math.ceil((apart + reading.error) * 1000) or 1} ms")

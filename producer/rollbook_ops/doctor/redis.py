@@ -10,12 +10,14 @@ import redis.exceptions
 
 from rollbook.publishing.redis import ANSWER_SECONDS, BROKER_FAILURES, CONNECT_SECONDS
 from rollbook_ops.doctor.clocks import LocalClock, check_clock, read_clock
-from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.doctor.versions import check_redis_version
 from rollbook_ops.formatting import format_count, format_duration, format_size
+from rollbook_shared.broker_keys import IDEMPOTENCY_PREFIX, OUTBOX_REPORT, WORKER_REPORTS
 from rollbook_shared.broker_url import parse_broker_url
 from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE, QUEUES
+from rollbook_shared.observability.findings import Finding, ok, problem, warning
 from rollbook_shared.observability.inspection import VISIBILITY_SECONDS, InFlight, Queue, find_queues
+from rollbook_shared.queue_owner import OWNER_KEY
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
 
@@ -29,7 +31,17 @@ _APPLYING_SECONDS: Final = 60.0
 _SCANNED_KEYS: Final = 10_000
 """Keys that are scanned. Rollbook itself has a few dozen."""
 _OWN_KEYS: Final = frozenset(
-    {"unacked", "unacked_index", "unacked_mutex", "unacked_deliveries", "dead_letters", *QUEUES}
+    {
+        "unacked",
+        "unacked_index",
+        "unacked_mutex",
+        "unacked_deliveries",
+        "dead_letters",
+        OWNER_KEY,
+        WORKER_REPORTS,
+        OUTBOX_REPORT,
+        *QUEUES,
+    }
 )
 _OWN_BINDINGS: Final = frozenset({*QUEUES, "celeryev", "celery.pidbox", "reply.celery.pidbox"})
 _DISK_ADVICE: Final = "Check Redis' log and its disk. Until Redis can write to it, it rejects jobs."
@@ -47,6 +59,7 @@ def examine_redis(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
         with open_redis(settings.need_broker_url()) as client:
             info: dict[str, Any] = client.info()
             yield check_redis_version(info)
+            yield check_user(client)
             yield check_clock("redis", read_clock(lambda: _server_time(client), clock), settings.limits.max_clock_skew)
             yield check_eviction(info)
             yield check_persistence(info, _append_fsync(client))
@@ -60,6 +73,9 @@ def examine_redis(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
                 summary = f"{format_count(queues.unprocessable, 'message')} that no worker could read"
                 advice = "See the list `dead_letters` in Redis, and docs/how-to/runbook.md."
                 yield warning("unprocessable", summary, advice)
+    except redis.exceptions.NoPermissionError:
+        summary = "the user of the URL may not ask what the doctor asks"
+        yield problem("redis", summary, "Set ROLLBOOK_BROKER_URL to that of rollbook_operator, see deploy/redis.acl.")
     except BROKER_FAILURES as error:
         reason = safe_reason(error)
         advice = "Check ROLLBOOK_BROKER_URL, and that Redis runs and accepts connections from here."
@@ -82,6 +98,17 @@ def open_redis(url: str) -> Iterator[Any]:
 def _server_time(client: Any) -> float:
     seconds, microseconds = client.time()
     return float(seconds + microseconds / 1_000_000)
+
+
+def check_user(client: Any) -> Finding:
+    """Report as which user Redis knows this process. One user for all is common, so that is no warning."""
+    try:
+        user = client.acl_whoami()
+    except redis.exceptions.ResponseError:
+        return ok("user", "not known; this Redis does not say")
+    if user == "default":
+        return ok("user", "default, for all processes alike; deploy/redis.acl has a user for each")
+    return ok("user", str(user))
 
 
 def check_eviction(info: Mapping[str, Any]) -> Finding:
@@ -146,7 +173,7 @@ def check_other_keys(client: Any) -> Finding:
         summary = "another Celery application uses this database; each may consume the other's messages"
         return problem("other keys", summary, _DATABASE_ADVICE)
     if others:
-        summary = f"{format_count(others, 'key')} in this database are not Rollbook's"
+        summary = f"{format_count(others, 'key')} of something else in this database"
         return warning("other keys", summary, _DATABASE_ADVICE)
     return ok("other keys", "none")
 
@@ -157,7 +184,7 @@ def _is_own_key(key: str) -> bool:
         return kind != "binding" or bound in _OWN_BINDINGS
     return (
         key.partition(_PRIORITY_SEPARATOR)[0] in _OWN_KEYS or key.endswith((".celery.pidbox", ".reply.celery.pidbox"))
-    ) or key.startswith("celeryev.")
+    ) or key.startswith(("celeryev.", IDEMPOTENCY_PREFIX))
 
 
 def check_queue(queue: Queue) -> Finding:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from rollbook_ops.doctor.findings import Finding, ok, problem, warning
+from rollbook_shared.observability.findings import Finding, ok, problem, warning
 
 OLDEST_POSTGRES: Final = 14
 OLDEST_REDIS: Final = (6, 2)

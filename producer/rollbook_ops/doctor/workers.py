@@ -9,12 +9,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rollbook.publishing.redis import ANSWER_SECONDS, BROKER_FAILURES, CONNECT_SECONDS
-from rollbook_ops.doctor.findings import Finding, ok, problem, warning
 from rollbook_ops.formatting import format_count
 from rollbook_shared.broker_url import for_kombu, is_sentinel
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.install_hint import require_extra
 from rollbook_shared.jobs.celery_task import QUEUES
+from rollbook_shared.observability.findings import Finding, ok, problem, warning
 
 _REPLY_SECONDS: Final = 1.0
 """How long to wait for replies. A healthy worker replies in milliseconds."""

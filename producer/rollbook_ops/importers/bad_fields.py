@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from rollbook_ops.importers.records import UserRecord
+from rollbook.formats.records import UserRecord
 from rollbook_shared.errors import Problem
 
 _USER: Final = re.compile(r"users\[[0-9]+\]\.")

@@ -9,18 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from rollbook.formats.records import FieldNames, MergeRecord, RejectedRecord, SkippedRecord, UserRecord, join_path
 from rollbook_ops.importers.bad_fields import without_fields
 from rollbook_ops.importers.checkpoint import Checkpoint, CheckpointFile
 from rollbook_ops.importers.reader import ImportOptions, read_records
-from rollbook_ops.importers.records import (
-    FieldNames,
-    MergeRecord,
-    Record,
-    RejectedRecord,
-    SkippedRecord,
-    UserRecord,
-    join_path,
-)
+from rollbook_ops.importers.records import Record
 from rollbook_ops.importers.rejected_rows import RejectedRow, RejectedRows, Rejection
 from rollbook_shared.domain.stamps import datetime_of
 from rollbook_shared.errors import InvalidRequest, Problem

@@ -21,6 +21,7 @@ from typing import Final
 from rollbook_ops.file_format import NotImportable
 from rollbook_ops.importers.lines import FilePosition
 from rollbook_ops.importers.reader import ImportOptions
+from rollbook_shared.private_file import create_private_file
 
 _VERSION: Final = 1
 _SUFFIX: Final = ".rollbook-import.json"
@@ -121,7 +122,8 @@ class CheckpointFile:
         """Write the checkpoint. The file is complete even if the process is killed while it writes."""
         new = self.path.with_name(self.path.name + ".new")
         try:
-            new.write_text(json.dumps({"version": _VERSION, **asdict(checkpoint)}))
+            with create_private_file(new) as file:
+                json.dump({"version": _VERSION, **asdict(checkpoint)}, file)
             os.replace(new, self.path)
         except OSError as error:
             raise NotImportable(

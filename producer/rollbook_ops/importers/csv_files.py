@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, Final
 
+from rollbook.formats.records import RecordContent, RejectedRecord, UserRecord
 from rollbook_ops.file_format import NotImportable
 from rollbook_ops.importers.column_names import rename_columns
 from rollbook_ops.importers.lines import MAX_LINE, FilePosition, Lines
-from rollbook_ops.importers.records import CsvRow, Record, RecordContent, RejectedRecord, UserRecord
-from rollbook_ops.importers.rejected_columns import COLUMNS, OCCURRED_AT, parse_first_import
+from rollbook_ops.importers.records import CsvRow, Record
+from rollbook_ops.importers.rejected_columns import COLUMNS, LINE, OCCURRED_AT, parse_first_import
+from rollbook_ops.importers.spreadsheet_cells import unescape_cell
 from rollbook_shared.domain.attributes import ATTRIBUTES
 from rollbook_shared.errors import Problem
 
@@ -36,6 +38,8 @@ class Header:
 
     columns: tuple[str, ...]
     names: tuple[str, ...]
+    is_escaped: bool
+    """The file is one of rejected rows, whose cells are escaped."""
 
     @property
     def width(self) -> int:
@@ -70,6 +74,8 @@ def read_csv(
             continue
         while len(cells) > header.width and not cells[-1].strip():
             cells.pop()
+        if header.is_escaped:
+            cells = [unescape_cell(cell) for cell in cells]
         if any(cell and not cell.isspace() for cell in cells):
             content, first_import = _parse_row(header, cells, text_columns)
             source = CsvRow(header.columns, tuple(cells))
@@ -114,6 +120,8 @@ def _read_header(lines: Lines, renamed: Mapping[str, str]) -> Header:
         raise NotImportable("the first line is not UTF-8; save the file as UTF-8")
     while columns and not columns[-1]:  # commas at the end of the line
         columns.pop()
+    if is_escaped := LINE in columns:
+        columns = [unescape_cell(column) for column in columns]
     names = rename_columns(columns, renamed)
     if "id" not in names:
         raise NotImportable(f"no column is named id; {_header_advice(columns)}")
@@ -121,7 +129,7 @@ def _read_header(lines: Lines, renamed: Mapping[str, str]) -> Header:
         raise NotImportable(f"column {columns.index('') + 1} has no name")
     if "updated_at" in names:
         raise NotImportable("a column is named updated_at, which is reserved for Rollbook; remove the column")
-    return Header(tuple(columns), tuple(names))
+    return Header(tuple(columns), tuple(names), is_escaped)
 
 
 def _header_advice(columns: list[str]) -> str:

@@ -12,16 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from rollbook_ops.importers.knock_preferences import Conversion, convert_channel_data, convert_preferences
-from rollbook_ops.importers.records import (
-    FieldNames,
-    RecordContent,
-    RejectedRecord,
-    SkippedRecord,
-    UserRecord,
-    join_path,
-)
-from rollbook_ops.importers.timestamps import parse_time
+from rollbook.formats.knock_preferences import Conversion, convert_channel_data, convert_preferences
+from rollbook.formats.records import FieldNames, RecordContent, RejectedRecord, SkippedRecord, UserRecord, join_path
+from rollbook.formats.timestamps import parse_time
 from rollbook_shared.domain.attributes import ATTRIBUTES, rfc3339
 from rollbook_shared.errors import Problem
 

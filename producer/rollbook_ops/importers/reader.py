@@ -8,14 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rollbook.formats import segment
+from rollbook.formats.records import MergeRecord, RecordContent, RejectedRecord, UserRecord
 from rollbook_ops.file_format import FileFormat
-from rollbook_ops.importers import knock, segment
+from rollbook_ops.importers import knock
 from rollbook_ops.importers.column_names import meant_name
 from rollbook_ops.importers.csv_files import read_csv, renamed_columns
 from rollbook_ops.importers.documents import Document, parse_json, read_documents
 from rollbook_ops.importers.encodings import check_encoding
 from rollbook_ops.importers.lines import MAX_LINE, FilePosition, Lines
-from rollbook_ops.importers.records import MergeRecord, Record, RecordContent, RejectedRecord, UserRecord
+from rollbook_ops.importers.records import Record
 from rollbook_ops.importers.rejected_columns import split_provenance
 from rollbook_ops.importers.user_ids import check_ids
 from rollbook_shared.errors import Problem

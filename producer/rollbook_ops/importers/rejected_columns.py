@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from rollbook_ops.importers.timestamps import parse_offset_time
+from rollbook.formats.timestamps import parse_offset_time
 
 LINE: Final = "_rollbook_line"
 FIELD: Final = "_rollbook_field"

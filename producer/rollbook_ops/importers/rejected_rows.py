@@ -1,13 +1,16 @@
 """The rejected records of a file: all are counted, the first are kept to be shown, and a file can get all.
 
 That file holds the whole records, in the format of the source, each with its line, field and reason, and the time that
-it had: it can be mended and imported alone, and then overwrites nothing newer.
+it had: it can be mended and imported alone, and then overwrites nothing newer. In CSV no cell is a formula to a
+spreadsheet.
 """
 
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +22,7 @@ from rollbook_ops.file_format import NotImportable
 from rollbook_ops.importers.json_items import item_at
 from rollbook_ops.importers.records import CsvRow, Record
 from rollbook_ops.importers.rejected_columns import COLUMNS, TEXT, provenance
+from rollbook_ops.importers.spreadsheet_cells import escape_cell
 
 MAX_SHOWN = 20
 
@@ -66,9 +70,7 @@ class RejectedRows:
 
     def __enter__(self) -> Self:
         if self.path is not None:
-            # What is no UTF-8 is written as the same bytes.
-            how = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-            self._file = self.path.open("a" if self.append else "w", **how)  # type: ignore[call-overload]
+            self._file = _open_own(self.path, append=self.append)
             self._has_header = self.append and self.path.stat().st_size > 0
         return self
 
@@ -98,12 +100,13 @@ class RejectedRows:
         source = rejection.record.source
         columns, cells = (source.columns, source.cells) if isinstance(source, CsvRow) else ((), ())
         if not self._has_header:
-            rows.writerow([*COLUMNS, *(column for column in columns if column not in COLUMNS)])
+            rows.writerow([*COLUMNS, *(escape_cell(column) for column in columns if column not in COLUMNS)])
             self._has_header = True
         added = self._added(rejection)
         own = [cell for column, cell in zip(columns, cells, strict=False) if column not in COLUMNS]
         own += [""] * (len(columns) - len(cells))
-        rows.writerow([*(added.get(name, "") for name in COLUMNS), *own, *cells[len(columns) :]])
+        row = [*(str(added.get(name, "")) for name in COLUMNS), *own, *cells[len(columns) :]]
+        rows.writerow(map(escape_cell, row))
 
     def _added(self, rejection: Rejection) -> dict[str, Any]:
         names = "; ".join(row.field for row in rejection.rows)
@@ -120,6 +123,29 @@ def check_rejected_path(path: Path, source: Path, *others: Path) -> None:
     for other in (source, *others):
         if path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other)):
             raise NotImportable(f"--rejected names {other.name}, which the import needs; choose another file")
+
+
+def _open_own(path: Path, *, append: bool) -> TextIO:
+    """Open a file that is this account's, or create it for this account alone.
+
+    Raises:
+        NotImportable: another account has put it there, or a link.
+        OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if append else 0), 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise NotImportable(f"{path} is a link; name the file itself with --rejected") from None
+    # What is no UTF-8 is written as the same bytes.
+    file = os.fdopen(descriptor, "a" if append else "w", encoding="utf-8", errors="surrogateescape", newline="")
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        file.close()
+        raise NotImportable(f"{path} belongs to another account; choose another file with --rejected")
+    if not append:
+        file.truncate()
+    return file
 
 
 def _as_json(rejection: Rejection, added: dict[str, Any]) -> dict[str, Any]:

@@ -1,27 +1,18 @@
-"""Ids that are mistakes of the program that wrote the file, such as `undefined`: all such users would become one."""
+"""Rejects ids that are mistakes of the program that wrote the file, and removes blanks at both ends."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from rollbook_ops.importers.records import FieldNames, MergeRecord, Record, RejectedRecord, UserRecord
-from rollbook_ops.importers.timestamps import parse_offset_time
+from rollbook.formats.records import FieldNames, MergeRecord, RejectedRecord, UserRecord
+from rollbook.formats.timestamps import parse_offset_time
+from rollbook_ops.importers.records import Record
 from rollbook_shared.domain.attributes import ATTRIBUTES, attribute_problem, rfc3339
+from rollbook_shared.domain.mistaken_ids import mistake_in_id, strip_blanks
 from rollbook_shared.errors import Problem
 
-_PLACEHOLDERS: Final = frozenset(
-    {"undefined", "null", "NULL", "Null", r"\N", "(null)", "<null>", "None", "nil", "NaN", "nan", "[object Object]"}
-    | {"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"}
-)
-"""What JavaScript, SQL, Python, Ruby and spreadsheets write in place of a value that is missing."""
-_ROUNDED: Final = re.compile(r"-?[0-9](?:[.,][0-9]+)?E\+[0-9]+")
-
-
-_BLANKS: Final = re.compile(r"\A[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+\Z")
-"""Blanks at both ends, those without a width too."""
 _HAS_BLANKS: Final = "ids begin or end with a blank; --strip removes it"
 
 
@@ -33,7 +24,7 @@ def check_ids(record: Record, *, strip: bool) -> Record:
     match record.content:
         case UserRecord() as content:
             user = _cleaned(content.user, strip=strip)
-            if problem := id_problem(user.get("id")):
+            if problem := mistake_in_id(user.get("id")):
                 return _rejected(record, content.names, "id", problem)
             warnings = content.warnings
             if not strip and _has_blanks(user.get("id")):
@@ -44,7 +35,7 @@ def check_ids(record: Record, *, strip: bool) -> Record:
                 ids = {"primary_id": _stripped(merge.primary_id), "secondary_id": _stripped(merge.secondary_id)}
                 merge = replace(merge, **ids)
             for name, value in (("user_id", merge.primary_id), ("from_user_id", merge.secondary_id)):
-                if problem := id_problem(value):
+                if problem := mistake_in_id(value):
                     return _rejected(record, merge.names, name, problem)
             return replace(record, content=merge)
         case _:
@@ -72,22 +63,8 @@ def _cleaned(given: Mapping[str, Any], *, strip: bool) -> Mapping[str, Any]:
 
 
 def _stripped(value: Any) -> Any:
-    return _BLANKS.sub("", value) if isinstance(value, str) else value
+    return strip_blanks(value) if isinstance(value, str) else value
 
 
 def _has_blanks(value: object) -> bool:
-    return isinstance(value, str) and _BLANKS.search(value) is not None
-
-
-def id_problem(user_id: object) -> str | None:
-    """Return why this cannot be meant as an id, or None. Whether an id is valid at all is not checked here."""
-    if not isinstance(user_id, str):
-        return None
-    text = _stripped(user_id)
-    if user_id and not text:
-        return "is blank"
-    if text in _PLACEHOLDERS:
-        return "is what a program writes for a missing value, and not the id of a user"
-    if _ROUNDED.fullmatch(text):
-        return "is a number that a spreadsheet has rounded; export it again with this column as text"
-    return None
+    return isinstance(value, str) and strip_blanks(value) != value

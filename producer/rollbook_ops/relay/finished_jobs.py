@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Final
 
 from rollbook.database import Database
 from rollbook.queries import find_finished_jobs
+from rollbook_ops.relay.job_key import JobKey
 from rollbook_shared.jobs.codec import text_digest
 
-JobKey = TypeVar("JobKey", bound=tuple[str, bytes])
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """What Rollbook's database has of some jobs."""
+
+    jobs: frozenset[JobKey]
+    """Those that are applied, rejected, deferred or cancelled."""
+    dead: frozenset[JobKey] = frozenset()
+    """Those of which there is nothing but a dead letter."""
+    timeline: int | None = None
+    """Of the database: each failover and each restore changes it. None on a replica."""
+
+
+NONE_FINISHED: Final = Finished(jobs=frozenset())
 
 
 class FinishedJobs:
@@ -18,10 +33,8 @@ class FinishedJobs:
     def __init__(self, database_url: str) -> None:
         self._database = Database(database_url)
 
-    def among(
-        self, keys: Collection[JobKey], read: Callable[[Collection[JobKey]], Mapping[JobKey, str]]
-    ) -> set[JobKey]:
-        """Those of the `(job id, digest)` that are finished.
+    def among(self, keys: Collection[JobKey], read: Callable[[Collection[JobKey]], Mapping[JobKey, str]]) -> Finished:
+        """Those of the jobs that are finished.
 
         read: returns the bodies of some of them. A message that no worker could read is known by the digest of its
             text; a dead letter of another job with the same id finishes nothing.
@@ -30,13 +43,15 @@ class FinishedJobs:
             Unavailable: Rollbook's database could not be reached.
             NotConfigured: it has no tables of Rollbook.
         """
-        rows = self._database.run(find_finished_jobs([id_ for id_, _ in keys]))
-        known = {(row["id"], bytes(row["digest"])) for row in rows}
-        with_dead_letter = {row["id"] for row in rows if row["is_dead_letter"]}
-        finished = {key for key in keys if tuple(key) in known}
-        if doubtful := [key for key in keys if key not in finished and key[0] in with_dead_letter]:
-            finished |= {key for key, body in read(doubtful).items() if (key[0], text_digest(body)) in known}
-        return finished
+        rows, timeline = self._database.run(find_finished_jobs([key.id for key in keys]))
+        jobs = {JobKey(row["id"], bytes(row["digest"])) for row in rows if not row["is_dead_letter"]}
+        dead = {JobKey(row["id"], bytes(row["digest"])) for row in rows if row["is_dead_letter"]}
+        with_dead_letter = {key.id for key in dead}
+        doubtful = [key for key in keys if key not in jobs | dead and key.id in with_dead_letter]
+        bodies = read(doubtful) if doubtful else {}
+        unread = {key for key, body in bodies.items() if JobKey(key.id, text_digest(body)) in dead}
+        found = frozenset(keys)
+        return Finished(jobs=found & jobs, dead=(found & (dead | unread)) - jobs, timeline=timeline)
 
     def close(self) -> None:
         """Close the connections."""

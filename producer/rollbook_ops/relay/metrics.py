@@ -18,7 +18,7 @@ class RelayMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._jobs = Counter(
             "rollbook_outbox_jobs",
-            "Jobs of the outbox that were sent, finished, or scheduled to be sent again.",
+            "Jobs of the outbox that were sent, not accepted by the broker, finished, or scheduled to be sent again.",
             ["event"],
             registry=registry,
         )
@@ -27,7 +27,7 @@ class RelayMetrics:
         )
 
     def count_jobs(self, event: str, jobs: int) -> None:
-        """`event`: sent, finished or resend."""
+        """`event`: sent, unsendable, finished or resend."""
         self._jobs.labels(event=event).inc(jobs)
 
     def count_failure(self, step: str) -> None:
@@ -55,6 +55,16 @@ class OutboxGauges(Collector):
         finally:
             table.close()
         yield GaugeMetricFamily("rollbook_outbox_unsent", "Jobs to be sent.", value=counts.unsent)
+        yield GaugeMetricFamily(
+            "rollbook_outbox_unsendable",
+            "Jobs that the broker does not accept, although it accepts others.",
+            value=counts.unsendable,
+        )
+        yield GaugeMetricFamily(
+            "rollbook_outbox_unsendable_oldest_seconds",
+            "Seconds since the oldest of these was written.",
+            value=counts.oldest_unsendable_seconds or 0,
+        )
         yield GaugeMetricFamily("rollbook_outbox_unfinished", "Jobs sent and not finished.", value=counts.unfinished)
         yield GaugeMetricFamily(
             "rollbook_outbox_oldest_seconds",
