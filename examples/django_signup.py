@@ -42,7 +42,7 @@ from django.http import HttpRequest, JsonResponse  # noqa: E402
 from django.urls import path  # noqa: E402
 from django.views.decorators.http import require_POST  # noqa: E402
 
-from rollbook import Rollbook, UserNotFound  # noqa: E402
+from rollbook import InvalidRequest, Rollbook, UserNotFound  # noqa: E402
 from rollbook.django import on_commit  # noqa: E402
 
 rb = Rollbook.from_env()
@@ -56,6 +56,8 @@ def sign_up(request: HttpRequest) -> JsonResponse:
             after_commit = on_commit(rb)
             after_commit.users.identify(str(user.pk), {"email": user.email, "name": form["name"], "plan": "free"})
             after_commit.workflows.trigger("welcome", recipients=[str(user.pk)])
+    except InvalidRequest as error:  # such as an address that is none; nothing was stored
+        return JsonResponse({"error": str(error)}, status=422)
     except IntegrityError:
         return JsonResponse({"error": "this address has an account"}, status=409)
     return JsonResponse({"id": str(user.pk)}, status=201)

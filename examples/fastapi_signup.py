@@ -1,4 +1,4 @@
-"""Sign-up with FastAPI and SQLAlchemy: the account and its jobs are written in one transaction.
+"""Sign-up with FastAPI and SQLAlchemy in coroutines: the account and its jobs are written in one transaction.
 
 Run it with an application database of its own, and the relay beside it, with the two URLs of Rollbook set:
 
@@ -17,15 +17,15 @@ from uuid import uuid4
 
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
-from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from rollbook import Rollbook, User, UserNotFound
+from rollbook import AsyncRollbook, InvalidRequest, User, UserNotFound
 from rollbook.outbox import create_table
 
-engine = create_engine(os.environ["DATABASE_URL"])
-rb = Rollbook.from_env()
+engine = create_async_engine(os.environ["DATABASE_URL"])
+rb = AsyncRollbook.from_env()
 
 
 class Base(DeclarativeBase):
@@ -47,27 +47,31 @@ class SignUp(BaseModel):
 
 @asynccontextmanager
 async def tables(app: FastAPI) -> AsyncIterator[None]:
-    Base.metadata.create_all(engine)
-    with engine.begin() as connection:
-        create_table(connection.exec_driver_sql)  # in a migration: create_table(op.execute)
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+        # in a migration: create_table(op.execute)
+        await connection.run_sync(lambda blocking: create_table(blocking.exec_driver_sql))
     yield
-    rb.close()
+    await rb.aclose()
+    await engine.dispose()
 
 
 app = FastAPI(lifespan=tables)
 
 
 @app.post("/sign-up", status_code=201)
-def sign_up(form: SignUp) -> dict[str, str]:
+async def sign_up(form: SignUp) -> dict[str, str]:
     account_id = f"acc_{uuid4().hex}"
     try:
-        with Session(engine) as session, session.begin():
+        async with AsyncSession(engine) as session, session.begin():
             session.add(Account(id=account_id, email=form.email))
             outbox = rb.outbox(session)
-            outbox.users.identify(account_id, {"email": form.email, "name": form.name, "plan": "free"})
+            await outbox.users.identify(account_id, {"email": form.email, "name": form.name, "plan": "free"})
             if form.guest_id:
-                outbox.users.merge(account_id, from_user_id=form.guest_id)
-            outbox.workflows.trigger("welcome", recipients=[account_id])
+                await outbox.users.merge(account_id, from_user_id=form.guest_id)
+            await outbox.workflows.trigger("welcome", recipients=[account_id])
+    except InvalidRequest as error:  # such as an address that is none; nothing was stored
+        raise HTTPException(422, [{"field": each.field, "reason": each.reason} for each in error.problems]) from None
     except IntegrityError:
         # rolled back as one: Rollbook never hears of an account that is not there
         raise HTTPException(409, "this address has an account") from None
@@ -75,8 +79,8 @@ def sign_up(form: SignUp) -> dict[str, str]:
 
 
 @app.get("/users/{user_id}")
-def show(user_id: str) -> User:
+async def show(user_id: str) -> User:
     try:
-        return rb.users.get(user_id)
+        return await rb.users.get(user_id)
     except UserNotFound:
         raise HTTPException(404) from None

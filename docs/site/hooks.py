@@ -12,11 +12,16 @@ from docs.site.generators import (
     cli,
     dead_letter_codes,
     errors,
+    figures,
     glossary,
     job_format,
+    licences,
+    limits,
     metrics,
+    senders,
     settings,
     sql,
+    templates,
 )
 from docs.site.generators.source import ROOT
 from mkdocs.config.defaults import MkDocsConfig
@@ -26,18 +31,27 @@ from mkdocs.structure.pages import Page
 GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "benchmarks": benchmarks.page,
     "cli": cli.page,
+    "channel options": senders.options,
     "dead-letter codes": dead_letter_codes.page,
+    "delivery example": senders.example,
+    "delivery schema": senders.schema_page,
     "error classes": errors.classes,
     "errors": errors.page,
+    "figures": figures.page,
     "job format": job_format.page,
+    "licences": licences.page,
+    "limits": limits.page,
     "metrics": metrics.page,
     "settings": settings.page,
     "sql tables": sql.internal_tables,
     "sql views": sql.views,
+    "template bounds": templates.bounds,
+    "template filters": templates.filters,
 }
 """What may stand in a page as `<!-- generated: NAME -->`, and what is put there."""
 _FILE: Final = re.compile(r"^<!-- file: ([\w./-]+) -->$", re.MULTILINE)
 _MARKER: Final = re.compile(r"^<!-- generated: ([\w -]+) -->$", re.MULTILINE)
+_LANGUAGES: Final[Mapping[str, str]] = {".py": "python", ".mjs": "js", ".go": "go", ".rb": "ruby", ".php": "php"}
 _PICTURES: Final = (ROOT / "benchmarks" / "results" / "rates.svg",)
 
 
@@ -52,8 +66,13 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     """Fill in what is generated."""
     if page.file.src_uri == "glossary.md":
         markdown = glossary.with_anchors(markdown)
-    markdown = _FILE.sub(lambda found: f"```python\n{(ROOT / found[1]).read_text()}```", markdown)
+    markdown = _FILE.sub(_shown_file, markdown)
     return _MARKER.sub(lambda found: GENERATED[found[1]](), markdown)
+
+
+def _shown_file(found: re.Match[str]) -> str:
+    file = ROOT / found[1]
+    return f"```{_LANGUAGES[file.suffix]}\n{file.read_text()}```"
 
 
 def on_page_content(html: str, *, page: Page, **_: Any) -> str:

@@ -13,8 +13,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[3]
 PACKAGES: Final = (
-    *("shared/rollbook_shared", "producer/rollbook", "producer/rollbook_ops"),
-    *("worker/rollbook_worker",),
+    *("shared/rollbook_shared", "producer/rollbook", "producer/rollbook_server", "producer/rollbook_ops"),
+    *("worker/rollbook_worker", "worker/rollbook_delivery"),
 )
 
 
