@@ -41,10 +41,12 @@ _numbers = count()
 class WithoutJobTable(PostgresStore):
     """Applies every job and records none."""
 
-    def _apply(self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, roots: frozenset[str]) -> list[Outcome]:
+    def _apply(
+        self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, roots: frozenset[str]
+    ) -> tuple[list[Outcome], frozenset[str]]:
         jobs = [arrival.job for arrival in arrivals if not isinstance(arrival.job, Undecodable)]
-        self._write(cursor, jobs, now, roots)
-        return [Outcome(job_id=job.id, kind=job.kind, state=JobState.APPLIED) for job in jobs]
+        woken = self._write(cursor, jobs, now, roots)
+        return [Outcome(job_id=job.id, kind=job.kind, state=JobState.APPLIED) for job in jobs], woken
 
 
 METHODS: dict[str, tuple[type[PostgresStore], str]] = {

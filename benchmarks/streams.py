@@ -51,6 +51,7 @@ def consume_lists(client: redis.Redis, connection: ScriptConnection, messages: l
         unacked="unacked",
         index="unacked_index",
         dead_letters="dead_letters",
+        owner="rollbook.store",
         separator="\x06\x16",
         steps=(0,),
     )
@@ -62,15 +63,16 @@ def consume_lists(client: redis.Redis, connection: ScriptConnection, messages: l
         claim_bytes=4_000_000,
         dead_letter_task="rollbook.dead_letter",
     )
+    scripts.own("a store")
 
     def run() -> int:
         acks: list[str] = []
         total = 0
         while True:
-            state, _, claimed = scripts.claim(connection, [QUEUE], room=AT_ONCE, allow_suspect=True, acks=acks)
-            acks = [message.tag for message in claimed]
+            claim = scripts.claim(connection, [QUEUE], room=AT_ONCE, allow_suspect=True, acks=acks)
+            acks = [message.tag for message in claim.messages]
             total += len(acks)
-            if state is QueueState.EMPTY and not acks:
+            if claim.state is QueueState.EMPTY and not acks:
                 return total
 
     return run

@@ -41,6 +41,8 @@ LABELS: Final = {
     "identify": "users.identify",
     "buffered": "users.identify, buffered",
     "delay": "task.delay, stock Celery",
+    "http_identify": "PUT of a user over HTTP, respond-async, 1 server process",
+    "http_direct": "users.identify, beside the HTTP server",
     "lpush": "redis-py LPUSH, one by one",
     "blpop": "redis-py BLPOP, one by one",
 }

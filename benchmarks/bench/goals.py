@@ -92,6 +92,28 @@ GOALS: Final = {
         ),
         Goal(key="p99_half_load_ms", unit="ms", meaning="the same under that load: 99th percentile"),
         Goal(
+            key="http_identify_respond_async",
+            at_least=0.35,
+            meaning="identifies per second over HTTP with `Prefer: respond-async` and an idempotency key, one server "
+            "process, relative to `users.identify` of one client",
+        ),
+        Goal(
+            key="http_identify_vs_direct",
+            meaning="the same, each answered when a worker has applied it",
+        ),
+        Goal(
+            key="http_p50_ms",
+            unit="ms",
+            meaning="time of one identify over HTTP until it is applied and answered, beside that of the client with "
+            "`wait()`: median",
+        ),
+        Goal(key="http_p99_ms", unit="ms", meaning="the same: 99th percentile"),
+        Goal(
+            key="http_feed_vs_client",
+            at_most=2,
+            meaning="time to read a feed of 30 messages over HTTP, relative to the client",
+        ),
+        Goal(
             key="rate_at_1m_users_vs_10k",
             at_least=0.8,
             meaning="identifies applied per second with a million users in the table, relative to ten thousand",

@@ -5,9 +5,12 @@ The statements name no column that they do not change, so that they survive chan
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
+
+from rollbook import Rollbook
 
 DAYS: Final = 20
 """How far back a history reaches: less than the 30 days that a merge transfers."""
@@ -23,7 +26,7 @@ SELECT {columns}
 FROM (
     SELECT copy.*
     FROM rollbook.users AS original
-    CROSS JOIN generate_series(1, %(count)s - 1) AS number
+    CROSS JOIN generate_series(%(first)s::integer, %(count)s::integer - 1) AS number
     CROSS JOIN LATERAL jsonb_populate_record(
         original,
         jsonb_build_object(
@@ -58,15 +61,38 @@ CROSS JOIN LATERAL jsonb_populate_record(
 WHERE original.job_id = %(job)s
 """
 _NEW_ID: Final = "jsonb_build_object('id', gen_random_uuid())"
+_APPLIED_WITHIN: Final = 60.0
+"""Seconds."""
 _TABLES: Final = {"triggers": "'{}'::jsonb", "activities": _NEW_ID, "messages": _NEW_ID}
 
 
-def copy_user(connection: psycopg.Connection[Any], user_id: str, count: int) -> None:
-    """Copy a user to the ids that end in 00000001 and so on, until there are `count` users. The number is in the
-    e-mail address and the name too, as in the traits of `users`.
+def write_feed(rb: Rollbook, connection: psycopg.Connection[Any], user_id: str, count: int) -> None:
+    """Make a user with a feed of so many messages. Workers must be running."""
+    # before all the messages: what is older than a user is not in its feed
+    rb.users.identify(user_id, {}, occurred_at=datetime.now(UTC) - timedelta(days=2 * DAYS))
+    trigger = rb.workflows.trigger("bench", [{"id": user_id}], data={"text": "a text of the usual length"})
+    trigger.wait(timeout=_APPLIED_WITHIN)
+    copy_trigger(connection, trigger.id, count)
+    vacuum(connection)
+
+
+def read_feed(rb: Rollbook, user_id: str, count: int) -> None:
+    """Read the first page of a feed.
+
+    Raises:
+        RuntimeError: it does not have so many messages.
+    """
+    if (found := len(rb.feeds.list(user_id, limit=count).items)) != count:
+        raise RuntimeError(f"the feed has {found} messages on its first page, not {count}")
+
+
+def copy_user(connection: psycopg.Connection[Any], user_id: str, count: int, *, first: int = 1) -> None:
+    """Copy a user to the ids that end in 00000001 (or the number `first`) and so on, until there are `count` users. The
+    number is in the e-mail address and the name too, as in the traits of `users`.
     """
     ((columns,),) = connection.execute(_STORED_COLUMNS)
-    connection.execute(_COPY_USER.format(columns=columns).encode(), {"id": user_id, "count": count})
+    parameters = {"id": user_id, "count": count, "first": first}
+    connection.execute(_COPY_USER.format(columns=columns).encode(), parameters)
     connection.execute("VACUUM ANALYZE rollbook.users")
 
 

@@ -43,7 +43,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
         prog="./run chaos",
         description=fill(
             "Send random jobs through real workers while processes are killed, connections are cut and servers "
-            "restart. At the end compare all that Postgres shows with a simple reference implementation. Starts "
+            "restart, and while senders hand messages over and die. At the end compare all that Postgres shows with a "
+            "simple reference implementation, and what senders did with what they may do. Starts "
             "its own servers. The exit code is 0 if both are equal and nothing was lost, otherwise 1."
         ),
         epilog=f"kinds of faults:\n{kinds}",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.chaos.delivery_checker import DeliveryResult, check_deliveries
 from benchmarks.chaos.history import History
 from benchmarks.chaos.row_details import Details, expected_details
 
@@ -35,6 +36,8 @@ class CheckResult:
     """Finished jobs that were never sent."""
     difference: Difference | None
     """The smallest difference between the reference and Postgres."""
+    messages: DeliveryResult
+    """What is wrong with messages that were to leave."""
 
     @property
     def is_equal(self) -> bool:
@@ -43,7 +46,7 @@ class CheckResult:
             *(self.lost, self.lost_deliveries, self.unfinished),
             *(self.applied_twice, self.resurrected, self.not_applied, self.unexpected),
         )
-        return not any(wrong) and self.difference is None
+        return not any(wrong) and self.difference is None and not any(self.messages.found.values())
 
 
 def check_history(history: History) -> CheckResult:
@@ -75,6 +78,7 @@ def check_history(history: History) -> CheckResult:
             _with_details(history.world, history.details),
             history.jobs,
         ),
+        messages=check_deliveries(history.messages, expected["messages"].keys()),
     )
 
 

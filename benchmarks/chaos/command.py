@@ -100,7 +100,9 @@ def _run(arguments: Arguments, folder: Path, stopping: StopSignals) -> Run:
     with Environment(folder, arguments.broker) as environment, _show_progress(arguments.jobs, stopping) as monitor:
         transport = {} if arguments.transport == OWN else {"ROLLBOOK_TRANSPORT": arguments.transport}
         broker_url = environment.servers.broker_url
-        supervisor = Supervisor(lambda name: environment.variables(name) | transport, broker_url, folder)
+        supervisor = Supervisor(
+            lambda name: environment.variables(name) | transport, broker_url, environment.http_port, folder
+        )
         try:
             return run(environment, supervisor, lambda begin: plan(begin=begin), monitor, within=arguments.within)
         finally:

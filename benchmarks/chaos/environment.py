@@ -1,10 +1,9 @@
-"""The servers of a run: a Postgres with two databases and a Valkey, both behind proxies."""
+"""The servers of a run: a Postgres with two databases and a Valkey, both behind proxies; and what senders send to."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -16,19 +15,31 @@ from urllib.parse import urlsplit
 
 import psycopg
 import redis
-from benchmarks.chaos.fault_kinds import STATEMENT_SECONDS
+from benchmarks.chaos.delivery_journal import JOURNAL
+from benchmarks.chaos.fault_kinds import SENDERS, STATEMENT_SECONDS
+from benchmarks.chaos.http_producer import SECRET_KEY
 from benchmarks.chaos.proxy import Network, Proxy
+from benchmarks.chaos.sender_registry import REGISTRY, sink_variables
+from benchmarks.chaos.sink import Sink
 
 from rollbook.outbox import create_table
-from rollbook_ops.devstack import Servers, append_only_file
+from rollbook_ops.devstack import ServerFailed, Servers, append_only_file, processes
+from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 from rollbook_shared.jobs.celery_task import QUEUES
 from rollbook_worker.celery_ext.transport.channel import LeaseOptions
 
 _APPLICATION: Final = "app"
+_REGISTRY: Final = "registry.toml"
+DELIVERIES: Final = "deliveries"
+"""The place of the backlog where messages wait for senders."""
+_WAITING_DELIVERIES: Final = (
+    "rollbook.deliveries WHERE state IN ('claimed', 'failed') OR (state = 'pending' AND due_at <= now())"
+)
 UNACKED: Final = "unacked"
 """The hash in which both transports keep messages in flight."""
 UNPROCESSABLE: Final = LeaseOptions.dead_letter_key
 """The list of messages that could not be kept as dead letters."""
+_HURRY: Final = "UPDATE rollbook.deliveries SET due_at = now() WHERE state = ANY(%s) AND due_at > now()"
 _NO_LIMIT: Final = "-c statement_timeout=0 -c lock_timeout=2s"
 
 
@@ -43,6 +54,8 @@ class Environment:
         """`broker`: the program to start; Valkey by default."""
         self.folder = folder
         self.servers = Servers(durable=True, append_only=True, append_fsync="always", valkey_program=broker)
+        self.http_port = free_port()
+        """Of the HTTP server."""
         self._undo = ExitStack()
         self.to_postgres: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.postgres.port))
         """Process name -> its proxy for Postgres."""
@@ -52,18 +65,22 @@ class Environment:
         """Start the servers, migrate, create the outbox, open the network."""
         self._undo.enter_context(self.servers)
         database_url = self.servers.database_url
-        subprocess.run(
+        migration = processes.spawn(
             [sys.executable, "-m", "rollbook_worker.migrations"],
+            log=self.folder / "migration.log",
             env=os.environ | {"ROLLBOOK_DATABASE_URL": database_url},
-            stdout=subprocess.DEVNULL,
-            check=True,
         )
+        if status := migration.wait():
+            raise ServerFailed(f"the migration ended with exit code {status}")
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {_APPLICATION}")
         with psycopg.connect(self.application_url) as connection:
             create_table(connection.execute)
         self._network = Network()
         self._undo.callback(self._network.close)
+        self.sink = Sink()
+        self._undo.callback(self.sink.close)
+        (self.folder / _REGISTRY).write_text(REGISTRY)
         return self
 
     @property
@@ -85,11 +102,19 @@ class Environment:
             "ROLLBOOK_DATABASE_URL": _through(postgres, self.database_url),
             "ROLLBOOK_OUTBOX_URL": _through(postgres, self.application_url),
             "ROLLBOOK_BROKER_URL": _through(valkey, self.servers.broker_url),
+            "ROLLBOOK_SERVER_URL": f"http://{LOOPBACK}:{self.http_port}",
+            "ROLLBOOK_SECRET_KEYS": SECRET_KEY,
+            "ROLLBOOK_REGISTRY": str(self.folder / _REGISTRY),
+            **sink_variables(self.sink.port, name),
+            JOURNAL: str(self._journal_of(name)),
             "ROLLBOOK_OUTBOX_RESEND_SECONDS": "3",
             "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": str(STATEMENT_SECONDS),
             # nothing is erased: a job that arrives after an erasure is not part of the reference
             "ROLLBOOK_ERASURE_DELAY_HOURS": str(10 * 365 * 24),
         }
+
+    def _journal_of(self, sender: str) -> Path:
+        return self.folder / f"{sender}.deliveries"
 
     def connect(self, *, application: bool = False) -> psycopg.Connection:
         """A connection without a proxy and without the statement timeout."""
@@ -99,6 +124,19 @@ class Environment:
     def redis(self) -> redis.Redis:
         """A client without a proxy."""
         return redis.Redis.from_url(self.servers.broker_url, socket_timeout=5)
+
+    def delivery_journals(self) -> list[Path]:
+        """The files in which senders have recorded what they did."""
+        return [file for file in map(self._journal_of, SENDERS) if file.exists()]
+
+    def hurry_deliveries(self, *, unknown_recipients: bool) -> None:
+        """Let the time pass that deliveries wait after a failure, or for recipients who are not known.
+
+        Raises:
+            psycopg.Error: Postgres does not answer.
+        """
+        with self.connect() as connection:
+            connection.execute(_HURRY, [["failed", "pending"] if unknown_recipients else ["failed"]])
 
     def forget_jobs(self) -> None:
         """Move the append-only file of the killed Valkey to the logs."""
@@ -117,7 +155,8 @@ class Environment:
                 UNACKED: _int(client.hlen(UNACKED)),
                 UNPROCESSABLE: _int(client.llen(UNPROCESSABLE)),
                 "deferred": _count(connection, "rollbook.deferred_jobs"),
-                "outbox": _count(application, "rollbook_outbox"),
+                DELIVERIES: _count(connection, _WAITING_DELIVERIES),
+                "outbox": _count(application, "rollbook_outbox WHERE finished_at IS NULL"),
             }
 
     def keep_logs(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LEASE_SECONDS: Final = 4
-"""The lease of a message; far shorter than in production, so that faults outlast it."""
+"""The lease of a message of the broker, and of a delivery. Far shorter than in production: faults outlast it."""
 
 STOCK_SECONDS: Final = 16
 """The visibility timeout of Celery's own transport, which never renews it. A worker needs less time for
@@ -20,6 +20,11 @@ WORKERS: Final = ("default-1", "default-2", "bulk-1", "mixed-1")
 PREFORKED: Final = ("default-2", "mixed-1")
 MAINTENANCE: Final = ("maintenance-1", "maintenance-2")
 RELAYS: Final = ("relay-1", "relay-2")
+HTTP_SERVER: Final = "http-server"
+DELIVERING: Final = ("deliver-1", "deliver-2")
+OWN_SENDERS: Final = ("sender-1", "sender-2")
+SENDERS: Final = (*DELIVERING, *OWN_SENDERS)
+SINK: Final = "sink"
 VALKEY: Final = "valkey"
 POSTGRES: Final = "postgres"
 CLOCK: Final = "clock"
@@ -45,6 +50,17 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "stop-worker": FaultKind("SIGTERM to a worker; it must stop in time and lose nothing", WORKERS, (0.0, 0.0)),
     "kill-maintenance": FaultKind("SIGKILL to maintenance, which releases deferred jobs", MAINTENANCE, (0.2, 1.0)),
     "kill-relay": FaultKind("SIGKILL to a relay of the outbox", RELAYS, (0.2, 1.0)),
+    "kill-http-server": FaultKind("SIGKILL to the HTTP server while it serves requests", (HTTP_SERVER,), (0.2, 1.0)),
+    "kill-sender": FaultKind("SIGKILL to a sender that has handed a message over, or reports", SENDERS, (2.0, 6.0)),
+    "pause-sender": FaultKind(
+        "SIGSTOP to a sender for longer than its leases, then SIGCONT", SENDERS, (LEASE_SECONDS + 1, LEASE_SECONDS + 3)
+    ),
+    "stop-sender": FaultKind("SIGTERM to a sender; it must stop in time", SENDERS, (0.0, 0.0)),
+    "lying-sender": FaultKind(
+        "a sender reports late, twice, and of deliveries that others have", OWN_SENDERS, (LEASE_SECONDS, LEASE_SECONDS)
+    ),
+    "fail-sink": FaultKind("the webhook answers 500", (SINK,), (0.5, 2.0)),
+    "hang-sink": FaultKind("the webhook does not answer", (SINK,), (1.0, 3.0)),
     "cut-valkey": FaultKind("all connections to Valkey are cut at a random byte", (VALKEY,), (0.0, 0.0)),
     "disconnect-valkey": FaultKind("Valkey closes connections (CLIENT KILL)", (VALKEY,), (0.0, 0.0)),
     "stall-valkey": FaultKind("Valkey does not answer; connections stay open", (VALKEY,), (1.0, 7.0)),
@@ -61,5 +77,6 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
 
 ONLY_WITH_OUTBOX: Final = frozenset({"lose-valkey"})
 """They lose jobs that are nowhere else. So they happen in a phase in which all jobs are in an outbox."""
-ONLY_BEFORE: Final = frozenset({"crash-valkey", "skew-clock"})
-"""They do not happen in that phase: Valkey has kept nothing to read, and the producer with the clock has ended."""
+ONLY_BEFORE: Final = frozenset({"crash-valkey", "kill-http-server", "skew-clock"})
+"""They do not happen in that phase: Valkey has kept nothing to read, and the producers with the clock and of the HTTP
+server have ended."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks.chaos.delivery_history import DeliveryHistory, collect_deliveries
 from benchmarks.chaos.environment import Environment
 from benchmarks.chaos.operations import read_journal
-from benchmarks.chaos.plan import BUFFERED_PRODUCER, Plan
+from benchmarks.chaos.plan import BUFFERED_PRODUCER, HTTP_PRODUCER, Plan
 from benchmarks.chaos.row_details import Details, read_details
 from benchmarks.chaos.unfinished_jobs import waiting_in_outbox, waiting_in_redis
 
@@ -58,6 +59,8 @@ class History:
     world: World
     details: Details = field(default_factory=dict)
     """Row id -> its details, of messages and activities that belong to a user."""
+    messages: DeliveryHistory = field(default_factory=DeliveryHistory)
+    """What became of messages that were to leave."""
 
 
 def collect_history(environment: Environment, plan: Plan, journals: Iterable[Path]) -> History:
@@ -70,7 +73,7 @@ def collect_history(environment: Environment, plan: Plan, journals: Iterable[Pat
         for job in read_journal(journal):
             sent += 1
             confirmed.add(job.id)
-            if BUFFERED_PRODUCER in journal.name:
+            if BUFFERED_PRODUCER in journal.name or HTTP_PRODUCER in journal.name:
                 known[job.id] = job
             if "outbox" not in journal.name:
                 to_redis[job.id] += 1
@@ -79,6 +82,7 @@ def collect_history(environment: Environment, plan: Plan, journals: Iterable[Pat
         dead = connection.execute("SELECT id, code FROM rollbook.dead_letters").fetchall()
         repeated = connection.execute(_REPEATED).fetchall()
         details = read_details(connection)
+        messages = collect_deliveries(connection, environment.delivery_journals(), environment.sink.taken)
     with environment.connect(application=True) as application, environment.redis() as client:
         in_redis, in_outbox = waiting_in_redis(client), waiting_in_outbox(application)
     database = DemoDatabase(environment.database_url)
@@ -98,6 +102,7 @@ def collect_history(environment: Environment, plan: Plan, journals: Iterable[Pat
         repeated=frozenset(job_id for (job_id,) in repeated),
         world=world,
         details=details,
+        messages=messages,
     )
 
 

@@ -28,7 +28,7 @@ _OUTSIDER_SHARE: Final = 0.01
 _ENGAGEMENTS: Final = ("seen", "unseen", "read", "unread", "interacted", "archived", "unarchived")
 _WORKFLOWS: Final = ("new-comment", "invoice-paid", "mention")
 _CATEGORIES: Final = ("marketing", "billing")
-_CHANNELS: Final = (("in_app",), ("in_app",), ("in_app", "email"), ("push", "in_app", "push"))
+_CHANNELS: Final = (("in_app",), ("in_app", "email"), ("email", "push"), ("push", "in_app", "push"))
 _SETS: Final = ("default", "default", "acme")
 
 

@@ -12,14 +12,16 @@ import redis
 from benchmarks.chaos.environment import Environment
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.proxy import Proxy
+from benchmarks.chaos.sink import SinkState
 from benchmarks.chaos.supervisor import Supervisor
 
 _BYTES: Final = 3_000
 """Cuts and kills happen within this many bytes: before a job or an answer, or in the middle of one."""
 _VALKEY_SHARE: Final = 0.7
+_SINK_SHARE: Final = 0.6
 TABLES: Final = (
     *("jobs", "users", "identify_log", "preference_set_versions", "lifecycle_events", "ownership_periods"),
-    *("triggers", "activities", "messages"),
+    *("triggers", "activities", "messages", "deliveries"),
 )
 _OUTBOX: Final = "rollbook_outbox"
 _TERMINATE: Final = """
@@ -70,6 +72,23 @@ def _kill(system: System, fault: Fault) -> Undo:
     return kill_now
 
 
+def _kill_sender(system: System, fault: Fault) -> Undo:
+    """Kill it when it has handed a message over and does not know it yet, or while it sends to Postgres."""
+    environment, supervisor = system.environment, system.supervisor
+    if fault.choice < _SINK_SHARE:
+        environment.sink.call_when_taken(fault.target, supervisor.schedule_kill(fault.target))
+    else:
+        by_bytes = 1 + int(fault.choice * 10 % 1 * _BYTES)
+        environment.to_postgres[fault.target].call_after(by_bytes, supervisor.schedule_kill(fault.target))
+
+    def kill_now() -> None:
+        environment.sink.cancel_call(fault.target)
+        environment.to_postgres[fault.target].cancel_call()
+        supervisor.kill(fault.target)
+
+    return kill_now
+
+
 def _kill_child(system: System, fault: Fault) -> None:
     system.supervisor.kill_child(fault.target, fault.choice)
 
@@ -81,6 +100,23 @@ def _pause(system: System, fault: Fault) -> Undo:
 
 def _request_stop(system: System, fault: Fault) -> None:
     system.supervisor.request_stop(fault.target)
+
+
+def _lie(system: System, fault: Fault) -> None:
+    system.supervisor.lie(fault.target)
+
+
+def _fail_sink(system: System, fault: Fault) -> Undo:
+    return _spoil_sink(system, SinkState.FAILS)
+
+
+def _hang_sink(system: System, fault: Fault) -> Undo:
+    return _spoil_sink(system, SinkState.HANGS)
+
+
+def _spoil_sink(system: System, state: SinkState) -> Undo:
+    system.environment.sink.become(state)
+    return lambda: system.environment.sink.become(SinkState.TAKES)
 
 
 def _cut_valkey(system: System, fault: Fault) -> None:
@@ -176,6 +212,13 @@ INJECTORS: Final[Mapping[str, Injector]] = {
     "stop-worker": _request_stop,
     "kill-maintenance": _kill,
     "kill-relay": _kill,
+    "kill-http-server": _kill,
+    "kill-sender": _kill_sender,
+    "pause-sender": _pause,
+    "stop-sender": _request_stop,
+    "lying-sender": _lie,
+    "fail-sink": _fail_sink,
+    "hang-sink": _hang_sink,
     "cut-valkey": _cut_valkey,
     "disconnect-valkey": _disconnect_valkey,
     "stall-valkey": _stall_valkey,

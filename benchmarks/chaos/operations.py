@@ -21,6 +21,8 @@ class Method(StrEnum):
     """With its id; the timestamp is the time of the producer's clock."""
     BUFFERED = "buffered"
     """With neither, through the buffered client, which puts it into a bulk job."""
+    HTTP = "http"
+    """As a request to the HTTP server, with its timestamp and its id as the idempotency key."""
     ROLLED_BACK = "rolled_back"
     """In a transaction that is rolled back."""
 

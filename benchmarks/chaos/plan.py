@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks.chaos.deliveries import Delivery, plan_deliveries
 from benchmarks.chaos.fault_kinds import ONLY_BEFORE, ONLY_WITH_OUTBOX
 from benchmarks.chaos.faults import Fault, schedule_faults
+from benchmarks.chaos.http_jobs import as_http_job
 from benchmarks.chaos.jobs import make_jobs
 from benchmarks.chaos.operations import Method, Operation
 
@@ -22,6 +23,10 @@ _MINUTE: Final = 60 * _SECOND
 _OUTBOX_SHARE: Final = 0.3
 """Share of the jobs and of the time with outboxes only, so that Valkey may lose its data."""
 _BUFFERED_SHARE: Final = 0.1
+_HTTP_SHARE: Final = 0.35
+"""Of the jobs that the HTTP API can say, which are about half of all."""
+_HTTP_AGAIN_SHARE: Final = 0.3
+"""Share of the requests that are sent again by themselves, with the same idempotency key."""
 _DEFERRED_SHARE: Final = 0.06
 _LATEST_DUE_SECONDS: Final = 5.0
 """After the sending has ended: some jobs should be deferred even if the workers lag."""
@@ -31,6 +36,7 @@ _SKEW_MINUTES: Final = (-9.0, 4.0)
 
 SKEWED: Final = "skewed"
 BUFFERED_PRODUCER: Final = "buffered"
+HTTP_PRODUCER: Final = "http"
 WITH_EVERY_PRODUCER: Final = ("direct-1", "direct-2", SKEWED, "outbox-1")
 WITH_OUTBOXES: Final = ("outbox-1", "outbox-2")
 
@@ -52,7 +58,7 @@ class Plan:
 
     seed: int
     jobs: tuple[Job, ...]
-    """Distinct jobs, without those that a buffer makes, and without those that are rolled back."""
+    """Distinct jobs, without those that a buffer or the HTTP server makes, and without those that are rolled back."""
     phases: tuple[Phase, ...]
 
     @property
@@ -77,9 +83,18 @@ def make_plan(*, seed: int, jobs: int, seconds: float, kinds: Collection[str], e
     buffered = {
         job.id for job in made[0] if names[0] == "all" and isinstance(job, Identify) and rng.random() < _BUFFERED_SHARE
     }
+    by_http = {
+        job.id: as_http
+        for job in made[0]
+        if names[0] == "all"
+        and job.id not in buffered
+        and (as_http := as_http_job(job)) is not None
+        and rng.random() < _HTTP_SHARE
+    }
+    elsewhere = buffered | by_http.keys()
     sent = plan_deliveries(
         rng,
-        [[job for job in own if job.id not in buffered] for own in made],
+        [[job for job in own if job.id not in elsewhere] for own in made],
         seconds=times,
         producers=[WITH_EVERY_PRODUCER if name == "all" else WITH_OUTBOXES for name in names],
     )
@@ -88,13 +103,14 @@ def make_plan(*, seed: int, jobs: int, seconds: float, kinds: Collection[str], e
         job.id: job.model_copy(update={"occurred_at": readings.get(job.id, job.occurred_at)})
         for own in made
         for job in own
-        if job.id not in buffered
+        if job.id not in elsewhere
     }
     rolled_back = make_jobs(rng, number=round(jobs * _ROLLED_BACK_SHARE), now=begin, prefix="rolled-back")
     operations = [
         *_sent(sent, stamped, readings),
         *_rolled_back(rng, rolled_back, times),
         *_buffered(rng, [job for job in made[0] if job.id in buffered], times[0], begin),
+        *_by_http(rng, by_http.values(), times[0]),
     ]
     return Plan(
         seed=seed,
@@ -173,6 +189,12 @@ def _buffered(rng: Random, jobs: Iterable[Job], seconds: float, begin: int) -> I
         at = rng.uniform(0, seconds)
         sent = job.model_copy(update={"occurred_at": begin + int(at * _SECOND), "deferred": False})
         yield 0, BUFFERED_PRODUCER, Operation(at=at, method=Method.BUFFERED, job=sent)
+
+
+def _by_http(rng: Random, jobs: Iterable[Job], seconds: float) -> Iterator[_Planned]:
+    for job in jobs:
+        for _ in range(2 if rng.random() < _HTTP_AGAIN_SHARE else 1):
+            yield 0, HTTP_PRODUCER, Operation(at=rng.uniform(0, seconds), method=Method.HTTP, job=job)
 
 
 def _of_phase(number: int, operations: Iterable[_Planned]) -> dict[str, list[Operation]]:

@@ -1,7 +1,7 @@
 """One application backend, as a process: `python -m benchmarks.chaos.producer METHOD OPERATIONS JOURNAL BEGIN`.
 
-METHOD is `direct` or `outbox`; BEGIN is the start of the phase, in seconds since 1970. A job that fails is sent again
-under its id until it is confirmed, as the client advises. The URLs of the servers are in the environment.
+METHOD is `direct`, `outbox` or `http`; BEGIN is the start of the phase, in seconds since 1970. A job that fails is sent
+again under its id until it is confirmed, as the client advises. The URLs of the servers are in the environment.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
+from benchmarks.chaos.http_producer import send_by_http
 from benchmarks.chaos.operations import Journal, Method, Operation, read_operations
 
 from rollbook import Rollbook
@@ -152,10 +153,13 @@ def main() -> None:
     method, operations, journal, begin = sys.argv[1:]
     due = _wait_for_each(read_operations(Path(operations)), float(begin))
     confirmed = Journal(Path(journal))
-    if method == "outbox":
-        write_to_outbox(due, confirmed, os.environ["ROLLBOOK_OUTBOX_URL"])
-    else:
-        send_directly(due, confirmed, os.environ["ROLLBOOK_BROKER_URL"])
+    match method:
+        case "outbox":
+            write_to_outbox(due, confirmed, os.environ["ROLLBOOK_OUTBOX_URL"])
+        case "http":
+            send_by_http(due, confirmed, os.environ["ROLLBOOK_SERVER_URL"])
+        case _:
+            send_directly(due, confirmed, os.environ["ROLLBOOK_BROKER_URL"])
     confirmed.close()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from benchmarks.chaos.checker import CheckResult
+from benchmarks.chaos.delivery_checker import lines_of
 from benchmarks.chaos.run import Run
 from rich.console import Console
 from rich.markup import escape
@@ -27,6 +28,7 @@ def show(run: Run, result: CheckResult, console: Console) -> None:
         "applied twice": f"{len(result.applied_twice):,}",
         "resurrected": f"{len(result.resurrected):,}",
         "dead": f"{len(run.history.dead):,}",
+        "messages handed over": f"{result.messages.handed_over:,}, {result.messages.again:,} of them once more",
         "users, messages": f"{len(run.history.world['users']):,}, {len(run.history.world['messages']):,}",
         "faults": f"{run.faults.total():,}: "
         + ", ".join(f"{kind} {times}" for kind, times in sorted(run.faults.items())),
@@ -52,6 +54,8 @@ def figures(run: Run, result: CheckResult) -> dict[str, Any]:
         "applied_twice": len(result.applied_twice),
         "resurrected": len(result.resurrected),
         "dead": len(run.history.dead),
+        "handed_over": result.messages.handed_over,
+        "handed_over_again": result.messages.again,
         "faults": dict(sorted(run.faults.items())),
         "seconds": round(run.seconds, 1),
         **({"found": found} if found else {}),
@@ -75,6 +79,7 @@ def _found(run: Run, result: CheckResult) -> dict[str, int]:
         "never sent": len(result.unexpected),
         "not done in time": len(run.overdue),
         "processes ended": len(run.violations),
+        **{what: len(ids) for what, ids in result.messages.found.items()},
     }
 
 
@@ -99,5 +104,6 @@ def _wrong(run: Run, result: CheckResult) -> Iterator[str]:
         yield result.difference.description
         yield "the jobs of that user, by their stamps:"
         yield from result.difference.jobs
+    yield from lines_of(result.messages, _NAMED)
     yield from run.overdue
     yield from run.violations

@@ -1,4 +1,4 @@
-"""Runs a plan. First safety: jobs and faults. Then liveness: the faults stop, and all jobs must finish in time."""
+"""Runs a plan. First safety: jobs and faults. Then liveness: the faults stop, and all must finish in time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import psycopg
 import redis
-from benchmarks.chaos.environment import Environment
+from benchmarks.chaos.environment import DELIVERIES, Environment
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.history import History, collect_history
 from benchmarks.chaos.nemesis import SERVER_ERRORS, System, Undo, inject
@@ -26,9 +26,14 @@ from benchmarks.chaos.supervisor import Supervisor
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.exit_watch import last_lines
 
-_IDLE_CHECKS: Final = 8
-"""Checks in a row that must find nothing: a message that a worker has just taken is briefly nowhere."""
+_IDLE_CHECKS: Final = 4
+"""Checks in a row that must find nothing. With Celery's own transport a message that a worker has just taken is briefly
+nowhere, so the checks go on for more than a second.
+"""
+_HURRY_CHECKS: Final = 2
+"""Checks in a row that find no job; from then on deliveries wait for nothing but their senders."""
 _CHECK_SECONDS: Final = 0.3
+_PROGRESS_SECONDS: Final = 1.0
 _STEP_SECONDS: Final = 0.02
 _RETRY_SECONDS: Final = 0.5
 _START_WAIT_SECONDS: Final = 15.0
@@ -110,7 +115,7 @@ class _Runner:
         time.sleep(_STEP_SECONDS)
         self.monitor.check()
         self.supervisor.supervise()
-        if time.monotonic() - self.checked_at > _CHECK_SECONDS:
+        if time.monotonic() - self.checked_at > _PROGRESS_SECONDS:
             self.checked_at = time.monotonic()
             self.monitor.on_progress(self._finished())
 
@@ -137,7 +142,7 @@ class _Runner:
         folder = self.environment.folder
         operations, journal = folder / f"{number}-{producer}.plan", folder / f"{number}-{producer}.journal"
         write_operations(operations, phase.operations[producer])
-        method = "outbox" if "outbox" in producer else "direct"
+        method = next((each for each in ("outbox", "http") if each in producer), "direct")
         self.producers[journal] = processes.spawn(
             [sys.executable, "-m", "benchmarks.chaos.producer", method, operations, journal, str(begin)],
             log=folder / f"{number}-{producer}.log",
@@ -147,17 +152,15 @@ class _Runner:
     def _wait_until_done(self, phase: Phase) -> None:
         """Wait until everything is done."""
         since = time.monotonic()
-        idle_checks, left = 0, {}
+        idle_checks, checks_without_jobs, left = 0, 0, {}
         while idle_checks < _IDLE_CHECKS and time.monotonic() - since < self.within:
             self.step()
             time.sleep(_CHECK_SECONDS)
-            try:
-                left = {place: number for place, number in self.environment.backlog().items() if number}
-            except (psycopg.Error, redis.RedisError) as error:
-                left = {type(error).__name__: 1}
-            if running := sum(process.poll() is None for process in self.producers.values()):
-                left["producers"] = running
-            idle_checks = 0 if left else idle_checks + 1
+            left = self._left()
+            checks_without_jobs = 0 if left.keys() - {DELIVERIES} else checks_without_jobs + 1
+            if checks_without_jobs >= _HURRY_CHECKS:
+                self._hurry_deliveries(unknown_recipients=checks_without_jobs == _HURRY_CHECKS)
+            idle_checks = idle_checks + 1 if checks_without_jobs > _HURRY_CHECKS and not left else 0
         if left:
             self.overdue.append(f"{self.within:.0f} s after the faults of phase {phase.name}: {left}")
         for journal, process in self.producers.items():
@@ -165,6 +168,22 @@ class _Runner:
                 log = last_lines(journal.with_suffix(".log"))
                 self.supervisor.violations.append(f"a producer ended with exit code {status}:\n{log}")
         self.recovery_seconds.append(time.monotonic() - since - _IDLE_CHECKS * _CHECK_SECONDS)
+
+    def _left(self) -> dict[str, int]:
+        """What is not done yet: place -> number."""
+        try:
+            left = {place: number for place, number in self.environment.backlog().items() if number}
+        except (psycopg.Error, redis.RedisError) as error:
+            left = {type(error).__name__: 1}
+        if running := sum(process.poll() is None for process in self.producers.values()):
+            left["producers"] = running
+        return left
+
+    def _hurry_deliveries(self, *, unknown_recipients: bool) -> None:
+        try:
+            self.environment.hurry_deliveries(unknown_recipients=unknown_recipients)
+        except psycopg.Error as error:
+            self.monitor.log(f"deliveries were not hurried: {type(error).__name__}")
 
     def _finished(self) -> int:
         try:

@@ -8,7 +8,16 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-_SUMMED: Final = ("jobs", "deliveries", "lost", "applied_twice", "resurrected", "dead")
+_SUMMED: Final = (
+    "jobs",
+    "deliveries",
+    "lost",
+    "applied_twice",
+    "resurrected",
+    "dead",
+    "handed_over",
+    "handed_over_again",
+)
 _SHOWN: Final = (*_SUMMED, "faults", "seconds")
 
 

@@ -1,4 +1,6 @@
-"""Runs the processes under test: workers, maintenance and relays. Restarts those that are killed."""
+"""Runs the processes under test: workers, maintenance, relays, senders and the HTTP server. Restarts those that are
+killed.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,10 @@ from pathlib import Path
 from typing import Final
 
 import psutil
-from benchmarks.chaos.fault_kinds import MAINTENANCE, PREFORKED, RELAYS, WORKERS
+from benchmarks.chaos.fault_kinds import DELIVERING, HTTP_SERVER, MAINTENANCE, OWN_SENDERS, PREFORKED, RELAYS, WORKERS
 
 from rollbook_ops.devstack import ServerFailed, processes
+from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.workers import responding_workers
 from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE
 
@@ -25,10 +28,14 @@ GRACE_SECONDS: Final = 30.0
 _READY_WITHIN: Final = 90.0
 _POOL_FAILED: Final = "Could not start worker processes"
 """Celery's message when a process of its pool dies during start. Its supervisor has to restart it."""
-_STARTED: Final = ("@chaos ready.", "maintenance: started", "relay: started")
+_STARTED: Final = (
+    *("@chaos ready.", "maintenance: started", "relay: started", "deliver: started", "sender: started"),
+    "Application startup complete",
+)
 """What each kind of process logs when it has started."""
 _LINES: Final = 12
 """Lines of a log that are shown."""
+_SERVE: Final = (sys.executable, "-m", "rollbook_ops.cli", "serve", "--host", LOOPBACK)
 _QUEUES: Final[Mapping[str, str]] = {
     "default": DEFAULT_QUEUE,
     "bulk": BULK_QUEUE,
@@ -57,6 +64,8 @@ class Supervisor:
     variables: Callable[[str], Mapping[str, str]]
     """The environment variables of a process, by its name."""
     broker_url: str
+    http_port: int
+    """Of the HTTP server, also after a restart."""
     folder: Path
     services: dict[str, _Service] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
@@ -69,6 +78,9 @@ class Supervisor:
         commands = {name: _worker(name) for name in WORKERS}
         commands |= {name: [sys.executable, "-m", "rollbook_worker.maintenance"] for name in MAINTENANCE}
         commands |= {name: [sys.executable, "-m", "rollbook_ops.relay"] for name in RELAYS}
+        commands |= {name: [sys.executable, "-m", "benchmarks.chaos.deliver_process"] for name in DELIVERING}
+        commands |= {name: [sys.executable, "-m", "benchmarks.chaos.own_sender"] for name in OWN_SENDERS}
+        commands[HTTP_SERVER] = [*_SERVE, "--port", str(self.http_port)]
         self.services.update({name: _Service(name, command) for name, command in commands.items()})
         self.supervise()
         silent = {_host(name) for name in WORKERS}
@@ -136,6 +148,11 @@ class Supervisor:
     def resume(self, name: str) -> None:
         """Resume them."""
         self._signal(name, signal.SIGCONT)
+
+    def lie(self, name: str) -> None:
+        """Let an application's sender lie; one that has not started yet knows no such signal."""
+        if self.is_ready(name):
+            self._signal(name, signal.SIGUSR1)
 
     def request_stop(self, name: str) -> None:
         """Ask the process to stop, as an operator does. It must end within `GRACE_SECONDS`, and is then restarted."""

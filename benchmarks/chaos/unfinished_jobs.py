@@ -31,7 +31,7 @@ def waiting_in_redis(client: redis.Redis) -> Counter[str]:
 
 def waiting_in_outbox(application: psycopg.Connection) -> frozenset[str]:
     """The ids of jobs that the relay does not know to be finished."""
-    return frozenset(id_ for (id_,) in application.execute("SELECT id FROM rollbook_outbox"))
+    return frozenset(id_ for (id_,) in application.execute("SELECT id FROM rollbook_outbox WHERE finished_at IS NULL"))
 
 
 def _ids(jobs: Iterable[str]) -> Iterator[str]:

@@ -31,8 +31,9 @@ class RollbookSingle(Contender):
 
     queue = "default"
     users_a_job: ClassVar[int] = 1
-    _first: str = ""
-    """The first of the jobs that were staged last; the ids of jobs sort by time."""
+    _staged: tuple[str, str] = ("", "")
+    """The first and the last id of the jobs that were staged last. The client's ids sort by time; an idempotency key of
+    another job is not between them."""
 
     def __init__(self, environment: Environment, name: str, *, known: int, workers: int = DEFAULT_WORKERS) -> None:
         super().__init__(environment, name, known=known)
@@ -69,14 +70,12 @@ class RollbookSingle(Contender):
 
     def stage(self, users: Sequence[UserRecord]) -> None:
         identify = self.waiting_rollbook.users.identify
-        first, *others = users
-        self._first = identify(first.id, first.traits).id
-        for user in others:
-            identify(user.id, user.traits)
+        jobs = [identify(user.id, user.traits).id for user in users]
+        self._staged = min(jobs), max(jobs)
 
     def count_applied(self) -> int:
         row = self.connection.execute(
-            "SELECT count(*) FROM rollbook.jobs WHERE id >= %s AND state = 'applied'", [self._first]
+            "SELECT count(*) FROM rollbook.jobs WHERE id BETWEEN %s AND %s AND state = 'applied'", self._staged
         ).fetchone()
         return int(row[0]) * self.users_a_job if row else 0
 
@@ -128,7 +127,8 @@ class RollbookBulk(RollbookSingle):
             self.waiting_rollbook.users.bulk_identify([{"id": user.id, **user.traits} for user in batch])
             for batch in batched_users(users, self.users_a_job)
         ]
-        self._first = jobs[0].id
+        ids = [job.id for job in jobs]
+        self._staged = min(ids), max(ids)
 
 
 @functools.cache

@@ -12,12 +12,15 @@ from benchmarks.bench import seeding
 from benchmarks.bench.bench import LABELS, LARGE, OURS, Bench
 from benchmarks.bench.contenders.rollbook import RollbookSingle
 from benchmarks.bench.figures import Figure, median_of_ratios
-from benchmarks.bench.users import known_id, traits
+from benchmarks.bench.users import traits
 
-_APPLIED_WITHIN: Final = 60.0
-"""Seconds."""
+from rollbook_worker.migrations.optional_indexes import create_index
+
 _MESSAGES: Final = 30
 """Messages of the feed: what a bell shows."""
+_READER: Final = "feed-reader"
+_INDEXES: Final = ("prefix", "created_at")
+"""The optional indexes that the reads need."""
 _READS: Final = 30
 """Reads of each kind in one round, for one median."""
 
@@ -37,10 +40,9 @@ class Reads:
         bench.step("writing messages")
         sides = {name: bench.ours(name) for name in (OURS, LARGE)}
         for side in sides.values():
-            job = side.rb.workflows.trigger("bench", [known_id(0)], data={"text": "a text of the usual length"})
-            job.wait(timeout=_APPLIED_WITHIN)
-            seeding.copy_trigger(side.connection, job.id, _MESSAGES)
-            seeding.vacuum(side.connection)
+            seeding.write_feed(side.rb, side.connection, _READER, _MESSAGES)
+            for index in _INDEXES:
+                create_index(side.database_url, index)
             side.connection.execute("VACUUM ANALYZE rollbook.users")
         took: dict[str, dict[str, list[float]]] = {key: {name: [] for name in sides} for key in self.keys}
         for number in range(rounds := bench.rounds()):
@@ -90,5 +92,4 @@ def _find(side: RollbookSingle) -> None:
 
 
 def _read_feed(side: RollbookSingle) -> None:
-    if not side.rb.feeds.list(known_id(0)).items:
-        raise RuntimeError("the feed is empty")
+    seeding.read_feed(side.rb, _READER, _MESSAGES)

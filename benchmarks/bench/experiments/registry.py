@@ -12,6 +12,7 @@ from benchmarks.bench.experiments.bulk import Bulk
 from benchmarks.bench.experiments.events import Events
 from benchmarks.bench.experiments.experiment import Experiment
 from benchmarks.bench.experiments.growth import Growth, Memory
+from benchmarks.bench.experiments.http import HttpCalls, HttpPublishing
 from benchmarks.bench.experiments.latency import Latency
 from benchmarks.bench.experiments.merges import Merges
 from benchmarks.bench.experiments.publishing import Publishing
@@ -20,9 +21,11 @@ from benchmarks.bench.experiments.single_jobs import SingleJobs
 
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     Publishing(),
+    HttpPublishing(),
     SingleJobs(),
     Bulk(),
     Latency(),
+    HttpCalls(),
     Events(),
     Growth(),
     Reads(),
