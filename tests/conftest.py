@@ -1,8 +1,8 @@
 """Real servers for the whole suite: one Postgres and one Valkey a session, a database and a broker of its own a module.
 
 ROLLBOOK_TEST_DATABASE_URL and ROLLBOOK_TEST_BROKER_URL name servers to use instead. Ours can be stopped and killed by
-fault tests: those ask for `own_servers`, which nobody else uses. ROLLBOOK_TEST_BROKER_PROGRAM names the program that is
-started as broker for those too, such as `redis-server`.
+fault tests: those ask for `own_servers`, which no other test uses. ROLLBOOK_TEST_BROKER_PROGRAM names the program that
+is started as broker for those too, such as `redis-server`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.brokers import broker_program, connect_to_broker
-from tests.support.databases import Databases, LendDatabase, with_database
+from tests.support.cluster_template import VARIABLE, copy_clusters, make_template_folder
+from tests.support.databases import OUTBOX, ROLLBOOK, Databases, LendDatabase, with_database
+from tests.support.file_order import sort_by_cost
 from tests.support.server_mark import current_test, guard_servers
 from tests.support.worker_processes import Workers
 
@@ -30,6 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
     guard_servers(patch)
+    if not hasattr(config, "workerinput"):  # one for all processes
+        template = make_template_folder()
+        config.add_cleanup(template.cleanup)
+        patch.setenv(VARIABLE, template.name)
+    copy_clusters(Path(os.environ[VARIABLE]), patch.setattr)
     config.pluginmanager.register(FailureNames(config))
 
 
@@ -56,10 +63,12 @@ class FailureNames:
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if "starts_servers" in getattr(item, "fixturenames", ()):
             item.add_marker("servers")
+    if hasattr(config, "workerinput"):  # one of several processes
+        sort_by_cost(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -93,7 +102,15 @@ def own_servers(starts_servers: None) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def databases(servers: Servers) -> Iterator[Databases]:
     """Migrated databases on the session's server."""
-    databases = Databases(servers.database_url)
+    databases = Databases(servers.database_url, ROLLBOOK)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(scope="session")
+def outbox_databases(servers: Servers) -> Iterator[Databases]:
+    """Databases of applications on the session's server."""
+    databases = Databases(servers.database_url, OUTBOX)
     yield databases
     databases.close()
 
@@ -117,6 +134,14 @@ def fresh_database_url(databases: Databases) -> Iterator[str]:
     url = databases.lend()
     yield url
     databases.take_back(url)
+
+
+@pytest.fixture
+def backend_url(outbox_databases: Databases) -> Iterator[str]:
+    """An application's database, with an empty outbox."""
+    url = outbox_databases.lend()
+    yield url
+    outbox_databases.take_back(url)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -121,3 +122,13 @@ def test_test_folders_hold_tests_alone() -> None:
         and not file.rsplit("/", 1)[-1].startswith(("test_", "conftest"))
         and file not in programs
     ] == []
+
+
+def test_the_official_clients_are_pinned_with_hashes_and_their_lock_names_no_registry() -> None:
+    folder = ROOT / "tests" / "support" / "official_clients"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    _, *packages = json.loads((folder / "package-lock.json").read_text())["packages"].items()
+    versions = {name.removeprefix("node_modules/"): package["version"] for name, package in packages}
+
+    assert versions.items() >= wanted.items()
+    assert [name for name, package in packages if "resolved" in package or not package.get("integrity")] == []

@@ -1,17 +1,75 @@
-"""Servers that keep what they confirmed through a kill."""
+"""Processes with the least rights in Redis and Postgres, and servers that keep what they confirmed through a kill."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.support.brokers import broker_program
 from tests.support.databases import migrate
+from tests.support.privacy.acl_broker import AclBroker
+from tests.support.privacy.roles import ROLES_SQL, Login, logins
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers
+
+
+@pytest.fixture(scope="package")
+def acl(starts_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AclBroker]:
+    """A broker with the users of deploy/redis.acl."""
+    broker = AclBroker(broker_program(), tmp_path_factory.mktemp("acl"))
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="module")
+def broker_url(acl: AclBroker) -> str:
+    """The broker, emptied, as its administrator."""
+    with acl.client() as client:
+        client.flushdb()
+    return acl.url("default")
+
+
+@pytest.fixture(scope="module")
+def login(database_url: str) -> Iterator[Login]:
+    """The URL of a login in one of the roles of deploy/roles.sql."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(ROLES_SQL.read_bytes())
+    with logins(database_url) as login:
+        yield login
+
+
+@pytest.fixture
+def rb(acl: AclBroker, login: Login) -> Iterator[Rollbook]:
+    """A backend's client: it may publish and read."""
+    with Rollbook(database_url=login("rollbook_reader"), broker_url=acl.url("rollbook_publisher")) as rb:
+        yield rb
+
+
+@pytest.fixture
+def workers(acl: AclBroker, login: Login, broker_url: str, tmp_path: Path) -> Iterator[Workers]:
+    workers = least_rights_workers(acl, login, tmp_path)
+    yield workers
+    workers.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_workers(
+    acl: AclBroker, login: Login, broker_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workers]:
+    workers = least_rights_workers(acl, login, tmp_path_factory.mktemp("workers"))
+    workers.start()
+    yield workers
+    workers.stop()
+
+
+def least_rights_workers(acl: AclBroker, login: Login, logs: Path) -> Workers:
+    return Workers(
+        login("rollbook_worker"), acl.url("rollbook_worker"), logs, operator_url=acl.url("rollbook_operator")
+    )
 
 
 @pytest.fixture(scope="module")

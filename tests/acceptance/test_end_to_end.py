@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg
 import pytest
 from tests.support.brokers import connect_to_broker
 from tests.support.waits import DEADLINE_SECONDS, wait_until
-from tests.support.worker_processes import Workers
 
 from rollbook import InvalidRequest, Rollbook, UserNotFound
-
-
-@pytest.fixture(scope="module")
-def shared_workers(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    logs: Path = tmp_path_factory.mktemp("workers")
-    workers = Workers(database_url, broker_url, logs)
-    workers.start()
-    yield workers
-    workers.stop()
-
 
 pytestmark = pytest.mark.usefixtures("shared_workers")
 
@@ -101,7 +88,7 @@ def test_a_deleted_user_is_gone_and_its_id_can_be_used_again(rb: Rollbook) -> No
 
 
 def test_a_job_can_be_read_within_a_second(rb: Rollbook) -> None:
-    """Not a benchmark: it fails when waiting somewhere takes the place of being told."""
+    """Not a benchmark: it fails when waiting somewhere takes the place of a message."""
     rb.users.identify("warm", {}).wait(DEADLINE_SECONDS)
     started = time.monotonic()
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Any
-
-from celery import Celery
-from celery.events import EventReceiver
+from tests.support.event_listener import EventListener
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
@@ -18,35 +14,23 @@ MARKED = "marked-4711"
 
 def test_events_and_logs_show_jobs_without_personal_data(rb: Rollbook, workers: Workers, broker_url: str) -> None:
     workers.start()
-    events: list[dict[str, Any]] = []
-    listening = threading.Event()
-    done = threading.Event()
+    with EventListener(broker_url) as listener:
+        user = f"{MARKED}@example.com"
+        rb.users.identify(user, {"email": user, "name": MARKED, "plan": MARKED}, job_id="job-seen").wait(
+            DEADLINE_SECONDS
+        )
+        rb.users.set_preferences(user, "default", {"workflows": {MARKED: False}}).wait(DEADLINE_SECONDS)
+        rb.workflows.trigger("hello", [user, {"id": f"{MARKED}-2", "name": MARKED}], data={"note": MARKED}).wait(
+            DEADLINE_SECONDS
+        )
+        rb.users.merge(user, from_user_id=f"{MARKED}-2").wait(DEADLINE_SECONDS)
+        rb.users.delete(user).wait(DEADLINE_SECONDS)
 
-    def listen() -> None:
-        with Celery(broker=broker_url).connection() as connection:
-            receiver = EventReceiver(connection, handlers={"*": events.append})
-            with receiver.consumer_context():
-                listening.set()
-                for _ in _turns(receiver):
-                    if done.is_set():
-                        return
+        wait_until(
+            lambda: sum(event["type"] == "task-succeeded" for event in listener.events) >= 5, what="five successes"
+        )
 
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    assert listening.wait(DEADLINE_SECONDS)
-
-    user = f"{MARKED}@example.com"
-    rb.users.identify(user, {"email": user, "name": MARKED, "plan": MARKED}, job_id="job-seen").wait(DEADLINE_SECONDS)
-    rb.users.set_preferences(user, "default", {"workflows": {MARKED: False}}).wait(DEADLINE_SECONDS)
-    rb.workflows.trigger("hello", [user, {"id": f"{MARKED}-2", "name": MARKED}], data={"note": MARKED}).wait(
-        DEADLINE_SECONDS
-    )
-    rb.users.merge(user, from_user_id=f"{MARKED}-2").wait(DEADLINE_SECONDS)
-    rb.users.delete(user).wait(DEADLINE_SECONDS)
-
-    wait_until(lambda: sum(event["type"] == "task-succeeded" for event in events) >= 5, what="five successes")
-    done.set()
-    listener.join(DEADLINE_SECONDS)
+    events = listener.events
     assert MARKED not in repr(events)
     assert MARKED not in workers.log()
     (received,) = [event for event in events if event["type"] == "task-received" and event["uuid"] == "job-seen"]
@@ -54,11 +38,3 @@ def test_events_and_logs_show_jobs_without_personal_data(rb: Rollbook, workers: 
     assert alias(user) in received["args"]
     assert "plan" in received["args"]
     assert any(event.get("result") == "'applied'" for event in events)
-
-
-def _turns(receiver: EventReceiver) -> Any:
-    while True:
-        try:
-            yield from receiver.consume(limit=None, timeout=0.2, wakeup=False)
-        except TimeoutError:
-            yield None

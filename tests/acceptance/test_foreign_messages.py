@@ -27,7 +27,7 @@ def test_valid_jobs_are_applied_and_broken_messages_become_dead_letters(
     for job in jobs:
         publisher.send_task(TASKS["identify"], args=[job], queue=DEFAULT_QUEUE, ignore_result=True)
     publisher.send_task(TASKS["delete"], args=[], kwargs={"surprise": 1}, queue=DEFAULT_QUEUE, ignore_result=True)
-    publisher.send_task("somebody.elses", args=[1], queue=DEFAULT_QUEUE, ignore_result=True)
+    publisher.send_task("other.task", args=[1], queue=DEFAULT_QUEUE, ignore_result=True)
     _push_pickled(broker_url)
     good = [rb.users.identify(f"good-{number}", {}) for number in range(5)]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.batching.stack import BatchingStack, EventListener
+from tests.support.batching.stack import BatchingStack
+from tests.support.event_listener import EventListener
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from celery import signals
-from tests.support.builders import day, identify
+from tests.support.builders import day, identify, trigger
 from tests.support.memory_store import MemoryStore
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
@@ -31,23 +33,24 @@ class WatchedStore(MemoryStore):
         self.error: Exception | None = None
         self.good_for = 1_000
 
-    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int | None = None) -> list[Outcome]:
         if self.error and len(self.transactions) >= self.good_for:
             raise self.error
         self.transactions.append(len(arrivals))
-        return super().apply(arrivals, now=now)
+        return super().apply(arrivals, now=now or time.time_ns() // 1_000)
 
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> WatchedStore:
     store = WatchedStore()
     monkeypatch.setattr(tasks, "store", lambda: store)
+    monkeypatch.setattr(tasks, "MAX_BATCH_SECONDS", DEADLINE_SECONDS)
     return store
 
 
 @pytest.fixture
 def seen() -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """What `task_prerun` and `task_postrun` tell."""
+    """What `task_prerun` and `task_postrun` show."""
     seen: list[tuple[str, dict[str, Any]]] = []
 
     def before(**signalled: Any) -> None:
@@ -95,6 +98,17 @@ def test_a_transaction_has_a_thousand_users_at_most_or_one_larger_job(store: Wat
     run(job(1), deletes("a", 600), deletes("b", 399), deletes("c", 1), deletes("d", 1_500), job(2))
 
     assert store.transactions == [3, 1, 1, 1]
+
+
+def test_rule_44_a_transaction_has_ten_thousand_messages_at_most(store: WatchedStore) -> None:
+    channels = tuple(f"c{number}" for number in range(100))
+
+    def triggers(name: str, messages: int) -> str:
+        return encode(trigger(name, [f"{name}-{n}" for n in range(messages // 100)], at=1, channels=channels))
+
+    run(triggers("a", 5_000), triggers("b", 5_000), triggers("c", 100), triggers("d", 10_000))
+
+    assert store.transactions == [2, 1, 1]
 
 
 def test_jobs_before_an_outage_are_finished(store: WatchedStore) -> None:

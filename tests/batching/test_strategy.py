@@ -12,7 +12,7 @@ from tests.support.batching.fake_consumer import IDENTIFY, FakeConsumer
 
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching.strategy import batching_strategy
-from rollbook_worker.celery_ext.request import DeadLettered
+from rollbook_worker.celery_ext.job_failures import DeadLettered
 
 
 @pytest.fixture(autouse=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.support.batching.stack import BatchingStack, EventListener
+from tests.support.batching.stack import BatchingStack
 from tests.support.databases import migrate
-from tests.support.waits import wait_until
+from tests.support.event_listener import EventListener
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import Servers, processes
 
@@ -76,6 +79,27 @@ def test_a_busy_worker_stops_promptly_and_loses_no_job(stack: BatchingStack, poo
     assert stack.unacknowledged() == 0
 
 
+@pytest.mark.parametrize("pool", ["threads", "solo", "prefork"])
+def test_a_busy_worker_that_is_asked_to_stop_at_once_stops_without_an_error(stack: BatchingStack, pool: str) -> None:
+    name = f"at-once-{pool}"
+    sent = {job.id for job in stack.send(name, 1_500)}
+    worker = stack.start("worker", pool=pool, ready=False, ROLLBOOK_BATCH_SIZE="20")
+    wait_until(lambda: len(stack.finished(name)) >= 100, what="the first jobs")
+
+    worker.send_signal(signal.SIGQUIT)
+    with suppress(subprocess.TimeoutExpired):
+        worker.wait(DEADLINE_SECONDS)
+
+    log = stack.log("worker")
+    assert worker.returncode is not None, log[-8000:]
+    assert "Cold shutdown" in log
+    assert "Unrecoverable" not in log
+    assert "Traceback" not in log
+    assert stack.finished(name) | stack.waiting() == sent
+    assert stack.unacknowledged() == 0
+    assert stack.dead_letters(name) == 0
+
+
 def test_a_worker_holds_jobs_without_new_messages_while_postgres_is_down(
     own_stack: BatchingStack, own_servers: Servers, events_of_own: EventListener
 ) -> None:
@@ -100,7 +124,7 @@ def test_a_worker_holds_jobs_without_new_messages_while_postgres_is_down(
 
     attempts = own_stack.log("worker").count("retrying")
     own_servers.postgres.kill()
-    own_stack.send("given-back", 300)
+    own_stack.send("released", 300)
     wait_until(lambda: own_stack.log("worker").count("retrying") > attempts, what="another attempt")
     begin = time.monotonic()
     assert processes.stop(worker, grace=30, by=signal.SIGTERM) == 0
@@ -108,7 +132,7 @@ def test_a_worker_holds_jobs_without_new_messages_while_postgres_is_down(
     assert len(own_stack.waiting()) == 300
     own_servers.postgres.start()
     own_stack.start("second")
-    wait_until(lambda: len(own_stack.finished("given-back")) == 300, what="applying those given back")
+    wait_until(lambda: len(own_stack.finished("released")) == 300, what="applying those released")
 
 
 @pytest.fixture

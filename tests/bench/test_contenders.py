@@ -9,12 +9,13 @@ import pytest
 from benchmarks.bench import peers
 from benchmarks.bench.baselines import batched_upserts, table
 from benchmarks.bench.bench import BULK_QUEUE, LABELS, ORM, OURS, UPSERT, Bench
-from benchmarks.bench.contenders.rollbook import documented_command
+from benchmarks.bench.contenders.rollbook import RollbookSingle, documented_command
 from benchmarks.bench.drain import drain
 from benchmarks.bench.environment import Environment
 from benchmarks.bench.goals import GOALS
 from benchmarks.bench.scale import QUICK
 from benchmarks.bench.users import KNOWN, make_users, traits
+from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_ops.devstack import Servers
 
@@ -54,6 +55,17 @@ def test_a_contender_applies_its_jobs(bench: Bench, name: str) -> None:
     assert result.wal_bytes > 0
     assert [contender.read_visit(user.id) for user in users] == [users[0].traits["visit"]] * len(users)
     assert any(user.id.startswith(KNOWN) for user in users)
+
+
+@pytest.mark.slow
+def test_a_job_with_a_key_of_its_caller_is_not_counted(bench: Bench) -> None:
+    contender = bench.contender(OURS)
+    assert isinstance(contender, RollbookSingle)
+
+    contender.rb.users.identify("ann", {}, job_id="key-of-the-caller").wait(timeout=DEADLINE_SECONDS)
+    contender.stage(make_users(100, known=contender.known))
+
+    assert contender.count_applied() == 0
 
 
 @pytest.mark.slow

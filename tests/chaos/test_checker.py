@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from benchmarks.chaos.checker import check_history
+from benchmarks.chaos.delivery_history import DeliveryHistory, DeliveryRow
 from benchmarks.chaos.history import History, LedgerEntry
 from benchmarks.chaos.row_details import expected_details
 from tests.support.builders import delete, identify, mark, merge, trigger, user
@@ -133,6 +134,15 @@ def test_a_removed_user_that_exists_is_resurrected(ended: str) -> None:
     result = check_history(history)
 
     assert result.resurrected == (ended,)
+    assert not result.is_equal
+
+
+def test_a_message_that_was_to_leave_and_has_no_delivery_is_found() -> None:
+    messages = DeliveryHistory(rows={str(MESSAGE): DeliveryRow(state=None)})
+
+    result = check_history(replace(as_it_should_be(), messages=messages))
+
+    assert result.messages.without_delivery == (str(MESSAGE),)
     assert not result.is_equal
 
 

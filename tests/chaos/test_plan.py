@@ -13,7 +13,7 @@ from benchmarks.chaos.fault_kinds import FAULT_KINDS
 from benchmarks.chaos.jobs import PERIOD, make_jobs
 from benchmarks.chaos.nemesis import INJECTORS, TABLES
 from benchmarks.chaos.operations import Method
-from benchmarks.chaos.plan import BUFFERED_PRODUCER, SKEWED, WITH_OUTBOXES, Plan, make_plan
+from benchmarks.chaos.plan import BUFFERED_PRODUCER, HTTP_PRODUCER, SKEWED, WITH_OUTBOXES, Plan, make_plan
 
 from rollbook import Rollbook
 from rollbook_ops.demo.api_calls import send_job
@@ -54,7 +54,9 @@ def test_each_kind_of_fault_has_an_injector_and_the_tables_exist() -> None:
 
 
 def test_merges_and_deletes_are_frequent_and_few_users_busy() -> None:
-    jobs = plan().jobs
+    sent = plan().phases[0].operations
+    others = {each.job.id: each.job for name in (HTTP_PRODUCER, BUFFERED_PRODUCER) for each in sent[name]}
+    jobs = [*plan().jobs, *others.values()]
     kinds = Counter(job.kind for job in jobs)
     users = Counter(job.user.id for job in jobs if job.kind == "identify")
 
@@ -79,7 +81,7 @@ def test_jobs_are_sent_1_5_times_in_random_order() -> None:
         operation.job
         for phase in made.phases
         for producer, operations in phase.operations.items()
-        if producer != BUFFERED_PRODUCER
+        if producer not in (BUFFERED_PRODUCER, HTTP_PRODUCER)
         for operation in operations
         if operation.method is not Method.ROLLED_BACK
     ]
@@ -88,6 +90,17 @@ def test_jobs_are_sent_1_5_times_in_random_order() -> None:
     assert {job.id for job in sent} == {job.id for job in made.jobs}
     in_order = sum(one.occurred_at <= other.occurred_at for one, other in pairwise(sent))
     assert 0.4 < in_order / len(sent) < 0.6
+
+
+def test_jobs_of_each_kind_that_the_http_api_has_are_sent_over_http_alone() -> None:
+    made = plan()
+    operations = made.phases[0].operations[HTTP_PRODUCER]
+
+    sent = [operation.job for operation in operations]
+    assert {job.kind for job in sent} == {"identify", "bulk_identify", "delete", "merge", "trigger"}
+    assert len({job.id for job in sent}) > 0.08 * len(made.jobs)
+    assert len(sent) > 1.2 * len({job.id for job in sent})  # some are sent again under their key
+    assert not {job.id for job in sent} & {job.id for job in made.jobs}
 
 
 def test_a_target_has_one_fault_at_a_time() -> None:

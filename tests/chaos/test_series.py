@@ -10,7 +10,7 @@ from benchmarks.chaos.series import Series
 
 
 def figures(**changed: Any) -> dict[str, Any]:
-    zeros = dict.fromkeys(("lost", "applied_twice", "resurrected", "dead"), 0)
+    zeros = dict.fromkeys(("lost", "applied_twice", "resurrected", "dead", "handed_over", "handed_over_again"), 0)
     return {"equal": True, "jobs": 10, "deliveries": 15, **zeros, "faults": {"full-disk": 2}, "seconds": 1.5} | changed
 
 

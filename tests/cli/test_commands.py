@@ -22,6 +22,7 @@ from rollbook_shared.errors import RollbookError
 from rollbook_shared.install_hint import install_hint
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Identify, Job, Merge, UserUpdate
+from rollbook_worker.migrations.optional_indexes import OPTIONAL_INDEXES
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 _AT = microseconds(datetime(2026, 3, 1, tzinfo=UTC))
@@ -76,6 +77,32 @@ def test_get_shows_a_user(run: Run) -> None:
     assert "properties.plan" in shown.stdout
 
 
+def test_explain_shows_the_job_of_each_value_and_the_merge(run: Run) -> None:
+    shown = run("users", "explain", "ann")
+
+    assert shown.exit_code == 0
+    lines = shown.stdout.splitlines()
+    assert [line for line in lines if "properties.city" in line and "identify-4" not in line] == []
+    assert any("properties.plan" in line and "identify-1" in line for line in lines)
+    assert any("merge guest into ann" in line and "merge-1" in line for line in lines)
+    document = json.loads(run("users", "explain", "guest", "--json").stdout)
+    assert (document["id"], document["asked_for"]) == ("ann", "guest")
+    assert run("users", "explain", "unknown").exit_code == 1
+
+
+def test_explain_takes_a_message_or_its_trigger(run: Run) -> None:
+    missing = run("messages", "explain", "--job-id", "none", "--user-id", "ann")
+
+    assert missing.exit_code == 1
+    assert "no such message" in missing.stderr
+    for wrong in (
+        (),
+        ("--job-id", "none"),
+        ("6f0d5b0e-3d5c-5f0e-9f53-6b1d1c0f7a11", "--job-id", "x", "--user-id", "y"),
+    ):
+        assert run("messages", "explain", *wrong).exit_code == 2
+
+
 def test_get_as_json_is_one_object(run: Run) -> None:
     user = json.loads(run("users", "get", "ann", "--json").stdout)
 
@@ -84,10 +111,10 @@ def test_get_as_json_is_one_object(run: Run) -> None:
 
 
 def test_get_of_an_unknown_user_exits_with_1(run: Run) -> None:
-    shown = run("users", "get", "nobody")
+    shown = run("users", "get", "unknown")
 
     assert (shown.exit_code, shown.stdout) == (1, "")
-    assert shown.stderr == "rollbook: user nobody not found\n"
+    assert shown.stderr == "rollbook: user unknown not found\n"
 
 
 def test_get_of_a_merged_user_names_the_primary(run: Run) -> None:
@@ -153,12 +180,13 @@ def test_users_are_found_and_counted(run: Run) -> None:
     assert json.loads(run("users", "count", "--where", "plan=trial", "--json").stdout) == {"value": 1, "is_exact": True}
 
 
-def test_migrate_creates_and_drops_an_optional_index(run: Run) -> None:
-    created = run("migrate", "--index", "updated_at")
-    again = run("migrate", "--index", "updated_at")
-    dropped = run("migrate", "--drop-index", "updated_at")
+@pytest.mark.parametrize("index", OPTIONAL_INDEXES)
+def test_migrate_creates_and_drops_an_optional_index(run: Run, index: str) -> None:
+    created = run("migrate", "--index", index)
+    again = run("migrate", "--index", index)
+    dropped = run("migrate", "--drop-index", index)
 
-    assert "the index updated_at is created" in created.stderr
+    assert f"the index {index} is created" in created.stderr
     assert "is there already" in again.stderr
     assert "is dropped" in dropped.stderr
 

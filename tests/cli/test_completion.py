@@ -36,7 +36,7 @@ def completed(line: str) -> list[str]:
     ("line", "offered"),
     [
         ("rollbook us", ["users"]),
-        ("rollbook users e", ["export"]),
+        ("rollbook users e", ["export", "explain"]),
         ("rollbook jobs de", ["deferred", "dead"]),
         ("rollbook users merge --k", ["--keep-opt-outs"]),
         ("rollbook import --format k", ["knock"]),

@@ -171,7 +171,7 @@ def test_a_file_that_cannot_be_imported_is_one_line(
     ("arguments", "error"),
     [
         (("import", "{folder}"), "is a directory"),
-        (("import", "{folder}/nobody.csv"), "does not exist"),
+        (("import", "{folder}/missing.csv"), "does not exist"),
         (("import", "{file}", "--format", "xml"), "is not one of"),
         (("import", "{file}", "--anonymous"), "--anonymous: is for --format segment only"),
         (("import", "{file}", "--text", "zip", "--format", "jsonl"), "--text: is for --format csv only"),

@@ -86,7 +86,7 @@ def test_a_feed_continues_after_a_page(run: Run) -> None:
 
 
 def test_an_empty_feed_prints_counts_and_the_user_that_it_was_merged_into(run: Run) -> None:
-    assert "0 messages" in run("feed", "nobody").stdout
+    assert "0 messages" in run("feed", "unknown").stdout
     assert "former was merged into ann" in run("feed", "former").stderr
 
 
@@ -117,7 +117,7 @@ def test_rule_18_a_dry_run_shows_each_value_and_its_origin(run: Run) -> None:
 @pytest.mark.parametrize(
     ("primary", "secondary", "effect"),
     [
-        ("ann", "nobody", "nobody is not known. Its id would stand for ann"),
+        ("ann", "unknown", "unknown is not known. Its id would stand for ann"),
         ("bo", "former", "Nothing would change: former is already merged"),
     ],
 )
@@ -145,4 +145,4 @@ def test_an_export_is_a_document_or_counts(run: Run, tmp_path: Path) -> None:
 
 
 def test_an_export_without_data_exits_with_1(run: Run) -> None:
-    assert run("users", "export", "nobody").exit_code == 1
+    assert run("users", "export", "unknown").exit_code == 1

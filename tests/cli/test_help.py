@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from rollbook_ops.cli.app import app
 
 _ROOT = typer.main.get_command(app)
-_WITHOUT_JSON = {"maintenance", "migrate", "relay", "outbox create"}
+_WITHOUT_JSON = {"deliver", "maintenance", "migrate", "relay", "serve", "outbox create"}
 """These print no data; `migrate` and `outbox create` may print SQL."""
 
 

@@ -17,7 +17,7 @@ AWAY = "redis://127.0.0.1:1/0"
 
 
 def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command with a broker that nobody runs: what only checks does not connect."""
+    """Run a command with a broker that does not run: what only checks does not connect."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
     return subprocess.run(
         [*ROLLBOOK, "import", *arguments],

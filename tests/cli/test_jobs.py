@@ -17,7 +17,7 @@ from rollbook_ops.cli.app import app
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.errors import InvalidRequest
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Delete
+from rollbook_shared.jobs.models import Delete, Merge
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 NOW: Final = microseconds(datetime(2026, 11, 23, 12, tzinfo=UTC))
@@ -150,6 +150,16 @@ def test_replay_without_a_fix_is_wrong_usage(store: PostgresStore) -> None:
     assert isinstance(run("replay", "it").exception, InvalidRequest)
 
 
+def test_the_status_of_a_merge_says_what_it_did_and_why(store: PostgresStore) -> None:
+    for number in (1, 2):
+        job = Merge(id=f"merge-{number}", occurred_at=NOW + number, primary_id="ann", secondary_id="guest")
+        arrive(store, encode(job))
+
+    assert "redirect" in run("get", "merge-1").stdout
+    assert "nothing" in run("get", "merge-2").stdout
+    assert "stood for the primary already" in " ".join(run("get", "merge-2").stdout.split())
+
+
 def test_recent_jobs_are_a_table_and_pages(store: PostgresStore) -> None:
     arrive(store, delete("a"), delete("b", later=DAY), dead("c"))
 
@@ -170,9 +180,40 @@ def test_recent_jobs_are_listed_by_state_kind_user_and_time(store: PostgresStore
 
     assert listed("--state", "deferred") == ["b"]
     assert listed("--kind", "merge") == []
-    assert listed("--user", "u1") == ["a"]
+    assert listed("--user-id", "u1") == ["b", "a"]
+    assert listed("--user-id", "u1", "--state", "deferred") == ["b"]
     assert listed("--since", "2026-11-23T12:00:01Z") == []
     assert listed("--until", "2026-11-23T13:00:00+01:00") == ["c", "b", "a"]
     assert run("list", "--since", "yesterday").exit_code == 2
     assert run("list", "--state", "queued").exit_code == 2
     assert run("list", "--kind", "nothing").exit_code != 0
+
+
+def test_codes_counts_dead_letters(store: PostgresStore) -> None:
+    assert "no dead letters" in run("codes").output
+    arrive(store, dead("a"), dead("b"), "junk")
+
+    shown = json.loads(run("codes", "--json").output)["items"]
+
+    assert {each["code"]: each["count"] for each in shown} == {"invalid": 2, "malformed": 1}
+    assert "invalid" in run("codes").output
+
+
+def test_replay_all_says_what_was_not_replayed(store: PostgresStore) -> None:
+    arrive(store, dead("a"), dead("b"))
+
+    said = run("replay-all", "invalid", "--limit", "1", "--json")
+
+    report = json.loads(said.output)
+    assert said.exit_code == 1
+    assert ([each["id"] for each in report["unsent"]], report["finished"]) == (["a"], [])
+    assert "not replayed" in run("replay-all", "invalid", "--after", report["after"]).output
+    assert run("replay-all", "failed").exit_code == 0
+
+
+def test_drop_all_drops_those_of_one_code(store: PostgresStore) -> None:
+    arrive(store, dead("a"), dead("b"), "junk")
+
+    assert json.loads(run("drop-all", "invalid", "--json").output) == {"code": "invalid", "dropped": 2}
+    assert "dropped 1" in run("drop-all", "malformed", "--limit", "1").output
+    assert json.loads(run("dead", "--json").output)["items"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -28,6 +29,14 @@ def stack(chromium_browser: Browser, database_url: str, broker_url: str) -> Iter
         patch.setenv("ROLLBOOK_LOCK_TIMEOUT_SECONDS", str(LOCK_TIMEOUT_SECONDS))
         with LocalStack(database_url=database_url, broker_url=broker_url) as stack:
             yield stack
+
+
+@pytest.fixture(scope="module")
+def flower_address(stack: LocalStack) -> str:
+    """Flower's URL without the password."""
+    assert stack.flower_url
+    parts = urlsplit(stack.flower_url)
+    return f"http://{parts.hostname}:{parts.port}"
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,11 @@ from __future__ import annotations
 import json
 import signal
 
-import psycopg
 import pytest
 from tests.support.command_process import running_command
 from tests.support.waits import DEADLINE_SECONDS
-from typer.testing import CliRunner
-
-from rollbook_ops.cli.app import app
-from rollbook_ops.demo.demo_database import DemoDatabase
-from rollbook_ops.demo.postgres_world import read_world
-from rollbook_shared.reference.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers]
-
-_SMALL = ["demo", "--users", "300", "--no-flower", "--json"]
 
 
 def test_the_demo_ends_equal_to_the_reference() -> None:
@@ -39,28 +30,17 @@ def test_the_demo_ends_equal_to_the_reference() -> None:
     assert left == []
 
 
-def test_a_corrupted_row_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    corrupted: list[str] = []
+def test_a_corrupted_row_fails_the_demo() -> None:
+    arguments = ("demo", "--users", "300", "--producers", "1", "--no-flower", "--json")
+    with running_command(*arguments, forked=True, module="tests.support.corrupted_demo") as command:
+        user_id = command.wait_for("corrupted ").split()[-1]
 
-    def corrupt_and_read(database: DemoDatabase) -> World:
-        world = read_world(database)
-        corrupted.append(max(user for user in world["users"] if user.startswith("user_")))
-        with psycopg.connect(database.url) as connection:
-            connection.execute(
-                "UPDATE rollbook.users SET profile = profile || '{\"p.seats\": 9999}', "
-                "resolved_profile = resolved_profile || '{\"p.seats\": 9999}' WHERE id = %s",
-                (corrupted[0],),
-            )
-        return read_world(database)
+        assert command.wait() == 1
 
-    monkeypatch.setattr("rollbook_ops.demo.scenario.read_world", corrupt_and_read)
-
-    result = CliRunner().invoke(app, _SMALL)
-
-    assert result.exit_code == 1
-    assert json.loads(result.stdout.splitlines()[-1])["equal_to_oracle"] is False
-    assert f"users['{corrupted[0]}']['properties']['seats']" in result.stderr
-    assert '"kind":"bulk_identify"' in result.stderr
+    assert json.loads(command.lines[-1])["equal_to_oracle"] is False
+    output = "".join(command.lines)
+    assert f"users['{user_id}']['properties']['seats']" in output
+    assert '"kind":"bulk_identify"' in output
 
 
 _STEPS = ["starting Postgres", "migrating", "starting the workers", "producers send"]
@@ -69,7 +49,7 @@ _STEPS = ["starting Postgres", "migrating", "starting the workers", "producers s
 @pytest.mark.parametrize("step", _STEPS)
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda by: by.name)
 def test_a_killed_demo_leaves_no_process(step: str, by: signal.Signals) -> None:
-    with running_command("demo", "--users", "300") as command:
+    with running_command("demo", "--users", "300", "--producers", "1", forked=True) as command:
         command.wait_for(step)
 
         command.process.send_signal(by)

@@ -27,6 +27,12 @@ HOME: Final = "/opt/rollbook"
 ASKED: Final = (
     *("celery --app=rollbook_worker.app worker --help", "celery flower --help", "rollbook --help"),
     *("rollbook migrate --help", "rollbook relay --help", "rollbook doctor --help"),
+    *("rollbook serve --help", "python -c 'import rollbook_server.serve, rollbook_server.observability.metrics'"),
+    *(
+        "rollbook deliver --help",
+        "python -c 'import rollbook_delivery.process.main, rollbook_delivery.process.metrics'",
+    ),
+    "python -c 'import apprise, rollbook_delivery.senders.apprise, rollbook_delivery.senders.celery_task'",
     *("python -m rollbook_worker.health --help", "python -m rollbook_worker.migrations --print"),
 )
 

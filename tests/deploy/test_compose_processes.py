@@ -13,18 +13,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import psycopg
 import pytest
 import redis
-import yaml
 from psycopg.sql import SQL, Identifier, Literal
 from tests.support.brokers import REDIS_NEEDED, connect_to_broker
 from tests.support.deploy.compose_file import OURS
 from tests.support.deploy.compose_processes import Composition
 from tests.support.deploy.process_commands import LASTING
 from tests.support.repository import ROOT
+from tests.support.senders.mail_server import MailServer, mail_server
 from tests.support.truncated_aof import HALF
 from tests.support.waits import DEADLINE_SECONDS, wait_until
+from tests.support.yaml_files import load_yaml
 
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers, processes
@@ -37,17 +39,49 @@ GIVEN: Final = {
     "REDIS_PASSWORD": PASSWORD,
     "FLOWER_BASIC_AUTH": f"reader:{PASSWORD}",
     "ROLLBOOK_ERASURE_KEY": PASSWORD,
+    "ROLLBOOK_SECRET_KEYS": PASSWORD,
 }
-FETCHED: Final[list[str]] = yaml.safe_load((ROOT / "deploy" / "metrics" / "prometheus.yml").read_text())[
-    "scrape_configs"
-][0]["dns_sd_configs"][0]["names"]
+FETCHED: Final[list[str]] = load_yaml((ROOT / "deploy" / "metrics" / "prometheus.yml").read_text())["scrape_configs"][
+    0
+]["dns_sd_configs"][0]["names"]
+
+
+REGISTRY: Final = """
+[channels.mail]
+type = "email"
+delivery = "smtp"
+[channels.mail.options]
+host = "127.0.0.1"
+port = {port}
+tls = "none"
+from = "Example <hello@example.com>"
+"""
 
 
 @pytest.fixture(scope="module")
-def composition(own_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composition]:
-    """All of Rollbook's services and both servers, well: `docker compose --profile outbox up --wait`."""
+def mail() -> Iterator[MailServer]:
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def registry_folder(mail: MailServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is mounted: a channel that leads to the mail server, and a template."""
+    folder = tmp_path_factory.mktemp("registry")
+    (folder / "registry.toml").write_text(REGISTRY.format(port=mail.port))
+    (template := folder / "templates" / "welcome" / "mail.liquid").parent.mkdir(parents=True)
+    template.write_text("---\nsubject: Hello {{ recipient.name }}\n---\nWelcome.\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def composition(
+    own_servers: Servers, registry_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Composition]:
+    """All of Rollbook's services and both servers, well: `docker compose --profile outbox --profile deliver up`."""
     places = {"postgres:5432": f"{LOOPBACK}:{own_servers.postgres.port}", "redis:6379": f"{LOOPBACK}:{free_port()}"}
-    composition = Composition(tmp_path_factory.mktemp("compose"), GIVEN, places)
+    given = GIVEN | {"REGISTRY_FOLDER": str(registry_folder)}
+    composition = Composition(tmp_path_factory.mktemp("compose"), given, places)
     try:
         make_database(own_servers, composition)
         start_redis(composition, int(places["redis:6379"].rpartition(":")[2]))
@@ -165,6 +199,17 @@ def test_direct_bulk_deferred_and_outbox_jobs_are_applied(composition: Compositi
     assert {user.id for user in rb.users.list().items} == {"ann", "bo", "cy", "dee", "eve"}
 
 
+def test_a_trigger_becomes_a_mail(composition: Composition, rb: Rollbook, mail: MailServer) -> None:
+    ann = {"id": "ann", "name": "Ann", "email": "ann@example.com"}
+    job = rb.workflows.trigger("welcome", [ann], channels=["email"])
+    assert job.wait(DEADLINE_SECONDS).state == "applied"
+
+    wait_until(lambda: bool(mail.mails), what="the mail")
+
+    assert (mail.mails[0]["Subject"], mail.mails[0]["To"]) == ("Hello Ann", "Ann <ann@example.com>")
+    assert composition.environment("sender")["ROLLBOOK_TEMPLATES"].endswith("/templates")
+
+
 def test_flower_shows_workers_and_jobs_with_the_password(composition: Composition, rb: Rollbook) -> None:
     url = f"http://{LOOPBACK}:{composition.ports['flower']['flower']}/api/tasks"
 
@@ -181,6 +226,17 @@ def test_flower_shows_workers_and_jobs_with_the_password(composition: Compositio
     assert workers == ["default", "bulk"]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         fetched(url)
+
+
+def test_the_server_applies_what_it_is_sent_with_the_key(composition: Composition, rb: Rollbook) -> None:
+    url = f"http://{LOOPBACK}:{composition.ports['server']['server']}"
+    headers = {"authorization": f"Bearer {PASSWORD}"}
+
+    assert httpx.get(f"{url}/readyz").status_code == 200
+    assert httpx.get(f"{url}/v1/users").status_code == 401
+    answer = httpx.put(f"{url}/v1/users/fay", json={"plan": "pro"}, headers=headers, timeout=DEADLINE_SECONDS)
+    rb.jobs.wait(answer.headers["rollbook-job-id"], DEADLINE_SECONDS)
+    assert httpx.get(f"{url}/v1/users/fay", headers=headers).json()["plan"] == "pro"
 
 
 @pytest.mark.parametrize("name", FETCHED)

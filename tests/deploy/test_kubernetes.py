@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import redis
-import yaml
 from tests.deploy.image import stages
 from tests.support.brokers import connect_to_broker
 from tests.support.deploy.compose_file import OURS
@@ -32,25 +31,35 @@ from tests.support.deploy.manifests import (
     settings,
     variables,
 )
-from tests.support.deploy.process_commands import HEALTHY, LASTING, PROCESSES, meaning
+from tests.support.deploy.process_commands import HEALTHY, LASTING, OVER_HTTP, PROCESSES, meaning
 from tests.support.repository import known_variables
+from tests.support.yaml_files import load_all_yaml, load_yaml
 
 from rollbook import Rollbook
+from rollbook_delivery.senders.factory import make_sender
+from rollbook_delivery.templates import Renderer
+from rollbook_delivery.templates.check import check_templates
+from rollbook_server.observability.readiness import ANSWER_SECONDS
+from rollbook_server.serve import STOP_SECONDS
 from rollbook_shared.jobs.celery_task import QUEUES
+from rollbook_shared.registry import Registry, RegistryFile, parse_registry
 from rollbook_shared.settings import Settings
 
 COMPONENT = "app.kubernetes.io/component"
 NAMED = {"app.kubernetes.io/name": "rollbook"}
 NEEDED = {
     "migrate": {"ROLLBOOK_DATABASE_URL"},
-    "flower": {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"},
+    "flower": {"ROLLBOOK_BROKER_URL", "FLOWER_BASIC_AUTH"},
+    "server": {"ROLLBOOK_DATABASE_URL", "ROLLBOOK_BROKER_URL", "ROLLBOOK_SECRET_KEYS"},
     "relay": {"ROLLBOOK_DATABASE_URL", "ROLLBOOK_BROKER_URL", "ROLLBOOK_OUTBOX_URL"},
+    "sender": {"ROLLBOOK_DATABASE_URL", "ROLLBOOK_BROKER_URL"},
     **{
         name: {"ROLLBOOK_DATABASE_URL", "ROLLBOOK_BROKER_URL", "ROLLBOOK_ERASURE_KEY"}
         for name in ("default", "bulk", "maintenance")
     },
 }
-WITH_HEALTH_FILE = [name for name in LASTING if name != "flower"]
+WITH_HEALTH_FILE = [name for name in LASTING if name not in OVER_HTTP]
+WITH_METRICS = [name for name in LASTING if name != "flower"]
 
 
 def test_each_process_has_a_workload() -> None:
@@ -116,6 +125,31 @@ class TestEnvironment:
         assert pod(name)["enableServiceLinks"] is False
 
 
+class TestRegistry:
+    @pytest.mark.parametrize("name", ["default", "bulk", "maintenance", "server", "sender"])
+    def test_each_pod_that_reads_the_registry_has_it_mounted(self, name: str) -> None:
+        folder = Path(variables(name)["ROLLBOOK_REGISTRY"]).parent
+
+        assert mounted_maps(name)[str(folder)] == "rollbook-registry"
+
+    def test_the_sender_has_the_templates_mounted(self) -> None:
+        assert mounted_maps("sender")[variables("sender")["ROLLBOOK_TEMPLATES"]] == "rollbook-templates"
+
+    def test_the_base_registers_nothing(self) -> None:
+        generated = {each["name"]: each for each in kustomization(BASE)["configMapGenerator"]}
+        (registry,) = generated["rollbook-registry"]["literals"]
+        name, _, text = registry.partition("=")
+
+        assert name == Path(settings()["ROLLBOOK_REGISTRY"]).name
+        assert parse_registry(text) == Registry()
+
+
+def mounted_maps(name: str) -> dict[str, str]:
+    """Folder -> the ConfigMap whose files are there."""
+    maps = {each["name"]: each["configMap"]["name"] for each in pod(name)["volumes"] if "configMap" in each}
+    return {each["mountPath"]: maps[each["name"]] for each in container(name)["volumeMounts"] if each["name"] in maps}
+
+
 class TestHealth:
     @pytest.mark.parametrize("name", WITH_HEALTH_FILE)
     def test_probes_use_our_command_and_restart_only_a_hanging_process(self, name: str) -> None:
@@ -127,8 +161,7 @@ class TestHealth:
 
     @pytest.mark.parametrize("name", WITH_HEALTH_FILE)
     def test_each_pod_may_write_its_health_file(self, name: str) -> None:
-        (mount,) = container(name)["volumeMounts"]
-        (volume,) = pod(name)["volumes"]
+        mount, volume = container(name)["volumeMounts"][0], pod(name)["volumes"][0]
 
         assert Path(variables(name)["ROLLBOOK_HEALTH_FILE"]).parent == Path(mount["mountPath"])
         assert volume["name"] == mount["name"]
@@ -139,6 +172,23 @@ class TestHealth:
 
         assert container("flower")["livenessProbe"]["exec"]["command"] == command
         assert container("flower")["startupProbe"]["exec"]["command"] == command
+
+    def test_the_server_is_asked_over_http_and_restarted_only_if_it_hangs(self) -> None:
+        (listening,) = [port["containerPort"] for port in container("server")["ports"] if port["name"] == "http"]
+        asked = {sort: container("server")[f"{sort}Probe"] for sort in ("startup", "liveness", "readiness")}
+
+        assert f"--port={listening}" in container("server")["command"]
+        assert {sort: probe["httpGet"] for sort, probe in asked.items()} == {
+            "startup": {"path": "/healthz", "port": "http"},
+            "liveness": {"path": "/healthz", "port": "http"},
+            "readiness": {"path": "/readyz", "port": "http"},
+        }
+        assert all(probe["timeoutSeconds"] > ANSWER_SECONDS for probe in asked.values())
+
+    def test_a_pod_of_the_server_goes_on_until_no_request_comes(self) -> None:
+        (seconds,) = container("server")["lifecycle"]["preStop"]["exec"]["command"][1:]
+
+        assert pod("server")["terminationGracePeriodSeconds"] >= int(seconds) + STOP_SECONDS + 5
 
     @pytest.mark.parametrize("name", LASTING)
     def test_each_pod_has_time_to_finish_its_last_batch(self, name: str) -> None:
@@ -171,20 +221,30 @@ class TestConfinement:
 
         assert limit == OURS[name]["deploy"]["resources"]["limits"]["memory"]
 
-    def test_the_network_policy_allows_only_metrics(self) -> None:
-        (policy,) = of_kind("NetworkPolicy").values()
+    def test_network_policies_allow_only_metrics_and_requests_to_the_server(self) -> None:
+        policies = of_kind("NetworkPolicy")
+        allowed = {name: [rule["ports"] for rule in each["spec"]["ingress"]] for name, each in policies.items()}
 
-        assert policy["spec"]["podSelector"] == {"matchLabels": NAMED}
-        assert [rule["ports"] for rule in policy["spec"]["ingress"]] == [[{"port": "metrics"}]]
+        assert allowed == {"rollbook": [[{"port": "metrics"}]], "server": [[{"port": "http"}]]}
+        selectors = {name: each["spec"]["podSelector"]["matchLabels"] for name, each in policies.items()}
+        assert selectors == {"rollbook": NAMED, "server": NAMED | {COMPONENT: "server"}}
         assert "--address=127.0.0.1" in container("flower")["command"]
 
-    @pytest.mark.parametrize("name", WITH_HEALTH_FILE)
+    def test_the_service_leads_to_the_server_and_not_to_its_metrics(self) -> None:
+        ((name, service),) = of_kind("Service").items()
+
+        assert name == "server"
+        assert service["spec"]["selector"] == NAMED | {COMPONENT: "server"}
+        assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
+
+    @pytest.mark.parametrize("name", WITH_METRICS)
     def test_metrics_are_scraped_from_their_ports(self, name: str) -> None:
         (monitor,) = of_kind("PodMonitor").values()
         (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
 
-        ports = [(port["name"], str(port["containerPort"])) for port in container(name)["ports"]]
-        assert ports == [(endpoint["port"], variables(name)["ROLLBOOK_METRICS_PORT"])]
+        ports = {port["name"]: str(port["containerPort"]) for port in container(name)["ports"]}
+        assert ports.pop(endpoint["port"]) == variables(name)["ROLLBOOK_METRICS_PORT"]
+        assert list(ports) == (["http"] if name == "server" else [])
         assert variables(name)["ROLLBOOK_METRICS_ADDRESS"] == "0.0.0.0"
 
 
@@ -228,7 +288,7 @@ class TestScaling:
 
         patched = [name for name in WORKLOADS if re.fullmatch(patch["target"]["name"], f"rollbook-{name}")]
         assert sorted(patched) == sorted(self.SCALED)
-        assert yaml.safe_load(patch["patch"]) == [{"op": "remove", "path": "/spec/replicas"}]
+        assert load_yaml(patch["patch"]) == [{"op": "remove", "path": "/spec/replicas"}]
 
     def trigger(self, name: str) -> Document:
         only: Document
@@ -250,12 +310,12 @@ def built() -> dict[str, list[Document]]:
 def build(folder: Path) -> list[Document]:
     done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    return list(load_all_yaml(done.stdout))
 
 
 class TestAsKubectlReadsThem:
     def test_the_example_contains_the_base_and_all_components(self, built: dict[str, list[Document]]) -> None:
-        kinds = sorted([each["kind"] for each in OBJECTS] + ["ConfigMap"])
+        kinds = sorted([each["kind"] for each in OBJECTS] + ["ConfigMap"] * 3)
 
         assert sorted(each["kind"] for each in built["example"]) == kinds
         assert {each["metadata"]["namespace"] for each in built["example"]} == {"rollbook"}
@@ -264,7 +324,7 @@ class TestAsKubectlReadsThem:
         example = {(each["kind"], each["metadata"]["name"]): each for each in built["example"]}
         said = kustomization(FOLDER / "example")
         (image,) = said["images"]
-        (address,) = yaml.safe_load(said["patches"][0]["patch"])
+        (address,) = load_yaml(said["patches"][0]["patch"])
 
         pods = [each["spec"]["template"]["spec"] for each in built["example"] if "template" in each.get("spec", {})]
         assert {pod["containers"][0]["image"] for pod in pods} == {f"{image['newName']}:{image['newTag']}"}
@@ -272,6 +332,25 @@ class TestAsKubectlReadsThem:
             assert "replicas" not in example["Deployment", f"rollbook-{name}"]["spec"]
             trigger = example["ScaledObject", f"rollbook-{name}"]["spec"]["triggers"][0]
             assert trigger["metadata"]["address"] == address["value"]
+
+    def test_the_sender_of_the_example_has_its_registry_and_its_templates(
+        self, built: dict[str, list[Document]], tmp_path: Path
+    ) -> None:
+        """The files of its volumes as Kubernetes makes them, used by the code that reads them."""
+        example = {(each["kind"], each["metadata"]["name"]): each for each in built["example"]}
+        spec = example["Deployment", "rollbook-sender"]["spec"]["template"]["spec"]
+        for volume in (each["configMap"] for each in spec["volumes"] if "configMap" in each):
+            files = example["ConfigMap", volume["name"]]["data"]
+            for item in volume.get("items") or [{"key": key, "path": key} for key in files]:
+                (file := tmp_path / item["path"]).parent.mkdir(exist_ok=True)
+                file.write_text(files[item["key"]])
+
+        registry = RegistryFile(str(tmp_path / "registry.toml")).current
+        templates = Renderer(tmp_path).templates
+
+        assert make_sender(registry.channels["mail"], {"MAIL_PASSWORD": "CHANGE-ME"}) is not None
+        assert list(templates.sources) == ["welcome/mail.html.liquid"]
+        assert check_templates(templates, registry) == []
 
     def test_a_changed_setting_restarts_the_pods(self, built: dict[str, list[Document]]) -> None:
         base, example = (name_of_settings(built[name]) for name in ("base", "example"))
@@ -282,7 +361,8 @@ class TestAsKubectlReadsThem:
 
 def name_of_settings(built: list[Document]) -> str:
     """The name of the one ConfigMap, to which all refer."""
-    (made,) = [each["metadata"]["name"] for each in built if each["kind"] == "ConfigMap"]
+    names = [each["metadata"]["name"] for each in built if each["kind"] == "ConfigMap"]
+    (made,) = [name for name in names if name.startswith(SETTINGS)]
     used = {
         source["configMapRef"]["name"]
         for each in built

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 from tests.support.deploy.compose_file import OURS, SERVICES
 from tests.support.deploy.process_commands import LASTING
 from tests.support.repository import ROOT
+from tests.support.yaml_files import load_yaml
 
 FOLDER: Final = ROOT / "deploy" / "metrics"
-CONFIG: Final[dict[str, Any]] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+CONFIG: Final[dict[str, Any]] = load_yaml((FOLDER / "prometheus.yml").read_text())
 ALERTS: Final = [
-    rule["alert"] for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+    rule["alert"] for group in load_yaml((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]
 ]
 
 Series = Mapping[str, str]
@@ -34,9 +34,22 @@ WELL: Final[Series] = {
     "rollbook_lock_waits_oldest_seconds": "0",
     "rollbook_deferred_overdue_seconds": "1",
     "rollbook_erasures_overdue": "0",
+    "rollbook_unknown_recipients_overdue": "0",
     "rollbook_unprocessable_messages": "0",
     "rollbook_outbox_unsent": "0",
+    "rollbook_outbox_unsendable_oldest_seconds": "0",
     "rollbook_outbox_oldest_seconds": "60",
+    'rollbook_http_requests_total{status="200"}': "+60",
+    'rollbook_http_requests_total{status="503"}': "+2",
+    'rollbook_http_overload_total{limit="listeners"}': "3",
+    'rollbook_http_request_seconds_bucket{le="5.0"}': "+60",
+    'rollbook_http_request_seconds_bucket{le="+Inf"}': "+60",
+    'rollbook_deliveries_oldest_due_seconds{channel="mail"}': "1",
+    'rollbook_channel_stopped{channel="mail"}': "0",
+    'rollbook_channel_paused{channel="mail",instance="a"}': "0",
+    'rollbook_channel_paused{channel="mail",instance="b"}': "0",
+    'rollbook_delivery_attempts_total{channel="mail",outcome="sent"}': "+60",
+    'rollbook_delivery_attempts_total{channel="mail",outcome="failed",reason="x"}': "+2",
 }
 """A number is as it stays; `+1` grows by one a minute."""
 FIRES: Final[Mapping[str, list[Series]]] = {
@@ -52,6 +65,7 @@ FIRES: Final[Mapping[str, list[Series]]] = {
     ],
     "RollbookDeferredJobsLate": [{"rollbook_deferred_overdue_seconds": "61"}],
     "RollbookErasuresLate": [{"rollbook_erasures_overdue": "1"}],
+    "RollbookUnknownRecipientsLate": [{"rollbook_unknown_recipients_overdue": "1"}],
     "RollbookMaintenanceFails": [{'rollbook_maintenance_failures_total{task="erase deleted users"}': "+1"}],
     "RollbookDeadLetters": [{'rollbook_dead_letters{code="failed"}': "1"}],
     "RollbookManyJobsDie": [{'rollbook_jobs_dead_total{code="invalid"}': "+60"}],
@@ -62,14 +76,73 @@ FIRES: Final[Mapping[str, list[Series]]] = {
         {"rollbook_outbox_unsent": "1"},
     ],
     "RollbookOutboxUnfinished": [{"rollbook_outbox_oldest_seconds": "901"}],
+    "RollbookOutboxUnsendable": [{"rollbook_outbox_unsendable_oldest_seconds": "901"}],
+    "RollbookHttpErrors": [
+        {'rollbook_http_requests_total{status="503"}': "+4"},
+        {'rollbook_http_requests_total{status="500"}': "+4"},
+    ],
+    "RollbookHttpSlow": [
+        {
+            'rollbook_http_request_seconds_bucket{le="5.0"}': "+50",
+            'rollbook_http_request_seconds_bucket{le="10.0"}': "+60",
+        }
+    ],
+    "RollbookHttpOverload": [{'rollbook_http_overload_total{limit="listeners"}': "+1"}],
+    "RollbookDeliveriesWait": [
+        {'rollbook_deliveries_oldest_due_seconds{channel="mail"}': "301"},
+        # of another channel; no process has ever delivered it
+        {'rollbook_deliveries_oldest_due_seconds{channel="push"}': "301"},
+        # of two maintenance processes one cannot reach the database
+        {'rollbook_deliveries_oldest_due_seconds{channel="mail",instance="a"}': "301"},
+    ],
+    "RollbookChannelStopped": [
+        {'rollbook_channel_stopped{channel="mail"}': "1"},
+        # of one process: a webhook says 410 to each of them in its turn
+        {'rollbook_channel_stopped{channel="mail",instance="b"}': "1"},
+    ],
+    "RollbookChannelPaused": [
+        {
+            'rollbook_channel_paused{channel="mail",instance="a"}': "1",
+            'rollbook_channel_paused{channel="mail",instance="b"}': "1",
+        },
+        # of the one process that delivers it
+        {'rollbook_channel_paused{channel="push",instance="a"}': "1"},
+    ],
+    "RollbookDeliveriesFail": [
+        {'rollbook_delivery_attempts_total{channel="mail",outcome="failed",reason="x"}': "+70"},
+        {'rollbook_delivery_attempts_total{channel="mail",outcome="undeliverable",reason="x"}': "+70"},
+        # for several reasons, each of them less than half
+        {
+            'rollbook_delivery_attempts_total{channel="mail",outcome="failed",reason="x"}': "+40",
+            'rollbook_delivery_attempts_total{channel="mail",outcome="undeliverable",reason="template"}': "+40",
+        },
+        # of another channel, with few attempts beside those of the first
+        {'rollbook_delivery_attempts_total{channel="push",outcome="failed",reason="x"}': "+1"},
+    ],
     "RollbookRelayFails": [{'rollbook_outbox_failures_total{step="send"}': "+1"}],
 }
 SILENT: Final[list[Series]] = [
     {},
     {"rollbook_outbox_unsent": "5", 'rollbook_outbox_jobs_total{event="sent"}': "+10"},
     {'rollbook_transaction_retries_total{reason="deadlock"}': "+1"},
-    # nobody uses the outbox
-    {"rollbook_outbox_unsent": "", "rollbook_outbox_oldest_seconds": ""},
+    # no application uses the outbox
+    dict.fromkeys((name for name in WELL if name.startswith("rollbook_outbox")), ""),
+    # one process of two has an outage of its own
+    {'rollbook_channel_paused{channel="mail",instance="a"}': "1"},
+    # less than half fails, and the process that fails has a twin that does not
+    {
+        'rollbook_delivery_attempts_total{channel="mail",outcome="failed",reason="x",instance="a"}': "+50",
+        'rollbook_delivery_attempts_total{channel="mail",outcome="sent",instance="b"}': "+50",
+    },
+    # tokens that are gone are no failures of the channel
+    {'rollbook_delivery_attempts_total{channel="mail",outcome="token_gone"}': "+600"},
+    # a channel that has sent nothing yet
+    {'rollbook_delivery_attempts_total{channel="push",outcome="sent"}': "0"},
+    # nothing is delivered
+    dict.fromkeys((name for name in WELL if "deliver" in name or "channel_" in name), ""),
+    # nothing uses the HTTP server
+    dict.fromkeys((name for name in WELL if name.startswith("rollbook_http")), ""),
+    {'rollbook_http_requests_total{status="404"}': "+60"},
 ]
 
 
@@ -157,7 +230,7 @@ def test_mounted_files_are_where_each_service_reads_them() -> None:
     assert mounted["prometheus"]["/etc/prometheus/prometheus.yml"].samefile(FOLDER / "prometheus.yml")
     # Grafana reads what is in these two folders, and its dashboards where the second says
     sources, dashboards = (
-        yaml.safe_load(mounted["grafana"][f"/etc/grafana/provisioning/{what}/rollbook.yml"].read_text())
+        load_yaml(mounted["grafana"][f"/etc/grafana/provisioning/{what}/rollbook.yml"].read_text())
         for what in ("datasources", "dashboards")
     )
     (provider,) = dashboards["providers"]

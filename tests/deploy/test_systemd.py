@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from tests.support.deploy.compose_file import OURS, seconds
 from tests.support.deploy.manifests import SECRETS
-from tests.support.deploy.process_commands import LASTING, PROCESSES, meaning
+from tests.support.deploy.process_commands import LASTING, OVER_HTTP, PROCESSES, meaning
 from tests.support.deploy.systemd_units import FOLDER, HOME, PROCESS_OF, SANDBOX, read, variables_of
-from tests.support.repository import known_variables
+from tests.support.repository import ROOT, known_variables
 
 from rollbook_shared.settings import Settings
 
 LASTING_UNITS = [name for name in PROCESS_OF if PROCESS_OF[name] in LASTING]
-WITH_HEALTH_FILE = [name for name in LASTING_UNITS if PROCESS_OF[name] != "flower"]
+WITH_HEALTH_FILE = [name for name in LASTING_UNITS if PROCESS_OF[name] not in OVER_HTTP]
+WITH_METRICS = [name for name in LASTING_UNITS if PROCESS_OF[name] != "flower"]
 FILES = sorted(path.name for path in (FOLDER / "etc").iterdir())
 
 
@@ -50,7 +51,7 @@ def test_each_service_restarts_and_belongs_to_the_target(name: str) -> None:
     assert unit.value("Unit.PartOf") == unit.value("Install.WantedBy") == "rollbook.target"
 
 
-@pytest.mark.parametrize("name", WITH_HEALTH_FILE)
+@pytest.mark.parametrize("name", WITH_METRICS)
 def test_each_unit_has_time_to_finish_its_last_batch(name: str) -> None:
     default = Settings()
     longest = default.lock_timeout + default.statement_timeout
@@ -66,7 +67,7 @@ def test_each_unit_may_write_its_health_file(name: str) -> None:
 
 
 def test_each_unit_has_its_own_metrics_port() -> None:
-    instances = [(name, str(n)) for name in WITH_HEALTH_FILE for n in (range(1, 10) if "@" in name else (0,))]
+    instances = [(name, str(n)) for name in WITH_METRICS for n in (range(1, 10) if "@" in name else (0,))]
     ports = [int(read(*each).variables["ROLLBOOK_METRICS_PORT"]) for each in instances]
 
     assert len(set(ports)) == len(ports)
@@ -79,7 +80,7 @@ def test_each_unit_has_the_variables_of_compose(name: str) -> None:
     (file,) = own
 
     process = PROCESS_OF[name]
-    sort = process if process in ("relay", "flower", "migrate") else "worker"
+    sort = process if process in ("relay", "sender", "server", "flower", "migrate") else "worker"
     assert file == f"/etc/rollbook/{sort}.env"
     assert variables_of(FOLDER / "etc" / f"{sort}.env").keys() == SECRETS[f"rollbook-{sort}"].keys()
     assert set(read(name).variables) <= known_variables()
@@ -94,9 +95,25 @@ def test_environment_files_and_units_match() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_units_contain_no_secret(name: str) -> None:
-    secrets = [value for value in variables_of(FOLDER / "etc" / name).values() if "CHANGE-ME" not in value]
+    given = variables_of(FOLDER / "etc" / name).values()
+    secrets = [value for value in given if "CHANGE-ME" not in value and not value.startswith("/etc/rollbook/")]
 
     assert secrets == []
+
+
+def test_the_page_installs_the_registry_where_all_units_look_for_it() -> None:
+    settings = variables_of(FOLDER / "etc" / "settings.env")
+    page = (ROOT / "docs" / "how-to" / "systemd.md").read_text()
+
+    assert settings == {
+        "ROLLBOOK_REGISTRY": "/etc/rollbook/registry.toml",
+        "ROLLBOOK_TEMPLATES": "/etc/rollbook/templates",
+    }
+    assert "cp -r deploy/registry/* /etc/rollbook/" in page
+    # each unit has an account of its own, which must be able to read it
+    assert "install -d -m 755 /etc/rollbook" in page
+    for name in PROCESS_OF:
+        assert PROCESS_OF[name] in ("migrate", "flower") or "-/etc/rollbook/settings.env" in read(name).files
 
 
 class TestAsSystemdReadsThem:

@@ -11,7 +11,12 @@ import pytest
 
 from rollbook_ops.devstack.earlier_runs import is_of_earlier_run
 from rollbook_ops.devstack.endpoint import Endpoint, free_port
-from rollbook_ops.devstack.flower import flower_port
+from rollbook_ops.devstack.flower import flower_command, flower_endpoint, flower_url
+from rollbook_ops.devstack.http_server import (
+    http_endpoint,
+    http_server_environment,
+    private_key_of,
+)
 from rollbook_ops.devstack.services import Service
 
 PASSWORD = "0123456789abcdef" * 2
@@ -71,5 +76,45 @@ def test_the_port_of_flower_stays_while_it_is_free(tmp_path: Path) -> None:
     saved = Endpoint.read(tmp_path / "flower.json")
 
     assert saved is not None
-    assert flower_port(tmp_path) == saved.port
-    assert flower_port(tmp_path) == saved.port
+    assert flower_endpoint(tmp_path).port == saved.port
+    assert flower_endpoint(tmp_path).port == saved.port
+
+
+def test_flower_has_a_password_that_stays_and_is_no_argument(tmp_path: Path) -> None:
+    Endpoint(port=free_port(), password="").save(tmp_path / "flower.json")  # as it was saved without a password
+    endpoint = flower_endpoint(tmp_path)
+
+    assert len(endpoint.password) == 32
+    assert flower_endpoint(tmp_path) == endpoint
+    assert flower_endpoint(None).password not in ("", endpoint.password, flower_endpoint(None).password)
+    assert f":{endpoint.password}@" in flower_url(endpoint)
+    assert endpoint.password not in " ".join(flower_command(endpoint))
+
+
+def test_the_port_and_the_keys_of_the_http_server_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROLLBOOK_USER_TOKEN_PUBLIC_KEY", raising=False)
+    endpoint, private_key = http_endpoint(tmp_path), private_key_of(tmp_path)
+    environment = http_server_environment(endpoint, private_key)
+
+    assert http_endpoint(tmp_path) == endpoint
+    assert http_server_environment(endpoint, private_key_of(tmp_path)) == environment
+    assert environment["ROLLBOOK_SECRET_KEYS"] != http_endpoint(None).secret_key
+    assert {oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == {"0o600"}
+
+
+def test_the_port_of_the_http_server_changes_if_another_process_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = http_endpoint(tmp_path)
+    monkeypatch.setattr("rollbook_ops.devstack.endpoint._RELEASE_SECONDS", 0.0)
+    with socket.create_server(("127.0.0.1", endpoint.port)):
+        other = http_endpoint(tmp_path)
+
+    assert (other.port == endpoint.port, other.secret_key) == (False, endpoint.secret_key)
+
+
+def test_an_applications_own_key_of_user_tokens_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLBOOK_USER_TOKEN_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----")
+
+    assert private_key_of(tmp_path) is None
+    assert "ROLLBOOK_USER_TOKEN_PUBLIC_KEY" not in http_server_environment(http_endpoint(None), None)

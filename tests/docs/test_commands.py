@@ -14,7 +14,7 @@ from tests.support.deploy.manifests import FOLDER as KUBERNETES
 from tests.support.deploy.manifests import WORKLOADS
 from tests.support.deploy.manifests import kustomization as kustomization_of
 from tests.support.deploy.systemd_units import PROCESS_OF, read
-from tests.support.documentation import PAGES, assert_rollbook_command, commands
+from tests.support.documentation import PAGES, arguments_of_redis, assert_rollbook_command, commands
 from tests.support.repository import ROOT, known_variables, unknown_options
 
 from rollbook_ops.devstack.binaries import find_postgres
@@ -39,7 +39,7 @@ def test_command_exists(page: str, command: str) -> None:
             assert_rollbook_command(arguments)
         case "export":
             names = {pair.partition("=")[0] for pair in arguments}
-            assert names <= known_variables() | OTHER_VARIABLES
+            assert names <= known_variables() | OTHER_VARIABLES | {"REDISCLI_AUTH"}
         case "python" | "python3":
             assert arguments[0] == "-m"
             assert find_spec(f"{arguments[1]}.__main__")
@@ -62,7 +62,9 @@ def test_command_exists(page: str, command: str) -> None:
         case "psql" | "pg_dump" | "pg_restore":
             assert (find_postgres() / program).exists()
         case "redis-cli":
-            assert arguments[:2] == ["-u", "$ROLLBOOK_BROKER_URL"]
+            assert arguments_of_redis(arguments)[0].isupper()
+        case "read":
+            assert arguments == ["-rs", "REDISCLI_AUTH"]
         case "kill":
             assert arguments[1:] == ["WORKER_PID"]
         case "curl" | "install" | "cp" | "journalctl":
@@ -74,7 +76,7 @@ def test_command_exists(page: str, command: str) -> None:
 def assert_run_command(arguments: list[str]) -> None:
     name, *rest = arguments
     match name:
-        case "docs" | "test" | "python" | "bench" | "chaos":
+        case "docs" | "test" | "python" | "bench" | "chaos" | "knock-suite":
             known = (ROOT / "run").read_text() + (ROOT / "benchmarks" / "bench" / "arguments.py").read_text()
             assert [word for word in rest if word.startswith("--") and f'"{word}"' not in known] == []
         case "pytest":
@@ -102,7 +104,7 @@ def assert_installs(arguments: list[str]) -> None:
 def assert_docker_command(arguments: list[str]) -> None:
     command, *rest = arguments
     if command != "compose":
-        assert command in ("build", "push")
+        assert command in ("build", "push") or [command, *rest[:2]] == ["buildx", "imagetools", "inspect"]
         return
     profiles = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
     asked = [word for at, word in enumerate(rest) if at and rest[at - 1] == "--profile"]

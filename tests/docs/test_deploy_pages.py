@@ -49,7 +49,7 @@ def test_the_page_names_the_ports_of_the_units() -> None:
     for port, name in named.items():
         unit = f"rollbook-{name.replace('@1', '@')}.service"
         assert read(unit).variables["ROLLBOOK_METRICS_PORT"] == port
-    assert len(named) == 4
+    assert len(named) == 6
 
 
 def test_the_page_asks_for_the_versions_of_the_doctor() -> None:

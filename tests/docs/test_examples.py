@@ -11,13 +11,13 @@ import psycopg
 import pytest
 import sqlalchemy
 import sqlalchemy.orm
+from tests.support.databases import delete_rows
 from tests.support.documentation import PAGES, blocks
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook.outbox import DROP_TABLE
 from rollbook.testing import RecordingRollbook
-from rollbook_shared.database.tables import metadata
 
 RUN = [page for page in PAGES if any(block.is_run for block in blocks(page, "python"))]
 BLOCKS = [(block.page, at) for page in PAGES for at, block in enumerate(blocks(page, "python"))]
@@ -41,8 +41,7 @@ def names(
     monkeypatch.setenv("ROLLBOOK_DATABASE_URL", database_url)
     monkeypatch.setenv("ROLLBOOK_BROKER_URL", broker_url)
     with psycopg.connect(database_url) as connection:
-        tables = ", ".join(f"{table.schema}.{table.name}" for table in metadata.sorted_tables)
-        connection.execute(f"TRUNCATE {tables}".encode())
+        delete_rows(connection)
         connection.execute("DROP TABLE IF EXISTS accounts")
         connection.execute("CREATE TABLE accounts (id text PRIMARY KEY)")
         drop_outbox(connection)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 from tests.support.documentation import DOCS, PAGES, assert_rollbook_command, headings, links, text_of
-from tests.support.repository import ROOT, known_variables
+from tests.support.repository import ROOT, known_variables, printed_variables
 
 from rollbook.testing import recording
 
 RUNS = sorted({(page, command) for page in PAGES for command in re.findall(r"`\./run ([a-z][^`]+)`", text_of(page))})
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "SECURITY.md"])
 def test_links_lead_to_pages_and_headings(page: str) -> None:
     for path, anchor in links(page):
         target = (ROOT / page).parent / path if path else ROOT / page
@@ -40,7 +40,7 @@ def test_files_that_a_page_names_exist(page: str) -> None:
 def test_settings_that_a_page_names_exist(page: str) -> None:
     named = set(re.findall(r"\bROLLBOOK_[A-Z_]+[A-Z]\b", text_of(page)))
 
-    assert named <= known_variables()
+    assert named <= known_variables() | printed_variables()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -72,7 +72,7 @@ def test_command_in_the_text_can_be_run(
             assert [path for path in arguments if not (ROOT / path).exists()] == []
         case "python" if arguments[:1] == ["-m"]:
             assert_module_knows_options(arguments[1], arguments[2:], monkeypatch, capsys)
-        case "python" | "docs" | "chaos" | "test" | "bench":
+        case "python" | "docs" | "chaos" | "test" | "bench" | "sbom" | "audit" | "knock-suite":
             assert arguments in ([], ["--serve"])
         case _:
             assert_rollbook_command(shlex.split(command))

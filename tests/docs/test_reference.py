@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from docs.site.generators import cli, dead_letter_codes, errors, job_format, metrics, settings, sql
+from docs.site.generators import cli, dead_letter_codes, errors, job_format, limits, metrics, settings, sql
 from tests.support.documentation import table
 from tests.support.repository import known_variables
 
 import rollbook
+import rollbook_shared.limits
 from rollbook_shared.database import tables
+from rollbook_shared.environment import Choice, settings_of
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import KINDS, MODELS
+from rollbook_shared.limits import Limits
 from rollbook_shared.settings import Settings
 
 
@@ -30,6 +34,18 @@ def test_defaults_are_those_of_the_code() -> None:
 
     assert Settings.from_env(shown) == Settings()
     assert len(shown) > 15
+
+
+def test_every_limit_of_the_settings_and_every_fixed_one_is_listed() -> None:
+    page = limits.page()
+    listed = {limit.setting.strip("`") for limit in limits.all_limits()} - {""}
+
+    # a choice is no limit
+    assert listed == {each.variable for each in settings_of(Limits).values() if not isinstance(each, Choice)}
+    fixed = [name for name, value in vars(rollbook_shared.limits).items() if name.isupper() and isinstance(value, int)]
+    used = Path(limits.__file__).read_text()
+    assert [name for name in fixed if f"limits.{name}" not in used and not name.startswith("_")] == []
+    assert "10,000" in page
 
 
 def test_every_command_has_its_help_options_and_examples() -> None:

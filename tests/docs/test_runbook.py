@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-import yaml
 from tests.support.brokers import connect_to_broker
-from tests.support.documentation import arguments_of, headings
+from tests.support.documentation import arguments_of, arguments_of_redis, headings
 from tests.support.repository import ROOT
+from tests.support.yaml_files import load_yaml
 
 from rollbook.outbox import create_table
 
 PAGE = "docs/how-to/runbook.md"
 STATEMENTS = [arguments[-1] for arguments in arguments_of(PAGE, "psql")]
-REDIS = [arguments[2:] for arguments in arguments_of(PAGE, "redis-cli")]
+REDIS = [arguments_of_redis(arguments) for arguments in arguments_of(PAGE, "redis-cli")]
 
 
 def test_statements_of_the_runbook_run(new_database: Callable[[], str]) -> None:
@@ -47,7 +47,7 @@ def test_commands_of_the_runbook_for_redis_work(own_servers: Any) -> None:
 def test_every_alert_names_a_section_of_the_runbook() -> None:
     rules = [
         rule
-        for group in yaml.safe_load((ROOT / "deploy" / "metrics" / "alerts.yml").read_text())["groups"]
+        for group in load_yaml((ROOT / "deploy" / "metrics" / "alerts.yml").read_text())["groups"]
         for rule in group["rules"]
     ]
     named = {rule["alert"]: re.findall(r"#([\w-]+)", rule["annotations"]["runbook"]) for rule in rules}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollbook_ops.importers.timestamps import parse_time
+from rollbook.formats.timestamps import parse_time
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from rollbook.formats.records import MergeRecord, RejectedRecord, UserRecord
 from rollbook_ops.file_format import FileFormat
 from rollbook_ops.importers.lines import FilePosition
 from rollbook_ops.importers.reader import ImportOptions, read_records
-from rollbook_ops.importers.records import MergeRecord, Record, RejectedRecord, UserRecord
+from rollbook_ops.importers.records import Record
 
 NO_BREAK_SPACE, ZERO_WIDTH_SPACE = "\u00a0", "\u200b"
 
@@ -81,7 +82,7 @@ def test_a_key_is_not_renamed_to_one_that_the_record_has() -> None:
     assert problems(record) == [("mail", "cannot be email, which the record has too")]
 
 
-def test_a_key_that_looks_like_an_attribute_is_told() -> None:
+def test_a_key_that_looks_like_an_attribute_is_reported() -> None:
     (record,) = read('{"id": "ann", "phoneNumber": "1"}', FileFormat.JSONL)
 
     assert isinstance(record.content, UserRecord)
@@ -122,13 +123,13 @@ def test_an_id_that_only_resembles_a_mistake_is_taken(user_id: str) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["ws-1 ", " ws-1", f"ws-1{NO_BREAK_SPACE}", f"{ZERO_WIDTH_SPACE}ws-1"])
-def test_blanks_around_an_id_are_told_or_removed(user_id: str) -> None:
-    (told,) = read(f"id,email\n{user_id}, a@example.com \n")
+def test_blanks_around_an_id_are_reported_or_removed(user_id: str) -> None:
+    (kept,) = read(f"id,email\n{user_id}, a@example.com \n")
     (stripped,) = read(f"id,email\n{user_id}, a@example.com \n", strip=True)
 
-    assert isinstance(told.content, UserRecord)
-    assert told.content.warnings == ("ids begin or end with a blank; --strip removes it",)
-    assert users([told, stripped]) == [
+    assert isinstance(kept.content, UserRecord)
+    assert kept.content.warnings == ("ids begin or end with a blank; --strip removes it",)
+    assert users([kept, stripped]) == [
         {"id": user_id, "email": " a@example.com "},
         {"id": "ws-1", "email": "a@example.com"},
     ]

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from rollbook.formats.records import RejectedRecord, UserRecord
 from rollbook_ops.file_format import FileFormat, NotImportable
 from rollbook_ops.importers.lines import FilePosition
 from rollbook_ops.importers.reader import ImportOptions, read_records
-from rollbook_ops.importers.records import Record, RejectedRecord, UserRecord
+from rollbook_ops.importers.records import Record
 
 TABLES = (FileFormat.CSV, FileFormat.JSONL)
 

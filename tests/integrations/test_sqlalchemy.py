@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import MetaData, create_engine, inspect, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from rollbook import InvalidRequest, NotConfigured, Rollbook
@@ -199,6 +201,37 @@ def test_a_scoped_session_belongs_to_its_thread(rb: RecordingRollbook, engine: E
 def test_an_invalid_call_raises_before_the_commit(rb: RecordingRollbook, session: Session) -> None:
     with pytest.raises(InvalidRequest):
         after_commit(rb, session).users.identify("")
+
+
+def test_an_async_session_is_rejected_each_time_and_its_sync_session_loses_nothing(
+    rb: RecordingRollbook, database_url: str
+) -> None:
+    async def use() -> None:
+        engine = create_async_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+        async with AsyncSession(engine) as session:
+            for _ in range(2):
+                with pytest.raises(
+                    TypeError, match=r"needs AsyncRollbook, or: await session.run_sync\(lambda s: after_"
+                ):
+                    after_commit(rb, session)  # type: ignore[call-overload]
+            with pytest.raises(TypeError, match=r"^an async session needs AsyncRollbook"):
+                after_commit(rb, async_scoped_session(async_sessionmaker(engine), scopefunc=lambda: 1))  # type: ignore[call-overload]
+            assert session.info == {}
+
+            await session.run_sync(lambda s: send(rb, s, "1"))
+            assert sent(rb) == []
+            await session.commit()
+        await engine.dispose()
+
+    asyncio.run(use())
+
+    assert sent(rb) == ["1"]
+
+
+@pytest.mark.parametrize("what", [sessionmaker(), None, "session"], ids=["a factory", "None", "text"])
+def test_what_is_no_session_is_rejected_by_its_name(rb: RecordingRollbook, what: object) -> None:
+    with pytest.raises(TypeError, match=rf"^after_commit needs a SQLAlchemy Session, and not {type(what).__name__}$"):
+        after_commit(rb, what)  # type: ignore[call-overload]
 
 
 def test_nothing_is_sent_before_the_commit(session: Session) -> None:

@@ -1,14 +1,14 @@
-"""Mistakes that a chaos run must notice, each with the run: in the fold, the store, the transport, the relay, and in
-how jobs are sent.
+"""Mistakes that a chaos run must notice, each with the run: in the fold, the store, the transport, the relay, in how
+jobs are sent, and in how messages leave.
 
-Some show only when something fails at the right moment, so here it fails again and again.
+Some show only when something fails at the right time, so here it fails again and again.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from tests.mutations.mutants import FOLD, Defect
+from tests.mutations.mutants import CLAIM_SQL, DELIVERING, FOLD, REPORT_SQL, Defect
 
 STORE: Final = "worker/rollbook_worker/store"
 TRANSPORT: Final = "worker/rollbook_worker/celery_ext/transport"
@@ -26,6 +26,10 @@ DISPATCHING: Final = ("--faults", "kill-maintenance", "--every", "1", "--jobs", 
 POSTGRES_AWAY: Final = ("--faults", "crash-postgres,full-disk,cut-postgres", "--jobs", "1500", "--minutes", "0.3")
 VALKEY_AWAY: Final = ("--faults", "stall-valkey", "--every", "2", "--jobs", "4000", "--minutes", "0.4")
 FORGETFUL: Final = ("--faults", "lose-valkey", "--every", "1", "--jobs", "1500", "--minutes", "0.15")
+
+KILLING_SENDERS: Final = ("--faults", "kill-sender", "--every", "0.5", "--jobs", "800", "--minutes", "0.5")
+LYING_SENDERS: Final = ("--faults", "lying-sender", "--every", "1", "--jobs", "800", "--minutes", "0.5")
+SINK_AWAY: Final = ("--faults", "hang-sink,fail-sink", "--every", "1", "--jobs", "600", "--minutes", "0.5")
 
 IN_TIME: Final = ("--within", "45")
 """For what leaves something undone for ever: seen sooner."""
@@ -117,19 +121,19 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "transport: what a worker held that is gone is dropped, not put back",
         f"{TRANSPORT}/scripts/restore.lua",
-        "    if put_back(tag, how) then\n",
-        "    if remove(tag) or true then\n",
+        "local ok, is_back = pcall(put_back, tag, how)\n",
+        "local ok, is_back = pcall(remove, tag)\n    is_back = true\n",
         chaos=KILLING,
     ),
     Defect(
         "transport: a claimed message has no lease",
         f"{TRANSPORT}/scripts/claim.lua",
-        "  redis.call('ZADD', index, now, own)\n",
-        "",
+        "kept == 1 and redis.pcall('ZADD', index, now, own)\n",
+        "kept\n",
         chaos=(*KILLING, *IN_TIME),
     ),
     Defect(
-        "transport: a worker that is told to stop drops what it holds",
+        "transport: a worker that is asked to stop drops what it holds",
         f"{TRANSPORT}/scripts/release.lua",
         "put_back(ARGV[n], {marked = ARGV[2] == '1'}) then released = released + 1 end\n",
         "remove(ARGV[n]) then end\n",
@@ -138,8 +142,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "relay: what was sent is removed before it is finished",
         f"{OUTBOX}/relay.py",
-        "finished = self._finished_jobs.among(keys, partial(read_bodies, cursor)) if keys else set()",
-        "finished = set(keys)",
+        "found = self._finished_jobs.among(sent, outbox.read_bodies) if sent else NONE_FINISHED",
+        "found = __import__('dataclasses').replace(NONE_FINISHED, jobs=frozenset(sent))",
         chaos=FORGETFUL,
     ),
     Defect(
@@ -157,11 +161,74 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         chaos=VALKEY_AWAY,
     ),
     Defect(
+        "sending: the HTTP server confirms a job that Redis did not take",
+        "producer/rollbook/publishing/async_direct.py",
+        "            raise NotSent(job.id, safe_reason(error)) from error\n",
+        "            return\n",
+        chaos=VALKEY_AWAY,
+    ),
+    Defect(
         "sending: a buffer forgets a batch that Redis did not take",
         "producer/rollbook/publishing/buffered.py",
         "                self._send(batch.job())\n",
         "                try:\n                    self._send(batch.job())\n"
         "                except Unavailable:\n                    pass\n",
         chaos=VALKEY_AWAY,
+    ),
+    Defect(
+        "deliveries: a message on a second channel has none",
+        f"{STORE}/deliveries.py",
+        "        if (channel := registry.delivered_channel(workflow, name)) is None:",
+        "        if (job_id, 'in_app') in together or (channel := registry.delivered_channel(workflow, name)) is None:",
+        chaos=CALM,
+    ),
+    Defect(
+        "deliveries: a claim locks nothing, so two senders have one",
+        CLAIM_SQL,
+        "        LIMIT part.most\n        FOR UPDATE SKIP LOCKED\n",
+        "        LIMIT part.most\n",
+        chaos=MANY,
+    ),
+    Defect(
+        "deliveries: what is claimed has no lease, and stays with a sender that died",
+        CLAIM_SQL,
+        "            WHEN 'claimed' THEN now() + %(lease)s::double precision * interval '1 second'\n",
+        "",
+        chaos=(*KILLING_SENDERS, *IN_TIME),
+    ),
+    Defect(
+        "deliveries: a lease ends when half of it is over",
+        CLAIM_SQL,
+        "            WHEN 'claimed' THEN now() + %(lease)s::double precision * interval '1 second'\n",
+        "            WHEN 'claimed' THEN now() + %(lease)s::double precision * interval '0.5 seconds'\n",
+        chaos=KILLING_SENDERS,
+    ),
+    Defect(
+        "deliveries: a report counts whatever its claim",
+        REPORT_SQL,
+        "coalesce(reported.claim = d.claims, d.due_at > now())",
+        "true",
+        chaos=LYING_SENDERS,
+    ),
+    Defect(
+        "deliveries: what was sent fails, if its sender says so later",
+        REPORT_SQL,
+        "OR (reported.outcome = 'failed' AND reported.permanent)",
+        "OR reported.outcome = 'failed'",
+        chaos=LYING_SENDERS,
+    ),
+    Defect(
+        "deliver: an attempt that was cut off counts as sent",
+        f"{DELIVERING}/attempt.py",
+        '        return Failed(reason=f"it was not handed over within {sender.timeout:g} s")\n',
+        "        from rollbook_delivery.results import Sent\n\n        return Sent()\n",
+        chaos=SINK_AWAY,
+    ),
+    Defect(
+        "deliver: a webhook that fails has taken the message",
+        "worker/rollbook_delivery/senders/webhook.py",
+        "    if 200 <= status < 300:\n        return _accepted",
+        "    if 200 <= status < 300 or status == 500:\n        return _accepted",
+        chaos=SINK_AWAY,
     ),
 )

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.mutations.chaos_mutants import UNDER_FIRE
+from tests.mutations.console_mutants import IN_THE_CONSOLE
 from tests.mutations.mutants import DEFECTS, Defect
+from tests.mutations.server_mutants import IN_THE_SERVER
 from tests.support.repository import ROOT
 
 PACKAGES: Final = ("producer", "worker", "shared")
@@ -31,7 +33,9 @@ def main(words: list[str]) -> int:
     is_control = "--control" in words
     words = [word for word in words if word != "--control"]
     chosen = [
-        defect for defect in (*DEFECTS, *UNDER_FIRE) if not words or any(word in _named(defect) for word in words)
+        defect
+        for defect in (*DEFECTS, *IN_THE_SERVER, *IN_THE_CONSOLE, *UNDER_FIRE)
+        if not words or any(word in _named(defect) for word in words)
     ]
     unnoticed = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The health command, and processes that a test freezes."""
+"""The health command, processes that a test freezes, and a database that the doctor looks at."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.support.operations.probe import Probe
+
+
+@pytest.fixture
+def url(fresh_database_url: str) -> str:
+    return fresh_database_url
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -79,6 +79,18 @@ class TestOutbox:
         assert found.level is Level.WARNING
         assert found.advice.startswith("Is a relay running")
 
+    def test_jobs_that_the_broker_does_not_accept_are_a_warning(self, url: str, connection: psycopg.Connection) -> None:
+        connection.execute(
+            "INSERT INTO rollbook_outbox (id, digest, kind, body, created_at, due_at, attempts)"
+            " VALUES ('j', '', 'identify', %s, now() - interval '2 hours', now() + interval '1 hour', 3)",
+            (MARKED,),
+        )
+
+        found = named(examine_outbox(Settings(outbox_url=url)), "unsendable jobs")
+
+        assert (found.level, found.summary) == (Level.WARNING, "1 job, the oldest from 2 h ago")
+        assert self.look(url).summary.startswith("0 jobs to send")
+
 
 class TestVersions:
     def test_another_series_of_celery_is_a_warning(self) -> None:

@@ -12,22 +12,13 @@ from tests.support.operations.findings import DAY, HOUR, MARKED, NO_DATABASE, mi
 from rollbook_ops.doctor import Finding, Level
 from rollbook_ops.doctor.postgres import examine_postgres
 from rollbook_shared.domain.stamps import new_job_id
+from rollbook_shared.jobs.celery_task import alias
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Delete, Identify, UserUpdate
+from rollbook_shared.jobs.models import Delete, Identify, Trigger, UserUpdate
+from rollbook_shared.limits import Limits
 from rollbook_shared.settings import Settings
 from rollbook_worker.maintenance.periodic import periodic_tasks
 from rollbook_worker.store import PostgresStore, ReceivedJob
-
-
-@pytest.fixture
-def url(fresh_database_url: str) -> str:
-    return fresh_database_url
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture
@@ -42,10 +33,10 @@ def look(url: str, name: str, *, ahead: float = 0.0) -> Finding:
 
 
 def test_healthy_postgres_has_no_findings(url: str) -> None:
-    findings = list(examine_postgres(Settings(database_url=url), time.time))
+    findings = list(examine_postgres(Settings(database_url=url, erasure_key="secret"), time.time))
 
     assert {finding.level for finding in findings} == {Level.OK}
-    assert len(findings) == 6
+    assert len(findings) == 12
 
 
 def test_postgres_that_is_not_available_is_a_problem() -> None:
@@ -77,7 +68,7 @@ def test_another_revision_of_the_schema_is_reported(
 
 @pytest.mark.parametrize(("late", "level"), [(0, Level.OK), (30, Level.WARNING), (HOUR, Level.PROBLEM)])
 def test_overdue_deferred_jobs_are_reported(url: str, connection: psycopg.Connection, late: int, level: Level) -> None:
-    insert = "INSERT INTO rollbook.deferred_jobs VALUES (%s, now() + make_interval(secs => %s), %s)"
+    insert = "INSERT INTO rollbook.deferred_jobs VALUES (%s, now() + make_interval(secs => %s), %s, '{}', 0)"
     connection.execute(insert, ("later", DAY, MARKED))
     if late:
         connection.execute(insert, ("now", -late, MARKED))
@@ -110,8 +101,42 @@ def test_overdue_erasures_are_reported_until_maintenance_runs(
     assert look(url, "erasure").level is level
 
     for task in periodic_tasks(store):
-        task.work(microseconds())
+        task.work()
     assert look(url, "erasure").level is Level.OK
+
+
+def test_unknown_recipients_are_reported_until_maintenance_runs(url: str, store: PostgresStore) -> None:
+    at = microseconds(ago=30 * HOUR)
+    trigger = Trigger(id=new_job_id(at), occurred_at=at, workflow="w", recipients=(MARKED, "other"))
+    store.apply([ReceivedJob.of(encode(trigger))], now=at)
+
+    found = look(url, "unknown recipients")
+
+    assert (found.level, found.summary) == (Level.WARNING, "2 recipients overdue, of triggers from 30 h ago on")
+    for task in periodic_tasks(store):
+        task.work()
+    assert look(url, "unknown recipients").level is Level.OK
+
+
+def test_users_near_the_bound_are_reported_as_aliases_until_they_are_smaller(url: str) -> None:
+    bounded = PostgresStore(url, max_user_bytes=100_000)
+    settings = Settings(database_url=url, limits=Limits(max_user_bytes=100_000))
+
+    def send(user_id: str, **traits: str | None) -> None:
+        job = Identify(id=new_job_id(at := microseconds()), occurred_at=at, user=UserUpdate(id=user_id, traits=traits))
+        bounded.apply([ReceivedJob.of(encode(job))], now=at)
+
+    send(MARKED, k="x" * 90_000)
+    send("half", k="x" * 70_000)
+    send("small", k="x")
+
+    found = named(examine_postgres(settings, time.time), "large users")
+
+    assert found.level is Level.WARNING
+    assert found.summary == f"1 user near or above 0.1 MB: {alias(MARKED)} 0.1 MB"
+    send(MARKED, k=None)
+    assert named(examine_postgres(settings, time.time), "large users").level is Level.OK
+    bounded.close()
 
 
 def test_a_late_delete_is_not_overdue(url: str, store: PostgresStore) -> None:
@@ -141,3 +166,19 @@ def test_a_role_without_rights_is_reported(url: str, connection: psycopg.Connect
     finally:
         connection.execute("RESET ROLE")
         connection.execute("DROP ROLE rollbook_doctor_test")
+
+
+def test_commits_that_do_not_last_are_reported(url: str) -> None:
+    found = look(f"{url}?options=-c%20synchronous_commit%3Doff", "durability")
+
+    assert (found.level, found.summary) == (Level.WARNING, "synchronous_commit is off")
+
+
+def test_who_may_create_operators_in_public_is_named(url: str, connection: psycopg.Connection) -> None:
+    assert look(url, "schema public").level is Level.OK
+
+    connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+
+    found = look(url, "schema public")
+    assert found.level is Level.WARNING
+    assert found.summary.startswith("everyone may create operators")

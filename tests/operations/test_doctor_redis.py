@@ -58,7 +58,7 @@ def test_healthy_redis_has_no_findings(own_servers: Servers) -> None:
     findings = list(examine_redis(Settings(broker_url=own_servers.broker_url), time.time))
 
     assert {finding.level for finding in findings} == {Level.OK}
-    assert len(findings) == 10
+    assert len(findings) == 11
 
 
 def test_redis_that_is_not_available_is_a_problem() -> None:
@@ -169,6 +169,12 @@ def test_a_replica_is_a_problem(valkey: redis.Redis, look: Callable[..., Finding
     valkey.replicaof("127.0.0.1", "1")
 
     assert look("role").level is Level.PROBLEM
+
+
+def test_keys_of_the_http_server_are_rollbooks(valkey: redis.Redis, look: Callable[..., Finding]) -> None:
+    valkey.set("rollbook:idempotency:0f", "1")
+
+    assert look("other keys").level is Level.OK
 
 
 def test_keys_of_other_applications_are_reported(valkey: redis.Redis, look: Callable[..., Finding]) -> None:

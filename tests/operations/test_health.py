@@ -71,9 +71,9 @@ def waits_for_a_lock(database_url: str) -> bool:
 
 
 def test_a_worker_without_redis_is_alive_and_not_ready(
-    own_servers: Servers, tmp_path: Path, health_file: Path, probe: Probe
+    own_servers: Servers, database_url: str, tmp_path: Path, health_file: Path, probe: Probe
 ) -> None:
-    workers = Workers("postgresql://nobody@127.0.0.1:1/none", own_servers.broker_url, tmp_path)
+    workers = Workers(database_url, own_servers.broker_url, tmp_path)
     try:
         workers.start(ROLLBOOK_HEALTH_FILE=str(health_file))
         wait_until(lambda: probe.trouble(ready=True) is None, what="being ready")
@@ -104,7 +104,7 @@ def test_the_heartbeat_of_maintenance_stops_when_it_is_frozen_or_ends(
 
 
 def test_maintenance_without_postgres_is_alive_and_not_ready(tmp_path: Path, health_file: Path, probe: Probe) -> None:
-    workers = Workers("postgresql://nobody@127.0.0.1:1/none", "redis://unused", tmp_path)
+    workers = Workers("postgresql://unknown@127.0.0.1:1/none", "redis://unused", tmp_path)
     try:
         workers.start_maintenance(ROLLBOOK_HEALTH_FILE=str(health_file))
 
@@ -195,3 +195,45 @@ def test_the_health_file_is_replaced_atomically(health_file: Path) -> None:
 
     assert find_problem(health_file, max_age=10, ready=True) == "the process is waiting, and takes no jobs"
     assert [path.name for path in health_file.parent.iterdir()] == [health_file.name]
+
+
+def test_the_health_file_follows_no_link_and_is_private(tmp_path: Path) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "health"
+    victim.write_text("precious")
+    path.with_name(f"health.{os.getpid()}").symlink_to(victim)
+    path.symlink_to(victim)
+
+    write_health(path, HealthState.READY)
+
+    assert victim.read_text() == "precious"
+    assert not path.is_symlink()
+    assert path.read_text() == "ready\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+SIGNAL_TO_ANOTHER_THREAD = """
+import os, signal, sys, threading, time
+from rollbook_shared.observability.stop_event import StopEvent
+from rollbook_worker.maintenance.periodic import PeriodicTask, run
+
+stopped = StopEvent()
+signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+def work():
+    main = threading.main_thread().ident
+    while sys._current_frames()[main].f_back.f_code.co_name not in ("join", "run"):
+        time.sleep(0.01)
+    time.sleep(0.1)  # until it waits in there; a signal that comes before tests less
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    os.kill(os.getpid(), signal.SIGTERM)
+    return False
+
+run([PeriodicTask("task", 3_600, work)], stopped)
+print("stopped")
+"""
+
+
+def test_maintenance_stops_if_another_thread_gets_the_signal() -> None:
+    """The system may give it to any thread; only the main one handles it, and must wake for that."""
+    assert run_python("-c", SIGNAL_TO_ANOTHER_THREAD).stdout == "stopped\n"

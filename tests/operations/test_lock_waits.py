@@ -28,12 +28,12 @@ def looking(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 def contention_of(database_url: str, *found: Exception) -> list[Contention]:
-    """What is told when these come up, one an attempt."""
+    """What is reported when these come up, one an attempt."""
     contention: list[Contention] = []
     second = timedelta(seconds=1)
     attempts = iter(found)
 
-    def work(cursor: object, roots: frozenset[str]) -> None:
+    def work(cursor: object, now: int, roots: frozenset[str]) -> None:
         if (error := next(attempts, None)) is not None:
             raise error
 

@@ -19,21 +19,27 @@ from urllib.parse import urlsplit
 import psutil
 import psycopg
 import pytest
-import yaml
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.brokers import connect_to_broker
 from tests.support.metrics import answers, fetched, value
 from tests.support.operations.findings import MARKED, NO_DATABASE
 from tests.support.python_processes import spawn_python
 from tests.support.repository import ROOT
+from tests.support.senders.deliveries import delivery
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
+from tests.support.yaml_files import load_yaml
 
-from rollbook import Rollbook
+from rollbook import AsyncRollbook, Rollbook
 from rollbook.outbox import create_table
+from rollbook_delivery.process.metrics import DeliveryMetrics
+from rollbook_delivery.process.observer import ChannelObserver
+from rollbook_delivery.results import Failed
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.endpoint import free_port
+from rollbook_server.feed_watch import FeedWatch
+from rollbook_server.observability.metrics import ServerMetrics
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.job_states import JobState
 from rollbook_shared.observability.metrics_server import serve_metrics
@@ -44,7 +50,7 @@ from rollbook_worker.observability.metrics import MeasuredStore, WorkerMetrics
 from rollbook_worker.store import Outcome, ReceivedJob
 
 DEPLOY = ROOT / "deploy" / "metrics"
-ALERTS = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+ALERTS = [rule for group in load_yaml((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
 DASHBOARD = json.loads((DEPLOY / "dashboard.json").read_text())
 EXPRESSIONS = {
     **{f"alert {rule['alert']}": rule["expr"] for rule in ALERTS},
@@ -118,14 +124,34 @@ def stack(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathF
 def exported(stack: Stack) -> Series:
     """Each series' labels, by the name of the sample."""
     series: Series = defaultdict(list)
-    for port in stack.ports.values():
-        for family in text_string_to_metric_families(fetched(port)):
-            for sample in family.samples:
+    for text in (*map(fetched, stack.ports.values()), of_server(), of_delivery()):
+        for metric in text_string_to_metric_families(text):
+            for sample in metric.samples:
                 series[sample.name].append(dict(sample.labels))
             # of what has not happened yet there is a heading only
-            for suffix in {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""]):
-                series.setdefault(family.name + suffix, [])
+            for suffix in {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(metric.type, [""]):
+                series.setdefault(metric.name + suffix, [])
     return series
+
+
+def of_server() -> str:
+    """What the HTTP server exports; tests/server and tests/deploy ask one that runs."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # as `serve_metrics` does
+    registry = CollectorRegistry()
+    metrics = ServerMetrics(registry)
+    metrics.observe(lambda: 0, FeedWatch(AsyncRollbook()))
+    metrics.record_request("GET /v1/users", 200, 0.1)
+    return generate_latest(registry).decode()
+
+
+def of_delivery() -> str:
+    """What a process that delivers exports."""
+    registry = CollectorRegistry()
+    observer = ChannelObserver("mail", DeliveryMetrics(registry))
+    observer.claimed(1)
+    observer.released(1)
+    observer.finished(delivery(), Failed(reason="x"), 0.1)
+    return generate_latest(registry).decode()
 
 
 def test_a_worker_counts_its_jobs_by_kind_and_outcome(stack: Stack) -> None:
@@ -152,7 +178,7 @@ def test_maintenance_measures_queues_and_lock_waits(new_database: Any, servers: 
             rb.users.bulk_identify([{"id": "bo"}])
             rb.users.bulk_identify([{"id": "cy"}])
             wait_until(lambda: answers(port), what="serving")
-            wait_until(lambda: value(port, 'rollbook_queue_jobs{queue="default"}') == 1, what="telling of queues")
+            wait_until(lambda: value(port, 'rollbook_queue_jobs{queue="default"}') == 1, what="the numbers of queues")
             assert value(port, 'rollbook_queue_jobs{queue="bulk"}') == 2
             # messages say when they were sent in whole seconds
             wait_until(
@@ -168,7 +194,7 @@ def test_maintenance_measures_queues_and_lock_waits(new_database: Any, servers: 
             assert (value(port, "rollbook_lock_waits_oldest_seconds") or 0) > 0
             holder.rollback()
             waiting.join(DEADLINE_SECONDS)
-        wait_until(lambda: value(port, "rollbook_lock_waits") == 0, what="nobody waiting")
+        wait_until(lambda: value(port, "rollbook_lock_waits") == 0, what="no transaction waiting")
     finally:
         workers.stop()
 
@@ -205,9 +231,9 @@ def test_every_expression_uses_exported_metrics(name: str, exported: Series) -> 
 
 def test_every_metric_is_in_the_dashboard_or_an_alert(exported: Series) -> None:
     text = " ".join(EXPRESSIONS.values())
-    families = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in exported if name.startswith("rollbook_")}
+    metrics = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in exported if name.startswith("rollbook_")}
 
-    assert [family for family in sorted(families) if family not in text] == []
+    assert [metric for metric in sorted(metrics) if metric not in text] == []
 
 
 def test_metrics_are_off_and_not_imported_by_default() -> None:
@@ -249,14 +275,14 @@ def test_servers_that_are_down_are_reported() -> None:
 class Away:
     """A store that cannot be reached."""
 
-    def apply(self, arrivals: Any, *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Any, *, now: int | None = None) -> list[Outcome]:
         raise Unavailable("away")
 
 
 class Here:
     """A store that applies everything."""
 
-    def apply(self, arrivals: Any, *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Any, *, now: int | None = None) -> list[Outcome]:
         return [Outcome(job_id="j", kind="identify", state=JobState.APPLIED) for _ in arrivals]
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from tests.support.python_processes import run_python
+from tests.support.waits import DEADLINE_SECONDS
 
 URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL": "postgresql://127.0.0.1:1/app"}
+
+WORKER = ("-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "default")
 
 
 @pytest.mark.parametrize(
@@ -28,9 +34,48 @@ URLS = {"ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0", "ROLLBOOK_DATABASE_URL":
     ],
 )
 def test_a_setting_that_cannot_be_used_is_one_line(settings: dict[str, str], line: str) -> None:
-    worker = ["-m", "celery", "-A", "rollbook_worker.app", "worker", "-Q", "default", "--pool", "solo"]
-
-    done = run_python(*worker, env=os.environ | URLS | settings)
+    done = run_python(*WORKER, "--pool", "solo", env=os.environ | URLS | settings)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"rollbook: {line}\n"
+
+
+UNKNOWN_POOL = """
+from celery.concurrency.base import BasePool
+class TaskPool(BasePool):
+    pass
+"""
+
+
+def start(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Start a worker anew: Celery looks for its pools, and gevent replaces parts of Python, before all else."""
+    return subprocess.run(
+        [sys.executable, *WORKER, *arguments],
+        env=os.environ | URLS | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_SECONDS,
+    )
+
+
+def test_a_pool_that_a_worker_cannot_run_with_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "own_pool.py").write_text(UNKNOWN_POOL)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    done = start("--pool", "custom", CELERY_CUSTOM_WORKER_POOL="own_pool:TaskPool", PYTHONPATH=path)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "rollbook: a worker cannot run with the pool own_pool; start it with --pool threads, prefork or solo\n"
+    )
+
+
+@pytest.mark.parametrize("how", [("--pool", "gevent"), ("-P", "gevent")], ids=" ".join)
+def test_gevent_is_rejected(how: tuple[str, ...]) -> None:
+    done = start(*how)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "rollbook: a worker cannot run with the pool gevent; start it with --pool threads, prefork or solo\n"
+    )

@@ -17,16 +17,6 @@ from rollbook_ops.relay.relay import Relay
 
 
 @pytest.fixture
-def backend_url(fresh_database_url: str) -> str:
-    """The application's database, with an empty outbox."""
-    url = fresh_database_url
-    rows = OutboxTable(url)
-    rows.create()
-    rows.close()
-    return url
-
-
-@pytest.fixture
 def backend(backend_url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(backend_url) as connection:
         yield connection
@@ -43,9 +33,12 @@ def rb(database_url: str) -> Iterator[Rollbook]:
 def make_relay(backend_url: str, broker_url: str, database_url: str) -> Iterator[MakeRelay]:
     made: list[Relay] = []
 
-    def make(*, resend: float = 60.0, broker: str = broker_url, database: str = database_url) -> Relay:
+    def make(
+        *, resend: float = 60.0, keep: float = 0.0, broker: str = broker_url, database: str = database_url
+    ) -> Relay:
         publisher, finished_jobs = DirectPublisher(broker), FinishedJobs(database)
-        made.append(Relay(OutboxTable(backend_url), publisher, finished_jobs, resend=timedelta(seconds=resend)))
+        table, again, kept = OutboxTable(backend_url), timedelta(seconds=resend), timedelta(seconds=keep)
+        made.append(Relay(table, publisher, finished_jobs, resend=again, keep=kept))
         return made[-1]
 
     yield make

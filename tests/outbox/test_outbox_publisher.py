@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import contextlib
+import sqlite3
+import sys
+import types
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
+from tests.support.event_loops import LoopThread
 
-from rollbook import InvalidRequest, NotConfigured, Rollbook
+from rollbook import AsyncRollbook, InvalidRequest, NotConfigured, Rollbook
 from rollbook.outbox import create_table, drop_table
+from rollbook.publishing.async_outbox import AsyncOutboxPublisher
 from rollbook.publishing.outbox import OutboxPublisher
 from rollbook_shared.jobs.codec import decode
 from rollbook_shared.jobs.models import Identify, Trigger
@@ -26,12 +34,17 @@ def kept(url: str) -> list[tuple[str, str]]:
 
 
 class Application:
-    """One way to have a transaction."""
+    """One way to have a transaction, with the client that writes in it."""
 
-    def __init__(self, transaction: Any, close: Callable[[], None]) -> None:
+    def __init__(
+        self, transaction: Any, close: Callable[[], None], loop: LoopThread | None = None, owner: Any = None
+    ) -> None:
+        owner = transaction if owner is None else owner  # what commits
+        run: Callable[[Any], Any] = (lambda result: result) if loop is None else loop.run
         self.transaction = transaction
-        self.commit: Callable[[], None] = transaction.commit
-        self.rollback: Callable[[], None] = transaction.rollback
+        self.rb = Rollbook() if loop is None else loop.blocking(AsyncRollbook())
+        self.commit: Callable[[], None] = lambda: run(owner.commit())
+        self.rollback: Callable[[], None] = lambda: run(owner.rollback())
         self.close = close
 
 
@@ -62,11 +75,85 @@ def with_connection(url: str) -> Application:
     return Application(connection, close)
 
 
-@pytest.fixture(params=[with_psycopg, with_session, with_connection], ids=lambda make: make.__name__)
+def with_async_psycopg(url: str) -> Application:
+    loop = LoopThread().__enter__()
+    connection = loop.run(psycopg.AsyncConnection.connect(url))
+    return Application(connection, lambda: end(loop, connection.close()), loop)
+
+
+def with_asyncpg(url: str) -> Application:
+    loop = LoopThread().__enter__()
+    connection = loop.run(asyncpg.connect(url))
+    transactions = AsyncpgTransactions(connection)
+    loop.run(transactions.begin())
+    return Application(connection, lambda: end(loop, connection.close()), loop, owner=transactions)
+
+
+class AsyncpgTransactions:
+    """Always in a transaction of the connection, as those of the other drivers are."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def begin(self) -> None:
+        self._current = self._connection.transaction()
+        await self._current.start()
+
+    async def commit(self) -> None:
+        await self._current.commit()
+        await self.begin()
+
+    async def rollback(self) -> None:
+        await self._current.rollback()
+        await self.begin()
+
+
+def with_async_session(url: str) -> Application:
+    loop = LoopThread().__enter__()
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    session = AsyncSession(engine)
+    return Application(session, lambda: end(loop, session.close(), engine.dispose()), loop)
+
+
+def with_async_connection(url: str) -> Application:
+    loop = LoopThread().__enter__()
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    connection = engine.connect()
+    loop.run(connection.start())
+    return Application(connection, lambda: end(loop, connection.close(), engine.dispose()), loop)
+
+
+def end(loop: LoopThread, *closing: Awaitable[None]) -> None:
+    for each in closing:
+        loop.run(each)
+    loop.__exit__()
+
+
+APPLICATIONS = [
+    with_psycopg,
+    with_session,
+    with_connection,
+    with_async_psycopg,
+    with_asyncpg,
+    with_async_session,
+    with_async_connection,
+]
+
+
+@pytest.fixture(params=APPLICATIONS, ids=lambda make: make.__name__)
 def application(request: pytest.FixtureRequest, backend_url: str) -> Iterator[Application]:
     application = request.param(backend_url)
     yield application
     application.close()
+
+
+@pytest.fixture
+def rb(request: pytest.FixtureRequest) -> Rollbook:
+    """The client of the application, if the test has one."""
+    if "application" not in request.fixturenames:
+        return Rollbook()
+    application: Application = request.getfixturevalue("application")
+    return application.rb
 
 
 def test_a_job_is_visible_after_the_commit(rb: Rollbook, application: Application, backend_url: str) -> None:
@@ -177,6 +264,13 @@ def test_an_awaitable_is_rejected_with_what_to_do() -> None:
         OutboxPublisher(AsyncSession())
 
 
+def test_a_scoped_async_session_is_rejected_with_what_to_do() -> None:
+    scoped = async_scoped_session(async_sessionmaker(), scopefunc=lambda: 1)
+
+    with pytest.raises(TypeError, match="run_sync"):
+        OutboxPublisher(scoped)
+
+
 def test_an_async_connection_is_rejected(backend_url: str) -> None:
     async def write() -> None:
         async with await psycopg.AsyncConnection.connect(backend_url) as connection:
@@ -186,6 +280,80 @@ def test_an_async_connection_is_rejected(backend_url: str) -> None:
     asyncio.run(write())
 
 
+class Pg8000Connection:
+    """As pg8000's: its cursors are no context managers, and it writes parameters as %s."""
+
+    def cursor(self) -> object: ...
+
+    def commit(self) -> None: ...
+
+
+class AsyncpgConnection:
+    """As asyncpg's: it has cursors of another kind, and transactions as objects of their own."""
+
+    def cursor(self, query: str, *arguments: object) -> object: ...
+
+
+@pytest.mark.parametrize(
+    ("connection", "reason"),
+    [
+        (sqlite3.connect(":memory:"), "; sqlite3 writes parameters as qmark, and not as %(name)s"),
+        (Pg8000Connection(), "; pg8000 writes parameters as format, and not as %(name)s"),
+        (AsyncpgConnection(), ""),
+        (contextlib.nullcontext(), ""),
+    ],
+    ids=["sqlite3", "pg8000", "asyncpg", "another object"],
+)
+def test_a_driver_that_is_not_supported_is_rejected_in_one_sentence(
+    connection: object, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pg8000 = types.ModuleType("pg8000")
+    pg8000.paramstyle = "format"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pg8000", pg8000)
+    monkeypatch.setattr(Pg8000Connection, "__module__", "pg8000.core")
+
+    with pytest.raises(TypeError) as rejected:
+        OutboxPublisher(connection)
+
+    needs = "the outbox needs a SQLAlchemy session or connection, Django's connection, or a DBAPI connection of psycopg"
+    assert str(rejected.value) == f"{needs} or psycopg2, to a Postgres{reason}"
+
+
+def test_a_subclass_of_a_connection_is_what_it_extends(backend_url: str, rb: Rollbook) -> None:
+    class OwnConnection(psycopg.Connection[tuple[object, ...]]):
+        pass
+
+    with OwnConnection.connect(backend_url) as connection:
+        rb.outbox(connection).users.identify("u1", job_id="own")
+
+    assert kept(backend_url) == [("own", "identify")]
+
+
 def test_an_object_that_is_no_transaction_is_rejected() -> None:
     with pytest.raises(TypeError, match="SQLAlchemy"):
         OutboxPublisher("postgresql://")
+
+
+def test_what_blocks_is_rejected_by_the_asynchronous_client(backend: psycopg.Connection) -> None:
+    with pytest.raises(TypeError, match="belongs to the outbox of Rollbook"):
+        AsyncOutboxPublisher(backend)
+
+
+def test_a_pool_of_asyncpg_is_no_transaction() -> None:
+    pool = asyncpg.create_pool("postgresql://127.0.0.1:1/none", loop=asyncio.new_event_loop())
+
+    with pytest.raises(TypeError, match="acquire one of its connections"):
+        AsyncOutboxPublisher(pool)
+    pool._loop.close()
+
+
+def test_a_row_of_the_asynchronous_client_quotes_no_personal_data_either(backend_url: str) -> None:
+    application = with_async_session(backend_url)
+    with psycopg.connect(backend_url) as connection:
+        connection.execute("ALTER TABLE rollbook_outbox RENAME COLUMN body TO elsewhere")
+
+    with pytest.raises(ProgrammingError) as failure:
+        application.rb.outbox(application.transaction).users.identify("u1", {"email": "ann@example.com"})
+
+    application.close()
+    assert "ann@example.com" not in str(failure.value)

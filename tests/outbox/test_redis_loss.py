@@ -47,6 +47,7 @@ def start_relay(servers: Servers, log: Path) -> subprocess.Popen[bytes]:
         "ROLLBOOK_DATABASE_URL": servers.database_url,
         "ROLLBOOK_BROKER_URL": servers.broker_url,
         "ROLLBOOK_OUTBOX_RESEND_SECONDS": "2",
+        "ROLLBOOK_OUTBOX_KEEP_SECONDS": "1",
     }
     return spawn_python(["-m", "rollbook_ops.relay"], log=log, env=os.environ | given)
 
@@ -110,7 +111,7 @@ def test_killing_a_redis_without_persistence_loses_no_job(
 def test_a_relay_waits_for_its_servers_and_stops_on_a_signal(tmp_path: Path) -> None:
     log = tmp_path / "relay.log"
     nowhere = {
-        "ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "ROLLBOOK_DATABASE_URL": "postgresql://unknown@127.0.0.1:1/none",
         "ROLLBOOK_BROKER_URL": "redis://127.0.0.1:1/0",
     }
     relay = spawn_python(["-m", "rollbook_ops.relay"], log=log, env=os.environ | nowhere)

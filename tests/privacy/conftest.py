@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier, Literal
-from tests.support.privacy.roles import Login
-from tests.support.repository import ROOT
+from tests.support.privacy.roles import ROLES_SQL, Login, logins
 
 from rollbook.outbox import create_table
-
-ROLES_SQL = ROOT / "deploy" / "roles.sql"
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +26,5 @@ def owner_url(new_database: Callable[[], str]) -> str:
 @pytest.fixture(scope="module")
 def login(owner_url: str) -> Iterator[Login]:
     """The URL of a login in one of the roles."""
-    made: list[str] = []
-    with psycopg.connect(owner_url, autocommit=True) as connection:
-
-        def make(role: str) -> str:
-            name, password = f"login_{secrets.token_hex(6)}", secrets.token_hex(16)
-            statement = SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}")
-            connection.execute(statement.format(Identifier(name), Literal(password), Identifier(role)))
-            made.append(name)
-            parts = urlsplit(owner_url)
-            return parts._replace(netloc=f"{name}:{password}@{parts.hostname}:{parts.port}").geturl()
-
-        yield make
-        for name in made:
-            connection.execute(SQL("DROP ROLE {}").format(Identifier(name)))
+    with logins(owner_url) as login:
+        yield login

@@ -77,8 +77,8 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
         others[name] = spawn_python(args, log=folder / f"{name}.log", env=environment | more)
 
     try:
-        flower = ["-m", "celery", "flower", f"--address={LOOPBACK}", f"--port={port}", "--logging=debug"]
-        start("flower", *flower, CELERY_BROKER_URL=broker_url, FLOWER_UNAUTHENTICATED_API="true")
+        flower = ["-m", "rollbook_worker.dashboard", f"--address={LOOPBACK}", f"--port={port}", "--logging=debug"]
+        start("flower", *flower, FLOWER_UNAUTHENTICATED_API="true")
         wait_until(lambda: _page(port, "/healthcheck"), what="Flower")
         workers.spawn(
             "debug",
@@ -173,7 +173,7 @@ def _do_everything(rb: Rollbook, database_url: str, broker_url: str, log: Path) 
         rb.users.set_preferences(ann, "default", {"workflows": {"news": False}}),
         rb.users.set_channel_data(ann, "apns", {"tokens": [MARK]}),
         rb.users.bulk_set_preferences([ann, bo], MARK, {"channel_types": {"push": False}}),
-        rb.workflows.trigger("hello", [ann, {"id": dee, **VALUES}, f"{MARK}-nobody"], actor=bo, data={"note": MARK}),
+        rb.workflows.trigger("hello", [ann, {"id": dee, **VALUES}, f"{MARK}-unknown"], actor=bo, data={"note": MARK}),
         rb.workflows.trigger("later", [ann], data={"note": MARK}, delay=timedelta(seconds=1)),
         rb.users.merge(ann, bo),
         rb.users.delete(cy),
@@ -200,7 +200,7 @@ def _do_everything(rb: Rollbook, database_url: str, broker_url: str, log: Path) 
         lambda: rb.users.bulk_identify([{"id": MARK, "email": MARK}, MARK]),  # type: ignore[list-item]
         lambda: rb.workflows.trigger("w", [MARK + "#"], data={"a": MARK + "\0"}),
         lambda: rb.users.get(bo),
-        lambda: rb.users.get(f"{MARK}-nobody"),
+        lambda: rb.users.get(f"{MARK}-unknown"),
         lambda: rb.jobs.get_dead_letter("nothing"),
         lambda: Rollbook(broker_url="redis://127.0.0.1:1/0").users.identify(ann, VALUES),
         lambda: Rollbook(database_url="postgresql://x@127.0.0.1:1/x").users.get(ann),
@@ -221,7 +221,7 @@ def _send_what_is_no_job(broker_url: str) -> None:
         for args in ([MARK], [json.dumps(job)], [json.dumps({**job, "v": 9})], [{"id": MARK}], [MARK, MARK]):
             stranger.send_task(TASKS["identify"], args=args, queue=DEFAULT_QUEUE, ignore_result=True)
         stranger.send_task(TASKS["delete"], kwargs={"user": MARK}, queue=DEFAULT_QUEUE, ignore_result=True)
-        stranger.send_task("somebody.elses", args=[MARK], queue=DEFAULT_QUEUE, ignore_result=True)
+        stranger.send_task("other.task", args=[MARK], queue=DEFAULT_QUEUE, ignore_result=True)
         stranger.send_task("rollbook.fly", args=[MARK], queue=DEFAULT_QUEUE, ignore_result=True)
         stranger.conf.accept_content = ["pickle"]
         stranger.send_task(TASKS["identify"], args=[MARK], queue=DEFAULT_QUEUE, serializer="pickle", ignore_result=True)

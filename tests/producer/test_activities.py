@@ -114,4 +114,4 @@ def test_an_unknown_user_has_no_activities(applied: Applied) -> None:
 
 def test_an_unknown_role_is_rejected() -> None:
     with pytest.raises(InvalidRequest, match="role"):
-        Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none").activities.list("ann", role="owner")  # type: ignore[arg-type]
+        Rollbook(database_url="postgresql://unknown@127.0.0.1:1/none").activities.list("ann", role="owner")  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 import redis
 from tests.support.brokers import connect_to_broker
+from tests.support.event_loops import CLIENTS, open_client
 
 from rollbook import NotSent, Rollbook
 from rollbook_ops.devstack import Servers
@@ -66,9 +67,10 @@ def test_a_job_is_sent_to_a_real_server(rb: Rollbook, broker_url: str) -> None:
         assert client.llen("default") == 1
 
 
-def test_a_cut_connection_is_replaced(rb: Rollbook, broker_url: str) -> None:
-    rb.users.delete("u1")
-    with connect_to_broker(broker_url) as client:
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_cut_connection_is_replaced(broker_url: str, kind: str) -> None:
+    with open_client(kind, broker_url=broker_url) as rb, connect_to_broker(broker_url) as client:
+        rb.users.delete("u1")
         mine = client.client_id()
         for other in client.client_list():
             if int(other["id"]) != mine:
@@ -114,8 +116,9 @@ def test_threads_in_turn_share_one_connection(rb: Rollbook, broker_url: str) -> 
 
 
 @pytest.mark.slow
-def test_a_frozen_broker_raises_not_sent_and_is_used_again_later(own_servers: Servers) -> None:
-    with Rollbook(broker_url=own_servers.broker_url) as rb:
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_frozen_broker_raises_not_sent_and_is_used_again_later(own_servers: Servers, kind: str) -> None:
+    with open_client(kind, broker_url=own_servers.broker_url) as rb:
         rb.users.delete("warm")
         with frozen(own_servers.broker_url):
             not_sent_in_time(lambda: rb.users.delete("u1"))

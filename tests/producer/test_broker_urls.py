@@ -23,7 +23,7 @@ from rollbook_ops.devstack.endpoint import free_port
 
 UNREACHABLE = "redis://127.0.0.1:1/0"
 FAILS_WITHIN_SECONDS = 4.0
-"""Nobody has to be waited for; redis-py by itself would, for 7."""
+"""No server has to be waited for; redis-py by itself would, for 7."""
 
 Start = Callable[..., subprocess.Popen[bytes]]
 

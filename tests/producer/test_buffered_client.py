@@ -36,7 +36,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class Slow(RecordingPublisher):
-    """A broker that can be closed and opened, and tells when a job arrives."""
+    """A broker that can be closed and opened, and says when a job arrives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -336,7 +336,7 @@ _calls: st.SearchStrategy[list[Call]] = st.lists(
         st.tuples(st.just("identify"), st.tuples(user_ids, properties)),
         st.tuples(st.just("identify"), st.tuples(user_ids, properties)),
         st.tuples(
-            st.just("told_of_before"), st.tuples(user_ids, properties, st.integers(500, 530).map(lambda n: 2 * n + 1))
+            st.just("sent_before"), st.tuples(user_ids, properties, st.integers(500, 530).map(lambda n: 2 * n + 1))
         ),
         st.tuples(st.just("delete"), user_ids),
         st.tuples(st.just("merge"), st.permutations("abcd")),
@@ -353,7 +353,7 @@ def play(rb: Rollbook, calls: list[Call], tick: Callable[[], int]) -> None:
         match kind:
             case "identify":
                 rb.users.identify(*what)
-            case "told_of_before":
+            case "sent_before":
                 user_id, traits, at = what
                 rb.users.identify(user_id, traits, occurred_at=datetime_of(at), job_id=f"b{number}")
             case "delete":
@@ -368,7 +368,7 @@ def play(rb: Rollbook, calls: list[Call], tick: Callable[[], int]) -> None:
 
 class Ticking:
     """A clock that moves by two microseconds with each call, so that both faces see the same times, and no call
-    happens at the odd moments that others tell of: which of two jobs of one moment is later, their fresh ids would say.
+    happens at the odd times of other jobs: which of two jobs of one time is later, their fresh ids would say.
     """
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ ODD = 'é \u2028 "quoted" back\\slash \U0001f600 \x7f </script>'
 JOBS = [
     identify("u1", plan="pro", at=1),
     identify("ann@example.com", text=ODD, deep={"__type__": "date", "__value__": [1, 2.5, None, True]}, at=2, job="j2"),
-    bulk_identify(user("u1"), user("u2", name=ODD), at=3),
+    bulk_identify(user("u1"), user("u2", text=ODD), at=3),
     delete("ü", at=4, job="j4"),
     merge("u1", "u2", at=5),
     trigger("hello", ["u1"], at=6),
@@ -112,7 +112,7 @@ def test_buffered_users_make_the_message_of_a_bulk_job(
     client: redis.Redis, publisher: DirectPublisher, broker_url: str
 ) -> None:
     with Rollbook(broker_url=broker_url) as rb, rb.buffered() as gathering:
-        job = gathering.users.identify("u1", {"name": ODD})
+        job = gathering.users.identify("u1", {"text": ODD})
         gathering.users.identify("u2")
     (gathered,) = cast("list[bytes]", client.lrange("bulk", 0, -1))
     ((text,), _, _) = opened(gathered)["body"]

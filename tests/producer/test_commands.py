@@ -214,7 +214,7 @@ def test_rule_29_a_deferred_job_is_stamped_with_the_time_it_is_due(
 ) -> None:
     rb.workflows.trigger("welcome", ["u1"], **options)
 
-    assert (rb.sent[0].occurred_at, rb.sent[0].deferred) == (microseconds(due), True)
+    assert (rb.sent[0].occurred_at, rb.sent[0].deferred, rb.sent[0].requested_at) == (microseconds(due), True, AT)
 
 
 def test_rule_29_every_write_can_be_deferred(rb: RecordingRollbook) -> None:

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
-from rollbook import Unavailable
+from rollbook import PoolLimits, Rollbook, Unavailable
 from rollbook.connection_pool import ConnectionPool
 from rollbook.database import Database
 
@@ -38,6 +38,11 @@ def opened(database_url: str) -> Iterator[tuple[Connect, list[psycopg.Connection
 Opened = tuple[Connect, list[psycopg.Connection[Any]]]
 
 
+def limits(*, max_connections: int = 15, max_idle_connections: int = 5, seconds: float = 10.0) -> PoolLimits:
+    wait = timedelta(seconds=seconds)
+    return PoolLimits(max_connections=max_connections, max_idle_connections=max_idle_connections, connection_wait=wait)
+
+
 def test_a_connection_is_used_again(opened: Opened) -> None:
     connect, connections = opened
     pool = ConnectionPool(connect)
@@ -50,7 +55,7 @@ def test_a_connection_is_used_again(opened: Opened) -> None:
 
 
 def test_a_pool_whose_connections_are_all_in_use_says_so(opened: Opened) -> None:
-    pool = ConnectionPool(opened[0], kept=1, most=2, wait_seconds=0.05)
+    pool = ConnectionPool(opened[0], limits(max_idle_connections=1, max_connections=2, seconds=0.05))
 
     with pool.lend(), pool.lend(), pytest.raises(Unavailable, match="all 2 connections of this client"), pool.lend():
         pass
@@ -59,9 +64,30 @@ def test_a_pool_whose_connections_are_all_in_use_says_so(opened: Opened) -> None
         pass
 
 
+def test_a_client_has_the_pool_of_its_settings_and_the_error_names_them(database_url: str) -> None:
+    env = {
+        "ROLLBOOK_DATABASE_URL": database_url,
+        "ROLLBOOK_MAX_CONNECTIONS": "1",
+        "ROLLBOOK_MAX_IDLE_CONNECTIONS": "0",
+        "ROLLBOOK_CONNECTION_WAIT_SECONDS": "0.01",
+    }
+    given = limits(max_connections=1, max_idle_connections=0, seconds=0.01)
+
+    for rb in (Rollbook.from_env(env), Rollbook(database_url=database_url, pool=given)):
+        with rb:
+            database = rb._context.database()
+            assert isinstance(database, Database)
+            with database.connect(), pytest.raises(Unavailable) as failure:
+                rb.users.list()
+            assert not database._pool._idle
+        assert "all 1 connections of this client" in str(failure.value)
+        assert "ROLLBOOK_MAX_CONNECTIONS" in str(failure.value)
+        assert "ROLLBOOK_CONNECTION_WAIT_SECONDS" in str(failure.value)
+
+
 def test_only_some_connections_are_kept(opened: Opened) -> None:
     connect, connections = opened
-    pool = ConnectionPool(connect, kept=1)
+    pool = ConnectionPool(connect, limits(max_idle_connections=1))
 
     with ExitStack() as stack:
         for _ in range(3):
@@ -91,7 +117,7 @@ def test_a_connection_that_was_idle_for_long_is_asked(opened: Opened, monkeypatc
     pool = ConnectionPool(connect)
     with pool.lend():
         pass
-    monkeypatch.setattr("rollbook.connection_pool._TRUSTED_SECONDS", -1.0)
+    monkeypatch.setattr("rollbook.connection_pool.TRUSTED_SECONDS", -1.0)
     monkeypatch.setattr(type(connections[0]), "execute", _fail)
 
     with pool.lend() as connection:
@@ -120,7 +146,7 @@ def test_a_failed_connection_takes_no_place(database_url: str) -> None:
     def fail() -> psycopg.Connection[Any]:
         raise psycopg.OperationalError("away")
 
-    pool = ConnectionPool(fail, most=1, wait_seconds=0.0)
+    pool = ConnectionPool(fail, limits(max_connections=1, seconds=0))
 
     for _ in range(3):
         with pytest.raises(psycopg.OperationalError), pool.lend():
@@ -153,7 +179,7 @@ def test_a_client_that_is_not_closed_ends_without_a_warning(database_url: str) -
 
 
 def test_a_thread_that_waits_gets_the_connection_that_is_returned(opened: Opened) -> None:
-    pool = ConnectionPool(opened[0], most=1, wait_seconds=DEADLINE_SECONDS)
+    pool = ConnectionPool(opened[0], limits(max_connections=1, seconds=DEADLINE_SECONDS))
 
     def read() -> tuple[int]:
         with pool.lend() as connection:

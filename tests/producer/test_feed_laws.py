@@ -8,10 +8,10 @@ from typing import NamedTuple, get_args
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
-from tests.support.builders import NOW
+from tests.support.builders import NOW, identify, mark_all, trigger
 from tests.support.conflicting_jobs import job_sets, timestamps, user_ids
 from tests.support.example_counts import examples
 from tests.support.stores import ENGAGEMENTS, OnPostgres, arrive
@@ -28,7 +28,7 @@ USERS = "abcd"
 
 
 class Item(NamedTuple):
-    """What a feed shows of a message: enough to tell whether it is the right one, in the right place."""
+    """What a feed shows of a message: enough to see whether it is the right one, in the right place."""
 
     stamp: Stamp
     id: str
@@ -115,6 +115,12 @@ def rb(database_url: str) -> Iterator[Rollbook]:
 
 
 @examples(60)
+# rarely generated: marking all marks what occurred before, and nothing that occurs later
+@example(
+    jobs=[identify("a", at=1), trigger("w", ["a"], at=2), mark_all("a", "read", at=3), trigger("w", ["a"], at=4)],
+    user_id="a",
+    channel="in_app",
+)
 @given(jobs=histories(), user_id=st.sampled_from(USERS), channel=st.sampled_from(["in_app", "email"]))
 def test_rule_22_every_feed_is_what_the_reference_says(
     jobs: list[Job], user_id: str, channel: str, subject: OnPostgres, rb: Rollbook
@@ -127,11 +133,13 @@ def test_rule_22_every_feed_is_what_the_reference_says(
     wanted = {
         "all": [item for item in every if "archived" not in item.marks],
         "unseen": [item for item in every if not item.marks.keys() & {"archived", "seen"}],
+        "seen": [item for item in every if "seen" in item.marks and "archived" not in item.marks],
         "unread": [item for item in every if not item.marks.keys() & {"archived", "read"}],
+        "read": [item for item in every if "read" in item.marks and "archived" not in item.marks],
         "archived": [item for item in every if "archived" in item.marks],
     }
     for status in get_args(FeedStatus):
-        told = list(pages(rb, user_id, channel, status))
+        listed = list(pages(rb, user_id, channel, status))
         assert [
             (
                 item.id,
@@ -140,15 +148,25 @@ def test_rule_22_every_feed_is_what_the_reference_says(
                 item.actor is not None and item.actor.missing,
                 times_of(item),
             )
-            for page in told
+            for page in listed
             for item in page.items
         ] == [(item.id, item.workflow, item.actor, item.is_actor_missing, item.marks) for item in wanted[status]]
-        for page in told:
+        for page in listed:
             assert (page.total, page.unseen, page.unread) == (
                 len(wanted["all"]),
                 len(wanted["unseen"]),
                 len(wanted["unread"]),
             )
+            assert page.counts_are_exact
+    for number in (1, 2, 5):
+        page = rb.feeds.list(user_id, channel=channel, count_newest=number)
+        newest = [item for item in every[:number] if "archived" not in item.marks]
+        assert (page.total, page.unseen, page.unread, page.counts_are_exact) == (
+            len(newest),
+            len([item for item in newest if "seen" not in item.marks]),
+            len([item for item in newest if "read" not in item.marks]),
+            len(every) <= number,
+        )
 
 
 @examples(40)
@@ -160,7 +178,7 @@ def test_rules_9_and_14_activities_of_both_roles_are_what_the_reference_says(
 
     arrive(subject, *map(encode, jobs), now=NOW)
 
-    told = oracle(jobs)["activities"]
+    listed = oracle(jobs)["activities"]
     for role, column in (("recipient", "owner"), ("actor", "actor")):
         page = rb.activities.list(user_id, role=role)  # type: ignore[arg-type]
         assert {
@@ -168,6 +186,6 @@ def test_rules_9_and_14_activities_of_both_roles_are_what_the_reference_says(
             for item in page.items
         } == {
             id_: (row["owner"], row["actor"], row["missing_actor"])
-            for id_, row in told.items()
+            for id_, row in listed.items()
             if row[column] == user_id  # type: ignore[literal-required]
         }

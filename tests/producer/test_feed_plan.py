@@ -1,6 +1,6 @@
 """What a feed costs (rule 22): one statement, whose page comes from the index and reads little more than it shows.
 
-The counts look at every message of the user on the channel, and at nobody else's.
+The counts look at every message of the user on the channel, and at no other's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import pytest
 from tests.support.builders import delete, mark, mark_all, merge, set_preferences, trigger, user
 from tests.support.producer.applied_jobs import NOW
 
-from rollbook.queries.messages import MESSAGES, TOP
+from rollbook import FeedStatus
+from rollbook.queries import MessageSelection
+from rollbook.queries.messages import MESSAGES
+from rollbook.queries.page_cursor import TOP
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
@@ -22,7 +25,19 @@ from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 LIMIT: Final = 21
+TYPES: Final = {
+    "limit": "integer",
+    "count_newest": "integer",
+    "id": "uuid",
+    "newer_than_id": "uuid",
+    "categories": "text[]",
+    "has_tenant": "boolean",
+    "asks_of_trigger": "boolean",
+    "data": "jsonb",
+}
+"""Of the statements' parameters; the others are texts."""
 ANNS: Final = 2_000
+NEWEST: Final = 100
 HISTORY: Final = {"messages", "activities", "triggers"}
 
 Row = tuple[Any, ...]
@@ -78,14 +93,16 @@ def explain(request: pytest.FixtureRequest, connection: psycopg.Connection[Row])
     """
     mode = "force_custom_plan" if request.param == "for these values" else "force_generic_plan"
 
-    def explain(statement: str, user_id: str, status: str = "all") -> list[Read]:
-        asked = {"user_id": user_id, "channel": "in_app", "status": status, "limit": LIMIT, "stamp": TOP.time}
-        asked |= {"id": TOP.id}
+    def explain(statement: str, user_id: str, status: FeedStatus | None = "all") -> list[Read]:
+        which = MessageSelection(channel="in_app", status=status)
+        asked = {"user_id": user_id, "limit": LIMIT, "stamp": TOP.time, "id": TOP.id, **which.parameters()}
+        asked |= {"count_newest": NEWEST}
         sql = re.sub(r"%\((\w+)\)s", lambda name: f"${[*asked].index(name[1]) + 1}", MESSAGES[statement])
+        types = ", ".join(TYPES.get(name, "text") for name in asked)
         with connection.transaction(force_rollback=True):
             connection.execute(f"SET LOCAL plan_cache_mode = {mode}".encode())
-            connection.execute(f"PREPARE asked (text, text, text, integer, text, uuid) AS {sql}".encode())
-            values = ", ".join(f"'{value}'" for value in asked.values())
+            connection.execute(f"PREPARE asked ({types}) AS {sql}".encode())
+            values = ", ".join("NULL" if value is None else f"'{value}'" for value in asked.values())
             found = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({values})".encode()).fetchone()
             connection.execute("DEALLOCATE asked")
         assert found
@@ -113,8 +130,10 @@ def test_rule_22_a_feed_scans_no_history(explain: Explain, user_id: str) -> None
     assert [read for read in reads if read.node == "Seq Scan" and read.table in HISTORY] == []
 
 
-@pytest.mark.parametrize("status", ["all", "any", "unseen"])
-def test_rule_22_a_page_reads_its_own_length_from_each_id_of_the_user(explain: Explain, status: str) -> None:
+@pytest.mark.parametrize("status", ["all", None, "unseen"])
+def test_rule_22_a_page_reads_its_own_length_from_each_id_of_the_user(
+    explain: Explain, status: FeedStatus | None
+) -> None:
     reads = explain("page", "ann", status)
 
     # each of the three ids gives up to a page, and one row more, at which it stops
@@ -133,3 +152,11 @@ def test_rule_22_counts_read_the_messages_of_the_user_alone(explain: Explain) ->
     reads = explain("feed", "ann")
 
     assert ANNS <= rows_of(reads, "messages") <= ANNS + 3 * (LIMIT + 1) + 3
+
+
+def test_rule_22_counts_of_the_newest_messages_read_no_more_than_these_from_each_id_of_the_user(
+    explain: Explain,
+) -> None:
+    reads = explain("feed_with_counts_of_newest", "ann")
+
+    assert NEWEST <= rows_of(reads, "messages") <= 3 * (NEWEST + 1) + 3 * (LIMIT + 1) + 3

@@ -13,9 +13,9 @@ from rollbook import Actor, Feed, InvalidRequest, Rollbook
 DAY = timedelta(days=1)
 
 
-def notify(applied: Applied, workflow: str, *recipients: Any, ago: timedelta = DAY, **told: Any) -> None:
+def notify(applied: Applied, workflow: str, *recipients: Any, ago: timedelta = DAY, **arguments: Any) -> None:
     """Trigger a workflow some time ago."""
-    applied.rb.workflows.trigger(workflow, recipients, occurred_at=NOW - ago, **told)
+    applied.rb.workflows.trigger(workflow, recipients, occurred_at=NOW - ago, **arguments)
 
 
 def know(applied: Applied, *ids: str, **traits: Any) -> None:
@@ -61,7 +61,7 @@ def test_rule_22_a_feed_is_sorted_by_when_messages_happened(applied: Applied) ->
 
 
 def test_rule_22_an_unknown_user_has_an_empty_feed(applied: Applied) -> None:
-    assert applied.rb.feeds.list("nobody") == Feed()
+    assert applied.rb.feeds.list("unknown") == Feed()
 
 
 def test_rule_22_a_deleted_user_has_an_empty_feed(applied: Applied) -> None:
@@ -249,6 +249,21 @@ def test_rule_22_each_status_shows_its_messages_and_the_counts_cover_the_whole_f
     assert {counts(feed) for feed in feeds.values()} == {(3, 2, 2)}
 
 
+def test_rule_22_a_bell_counts_the_newest_messages_and_says_whether_there_are_more(applied: Applied) -> None:
+    know(applied, "ann")
+    for number in range(5):
+        notify(applied, f"w{number}", "ann", ago=timedelta(hours=number + 1))
+    applied.now()
+
+    newest = applied.rb.feeds.list("ann", count_newest=3)
+    every = applied.rb.feeds.list("ann", count_newest=5)
+
+    assert (counts(newest), newest.counts_are_exact, len(newest.items)) == ((3, 3, 3), False, 5)
+    assert (counts(every), every.counts_are_exact) == ((5, 5, 5), True)
+    unknown = applied.rb.feeds.list("unknown", count_newest=1)
+    assert (counts(unknown), unknown.counts_are_exact) == ((0, 0, 0), True)
+
+
 @pytest.mark.parametrize(
     ("argument", "asked"),
     [
@@ -271,7 +286,7 @@ def test_rule_22_each_status_shows_its_messages_and_the_counts_cover_the_whole_f
 )
 def test_rule_22_an_invalid_argument_is_rejected_by_name(argument: str, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none").feeds.list(**{"user_id": "ann", **asked})
+        Rollbook(database_url="postgresql://unknown@127.0.0.1:1/none").feeds.list(**{"user_id": "ann", **asked})
 
     assert [problem.field for problem in refusal.value.problems] == [argument]
 

@@ -15,7 +15,7 @@ from tests.support.producer.applied_jobs import NOW, Applied
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import JobStatus, JobTimeout, RejectedItem, Rollbook
-from rollbook.resources.jobs import POLLING
+from rollbook.resources.job_polling import POLLING
 from rollbook.testing import RecordingPublisher
 from rollbook_shared.job_states import JobState
 
@@ -118,8 +118,8 @@ def test_rejected_users_of_a_bulk_job_are_named(rb: Rollbook, database_url: str)
 def test_a_dead_job_has_a_code_and_a_reason(rb: Rollbook, database_url: str) -> None:
     insert(
         database_url,
-        "INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, failed_at)"
-        " VALUES (%s, 'x', NULL, 'malformed', 'the job is not JSON', '', now())",
+        "INSERT INTO rollbook.dead_letters (id, digest, kind, code, reason, body, user_ids, failed_at)"
+        " VALUES (%s, 'x', NULL, 'malformed', 'the job is not JSON', '', '{}', now())",
         "dead",
     )
 
@@ -167,6 +167,7 @@ def test_waiting_too_long_raises_a_timeout_with_the_state(applied: Applied) -> N
     assert (failure.value.job_id, failure.value.status.state) == ("j1", "queued")
 
 
+@pytest.mark.parametrize("applied", ["Rollbook"], indirect=True)
 def test_delays_between_reads_grow_to_their_limit(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, pauses = fake_time(monkeypatch)
     job = applied.rb.users.delete("u1")
@@ -182,6 +183,6 @@ def test_delays_between_reads_grow_to_their_limit(applied: Applied, monkeypatch:
 
 def fake_time(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[], float], list[float]]:
     pauses: list[float] = []
-    monkeypatch.setattr("rollbook.resources.jobs.time.sleep", pauses.append)
-    monkeypatch.setattr("rollbook.resources.jobs.time.monotonic", lambda: sum(pauses))
+    monkeypatch.setattr("rollbook.resources.job_polling.time.sleep", pauses.append)
+    monkeypatch.setattr("rollbook.resources.job_polling.time.monotonic", lambda: sum(pauses))
     return lambda: sum(pauses), pauses

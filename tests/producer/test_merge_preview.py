@@ -12,7 +12,7 @@ from rollbook import Conflict, FilledValue, MergePreview
 BEFORE = NOW - timedelta(days=40)
 
 
-def tell_both(applied: Applied) -> None:
+def identify_both(applied: Applied) -> None:
     users = applied.rb.users
     users.identify(
         "u1",
@@ -49,7 +49,7 @@ def tell_both(applied: Applied) -> None:
 
 
 def test_a_preview_lists_everything_that_would_change(applied: Applied) -> None:
-    tell_both(applied)
+    identify_both(applied)
     applied.now()
 
     preview = applied.rb.users.merge("u1", from_user_id="guest", dry_run=True)
@@ -96,7 +96,7 @@ def test_a_preview_lists_everything_that_would_change(applied: Applied) -> None:
 
 
 def test_the_merge_does_what_its_preview_said(applied: Applied) -> None:
-    tell_both(applied)
+    identify_both(applied)
     applied.now()
     preview = applied.rb.users.merge("u1", "guest", dry_run=True)
 
@@ -110,7 +110,7 @@ def test_the_merge_does_what_its_preview_said(applied: Applied) -> None:
 
 
 def test_only_the_history_of_thirty_days_before_the_merge_would_move(applied: Applied) -> None:
-    tell_both(applied)
+    identify_both(applied)
     for age in (timedelta(days=31), timedelta(days=30), timedelta(days=1)):
         applied.rb.workflows.trigger("hello", ["guest", "u1"], channels=("in_app", "sms"), occurred_at=NOW - age)
     applied.now()
@@ -125,7 +125,7 @@ def test_only_the_history_of_thirty_days_before_the_merge_would_move(applied: Ap
 
 
 def test_a_preview_writes_nothing_and_sends_nothing(applied: Applied) -> None:
-    tell_both(applied)
+    identify_both(applied)
     applied.now()
     before = contents(applied)
 
@@ -144,7 +144,7 @@ def contents(applied: Applied) -> list[object]:
 
 
 def test_an_unknown_secondary_would_only_be_redirected(applied: Applied) -> None:
-    tell_both(applied)
+    identify_both(applied)
     applied.now()
 
     preview = applied.rb.users.merge("u1", "nobody", dry_run=True)
@@ -154,7 +154,7 @@ def test_an_unknown_secondary_would_only_be_redirected(applied: Applied) -> None
 
 
 def test_an_unknown_primary_would_take_over_everything(applied: Applied) -> None:
-    tell_both(applied)
+    identify_both(applied)
     applied.now()
 
     preview = applied.rb.users.merge("new", "guest", dry_run=True)
@@ -164,7 +164,7 @@ def test_an_unknown_primary_would_take_over_everything(applied: Applied) -> None
 
 
 def test_a_merged_away_primary_is_followed_and_a_merged_away_secondary_changes_nothing(applied: Applied) -> None:
-    tell_both(applied)
+    identify_both(applied)
     applied.rb.users.identify("other", {"hat": "red"}, occurred_at=BEFORE)
     applied.rb.users.merge("u1", "guest", occurred_at=NOW - timedelta(days=1))
     applied.now()

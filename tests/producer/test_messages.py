@@ -59,13 +59,13 @@ def test_rule_22_an_unknown_user_has_no_messages(applied: Applied) -> None:
 
 def test_rule_22_seen_read_and_archived_are_independent_and_reversible(applied: Applied) -> None:
     ids = [item.id for item in messages(applied)]
-    told = []
+    states = []
     for hour, mark in enumerate(("read", "archived", "seen", "unread", "unarchived", "unseen")):
         applied.rb.messages.mark(ids, mark, occurred_at=NOW - timedelta(hours=9 - hour))  # type: ignore[arg-type]
         applied.now()
-        told.append(marks(applied)[0])
+        states.append(marks(applied)[0])
 
-    assert told == [
+    assert states == [
         {"read"},
         {"read", "archived"},
         {"read", "archived", "seen"},

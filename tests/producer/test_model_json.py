@@ -59,6 +59,8 @@ def message(actor: Actor | None) -> Message:
         recipient="ann",
         actor=actor,
         channel="in_app",
+        job_id="invite-1",
+        cursor="c1",
         seen=True,
         read=False,
         archived=False,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 
+import pytest
 from tests.support.producer.applied_jobs import Applied
 
 
+# a thread that runs a loop does not live on in a child; tests/producer/test_async_client.py forks an AsyncRollbook
+@pytest.mark.parametrize("applied", ["Rollbook"], indirect=True)
 def test_parent_and_children_read_at_the_same_time(applied: Applied) -> None:
     applied.rb.users.identify("u1", {"name": "Ann"})
     applied.now()

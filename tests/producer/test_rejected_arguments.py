@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.support.producer.rejections import NOW, Call, only_problem_of, problems_of
 
-from rollbook import Limits, NotConfigured, Rollbook
+from rollbook import Limits, NotConfigured, PoolLimits, Rollbook
 from rollbook.testing import recording
 
 SMALL = Limits(max_bulk_users=3, max_recipients=2, max_properties_bytes=20)
@@ -74,6 +74,9 @@ WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
     (lambda rb: rb.users.count(where={"id": "u1"}), "where.id", "neither"),
     (lambda rb: rb.users.find(), "email", "phone_number"),
     (lambda rb: rb.users.find(email=7), "where.email", "text or None"),  # type: ignore[arg-type]
+    (lambda rb: rb.feeds.list("u1", count_newest=0), "count_newest", "1 to 10000"),
+    (lambda rb: rb.feeds.list("u1", count_newest=10_001), "count_newest", "1 to 10000"),
+    (lambda rb: rb.feeds.list("u1", count_newest=True), "count_newest", "1 to 10000"),
     (lambda rb: rb.jobs.get("no such id"), "job_id", "128"),
     (lambda rb: rb.jobs.wait("it", timeout=float("nan")), "timeout", "number of seconds"),
     (lambda rb: rb.jobs.wait("it", timeout="5"), "timeout", "number of seconds"),  # type: ignore[arg-type]
@@ -144,6 +147,8 @@ def test_an_unknown_option_is_a_type_error_that_names_the_call(call: Call, name:
         ({"merge_history": 30}, "merge_history must be a timedelta"),
         ({"limits": 5}, "limits must be a rollbook.Limits"),
         ({"limits": 0}, "limits must be a rollbook.Limits"),
+        ({"pool": 5}, "pool must be a rollbook.PoolLimits"),
+        ({"pool": PoolLimits(max_connections=0)}, "at least one connection"),
     ],
 )
 def test_a_client_with_a_wrong_argument_is_rejected_at_once(arguments: dict[str, Any], reason: str) -> None:
@@ -177,6 +182,55 @@ def test_an_invalid_time_is_rejected(occurred_at: Any, reason: str) -> None:
 
     assert field == "occurred_at"
     assert reason in why
+
+
+@pytest.mark.parametrize(
+    ("recipients", "channels", "limits", "reason"),
+    [
+        (
+            [f"u{number}" for number in range(201)],
+            [f"c{number}" for number in range(50)],
+            Limits(),
+            "201 recipients on 50 channels are 10,050 messages; ROLLBOOK_MAX_MESSAGES allows 10,000 in one trigger",
+        ),
+        (
+            ["u1", "u2", {"id": "u3"}],
+            ["in_app", "push"],
+            Limits(max_messages=5),
+            "3 recipients on 2 channels are 6 messages; ROLLBOOK_MAX_MESSAGES allows 5 in one trigger",
+        ),
+        (
+            [f"u{number}" for number in range(201)],
+            [f"c{number}" for number in range(50)],
+            Limits(max_messages=1_000_000),
+            "201 recipients on 50 channels are 10,050 messages; ROLLBOOK_MAX_MESSAGES allows 10,000 in one trigger",
+        ),
+    ],
+    ids=["default", "lower", "not higher"],
+)
+def test_rule_44_too_many_messages_are_rejected_with_both_numbers(
+    recipients: list[Any], channels: list[str], limits: Limits, reason: str
+) -> None:
+    named, why = only_problem_of(lambda rb: rb.workflows.trigger("w", recipients, channels=channels), limits)
+
+    assert (named, why) == ("recipients", reason)
+
+
+def test_rule_44_a_recipient_and_a_channel_that_are_named_twice_count_once() -> None:
+    rb = recording(limits=Limits(max_messages=2))
+
+    rb.workflows.trigger("w", ["u1", {"id": "u1"}, "u2", "u1"], channels=["in_app", "in_app"])
+
+    assert len(rb.sent) == 1
+
+
+def test_rule_44_a_user_update_larger_than_all_that_may_be_kept_is_rejected() -> None:
+    limits = Limits(max_user_bytes=100, max_properties_bytes=1_000)
+
+    named, why = only_problem_of(lambda rb: rb.users.identify("u1", {"a": "x" * 200}), limits)
+
+    assert named == "traits"
+    assert why.endswith("bytes as JSON; ROLLBOOK_MAX_USER_BYTES allows 100")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.support.brokers import connect_to_broker
+from tests.support.event_loops import CLIENTS, open_client
 
-from rollbook import NotSent, Rollbook
+from rollbook import NotSent
 
 RATE: Final = 6_000_000
 """Bytes a second: about 50 Mbit."""
@@ -55,8 +56,14 @@ def _pump(source: socket.socket, target: socket.socket, pause: float) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def test_a_large_job_is_sent_over_a_slow_network(broker_url: str) -> None:
-    with slow_line(broker_url) as url, Rollbook(broker_url=url) as rb, connect_to_broker(broker_url) as client:
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_large_job_is_sent_over_a_slow_network(broker_url: str, kind: str) -> None:
+    with (
+        slow_line(broker_url) as url,
+        open_client(kind, broker_url=url) as rb,
+        connect_to_broker(broker_url) as client,
+    ):
+        client.flushdb()
         begin = time.monotonic()
         rb.users.bulk_identify(LARGE)
 
@@ -64,8 +71,9 @@ def test_a_large_job_is_sent_over_a_slow_network(broker_url: str) -> None:
         assert client.llen("bulk") == 1
 
 
-def test_a_large_job_over_a_stalled_network_fails_in_time(broker_url: str) -> None:
-    with slow_line(broker_url, moves=False) as url, Rollbook(broker_url=url) as rb:
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_a_large_job_over_a_stalled_network_fails_in_time(broker_url: str, kind: str) -> None:
+    with slow_line(broker_url, moves=False) as url, open_client(kind, broker_url=url) as rb:
         begin = time.monotonic()
         with pytest.raises(NotSent):
             rb.users.bulk_identify(LARGE)

@@ -61,6 +61,23 @@ def test_an_unknown_user_is_not_found(applied: Applied) -> None:
     assert (missing.value.user_id, missing.value.merged_into) == ("nobody", None)
 
 
+def test_a_stored_attribute_that_would_be_rejected_today_is_read_and_merged(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before_the_rule:
+        before_the_rule.setattr("rollbook_shared.jobs.fields.attribute_problem", lambda name, value: None)
+        applied.rb.users.identify("old", {"email": "ann\x1b@example.com", "avatar": "data:text/html,x"})
+        applied.now()
+
+    applied.rb.users.identify("old", {"plan": "pro"})
+    applied.rb.users.merge("ann", "old")
+    applied.now()
+
+    user = applied.rb.users.get("ann")
+    assert (user.email, user.avatar) == ("ann\x1b@example.com", "data:text/html,x")
+    assert user.properties == {"plan": "pro"}
+
+
 def test_a_deleted_user_is_neither_found_nor_listed(applied: Applied) -> None:
     applied.rb.users.identify("u1", occurred_at=NOW - timedelta(days=1))
     applied.rb.users.delete("u1")
@@ -185,7 +202,7 @@ def test_preferences_and_channel_data_are_read_as_they_were_set(applied: Applied
 
 
 def test_an_absent_database_is_unavailable() -> None:
-    rb = Rollbook(database_url="postgresql://nobody@127.0.0.1:1/none")
+    rb = Rollbook(database_url="postgresql://unknown@127.0.0.1:1/none")
 
     with pytest.raises(Unavailable) as failure:
         rb.users.list(where={"email": "secret@example.com"})
@@ -219,45 +236,93 @@ def test_every_usual_scheme_of_postgres_is_accepted(database_url: str, scheme: s
         assert rb.users.list().items == ()
 
 
-def test_rule_35_the_newest_change_is_sorted_by_without_an_index_while_there_are_few_users(
-    applied: Applied, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for days, name in enumerate(["bo", "ann", "cy"]):
-        applied.rb.users.identify(name, occurred_at=NOW - timedelta(days=days))
-    applied.now()
-
-    assert [user.id for user in applied.rb.users.all(sort="-updated_at")] == ["bo", "ann", "cy"]
-    assert [user.id for user in applied.rb.users.all(sort="updated_at")] == ["cy", "ann", "bo"]
-
-    monkeypatch.setattr(user_list, "MAX_SCANNED", 2)
-    with pytest.raises(NotConfigured, match="rollbook migrate --index updated_at"):
-        applied.rb.users.list(sort="-updated_at")
-    # an address finds few enough
-    assert applied.rb.users.list(sort="-updated_at", where={"email": "ann@example.com"}).items == ()
+READS_WITH_AN_OPTIONAL_INDEX: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "phone_number": ({"where": {"phone_number": "+14155550100"}}, ["bo", "cy"]),
+    "prefix": ({"prefix": "AN"}, ["ann", "cy"]),
+    "created_at": ({"sort": "-created_at"}, ["bo", "cy", "ann"]),
+    "updated_at": ({"sort": "-updated_at"}, ["ann", "bo", "cy"]),
+}
+"""What each index serves, and the users in their order."""
 
 
-def test_rule_35_with_its_index_the_newest_change_is_sorted_by_however_many_users_there_are(
-    applied: Applied, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for days, name in enumerate(["bo", "ann", "cy", "dee"]):
-        applied.rb.users.identify(name, occurred_at=NOW - timedelta(days=10 + days))
+@pytest.fixture
+def three_users(applied: Applied) -> Applied:
+    users: list[dict[str, Any]] = [
+        {"id": "bo", "name": "Bo", "phone_number": "+14155550100", "created_at": "2026-03-01T00:00:00Z"},
+        {"id": "ann", "email": "annie@example.com", "created_at": "2026-01-01T00:00:00Z"},
+        {
+            "id": "cy",
+            "email": "cy@example.com",
+            "name": "Anselm",
+            "phone_number": "+14155550100",
+            "created_at": "2026-02-01T00:00:00Z",
+        },
+        {"id": "dee"},
+    ]
+    for days, user in enumerate(users):
+        traits = {key: value for key, value in user.items() if key != "id"}
+        applied.rb.users.identify(user["id"], traits, occurred_at=NOW - timedelta(days=10 + days))
     applied.rb.users.merge("ann", "dee", occurred_at=NOW - timedelta(days=1))
     applied.now()
-    few = [user.id for user in applied.rb.users.all(sort="-updated_at")]
-    monkeypatch.setattr(user_list, "MAX_SCANNED", 2)
+    return applied
 
-    assert optional_indexes.create_index(applied.database_url, "updated_at")
-    assert not optional_indexes.create_index(applied.database_url, "updated_at")
 
-    first = applied.rb.users.list(sort="-updated_at", limit=2)
-    second = applied.rb.users.list(sort="-updated_at", limit=2, after=first.after)
-    back = applied.rb.users.list(sort="-updated_at", limit=2, before=second.before)
-    assert [user.id for page in (first, second) for user in page.items] == few == ["ann", "bo", "cy"]
+@pytest.mark.parametrize("index", READS_WITH_AN_OPTIONAL_INDEX)
+def test_rule_35_without_an_optional_index_few_users_are_sorted_and_of_many_the_error_names_the_command(
+    three_users: Applied, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, expected = READS_WITH_AN_OPTIONAL_INDEX[index]
+    users = three_users.rb.users
+
+    assert [user.id for user in users.all(**read)] == expected
+
+    monkeypatch.setattr(user_list, "MAX_SCANNED", 3)
+    with pytest.raises(NotConfigured, match=f"`rollbook migrate --index {index}`"):
+        users.list(**read)
+    # an address finds few enough
+    where = {**read.get("where", {}), "email": "CY@example.com"}
+    assert [user.id for user in users.list(**{**read, "where": where}).items] == ["cy"]
+
+
+@pytest.mark.parametrize("index", READS_WITH_AN_OPTIONAL_INDEX)
+def test_rule_35_with_an_optional_index_users_are_read_in_its_order_however_many_there_are(
+    three_users: Applied, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, expected = READS_WITH_AN_OPTIONAL_INDEX[index]
+    users = three_users.rb.users
+    monkeypatch.setattr(user_list, "MAX_SCANNED", 3)
+
+    assert optional_indexes.create_index(three_users.database_url, index)
+    assert not optional_indexes.create_index(three_users.database_url, index)
+
+    first = users.list(**read, limit=1)
+    second = users.list(**read, limit=3, after=first.after)
+    back = users.list(**read, limit=1, before=second.before)
+    assert [user.id for page in (first, second) for user in page.items] == expected
     assert back.items == first.items
 
-    optional_indexes.drop_index(applied.database_url, "updated_at")
+    optional_indexes.drop_index(three_users.database_url, index)
     with pytest.raises(NotConfigured):
-        applied.rb.users.list(sort="-updated_at")
+        users.list(**read)
+
+
+def test_rule_35_an_address_that_very_many_have_is_read_along_the_ids(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied.rb.users.bulk_identify(
+        {"id": f"u{n:02}", "email": f"{'Shared' if n % 3 else 'own'}@example.com"} for n in range(30)
+    )
+    applied.now()
+    monkeypatch.setattr(user_list, "MAX_SCANNED", 4)
+    expected = [f"u{n:02}" for n in range(30) if n % 3]
+
+    assert [user.id for user in applied.rb.users.find(email="shared@example.com")] == expected
+    pages = [applied.rb.users.list(where={"email": "shared@example.com"}, limit=3)]
+    while pages[-1].after:
+        pages.append(applied.rb.users.list(where={"email": "shared@example.com"}, limit=3, after=pages[-1].after))
+    assert [user.id for page in pages for user in page.items] == expected
+    with pytest.raises(InvalidRequest, match="sort"):
+        applied.rb.users.list(where={"email": "shared@example.com"}, sort="created_at")
 
 
 def test_rule_35_a_count_is_exact_up_to_a_bound_and_then_an_estimate_that_says_so(
@@ -277,9 +342,12 @@ def test_rule_35_a_count_is_exact_up_to_a_bound_and_then_an_estimate_that_says_s
     assert count() == UserCount(value=80, is_exact=False)
     assert count(where={"plan": "pro"}) == UserCount(value=60, is_exact=False)
     assert count(prefix="u") == UserCount(value=80, is_exact=False)
-    # what the index finds is counted
+    # what an index finds is counted
     assert count(where={"email": "U7@example.com", "plan": "pro"}) == UserCount(value=1, is_exact=True)
+    assert count(prefix="u7@") == UserCount(value=1, is_exact=False)
+    optional_indexes.create_index(applied.database_url, "prefix")
     assert count(prefix="u7@") == UserCount(value=1, is_exact=True)
+    assert count(prefix="u") == UserCount(value=80, is_exact=False)
 
 
 def test_rule_35_a_sample_estimates_the_number_of_users(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,3 +458,40 @@ def test_rule_31_each_token_is_read_with_its_device(applied: Applied) -> None:
         "topic": "news",
     }
     assert users.get_channel_data("u1", "chat") == {"connections": []}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"sort": "-id"},
+        {"sort": "created_at"},
+        {"sort": "-created_at", "where": {"email": "same@example.com"}},
+        {"prefix": "u"},
+    ],
+    ids=str,
+)
+def test_rule_44_a_page_of_large_users_is_shorter_and_none_is_missed(
+    applied: Applied, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_list, "MAX_PAGE_BYTES", 300_000)
+    traits = {"email": "same@example.com"}
+    for number in range(9):
+        made = {"created_at": NOW - timedelta(days=number % 3)}
+        large = {"notes": "x" * 200_000} if number % 2 else {}
+        applied.rb.users.identify(f"u{number}", {**traits, **made, **large})
+    applied.rb.users.merge("u3", "u4")
+    applied.now()
+
+    pages = [applied.rb.users.list(limit=6, **options)]
+    while pages[-1].after:
+        pages.append(applied.rb.users.list(limit=6, after=pages[-1].after, **options))
+    back = [applied.rb.users.list(limit=6, before=pages[-1].before, **options)]
+    while back[-1].before:
+        back.append(applied.rb.users.list(limit=6, before=back[-1].before, **options))
+
+    listed = [user.id for page in pages for user in page.items]
+    assert sorted(listed) == [f"u{number}" for number in range(9) if number != 4]
+    assert max(sum("notes" in user.properties for user in page.items) for page in pages) == 2
+    before_the_last = [user.id for page in reversed(back) for user in page.items]
+    assert before_the_last + [user.id for user in pages[-1].items] == listed

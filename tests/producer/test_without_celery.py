@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +10,9 @@ from typing import Final
 
 import pytest
 import redis
+from tests.support.virtualenvs import FreshVirtualenv, environment
 
 ROOT: Final = Path(__file__).parents[2]
-INSTALL_SECONDS: Final = 180
 
 WITHOUT_CELERY = """
 import importlib.abc, pkgutil, sys
@@ -97,11 +95,6 @@ def run(python: str | Path, script: str, broker_url: str) -> str:
     return done.stdout
 
 
-def environment() -> dict[str, str]:
-    """This process's, without what would lead another virtualenv's Python to the packages of this one."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-
-
 def test_jobs_are_sent_where_celery_and_kombu_cannot_be_imported(broker_url: str) -> None:
     single, bulk = run(sys.executable, WITHOUT_CELERY, broker_url).split()
 
@@ -122,28 +115,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("*.whl")
     return wheel
-
-
-class FreshVirtualenv:
-    """A virtualenv of its own, made and filled by uv, or without uv by venv and pip, which take longer."""
-
-    def __init__(self, folder: Path) -> None:
-        self.python = folder / "bin" / "python"
-        if uv := shutil.which("uv"):
-            self._run(uv, "venv", "--quiet", "--no-project", "--python", sys.executable, folder)
-            self._install: tuple[str | Path, ...] = (uv, "pip", "install", "--quiet", "--python", self.python)
-        else:
-            self._run(sys.executable, "-m", "venv", folder)
-            self._install = (self.python, "-m", "pip", "install", "--quiet", "--no-compile")
-
-    def install(self, *requirements: str | Path) -> subprocess.CompletedProcess[str]:
-        return self._run(*self._install, *requirements)
-
-    def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        # from the root directory: where the caller stands, installers may find settings of another project
-        return subprocess.run(
-            command, cwd="/", env=environment(), capture_output=True, text=True, timeout=INSTALL_SECONDS
-        )
 
 
 @pytest.mark.slow

@@ -150,13 +150,9 @@ def test_an_invalid_value_is_rejected_by_its_field_and_nothing_is_sent(sort: str
         ("settings", lambda rb, big: rb.users.bulk_set_preferences(["u"], "default", {"workflows": {big: True}})),
         ("data", lambda rb, big: rb.users.set_channel_data("u", "apns", {"tokens": [big]})),
         ("data", lambda rb, big: rb.workflows.trigger("w", ["u"], data={"note": big})),
-        ("name", lambda rb, big: rb.users.identify("u", {"name": big, "locale": "en"})),
-        ("email", lambda rb, big: rb.users.identify("u", {"name": "x", "email": f"{big}@example.com"})),
-        ("avatar", lambda rb, big: rb.users.identify("u", {"avatar": f"data:image/png;base64,{big}"})),
         ("preferences", lambda rb, big: rb.users.identify("u", {"preferences": {"d": {"workflows": {big: True}}}})),
         ("channel_data", lambda rb, big: rb.users.identify("u", {"channel_data": {"apns": {"tokens": [big]}}})),
         ("users[1].channel_data", lambda rb, big: rb.users.bulk_identify([{"id": "u"}, {"id": "v", **_reached(big)}])),
-        ("recipients[0].name", lambda rb, big: rb.workflows.trigger("w", [{"id": "u", "name": big}])),
         ("actor.properties", lambda rb, big: rb.workflows.trigger("w", ["u"], actor={"id": "u", "p": big})),
     ],
 )
@@ -171,6 +167,25 @@ def test_a_part_larger_than_256_kib_is_rejected_by_its_field(field: str, call: C
         assert rb.sent == []
 
 
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("name", lambda rb, big: rb.users.identify("u", {"name": big, "locale": "en"})),
+        ("email", lambda rb, big: rb.users.identify("u", {"name": "x", "email": f"{big}@example.com"})),
+        ("avatar", lambda rb, big: rb.users.identify("u", {"avatar": f"data:image/png;base64,{big}"})),
+        ("recipients[0].name", lambda rb, big: rb.workflows.trigger("w", [{"id": "u", "name": big}])),
+    ],
+)
+def test_an_attribute_that_is_too_long_is_rejected_by_its_field(field: str, call: Call) -> None:
+    rb = recording()
+
+    with pytest.raises(InvalidRequest, match=r"must be at most [\d,]+ characters$") as rejected:
+        call(rb, "x" * (256 * 1024))
+
+    assert [problem.field for problem in rejected.value.problems] == [field]
+    assert rb.sent == []
+
+
 def _reached(token: str) -> dict[str, Any]:
     return {"channel_data": {"apns": {"tokens": [token]}}}
 
@@ -181,7 +196,7 @@ def _reached(token: str) -> dict[str, Any]:
         lambda rb, text: rb.users.set_preferences("u", "default", {"workflows": {text: True}}),
         lambda rb, text: rb.users.set_channel_data("u", "apns", {"tokens": [text]}),
         lambda rb, text: rb.workflows.trigger("w", ["u"], data={"note": text}),
-        lambda rb, text: rb.users.identify("u", {"name": text, "notes": text, "avatar": None}),
+        lambda rb, text: rb.users.identify("u", {"notes": text, "avatar": None}),
     ],
 )
 def test_a_part_below_the_limit_is_sent(call: Call) -> None:

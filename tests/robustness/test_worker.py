@@ -35,13 +35,15 @@ def test_a_worker_makes_dead_letters_of_bad_messages_and_applies_the_rest(
             broker.lpush(
                 DEFAULT_QUEUE, good(encode(identify(f"{pool}-{number}", at=1, plus=number)), 2_000_000 + number)
             )
+        # when a job counts, its stamp says
+        expired = good(encode(identify(f"{pool}-expired", at=1)), 3_900_000, expires="2020-01-01T00:00:00+00:00")
+        broker.lpush(DEFAULT_QUEUE, expired)
         workers = Workers(database_url, broker_url, tmp_path)
         try:
             worker = workers.start(pool, pool=pool, threads=2)
             applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, %s)"
-            wait_until(
-                lambda: connection.execute(applied, [f"{pool}-"]).fetchone() == (len(bad),), what="the good jobs"
-            )
+            expected = (len(bad) + 1,)
+            wait_until(lambda: connection.execute(applied, [f"{pool}-"]).fetchone() == expected, what="the good jobs")
             wait_until(lambda: _waiting(broker) == 0, what="an empty queue")
 
             dead_letters = connection.execute("SELECT reason, body FROM rollbook.dead_letters").fetchall()
@@ -100,7 +102,7 @@ def test_messages_of_100_mb_become_dead_letters_and_delay_no_other(
             broker.lpush(DEFAULT_QUEUE, good(encode(identify(f"beside-large-{number}", at=1)), 6_000_000 + number))
         workers = Workers(database_url, broker_url, tmp_path)
         try:
-            worker = workers.spawn(threads=2)  # not `start`: while it claims a large one, Redis answers nobody
+            worker = workers.spawn(threads=2)  # not `start`: while it claims a large one, Redis answers no one
             applied = "SELECT count(*) FROM rollbook.users WHERE starts_with(id, 'beside-large-')"
             wait_until(lambda: connection.execute(applied).fetchone() == (2,), what="the good jobs")
             wait_until(lambda: _waiting(broker) == 0, what="an empty queue")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.support.event_loops import open_client
 from tests.support.metrics import answers, value
 from tests.support.python_processes import spawn_python
 from tests.support.sentinel.continuous_client import USERS, ContinuousClient
@@ -21,14 +22,13 @@ from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import JobHandle, Rollbook
-from rollbook.outbox import create_table
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.endpoint import free_port
 from rollbook_ops.doctor import Level, examine
 from rollbook_shared.settings import Settings
 
 BEFORE = 200
-"""Jobs until the primary is killed, and again until the telling ends."""
+"""Jobs until the primary is killed, and again until the last is sent."""
 
 
 def count(database_url: str, table: str) -> int:
@@ -41,14 +41,6 @@ def is_quiet(sentinels: SentinelSet) -> bool:
     with sentinels.client() as client:
         waiting, held = client.llen("default"), client.hlen("unacked")
     return (waiting, held) == (0, 0)
-
-
-@pytest.fixture
-def backend_url(fresh_database_url: str) -> str:
-    """An application's database, with an outbox."""
-    with psycopg.connect(fresh_database_url) as connection:
-        create_table(connection.execute)
-    return fresh_database_url
 
 
 @pytest.mark.slow
@@ -64,6 +56,7 @@ def test_a_failover_loses_no_job_that_is_sent_again(
         "ROLLBOOK_OUTBOX_URL": backend_url,
         "ROLLBOOK_DATABASE_URL": database_url,
         "ROLLBOOK_BROKER_URL": sentinels.url,
+        "ROLLBOOK_OUTBOX_KEEP_SECONDS": "1",
         "ROLLBOOK_OUTBOX_RESEND_SECONDS": "2",
     }
     at = datetime.now(UTC) - timedelta(minutes=1)
@@ -123,3 +116,10 @@ def test_metrics_measure_the_queues_of_the_primary(rb: Rollbook, workers: Worker
         lambda: answers(port) and value(port, 'rollbook_server_up{server="redis"}') == 1, what="an answer of Redis"
     )
     assert value(port, 'rollbook_queue_jobs{queue="default"}') == 1
+
+
+def test_the_asynchronous_client_asks_the_sentinels(sentinels: SentinelSet) -> None:
+    with open_client("AsyncRollbook", broker_url=sentinels.url) as rb, sentinels.client() as client:
+        job = rb.users.delete("u1")
+
+        assert any(job.id.encode() in message for message in client.lrange("default", 0, -1))

@@ -14,9 +14,41 @@ from rollbook_shared.jobs.models import UserUpdate
 from rollbook_shared.jobs.pydantic_problems import problems_of
 
 BAD: dict[str, list[object]] = {
-    "email": ["", "ann", "@example.com", "ann@", "ann@x@y", "ann @example.com", 1, ["ann@example.com"]],
-    "name": [1, True, {}, []],
-    "avatar": ["", "a.png", "ftp://example.com/a.png", "javascript:alert(1)", "https://", "http://[", 1],
+    "email": [
+        "",
+        "ann",
+        "@example.com",
+        "ann@",
+        "ann@x@y",
+        "ann @example.com",
+        1,
+        ["ann@example.com"],
+        "ann\x1b[31m@example.com",
+        "ann@example.com\x7f",
+        "ann\x9b@example.com",
+    ],
+    "name": [1, True, {}, [], "A\x1bnn", "Ann\n", "Ann\tLee", "\x85"],
+    "avatar": [
+        "",
+        "a.png",
+        "ftp://example.com/a.png",
+        "javascript:alert(1)",
+        "https://",
+        "http://[",
+        1,
+        "data:text/html,<script>alert(1)</script>",
+        "data:,x",
+        "DATA:image/png,x",
+        "data:image",
+        "data:image/png,a b",
+        "https://example.com/a b.png",
+        "https://example.com/\x1b.png",
+        "https://exam\tple.com/a.png",
+        " https://example.com/a.png",
+        "https://u:p@example.com/a.png",
+        "https://u@example.com/a.png",
+        "http:a.png",
+    ],
     "phone_number": ["", "+", "4155550100", "+0155550100", "+1 415 555", "+1234567890123456", "+14155550100\n", 1],
     "locale": ["", "e", "en-", "en GB", "en-GB\n", "123", 1],
     "timezone": [
@@ -71,6 +103,25 @@ def test_an_invalid_attribute_is_rejected_by_name(name: str, value: object) -> N
         UserUpdate(id="a", traits={name: value})
 
     assert [problem.field for problem in problems_of(found.value)] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "filling", "end", "most"),
+    [
+        ("email", "", "a", "@example.com", 320),
+        ("name", "", "a", "", 1_000),
+        ("avatar", "https://example.com/", "a", "", 2_048),
+        ("avatar", "data:image/png;base64,", "A", "", 65_536),
+        ("locale", "en", "-aaaaaa", "", 100),
+        ("created_at", "2026-01-31T09:30:00.", "0", "Z", 64),
+    ],
+)
+def test_an_attribute_has_a_greatest_length(name: str, start: str, filling: str, end: str, most: int) -> None:
+    def text(length: int) -> str:
+        return (start + filling * length)[: length - len(end)] + end
+
+    assert attribute_problem(name, text(most)) is None
+    assert attribute_problem(name, text(most + 1)) == f"must be at most {most:,} characters"
 
 
 def test_a_created_at_out_of_range_in_utc_makes_a_dead_letter() -> None:

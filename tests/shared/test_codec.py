@@ -58,7 +58,7 @@ def test_deferred_is_written_only_if_it_is_true() -> None:
     """Workers of before know no such field, and refuse those they do not know."""
     later = delete("a", at=1).model_copy(update={"deferred": True})
 
-    assert "deferred" not in json.loads(encode(delete("a", at=1)))
+    assert not {"deferred", "requested_at"} & json.loads(encode(delete("a", at=1))).keys()
     assert json.loads(encode(later))["deferred"] is True
     assert decode(encode(later)) == later
 
@@ -168,6 +168,23 @@ def test_the_reason_names_the_field_and_never_the_value() -> None:
     assert "ann" not in str(found.value)
 
 
+@pytest.mark.parametrize(("recipients", "is_invalid"), [(100, False), (101, True)])
+def test_rule_44_a_trigger_of_too_many_messages_is_invalid_whatever_its_client_allows(
+    recipients: int, is_invalid: bool
+) -> None:
+    payload = json.loads(encode(trigger("w", ["u0"], at=1, channels=("in_app",))))
+    payload["recipients"] = [f"u{number}" for number in range(recipients)] + ["u0"]
+    payload["channels"] = [f"c{number}" for number in range(100)]
+
+    if not is_invalid:
+        assert decode(json.dumps(payload)).kind == "trigger"
+        return
+    with pytest.raises(Undecodable) as found:
+        decode(json.dumps(payload))
+    assert found.value.code == "invalid"
+    assert found.value.reason == "recipients: would make 10,100 messages; at most 10,000 are allowed"
+
+
 def test_invalid_users_of_a_bulk_job_become_problems() -> None:
     users = [{"id": "a"}, {"id": ""}, {"id": "b", "traits": {"email": "nobody"}}, "c", {"id": "d"}]
     message = json.dumps({"v": VERSION, "kind": "bulk_identify", "id": "it", "occurred_at": 1, "users": users})
@@ -256,7 +273,7 @@ def test_jobs_that_differ_have_different_digests(one: Job, other: Job) -> None:
 def test_a_job_is_immutable_and_has_all_defaults(job: Job) -> None:
     payload = json.loads(encode(job))
 
-    assert payload.keys() | {"deferred"} == {"v"} | MODELS[job.kind].model_fields.keys()
+    assert payload.keys() | {"deferred", "requested_at"} == {"v"} | MODELS[job.kind].model_fields.keys()
     with pytest.raises(ValueError, match="frozen"):
         setattr(job, "id", "other")  # noqa: B010
 

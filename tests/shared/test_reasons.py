@@ -11,13 +11,13 @@ from sqlalchemy.exc import OperationalError as WrappedError
 
 from rollbook_shared.reasons import safe_reason
 
-INVALID_VALUES = 'connection failed: connection to server at "127.0.0.1", port 1 failed: Connection refused'
+INVALID_VALUES = 'connection failed: connection to server at "127.0.0.1", port 1 failed: Connection rejected'
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (redis_errors.ConnectionError("Error 111 connecting to 127.0.0.1:1. Connection refused."), None),
+        (redis_errors.ConnectionError("Error 111 connecting to 127.0.0.1:1. Connection rejected."), None),
         (redis_errors.TimeoutError("Timeout reading from socket"), "TimeoutError"),
         (redis_errors.OutOfMemoryError("command not allowed"), "Redis is at its memory limit, and takes no more jobs"),
         (redis_errors.ReadOnlyError("You can't write"), "this Redis is a replica, and takes no jobs"),

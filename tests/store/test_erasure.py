@@ -49,7 +49,9 @@ def a_life() -> list[Job]:
     return [
         identify("ann", at=1, job="j01", email="ann@example.com", hobby="marked-hobby"),
         set_preferences("ann", "default", {"workflows": {"marked-flow": False}}, at=1, plus=1, job="j02"),
-        identify("guest", at=1, plus=2, job="j03", hobby="marked-guest"),
+        identify(
+            "guest", at=1, plus=2, job="j03", hobby="marked-guest", channel_data={"fcm": {"tokens": ["marked-phone"]}}
+        ),
         identify("bo", at=1, plus=3, job="j04", name="Bo"),
         trigger("hello", ["ann", "guest"], at=2, job="j05", actor="bo"),
         trigger("hello", ["bo", "stranger"], at=2, plus=1, job="j06", actor="ann"),

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.builders import DAY, NOW, day, delete, identify, merge
+from tests.support.builders import DAY, NOW, add_push_token, day, delete, identify, merge
 from tests.support.conflicting_jobs import Delivery, deliveries, job_sets, timestamps
 from tests.support.example_counts import examples
 from tests.support.stores import OnPostgres
@@ -20,6 +21,7 @@ from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
 from rollbook_worker.store import PostgresStore, ReceivedJob, fact_writer
+from rollbook_worker.store.retry import Blocked
 
 NEVER: Final = timedelta(days=1_000)
 """Until a delete of the tests has settled."""
@@ -175,12 +177,77 @@ def test_stamps_after_the_horizon_are_never_dropped(subject: OnPostgres) -> None
     assert len({*listed(subject), *moved(subject)}) == 99
 
 
-def test_stamps_of_a_cluster_member_are_never_dropped(subject: OnPostgres) -> None:
+def test_stamps_of_a_cluster_member_are_not_dropped_by_writes(subject: OnPostgres) -> None:
     arrive(subject.store, merge("a", "b", at=0))
     for at in range(100):
         arrive(subject.store, identify("b", at=at + 1))
 
     assert len({*listed(subject), *moved(subject)}) == 99
+
+
+def test_compaction_drops_stamps_of_a_cluster_member_that_can_no_longer_decide_anything(subject: OnPostgres) -> None:
+    arrive(subject.store, merge("a", "b", at=0), delete("a", at=50, plus=1))
+    for at in range(1, 101):
+        arrive(subject.store, identify("b", at=at))
+    before = subject.world()
+
+    dropped = subject.store.cleanup.compact_identify_log(now=NOW)
+
+    assert dropped > 5
+    assert len(moved(subject)) == 1
+    assert min(listed(subject)) > moved(subject)[0][:14] == f"{day(51):014x}"
+    assert subject.world() == before
+    assert subject.store.cleanup.compact_identify_log(now=NOW) == 0
+
+
+def test_compaction_drops_overwritten_changes_of_push_tokens_of_a_cluster_member(subject: OnPostgres) -> None:
+    arrive(subject.store, merge("a", "b", at=0))
+    for at in range(1, 41):
+        arrive(subject.store, add_push_token("b", "push", "token", at=at))
+    before = subject.world()
+
+    subject.store.cleanup.compact_identify_log(now=NOW)
+
+    assert subject.connection.execute("SELECT count(*) FROM rollbook.push_token_changes").fetchone() == (1,)
+    arrive(subject.store, identify("b", at=250))
+    assert subject.world()["users"]["a"]["channel_data"] == before["users"]["a"]["channel_data"]
+
+
+def test_compaction_keeps_the_stamps_of_a_cluster_member_that_jobs_may_still_arrive_before(
+    subject: OnPostgres,
+) -> None:
+    hour = DAY // 24
+    arrive(subject.store, merge("a", "b", at=0))
+    for at in range(100):
+        arrive(subject.store, identify("b", at=300, plus=at - hour))
+
+    assert subject.store.cleanup.compact_identify_log(now=NOW) == 0
+    assert len({*listed(subject), *moved(subject)}) == 99
+
+
+@examples(100)
+@given(jobs=job_sets, horizon=timestamps, characters=room_for_lists)
+def test_compaction_at_any_time_changes_nothing_that_readers_see(
+    jobs: list[Job],
+    horizon: int,
+    characters: int,
+    on_postgres: OnPostgres,
+    store_with: Callable[[timedelta], PostgresStore],
+) -> None:
+    """Whatever jobs arrive after it that are not from before the horizon, and whatever is erased then."""
+    on_postgres.reset()
+    settled = horizon + DAY
+
+    with room(characters):
+        arrive(store_with(NEVER), *(job for job in jobs if job.occurred_at < horizon))
+        on_postgres.store.cleanup.compact_identify_log(now=settled, limit=2)
+        for job in jobs:
+            if job.occurred_at >= horizon:
+                arrive(store_with(NEVER), job)
+        on_postgres.store.cleanup.erase_deleted_users(now=settled)
+        on_postgres.store.cleanup.compact_identify_log(now=settled, limit=2)
+
+    assert first_difference(on_postgres.world(), oracle(jobs)) is None
 
 
 def test_the_newest_stamp_is_never_dropped(subject: OnPostgres) -> None:
@@ -200,3 +267,20 @@ def test_a_redelivered_identify_is_not_listed_again(subject: OnPostgres) -> None
         subject.connection.execute("DELETE FROM rollbook.jobs")
 
     assert len(set(listed(subject))) == 1
+
+
+def test_a_cluster_that_cannot_be_compacted_now_delays_no_other(subject: OnPostgres) -> None:
+    for root in "ac":
+        arrive(subject.store, merge(root, f"{root}-guest", at=0))
+        for at in range(1, 41):
+            arrive(subject.store, identify(f"{root}-guest", at=at))
+    hurried = PostgresStore(subject.url, lock_timeout=timedelta(milliseconds=50))
+
+    with psycopg.connect(subject.url) as other:
+        other.execute("SELECT FROM rollbook.users WHERE id = 'a' FOR UPDATE")
+        with pytest.raises(Blocked):
+            hurried.cleanup.compact_identify_log(now=NOW)
+
+    hurried.close()
+    entries = subject.connection.execute("SELECT user_id FROM rollbook.identify_log").fetchall()
+    assert {user_id for (user_id,) in entries} == {"a-guest"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 import psycopg
@@ -40,7 +39,7 @@ def test_a_periodic_task_with_more_work_goes_on_at_once() -> None:
     finished = threading.Event()
     left = iter([True, True, False])
 
-    def work(now: int) -> bool:
+    def work() -> bool:
         more = next(left)
         if not more:
             finished.set()
@@ -56,12 +55,12 @@ def test_a_periodic_task_with_more_work_goes_on_at_once() -> None:
 def test_a_long_periodic_task_delays_no_other() -> None:
     begun, over, released = threading.Event(), threading.Event(), threading.Event()
 
-    def long(now: int) -> bool:
+    def long() -> bool:
         begun.set()
         over.wait(TIMEOUT_SECONDS)
         return False
 
-    def short(now: int) -> bool:
+    def short() -> bool:
         if begun.is_set():
             released.set()
         return False
@@ -81,7 +80,7 @@ def test_a_failed_periodic_task_is_tried_again_and_its_log_quotes_no_value(
     again = threading.Event()
     first = iter([error])
 
-    def work(now: int) -> bool:
+    def work() -> bool:
         for failure in first:
             raise failure
         again.set()
@@ -109,10 +108,10 @@ def test_due_jobs_wait_a_few_seconds_at_most_after_any_outage() -> None:
                 self.set()
             return self.is_set()
 
-    away = PostgresStore("postgresql://nobody@127.0.0.1:1/none")
+    away = PostgresStore("postgresql://unknown@127.0.0.1:1/none")
     release, *_ = periodic_tasks(away)
 
-    run_task(release, Stopped(), time.time, MaintenanceMonitor())
+    run_task(release, Stopped(), MaintenanceMonitor())
 
     assert max(waits) <= 5
     assert waits[-1] > waits[0]
@@ -124,8 +123,8 @@ def test_the_periodic_tasks_leave_nothing_that_is_due(on_postgres: OnPostgres) -
     later = identify("b", at=1, job="later").model_copy(update={"occurred_at": NOW})
     arrive(on_postgres, encode(later), now=NOW - 1_000_000_000)
 
-    for task in periodic_tasks(on_postgres.store):
-        while task.work(NOW):
+    for task in periodic_tasks(on_postgres.store, now=NOW):
+        while task.work():
             pass
 
     assert on_postgres.deferred() == []
@@ -138,11 +137,11 @@ def test_the_periodic_tasks_release_a_blocked_job_after_its_lock(on_postgres: On
     arrive(on_postgres, encode(identify("a", at=1)), now=NOW)
     later = identify("a", at=2, job="later").model_copy(update={"occurred_at": NOW, "deferred": True})
     arrive(on_postgres, encode(later), now=NOW - 1_000_000_000)
-    release, release_held_up, *_ = periodic_tasks(on_postgres.store)
+    release, release_held_up, *_ = periodic_tasks(on_postgres.store, now=NOW)
 
     with psycopg.connect(on_postgres.url) as other:
         other.execute("SELECT 1 FROM rollbook.users FOR UPDATE")
-        release.work(NOW)
-    release_held_up.work(NOW)
+        release.work()
+    release_held_up.work()
 
     assert on_postgres.ledger()["later"][0] == "applied"

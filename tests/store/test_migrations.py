@@ -129,15 +129,27 @@ def test_a_migration_waits_longer_for_another_migration_than_for_a_lock(url: str
     said: Queue[str] = Queue()
     thread = threading.Thread(target=migrating.migrate, args=(url,), kwargs={"report": said.put})
 
-    with psycopg.connect(url, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", (migrating._LOCK,))
+    with psycopg.connect(url, autocommit=True, application_name="the other one") as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (locking._KEY,))
+        holder = other.info.backend_pid
         thread.start()
         thread.join(locking.LOCK_SECONDS + 0.5)
         assert thread.is_alive()
 
     thread.join(DEADLINE_SECONDS)
     assert not thread.is_alive()
+    assert f"process {holder}, the other one, role postgres" in said.get()
     assert said.empty()
+
+
+def test_no_login_holds_migrations_up_for_ever(url: str) -> None:
+    with psycopg.connect(url, autocommit=True, application_name="another's") as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (locking._KEY,))
+
+        with pytest.raises(Unavailable, match=f"process {other.info.backend_pid}, another's, role postgres"):
+            migrating.migrate(url, timeout=0.2)
+
+    migrating.migrate(url)
 
 
 # What locks a table for as long as it is large, or takes away what the last release uses.

@@ -21,6 +21,7 @@ from tests.support.builders import (
 )
 from tests.support.stores import Subject, arrive
 
+from rollbook_shared.job_states import JobState, StandingJob
 from rollbook_shared.jobs.codec import VERSION, encode
 from rollbook_shared.jobs.models import Job
 from rollbook_worker.store import Outcome, ReceivedJob
@@ -174,6 +175,24 @@ class TestRule23Duplicates:
 
         assert states(outcomes) == ["rejected", "duplicate"]
 
+    @pytest.mark.parametrize(
+        ("message", "now", "state"),
+        [
+            (encode(identify("a", at=1, job="bulk")), NOW, JobState.APPLIED),
+            (bulk({"id": ""}), NOW, JobState.REJECTED),
+            (encode(identify("a", at=1, job="bulk")), day(0), JobState.DEFERRED),
+        ],
+    )
+    def test_a_duplicate_says_what_became_of_the_job(
+        self, subject: Subject, message: str, now: int, state: JobState
+    ) -> None:
+        kind = json.loads(message)["kind"]
+
+        outcomes = arrive(subject, message, message, now=now) + arrive(subject, message, now=now)
+
+        standing = StandingJob(kind=kind, state=state)
+        assert [outcome.standing for outcome in outcomes] == [None, standing, standing]
+
 
 class TestRule25ReusedIds:
     def test_another_job_with_the_same_id_is_dead_and_the_first_stands(self, subject: Subject) -> None:
@@ -186,6 +205,27 @@ class TestRule25ReusedIds:
         assert subject.world() == before
         assert subject.ledger()["it"] == ("applied", 0, None)
         assert subject.dead() == [("it", "id_reused")]
+
+    def test_a_dead_letter_says_which_it_is_and_which_job_its_id_belongs_to(self, subject: Subject) -> None:
+        others = [encode(delete("b", at=2, job="it")), encode(delete("c", at=2, job="it"))]
+
+        first, *later = arrive(subject, encode(identify("a", at=1, job="it")), *others, now=NOW)
+        later += arrive(subject, others[0], now=NOW)
+
+        assert (first.key, first.standing) == (None, None)
+        assert {outcome.standing for outcome in later} == {StandingJob(kind="identify", state=JobState.APPLIED)}
+        assert later[0].key == later[2].key != later[1].key
+
+    def test_a_malformed_message_with_the_id_of_a_job_says_so(self, subject: Subject) -> None:
+        message = spoilt(delete("x", at=1, job="it"), kind="remove")
+
+        before = arrive(subject, message, now=NOW)
+        after = arrive(subject, encode(identify("a", at=1, job="it")), message, now=NOW) + arrive(
+            subject, message, now=NOW
+        )
+
+        assert before[0].standing is None
+        assert [outcome.standing for outcome in after[1:]] == [StandingJob(kind="identify", state=JobState.APPLIED)] * 2
 
     def test_ids_are_deduplicated_within_one_batch_too(self, subject: Subject) -> None:
         outcomes = arrive(

@@ -43,7 +43,7 @@ def test_the_metadata_describes_the_tables_of_the_migrations(database_url: str) 
         (table.name, column.name): "C"
         for table in metadata.sorted_tables
         for column in table.columns
-        if getattr(column.type, "collation", None) == "C"
+        if getattr(getattr(column.type, "item_type", column.type), "collation", None) == "C"
     }
     tables = {table.name for table in metadata.sorted_tables}
     assert {(table, column): collation for table, column, collation in collations if table in tables} == described
@@ -87,10 +87,21 @@ def test_the_printed_sql_builds_the_same_schema(own_empty_database: str) -> None
 
 
 def test_a_missing_database_is_reported_in_one_line() -> None:
-    environment = os.environ | {"ROLLBOOK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    environment = os.environ | {"ROLLBOOK_DATABASE_URL": "postgresql://unknown@127.0.0.1:1/none"}
 
     run = run_python("-m", "rollbook_worker.migrations", env=environment)
 
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
     assert "could not be migrated" in run.stderr
+
+
+def test_no_function_runs_under_the_search_path_of_its_caller(database_url: str) -> None:
+    """A function in SQL is bound when it is made; one in PL/pgSQL says its search path."""
+    with psycopg.connect(database_url) as connection:
+        unpinned = connection.execute(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'rollbook'::regnamespace AND prosqlbody IS NULL"
+            " AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)"
+        ).fetchall()
+
+    assert unpinned == []

@@ -25,19 +25,19 @@ def transactions(database_url: str) -> Iterator[Transactions]:
 
 
 def test_an_unnoticed_failure_is_not_taken_for_a_commit(transactions: Transactions) -> None:
-    def work(cursor: Cursor) -> str:
+    def work(cursor: Cursor, now: int) -> str:
         with suppress(psycopg.Error):
             cursor.execute("SELECT 1/0")
         return "done"
 
     with pytest.raises(Unavailable):
         transactions.run(work)
-    assert transactions.run(lambda cursor: "done") == "done"
+    assert transactions.run(lambda cursor, now: "done") == "done"
 
 
 def test_a_connection_that_broke_unnoticed_has_not_committed(transactions: Transactions) -> None:
     with pytest.raises(Unavailable):
-        transactions.run(lambda cursor: cursor.connection.close())
+        transactions.run(lambda cursor, now: cursor.connection.close())
 
 
 def test_a_transaction_left_open_swallows_no_later_one(database_url: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
-from psycopg.sql import SQL, Identifier
 from tests.support.builders import NOW, identify
 from tests.support.stores import OnPostgres, arrive
 
@@ -40,19 +38,7 @@ def test_a_connection_that_was_cut_while_idle_is_replaced(subject: OnPostgres) -
 
 def test_a_server_that_cannot_be_reached_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        PostgresStore("postgresql://nobody@127.0.0.1:1/nothing").apply(JOB, now=NOW)
-
-
-def test_a_read_only_server_as_after_a_failover_is_unavailable(subject: OnPostgres) -> None:
-    name = Identifier(urlsplit(subject.url).path[1:])
-    subject.connection.execute(SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
-
-    with pytest.raises(Unavailable):
-        PostgresStore(subject.url).apply(JOB, now=NOW)
-
-    subject.connection.execute("SET default_transaction_read_only = off")
-    subject.connection.execute(SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
-    assert [outcome.state.value for outcome in PostgresStore(subject.url).apply(JOB, now=NOW)] == ["applied"]
+        PostgresStore("postgresql://unknown@127.0.0.1:1/nothing").apply(JOB, now=NOW)
 
 
 def test_a_database_that_is_not_migrated_yet_is_unavailable(subject: OnPostgres) -> None:
@@ -60,3 +46,22 @@ def test_a_database_that_is_not_migrated_yet_is_unavailable(subject: OnPostgres)
 
     with pytest.raises(Unavailable):
         subject.store.apply(JOB, now=NOW)
+
+
+def test_a_job_that_can_be_neither_entered_nor_found_is_tried_again_later(
+    subject: OnPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is wrong with ids in this session: no transaction stays open for ever."""
+    subject.store.apply(JOB, now=NOW)
+    asked: list[set[str]] = []
+
+    def find_none(cursor: object, ids: set[str]) -> dict[str, object]:
+        asked.append(ids)
+        return {}
+
+    monkeypatch.setattr("rollbook_worker.store.inbox._standing", find_none)
+
+    with pytest.raises(Unavailable, match="1 jobs again and again"):
+        subject.store.apply(JOB, now=NOW)
+
+    assert 1 < len(asked) < 10

@@ -13,6 +13,7 @@ from tests.support.stores import OnPostgres
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
+from rollbook_worker.migrations.optional_indexes import create_index
 from rollbook_worker.store import ReceivedJob
 
 
@@ -64,7 +65,7 @@ def bytes_written(subject: OnPostgres, *jobs: Job) -> int:
 
 
 @pytest.mark.parametrize("users", [1, 500])
-def test_users_without_merges_take_three_statements_however_many(
+def test_users_without_merges_take_three_statements_after_the_clock_however_many(
     subject: OnPostgres, users: int, statements: list[str]
 ) -> None:
     arrive(subject, identify("z", at=300))
@@ -73,7 +74,8 @@ def test_users_without_merges_take_three_statements_however_many(
 
         arrive(subject, bulk_identify(*(user(f"u{number}", n=plus) for number in range(users)), at=300, plus=plus))
 
-        entered, cluster_roots, upserted = statements
+        begun, entered, cluster_roots, upserted = statements
+        assert begun.startswith("BEGIN ")
         assert entered.startswith("INSERT INTO rollbook.jobs")
         assert (cluster_roots, upserted) == ("SELECT DISTINCT cluster_root", "WITH upserted AS (")
 
@@ -87,9 +89,12 @@ def test_updating_a_user_again_is_one_update_in_place(subject: OnPostgres) -> No
 
 
 @pytest.mark.parametrize("in_cluster", [False, True])
+@pytest.mark.parametrize("optional", [(), ("phone_number", "prefix", "created_at")])
 def test_rule_35_only_a_change_of_what_users_are_found_by_is_no_update_in_place(
-    subject: OnPostgres, in_cluster: bool
+    subject: OnPostgres, in_cluster: bool, optional: tuple[str, ...]
 ) -> None:
+    for name in optional:
+        create_index(subject.url, name)
     found_by = {"email": "Ann@example.com", "phone_number": "+14155550100", "created_at": "2026-01-01T00:00:00Z"}
     arrive(subject, identify("a", name="Ann", at=0, **found_by))  # type: ignore[arg-type]
     if in_cluster:

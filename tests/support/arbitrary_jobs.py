@@ -34,7 +34,11 @@ _objects: Final = st.dictionaries(storable_text, values, max_size=3)
 GOOD_ATTRIBUTES: Final[dict[str, list[str]]] = {
     "email": ["ann@example.com", "o'brien+1@exämple.org"],
     "name": ["", "Ann", "李"],
-    "avatar": ["https://example.com/a.png", "data:image/png;base64,AA=="],
+    "avatar": [
+        "https://example.com/a.png",
+        "https://exämple.com/@ann?size=2#x",
+        "data:image/png;base64,AA==",
+    ],
     "phone_number": ["+14155550100"],
     "locale": ["en", "en-GB", "zh_Hant_TW"],
     "timezone": ["Europe/Berlin", "UTC"],

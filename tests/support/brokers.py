@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 import redis
-from tests.support.waits import DEADLINE_SECONDS
+from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack.binaries import find_valkey
 
@@ -37,3 +37,9 @@ def connect_to_broker(url: str) -> redis.Redis:
     redis-py gives up after 5 seconds, which a Redis that is busy with a message of 100 MB may take on a busy machine.
     """
     return redis.Redis.from_url(url, socket_timeout=DEADLINE_SECONDS, socket_connect_timeout=DEADLINE_SECONDS)
+
+
+def wait_until_subscribed(url: str, channel: str) -> None:
+    """Wait until a client listens to the channel."""
+    with connect_to_broker(url) as client:
+        wait_until(lambda: client.pubsub_numsub(channel)[0][1] > 0)

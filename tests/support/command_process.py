@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Final
+from typing import Any, Final
 
 import psutil
+from tests.support import cluster_template
+from tests.support.python_processes import CAN_FORK, fork_python
 from tests.support.waits import DEADLINE_SECONDS
 
 _MARK: Final = "ROLLBOOK_TEST_MARK"
@@ -25,7 +27,7 @@ _MARK: Final = "ROLLBOOK_TEST_MARK"
 class CommandProcess:
     """The command, its output line by line, and the processes that it started."""
 
-    def __init__(self, process: subprocess.Popen[str], mark: str, folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[Any], mark: str, folder: Path) -> None:
         self.process = process
         self.lines: list[str] = []
         self._mark = mark
@@ -80,20 +82,26 @@ class CommandProcess:
 
 
 @contextmanager
-def running_command(*arguments: str | Path, settings: Mapping[str, str] | None = None) -> Iterator[CommandProcess]:
-    """Run `rollbook ARGUMENTS` with these settings; at the end, kill all processes that are left."""
+def running_command(
+    *arguments: str | Path,
+    settings: Mapping[str, str] | None = None,
+    forked: bool = False,
+    module: str = "rollbook_ops.cli",
+) -> Iterator[CommandProcess]:
+    """Run `rollbook ARGUMENTS` with these settings; at the end, kill all processes that are left.
+
+    forked: it and its Python processes are forks, which costs a fraction (`forked_command`); they have no command line
+        of their own.
+    module: what is run as `rollbook`.
+    """
     mark = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="rb") as name:
         folder = Path(name)
         folder.chmod(0o711)  # the servers run as another account when the tests run as root
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from rollbook_ops.cli import main; main()", *arguments],
-            env={**environment, **(settings or {}), "TMPDIR": str(folder), _MARK: mark},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        environment |= {**(settings or {}), "TMPDIR": str(folder), _MARK: mark}
+        start = _fork if forked and CAN_FORK else _start
+        process = start([module, *map(str, arguments)], environment, folder)
         command = CommandProcess(process, mark, folder)
         try:
             yield command
@@ -102,3 +110,27 @@ def running_command(*arguments: str | Path, settings: Mapping[str, str] | None =
                 with suppress(psutil.Error):
                     each.send_signal(signal.SIGKILL)
             process.wait()
+
+
+def _start(arguments: list[str], environment: Mapping[str, str], folder: Path) -> subprocess.Popen[Any]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _fork(arguments: list[str], environment: Mapping[str, str], folder: Path) -> subprocess.Popen[Any]:
+    """Forks have the environment of the fork server in /proc, but work in the folder."""
+    nothing, (output, theirs) = os.open(os.devnull, os.O_RDONLY), os.pipe()
+    try:
+        environment = {**environment, cluster_template.VARIABLE: os.environ[cluster_template.VARIABLE]}
+        command = ["-m", "tests.support.forked_command", *arguments]
+        process: subprocess.Popen[Any] = fork_python(command, (nothing, theirs, theirs), environment, folder)
+    finally:
+        os.close(nothing)
+        os.close(theirs)
+    process.stdout = os.fdopen(output, encoding="utf-8")
+    return process

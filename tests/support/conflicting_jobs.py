@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any, Final, NamedTuple, get_args
 from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from tests.support.builders import day
+from tests.support.few_choices import any_of, combinations, optional, sequences, weighted
 
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.jobs.models import MODELS, Engagement, Job
@@ -21,68 +22,68 @@ JOB_IDS: Final = tuple(f"j{number}{tail}" for tail in ("", "-", "0", ":x") for n
 """Not in the order of the alphabet, and some begin with others."""
 
 # Days that lie exactly a history (30 days) apart, and few enough that different jobs often happen at the same time.
-_days: Final = st.sampled_from([0, 1, 2, 30, 31, 60])
-_microseconds: Final = st.sampled_from([0, 0, 0, 0, -1, 1])
-timestamps: Final = st.builds(day, _days, _microseconds)
+_DAYS: Final = (0, 1, 2, 30, 31, 60)
+_MICROSECONDS: Final = (0, 0, 0, 0, -1, 1)
+timestamps: Final = any_of([day(at, plus) for plus in _MICROSECONDS for at in _DAYS])
 
 user_ids: Final = st.sampled_from("abcd")
-_scalars: Final = st.sampled_from([None, 0, 1, True, "x", "y"])
-_leaves: Final = _scalars | st.lists(st.integers(0, 1), max_size=2)
-nested: Final[SearchStrategy[Any]] = st.recursive(
-    _leaves, lambda inner: st.dictionaries(st.sampled_from("pqr"), inner, max_size=3), max_leaves=4
+_LEAVES: Final = [None, 0, 1, True, "x", "y", [], [0], [1], [0, 0], [0, 1], [1, 0], [1, 1]]
+_FEW_LEAVES: Final = [None, 0, "x"]
+_FLAT: Final = [
+    *(found for found in combinations(p=_LEAVES, q=_LEAVES, r=_LEAVES) if len(found) <= 2),
+    *(found for found in combinations(p=_FEW_LEAVES, q=_FEW_LEAVES, r=_FEW_LEAVES) if len(found) == 3),
+]
+_VALUES: Final = [*_LEAVES * 40, *_FLAT]
+_deep: Final = optional(p=_VALUES, q=_VALUES, r=_VALUES)
+nested: Final[SearchStrategy[Any]] = weighted((3, any_of(_VALUES)), (1, _deep))
+properties: Final = weighted(
+    (2, optional(k=_VALUES, l=_VALUES, m=_VALUES)),
+    (1, optional(k=nested, l=nested, m=nested)),
 )
-properties: Final = st.dictionaries(st.sampled_from("klm"), nested, max_size=3)
-_attributes: Final = st.fixed_dictionaries(
-    {},
-    optional={
-        "email": st.sampled_from([None, "ann@example.com", "bo@example.com"]),
-        "name": st.sampled_from([None, "", "Ann", "Bo"]),
-    },
+_attributes: Final = any_of(
+    combinations(email=[None, "ann@example.com", "bo@example.com"], name=[None, "", "Ann", "Bo"])
 )
 _traits: Final = st.builds(lambda one, other: {**one, **other}, properties, _attributes)
 
-_by_channel: Final = st.dictionaries(st.sampled_from(["in_app", "email"]), st.booleans(), max_size=2)
-_choices: Final = st.booleans() | st.fixed_dictionaries({"channel_types": _by_channel})
-_settings: Final = st.fixed_dictionaries(
-    {},
-    optional={
-        "workflows": st.dictionaries(st.sampled_from(["hello", "digest"]), _choices, max_size=2),
-        "categories": st.dictionaries(st.sampled_from(["news", "ads"]), _choices, max_size=2),
-        "channel_types": _by_channel,
-    },
+_by_channel: Final = combinations(in_app=[False, True], email=[False, True])
+_choices: Final = [False, True, *({"channel_types": switches} for switches in _by_channel)]
+_settings: Final = optional(
+    workflows=combinations(hello=_choices, digest=_choices),
+    categories=combinations(news=_choices, ads=_choices),
+    channel_types=_by_channel,
 )
-_changes: Final = st.fixed_dictionaries(
-    {},
-    optional={
-        "workflows": st.dictionaries(st.sampled_from(["hello", "digest"]), st.none() | _choices, max_size=2),
-        "categories": st.dictionaries(st.sampled_from(["news", "ads"]), st.none() | _choices, max_size=2),
-        "channel_types": st.dictionaries(st.sampled_from(["in_app", "email"]), st.none() | st.booleans(), max_size=2),
-    },
+_changed_choices: Final = [None, *_choices]
+_changes: Final = optional(
+    workflows=combinations(hello=_changed_choices, digest=_changed_choices),
+    categories=combinations(news=_changed_choices, ads=_changed_choices),
+    channel_types=combinations(in_app=[None, False, True], email=[None, False, True]),
 )
 _set_ids: Final = st.sampled_from(["default", "t1"])
 _channel_ids: Final = st.sampled_from(["push", "chat"])
-_channel_data: Final = st.dictionaries(st.sampled_from(["tokens", "p"]), nested, max_size=2) | st.fixed_dictionaries(
-    {"tokens": st.lists(st.sampled_from("xyz"), max_size=3)},
-    optional={"devices": st.lists(st.fixed_dictionaries({"token": st.sampled_from("xyz")}), max_size=2)},
+_tokens: Final = [{"tokens": tokens} for tokens in sequences("xyz", most=3)]
+_devices: Final = [{}, *({"devices": devices} for devices in sequences([{"token": id_} for id_ in "xyz"], most=2))]
+_channel_data: Final = weighted(
+    (1, optional(tokens=nested, p=_VALUES)),
+    (1, st.builds(lambda tokens, devices: {**tokens, **devices}, any_of(_tokens), any_of(_devices))),
 )
 
 
 def _rarely(values: SearchStrategy[dict[str, Any]]) -> SearchStrategy[dict[str, Any]]:
-    return st.one_of(st.just({}), st.just({}), values)
+    return weighted((2, st.just({})), (1, values))
 
 
 user_updates: Final = st.fixed_dictionaries(
     {
         "id": user_ids,
         "traits": _traits,
-        "preferences": _rarely(st.dictionaries(_set_ids, _settings, max_size=2)),
-        "channel_data": _rarely(st.dictionaries(_channel_ids, _channel_data, max_size=2)),
+        "preferences": _rarely(optional(default=_settings, t1=_settings)),
+        "channel_data": _rarely(optional(push=_channel_data, chat=_channel_data)),
     }
 )
 _people: Final = user_ids | user_updates
 _channels: Final = st.sampled_from([["in_app"], ["in_app"], ["in_app", "email"], ["email", "email"]])
 
-_several: Final = st.lists(user_ids, min_size=1, max_size=3)
+_several: Final = any_of(sequences("abcd", least=1, most=3))
 
 
 def _kind(kind: str, **fields: SearchStrategy[Any]) -> SearchStrategy[dict[str, Any]]:
@@ -99,14 +100,10 @@ _gathered: Final = st.lists(st.tuples(user_updates, timestamps), min_size=1, max
     }
 )
 _delete: Final = _kind("delete", user_id=user_ids)
-_merge: Final = st.permutations("abcd").flatmap(
-    lambda ids: _kind(
-        "merge",
-        primary_id=st.just(ids[0]),
-        secondary_id=st.just(ids[1]),
-        keep_opt_outs=st.booleans(),
-        merge_tokens=st.booleans(),
-    )
+_merge: Final = st.builds(
+    lambda body, ids: {**body, "primary_id": ids[0], "secondary_id": ids[1]},
+    _kind("merge", keep_opt_outs=st.booleans(), merge_tokens=st.booleans()),
+    any_of(list(permutations("abcd", 2))),
 )
 _trigger: Final = _kind(
     "trigger",
@@ -115,7 +112,7 @@ _trigger: Final = _kind(
     actor=st.none() | _people,
     channels=_channels,
     tenant=st.sampled_from([None, "t1"]),
-    categories=st.lists(st.sampled_from(["news", "ads"]), max_size=2),
+    categories=any_of(sequences(["news", "ads"], most=2)),
 )
 _token: Final[dict[str, SearchStrategy[Any]]] = {
     "user_id": user_ids,
@@ -126,30 +123,23 @@ _engaged: Final[dict[str, SearchStrategy[Any]]] = {
     "engagement": st.sampled_from(get_args(Engagement)),
     "user_id": st.none() | user_ids,
 }
-bodies: Final[SearchStrategy[dict[str, Any]]] = st.one_of(
-    _identify,
-    _identify,
-    _kind("bulk_identify", users=st.lists(user_updates, min_size=1, max_size=3)),
-    _delete,
-    _kind("bulk_delete", user_ids=_several),
-    _merge,
-    _merge,
-    _merge,
-    _trigger,
-    _trigger,
-    _kind("set_preferences", user_id=user_ids, set_id=_set_ids, settings=_settings),
-    _kind("update_preferences", user_id=user_ids, set_id=_set_ids, changes=_changes),
-    _kind("update_preferences", user_id=user_ids, set_id=_set_ids, changes=_changes),
-    _kind("unset_preferences", user_id=user_ids, set_id=_set_ids),
-    _kind("bulk_set_preferences", user_ids=_several, set_id=_set_ids, settings=_settings),
-    _kind("mark", message_ids=st.lists(st.integers(0, 63), min_size=1, max_size=4), **_engaged),
-    _kind("mark", message_ids=st.lists(st.integers(0, 63), min_size=1, max_size=4), **_engaged),
-    _kind("mark_all", channel=st.sampled_from(["in_app", "email"]), **{**_engaged, "user_id": user_ids}),
-    _kind("set_channel_data", user_id=user_ids, channel_id=_channel_ids, data=_channel_data),
-    _kind("add_push_token", **_token, device=st.none() | st.just({"locale": "de", "timezone": None})),
-    _kind("add_push_token", **_token, device=st.none() | st.just({"locale": "de", "timezone": None})),
-    _kind("remove_push_token", **_token),
-    _kind("unset_channel_data", user_id=user_ids, channel_id=_channel_ids),
+bodies: Final[SearchStrategy[dict[str, Any]]] = weighted(
+    (2, _identify),
+    (1, _kind("bulk_identify", users=st.lists(user_updates, min_size=1, max_size=3))),
+    (1, _delete),
+    (1, _kind("bulk_delete", user_ids=_several)),
+    (3, _merge),
+    (2, _trigger),
+    (1, _kind("set_preferences", user_id=user_ids, set_id=_set_ids, settings=_settings)),
+    (2, _kind("update_preferences", user_id=user_ids, set_id=_set_ids, changes=_changes)),
+    (1, _kind("unset_preferences", user_id=user_ids, set_id=_set_ids)),
+    (1, _kind("bulk_set_preferences", user_ids=_several, set_id=_set_ids, settings=_settings)),
+    (2, _kind("mark", message_ids=st.lists(st.integers(0, 63), min_size=1, max_size=4), **_engaged)),
+    (1, _kind("mark_all", channel=st.sampled_from(["in_app", "email"]), **{**_engaged, "user_id": user_ids})),
+    (1, _kind("set_channel_data", user_id=user_ids, channel_id=_channel_ids, data=_channel_data)),
+    (2, _kind("add_push_token", **_token, device=st.none() | st.just({"locale": "de", "timezone": None}))),
+    (1, _kind("remove_push_token", **_token)),
+    (1, _kind("unset_channel_data", user_id=user_ids, channel_id=_channel_ids)),
 )
 
 

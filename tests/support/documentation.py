@@ -59,6 +59,13 @@ def arguments_of(page: str, program: str) -> list[list[str]]:
     return [arguments for found, *arguments in words if found == program]
 
 
+def arguments_of_redis(arguments: list[str]) -> list[str]:
+    """The command for Redis, without the options of redis-cli that say where it is."""
+    while arguments[0] in ("-h", "-p", "-n"):
+        arguments = arguments[2:]
+    return arguments
+
+
 def section(page: str, heading: str) -> str:
     """The text below a heading of the second level, up to the next one."""
     for part in re.split(r"^## ", text_of(page), flags=re.MULTILINE):

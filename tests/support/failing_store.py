@@ -16,7 +16,7 @@ class _FailingStore:
         self._prefix = prefix
         self._fail = fail
 
-    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int | None = None) -> list[Outcome]:
         for arrival in arrivals:
             if not isinstance(arrival.job, Undecodable) and arrival.job.id.startswith(self._prefix):
                 self._fail()

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from rollbook_shared.domain.profile_sections import profile_of
+from rollbook_shared.domain.push_tokens import token_hash
 from rollbook_shared.domain.stamps import Stamp, occurred_at_of
 from rollbook_shared.reference.preferences import effective_preferences, is_channel_enabled
 from rollbook_shared.reference.world import World, WorldActivity, WorldMessage, WorldUser
@@ -54,7 +55,7 @@ def world_of(facts: Iterable[Fact], *, history: timedelta = HISTORY) -> World:
             engagements = _engagements(fact, owner, facts, projection)
             messages[str(fact.id)] = {**activity, "channel": fact.channel, "engagements": engagements}
     return {
-        "users": {id_: _user(user) for id_, user in projection.users.items()},
+        "users": {id_: _user(id_, user, projection) for id_, user in projection.users.items()},
         "merged": dict(projection.canonical_ids),
         "messages": messages,
         "activities": activities,
@@ -68,6 +69,13 @@ def owner_at(projection: Projection, user_id: str, at: Stamp) -> str | None:
     periods = projection.ownership_periods.get(user_id, ())
     index = bisect(periods, at, key=lambda period: period.valid_from)
     return periods[index - 1].owner if index else None
+
+
+def existed_at(projection: Projection, user_id: str, at: Stamp) -> bool:
+    """Whether the id stood for a user at that stamp, whatever happened to that user later."""
+    periods = projection.ownership_periods.get(user_id, ())
+    index = bisect(periods, at, key=lambda period: period.valid_from)
+    return bool(index) and periods[index - 1].existed
 
 
 def _sets_at(projection: Projection, user_id: str, at: Stamp) -> Mapping[str, Any]:
@@ -104,12 +112,17 @@ def _activity(trigger: WorkflowTriggered, owner: str, projection: Projection) ->
     }
 
 
-def _user(user: ResolvedUser) -> WorldUser:
+def _user(id_: str, user: ResolvedUser, projection: Projection) -> WorldUser:
     profile = profile_of(user.profile)
+    tokens: dict[str, list[str]] = {}
+    for (channel_id, token), last in projection.push_tokens.items():
+        if last == id_:
+            tokens.setdefault(channel_id, []).append(token_hash(token).hex())
     return {
         "attributes": {name: value for name, value in profile.attributes.items() if value is not None},
         "properties": profile.properties,
         "preferences": profile.preferences,
         "channel_data": profile.channel_data,
+        "push_tokens": {channel_id: sorted(hashes) for channel_id, hashes in tokens.items()},
         "updated": user.updated,
     }

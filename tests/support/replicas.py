@@ -45,6 +45,10 @@ class Replica(PostgresServer):
     def resume(self) -> None:
         self._execute("SELECT pg_wal_replay_resume()")
 
+    def promote(self) -> None:
+        """Become a primary, on a timeline of its own."""
+        self._execute("SELECT pg_promote(wait => true)")
+
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.encode())

@@ -9,12 +9,16 @@ from typing import Final
 
 import pytest
 
+from rollbook_ops.devstack.http_server import HttpEndpoint
+from rollbook_server.console.settings import ConsoleSettings
+from rollbook_server.settings import ServerSettings
+from rollbook_shared.environment import settings_with_defaults
 from rollbook_shared.settings import all_settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-LOCKS = [ROOT / folder / "requirements.lock" for folder in ("", "deploy", "benchmarks", "docs")]
+LOCKS = [ROOT / folder / "requirements.lock" for folder in ("", "deploy", "benchmarks", "docs", "deploy/audit")]
 
 
 def tracked() -> list[Path]:
@@ -47,4 +51,14 @@ def unknown_options(subcommand: str, options: list[str]) -> list[str]:
 
 
 def known_variables() -> set[str]:
-    return {setting.variable for setting, _ in all_settings()} | {"CELERY_BROKER_URL", "FLOWER_BASIC_AUTH"}
+    described = (
+        *all_settings(),
+        *settings_with_defaults(ServerSettings()),
+        *settings_with_defaults(ConsoleSettings()),
+    )
+    return {setting.variable for setting, _ in described} | {"FLOWER_BASIC_AUTH"}
+
+
+def printed_variables() -> set[str]:
+    """What `rollbook up` prints for an application that uses the HTTP server."""
+    return set(HttpEndpoint(port=1, secret_key="", public_key="", segment_key="").environment)

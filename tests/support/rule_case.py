@@ -8,10 +8,13 @@ from typing import Any, Final, TypedDict, Unpack
 
 from tests.support.builders import DAY, DAY_0
 
+from rollbook_shared.domain.push_tokens import token_hash
 from rollbook_shared.domain.stamps import Stamp, job_id_of
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.world import World
 
+_CASE_TOKENS: Final = ("push:t1", "push:t2", "other:t1")
+"""The tokens of the cases."""
 MISSING: Final = "missing"
 """Stands for an actor who is no user now."""
 
@@ -26,6 +29,8 @@ class Then(TypedDict, total=False):
     """Only of users who have some."""
     channel_data: Mapping[str, Mapping[str, Any]]
     """Only of users who have some."""
+    tokens: Mapping[str, str]
+    """Each push token that users have sent, as `channel:token`, and for whom it is used."""
     merged: Mapping[str, str]
     feeds: Mapping[str, Sequence[str]]
     """Owner to the workflows of the messages: `hello` in the app, `hello/email` elsewhere."""
@@ -64,6 +69,7 @@ def seen(world: World, parts: Then) -> dict[str, Any]:
         "attributes": {id_: user["attributes"] for id_, user in users.items()},
         "preferences": {id_: user["preferences"] for id_, user in users.items() if user["preferences"]},
         "channel_data": {id_: user["channel_data"] for id_, user in users.items() if user["channel_data"]},
+        "tokens": _tokens(world) if "tokens" in parts else {},
         "merged": world["merged"],
         "feeds": _by_owner(
             (row["owner"], row["workflow"] + ("" if row["channel"] == "in_app" else f"/{row['channel']}"))
@@ -81,6 +87,17 @@ def seen(world: World, parts: Then) -> dict[str, Any]:
         "updated": {id_: job_id_of(Stamp(user["updated"])) for id_, user in users.items()},
     }
     return {part: seen for part, seen in whole.items() if part in parts}
+
+
+def _tokens(world: World) -> dict[str, str]:
+    """Whose each token is, by its name; a world has hashes of tokens."""
+    names = {(name.partition(":")[0], token_hash(name.partition(":")[2]).hex()): name for name in _CASE_TOKENS}
+    return {
+        names[channel_id, token]: user_id
+        for user_id, user in world["users"].items()
+        for channel_id, tokens in user["push_tokens"].items()
+        for token in tokens
+    }
 
 
 def _by_owner(rows: Any) -> dict[str, list[str]]:

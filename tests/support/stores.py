@@ -8,12 +8,14 @@ from typing import Any, Final, Protocol
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
+from tests.support.databases import delete_rows
 from tests.support.memory_store import MemoryStore
 from tests.support.waits import DEADLINE_SECONDS
 
-from rollbook_shared.database.tables import SCHEMA, metadata
+from rollbook_shared.database.tables import SCHEMA
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.reference.world import World, WorldActivity
+from rollbook_worker.core import ActivityCreated, MessageCreated
 from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, Store
 
 ENGAGEMENTS: Final = ("seen", "read", "interacted", "archived")
@@ -34,6 +36,15 @@ class Subject(Protocol):
 
     def release_due(self, *, now: int) -> int:
         """Apply the deferred jobs that are due; say how many."""
+
+    def forget_unknown_recipients(self, *, now: int) -> None:
+        """Forget what was addressed, more than a day ago, to ids that stood for no user."""
+
+    def bound_users(self, most: int) -> None:
+        """Keep no more bytes than this of one user, until `reset`."""
+
+    def rows_of_recipient(self, user_id: str) -> int:
+        """How many messages and activities are kept that are addressed to the id, whether a user owns them or not."""
 
     def world(self) -> World: ...
 
@@ -62,6 +73,16 @@ class InMemory:
     def release_due(self, *, now: int) -> int:
         return self.store.release_due(now=now)
 
+    def forget_unknown_recipients(self, *, now: int) -> None:
+        self.store.forget_unknown_recipients(now=now)
+
+    def bound_users(self, most: int) -> None:
+        self.store.max_user_bytes = most
+
+    def rows_of_recipient(self, user_id: str) -> int:
+        rows = [fact for fact in self.store.kept.values() if isinstance(fact, (ActivityCreated, MessageCreated))]
+        return sum(row.recipient == user_id for row in rows)
+
     def world(self) -> World:
         return self.store.world()
 
@@ -78,6 +99,10 @@ class InMemory:
         return sorted(self.store.deferred)
 
 
+def _store(url: str, **bounds: int) -> PostgresStore:
+    return PostgresStore(url, lock_timeout=_TIMEOUT, statement_timeout=_TIMEOUT, **bounds)  # type: ignore[arg-type]
+
+
 class OnPostgres:
     """The store on Postgres, read through the views that people read."""
 
@@ -85,7 +110,7 @@ class OnPostgres:
 
     def __init__(self, database_url: str) -> None:
         self.url = database_url
-        self.store = PostgresStore(database_url, lock_timeout=_TIMEOUT, statement_timeout=_TIMEOUT)
+        self.store = self._unbounded = _store(database_url)
         self.connection = psycopg.connect(database_url, autocommit=True)
 
     def close(self) -> None:
@@ -93,14 +118,32 @@ class OnPostgres:
         self.connection.close()
 
     def reset(self) -> None:
-        # for a handful of rows much faster than TRUNCATE
-        for table in metadata.sorted_tables:
-            self.connection.execute(SQL("DELETE FROM {}").format(Identifier(SCHEMA, table.name)))
+        if self.store is not self._unbounded:
+            self.store.close()
+            self.store = self._unbounded
+        delete_rows(self.connection)
 
     def release_due(self, *, now: int) -> int:
         return self.store.dispatcher.release_due(now=now)
 
+    def forget_unknown_recipients(self, *, now: int) -> None:
+        while self.store.cleanup.forget_unknown_recipients(now=now, limit=2):
+            pass
+
+    def bound_users(self, most: int) -> None:
+        self.store.close()
+        self.store = _store(self.url, max_user_bytes=most)
+
+    def rows_of_recipient(self, user_id: str) -> int:
+        row = self.connection.execute(
+            "SELECT (SELECT count(*) FROM rollbook.messages WHERE recipient = %(id)s)"
+            " + (SELECT count(*) FROM rollbook.activities WHERE recipient = %(id)s)",
+            {"id": user_id},
+        ).fetchone()
+        return int(row[0]) if row else 0
+
     def world(self) -> World:
+        tokens = self._push_tokens()
         return {
             "users": {
                 row["id"]: {
@@ -112,6 +155,7 @@ class OnPostgres:
                     "properties": row["properties"],
                     "preferences": row["preferences"],
                     "channel_data": row["channel_data"],
+                    "push_tokens": tokens.get(row["id"], {}),
                     "updated": row["updated_stamp"],
                 }
                 for row in self._rows("current_users")
@@ -135,6 +179,18 @@ class OnPostgres:
 
     def deferred(self) -> list[str]:
         return sorted(row["id"] for row in self._rows("deferred_jobs"))
+
+    def _push_tokens(self) -> dict[str, dict[str, list[str]]]:
+        """By user and channel, the hashes of the tokens that the user sent last."""
+        found: dict[str, dict[str, list[str]]] = {}
+        rows = self.connection.execute(
+            "SELECT DISTINCT rollbook.user_of_push_token(channel_id, token_hash), channel_id, encode(token_hash, 'hex')"
+            " FROM rollbook.push_token_users ORDER BY 3"
+        )
+        for user_id, channel_id, token in rows:
+            if user_id is not None:
+                found.setdefault(user_id, {}).setdefault(channel_id, []).append(token)
+        return found
 
     def _rows(self, table: str) -> list[dict[str, Any]]:
         with self.connection.cursor(row_factory=dict_row) as cursor:

@@ -8,10 +8,11 @@ from rollbook_shared.database.tables import metadata
 
 
 def everything(store: OnPostgres) -> dict[str, list[str]]:
-    """Every row of every table as text."""
+    """Every row of every table as text, with all bytes in it as text too."""
     return {
         table.name: [
-            row[0] for row in store.connection.execute(f"SELECT t::text FROM {table.fullname} AS t").fetchall()
+            f"{text} {[bytes(value).decode(errors='replace') for value in values if isinstance(value, bytes)]}"
+            for text, *values in store.connection.execute(f"SELECT t::text, t.* FROM {table.fullname} AS t").fetchall()
         ]
         for table in metadata.sorted_tables
     }

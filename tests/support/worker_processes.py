@@ -17,10 +17,11 @@ from rollbook_ops.devstack.workers import responding_workers
 class Workers:
     """Starts worker processes on one database and broker, and ends those that are left."""
 
-    def __init__(self, database_url: str, broker_url: str, logs: Path) -> None:
+    def __init__(self, database_url: str, broker_url: str, logs: Path, *, operator_url: str | None = None) -> None:
+        """operator_url: the broker, as who may ask the workers; None: as they themselves."""
         self.logs = logs
         self._environment = os.environ | {"ROLLBOOK_DATABASE_URL": database_url, "ROLLBOOK_BROKER_URL": broker_url}
-        self._broker_url = broker_url
+        self._operator_url = operator_url or broker_url
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(
@@ -29,7 +30,7 @@ class Workers:
         """Start a worker on both queues, and wait until it answers."""
         worker = self.spawn(name, pool=pool, threads=threads, **settings)
         host = f"{name}@acceptance"
-        wait_until(lambda: responding_workers(self._broker_url, {host}), what=f"{name} answering")
+        wait_until(lambda: responding_workers(self._operator_url, {host}), what=f"{name} answering")
         return worker
 
     def spawn(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.brokers import connect_to_broker
+from tests.support.event_listener import EventListener
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
@@ -20,6 +21,7 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter(database_url: str, b
     with (
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,
         connect_to_broker(broker_url) as broker,
+        EventListener(broker_url) as events,
     ):
         before = [rb.users.identify(f"before-{number}") for number in range(20)]
         crashing = rb.users.identify("mia", {"plan": "pro"}, job_id="crashing-1")
@@ -30,6 +32,10 @@ def test_a_job_that_kills_its_process_becomes_a_dead_letter(database_url: str, b
             assert {job.wait(DEADLINE_SECONDS).state for job in (*before, *after)} == {"applied"}
             status = crashing.wait(DEADLINE_SECONDS)
             assert (status.state, status.code) == ("dead", "kills_worker")
+            shown = events.wait_for_state("crashing-1", "FAILURE")
+            assert (shown.name, shown.exception) == ("rollbook.identify", "DeadLettered('kills_worker')")
+            assert {"task-retried", "task-failed"} <= {*events.types["crashing-1"]}
+            assert events.types["crashing-1"].count("task-failed") == 1
             assert rb.users.identify("later").wait(DEADLINE_SECONDS).state == "applied"
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None

@@ -25,7 +25,7 @@ TRIES = 2
 
 @pytest.fixture
 def slow_url(new_database: Callable[[], str]) -> str:
-    """A database in which nobody can be told of the user `slow` in time."""
+    """A database in which the user `slow` cannot be written in time."""
     url = new_database()
     with psycopg.connect(url) as connection:
         connection.execute(slow_user_sql("slow").encode())
@@ -83,7 +83,7 @@ def test_a_statement_timeout_differs_from_an_outage(
     with pytest.raises(StatementTimeout):
         store.apply([ReceivedJob.of(encode(identify("slow", at=1)))], now=NOW)
     with pytest.raises(Unavailable) as away:
-        PostgresStore("postgresql://nobody@127.0.0.1:1/none").apply(
+        PostgresStore("postgresql://unknown@127.0.0.1:1/none").apply(
             [ReceivedJob.of(encode(identify("ann", at=1)))], now=NOW
         )
 

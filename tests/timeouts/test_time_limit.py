@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.support.brokers import connect_to_broker
+from tests.support.event_listener import EventListener
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
@@ -20,6 +21,7 @@ def test_a_job_that_exceeded_the_time_limit_is_applied_later(
     with (
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,
         connect_to_broker(broker_url) as broker,
+        EventListener(broker_url) as events,
     ):
         try:
             workers.spawn(
@@ -30,8 +32,12 @@ def test_a_job_that_exceeded_the_time_limit_is_applied_later(
             with locked("LOCK TABLE rollbook.users IN EXCLUSIVE MODE"):
                 slow = rb.users.identify("ann", {"plan": "pro"})
                 wait_until(lambda: "Hard time limit" in workers.log(), what="ending it")
+                wait_until(lambda: "task-retried" in events.types.get(slow.id, []), what="Flower seeing it")
 
             assert slow.wait(DEADLINE_SECONDS).state == "applied"
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
+            shown = events.wait_for_state(slow.id, "SUCCESS")
+            assert (shown.exception, shown.result) == (None, "'applied'")
+            assert "task-failed" not in events.types[slow.id]
         finally:
             workers.stop()

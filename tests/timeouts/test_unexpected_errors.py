@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.brokers import connect_to_broker
+from tests.support.event_listener import EventListener
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
@@ -20,6 +21,7 @@ def test_a_job_that_raises_an_unexpected_error_becomes_a_dead_letter(
     with (
         Rollbook(database_url=database_url, broker_url=broker_url) as rb,
         connect_to_broker(broker_url) as broker,
+        EventListener(broker_url) as events,
     ):
         before = [rb.users.identify(f"before-{number}") for number in range(20)]
         met = rb.users.identify("mia", {"plan": "pro"}, job_id=f"raising-{batch}")
@@ -30,6 +32,9 @@ def test_a_job_that_raises_an_unexpected_error_becomes_a_dead_letter(
             assert {job.wait(DEADLINE_SECONDS).state for job in (*before, *after)} == {"applied"}
             status = met.wait(DEADLINE_SECONDS)
             assert (status.state, status.code) == ("dead", "unexpected_error")
+            shown = events.wait_for_state(met.id, "FAILURE", exception="DeadLettered('unexpected_error')")
+            assert shown.name == "rollbook.identify"
+            assert "an unexpected error" not in repr(vars(shown))
             wait_until(lambda: broker.llen("default") + broker.hlen("unacked") == 0, what="an empty queue")
             assert worker.poll() is None
         finally:
@@ -39,6 +44,7 @@ def test_a_job_that_raises_an_unexpected_error_becomes_a_dead_letter(
         try:
             assert rb.jobs.replay(f"raising-{batch}", timeout=DEADLINE_SECONDS).state == "applied"
             assert mended.poll() is None
+            assert events.wait_for_state(met.id, "SUCCESS").exception is None
         finally:
             workers.stop()
     assert "an unexpected error" in workers.log("raising")

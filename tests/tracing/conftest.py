@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 import redis
 from tests.support.brokers import connect_to_broker
@@ -32,14 +31,3 @@ def client(broker_url: str) -> Iterator[redis.Redis]:
     with connect_to_broker(broker_url) as client:
         client.flushdb()
         yield client
-
-
-@pytest.fixture
-def backend_url(fresh_database_url: str) -> str:
-    """The application's database, with an empty outbox."""
-    from rollbook.outbox import create_table
-
-    url = fresh_database_url
-    with psycopg.connect(url) as connection:
-        create_table(lambda statement: connection.execute(statement.encode()))
-    return url

@@ -28,19 +28,21 @@ SECRET = "ann@example.com"
 
 
 class WatchedStore(MemoryStore):
-    """Fails on demand, as often as it is told; and is hindered by others."""
+    """Fails on demand, as often as it is asked to; and has contention."""
 
     def __init__(self) -> None:
         super().__init__()
         self.errors: list[Exception] = []
         self.has_contention = False
+        self.traces: list[str | None] = []
 
-    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int | None = None) -> list[Outcome]:
+        self.traces += [arrival.trace for arrival in arrivals]
         if self.has_contention:
             record_contention(Contention.DEADLOCK)
         if self.errors:
             raise self.errors.pop(0)
-        return super().apply(arrivals, now=now)
+        return super().apply(arrivals, now=now or time.time_ns() // 1_000)
 
 
 @pytest.fixture
@@ -209,3 +211,11 @@ def test_a_job_without_a_recorded_trace_has_no_span(recorded: RecordedSpans, par
     assert ended.outcomes == ["applied"]
     assert len(recorded.named("rollbook.batch")) == 1
     assert recorded.named("rollbook.identify") == []
+
+
+def test_the_store_gets_where_each_job_was_sent(store: WatchedStore) -> None:
+    run(job(1), job(2), sent=[SENT[0], None])
+    run(job(3))
+    app.tasks["rollbook.identify"].apply((job(4),), headers={"traceparent": SENT[1]})
+
+    assert store.traces == [SENT[0], None, None, SENT[1]]

@@ -103,7 +103,7 @@ def test_buffered_users_have_one_span_linked_to_their_calls(
             with recorded.tracer.start_as_current_span("request"):
                 gathering.users.identify(f"u{number}")
                 gathering.users.identify(f"v{number}")
-        gathering.users.identify("of nobody")
+        gathering.users.identify("of no trace")
 
     (span,) = recorded.named("send rollbook.bulk_identify")
     requests = [request.context for request in recorded.named("request")]

@@ -110,7 +110,7 @@ def test_maintenance_and_relay_log_as_json(workers: Workers, backend_url: str, i
 
 
 def record(message: str, **extra: Any) -> logging.LogRecord:
-    made = logging.LogRecord("somebody", logging.ERROR, __file__, 1, message, (), None)
+    made = logging.LogRecord("library", logging.ERROR, __file__, 1, message, (), None)
     made.__dict__.update(extra)
     return made
 
@@ -154,13 +154,14 @@ def test_text_is_the_default_format(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLBOOK_LOG_FORMAT", raising=False)
     logger = logging.getLogger("rollbook.tests.text")
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter := logging.Formatter("%(message)s"))
+    handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
     logger.addHandler(handler)
 
     set_formatter(logger=logger)
 
     logger.removeHandler(handler)
-    assert handler.formatter is formatter
+    made = logging.LogRecord("rollbook", logging.INFO, __file__, 1, "applied\x1b", (), None)
+    assert handler.format(made) == "[INFO] applied\\x1b"
 
 
 def test_json_logs_without_the_extra_name_it(

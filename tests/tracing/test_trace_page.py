@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from tests.support.tracing.batches import SENT, job, run
 from tests.support.tracing.spans import RecordedSpans
 
 from rollbook import Rollbook
+from rollbook_server.observability.request_trace import request_span
 from rollbook_shared.observability.logs import FIELDS
 from rollbook_worker import tasks
 from rollbook_worker.observability.tracing import TracedStore, record_contention
@@ -41,17 +43,21 @@ def test_the_tables_list_every_attribute_of_spans(
     with psycopg.connect(backend_url) as own:
         rb.outbox(own).users.identify("ann")
     rb.users.identify("ann")
-    traced = TracedStore(MemoryStore())
+    traced = TracedStore(MemoryStore(clock=lambda: time.time_ns() // 1_000))
     monkeypatch.setattr(tasks, "store", lambda: traced)
     run(job(1), job(1, plan="another"), sent=SENT[:2])
     with recorded.tracer.start_as_current_span("rollbook.apply"):
         record_contention(Contention.CLUSTER)
 
+    of_jobs = recorded.all()
+    with request_span("GET", "/v1/users/{user_id}", {}) as request:
+        request.record_answer(200)
+
     spans = recorded.all()
     held = {name for span in spans for name in span.attributes or {}}
     of_events = {name for span in spans for event in span.events for name in event.attributes or {}}
     assert held | of_events == named("attribute")
-    assert {span.name for span in spans} == {
+    assert {span.name for span in of_jobs} == {
         name for name in re.findall(r"(?:create |send )?rollbook\.\w+", PICTURE) if name != "rollbook.kind"
     }
 

@@ -8,12 +8,17 @@ import pytest
 import redis
 from celery import Celery
 from tests.support.repository import ROOT
+from tests.support.server.in_process import request
 from tests.support.tracing.spans import RecordedSpans, WrittenSpans
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.codec import decode
+from rollbook_shared.settings import Settings
+
+CALLER = f"00-{7:032x}-{8:016x}-01"
+"""The trace of a program that calls the HTTP server."""
 
 
 def start(workers: Workers, written: WrittenSpans, pool: str = "threads", **settings: str) -> None:
@@ -31,27 +36,35 @@ def span_id(span: Any) -> str:
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_trace_reaches_from_the_call_to_the_commit(
-    recorded: RecordedSpans, written: WrittenSpans, workers: Workers, rb: Rollbook, pool: str
+    recorded: RecordedSpans, written: WrittenSpans, workers: Workers, rb: Rollbook, broker_url: str, pool: str
 ) -> None:
     with recorded.tracer.start_as_current_span("request"):
-        jobs = [rb.users.identify(f"{pool}-{number}", {"plan": "pro"}) for number in range(3)]
+        jobs = [rb.users.identify(f"{pool}-{number}", {"plan": "pro"}) for number in range(2)]
+    headers = {"prefer": "respond-async", "idempotency-key": pool, "traceparent": CALLER}
+    answer = request(Settings(broker_url=broker_url), "PUT", f"/v1/users/{pool}-http", {"plan": "pro"}, headers)
+    of_request = answer.headers["rollbook-job-id"]
     start(workers, written, pool)
 
-    for job in jobs:
-        assert job.wait(DEADLINE_SECONDS).state == "applied"
+    ids = [*(job.id for job in jobs), of_request]
+    for job_id in ids:
+        assert rb.jobs.wait(job_id, DEADLINE_SECONDS).state == "applied"
     wait_until(lambda: len(written.named("rollbook.identify")) == 3, what="three spans")
     sent = {span.attributes["messaging.message.id"]: span for span in recorded.named("send rollbook.identify")}  # type: ignore[index]
     wait_until(lambda: written.named("rollbook.batch"), what="the batch's span")
     (batch,) = written.named("rollbook.batch")
     (transaction,) = written.named("rollbook.apply")
-    for job in jobs:
-        (span,) = written.of_job(job.id)
-        assert span["context"]["trace_id"] == trace_id(sent[job.id])
-        assert span["parent_id"] == span_id(sent[job.id])
+    for job_id in ids:
+        (span,) = written.of_job(job_id)
+        assert span["context"]["trace_id"] == trace_id(sent[job_id])
+        assert rb.jobs.get(job_id).trace_id == trace_id(sent[job_id]).removeprefix("0x")
+        assert span["parent_id"] == span_id(sent[job_id])
         assert [link["context"] for link in span["links"]] == [batch["context"]]
         assert span["attributes"]["rollbook.outcome"] == "applied"
     assert {link["context"]["span_id"] for link in batch["links"]} == set(map(span_id, sent.values()))
     assert transaction["parent_id"] == batch["context"]["span_id"]
+    (http,) = recorded.named("PUT /v1/users/{user_id}")
+    assert sent[of_request].parent == http.context
+    assert trace_id(sent[of_request]) == f"0x{CALLER.split('-')[1]}"
 
 
 def test_a_worker_without_batches_makes_the_same_spans(

@@ -36,7 +36,7 @@ NO_MESSAGES = [
 
 
 def dead_letters(consumer: Consumer, count: int) -> list[list[Any]]:
-    """Take so many letters: text, reason, code."""
+    """Take so many dead letters: text, reason, code."""
     consumer.take(count)
     found = consumer.messages[-count:]
     assert all(message.headers["task"] == "rollbook.dead_letter" for message in found)
@@ -118,14 +118,14 @@ def test_a_rejected_message_becomes_a_dead_letter(client: redis.Redis, consume: 
 
 
 def test_a_release_does_not_count_as_a_delivery(client: redis.Redis, consume: Consume) -> None:
-    client.lpush("first", envelope("patient"))
+    client.lpush("first", envelope("other"))
 
     for _ in range(7):
         consumer = consume(max_deliveries=3)
-        assert consumer.take(1) == ["patient"]
+        assert consumer.take(1) == ["other"]
         consumer.close()
 
-    assert waiting(client) == ["patient"]
+    assert waiting(client) == ["other"]
 
 
 def test_an_acknowledged_message_leaves_no_delivery_count(client: redis.Redis, consume: Consume) -> None:

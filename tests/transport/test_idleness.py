@@ -20,11 +20,15 @@ Consume = Callable[..., Consumer]
 
 @pytest.mark.parametrize("width", [1, 2, 4])
 def test_a_message_is_delivered_within_milliseconds(client: redis.Redis, consume: Consume, width: int) -> None:
-    """The goal is 5 ms; the rest of the bound is for a machine that does other work."""
+    """The goal is 5 ms. The rest of the bound is for a machine that does other work; where that delays even a plain
+    blocking read, a few times as long as that takes.
+    """
     consumer = consume(*QUEUES[:width], priority_steps=[0, 5])
     consumer.turn()
 
-    assert statistics.median(latencies(client, consumer, width)) < 0.02
+    waited = statistics.median(latencies(client, consumer, width))
+
+    assert waited < max(0.02, 5 * statistics.median(latencies_of_reads(client)))
 
 
 def latencies(client: redis.Redis, consumer: Consumer, width: int) -> list[float]:
@@ -46,6 +50,29 @@ def latencies(client: redis.Redis, consumer: Consumer, width: int) -> list[float
         (sent,) = consumer.take(1)
         waited.append(time.monotonic() - float(str(sent)))
         consumer.messages[-1].ack()
+    publisher.join()
+    return waited
+
+
+def latencies_of_reads(client: redis.Redis) -> list[float]:
+    """Send as many messages to a client that does nothing but wait for them."""
+    is_ready = threading.Event()
+    waited = []
+
+    def send() -> None:
+        for _ in range(60):
+            is_ready.wait()
+            is_ready.clear()
+            time.sleep(0.002)
+            client.lpush("plain", time.monotonic())
+
+    publisher = threading.Thread(target=send)
+    publisher.start()
+    for _ in range(60):
+        is_ready.set()
+        popped = client.brpop(["plain"])
+        assert popped is not None
+        waited.append(time.monotonic() - float(popped[1]))
     publisher.join()
     return waited
 
@@ -92,7 +119,7 @@ def test_missing_notifications_are_noticed(client: redis.Redis, consume: Consume
 
     wait_until(is_answered, what="the answer to the ping")
 
-    client.client_pause(500)  # what a connection looks like behind which nobody is left
+    client.client_pause(500)  # what a connection looks like behind which no one is left
     consumer.channel.ping()
     consumer.channel._brpop_sent_at = time.monotonic() - 1_000
     consumer.channel.connection.cycle.maybe_check_brpop_health()

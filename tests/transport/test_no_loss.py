@@ -21,7 +21,7 @@ RATE = 500
 def assert_all_done(harness: TransportHarness, sent: int) -> None:
     wait_until(harness.is_drained, what="an empty broker")
     assert harness.done() == set(range(sent))
-    assert not harness.redis.llen("letters")
+    assert not harness.redis.llen("dead_letters")
 
 
 def until_at_work(harness: TransportHarness) -> None:
@@ -108,7 +108,7 @@ def test_a_message_that_kills_its_worker_becomes_a_dead_letter(harness: Transpor
     harness.send("killer", task="die")
     harness.send(*range(50))
 
-    wait_until(lambda: harness.redis.lrange("letters", 0, -1) == [b"kills_worker"], what="the letter")
+    wait_until(lambda: harness.redis.lrange("dead_letters", 0, -1) == [b"kills_worker"], what="the dead letter")
     wait_until(lambda: harness.done() == set(range(50)), what="the others")
     assert int(harness.redis.get("deaths") or 0) == 2
     wait_until(harness.is_drained, what="an empty broker")

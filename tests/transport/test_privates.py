@@ -24,7 +24,7 @@ from rollbook_worker.celery_ext.privates import UPSTREAM_NAMES, UpstreamName
 
 WORKER = ROOT / "worker" / "rollbook_worker"
 OPERATORS = ROOT / "producer" / "rollbook_ops"
-PROJECTS = ("celery", "kombu", "billiard")
+PROJECTS = ("celery", "kombu", "billiard", "flower")
 
 
 def _id(name: UpstreamName) -> str:

@@ -39,16 +39,16 @@ def test_the_next_connection_releases_in_order_before_it_claims(client: redis.Re
 
 
 def test_a_late_release_does_not_count_after_the_lease(client: redis.Redis, consume: Consume) -> None:
-    client.lpush("first", envelope("patient"))
+    client.lpush("first", envelope("other"))
 
     for _ in range(7):
         consumer = consume(max_deliveries=2)
-        assert consumer.take(1) == ["patient"]
+        assert consumer.take(1) == ["other"]
         cut_off(consumer)
         expire(client)
         consume("second", max_deliveries=2).channel.qos.restore_expired()
 
-    assert waiting(client) == ["patient"]
+    assert waiting(client) == ["other"]
     assert not client.exists("unacked_deliveries")
 
 
@@ -93,7 +93,7 @@ def test_a_late_release_leaves_out_acknowledged_messages(client: redis.Redis, co
 
 
 def test_a_late_release_waits_until_redis_is_back(client: redis.Redis, consume: Consume) -> None:
-    client.lpush("first", envelope("patient"))
+    client.lpush("first", envelope("other"))
     consumer = consume()
     consumer.take(1)
     cut_off(consumer)
@@ -103,5 +103,5 @@ def test_a_late_release_waits_until_redis_is_back(client: redis.Redis, consume: 
         early.turn()
     cut_off(early)
 
-    assert consume().take(1) == ["patient"]
+    assert consume().take(1) == ["other"]
     assert not client.exists("unacked_deliveries")

@@ -14,7 +14,7 @@ Consume = Callable[..., Consumer]
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put off for no time at all."""
+    """Snooze for no time at all."""
     monkeypatch.setattr("rollbook_worker.celery_ext.transport.in_flight.SNOOZE_SECONDS", 0)
 
 
@@ -52,11 +52,11 @@ def test_a_snoozed_message_goes_to_the_end_of_the_queue(client: redis.Redis, con
 
 @pytest.mark.usefixtures("at_once")
 def test_a_snoozed_message_never_becomes_a_dead_letter(client: redis.Redis, consume: Consume) -> None:
-    client.lpush("first", envelope("patient"))
+    client.lpush("first", envelope("other"))
     consumer = consume(prefetch=1, max_deliveries=1)
 
     for number in range(7):
-        assert consumer.take(1) == ["patient"]
+        assert consumer.take(1) == ["other"]
         snooze(consumer, number)
 
     assert not client.exists("unacked_deliveries")

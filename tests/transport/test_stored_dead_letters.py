@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from kombu.message import Message
 from tests.support.brokers import connect_to_broker
 from tests.support.transport.consumers import Consumer, expire
 from tests.support.transport.harness import envelope
@@ -11,7 +14,7 @@ from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
 from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE
-from rollbook_worker.celery_ext.dead_letters import job_in
+from rollbook_worker.celery_ext.dead_letters import dead_letter_message, job_in
 
 
 def test_a_dead_letter_of_the_transport_can_be_replayed(database_url: str, broker_url: str, workers: Workers) -> None:
@@ -58,3 +61,21 @@ def test_a_message_without_a_job_is_kept_whole(text: str) -> None:
 def test_the_job_in_a_message_is_found() -> None:
     assert job_in(envelope("the job")) == "the job"
     assert job_in('{"body": "[[\\"plain\\"], {}, {}]", "properties": {}}') == "plain"
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "text"),
+    [
+        ('{"user_id": "zoë"}'.encode(), "utf-8", '{"user_id": "zoë"}'),
+        ('{"user_id": "zoë"}'.encode("utf-16"), "utf-16", '{"user_id": "zoë"}'),
+        ('{"user_id": "zoë"}'.encode("utf-16-le"), "binary", '{"user_id": "zoë"}'),
+        ('{"user_id": "zoë"}'.encode("latin-1"), "latin-1", '{"user_id": "zoë"}'),
+        (b"\xff\xfe junk", "utf-8", "\\xff\\xfe junk"),
+        (b"junk", None, "junk"),
+        ("junk", "utf-8", "junk"),
+    ],
+)
+def test_the_content_of_a_message_is_kept_as_it_reads(content: object, encoding: str | None, text: str) -> None:
+    message = Message(content, content_encoding=encoding)  # type: ignore[no-untyped-call]
+
+    assert json.loads(dead_letter_message(message, "a reason").body)[0][0] == text

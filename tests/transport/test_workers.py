@@ -34,10 +34,12 @@ def test_a_warm_shutdown_finishes_running_tasks_and_releases_the_rest(
 
 
 @pytest.mark.parametrize(
-    ("pool", "soft_seconds", "finished"), [("prefork", 0, False), ("threads", 60, True)], ids=["cold", "soft"]
+    ("pool", "soft_seconds", "finished"),
+    [("prefork", 0, False), ("threads", DEADLINE_SECONDS, True)],
+    ids=["cold", "soft"],
 )
 def test_a_cold_or_soft_shutdown_releases_unfinished_tasks(
-    harness: TransportHarness, pool: str, soft_seconds: int, finished: bool
+    harness: TransportHarness, pool: str, soft_seconds: float, finished: bool
 ) -> None:
     harness.send(*range(60), task="linger")
     worker = harness.start(
@@ -50,6 +52,8 @@ def test_a_cold_or_soft_shutdown_releases_unfinished_tasks(
     if finished:
         wait_until(lambda: "Initiating Soft Shutdown" in harness.log(), what="hearing it")
         harness.redis.set("go", 1)
+        wait_until(lambda: len(harness.done()) >= 2, what="the end of those that were running")
+        harness.redis.set("wake", 1)
     assert worker.wait(DEADLINE_SECONDS) == 0, harness.log()
 
     done = harness.done()

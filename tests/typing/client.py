@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
 from rollbook import (
     Activity,
     Actor,
+    AsyncJobHandle,
+    AsyncRollbook,
     DeadLetter,
     DeferredJob,
     Feed,
@@ -20,7 +22,7 @@ from rollbook import (
     Rollbook,
     User,
 )
-from rollbook.testing import Identify, RecordingRollbook, recording
+from rollbook.testing import AsyncRecordingRollbook, Identify, RecordingRollbook, async_recording, recording
 
 
 def writes(rb: Rollbook, choice: bool) -> None:
@@ -74,6 +76,49 @@ def opens() -> None:
         assert_type(rb, Rollbook)
     assert_type(recording(), RecordingRollbook)
     assert_type(recording().sent.of(Identify), list[Identify])
+
+
+async def awaited_writes(rb: AsyncRollbook, choice: bool) -> None:
+    assert_type(await rb.users.identify("u1", {"email": "ann@example.com"}, job_id="j"), AsyncJobHandle)
+    assert_type(await rb.users.identify(user_id="u1", traits=None), AsyncJobHandle)
+    assert_type(await rb.users.bulk_identify([{"id": "u1"}], timestamps=[datetime.now(UTC)]), AsyncJobHandle)
+    assert_type(await rb.users.merge("u1", from_user_id="guest"), AsyncJobHandle)
+    assert_type(await rb.users.merge("u1", "guest", dry_run=True), MergePreview)
+    assert_type(await rb.users.merge("u1", "guest", dry_run=choice), AsyncJobHandle | MergePreview)
+    assert_type(await rb.workflows.trigger("w", recipients=["u1", {"id": "u2"}], actor="u3"), AsyncJobHandle)
+    assert_type(await rb.users.delete("u1", delay=1.5), AsyncJobHandle)
+    assert_type(await rb.messages.mark(["m"], "read", job_id="j"), AsyncJobHandle)
+    async with rb.buffered(max_users=5) as buffered:
+        assert_type(await buffered.users.identify("u1", {"plan": "pro"}), AsyncJobHandle)
+    assert_type(await rb.outbox(object()).users.delete("u1"), AsyncJobHandle)
+
+
+async def awaited_reads(rb: AsyncRollbook, job: AsyncJobHandle) -> None:
+    assert_type(await rb.users.get("u1"), User)
+    assert_type(await rb.users.list(where={"plan": "pro"}), Page[User])
+    assert_type(rb.users.all(), AsyncIterator[User])
+    assert_type(await job.wait(timeout=1), JobStatus)
+    assert_type(await rb.jobs.get("j"), JobStatus)
+    assert_type(await rb.jobs.cancel("j"), bool)
+    assert_type(await rb.jobs.list_dead_letters(), Page[DeadLetter])
+    assert_type(await rb.jobs.replay("j", job_id="k"), JobStatus)
+    assert_type(await rb.feeds.list("u1", status="unread", limit=5), Feed)
+    assert_type(await rb.activities.list("u1", role="actor"), Page[Activity])
+
+
+async def awaited_opens() -> None:
+    async with AsyncRollbook.from_env() as rb:
+        assert_type(rb, AsyncRollbook)
+    assert_type(async_recording(), AsyncRecordingRollbook)
+    assert_type(async_recording().sent.of(Identify), list[Identify])
+
+
+async def awaited_rejected(rb: AsyncRollbook) -> None:
+    await rb.users.identify(7)  # type: ignore[arg-type]
+    await rb.users.identify("u1", plan="pro")  # type: ignore[call-arg]
+    await rb.users.delete("u1", job_id=7)  # type: ignore[arg-type]
+    await rb.feeds.list("u1", status="new")  # type: ignore[arg-type]
+    print(rb.users.get("u1").email)  # type: ignore[attr-defined]
 
 
 def rejected(rb: Rollbook) -> None:

@@ -73,7 +73,7 @@ ENGAGEMENT: Final[tuple[Case, ...]] = (
         engagements={"a:hello": ["seen 3"]},
     ),
     case(
-        "rule 33: a mark of a user who was deleted counts for nothing, whoever has the id later",
+        "rule 33: a mark of a user who was deleted counts for nothing, also if the id is used again later",
         [
             *_people(),
             mark([_A], "seen", at=3, user_id="stranger"),

@@ -179,4 +179,24 @@ EFFECTIVE_PREFERENCES: Final[tuple[Case, ...]] = (
         ],
         channel_data={"a": {"apns": {"tokens": ["1", "2", "3"], "kept": True}, "chat": {"connections": [1]}}},
     ),
+    case(
+        "rule 13: with merge_tokens a token that a list has twice is there once",
+        [
+            set_channel_data("a", "apns", {"tokens": ["1", "1", "2"]}, at=1),
+            set_channel_data(
+                "b", "apns", {"tokens": ["3", "2", "3"], "devices": [{"token": "3"}, {"token": "1"}]}, at=1
+            ),
+            merge("a", "b", at=2, merge_tokens=True),
+        ],
+        channel_data={"a": {"apns": {"tokens": ["1", "2", "3"], "devices": [{"token": "3"}]}}},
+    ),
+    case(
+        "rule 13: with merge_tokens the list of a channel that only the secondary has stays as it was sent",
+        [
+            identify("a", at=1),
+            set_channel_data("b", "apns", {"tokens": ["1", "1"]}, at=1),
+            merge("a", "b", at=2, merge_tokens=True),
+        ],
+        channel_data={"a": {"apns": {"tokens": ["1", "1"]}}},
+    ),
 )

@@ -17,7 +17,7 @@ from kombu.transport.virtual.base import Message
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BatchResult
 from rollbook_worker.celery_ext.batching.strategy import batching_strategy
-from rollbook_worker.celery_ext.request import DeadLettered
+from rollbook_worker.celery_ext.job_failures import JobFailed
 
 IDENTIFY = "rollbook.identify"
 _numbers = count()
@@ -55,7 +55,7 @@ class SubmittedBatch:
         self._options["accept_callback"](pid, time.monotonic())
         self._loop.run()
 
-    def end(self, outcomes: Iterable[str | DeadLettered] | None = None, unavailable: str | None = None) -> None:
+    def end(self, outcomes: Iterable[str | JobFailed] | None = None, unavailable: str | None = None) -> None:
         """The store has answered; by default all are applied."""
         all_applied = ["applied"] * len(self.messages)
         self._options["callback"](BatchResult([*(all_applied if outcomes is None else outcomes)], unavailable))

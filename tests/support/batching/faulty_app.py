@@ -20,7 +20,7 @@ class FaultyStore:
     def __init__(self) -> None:
         self._store = PostgresStore.from_settings(Settings.from_env())
 
-    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int) -> list[Outcome]:
+    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int | None = None) -> list[Outcome]:
         for arrival in arrivals:
             if '"raises"' in arrival.text:
                 raise RuntimeError("a bug")

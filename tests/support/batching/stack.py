@@ -1,4 +1,4 @@
-"""Real workers on a broker and a database, and a listener to their events."""
+"""Real workers on a broker and a database."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ import json
 import os
 import signal
 import subprocess
-import threading
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psycopg
-from celery import Celery
-from celery.events import EventReceiver
-from celery.events.state import State
 from tests.support.brokers import connect_to_broker
 from tests.support.python_processes import spawn_python
-from tests.support.waits import DEADLINE_SECONDS, wait_until
+from tests.support.waits import wait_until
 
 from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack import processes
@@ -57,7 +53,7 @@ class BatchingStack:
         return worker
 
     def send(self, name: str, number: int) -> list[JobHandle]:
-        """Tell of as many users, each by a job of its own."""
+        """Identify as many users, each by a job of its own."""
         return [self.rb.users.identify(f"{name}-{n}", {"n": n}, job_id=f"{name}-{n}") for n in range(number)]
 
     def finished(self, name: str) -> set[str]:
@@ -65,6 +61,13 @@ class BatchingStack:
         with psycopg.connect(self.database_url) as connection:
             rows = connection.execute("SELECT id FROM rollbook.jobs WHERE id LIKE %s", (f"{name}-%",))
             return {id_ for (id_,) in rows}
+
+    def dead_letters(self, name: str) -> int:
+        """How many of the jobs of this name are dead letters."""
+        with psycopg.connect(self.database_url) as connection:
+            counted = "SELECT count(*) FROM rollbook.dead_letters WHERE id LIKE %s"
+            (number,) = connection.execute(counted, (f"{name}-%",)).fetchone() or (0,)
+            return int(number)
 
     def transactions(self, name: str) -> int:
         """How many transactions the jobs of this name took."""
@@ -79,7 +82,7 @@ class BatchingStack:
         return {decode(json.loads(base64.b64decode(body))[0][0]).id for body in bodies}
 
     def messages(self) -> list[Any]:
-        """Those that wait and those that a worker holds, at one moment: one that is being claimed is in one place."""
+        """Those that wait and those that a worker holds, at one time: one that is being claimed is in one place."""
         look = self.broker.pipeline(transaction=True)
         look.hvals("unacked")
         look.lrange("default", 0, -1)
@@ -100,45 +103,3 @@ class BatchingStack:
             processes.stop(process, by=signal.SIGKILL)
         self.rb.close()
         self.broker.close()
-
-
-class EventListener:
-    """What Flower knows: Celery's own receiver of events and its state of tasks."""
-
-    def __init__(self, broker_url: str) -> None:
-        self.state: Any = State()
-        self.types: dict[str, list[str]] = {}
-        self._app = Celery(broker=broker_url, set_as_current=False)
-        self._listening = threading.Event()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-
-    def tasks(self, name: str) -> dict[str, Any]:
-        return {id_: task for id_, task in self.state.tasks.items() if id_.startswith(f"{name}-")}
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._listening.wait(DEADLINE_SECONDS)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join(DEADLINE_SECONDS)
-
-    def _listen(self) -> None:
-        with self._app.connection() as connection:
-            receiver = EventReceiver(connection, app=self._app, handlers={"*": self._hear})
-            with receiver.consumer_context():
-                self._listening.set()
-                while not self._done.is_set():
-                    try:
-                        for _ in receiver.consume(limit=None, timeout=0.2, wakeup=False):
-                            if self._done.is_set():
-                                return
-                    except TimeoutError:
-                        continue
-
-    def _hear(self, event: dict[str, Any]) -> None:
-        if "uuid" in event:
-            self.types.setdefault(event["uuid"], []).append(event["type"])
-        self.state.event(event)

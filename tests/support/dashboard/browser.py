@@ -47,6 +47,10 @@ def browser() -> Iterator[Browser]:
 _CELLS: Final = """
 lines => lines.map(line => [line.id, ...[...line.cells].map(cell => cell.innerText.replaceAll("\\n", ""))])
 """
+_DETAILS: Final = """
+rows => rows.map(row => [row.querySelector("dt").innerText, row.querySelector("dd").innerText.trim()])
+"""
+_CELLS_OF_QUEUE: Final = "rows => rows.map(row => [row.cells[0].innerText, row.cells[1].innerText])"
 Row = dict[str, str]
 """A row of the table of tasks, by the headings of its columns."""
 
@@ -65,6 +69,16 @@ class Tasks:
         if search:
             self.search(search)
         return self.rows()
+
+    def details(self, task_id: str) -> dict[str, str]:
+        """Open a task's own page, and return what it lists."""
+        self.page.goto(f"{self._url}/task/{task_id}", wait_until="domcontentloaded")
+        return dict(self.page.locator(".detail-row").evaluate_all(_DETAILS))
+
+    def queues(self) -> dict[str, str]:
+        """Open the page of the broker, and return the number of messages of each queue, in the order shown."""
+        self.page.goto(f"{self._url}/broker", wait_until="domcontentloaded")
+        return dict(self.page.locator("#queue-table tbody tr[id]").evaluate_all(_CELLS_OF_QUEUE))
 
     def search(self, text: str) -> None:
         """Type into the search box, and wait for the result."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import yaml
 from tests.support.repository import ROOT
+from tests.support.yaml_files import load_yaml
 
 TEXT: Final = (ROOT / "docker-compose.yml").read_text()
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)(?::-([^}]*))?\})")
@@ -34,7 +34,7 @@ def filled(value: Any, given: Mapping[str, str]) -> Any:
     return value
 
 
-COMPOSE: Final[dict[str, Any]] = filled(yaml.safe_load(TEXT), {})
+COMPOSE: Final[dict[str, Any]] = filled(load_yaml(TEXT), {})
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 OURS: Final = {name: service for name, service in SERVICES.items() if service["image"] == "rollbook"}
 
@@ -46,7 +46,7 @@ def seconds(duration: str) -> float:
 
 
 def named_services(arguments: list[str]) -> list[str]:
-    known = {"up", "stop", "start", "ps", "exec", "logs", "50"}
+    known = {"up", "stop", "start", "ps", "exec", "logs", "50", "kill", "HUP"}
     words = [word.partition("=")[0] for word in arguments[1:] if not word.startswith("-")]
     own = words[: words.index("python")] if "python" in words else words
     return [word for word in own if word not in known]

@@ -1,8 +1,8 @@
 """docker-compose.yml brought up without containers: its own commands, variables and health checks, as processes here.
 
 What a container has for itself is put in its place: names and ports of the servers become those at hand, ports that it
-listens on become free ones, and `/tmp` a folder of its own. Nothing else is given: the environment is the file's, above
-the image's (deploy/Dockerfile).
+listens on become free ones, a mount the folder that is mounted, and `/tmp` a folder of its own. Nothing else is given:
+the environment is the file's, above the image's (deploy/Dockerfile).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from tests.deploy.image import HOME, stages
 from tests.support.deploy.compose_file import TEXT, filled, seconds
 from tests.support.waits import DEADLINE_SECONDS
+from tests.support.yaml_files import load_yaml
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 
 PROGRAMS: Final = Path(sys.executable).parent
 """Where the virtualenv has what the image has in /opt/rollbook/bin."""
-LISTENS: Final = {"flower": "5555", "metrics": "9464", "redis": "6379"}
+LISTENS: Final = {"flower": "5555", "metrics": "9464", "redis": "6379", "server": "8787"}
 
 
 def image_environment() -> dict[str, str]:
@@ -51,7 +51,7 @@ class Composition:
 
     def __init__(self, folder: Path, given: Mapping[str, str], places: Mapping[str, str]) -> None:
         self._folder = folder
-        self._raw: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+        self._raw: dict[str, dict[str, Any]] = load_yaml(TEXT)["services"]
         self._given = given
         self._places = places
         self.ports = {name: {kind: str(free_port()) for kind in LISTENS} for name in self._raw}
@@ -62,12 +62,19 @@ class Composition:
         here = {
             **self._places,
             **{LISTENS[kind]: port for kind, port in self.ports[name].items()},
+            **self._mounts(name),
             "0.0.0.0": LOOPBACK,
             "/tmp/": f"{self.folder(name)}/",
         }
         # before the variables are filled in: a password may hold a port's number
-        service: dict[str, Any] = filled(_replaced(self._raw[name], here), self._given)
+        own = {key: value for key, value in self._raw[name].items() if key != "volumes"}
+        service: dict[str, Any] = filled(_replaced(own, here), self._given)
         return service
+
+    def _mounts(self, name: str) -> dict[str, str]:
+        """Where our files are in the container, and where they are here. Volumes of servers are not needed here."""
+        mounts = (filled(mount, self._given).split(":") for mount in self._raw[name].get("volumes", ()))
+        return {f"{target}/": f"{source}/" for source, target, *_ in mounts if Path(source).is_absolute()}
 
     def folder(self, name: str) -> Path:
         """The folder that its /tmp is."""

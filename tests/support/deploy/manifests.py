@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from tests.support.repository import ROOT
+from tests.support.yaml_files import load_all_yaml
 
 Document = dict[str, Any]
 
 FOLDER: Final = ROOT / "deploy" / "kubernetes"
 BASE: Final = FOLDER / "base"
-COMPONENTS: Final = ("keda", "podmonitor", "relay")
+COMPONENTS: Final = ("keda", "podmonitor", "relay", "sender", "server")
 SETTINGS: Final = "rollbook-settings"
 
 
 def documents(path: Path) -> list[Document]:
     """Those of one file."""
-    return list(yaml.safe_load_all(path.read_text()))
+    return list(load_all_yaml(path.read_text()))
 
 
 def kustomization(folder: Path) -> Document:
@@ -62,9 +62,10 @@ def container(name: str) -> Document:
 
 
 def settings() -> dict[str, str]:
-    """The variables that are no secrets."""
-    (generated,) = kustomization(BASE)["configMapGenerator"]
-    return dict(literal.split("=", 1) for literal in generated["literals"])
+    """The variables that are no secrets, with those that a component adds."""
+    generated = [each for folder in (BASE, FOLDER / "sender") for each in kustomization(folder)["configMapGenerator"]]
+    literals = [literal for each in generated if each["name"] == SETTINGS for literal in each["literals"]]
+    return dict(literal.split("=", 1) for literal in literals)
 
 
 def variables(name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 _WORKER: Final = "celery -A rollbook_worker.app worker --pool threads --concurrency 2 --without-gossip --without-mingle"
-_COLUMNS: Final = "name,args,state,result,runtime,retries,exception,received,worker,uuid"
+_DASHBOARD: Final = ["-m", "rollbook_worker.dashboard"]
 
 PROCESSES: Final[Mapping[str, str]] = {
     "migrate": "rollbook migrate",
@@ -21,13 +21,16 @@ PROCESSES: Final[Mapping[str, str]] = {
     "bulk": f"{_WORKER} -Q bulk",
     "maintenance": "python -m rollbook_worker.maintenance",
     "relay": "rollbook relay",
-    "flower": f"celery flower --max-tasks=10000 --tasks-columns={_COLUMNS}",
+    "sender": "rollbook deliver",
+    "server": "rollbook serve",
+    "flower": "python -m rollbook_worker.dashboard",
 }
 LASTING: Final = tuple(name for name in PROCESSES if name != "migrate")
 HEALTHY: Final = ("python", "-m", "rollbook_worker.health")
-"""Asks each of them but Flower, which is asked over HTTP."""
+"""Asks each of them but Flower and the HTTP server, which are asked over HTTP."""
+OVER_HTTP: Final = ("flower", "server")
 
-_LOCAL: Final = {"hostname", "loglevel", "address", "port"}
+_LOCAL: Final = {"hostname", "loglevel", "address", "host", "port"}
 """What one place may say in another way: how a process calls itself, how much it logs, where it listens."""
 
 
@@ -43,22 +46,36 @@ def meaning(command: str | Sequence[str]) -> Meaning:
     """What a command comes to. Fails on an option that its program does not know."""
     program, *arguments = shlex.split(command) if isinstance(command, str) else command
     program = program.rpartition("/")[2]
+    if arguments[:2] == _DASHBOARD:
+        return Meaning((program, *_DASHBOARD), _not_local(_of_tornado(arguments[2:])))
+    if arguments[:1] == ["serve"]:
+        options, rest = _parse(_serve_command(), arguments[1:])
+        assert rest == []
+        return Meaning((program, "serve"), _not_local(options))
     if program != "celery":
         return Meaning((program, *arguments), {})
     from celery.bin.celery import celery
 
     group, rest = _parse(celery, arguments)
     subcommand, *arguments = rest
-    if subcommand == "flower":
-        options = _of_tornado(arguments)
-    else:
-        options, rest = _parse(celery.commands[subcommand], arguments)
-        assert rest == []
-    said = group | options
-    return Meaning((program, subcommand), {name: said[name] for name in said if name not in _LOCAL})
+    options, rest = _parse(celery.commands[subcommand], arguments)
+    assert rest == []
+    return Meaning((program, subcommand), _not_local(group | options))
 
 
-def _parse(command: click.Command, arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def _serve_command() -> Any:  # of Typer's own copy of click
+    from typer.main import get_group
+
+    from rollbook_ops.cli.app import app
+
+    return get_group(app).commands["serve"]
+
+
+def _not_local(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: options[name] for name in options if name not in _LOCAL}
+
+
+def _parse(command: Any, arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Options by the names that click has for them, as they were written, and what is left."""
     values, rest, _ = command.make_parser(click.Context(command)).parse_args(list(arguments))
     return {name: value for name, value in values.items() if isinstance(value, str | bool | list | tuple)}, rest

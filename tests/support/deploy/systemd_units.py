@@ -22,7 +22,7 @@ class Unit:
 
     name: str
     settings: Mapping[str, list[str]]
-    """Of each key all values, in their order; those of a section are told by its name: `Service.ExecStart`."""
+    """Of each key all values, in their order; those of a section are known by its name: `Service.ExecStart`."""
 
     def value(self, key: str) -> str:
         (only,) = self.settings[key]

@@ -44,7 +44,9 @@ class Example:
     def is_up(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         try:
-            self.get("/")
+            urllib.request.urlopen(self._url, timeout=DEADLINE_SECONDS).close()
+        except urllib.error.HTTPError as error:
+            error.close()
         except urllib.error.URLError:
             return False
         return True
@@ -66,9 +68,9 @@ class Running:
         self._logs = logs
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def backend(self, command: Callable[[int], Sequence[str]], **settings: str) -> Example:
+    def backend(self, command: Callable[[int], Sequence[str]], *, port: int | None = None, **settings: str) -> Example:
         """Start `python COMMAND` with a port to listen on, and wait until it answers."""
-        port, log = free_port(), self._logs / "backend.log"
+        port, log = port or free_port(), self._logs / "backend.log"
         example = Example(self.start(log, *command(port), **settings), port, log)
         wait_until(example.is_up, what="the backend answering")
         return example
@@ -79,7 +81,9 @@ class Running:
         return process
 
     def relay(self, outbox_url: str) -> None:
-        self.start(self._logs / "relay.log", "-m", "rollbook_ops.relay", ROLLBOOK_OUTBOX_URL=outbox_url)
+        # kept for no time, so that a test sees soon that a job is finished
+        environment = {"ROLLBOOK_OUTBOX_URL": outbox_url, "ROLLBOOK_OUTBOX_KEEP_SECONDS": "0"}
+        self.start(self._logs / "relay.log", "-m", "rollbook_ops.relay", **environment)
 
     def stop(self) -> None:
         for process in self._processes:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from tests.support.robustness.invalid_jobs import AT, InvalidCase
 
 from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, TASKS
+from rollbook_worker.store import ReceivedJob
 
 MARKED: Final = "marked-0815"
 """Stands in every message, and must never be seen in a log."""
@@ -32,13 +33,13 @@ class Envelope:
 
 def job(case: InvalidCase, number: int) -> Envelope:
     """A job in an envelope like those of our senders."""
-    text = case.message if isinstance(case.message, str) else repr(case.message)
+    text = ReceivedJob.of(case.message).text
     return Envelope(name=case.name, item=_item(number, [[case.message], {}, {}]), text=text, word=case.word)
 
 
-def good(text: str, number: int) -> bytes:
-    """A good job."""
-    return _item(number, [[text], {}, {}])
+def good(text: str, number: int, **headers: Any) -> bytes:
+    """A good job, perhaps with more headers."""
+    return _item(number, [[text], {}, {}], more=headers)
 
 
 def foreign() -> Iterator[Envelope]:
@@ -157,7 +158,7 @@ def _weapon() -> bytes:
 
 
 _FOREIGN: Final[list[tuple[str, str, dict[str, Any]]]] = [
-    ("somebody else's task", "somebody.elses", {"task": "somebody.elses"}),
+    ("another's task", "other.task", {"task": "other.task"}),
     ("a task of Celery's own", "celery.map", {"task": "celery.map"}),
     ("the task of batches", "not text", {"task": "rollbook.batch", "arguments": [[7, MARKED], {}, {}]}),
     ("the task of burials", "not text", {"task": "rollbook.dead_letter", "arguments": [[7, MARKED], {}, {}]}),
@@ -169,7 +170,7 @@ _FOREIGN: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("no task", "names no task", {"headers": {"id": MARKED}}),
     ("no headers", "names no task", {"headers": {}}),
     ("an eta that is none", "headers", {"more": {"eta": MARKED}}),
-    ("an expiry that is none", "headers", {"more": {"expires": MARKED}}),
+    ("an expiry that is none", "", {"more": {"expires": MARKED}}),
     ("an id that is a list", "", {"more": {"id": [MARKED]}}),
     ("a time limit that is text", "", {"more": {"timelimit": MARKED}}),
     ("retries that are text", "", {"more": {"retries": MARKED}}),
@@ -182,8 +183,8 @@ _FOREIGN: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("of an unknown type", "not accepted", {"type": "text/html", "body": b"<b>marked-0815</b>"}),
     ("bytes that are no UTF-8", "decoded", {"body": b"\xff\xfe\x00marked-0815"}),
     ("of an unknown encoding", "", {"encoding": "klingon"}),
-    ("compressed by nobody knows what", "decoded", {"more": {"compression": "application/x-lost"}}),
-    ("compressed, but not", "decoded", {"more": {"compression": "application/x-gzip"}}),
+    ("compressed in an unknown way", "compressed", {"more": {"compression": "application/x-lost"}}),
+    ("compressed, but not", "compressed", {"more": {"compression": "application/x-gzip"}}),
     ("no arguments", "not text", {"arguments": []}),
     ("arguments that are an object", "not text", {"arguments": {"a": MARKED}}),
     ("arguments that are text", "not JSON", {"arguments": MARKED}),
@@ -198,7 +199,7 @@ _FOREIGN: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ("callbacks", "not JSON", {"arguments": [[MARKED], {}, {"callbacks": [{"task": "x"}]}]}),
     ("a chord", "not JSON", {"arguments": [[MARKED], {}, {"chord": {"task": "x"}}]}),
     ("protocol 1", "names no task", {"headers": {}, "body": _protocol_1(_TASK)}),
-    ("protocol 1, somebody else's", "names no task", {"headers": {}, "body": _protocol_1("somebody.elses")}),
+    ("protocol 1, another's", "names no task", {"headers": {}, "body": _protocol_1("other.task")}),
     (
         "protocol 1 without an id",
         "",

@@ -55,7 +55,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
 
 SORTS: Final[dict[str, dict[Path, str]]] = {
     "identify": {
-        ("user",): "telling",
+        ("user",): "user update",
         ("user", "id"): "user_id",
         ("user", "traits"): "object",
         ("user", "traits", "plan"): "value",
@@ -131,7 +131,7 @@ SORTS: Final[dict[str, dict[Path, str]]] = {
 }
 EVERY_JOB: Final[dict[Path, str]] = {
     ("id",): "job_id",
-    ("occurred_at",): "moment",
+    ("occurred_at",): "time",
     ("deferred",): "flag",
     ("surprise",): "unknown",
 }

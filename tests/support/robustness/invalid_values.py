@@ -167,10 +167,10 @@ INVALID_VALUES: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
             "with an exclamation mark": "a!0000",
             "with an umlaut": "ä",
         },
-        "moment": _INVALID_TIMES,
+        "time": _INVALID_TIMES,
         "flag": {"null": None, "one": 1, "zero": 0, "yes": "yes", "text": "true", "empty": "", "a list": [True]},
         "unknown": {"a field that is not known": 1, "unknown, of null": None, "unknown, nested": nested(40)},
-        "telling": {"left out": ABSENT, **_NO_OBJECT},
+        "user update": {"left out": ABSENT, **_NO_OBJECT},
         "object": _NO_OBJECT,
         "value": _UNSTORABLE_VALUE,
         "attribute": {

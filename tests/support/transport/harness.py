@@ -105,7 +105,7 @@ class TransportHarness:
         return int(self.redis.hlen("unacked"))
 
     def is_drained(self) -> bool:
-        # at one moment: a message that is just being claimed is in neither place at two
+        # at one time: a message that is just being claimed is in neither place at two
         look = self.redis.pipeline(transaction=True)
         look.hlen("unacked")
         for queue in QUEUES:

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
+import celery.worker.worker
 import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
@@ -81,7 +82,7 @@ _making = threading.Lock()
 
 
 def _ledger() -> redis.Redis:
-    # one at a time: a second one that lost the race would close its connections under whoever is using them
+    # one at a time: a second one that lost the race would close its connections under the thread that uses them
     with _making:
         return _ledger_of(os.getpid())
 
@@ -112,6 +113,13 @@ def _linger(job: object, until: str = "go") -> None:
     _note(job)
 
 
+def _sleep(seconds: float) -> None:
+    """What Celery does during a soft shutdown; ends early, when the key `wake` is there."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not _ledger().exists("wake"):
+        time.sleep(0.01)
+
+
 def _die(job: object) -> None:
     """Take the process along."""
     _ledger().incr("deaths")
@@ -119,8 +127,10 @@ def _die(job: object) -> None:
 
 
 def _dead_letter(text: str, reason: str, code: str) -> None:
-    _ledger().rpush("letters", code)
+    _ledger().rpush("dead_letters", code)
 
 
 if broker := os.environ.get("TRANSPORT_BROKER"):
+    assert celery.worker.worker.sleep is time.sleep
+    celery.worker.worker.sleep = _sleep
     app = make_app(broker, **json.loads(os.environ.get("TRANSPORT_OPTIONS", "{}")))
