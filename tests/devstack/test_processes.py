@@ -90,6 +90,27 @@ def start(): print(processes.spawn(["sleep", "600"]).pid, flush=True)
 {start}
 signal.pause()
 """
+    assert_child_ends_with_parent(script)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
+def test_a_child_ends_also_before_its_program_begins() -> None:
+    script = """
+import os, signal, time
+from rollbook_ops.devstack import processes
+signal.signal(signal.SIGTERM, lambda *_: None)
+become_child = processes._tie_to_parent(os.getpid(), signal.SIGTERM)
+if os.fork() == 0:
+    become_child()
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+signal.pause()
+"""
+    assert_child_ends_with_parent(script)
+
+
+def assert_child_ends_with_parent(script: str) -> None:
+    """`script` is the parent's; it prints the child's process id."""
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))

@@ -31,7 +31,7 @@ class EventListener:
     def task(self, id_: str) -> Any:
         """What Flower shows of a task; None as long as it shows nothing.
 
-        `state.tasks[id_]` takes the task out for a moment, and an event of it that comes just then is lost.
+        `state.tasks[id_]` takes the task out and puts it back, and an event of it that comes in between is lost.
         """
         return self.state.tasks.data.get(id_)
 

@@ -109,6 +109,8 @@ def _tie_to_parent(parent: int, death_signal: signal.Signals) -> Callable[[], No
         return None
 
     def tie() -> None:
+        # A handler of this process would catch the signal, and lose it, until the child's program begins.
+        signal.signal(death_signal, signal.SIG_DFL)
         libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
         # If the parent died between fork and prctl, no signal will come.
         if os.getppid() != parent:
