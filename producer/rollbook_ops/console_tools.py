@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rollbook.errors import NotConfigured
 from rollbook.models import Content, Delivery
 from rollbook_ops.doctor import Finding, examine
+from rollbook_server.console.settings import ConsoleSettings
 from rollbook_server.console.tools import ConsoleTools, PreviewFailed, TemplatePreviews
 from rollbook_server.settings import ServerSettings
 from rollbook_shared.settings import Settings
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def console_tools(settings: Settings, server: ServerSettings) -> ConsoleTools:
+def console_tools(settings: Settings, server: ServerSettings, console: ConsoleSettings) -> ConsoleTools:
     """The tools of a server with these settings."""
 
     def findings() -> Sequence[Finding]:
-        return list(examine(settings, server=server))
+        return list(examine(settings, server=server, console=console))
 
     return ConsoleTools(examine=findings, templates=_previews(settings))
 

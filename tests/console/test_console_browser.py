@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +10,12 @@ from typing import Any, Final
 import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.support.console.browsers import PHONE, ConsolePage, console_page, picture
+from tests.support.console.browsers import PHONE, ConsolePage, console_page, picture, pictures
 from tests.support.console.visitors import PASSWORD, Accounts, Visitor
-from tests.support.repository import ROOT
 from tests.support.server.running_server import RunningServer
 
 from rollbook_server.console.pages import ROUTES
 
-PICTURES: Final = "ROLLBOOK_WRITE_PICTURES"
-"""Where it is set, the pictures of the documentation are written: `./run pytest tests/console -k picture`."""
 PAGES: Final = [
     route.path
     for route in ROUTES
@@ -236,13 +232,12 @@ def test_a_search_after_the_session_has_ended_leads_to_the_login(
 def test_a_picture_shows_the_users_light_and_dark(
     chromium_browser: Browser, admin: Visitor, server: RunningServer, tmp_path: Path
 ) -> None:
-    folder = ROOT / "docs" / "pictures" if os.environ.get(PICTURES) else tmp_path
     sizes = []
     for scheme in ("light", "dark"):
         with console_page(
             chromium_browser, admin, server.url, color_scheme=scheme, viewport={"width": 1280, "height": 640}
         ) as console:
             console.open("/users?q=user_000")
-            sizes.append(picture(console, folder, f"console-users-{scheme}").stat().st_size)
+            sizes.append(picture(console, pictures(tmp_path), f"console-users-{scheme}").stat().st_size)
 
     assert min(sizes) > 20_000

@@ -163,6 +163,58 @@ def test_dead_letters_are_dropped_and_replayed_by_code(
     assert operator.post("/dead-letters/drop", {"code": NASTY}, on="/dead-letters").status_code == 400
 
 
+def test_chosen_dead_letters_are_replayed_and_dropped_each_by_itself(
+    server: RunningServer, operator: Visitor, accounts: Accounts, database_url: str
+) -> None:
+    arrive(server, *(bad(f"chosen-{name}") for name in "abcd"))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for id_ in ("chosen-a", "chosen-d"):
+            mended = encode(Identify(id=id_, occurred_at=now(), user=UserUpdate(id="mended")))
+            connection.execute("UPDATE rollbook.dead_letters SET body = %s WHERE id = %s", (mended.encode(), id_))
+        connection.execute("UPDATE rollbook.dead_letters SET replaying_until = 'infinity' WHERE id = 'chosen-d'")
+    page = operator.get("/dead-letters").text
+    box = 'name="chosen" value="([0-9a-f]+ chosen-%s)" form="chosen"'
+    boxes = {name: re.findall(box % name, page)[0] for name in "abcd"}
+
+    replayed = operator.post("/dead-letters/replay-chosen", {"chosen": list(boxes.values())}, on="/dead-letters")
+    said = operator.get("/dead-letters").text
+    dropped = operator.post(
+        "/dead-letters/drop-chosen",
+        {"chosen": [boxes[name] for name in "acd"], "code": "invalid"},
+        on="/dead-letters",
+    )
+    left = operator.get("/dead-letters", code="invalid").text
+
+    assert replayed.status_code == dropped.status_code == 303
+    assert dropped.headers["location"] == "/console/dead-letters?code=invalid"
+    assert "1 applied, 1 left to another operator, 2 not replayed, because they would only fail again" in said
+    assert "1 dropped, 1 gone, 1 left to another operator" in left
+    assert [f"chosen-{name}" in left for name in "abcd"] == [False, True, False, True]
+    (entry,) = accounts.audit(account="oda", action="dead_letters.drop_chosen")
+    assert entry.target == (
+        "chosen dead letters: 1 dropped, 1 gone, 1 left to another operator: chosen-a, chosen-c, chosen-d"
+    )
+    for chosen in ([], ["no-key"], [f"{number:064x} x" for number in range(101)]):
+        answer = operator.post("/dead-letters/drop-chosen", {"chosen": chosen}, on="/dead-letters")
+        assert answer.status_code == 400
+
+
+def test_a_chosen_job_whose_id_is_anothers_gets_an_id_of_its_own(
+    server: RunningServer, operator: Visitor, database_url: str
+) -> None:
+    for plan in ("pro", "free"):
+        user = UserUpdate(id="twin", traits={"plan": plan})
+        arrive(server, encode(Identify(id="one-id", occurred_at=now(), user=user)))
+    with Rollbook(database_url=database_url) as rb:
+        (twin,) = [each for each in rb.jobs.list_dead_letters(code="id_reused").items if each.id == "one-id"]
+
+        operator.post("/dead-letters/replay-chosen", {"chosen": f"{twin.key} one-id"}, on="/dead-letters")
+
+        assert rb.users.get("twin").properties == {"plan": "free"}
+        assert rb.jobs.get(f"one-id.{twin.key[:16]}").state == "applied"
+        assert "one-id" not in {each.id for each in rb.jobs.list_dead_letters(code="id_reused").items}
+
+
 def test_a_deferred_job_is_listed_and_cancelled(
     server: RunningServer, operator: Visitor, reader: Visitor, accounts: Accounts
 ) -> None:

@@ -9,12 +9,20 @@ from tests.support.console.applied import applying
 from tests.support.console.visitors import Accounts, Visitor
 
 from rollbook import Rollbook
-from rollbook_server.console.merge_diff import merge_diff
+from rollbook_server.console.merge_diff import merge_diff, preferences_diff
 
 
 @pytest.fixture(scope="module", autouse=True)
 def people(database_url: str) -> None:
     with applying(database_url) as rb:
+        sets: dict[str, dict[str, Any]] = {
+            "pia": {"workflows": {"news": True}, "channel_types": {"sms": True}, "categories": {"ads": False}},
+            "guest-pia": {"workflows": {"news": False, "digest": False}, "categories": {"ads": False}},
+        }
+        for user_id, settings in sets.items():
+            rb.users.identify(user_id, {"plan": "pro"})
+            rb.users.set_preferences(user_id, "default", settings)
+        rb.users.set_preferences("guest-pia", "acme", {"workflows": {"digest": False}})
         rb.users.identify("mo", {"name": "Mo", "plan": "pro", "address": {"zip": "8001"}})
         rb.users.identify(
             "visitor",
@@ -40,6 +48,50 @@ def test_the_preview_shows_both_sides_and_the_result(admin: Visitor, database_ur
     page = admin.get("/users/mo/merge", **{"from": "visitor"}).text
     for text in ("mo@example.com", "trial", "8001", "Bern", "is given up", "comes from the secondary"):
         assert text in page
+
+
+@pytest.mark.parametrize(
+    ("keep_opt_outs", "effects"),
+    [
+        (
+            False,
+            {
+                "default.workflows.digest": (None, False, None, "conflict"),
+                "default.workflows.news": (True, False, True, "conflict"),
+                "default.channel_types.sms": (True, None, True, "own"),
+                "default.categories.ads": (False, False, False, "same"),
+                "acme.workflows.digest": (None, False, False, "added"),
+            },
+        ),
+        (
+            True,
+            {
+                "default.workflows.digest": (None, False, False, "added"),
+                "default.workflows.news": (True, False, False, "added"),
+                "default.channel_types.sms": (True, None, True, "own"),
+                "default.categories.ads": (False, False, False, "same"),
+                "acme.workflows.digest": (None, False, False, "added"),
+            },
+        ),
+    ],
+    ids=["the sets of the primary", "the opt-outs of both"],
+)
+def test_preferences_are_compared_setting_by_setting(
+    operator: Visitor,
+    database_url: str,
+    keep_opt_outs: bool,
+    effects: dict[str, tuple[bool | None, bool | None, bool | None, str]],
+) -> None:
+    with Rollbook(database_url=database_url) as rb:
+        preview = rb.users.merge("pia", "guest-pia", dry_run=True, keep_opt_outs=keep_opt_outs)
+        found = preferences_diff(rb.users.list_preferences("pia"), rb.users.list_preferences("guest-pia"), preview)
+        options = {"from": "guest-pia", **({"keep_opt_outs": "yes"} if keep_opt_outs else {})}
+        page = operator.get("/users/pia/merge", **options).text
+
+    assert {".".join(row.path): (row.own, row.other, row.result, row.effect) for row in found} == effects
+    for row in found:
+        assert " / ".join(row.path) in page
+    assert ("the secondary&#39;s is given up" in page) is not keep_opt_outs
 
 
 def test_values_of_both_sides_are_masked(operator: Visitor, accounts: Accounts) -> None:

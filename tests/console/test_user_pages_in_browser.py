@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.support.console.applied import applying
-from tests.support.console.browsers import PHONE, WIDE, console_page
+from tests.support.console.browsers import OPEN_ALL, PHONE, WIDE, console_page, picture, pictures
 from tests.support.console.visitors import Visitor
 from tests.support.server.running_server import RunningServer
 
 from rollbook import Rollbook
 
 PAGES = ("/users/ann", "/users/ann/merge?from=guest", "/messages?job_id=of-digest&user_id=ann", "/users/never")
-OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.name = ''; each.open = true })"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,6 +27,26 @@ def _people(database_url: str) -> None:
         rb.users.add_push_token("ann", "push", "a-token-of-a-phone", device={"locale": "de"})
         rb.users.set_preferences("ann", "default", {"workflows": {"digest": {"channel_types": {"email": False}}}})
         rb.workflows.trigger("digest", ["ann"], channels=["email", "in_app"], job_id="of-digest")
+    with applying(database_url) as rb:
+        _lena(rb)
+
+
+def _lena(rb: Rollbook) -> None:
+    """The user of the picture: a guest who signed up, and was reached since."""
+    start = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+    at = iter(start + timedelta(days=2 * number, hours=number) for number in range(20))
+    rb.users.identify("guest_71", {"cart": {"items": 2}, "city": "Zürich"}, occurred_at=next(at))
+    rb.workflows.trigger("cart-left", ["guest_71"], occurred_at=next(at))
+    lena = {"name": "Lena Keller", "email": "lena.keller@example.com", "phone_number": "+41791234567", "plan": "pro"}
+    rb.users.identify("lena", {**lena, "seats": 4, "locale": "de-CH"}, occurred_at=next(at))
+    rb.users.merge("lena", "guest_71", occurred_at=next(at))
+    settings = {"workflows": {"digest": {"channel_types": {"email": False}}}, "categories": {"marketing": False}}
+    rb.users.set_preferences("lena", "default", settings, occurred_at=next(at))
+    rb.users.add_push_token(
+        "lena", "fcm", "f7Ks-a-token-of-a-phone-2Q", device={"locale": "de-CH"}, occurred_at=next(at)
+    )
+    for workflow in ("welcome", "digest", "comment", "comment"):
+        rb.workflows.trigger(workflow, ["lena"], actor="ann", channels=["in_app", "email"], occurred_at=next(at))
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (WIDE, "light")], ids=["phone", "wide"])
@@ -74,6 +96,18 @@ def test_a_merge_needs_no_script_and_no_mouse(
         assert console.complaints == []
     with Rollbook(database_url=database_url) as rb:
         assert rb.users.get("ann").properties["city"] == "Bern"
+
+
+def test_a_picture_shows_one_user(
+    chromium_browser: Browser, admin: Visitor, server: RunningServer, tmp_path: Path
+) -> None:
+    with console_page(
+        chromium_browser, admin, server.url, color_scheme="light", viewport={"width": 1280, "height": 860}
+    ) as console:
+        console.open("/users/lena")
+        file = picture(console, pictures(tmp_path), "console-user-light")
+
+    assert file.stat().st_size > 20_000
 
 
 def press_to(page: Page, name: str) -> None:

@@ -10,6 +10,10 @@ CONSOLE: Final = "producer/rollbook_server/console"
 ACCESS: Final = ("tests/console/test_console_access.py",)
 LOGIN: Final = ("tests/console/test_console_login.py",)
 USERS: Final = ("tests/console/test_console_users.py",)
+HEALTH: Final = ("tests/console/test_console_health.py",)
+OPERATIONS_IN_BROWSER: Final = ("tests/console/test_operations_pages_in_browser.py", "-khtml")
+CHOSEN: Final = ("tests/console/test_console_jobs.py", "-kchosen")
+MERGE: Final = ("tests/console/test_merge_page.py",)
 ERASED: Final = ("tests/store/test_console_audit.py",)
 
 IN_THE_CONSOLE: Final[tuple[Defect, ...]] = (
@@ -146,5 +150,82 @@ IN_THE_CONSOLE: Final[tuple[Defect, ...]] = (
         "        reason = NULL\n",
         "        reason = reason\n",
         ERASED,
+    ),
+    Defect(
+        "console: the doctor does not know the settings of the console",
+        "producer/rollbook_ops/console_tools.py",
+        "examine(settings, server=server, console=console)",
+        "examine(settings, server=server)",
+        HEALTH,
+    ),
+    Defect(
+        "console: a page waits for the doctor",
+        f"{CONSOLE}/pages/health.py",
+        'if call.text("doctor") == "wait" else examinations.last',
+        'if call.text("doctor") != "x" else examinations.last',
+        HEALTH,
+    ),
+    Defect(
+        "console: the HTML of a message is shown to a masked account",
+        f"{CONSOLE}/pages/templates.py",
+        "if not call.shows_personal_data and not _is_revealed(call, values):",
+        "if False:",
+        HEALTH,
+    ),
+    Defect(
+        "console: the token of a frame is good for every user",
+        f"{CONSOLE}/pages/templates.py",
+        "reveal_token(call.secret, call.account.name, with_query(_RENDERED, values), minute)",
+        "reveal_token(call.secret, call.account.name, _RENDERED, minute)",
+        HEALTH,
+    ),
+    Defect(
+        "console: the HTML of a message has the policy of no frame",
+        f"{CONSOLE}/pages/templates.py",
+        "headers={**FRAME_HEADERS, **NOT_KEPT}",
+        "headers=NOT_KEPT",
+        HEALTH,
+    ),
+    Defect(
+        "console: the HTML of a message loads from other hosts",
+        f"{CONSOLE}/headers.py",
+        """    "sandbox",\n    "default-src 'none'",\n""",
+        """    "sandbox",\n""",
+        OPERATIONS_IN_BROWSER,
+    ),
+    Defect(
+        "console: a chosen dead letter of another operator fails the others",
+        f"{CONSOLE}/chosen_dead_letters.py",
+        '        except ReplayConflict:\n            return "left to another operator"\n',
+        "",
+        CHOSEN,
+    ),
+    Defect(
+        "console: a chosen job whose id is another's keeps it",
+        f"{CONSOLE}/chosen_dead_letters.py",
+        "job_id=id_of_its_own(dead_letter)",
+        "job_id=None",
+        CHOSEN,
+    ),
+    Defect(
+        "console: a setting that a merge gives up counts as kept",
+        f"{CONSOLE}/merge_diff.py",
+        'effect = "own" if other is _ABSENT else "conflict"',
+        'effect = "own"',
+        MERGE,
+    ),
+    Defect(
+        "console: the opt-outs of both are not those of the result",
+        f"{CONSOLE}/merge_diff.py",
+        "{**secondary, **primary, **shared}",
+        "{**secondary, **primary}",
+        MERGE,
+    ),
+    Defect(
+        "console: a walk along deliveries ends where none was found",
+        "producer/rollbook/queries/deliveries.py",
+        'next((row for row in rows if row.get("is_stop")), None)',
+        "None",
+        ("tests/deliveries/test_claims.py", "-klisted or bounded"),
     ),
 )

@@ -105,8 +105,8 @@ IN_THE_SERVER: Final[tuple[Defect, ...]] = (
     Defect(
         "console: a value that the secondary gives up counts as the same",
         f"{CONSOLE}/merge_diff.py",
-        'effect = "same" if _same(own, other) else "conflict"',
-        'effect = "same"',
+        'return "same" if _same(own, other) else "conflict"',
+        'return "same"',
         ("tests/console/test_merge_page.py",),
     ),
     Defect(

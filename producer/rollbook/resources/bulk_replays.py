@@ -41,9 +41,7 @@ class BulkReplay:
         self.planned: list[PlannedReplay] = []
         for dead_letter in claimed:
             try:
-                job = commands.replay(
-                    dead_letter, job_id=_id_of_its_own(dead_letter), body=None, limits=limits, now=now
-                )
+                job = commands.replay(dead_letter, job_id=id_of_its_own(dead_letter), body=None, limits=limits, now=now)
             except InvalidRequest as error:
                 self._unsent.append(UnsentReplay(id=dead_letter.id, key=dead_letter.key, reason=str(error)))
             else:
@@ -78,7 +76,7 @@ class BulkReplay:
         )
 
 
-def _id_of_its_own(dead_letter: DeadLetter) -> str | None:
+def id_of_its_own(dead_letter: DeadLetter) -> str | None:
     """Another id for the job if its own is another job's. A second try makes the same one, and is a duplicate."""
     if dead_letter.code != DeadLetterCode.ID_REUSED:
         return None

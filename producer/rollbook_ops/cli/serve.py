@@ -45,7 +45,7 @@ def serve(
     configure_logging(settings)
     console = ConsoleSettings.from_env()
     server = ServerSettings.from_env()
-    tools = console_tools(settings, server) if console.is_on else ConsoleTools()
+    tools = console_tools(settings, server, console) if console.is_on else ConsoleTools()
     served = application(settings, server, _recorder(settings), console, tools)
     print_note(f"serving on http://{host}:{port}{', with the console under /console' if console.is_on else ''}")
     serve_application(served, host=host, port=port)

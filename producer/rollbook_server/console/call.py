@@ -144,7 +144,11 @@ class ConsoleCall:
         flash: holds no value of a user.
         level: `ok`, `warning` or `problem`.
         """
-        response = RedirectResponse(link(path, *values), status_code=303)
+        return self.redirect_to(link(path, *values), flash=flash, level=level)
+
+    def redirect_to(self, address: str, *, flash: str = "", level: str = "ok") -> Response:
+        """The same; `address` is one that `link` or `with_query` made."""
+        response = RedirectResponse(address, status_code=303)
         if flash:
             set_cookie(response, FLASH_COOKIE, flash_as_text(Flash(flash, level)), self.console, _FLASH_SECONDS)
         return response

@@ -22,6 +22,15 @@ def csrf_token(secret: str, account: str) -> str:
     return hmac.new(secret.encode("utf-8", "surrogatepass"), message, sha256).hexdigest()
 
 
+def reveal_token(secret: str, account: str, address: str, minute: int) -> str:
+    """What lets a part of a page that was revealed be loaded without masks, by this session and for a minute or two.
+
+    address: of the part, with its query string.
+    minute: since 1970.
+    """
+    return csrf_token(f"{secret}\0{minute}\0{address}", account)
+
+
 def is_csrf_token(given: str, secret: str, account: str) -> bool:
     """Whether it is the token."""
     wanted = csrf_token(secret, account).encode()

@@ -1,4 +1,7 @@
-"""The findings of the doctor, for the page of the health: at most one examination a minute, however many look."""
+"""The findings of the doctor, for the page of the health: at most one examination a minute, however many look.
+
+An examination takes a second or two, so a page does not wait for it: it shows the last one, and asks for the next.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from rollbook.errors import RollbookError
 from rollbook_shared.observability.findings import Finding
 
 KEPT_SECONDS: Final = 60.0
-"""An examination takes a second or two, and asks both servers many questions."""
+"""An examination asks both servers many questions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,11 +41,26 @@ class Examinations:
         self._last: Examination | None = None
         self._until = 0.0
 
+    @property
+    def has_doctor(self) -> bool:
+        """Whether this server has one."""
+        return self._examine is not None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last examination is too old, or there was none."""
+        return self._last is None or self._clock() >= self._until
+
+    @property
+    def last(self) -> Examination | None:
+        """What the doctor found last, however long ago; None: nothing yet."""
+        return self._last
+
     async def latest(self) -> Examination | None:
         """What the doctor found in the last minute; None: this server has no doctor."""
         if self._examine is None:
             return None
-        if self._last is not None and self._clock() < self._until:
+        if self._last is not None and not self.is_due:
             return self._last
         if self._running is None or self._running.done():
             self._running = asyncio.get_running_loop().create_task(self._run(self._examine))

@@ -51,6 +51,7 @@ class Rendering:
             private=private_tag,
             private_json=private_json_tag,
             short_id=short_id,
+            label=label_text,
         )
         self._environment.globals.update(asset=assets.path_of, link=link, with_query=with_query, menu=tuple(menu))
 
@@ -151,6 +152,11 @@ def private_json_tag(context: Context, value: Any, most: int = 20_000) -> Markup
     shown = value if context["shows_personal_data"] else masked_json(value)
     text = json.dumps(shown, ensure_ascii=False, indent=2, default=str)
     return Markup('<pre class="json">{}</pre>').format(value_tag(text, most))
+
+
+def label_text(text: str) -> str:
+    """A text that came from outside, as the name of a field: a line, without control characters."""
+    return printable(text[:MOST_CHARACTERS])
 
 
 def short_id(id_: str) -> Markup:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from playwright.sync_api import Browser, Page, expect
 from tests.support.console.visitors import Visitor
+from tests.support.repository import ROOT
 from tests.support.server.official_clients import installed_clients
 from tests.support.waits import DEADLINE_SECONDS
 
+PICTURES: Final = "ROLLBOOK_WRITE_PICTURES"
+"""Where it is set, the pictures of the documentation are written: `./run pytest tests/console -k picture`."""
+OPEN_ALL: Final = "document.querySelectorAll('details').forEach(each => { each.name = ''; each.open = true })"
+"""Opens all that a page holds back."""
 _AXE = "async () => (await axe.run({ resultTypes: ['violations'] })).violations"
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
@@ -66,6 +72,11 @@ def console_page(browser: Browser, visitor: Visitor | None, url: str, **options:
                 ]
             )
         yield ConsolePage(context.new_page(), url)
+
+
+def pictures(otherwise: Path) -> Path:
+    """The folder of the pictures of the documentation, if they are to be written; otherwise another one."""
+    return ROOT / "docs" / "pictures" if os.environ.get(PICTURES) else otherwise
 
 
 def picture(page: ConsolePage, folder: Path, name: str) -> Path:

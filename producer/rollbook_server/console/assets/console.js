@@ -80,6 +80,23 @@ function followStream(element) {
   });
 }
 
+// Parts that take the server a while: the page at the address in `data-later` has them. Without it its link leads there.
+async function loadLater(element) {
+  try {
+    const answer = await fetch(element.dataset.later, { headers: { accept: "text/html" } });
+    if (answer.ok && !answer.redirected) replacePart(element.id, await answer.text());
+  } catch {
+    // the page was left, or the server is away: the link stays
+  }
+}
+
+// Boxes that tick all others of their name; without a script they are not shown.
+function tickAll(box) {
+  const others = [...document.querySelectorAll(`input[type=checkbox][name="${box.dataset.all}"]`)];
+  box.hidden = others.length < 2;
+  box.addEventListener("change", () => others.forEach((other) => { other.checked = box.checked; }));
+}
+
 // The keyboard: `/` goes to the search, `j` and `k` to the next and the previous row.
 function rowLinks() {
   return [...document.querySelectorAll("table[data-rows] tbody tr")].map((row) => row.querySelector("a")).filter(Boolean);
@@ -110,3 +127,5 @@ document.addEventListener("keydown", (event) => {
 showTimes(document);
 document.querySelectorAll("form[data-live]").forEach(searchLive);
 document.querySelectorAll("[data-stream]").forEach(followStream);
+document.querySelectorAll("[data-later]").forEach(loadLater);
+document.querySelectorAll("[data-all]").forEach(tickAll);

@@ -9,10 +9,18 @@ from starlette.responses import Response
 
 from rollbook.errors import InvalidRequest
 from rollbook.models import DeadLetter, JobStatus
-from rollbook_server.console.call import ConsoleCall
+from rollbook_server.console.call import ConsoleCall, checked_text
+from rollbook_server.console.chosen_dead_letters import (
+    ChosenDeadLetter,
+    ChosenReport,
+    drop_chosen,
+    parse_chosen,
+    replay_chosen,
+)
 from rollbook_server.console.errors import ConsoleError
 from rollbook_server.console.masking import HIDDEN
 from rollbook_server.console.pages.jobs import CODES, MAX_CURSOR
+from rollbook_server.console.rendering import with_query
 from rollbook_server.console.roles import Role
 from rollbook_server.console.routes import ConsoleRoute
 from rollbook_shared.json_values import parse_object
@@ -20,6 +28,8 @@ from rollbook_shared.json_values import parse_object
 PAGE_DEAD_LETTERS: Final = 50
 MAX_SHOWN_BODY: Final = 200_000
 """Characters of a body that a page shows for editing; a larger one is replayed with the command line."""
+CHOSEN: Final = "chosen"
+"""The boxes of a list; each is the key and the id of a dead letter."""
 WAIT_SECONDS: Final = 10.0
 BULK_SECONDS: Final = 20.0
 
@@ -84,6 +94,31 @@ async def replay_many(call: ConsoleCall) -> Response:
     call.audit.target += f": {', '.join(parts)}"
     is_well = not (dead or report.unsent or report.unfinished)
     return call.redirect("/dead-letters", flash=f"Replayed: {', '.join(parts)}.", level="ok" if is_well else "warning")
+
+
+async def replay_chosen_page(call: ConsoleCall) -> Response:
+    """Replay the dead letters that are ticked."""
+    chosen = _chosen(call)
+    return _report(call, "Replayed", chosen, await replay_chosen(call.rb, chosen, BULK_SECONDS))
+
+
+async def drop_chosen_page(call: ConsoleCall) -> Response:
+    """Delete the dead letters that are ticked."""
+    chosen = _chosen(call)
+    return _report(call, "Deleted", chosen, await drop_chosen(call.rb, chosen))
+
+
+def _chosen(call: ConsoleCall) -> list[ChosenDeadLetter]:
+    return parse_chosen(checked_text(CHOSEN, value, 400) for value in call.form_lists.get(CHOSEN, ()))
+
+
+def _report(call: ConsoleCall, done: str, chosen: list[ChosenDeadLetter], report: ChosenReport) -> Response:
+    call.audit.target = f"chosen dead letters: {report}: {', '.join(each.id for each in chosen)}"
+    if report.error is not None:
+        raise report.error
+    query = {"code": call.field("code", 64) or None}
+    flash, level = f"{done}: {report}.", "ok" if report.is_well else "warning"
+    return call.redirect_to(with_query("/dead-letters", query), flash=flash, level=level)
 
 
 async def drop_many(call: ConsoleCall) -> Response:
@@ -161,6 +196,20 @@ ROUTES: Final = (
     ),
     ConsoleRoute(
         method="POST", path="/dead-letters/drop", page=drop_many, role=Role.OPERATOR, action="dead_letters.drop_many"
+    ),
+    ConsoleRoute(
+        method="POST",
+        path="/dead-letters/replay-chosen",
+        page=replay_chosen_page,
+        role=Role.OPERATOR,
+        action="dead_letters.replay_chosen",
+    ),
+    ConsoleRoute(
+        method="POST",
+        path="/dead-letters/drop-chosen",
+        page=drop_chosen_page,
+        role=Role.OPERATOR,
+        action="dead_letters.drop_chosen",
     ),
     ConsoleRoute(method="GET", path=_ONE, page=dead_letter_page, role=Role.READER, reveals=True),
     ConsoleRoute(method="POST", path=f"{_ONE}/replay", page=replay, role=Role.OPERATOR, action="dead_letters.replay"),

@@ -34,15 +34,20 @@ _LEVELS: Final = {"problem": 0, "warning": 1, "ok": 2}
 
 
 async def health_page(call: ConsoleCall) -> Response:
-    """Everything."""
+    """Everything. With `doctor=wait` it waits for the doctor; otherwise it shows what the doctor found last, and the
+    script asks for more.
+    """
     values = await _figures(call)
-    examination = await call.console.examinations.latest()
+    examinations = call.console.examinations
+    examination = await examinations.latest() if call.text("doctor") == "wait" else examinations.last
     findings = sorted(examination.findings, key=lambda finding: _LEVELS[finding.level]) if examination else []
     return call.render(
         "health.html",
         **values,
         examination=examination,
         findings=findings,
+        has_doctor=examinations.has_doctor,
+        is_due=examinations.has_doctor and examinations.is_due,
         links=[
             (name, url)
             for name, url in (

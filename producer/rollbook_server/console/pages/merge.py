@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from rollbook import InvalidRequest, MergePreview, User, UserNotFound
 from rollbook_server.console.call import ConsoleCall
 from rollbook_server.console.errors import ConsoleError
-from rollbook_server.console.merge_diff import merge_diff
+from rollbook_server.console.merge_diff import DiffRow, merge_diff, preferences_diff
 from rollbook_server.console.pages.user import finished
 from rollbook_server.console.roles import Role
 from rollbook_server.console.routes import ConsoleRoute
@@ -47,6 +47,7 @@ async def merge_page(call: ConsoleCall) -> Response:
         primary=primary,
         secondary=secondary,
         rows=merge_diff(primary, secondary, preview) if preview else [],
+        preference_rows=await _preference_rows(call, preview) if preview and secondary else [],
         problem=problem,
     )
 
@@ -65,6 +66,19 @@ async def merge_users(call: ConsoleCall) -> Response:
     )
     call.audit.job_id = job.id
     return call.redirect("/users/{}", user_id, **await finished(job, "The users were merged."))
+
+
+async def _preference_rows(call: ConsoleCall, preview: MergePreview) -> list[DiffRow]:
+    """The settings of both as they are now; a user who was deleted meanwhile has none."""
+    primary, secondary = [await _sets(call, user_id) for user_id in (preview.primary_id, preview.secondary_id)]
+    return preferences_diff(primary, secondary, preview)
+
+
+async def _sets(call: ConsoleCall, user_id: str) -> dict[str, dict[str, Any]]:
+    try:
+        return await call.rb.users.list_preferences(user_id)
+    except UserNotFound:
+        return {}
 
 
 async def _user(call: ConsoleCall, user_id: str) -> User | None:
