@@ -36,7 +36,7 @@ from rollbook_worker.store import ReceivedJob
 MESSAGES: Final = 30
 FIRST_OTHER: Final = "other-00000000"
 _WARM_UP: Final = 3
-_TRIGGER_OF_ALL: Final = "trigger-of-all"
+TRIGGER_OF_ALL: Final = "trigger-of-all"
 _ROWS_OF_OTHERS: Final = """
 INSERT INTO rollbook.{table}
 SELECT copy.*
@@ -87,12 +87,12 @@ def main() -> None:
             psycopg.connect(store.url, autocommit=True) as connection,
             Rollbook(database_url=store.url) as rb,
         ):
-            _write_ann(store)
+            write_ann(store)
             for index in ("prefix", "created_at"):
                 create_index(store.url, index)
             beside, known = {}, 0
             for number in users:
-                _add_others(connection, known, number)
+                add_others(connection, known, number)
                 known = number
                 beside[number] = _measure(connection, rb, READS, given.reads)
             feeds, held = {}, MESSAGES
@@ -108,7 +108,8 @@ def main() -> None:
     _show("messages of the feed", feeds)
 
 
-def _write_ann(store: Store) -> None:
+def write_ann(store: Store) -> None:
+    """Ann, the first of the others, and 30 messages of each by the other."""
     at = time.time_ns() // 1_000
     identified = at - (seeding.DAYS + 1) * 86_400_000_000  # before the copies of messages, which no user owns otherwise
     jobs: list[Job] = []
@@ -120,7 +121,7 @@ def _write_ann(store: Store) -> None:
     for number in range(1, MESSAGES + 1):
         for recipient, actor in (("ann", FIRST_OTHER), (FIRST_OTHER, "ann")):
             jobs.append(_trigger(at + number, new_job_id(at + number), recipient, actor))
-    jobs.append(_trigger(at + MESSAGES + 1, _TRIGGER_OF_ALL, FIRST_OTHER, FIRST_OTHER))
+    jobs.append(_trigger(at + MESSAGES + 1, TRIGGER_OF_ALL, FIRST_OTHER, FIRST_OTHER))
     store.store.apply([ReceivedJob.of(encode(job)) for job in jobs], now=at + MESSAGES + 2)
 
 
@@ -129,11 +130,11 @@ def _trigger(at: int, id_: str, recipient: str, actor: str) -> Trigger:
     return Trigger(id=id_, occurred_at=at, workflow="hello", recipients=(recipient,), actor=actor, data=data)
 
 
-def _add_others(connection: psycopg.Connection[Any], known: int, number: int) -> None:
+def add_others(connection: psycopg.Connection[Any], known: int, number: int) -> None:
     """Add other users with their rows, until there are so many of them."""
     if number > known:
         seeding.copy_user(connection, FIRST_OTHER, number, first=max(known, 1))
-        asked = {"job": _TRIGGER_OF_ALL, "first": FIRST_OTHER, "start": max(known, 1), "end": number}
+        asked = {"job": TRIGGER_OF_ALL, "first": FIRST_OTHER, "start": max(known, 1), "end": number}
         for table in ("activities", "messages"):
             connection.execute(_ROWS_OF_OTHERS.format(table=table).encode(), asked)
     connection.execute("VACUUM ANALYZE")
@@ -156,9 +157,9 @@ def _measure(connection: psycopg.Connection[Any], rb: Rollbook, reads: Mapping[s
     used = dict.fromkeys(reads, 0.0)
     for number in range(times + _WARM_UP):
         for name in random.sample(list(reads), len(reads)):
-            before, begin = _seconds(server), time.perf_counter()
+            before, begin = seconds_of(server), time.perf_counter()
             reads[name](rb)
-            seconds, processor = time.perf_counter() - begin, _seconds(server) - before
+            seconds, processor = time.perf_counter() - begin, seconds_of(server) - before
             if number >= _WARM_UP:
                 took[name].append(seconds)
                 used[name] += processor
@@ -168,7 +169,7 @@ def _measure(connection: psycopg.Connection[Any], rb: Rollbook, reads: Mapping[s
     }
 
 
-def _seconds(process: psutil.Process) -> float:
+def seconds_of(process: psutil.Process) -> float:
     """The processor time of a process so far; finer than psutil's, whose unit is a hundredth of a second."""
     with suppress(OSError), open(f"/proc/{process.pid}/schedstat", encoding="ascii") as schedstat:
         return int(schedstat.read().split()[0]) / 1e9

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import psycopg
 import pytest
 from tests.support.deliveries import MAIL, REGISTRY, DeliveryStore
 from tests.support.delivery_case import MINUTE, Case
@@ -17,6 +18,7 @@ from rollbook import (
     NotConfigured,
     Rollbook,
 )
+from rollbook.queries import deliveries
 from rollbook_shared import jobs
 
 pytestmark = pytest.mark.servers
@@ -419,6 +421,27 @@ def test_the_deliveries_in_a_state_are_listed_page_by_page(case: Case, done: boo
     assert times == sorted(times, reverse=True)
     assert rest.after is None
     assert case.rb.deliveries.list(state=state, channel="fcm").items == ()
+
+
+def test_a_page_looks_at_a_bounded_number_of_deliveries(
+    case: Case, worker: DeliveryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for workflow in ("oldest", *(f"w{number}" for number in range(5))):
+        case.trigger("ann", workflow=workflow)
+        for delivery in case.claim():
+            case.rb.deliveries.sent(delivery)
+    with psycopg.connect(worker.url) as connection:
+        connection.execute("UPDATE rollbook.deliveries SET channel = 'rare' WHERE workflow = 'oldest'")
+    monkeypatch.setattr(deliveries, "MAX_SCANNED", 2)
+    pages: list[list[str]] = []
+    after = None
+
+    while after is not None or not pages:
+        page = case.rb.deliveries.list(state="sent", channel="rare", limit=2, after=after)
+        pages.append([each.workflow for each in page.items])
+        after = page.after
+
+    assert pages == [[], ["oldest"], []]
 
 
 @pytest.mark.parametrize(

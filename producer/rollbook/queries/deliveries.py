@@ -13,6 +13,8 @@ from rollbook.queries.query import Rows, Statement, Steps, query
 from rollbook_shared.database.statements import load
 
 _SQL: Final = load(__package__, "deliveries")
+MAX_SCANNED: Final = 10_000
+"""How many deliveries one page may look at, apart from those that it shows."""
 _OPEN: Final = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.FAILED)
 _LAST: Final = "f" * 32
 
@@ -37,16 +39,19 @@ def find_deliveries(
     state: DeliveryState, channel: str | None, limit: int, after: PageCursor | None
 ) -> Steps[Page[DeliveryStatus]]:
     """A page of the deliveries in one state, those that changed last first."""
-    rows = yield Statement(
-        _SQL["open" if state in _OPEN else "done"],
-        {
-            "state": state.value,
-            "channel": channel,
-            "changed_at": None if after is None else after.datetime,
-            "id": _LAST if after is None else after.id,
-            "limit": limit + 1,
-        },
-    )
+    parameters = {
+        "state": state.value,
+        "channel": channel,
+        "changed_at": None if after is None else after.datetime,
+        "id": _LAST if after is None else after.id,
+        "limit": limit + 1,
+    }
+    sql = _SQL["open"]
+    if state not in _OPEN:
+        # a walk along an index, in which a channel may be rare
+        matches = "true" if channel is None else "channel = %(channel)s::text"
+        sql = _SQL["done"].format(filter=matches, scanned=MAX_SCANNED + 1, wanted=limit + 1)
+    rows = yield Statement(sql, parameters)
     return _page(rows, limit, lambda row: PageCursor.at(row["changed_at"], row["id"].hex))
 
 
@@ -71,8 +76,9 @@ def find_deliveries_of_user(
 
 
 def _page(rows: Rows, limit: int, cursor: Any) -> Page[DeliveryStatus]:
-    after = cursor(rows[limit - 1]).as_text() if len(rows) > limit else None
-    return Page(items=tuple(map(_status, rows[:limit])), after=after)
+    found = [row for row in rows if row.get("is_match", True)]
+    end = found[limit - 1] if len(found) > limit else next((row for row in rows if row.get("is_stop")), None)
+    return Page(items=tuple(map(_status, found[:limit])), after=None if end is None else cursor(end).as_text())
 
 
 def _status(row: Mapping[str, Any]) -> DeliveryStatus:

@@ -206,7 +206,7 @@ def count_users(which: UserFilter) -> Steps[UserCount]:
     ((size),) = yield Statement(_SQL["size"], {})
     share = min(1.0, _SAMPLED_PAGES / max(1, int(size["pages"])))
     matches = which.matches()
-    keys = {**_keys_of(None), "sampled": " TABLESAMPLE SYSTEM (%(percent)s)"}
+    keys = {**_keys_of(index if is_there else None), "sampled": " TABLESAMPLE SYSTEM (%(percent)s)"}
     sql = _SQL["sample"].format(**keys, filter=matches.sql)
     ((sample),) = yield Statement(sql, {**matches.parameters, "percent": 100 * share})
     return UserCount(value=max(round(sample["matching"] / share), counted), is_exact=False)

@@ -177,7 +177,8 @@ class Deliveries:
         after: str | None = None,
     ) -> Page[DeliveryStatus]:
         """Read a page of deliveries: those of a user's messages, of the newest messages first; or all in one state,
-        those that changed last first. Give one of both, or both.
+        those that changed last first. Give one of both, or both. A page looks at 10,000 deliveries at most that it does
+        not show: where a channel is rare it is shorter, or empty, and its `after` goes on.
 
         channel: only those of this channel, by its key.
         limit: 1 to 1,000 deliveries.

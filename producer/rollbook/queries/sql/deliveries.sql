@@ -31,26 +31,30 @@ LEFT JOIN rollbook.messages AS row ON row.id = d.message_id
 -- include: owner
 WHERE d.message_id = %(id)s
 
--- name: changed_last
--- The end of a page of the deliveries in one state, those that changed last first.
-        AND (changed_at, message_id) < (coalesce(%(changed_at)s::timestamptz, 'infinity'), %(id)s::uuid)
-        AND (%(channel)s::text IS NULL OR channel = %(channel)s::text)
-    ORDER BY changed_at DESC, message_id DESC
-    LIMIT %(limit)s
+-- name: done
+-- A page of the deliveries in one final state, those that changed last first, and the last row that was looked at, if
+-- the walk ended before there were enough. A template, as the walks of `job_lists.sql`.
+-- include: columns
+, d.is_match, d.is_stop
+FROM (
+    SELECT *, {filter} AS is_match, number = {scanned} AS is_stop
+    FROM (
+        SELECT *, row_number() OVER (ORDER BY changed_at DESC, message_id DESC) AS number
+        FROM rollbook.deliveries
+        WHERE state = %(state)s
+            AND due_at IS NULL
+            AND (changed_at, message_id)
+                < (coalesce(%(changed_at)s::timestamptz, 'infinity'), %(id)s::uuid)
+        ORDER BY changed_at DESC, message_id DESC
+        LIMIT {scanned}
+    ) AS scanned
+    WHERE {filter}
+        OR number = {scanned}
+    LIMIT {wanted}
 ) AS d
 LEFT JOIN rollbook.messages AS row ON row.id = d.message_id
 -- include: owner
 ORDER BY d.changed_at DESC, d.message_id DESC
-
--- name: done
--- A page of the deliveries in one final state, those that changed last first.
--- include: columns
-FROM (
-    SELECT *
-    FROM rollbook.deliveries
-    WHERE state = %(state)s
-        AND due_at IS NULL
-        -- include: changed_last
 
 -- name: open
 -- A page of the deliveries that wait or are claimed. There is no index in this order: most of them are few at a time.
@@ -60,7 +64,14 @@ FROM (
     FROM rollbook.deliveries
     WHERE due_at IS NOT NULL
         AND state = %(state)s
-        -- include: changed_last
+        AND (changed_at, message_id) < (coalesce(%(changed_at)s::timestamptz, 'infinity'), %(id)s::uuid)
+        AND (%(channel)s::text IS NULL OR channel = %(channel)s::text)
+    ORDER BY changed_at DESC, message_id DESC
+    LIMIT %(limit)s
+) AS d
+LEFT JOIN rollbook.messages AS row ON row.id = d.message_id
+-- include: owner
+ORDER BY d.changed_at DESC, d.message_id DESC
 
 -- name: of_user
 -- A page of the deliveries of a user's messages, those of the newest messages first.
