@@ -6,12 +6,31 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
+from tests.support.console.crowd import fill_crowd
 from tests.support.console.visitors import CONSOLE, Accounts, Visitor
 from tests.support.dashboard.browser import browser, chromium
+from tests.support.databases import Databases
 from tests.support.server.running_server import RunningServer, run_server
 
 from rollbook_server.console.roles import Role
 from rollbook_server.settings import ServerSettings
+
+
+@pytest.fixture(scope="session")
+def crowd(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database with as many users as the demo has; browsers get copies of it."""
+    url = databases.lend()
+    fill_crowd(url, str(tmp_path_factory.mktemp("crowd") / "registry.toml"))
+    yield url
+    databases.take_back(url)
+
+
+@pytest.fixture(scope="module")
+def crowded_database_url(databases: Databases, crowd: str) -> Iterator[str]:
+    """A database of the module's own, with the users of the demo."""
+    url = databases.copy(crowd)
+    yield url
+    databases.take_back(url)
 
 
 @pytest.fixture(scope="module")

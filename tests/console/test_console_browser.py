@@ -47,6 +47,12 @@ HOSTILE: Final = "<script>alert('x')</script>"
 RIGHT_TO_LEFT: Final = "\u202eabc\u202c שלום"
 
 
+@pytest.fixture(scope="module")
+def database_url(crowded_database_url: str) -> str:
+    """Instead of an empty one."""
+    return crowded_database_url
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _people(server: RunningServer) -> None:
     chance = random.Random(4)
@@ -102,6 +108,15 @@ def test_a_search_shows_what_matches_while_one_types(console: ConsolePage) -> No
     expect(page.locator(".count")).to_have_text("10 users")
     expect(page).to_have_url(f"{page.url.partition('?')[0]}?q=user_0012")
     expect(page.locator("#q")).to_be_focused()
+
+
+def test_a_name_is_found_among_twenty_thousand(console: ConsolePage) -> None:
+    page = console.open("/users")
+
+    page.locator("#q").press_sequentially("member the 1234")
+
+    expect(page.locator(".count")).to_have_text("11 users")
+    expect(page.locator("tbody tr")).to_have_count(11)
 
 
 def test_times_are_shown_in_the_zone_of_the_reader(

@@ -29,11 +29,13 @@ HOSTILE_PREVIEW: Final = "/templates?user_id=ann&workflow=hostile&channel=email"
 PAGES: Final = (
     "/jobs",
     "/jobs/trigger-1",
+    "/jobs/to-many",
     "/jobs/later-1",
     "/dead-letters",
     "/dead-letters?code=invalid",
     "/deferred",
     "/deliveries",
+    "/deliveries?state=sent",
     "/templates",
     PREVIEW,
     "/health?doctor=wait",
@@ -50,6 +52,12 @@ subject: Hello
 <link rel="stylesheet" href="https://elsewhere.example/style.css">
 <a href="https://elsewhere.example/followed">elsewhere</a>
 """
+
+
+@pytest.fixture(scope="module")
+def database_url(crowded_database_url: str) -> str:
+    """Instead of an empty one."""
+    return crowded_database_url
 
 
 @pytest.fixture(scope="module")

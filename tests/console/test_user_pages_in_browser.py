@@ -14,7 +14,19 @@ from tests.support.server.running_server import RunningServer
 
 from rollbook import Rollbook
 
-PAGES = ("/users/ann", "/users/ann/merge?from=guest", "/messages?job_id=of-digest&user_id=ann", "/users/never")
+PAGES = (
+    "/users/ann",
+    "/users/ann/merge?from=guest",
+    "/messages?job_id=of-digest&user_id=ann",
+    "/users/never",
+    "/users/member-00000003",
+)
+
+
+@pytest.fixture(scope="module")
+def database_url(crowded_database_url: str) -> str:
+    """Instead of an empty one."""
+    return crowded_database_url
 
 
 @pytest.fixture(scope="module", autouse=True)

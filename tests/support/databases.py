@@ -125,6 +125,15 @@ class Databases:
         self._lent[url] = name
         return url
 
+    def copy(self, url: str) -> str:
+        """Give the URL of a copy of a database that is lent, and that has no sessions."""
+        name = f"{self._content.name}_test_{os.getpid()}_{next(self._numbers)}"
+        copy = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(self._lent[url]))
+        self._server.execute(copy)
+        copied = with_database(self._server_url, name)
+        self._lent[copied] = name
+        return copied
+
     def take_back(self, url: str) -> None:
         """End its sessions, and empty it or drop it."""
         name = self._lent.pop(url)
