@@ -1,12 +1,12 @@
 """How long the pages of the console take beside many users, jobs, dead letters, deferred jobs and deliveries.
 
-    python -m benchmarks.console_pages [--users 1000000] [--loads 9] [--only jobs] [--explain] [--json]
+    python -m benchmarks.console_pages [--users 1000000] [--loads 9] [--only jobs] [--json]
 
 `rollbook serve` runs as its users run it, on a durable Postgres, with all optional indexes but that for `updated_at`.
 There are as many messages, deliveries and jobs as users, and a tenth as many dead letters and deferred jobs; they are
 rows that a worker wrote, copied by SQL. The output has milliseconds, medians of page loads in turns over one
-connection: the whole time, and of it the processor time of the server and of Postgres. With `--explain` Postgres notes
-the plan of each statement that takes 20 ms or more, and they are printed at the end.
+connection: the whole time, and of it the processor time of the server and of Postgres, which other load of the machine
+changes little.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ from rollbook_worker.store import ReceivedJob
 ACCOUNT: Final = "ada"
 RECIPIENTS: Final = 1_000
 _WARM_UP: Final = 2
-_LOG_LEAST_MS: Final = 20
 _DAY: Final = 86_400_000_000
 """Microseconds."""
 _COPIES: Final = """
@@ -91,14 +90,11 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000, help="other users (1,000,000)")
     parser.add_argument("--loads", type=int, default=9, help="loads of each page (9)")
     parser.add_argument("--only", default="", help="only pages whose names have this text")
-    parser.add_argument("--explain", action="store_true", help="print the plans of slow statements")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     given = parser.parse_args()
     with Servers(durable=True) as servers, Environment(servers) as environment:
         store = Store(servers.database_url, 1, "console")
         with psycopg.connect(store.url, autocommit=True) as connection:
-            if given.explain:
-                _log_plans(connection)
             _fill(store, connection, given.users)
         url = _server(environment, store.url, servers.broker_url)
         pages = {name: path for name, path in _pages(store.url).items() if given.only in name}
@@ -234,17 +230,6 @@ def _session(database_url: str) -> str:
 def _seconds_of_all(postgres: psutil.Process) -> float:
     """The processor time of the connections' processes so far; a page needs no other of Postgres'."""
     return sum(seconds_of(each) for each in postgres.children() if each.is_running())
-
-
-def _log_plans(connection: psycopg.Connection[Any]) -> None:
-    for setting in (
-        "session_preload_libraries = 'auto_explain'",
-        f"auto_explain.log_min_duration = '{_LOG_LEAST_MS}ms'",
-        "auto_explain.log_analyze = on",
-        "auto_explain.log_buffers = on",
-    ):
-        connection.execute(f"ALTER SYSTEM SET {setting}".encode())
-    connection.execute("SELECT pg_reload_conf()")
 
 
 def _show(found: Figures) -> None:
