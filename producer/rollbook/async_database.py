@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from rollbook.async_connection_pool import AsyncConnectionPool, Connection
-from rollbook.database import ISOLATION
+from rollbook.database import modes
 from rollbook.database_failures import failure_of
 from rollbook.event_loops import PerLoop
 from rollbook.numbered_parameters import numbered
@@ -21,6 +21,7 @@ from rollbook.queries import Query
 from rollbook_shared.database.async_connection import async_timeout_connection
 from rollbook_shared.database.encoding import ENCODING_ADVICE, wrong_encoding
 from rollbook_shared.database.session import make_session, open_async_session
+from rollbook_shared.database.shared_sessions import async_transaction, is_shared
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.limits import PoolLimits
 
@@ -67,11 +68,9 @@ class AsyncDatabase:
         try:
             connection = await pool.take()
             try:
-                if query.isolation == "AUTOCOMMIT" and not query.writes:
+                if query.isolation == "AUTOCOMMIT" and not query.writes and not is_shared(connection):
                     return await _result(connection, query)
-                await connection.set_isolation_level(ISOLATION[query.isolation])
-                await connection.set_read_only(not query.writes)
-                async with connection.transaction():
+                async with async_transaction(connection, modes(query.isolation, readonly=not query.writes)):
                     return await _result(connection, query)
             finally:
                 broken = connection.broken

@@ -6,13 +6,12 @@ here needs SQLAlchemy, which would take longer to import than all else that a re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final, LiteralString, TypeVar
 
 import psycopg
-from psycopg import IsolationLevel
 from psycopg.rows import dict_row
 
 from rollbook.connection_pool import Connection, ConnectionPool
@@ -22,6 +21,7 @@ from rollbook.queries import Query
 from rollbook.queries.query import Isolation, Rows, Statement
 from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.limits import PoolLimits
 
@@ -29,11 +29,10 @@ T = TypeVar("T")
 
 _TIMEOUT: Final = timedelta(seconds=30)
 _POOL: Final = PoolLimits()
-ISOLATION: Final = {
-    "AUTOCOMMIT": IsolationLevel.READ_COMMITTED,
-    "REPEATABLE READ": IsolationLevel.REPEATABLE_READ,
+_ISOLATION: Final[Mapping[Isolation, LiteralString]] = {
+    "AUTOCOMMIT": "ISOLATION LEVEL READ COMMITTED",
+    "REPEATABLE READ": "ISOLATION LEVEL REPEATABLE READ",
 }
-"""Of the transaction that a write gets, or a snapshot."""
 
 
 class Database:
@@ -89,12 +88,10 @@ class Database:
         try:
             with self._pool.lend() as connection:
                 try:
-                    if isolation == "AUTOCOMMIT" and readonly:
+                    if isolation == "AUTOCOMMIT" and readonly and not is_shared(connection):
                         yield connection
                     else:
-                        connection.isolation_level = ISOLATION[isolation]
-                        connection.read_only = readonly
-                        with connection.transaction():
+                        with transaction(connection, modes(isolation, readonly=readonly)):
                             yield connection
                 finally:
                     broken = connection.broken
@@ -106,6 +103,11 @@ class Database:
     def close(self) -> None:
         """Close the connections that are not in use; new ones open when needed."""
         self._pool.close()
+
+
+def modes(isolation: Isolation, *, readonly: bool) -> LiteralString:
+    """Those of the transaction that a write gets, or a snapshot; behind a pooler every read."""
+    return f"{_ISOLATION[isolation]} {'READ ONLY' if readonly else 'READ WRITE'}"
 
 
 def _rows(connection: Connection, statement: Statement) -> Rows:

@@ -60,7 +60,8 @@ def _reason_of_redis(error: BaseException) -> str:
 def _reason_of_postgres(error: BaseException) -> str:
     if (said := rejected_by_pooler(error)) is not None:
         return (
-            f"a connection pooler such as PgBouncer rejects the session's settings ({said}); connect to Postgres itself"
+            f"a connection pooler such as PgBouncer rejects the session's settings ({said}); this needs the address of "
+            "Postgres itself"
         )
     # by name, as a base install has no psycopg; an OperationalError that no server has answered is about connecting
     is_operational = any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)

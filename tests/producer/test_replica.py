@@ -145,7 +145,10 @@ def test_a_worker_and_a_relay_wait_until_the_replica_is_promoted(applied: Applie
 
     with pytest.raises(Unavailable, match="read-only, as a replica is"):
         store.apply([job])
-    with pytest.raises(Unavailable, match="ReadOnlySqlTransaction"), on_replica.transaction() as outbox:
+    with (
+        pytest.raises(Unavailable, match="outbox's database is read-only, as a replica is"),
+        on_replica.transaction() as outbox,
+    ):
         outbox.claim_unsent()
     replica.promote()
 

@@ -42,4 +42,4 @@ def test_the_doctor_says_what_to_do(message: str) -> None:
 
     assert found.level == "problem"
     assert "PgBouncer" in found.summary
-    assert "docs/how-to/scale.md" in found.advice
+    assert "docs/how-to/pgbouncer.md" in found.advice

@@ -29,6 +29,11 @@ from rollbook_shared.errors import NotConfigured
             },
         ),
         ("postgresql:///app?host=/run/postgresql", {"dbname": "app", "host": "/run/postgresql"}),
+        (
+            "postgresql://app@db/app?prepare_threshold=5&sslmode=require",
+            {"user": "app", "host": "db", "dbname": "app", "sslmode": "require", "prepare_threshold": 5},
+        ),
+        ("postgresql://db/app?prepare_threshold=0", {"host": "db", "dbname": "app", "prepare_threshold": 0}),
         ("postgresql://[::1]:5432/app", {"host": "::1", "port": "5432", "dbname": "app"}),
     ],
 )
@@ -41,6 +46,7 @@ def test_a_url_means_what_it_means_to_libpq(url: str, parameters: dict[str, Any]
     [
         ("postgresql+asyncpg://app:S3cret@db/app?ssl=require", "option ssl, .* libpq's name for it is sslmode"),
         ("postgresql://app:S3cret@db/app?pool_size=5", "option pool_size, which libpq does not know"),
+        ("postgresql://app:S3cret@db/app?prepare_threshold=S3cret", "prepare_threshold that is no number"),
         ("postgresql://app:S3cret@db/app?S3cret=5", "must be like postgresql://"),
         ("postgresql://app:p@S3cret@db/app", "in a password %40 stands for @"),
         ("postgresql://app:S3cret%zz@db/app", "must be like postgresql://"),

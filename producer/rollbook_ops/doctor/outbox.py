@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Identifier
 from rollbook_ops.doctor.postgres import open_postgres
 from rollbook_ops.formatting import format_count, format_duration
 from rollbook_ops.relay.outbox_table import find_outbox
+from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.statements import load
 from rollbook_shared.observability.findings import Finding, ok, problem, warning
 from rollbook_shared.reasons import safe_reason
@@ -27,7 +28,10 @@ _SQL: Final = load("rollbook_ops.doctor", "outbox")
 def examine_outbox(settings: Settings) -> Iterator[Finding]:
     """Check the outbox. Reports nothing if there is no table and `ROLLBOOK_OUTBOX_URL` is not set."""
     try:
-        with open_postgres(settings.need_outbox_url(), uses_own_search_path=True) as connection:
+        with (
+            open_postgres(settings.need_outbox_url(), uses_own_search_path=True) as connection,
+            transaction(connection),
+        ):
             if (table := find_outbox(connection)) is not None:
                 yield from _check_counts(connection, table)
             elif settings.outbox_url:

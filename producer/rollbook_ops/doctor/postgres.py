@@ -22,6 +22,7 @@ from rollbook_shared.database.erasure_keys import (
     knows_all_keys,
 )
 from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.statements import load
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.database.user_sizes import find_sizes
@@ -51,8 +52,9 @@ _MAINTENANCE: Final = "Is maintenance running (`rollbook maintenance`)? Its log 
 def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
     """Check everything about Postgres; if it is not available, report only that."""
     try:
-        with open_postgres(settings.need_database_url()) as connection:
+        with open_postgres(settings.need_database_url()) as connection, transaction(connection):
             yield check_postgres_version(connection.info.server_version)
+            yield from _check_pooler(connection)
             if (encoding := wrong_encoding(connection)) is not None:
                 yield problem("postgres", f"the database has the encoding {encoding}", f"{ENCODING_ADVICE}.")
                 return
@@ -71,12 +73,14 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
     except psycopg.Error as error:
         advice = "Check ROLLBOOK_DATABASE_URL, and that Postgres runs and accepts connections from here."
         if rejected_by_pooler(error):
-            advice = "Connect to Postgres itself, or to a pooler in session mode; see docs/how-to/scale.md."
+            advice = "Connect to Postgres itself, or set up the pooler as docs/how-to/pgbouncer.md says."
         yield problem("postgres", f"not available: {safe_reason(error)}", advice)
 
 
 def open_postgres(url: str, *, uses_own_search_path: bool = False) -> psycopg.Connection:
-    """Connect read-only and with short timeouts; for `uses_own_search_path` see `make_session`."""
+    """Connect read-only and with short timeouts; for `uses_own_search_path` see `make_session`. What is asked must be
+    within a `transaction`.
+    """
     session = make_session(
         url,
         application_name="rollbook doctor",
@@ -86,6 +90,14 @@ def open_postgres(url: str, *, uses_own_search_path: bool = False) -> psycopg.Co
         uses_own_search_path=uses_own_search_path,
     )
     return open_session(session, timeout_connection(_ANSWER))
+
+
+def _check_pooler(connection: psycopg.Connection) -> Iterator[Finding]:
+    if is_shared(connection):
+        yield ok(
+            "pooler",
+            "it shares sessions; transactions bring their settings along, and `rollbook migrate` needs Postgres itself",
+        )
 
 
 def _server_time(connection: psycopg.Connection) -> float:
@@ -120,7 +132,8 @@ def _check_public_schema(connection: psycopg.Connection) -> Finding:
 
 def _check_migrations(connection: psycopg.Connection) -> Finding:
     try:
-        row = connection.execute(_SQL["schema_revision"]).fetchone()
+        with connection.transaction():
+            row = connection.execute(_SQL["schema_revision"]).fetchone()
     except (errors.UndefinedTable, errors.InvalidSchemaName):
         row = None
     except errors.InsufficientPrivilege:
@@ -152,10 +165,12 @@ def _check_erasure_key(connection: psycopg.Connection, settings: Settings) -> Fi
     """Check that all receipts are found with the keys of this process, and that its key is set."""
     name = "erasure key"
     try:
-        if not knows_all_keys(connection, settings.erasure_keys):
-            return problem(name, WRONG_KEY, WRONG_KEY_ADVICE)
+        with connection.transaction():
+            is_known = knows_all_keys(connection, settings.erasure_keys)
     except errors.InsufficientPrivilege:
         return warning(name, "not permitted to read", "Use a role that may read rollbook.erasure_keys.")
+    if not is_known:
+        return problem(name, WRONG_KEY, WRONG_KEY_ADVICE)
     if settings.erasure_key == DEFAULT_KEY:
         return warning(name, DEFAULT_KEY_WARNING, DEFAULT_KEY_ADVICE)
     return ok(name, "all receipts are found with it")

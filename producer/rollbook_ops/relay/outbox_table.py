@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import errors
@@ -22,6 +22,7 @@ from rollbook_ops.relay.job_key import JobKey
 from rollbook_ops.relay.reconciliation import SentRow
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.database.session import SEARCH_PATH, make_session, open_session
+from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.statements import load
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.database.url import parse_database_url
@@ -32,6 +33,7 @@ from rollbook_shared.reasons import safe_reason
 _SQL: Final = load("rollbook_ops.relay", "outbox")
 _STATEMENT_TIMEOUT: Final = timedelta(seconds=30)
 """Each statement claims or updates some hundred rows. One that takes so long will not succeed."""
+_MODES: Final = "ISOLATION LEVEL READ COMMITTED READ WRITE"
 _MISSING: Final = "the table rollbook_outbox is missing; run `rollbook outbox create`"
 # It runs under the application's search path, so each name and operator says where it is.
 _FIND: Final = """
@@ -81,8 +83,10 @@ class OutboxTable:
         self._statements: dict[str, Composed] = {}
 
     @contextmanager
-    def transaction(self) -> Iterator[OutboxTransaction]:
+    def transaction(self, modes: LiteralString = _MODES) -> Iterator[OutboxTransaction]:
         """Run a transaction. The rows that it claims stay claimed until its end.
+
+        modes: those of the transaction; see `rollbook_shared.database.shared_sessions`.
 
         Raises:
             Unavailable: the database is not available, or the connection broke.
@@ -90,7 +94,9 @@ class OutboxTable:
         """
         with self._errors():
             connection = self._connected()
-            with connection.transaction(), connection.cursor() as cursor:
+            with transaction(connection, modes), connection.cursor() as cursor:
+                if is_shared(connection):
+                    use_our_search_path(connection)
                 yield OutboxTransaction(cursor, self._statements)
 
     @contextmanager
@@ -106,19 +112,22 @@ class OutboxTable:
             ) from error
         except errors.InsufficientPrivilege as error:
             raise NotConfigured("the outbox's role lacks rights that a relay needs; see deploy/roles.sql") from error
-        # A primary that has become a standby reports this with an error class of its own.
-        except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as error:
+        # what a replica says to BEGIN READ WRITE, and a primary that has become one to a write
+        except (errors.FeatureNotSupported, errors.ReadOnlySqlTransaction) as error:
+            self.close()
+            raise Unavailable("the outbox's database is read-only, as a replica is") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self.close()
             raise Unavailable(f"the outbox's database is not available ({safe_reason(error)})") from error
 
     def create(self) -> None:
         """Create the table if it does not exist, in the first schema of the search path."""
-        with self._errors(), self._open() as connection, connection.transaction():
+        with self._errors(), self._open() as connection, transaction(connection, _MODES):
             create_table(lambda statement: connection.execute(statement.encode()))
 
     def count(self) -> OutboxCounts:
         """Count the jobs."""
-        with self.transaction() as outbox:
+        with self.transaction("ISOLATION LEVEL READ COMMITTED READ ONLY") as outbox:
             return outbox.count()
 
     def close(self) -> None:
@@ -130,7 +139,8 @@ class OutboxTable:
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
             self._connection = connection = self._open()
-            table = find_outbox(connection)
+            with transaction(connection):
+                table = find_outbox(connection)
             if table is None:
                 self.close()
                 raise NotConfigured(_MISSING)
@@ -138,16 +148,22 @@ class OutboxTable:
         return self._connection
 
     def _open(self) -> psycopg.Connection:
-        connection = open_session(self._session, timeout_connection(_STATEMENT_TIMEOUT))
-        connection.prepare_threshold = None  # a connection pooler may not keep prepared statements
-        return connection
+        return open_session(self._session, timeout_connection(_STATEMENT_TIMEOUT))
 
 
 def find_outbox(connection: psycopg.Connection) -> Identifier | None:
-    """The table with its schema, if there is one on the connection's search path, which becomes ours."""
+    """The table with its schema, if there is one on the connection's search path, which becomes ours: where a pooler
+    shares the session, until the transaction ends, which it must be in.
+    """
     found = connection.execute(_FIND, (TABLE,)).fetchone()
-    connection.execute("SELECT pg_catalog.set_config('search_path', %s, false)", (SEARCH_PATH,))
+    use_our_search_path(connection)
     return Identifier(found[0], TABLE) if found else None
+
+
+def use_our_search_path(connection: psycopg.Connection) -> None:
+    """Use it for the rest of the connection's session, or of its transaction where a pooler shares the session."""
+    parameters = (SEARCH_PATH, is_shared(connection))
+    connection.execute("SELECT pg_catalog.set_config('search_path', %s, %s)", parameters)
 
 
 class OutboxTransaction:

@@ -17,6 +17,7 @@ import psycopg
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.waiting import READY_R, READY_W, WAIT_W
 
+from rollbook_shared.database.shared_sessions import ShareableConnection
 from rollbook_shared.database.timeouts import ResponseTimeout, response_seconds
 from rollbook_shared.loop_timeouts import LoopTimeouts
 
@@ -27,7 +28,7 @@ _CANCEL_SECONDS: Final = 5.0
 """How long asking Postgres to cancel a statement may take."""
 
 
-class AsyncTimeoutConnection(psycopg.AsyncConnection[Any]):
+class AsyncTimeoutConnection(ShareableConnection, psycopg.AsyncConnection[Any]):
     """A connection that closes itself and raises `ResponseTimeout` if a response takes longer than `response_seconds`.
 
     Make the class with `async_timeout_connection`.

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import psycopg
 
+from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.statements import load
 from rollbook_shared.errors import Unavailable
 
@@ -51,11 +52,13 @@ def require_erasure_key(connection: psycopg.Connection[Any], keys: Sequence[str]
         psycopg.Error: the server failed, or has no tables of Rollbook.
     """
     hashes = list(map(_hash, keys))
-    if not (known := _known_hashes(connection)) <= set(hashes):
+    with transaction(connection):
+        known = _known_hashes(connection)
+    if not known <= set(hashes):
         raise WrongErasureKey
     if hashes[0] in known:
         return
-    with connection.transaction():
+    with transaction(connection, "ISOLATION LEVEL READ COMMITTED READ WRITE"):
         # another process may be about to record another key
         connection.execute(_SQL["lock"])
         if not _known_hashes(connection) <= set(hashes):

@@ -7,12 +7,16 @@ itself what it needs:
 - What decides about meaning and answers is always ours (`_FIXED`), whatever the URL says. `search_path` belongs to
   this: a role that may create an operator in `public` would otherwise have it run by each statement that matches it
   better than Postgres' own.
-- Timeouts, and how durable a commit is, may be set in the URL (`options=-c%20statement_timeout%3D5s`).
+- Timeouts, and how durable a commit is, may be set in the URL (`options=-c%20statement_timeout%3D5s`), and so may
+  psycopg's `prepare_threshold`.
 
 The settings travel as `options` when the connection starts, and win there over server, database and role. libpq sends
 `PGDATESTYLE` and `PGTZ` after them, and two more settings depend on what the server says; `first_statement` is for
-these. Nothing here depends on a driver: psycopg's connections, blocking and asynchronous, open with `parameters`, and
-then run `first_statement`.
+these.
+
+A connection pooler may drop or reject `options`, and give each transaction another session (`shared_sessions`). So the
+first statement looks whether the settings have arrived, in the very process that the connection was promised; if not,
+it changes nothing, and each transaction brings its settings along.
 """
 
 from __future__ import annotations
@@ -21,11 +25,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
+from psycopg.sql import Composed
 
+from rollbook_shared.database.shared_sessions import ShareableConnection, SharedSession, set_locally
 from rollbook_shared.database.url import parse_database_url
+from rollbook_shared.reasons import rejected_by_pooler
 
 ConnectionT = TypeVar("ConnectionT", bound=psycopg.Connection[Any])
 AsyncConnectionT = TypeVar("AsyncConnectionT", bound=psycopg.AsyncConnection[Any])
@@ -63,24 +71,43 @@ _FIXED: Final[Mapping[str, str]] = {
     "gin_fuzzy_search_limit": "0",
     "exit_on_error": "off",
 }
-_OPTION: Final = re.compile(r"(?:^|\s)(?:-c\s*|--)([\w.-]+)=")
+_WORD: Final = re.compile(r"(?:\\.|[^\\\s])+", re.DOTALL)
+_OPTION: Final = re.compile(r"(?:-c|--)([\w.-]+)=(.*)", re.DOTALL)
 _SPECIAL: Final = re.compile(r"([\\\s])")
+_MARK: Final[Mapping[str, str]] = {"rollbook.session": "own"}
+"""No setting of Postgres: it says that the settings have arrived."""
 
-# It may run under any search path, so each name and operator says where it is.
+# It may run under any search path, so each name and operator says where it is. A pooler invents the process id that it
+# gives to its clients, and each session of its own has another one.
+_IS_OWN: Final = """(
+    pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) %s::pg_catalog.int4
+    AND pg_catalog.current_setting('rollbook.session', true) OPERATOR(pg_catalog.=) 'own'
+) IS TRUE"""
 _FIRST: Final = """
 SELECT
-    pg_catalog.set_config('datestyle', 'ISO,MDY', false),
-    pg_catalog.set_config('timezone', 'UTC', false)"""
+    session.is_own,
+    CASE WHEN session.is_own THEN pg_catalog.set_config('datestyle', 'ISO,MDY', false) END,
+    CASE WHEN session.is_own THEN pg_catalog.set_config('timezone', 'UTC', false) END"""
 _READ_ONLY: Final = """,
-    pg_catalog.set_config('default_transaction_read_only', 'on', false)"""
+    CASE WHEN session.is_own THEN pg_catalog.set_config('default_transaction_read_only', 'on', false) END"""
 _DURABLE: Final = """,
-    CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'
+    CASE WHEN session.is_own AND pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'
         THEN pg_catalog.set_config('synchronous_commit', 'local', false)
     END"""
 # Postgres has it from version 17 on.
 _NO_TRANSACTION_TIMEOUT: Final = """,
-    CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+    CASE WHEN session.is_own AND pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
         THEN pg_catalog.set_config('transaction_timeout', '0', false)
+    END"""
+_FROM: Final = f"""
+FROM (SELECT {_IS_OWN} AS is_own) AS session"""
+_DURABLE_LOCALLY: Final = """
+    CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'
+        THEN pg_catalog.set_config('synchronous_commit', 'local', true)
+    END"""
+_NO_TRANSACTION_TIMEOUT_LOCALLY: Final = """
+    CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+        THEN pg_catalog.set_config('transaction_timeout', '0', true)
     END"""
 
 
@@ -91,6 +118,11 @@ class Session:
     parameters: Mapping[str, Any] = field(repr=False)
     """For libpq. They hold the password."""
     first_statement: LiteralString
+    """Its parameter is the id of the process that serves the connection. It gives whether that process serves no other,
+    and has the settings.
+    """
+    local_settings: Composed
+    """Sets the same within a transaction, for where it does not."""
 
 
 def make_session(
@@ -118,7 +150,7 @@ def make_session(
     """
     own = parse_database_url(url)
     own_options = str(own.get("options") or "")
-    chosen = {name.replace("-", "_").lower() for name in _OPTION.findall(own_options)}
+    chosen = _parse_options(own_options)
     defaults = {
         "statement_timeout": _milliseconds(statement_timeout),
         "lock_timeout": _milliseconds(lock_timeout),
@@ -127,6 +159,7 @@ def make_session(
         **(planner or {}),
     }
     fixed = {**_FIXED, **({} if uses_own_search_path else {"search_path": SEARCH_PATH})}
+    is_durable, has_timeout = "synchronous_commit" in chosen, "transaction_timeout" in chosen
     return Session(
         parameters={
             "application_name": application_name,
@@ -134,12 +167,20 @@ def make_session(
             **own,
             **({} if connect_seconds is None else {"connect_timeout": connect_seconds}),
             "client_encoding": "UTF8",
-            "options": " ".join(part for part in (_options(defaults), own_options, _options(fixed)) if part),
+            "options": " ".join(
+                part for part in (_options(defaults), own_options, _options({**fixed, **_MARK})) if part
+            ),
         },
         first_statement=_FIRST
         + (_READ_ONLY if is_read_only else "")
-        + ("" if "synchronous_commit" in chosen else _DURABLE)
-        + ("" if "transaction_timeout" in chosen else _NO_TRANSACTION_TIMEOUT),
+        + ("" if is_durable else _DURABLE)
+        + ("" if has_timeout else _NO_TRANSACTION_TIMEOUT)
+        + _FROM,
+        local_settings=set_locally(
+            {**defaults, **chosen, **fixed},
+            *([] if is_durable else [_DURABLE_LOCALLY]),
+            *([] if has_timeout else [_NO_TRANSACTION_TIMEOUT_LOCALLY]),
+        ),
     )
 
 
@@ -147,11 +188,17 @@ def open_session(session: Session, connection_class: type[ConnectionT], *, autoc
     """Open a connection with these settings.
 
     Raises:
+        SharedSession: a pooler shares the session, and the class is not one of `ShareableConnection`.
         psycopg.Error: the server cannot be reached.
     """
-    connection = connection_class.connect(autocommit=True, **session.parameters)
     try:
-        connection.execute(session.first_statement)
+        connection = connection_class.connect(autocommit=True, **session.parameters)
+    except psycopg.OperationalError as error:
+        connection = connection_class.connect(autocommit=True, **_without_options(session, connection_class, error))
+    try:
+        found = connection.execute(session.first_statement, (connection.info.backend_pid,), prepare=False).fetchone()
+        if found is None or not found[0]:
+            _share(connection, session)
         connection.autocommit = autocommit
     except BaseException:
         connection.close()
@@ -163,15 +210,45 @@ async def open_async_session(session: Session, connection_class: type[AsyncConne
     """The same, for asyncio; in autocommit.
 
     Raises:
-        psycopg.Error: the server cannot be reached.
+        SharedSession, psycopg.Error: as `open_session`.
     """
-    connection = await connection_class.connect(autocommit=True, **session.parameters)
     try:
-        await connection.execute(session.first_statement)
+        connection = await connection_class.connect(autocommit=True, **session.parameters)
+    except psycopg.OperationalError as error:
+        own = _without_options(session, connection_class, error)
+        connection = await connection_class.connect(autocommit=True, **own)
+    try:
+        cursor = await connection.execute(session.first_statement, (connection.info.backend_pid,), prepare=False)
+        found = await cursor.fetchone()
+        if found is None or not found[0]:
+            _share(connection, session)
     except BaseException:
         await connection.close()
         raise
     return connection
+
+
+def _without_options(session: Session, connection_class: type[Any], error: psycopg.OperationalError) -> dict[str, Any]:
+    """What to connect with instead, if it was a pooler that rejected the settings."""
+    if rejected_by_pooler(error) is None or not issubclass(connection_class, ShareableConnection):
+        raise error
+    return {name: value for name, value in session.parameters.items() if name != "options"}
+
+
+def _share(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], session: Session) -> None:
+    if not isinstance(connection, ShareableConnection):
+        raise SharedSession
+    connection.local_settings = session.local_settings
+    # they are of one session, and the next transaction may be in another, unless the URL says that the pooler knows
+    connection.prepare_threshold = session.parameters.get("prepare_threshold")
+
+
+def _parse_options(options: str) -> dict[str, str]:
+    """The settings that `options` names, as Postgres reads it."""
+    words = [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in _WORD.findall(options)]
+    joined = [f"-c{after}" if word == "-c" else word for word, after in pairwise([*words, ""])]
+    found = filter(None, map(_OPTION.fullmatch, joined))
+    return {match[1].replace("-", "_").lower(): match[2] for match in found}
 
 
 def _options(settings: Mapping[str, str]) -> str:

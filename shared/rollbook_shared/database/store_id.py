@@ -9,6 +9,7 @@ import psycopg
 from psycopg import errors
 
 from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.statements import load
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.errors import NotConfigured, Unavailable
@@ -29,7 +30,7 @@ def read_store_id(database_url: str) -> str:
         database_url, application_name="rollbook store id", statement_timeout=_TIMEOUT, is_read_only=True
     )
     try:
-        with open_session(session, timeout_connection(_TIMEOUT)) as connection:
+        with open_session(session, timeout_connection(_TIMEOUT)) as connection, transaction(connection):
             row = connection.execute(_SQL["select_id"]).fetchone()
     except (errors.UndefinedTable, errors.InvalidSchemaName) as error:
         raise NotConfigured("the database has no store id; run `rollbook migrate`") from error

@@ -16,6 +16,8 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import psycopg
 
+from rollbook_shared.database.shared_sessions import ShareableConnection
+
 T = TypeVar("T")
 
 GRACE: Final = timedelta(seconds=5)
@@ -29,7 +31,7 @@ class ResponseTimeout(psycopg.OperationalError):
         super().__init__("the server did not answer in time")
 
 
-class TimeoutConnection(psycopg.Connection[Any]):
+class TimeoutConnection(ShareableConnection, psycopg.Connection[Any]):
     """A connection that closes itself and raises `ResponseTimeout` if a response takes longer than `response_seconds`.
 
     Make the class with `timeout_connection`.

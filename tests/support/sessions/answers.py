@@ -6,7 +6,6 @@ import time
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 from tests.support.builders import (
     DAY,
     NOW,
@@ -29,6 +28,8 @@ from rollbook_ops.relay.finished_jobs import FinishedJobs
 from rollbook_ops.relay.job_key import JobKey
 from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.shared_sessions import transaction
+from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.settings import Settings
@@ -65,8 +66,11 @@ def prepare(url: str) -> None:
     table.close()
 
 
-def all_answers(url: str) -> dict[str, Any]:
-    """Apply the history through this URL, run what maintenance and a relay do, and read everything."""
+def all_answers(url: str, *, direct_url: str | None = None) -> dict[str, Any]:
+    """Apply the history through this URL, run what maintenance and a relay do, and read everything.
+
+    direct_url: the database without a pooler, for what needs a session of its own.
+    """
     answers: dict[str, Any] = {}
     store = PostgresStore(url)
     received = [ReceivedJob.of(encode(job)) for job in history()]
@@ -82,7 +86,7 @@ def all_answers(url: str) -> dict[str, Any]:
         answers["cancelled"] = rb.jobs.cancel("cancelled"), rb.jobs.get("cancelled").state
         (dead,) = rb.jobs.list_dead_letters().items
         answers["dead"] = dead, rb.jobs.get_dead_letter(dead.id).body, rb.jobs.drop(dead.id)
-    demo = DemoDatabase(url)
+    demo = DemoDatabase(direct_url or url)
     answers["world"] = read_world(demo)
     demo.close()
     settings = Settings(database_url=url)
@@ -112,7 +116,10 @@ def _reads(rb: Rollbook) -> dict[str, Any]:
 
 def _relay(url: str) -> Any:
     application = make_session(url, application_name="an application", uses_own_search_path=True)
-    with open_session(application, psycopg.Connection) as connection:
+    with (
+        open_session(application, timeout_connection(timedelta(seconds=30))) as connection,
+        transaction(connection, "ISOLATION LEVEL READ COMMITTED READ WRITE"),
+    ):
         Rollbook().outbox(connection).users.identify("zoë", {"name": NAME}, job_id="first")
     table, finished = OutboxTable(url), FinishedJobs(url)
     with table.transaction() as outbox:

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from rollbook_shared.broker_url import parse_broker_url
 from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.observability.inspection import (
     Backlog,
@@ -80,7 +81,7 @@ class ServerGauges(Collector):
                 connect_seconds=_CONNECT_SECONDS,
                 is_read_only=True,
             )
-            with open_session(session, timeout_connection(_ANSWER)) as connection:
+            with open_session(session, timeout_connection(_ANSWER)) as connection, transaction(connection):
                 waits = find_lock_waits(connection)
                 backlog = find_backlog(connection, erasure_delay=self._settings.erasure_delay)
                 return backlog, find_due_deliveries(connection), waits

@@ -16,8 +16,9 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.shared_sessions import SharedSession
 from rollbook_shared.database.tables import SCHEMA
-from rollbook_shared.errors import Unavailable
+from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.reasons import safe_reason
 from rollbook_worker.migrations.stored_keys import StoredKey, clear_keys, fill_keys
 
@@ -79,6 +80,7 @@ def create_index(database_url: str, name: str) -> bool:
     Raises:
         Unavailable: the database cannot be reached, another process creates or drops such an index, or the index could
             not be built. Trying again is safe, and goes on where it ended.
+        NotConfigured: a connection pooler shares the sessions; this needs Postgres itself.
     """
     wanted = OPTIONAL_INDEXES[name]
     with _connect(database_url) as connection:
@@ -99,6 +101,7 @@ def drop_index(database_url: str, name: str) -> None:
     Raises:
         Unavailable: the database cannot be reached, another process creates or drops such an index, or the index could
             not be dropped. Trying again is safe.
+        NotConfigured: as `create_index`.
     """
     unwanted = OPTIONAL_INDEXES[name]
     with _connect(database_url) as connection:
@@ -137,5 +140,7 @@ def _connect(database_url: str) -> Iterator[psycopg.Connection]:
             yield connection
             # at once, and not when the server has noticed that the connection is closed
             connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+    except SharedSession as error:
+        raise NotConfigured(f"the index could not be changed: {error}") from error
     except psycopg.OperationalError as error:
         raise Unavailable(f"the index could not be changed: {safe_reason(error)}") from error

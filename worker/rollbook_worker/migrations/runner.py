@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.shared_sessions import SharedSession
 from rollbook_shared.database.tables import SCHEMA
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
 from rollbook_shared.reasons import safe_reason
@@ -56,6 +57,7 @@ def migrate(
     session = make_session(database_url, application_name="rollbook migrate")
 
     def connect() -> psycopg.Connection[Any]:
+        # its lock lasts as long as the session
         connection = open_session(session, psycopg.Connection, autocommit=False)
         require_utf8(connection)
         return connection
@@ -71,6 +73,8 @@ def migrate(
             connection.commit()
     except AnotherMigration as error:
         raise Unavailable(f"the database could not be migrated: {error}; end that session, or try again") from error
+    except SharedSession as error:
+        raise NotConfigured(f"the database could not be migrated: {error}") from error
     except DBAPIError as error:
         # what the server answered to a statement may be said here: no statement of a migration has a value
         said = str(error.orig).partition("\n")[0] if getattr(error.orig, "sqlstate", None) else safe_reason(error)

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.shared_sessions import begin, transaction
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_worker.store.fact_writer import ClustersNotLocked
@@ -37,10 +38,8 @@ OnConnect = Callable[[psycopg.Connection], None]
 
 APPLICATION_NAME: Final = "rollbook-worker"
 # The clock goes with the first round trip. psycopg's own `transaction()` would need one more.
-_BEGIN: Final = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-    "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint"
-)
+_MODES: Final = "ISOLATION LEVEL READ COMMITTED READ WRITE"
+_CLOCK: Final = "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint"
 # Every statement here looks up a few rows by index. Plans are made while the tables are small (a fresh install), when
 # reading all of a table seems cheap, and are kept when they have grown.
 _POINT_LOOKUPS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
@@ -85,7 +84,7 @@ class Transactions:
         Raises:
             psycopg.Error: it is not possible.
         """
-        with self._connections.open() as connection, connection.cursor() as cursor:
+        with self._connections.open() as connection, transaction(connection), connection.cursor() as cursor:
             return work(cursor)
 
     def run_locking(self, work: Callable[[Cursor, int, frozenset[str]], T], *, now: int | None = None) -> T:
@@ -123,8 +122,9 @@ class Transactions:
         connection = self._connections.get()
         try:
             with connection.cursor() as cursor:
-                cursor.execute(_BEGIN, prepare=False)
-                cursor.nextset()
+                cursor.execute(begin(connection, _MODES, _CLOCK), prepare=False)
+                while cursor.nextset():
+                    pass
                 (now,) = cursor.fetchone() or (0,)
                 yield cursor, now
             # If something failed unnoticed, Postgres answers COMMIT by rolling back, and that is no error; if the
