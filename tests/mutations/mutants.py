@@ -70,6 +70,7 @@ IN_GUNICORN: Final = ("tests/producer/test_client_in_gunicorn.py", "-kgevent")
 IMPORTERS: Final = "producer/rollbook_ops/importers"
 SPREADSHEETS: Final = ("tests/importers/test_spreadsheet_cells.py",)
 JOB_LISTS: Final = ("tests/producer/test_job_list.py",)
+PGBOUNCER: Final = ("tests/sessions/test_pgbouncer.py",)
 SESSIONS: Final = ("tests/sessions/test_settings_of_others.py",)
 PLANTED: Final = ("tests/sessions/test_planted_operators.py",)
 KEPT: Final = ("tests/outbox/test_kept_jobs.py",)
@@ -504,8 +505,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "erasure key: it is enough to know one of the keys",
         f"{SHARED}/database/erasure_keys.py",
-        "    if not (known := _known_hashes(connection)) <= set(hashes):\n",
-        "    if (known := _known_hashes(connection)) and not known & set(hashes):\n",
+        "    if not known <= set(hashes):\n",
+        "    if known and not known & set(hashes):\n",
         ERASURE_KEYS,
     ),
     Defect(
@@ -1732,7 +1733,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "sessions: the relay works under the application's search path",
         "producer/rollbook_ops/relay/outbox_table.py",
-        "    connection.execute(\"SELECT pg_catalog.set_config('search_path', %s, false)\", (SEARCH_PATH,))\n",
+        "    connection.execute(\"SELECT pg_catalog.set_config('search_path', %s, %s)\", parameters)\n",
         "",
         PLANTED,
     ),
@@ -1756,15 +1757,15 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "sessions: what libpq sends of the environment stands",
         f"{SHARED}/database/session.py",
-        "    pg_catalog.set_config('datestyle', 'ISO,MDY', false),\n",
+        "    CASE WHEN session.is_own THEN pg_catalog.set_config('datestyle', 'ISO,MDY', false) END,\n",
         "",
         SESSIONS,
     ),
     Defect(
         "sessions: the URL decides about formats",
         f"{SHARED}/database/session.py",
-        "(_options(defaults), own_options, _options(fixed))",
-        "(_options(defaults), _options(fixed), own_options)",
+        "(_options(defaults), own_options, _options({**fixed, **_MARK}))",
+        "(_options(defaults), _options({**fixed, **_MARK}), own_options)",
         SESSIONS,
     ),
     Defect(
@@ -1777,16 +1778,16 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "sessions: a role decides that commits need not last",
         f"{SHARED}/database/session.py",
-        '("" if "synchronous_commit" in chosen else _DURABLE)',
+        '("" if is_durable else _DURABLE)',
         '""',
         SESSIONS,
     ),
     Defect(
         "sessions: commits last less than the server says",
         f"{SHARED}/database/session.py",
-        "    CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'\n"
+        "session.is_own AND pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'\n"
         "        THEN pg_catalog.set_config",
-        "    CASE WHEN true\n        THEN pg_catalog.set_config",
+        "session.is_own\n        THEN pg_catalog.set_config",
         SESSIONS,
     ),
     Defect(
@@ -1802,6 +1803,76 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "            require_utf8(connection)\n",
         "            pass\n",
         ("tests/store/test_unsuitable_databases.py",),
+    ),
+    Defect(
+        "pooler: it is not noticed",
+        f"{SHARED}/database/session.py",
+        "            _share(connection, session)\n        connection.autocommit",
+        "            pass\n        connection.autocommit",
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: one that rejects the settings is given up",
+        f"{SHARED}/database/session.py",
+        "    if rejected_by_pooler(error) is None or ",
+        "    if True or ",
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: statements are prepared in sessions of others",
+        f"{SHARED}/database/session.py",
+        'session.parameters.get("prepare_threshold")',
+        "5",
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: the settings stay in its sessions",
+        f"{SHARED}/database/shared_sessions.py",
+        'SQL("pg_catalog.set_config({}, {}, true)")',
+        'SQL("pg_catalog.set_config({}, {}, false)")',
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: a transaction begins without the settings",
+        f"{SHARED}/database/shared_sessions.py",
+        "SQL(modes)), settings, SQL(then)",
+        "SQL(modes)), None, SQL(then)",
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: reads are no transactions",
+        "producer/rollbook/database.py",
+        " and not is_shared(connection)",
+        "",
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: reads of coroutines are no transactions",
+        "producer/rollbook/async_database.py",
+        " and not is_shared(connection)",
+        "",
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: the relay's later transactions have the application's search path",
+        "producer/rollbook_ops/relay/outbox_table.py",
+        "                if is_shared(connection):\n                    use_our_search_path(connection)\n",
+        "",
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: what the URL sets is forgotten",
+        f"{SHARED}/database/session.py",
+        "{**defaults, **chosen, **fixed}",
+        "{**defaults, **fixed}",
+        PGBOUNCER,
+    ),
+    Defect(
+        "pooler: a commit of a shared session need not last",
+        f"{SHARED}/database/session.py",
+        "*([] if is_durable else [_DURABLE_LOCALLY])",
+        "*[]",
+        PGBOUNCER,
     ),
     Defect(
         "clock: a worker believes its machine",
