@@ -13,11 +13,11 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from psycopg import sql
-from tests.sessions.test_settings_of_others import ANSWERS, OURS, make
 from tests.support.builders import identify
 from tests.support.databases import LendDatabase, administer, with_database
 from tests.support.sessions.answers import all_answers, prepare
 from tests.support.sessions.pgbouncer import KEEPS_STATEMENTS, PgBouncer, needs_pgbouncer, running_pgbouncer, version
+from tests.support.sessions.settings import ANSWERS, OURS, make
 
 from rollbook import AsyncRollbook, NotConfigured, Rollbook, Unavailable
 from rollbook.database import Database

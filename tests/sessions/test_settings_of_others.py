@@ -7,8 +7,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -16,62 +15,9 @@ import pytest
 from psycopg import sql
 from tests.support.databases import LendDatabase, administer, with_database
 from tests.support.sessions.answers import all_answers, prepare
+from tests.support.sessions.settings import ANSWERS, LIMITS, OURS, make
 
 from rollbook_shared.database.session import make_session, open_async_session, open_session
-
-ANSWERS: Final[Mapping[str, str]] = {
-    "client_encoding": "LATIN1",
-    "search_path": "public",
-    "default_transaction_isolation": "serializable",
-    "default_transaction_read_only": "on",
-    "default_transaction_deferrable": "on",
-    "datestyle": "German, DMY",
-    "intervalstyle": "iso_8601",
-    "timezone": "Asia/Kathmandu",
-    "bytea_output": "escape",
-    "extra_float_digits": "-15",
-    "standard_conforming_strings": "off",
-    "array_nulls": "off",
-    "transform_null_equals": "on",
-    "gin_fuzzy_search_limit": "1",
-    "exit_on_error": "on",
-}
-"""What is always ours."""
-LIMITS: Final[Mapping[str, str]] = {
-    "statement_timeout": "1",
-    "lock_timeout": "1",
-    "idle_in_transaction_session_timeout": "1",
-    "idle_session_timeout": "1",
-    "synchronous_commit": "off",
-}
-"""What a URL may say otherwise, and nothing else."""
-OURS: Final[Mapping[str, str]] = {
-    "client_encoding": "UTF8",
-    "search_path": "pg_catalog,pg_temp",
-    "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
-    "default_transaction_deferrable": "off",
-    "datestyle": "ISO, MDY",
-    "intervalstyle": "postgres",
-    "timezone": "UTC",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    "standard_conforming_strings": "on",
-    "array_nulls": "on",
-    "transform_null_equals": "off",
-    "gin_fuzzy_search_limit": "0",
-    "exit_on_error": "off",
-    "statement_timeout": "30s",
-    "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "5min",
-    "idle_session_timeout": "0",
-    "synchronous_commit": "local",
-}
-
-
-def make(url: str, **options: Any) -> Any:
-    thirty, five = timedelta(seconds=30), timedelta(seconds=5)
-    return make_session(url, application_name="tests", statement_timeout=thirty, lock_timeout=five, **options)
 
 
 def in_force(url: str, **options: Any) -> dict[str, str]:
