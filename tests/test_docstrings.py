@@ -177,6 +177,7 @@ CALLS: Mapping[str, Call] = {
         lambda rb: rb.users.merge("ann", "guest", dry_run=True), lambda rb: rb.users.merge("ann", "ann", dry_run=True)
     ),
     "Users.get": Call(lambda rb: rb.users.get("ann"), lambda rb: rb.users.get("")),
+    "Users.get_many": Call(lambda rb: rb.users.get_many(["ann"]), lambda rb: rb.users.get_many([])),
     "Users.list": Call(lambda rb: rb.users.list(), lambda rb: rb.users.list(limit=0)),
     "Users.find": Call(lambda rb: rb.users.find(email="a@example.com"), lambda rb: rb.users.find()),
     "Users.count": Call(lambda rb: rb.users.count(), lambda rb: rb.users.count(prefix="")),

@@ -142,6 +142,7 @@ CREATED: Final = microseconds(datetime(2026, 1, 1, tzinfo=UTC)) + 200_000
 
 READS: Final[dict[str, Callable[[], Query[Any]]]] = {
     "user": lambda: queries.find_user("ann"),
+    "users by their ids": lambda: queries.find_users_by_ids(["ann", "copy-7", "guest", "nobody"]),
     "merged-away user's messages": lambda: queries.find_messages("guest", MessageSelection(channel="in_app"), 30),
     "preferences": lambda: queries.find_preferences("ann"),
     "channel data": lambda: queries.find_channel_data("ann", "push"),

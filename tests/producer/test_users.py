@@ -54,6 +54,24 @@ def test_a_user_without_traits_has_none(applied: Applied) -> None:
     assert user.updated_at == NOW
 
 
+def test_many_users_are_read_by_their_ids_in_the_order_asked_for(applied: Applied) -> None:
+    for id_ in ("a", "b", "c", "d"):
+        applied.rb.users.identify(id_, {"plan": id_}, occurred_at=NOW - timedelta(seconds=1))
+    applied.rb.users.delete("d")
+    applied.rb.users.merge("a", "b")
+    applied.now()
+
+    found = applied.rb.users.get_many(["c", "nobody", "b", "d", "a", "c"])
+
+    assert found == (applied.rb.users.get("c"), applied.rb.users.get("a"))
+
+
+@pytest.mark.parametrize("ids", [[], "x", [""], [None], ["a", "x" * 257], 1001 * ["a"]])
+def test_ids_that_no_users_can_have_are_rejected(applied: Applied, ids: Any) -> None:
+    with pytest.raises(InvalidRequest, match="user_ids"):
+        applied.rb.users.get_many(ids)
+
+
 def test_an_unknown_user_is_not_found(applied: Applied) -> None:
     with pytest.raises(UserNotFound) as missing:
         applied.rb.users.get("nobody")

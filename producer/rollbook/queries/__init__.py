@@ -41,7 +41,13 @@ from rollbook.queries.user_explanation import explain_user
 from rollbook.queries.user_export import export_user
 from rollbook.queries.user_filter import UserFilter
 from rollbook.queries.user_list import UserCursor, UserSort, count_users, find_all_users, find_users
-from rollbook.queries.users import find_channel_data, find_preference_set, find_preferences, find_user
+from rollbook.queries.users import (
+    find_channel_data,
+    find_preference_set,
+    find_preferences,
+    find_user,
+    find_users_by_ids,
+)
 
 __all__ = [
     "AsyncQueryRunner",
@@ -91,6 +97,7 @@ __all__ = [
     "find_preferences",
     "find_user",
     "find_users",
+    "find_users_by_ids",
     "has_due_deliveries",
     "preview_merge",
     "release_dead_letters",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,6 +21,14 @@ _TEXT_ATTRIBUTES: Final = sorted(ATTRIBUTES - {"created_at"})
 def find_user(user_id: str) -> Steps[User]:
     """One user, or `UserNotFound`."""
     return user_of((yield from find_row(user_id, "user")))
+
+
+@query
+def find_users_by_ids(user_ids: Sequence[str]) -> Steps[tuple[User, ...]]:
+    """Users in the order of the ids, each once; without those that are no user's."""
+    rows = yield Statement(_SQL["users"], {"ids": list(user_ids)})
+    found = {row["id"]: user_of(row) for row in rows}
+    return tuple(found[id_] for id_ in dict.fromkeys(user_ids) if id_ in found)
 
 
 @query

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, TypeVar, cast, get_args
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,6 +33,7 @@ MAX_PAGE: Final = 1_000
 MAX_COUNTED: Final = 10_000
 """Messages; to count all is the default."""
 
+Id = TypeVar("Id")
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 _MESSAGE_ID: Final[TypeAdapter[UUID]] = TypeAdapter(UUID)
@@ -56,19 +57,28 @@ def checked_message_id(message_id: object) -> UUID:
 
 def checked_message_ids(message_ids: object) -> tuple[UUID, ...]:
     """The ids as UUIDs, each once, or `InvalidRequest`: no messages can have them, or they are too many."""
-    given = () if isinstance(message_ids, (str, bytes)) or not isinstance(message_ids, Iterable) else tuple(message_ids)
+    return _checked_ids(message_ids, "message_ids", "messages", checked_message_id)
+
+
+def checked_user_ids(user_ids: object) -> tuple[str, ...]:
+    """The ids, each once, or `InvalidRequest`: no users can have them, or they are too many."""
+    return _checked_ids(user_ids, "user_ids", "users", checked_user_id)
+
+
+def _checked_ids(ids: object, field: str, what: str, check: Callable[[object], Id]) -> tuple[Id, ...]:
+    given = () if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable) else tuple(ids)
     if not 1 <= len(given) <= MAX_PAGE:
-        raise InvalidRequest([Problem("message_ids", f"must be 1 to {MAX_PAGE} ids of messages")])
+        raise InvalidRequest([Problem(field, f"must be 1 to {MAX_PAGE} ids of {what}")])
     problems: list[Problem] = []
-    ids: dict[UUID, None] = {}
-    for index, message_id in enumerate(given):
+    found: dict[Id, None] = {}
+    for index, id_ in enumerate(given):
         try:
-            ids[checked_message_id(message_id)] = None
+            found[check(id_)] = None
         except InvalidRequest as error:
-            problems += [Problem(f"message_ids[{index}]", found.reason, index) for found in error.problems]
+            problems += [Problem(f"{field}[{index}]", problem.reason, index) for problem in error.problems]
     if problems:
         raise InvalidRequest(problems)
-    return tuple(ids)
+    return tuple(found)
 
 
 def checked_job_id(job_id: object, field: str = "job_id") -> str:

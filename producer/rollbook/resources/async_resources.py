@@ -53,6 +53,7 @@ class AsyncUsers(_Resource):
     remove_push_token = write(Users.remove_push_token)
     unset_channel_data = write(Users.unset_channel_data)
     get = read(Users.get)
+    get_many = read(Users.get_many)
     list = read(Users.list)
     find = read(Users.find)
     count = read(Users.count)

@@ -10,7 +10,7 @@ from rollbook import commands, queries
 from rollbook.commands import WriteOptions
 from rollbook.models import MergePreview, Page, User, UserCount, UserExplanation
 from rollbook.queries import UserSort
-from rollbook.queries.validation import checked_user_filter, checked_user_id, checked_user_list
+from rollbook.queries.validation import checked_user_filter, checked_user_id, checked_user_ids, checked_user_list
 from rollbook.resources.channel_data import UserChannelData
 from rollbook.resources.jobs import JobHandle
 from rollbook.resources.preferences import UserPreferences
@@ -204,6 +204,15 @@ class Users(UserPreferences, UserChannelData):
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
         return self._context.read(queries.find_user(checked_user_id(user_id)))
+
+    def get_many(self, user_ids: Iterable[str]) -> tuple[User, ...]:
+        """Read 1 to 1,000 users in the order of their ids as given, each once; those that `get` does not find are left
+        out.
+
+        Raises:
+            InvalidRequest, NotConfigured, Unavailable: see `Users`.
+        """
+        return self._context.read(queries.find_users_by_ids(checked_user_ids(user_ids)))
 
     def list(
         self,

@@ -14,6 +14,22 @@ SELECT
 FROM rollbook.current_users
 WHERE id = %(id)s
 
+-- name: users
+-- Users by their ids.
+SELECT
+    id,
+    email,
+    name,
+    avatar,
+    phone_number,
+    locale,
+    timezone,
+    created_at,
+    properties,
+    updated_at
+FROM rollbook.current_users
+WHERE id = ANY(%(ids)s::text[])
+
 -- name: preferences
 -- The preference sets of one user, by set id.
 SELECT preferences
