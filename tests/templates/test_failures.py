@@ -62,7 +62,11 @@ def test_a_failure_names_template_line_and_reason(template: str, wanted: str) ->
     [
         ("---\nsubject: x\n", 1, "the front matter has no second `---`"),
         ("---\nsubject x\n---\n", 2, "a line of the front matter must be `key: value`"),
-        ("---\n\nsubjekt: x\n---\n", 3, "the front matter has `subjekt`, which is none of subject, title, layout"),
+        (
+            "---\n\nsubjekt: x\n---\n",
+            3,
+            "the front matter has `subjekt`, which is none of subject, title, action_url, layout",
+        ),
         ("---\nsubject:\n---\n", 2, "`subject` has no value"),
         ("---\nsubject: a\nsubject: b\n---\n", 3, "`subject` is there twice"),
         ("---\ntitle: t\nsubject: {{ data.no }}\n---\nx", 3, "`data.no` is missing"),

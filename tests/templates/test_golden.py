@@ -32,6 +32,7 @@ def test_the_files_are_written_first_and_compared_then(tmp_path: Path) -> None:
         (Content(subject="Hello", text="line\nother", html="<p>é</p>"), "-line\n+other"),
         (Content(subject="Hello", text="line\nline", html="<b>é</b>"), "-<p>é</p>\n+<b>é</b>"),
         (Content(subject="Hello", text="line\nline"), "welcome.html is there, and the content has no such part"),
+        (Content(subject="Hello", text="line\nline", html="<p>é</p>", action_url="/a"), "+action_url: /a"),
         (Content(subject="Hello", text="line\r\nline", html="<p>é</p>"), "differs in its line ends"),
     ],
 )

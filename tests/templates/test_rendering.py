@@ -181,6 +181,66 @@ def test_a_heading_is_one_line_of_bounded_length(heading: str, wanted: str) -> N
     assert (made.subject, made.title) == (wanted, wanted)
 
 
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("https://example.com/a?b=c#d", "https://example.com/a?b=c#d"),
+        ("  http://example.com\n", "http://example.com"),
+        ("/comments/7", "/comments/7"),
+        ("/", "/"),
+        ("", None),
+        ("/" + "x" * 1_999, "/" + "x" * 1_999),
+    ],
+)
+def test_a_message_leads_to_a_page(url: str, wanted: str | None) -> None:
+    made = render({"welcome/in_app.liquid": "---\naction_url: {{ data.x }}\n---\n"}, channel="in_app", data={"x": url})
+
+    assert made.action_url == wanted
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        " \x01javascript:alert(1)",
+        "java\tscript:alert(1)",
+        "JAVASCRIPT://x/%0aalert(1)",
+        "data:text/html,x",
+        "//eve.example.com",
+        "/\\eve.example.com",
+        "https:///eve.example.com",
+        "https://",
+        "comments/7",
+        "/a b",
+        "/" + "x" * 2_000,
+    ],
+)
+def test_no_data_make_a_message_lead_to_a_script_or_to_another_host_by_a_path(url: str) -> None:
+    files = {"welcome/in_app.html.liquid": "---\n\naction_url: {{ data.x }}\n---\n"}
+
+    with pytest.raises(TemplateError, match=r"^welcome/in_app.html.liquid:3: `action_url` ") as caught:
+        render(files, channel="in_app", data={"x": url})
+
+    assert "eve" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("welcome/in_app.liquid", True),
+        ("welcome/in_app.de-CH.html.liquid", True),
+        ("welcome/feed.v2.liquid", True),
+        ("_default/in_app.liquid", True),
+        ("welcome/in_apps.liquid", False),
+        ("welcome/feed.liquid", False),
+        ("other/in_app.liquid", False),
+        ("_partials/in_app.liquid", False),
+    ],
+)
+def test_a_template_for_any_locale_is_known(name: str, wanted: bool) -> None:
+    assert template_set({name: "x"}).has_template("welcome", "feed.v2", "in_app") is wanted
+
+
 def test_now_is_when_the_message_was_made() -> None:
     assert render_text('{{ "now" | date: "%Y-%m-%d" }} {{ "today" | date: "%H:%M" }}') == "2026-03-14 23:30"
     with pytest.raises(TemplateError, match="`now` is missing"):

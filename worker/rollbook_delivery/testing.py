@@ -85,7 +85,11 @@ def check_golden(content: Content, path: str | os.PathLike[str]) -> None:
 def _as_text(content: Content) -> str | None:
     headings = [
         f"{name}: {value}"
-        for name, value in (("subject", content.subject), ("title", content.title))
+        for name, value in (
+            ("subject", content.subject),
+            ("title", content.title),
+            ("action_url", content.action_url),
+        )
         if value is not None
     ]
     if not headings and content.text is None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from docs.site.generators.source import table
 
-from rollbook_delivery.templates.bounds import BLOCKS, FILE_BYTES, FILES, HEADING_CHARACTERS, ITEMS, RenderBounds
+from rollbook_delivery.templates.bounds import (
+    BLOCKS,
+    FILE_BYTES,
+    FILES,
+    HEADING_CHARACTERS,
+    ITEMS,
+    URL_CHARACTERS,
+    RenderBounds,
+)
 from rollbook_delivery.templates.filters import LIST_FILTERS, NUMBER_FILTERS, TEXT_FILTERS, TIME_FILTERS
 
 
@@ -31,6 +39,7 @@ def bounds() -> str:
             ("a list that a filter takes or gives, and a range such as `(1..9)`", f"{ITEMS:,} items"),
             ("blocks within blocks, partials within partials", f"{BLOCKS} levels"),
             ("a subject and a title", f"{HEADING_CHARACTERS} characters; a longer one is shortened"),
+            ("an `action_url`", f"{URL_CHARACTERS:,} characters"),
             ("one file", f"{FILE_BYTES // 1024} KiB"),
             ("the folder", f"{FILES:,} templates"),
         ],

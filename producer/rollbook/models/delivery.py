@@ -50,6 +50,8 @@ class Content(Model):
     """Plain text."""
     html: str | None = None
     """HTML."""
+    action_url: str | None = None
+    """Where a message leads: an address with `https://` or `http://`, or a path of the host that shows it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

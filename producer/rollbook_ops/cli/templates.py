@@ -89,8 +89,8 @@ def preview(
 ) -> None:
     """Render a message for a user as it would be now. Nothing is sent.
 
-    Subject, title and text are printed, with their control characters escaped; HTML is written to a file. `--json`
-    prints all of them.
+    Subject, title, address and text are printed, with their control characters escaped; HTML is written to a file.
+    `--json` prints all of them.
     """
     require_extra("`rollbook templates`", "deliver", "liquid", "psycopg")
     from rollbook_delivery.templates import Renderer, TemplateError
@@ -163,7 +163,8 @@ def _user(client: Rollbook, user_id: str) -> dict[str, Any]:
 
 
 def _print_content(content: Content, file: Path) -> None:
-    for name, value in (("subject", content.subject), ("title", content.title)):
+    headings = (("subject", content.subject), ("title", content.title), ("action_url", content.action_url))
+    for name, value in headings:
         if value is not None:
             out.print(f"[bold]{name}[/] {escape_text(value)}", soft_wrap=True, highlight=False)
     if content.text is not None:

@@ -11,6 +11,8 @@ FILES: Final = 10_000
 """In the folder."""
 HEADING_CHARACTERS: Final = 250
 """Of a subject and a title. A longer one is shortened: mail servers refuse lines of more than 998 bytes."""
+URL_CHARACTERS: Final = 2_000
+"""Of an `action_url`. A longer one is an error: shortened it would lead elsewhere."""
 ITEMS: Final = 10_000
 """Of a list that a filter takes or gives, and of a range."""
 BLOCKS: Final = 30

@@ -12,6 +12,7 @@ from liquid.static_analysis import Variable
 
 from rollbook_delivery.templates.errors import TemplateError
 from rollbook_delivery.templates.filters import FILTERS
+from rollbook_delivery.templates.front_matter import HEADINGS
 from rollbook_delivery.templates.sandbox import BoundedContext, walk
 from rollbook_delivery.templates.sources import Source
 from rollbook_delivery.templates.template_set import (
@@ -27,8 +28,7 @@ from rollbook_delivery.templates.template_set import (
 from rollbook_delivery.templates.variables import NAMES
 from rollbook_shared.registry import Registry
 
-_HEADINGS: Final = ("subject", "title")
-_OF_LAYOUTS: Final = frozenset({"content", *_HEADINGS})
+_OF_LAYOUTS: Final = frozenset({"content", *HEADINGS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _problems(templates: TemplateSet, source: Source, registry: Registry | None)
         if content_of(source).entries and folder in (LAYOUTS, PARTIALS):
             yield source.name, 1, "layouts and partials have no front matter"
             return
-        headings = [templates.heading(source, key) for key in _HEADINGS]
+        headings = [templates.heading(source, key) for key in HEADINGS]
         templates.layout(source, place.format)
         templates.formats(place)
         body = templates.body(source, place.format)

@@ -5,7 +5,7 @@
     layout: default
     ---
 
-Each line is a key and the rest of the line, which is Liquid where it is a subject or a title. It looks like YAML and is
+Each line is a key and the rest of the line, which is Liquid in all but the layout. It looks like YAML and is
 none: in YAML a value that begins with `{{` needs quotes, which everyone forgets once.
 """
 
@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-KEYS: Final = ("subject", "title", "layout")
+HEADINGS: Final = ("subject", "title", "action_url")
+"""What is Liquid, and rendered as text: a message has one of each, whatever formats it has."""
+KEYS: Final = (*HEADINGS, "layout")
 _LINE: Final = re.compile(r"([a-z_]+):(.*)")
 _FENCE: Final = "---"
 

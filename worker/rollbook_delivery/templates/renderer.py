@@ -12,22 +12,26 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from rollbook.models import Content, Delivery
-from rollbook_delivery.templates.bounds import HEADING_CHARACTERS, RenderBounds
+from rollbook_delivery.templates.bounds import HEADING_CHARACTERS, URL_CHARACTERS, RenderBounds
 from rollbook_delivery.templates.errors import TemplateError, TemplateNotFound
 from rollbook_delivery.templates.failures import render_failure
+from rollbook_delivery.templates.front_matter import HEADINGS
 from rollbook_delivery.templates.sandbox import render_bounded
 from rollbook_delivery.templates.sources import Source, TemplateFolder
 from rollbook_delivery.templates.state import RenderState
-from rollbook_delivery.templates.template_set import HTML, TEXT, SourceTemplate, TemplateSet
+from rollbook_delivery.templates.template_set import HTML, TEXT, SourceTemplate, TemplateSet, content_of
 from rollbook_delivery.templates.variables import variables_of
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.json_values import CONTROLS
 
 _CHECK_SECONDS: Final = 1.0
 """Between two looks at the folder: a change takes effect so soon."""
-_HEADINGS: Final = ("subject", "title")
 _BREAKS: Final = re.compile(f"[\\s{re.escape(''.join(map(chr, CONTROLS)))}\u2028\u2029]+")
 """What a heading must not hold: a line break would end the header of a mail and begin another."""
+_URL: Final = re.compile(r"(?:https?://[^\s/\\]|/(?![/\\]))\S*")
+"""Where a message may lead: a page, or a path of the host that shows it. `javascript:` would be a script in its page,
+and `//` another host that looks like a path.
+"""
 
 
 class Renderer:
@@ -104,7 +108,7 @@ def render_content(templates: TemplateSet, delivery: Delivery, bounds: RenderBou
         raise TemplateNotFound(f"{delivery.workflow}/{delivery.channel}", None, "there is no template")
     variables = variables_of(delivery)
     state = RenderState(bounds, variables["recipient"], delivery.occurred_at)
-    headings = {key: _heading(templates, sources, key, variables, state) for key in _HEADINGS}
+    headings = {key: _heading(templates, sources, key, variables, state) for key in HEADINGS}
     parts = {
         format: _part(templates, source, format, variables | headings, state) for format, source in sources.items()
     }
@@ -120,8 +124,23 @@ def _heading(
         raise TemplateError(found[1][0].name, None, f"{found[0][0].name} has a {key}, too")
     if not found:
         return None
-    text = _BREAKS.sub(" ", _render(found[0][1], variables, state)).strip()
+    source, template = found[0]
+    text = _BREAKS.sub(" ", _render(template, variables, state)).strip()
+    if key == "action_url":
+        return _checked_url(text, source)
     return text if len(text) <= HEADING_CHARACTERS else text[: HEADING_CHARACTERS - 1] + "…"
+
+
+def _checked_url(text: str, source: Source) -> str | None:
+    """The address; None: the template gives none for these data."""
+    if not text:
+        return None
+    line = content_of(source).entries["action_url"].line
+    if len(text) > URL_CHARACTERS:
+        raise TemplateError(source.name, line, f"`action_url` is longer than {URL_CHARACTERS:,} characters")
+    if _URL.fullmatch(text) is None:
+        raise TemplateError(source.name, line, "`action_url` begins with none of https://, http:// and /")
+    return text
 
 
 def _part(templates: TemplateSet, source: Source, format: str, variables: Mapping[str, Any], state: RenderState) -> str:

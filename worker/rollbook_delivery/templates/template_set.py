@@ -15,7 +15,7 @@ from liquid.template import BoundTemplate
 from rollbook_delivery.templates.delimiters import find_delimiter_problem
 from rollbook_delivery.templates.errors import TemplateError
 from rollbook_delivery.templates.failures import parse_problem, render_failure
-from rollbook_delivery.templates.front_matter import FrontMatter
+from rollbook_delivery.templates.front_matter import HEADINGS, FrontMatter
 from rollbook_delivery.templates.sandbox import BoundedEnvironment
 from rollbook_delivery.templates.sources import SUFFIX, Source, SourceProblem
 
@@ -80,6 +80,7 @@ class TemplateSet:
             formats = self._places.setdefault(_folded(place.base), {})
             other = formats.get(place.format)
             formats[place.format] = source if other is None else _conflict(source, other)
+        self._without_locale = frozenset(name for base in self._places for name in _shorter(base))
         self._environments = {
             HTML: BoundedEnvironment(_Partials(self, HTML), escape=True),
             TEXT: BoundedEnvironment(_Partials(self, TEXT), escape=False),
@@ -102,14 +103,21 @@ class TemplateSet:
                         return found
         return {}
 
+    def has_template(self, workflow: str, channel: str, type: str) -> bool:
+        """Whether `find` would find one for some locale."""
+        folders = (DEFAULT,) if workflow.startswith(("_", ".")) else (workflow, DEFAULT)
+        return any(
+            _folded(f"{folder}/{name}") in self._without_locale for folder in folders for name in (channel, type)
+        )
+
     def formats(self, place: Place) -> Mapping[str, Source]:
         """The sources of one place by their format.
 
         Raises:
-            TemplateError: two are text, or two have a subject.
+            TemplateError: two are text, or two have the same heading.
         """
         found = self._places[_folded(place.base)]
-        for key in ("subject", "title"):
+        for key in HEADINGS:
             having = [source for source in found.values() if key in content_of(source).entries]
             if len(having) > 1:
                 raise TemplateError(having[1].name, None, f"{having[0].name} has a {key}, too")
@@ -145,7 +153,7 @@ class TemplateSet:
         return self._parse(source.name, content.body, content.body_line, format)
 
     def heading(self, source: Source, key: str) -> SourceTemplate | None:
-        """The parsed subject or title of a source, which is text in HTML templates, too; None if it has none.
+        """The parsed heading of a source, which is text in HTML templates, too; None if it has none.
 
         Raises:
             TemplateError: it is not valid.
@@ -213,6 +221,13 @@ def _locales(locale: object) -> Iterator[str]:
         while parts:
             yield "." + "-".join(parts)
             parts.pop()
+
+
+def _shorter(base: str) -> Iterator[str]:
+    """The path, and the path without what comes after each of its points: one of these is the path without locale."""
+    folder, _, name = base.rpartition("/")
+    parts = name.split(".")
+    yield from (f"{folder}/{'.'.join(parts[: count + 1])}" for count in range(len(parts)))
 
 
 def _folded(base: str) -> str:
