@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from rollbook.errors import NotConfigured
 from rollbook.models import Content, Delivery
 from rollbook_ops.doctor import Finding, examine
 from rollbook_server.console.settings import ConsoleSettings
@@ -18,29 +15,20 @@ from rollbook_shared.settings import Settings
 if TYPE_CHECKING:
     from rollbook_delivery.templates import Renderer
 
-logger = logging.getLogger(__name__)
 
+def console_tools(
+    settings: Settings, server: ServerSettings, console: ConsoleSettings, renderer: Renderer | None
+) -> ConsoleTools:
+    """The tools of a server with these settings.
 
-def console_tools(settings: Settings, server: ServerSettings, console: ConsoleSettings) -> ConsoleTools:
-    """The tools of a server with these settings."""
+    renderer: of its templates, if it has some.
+    """
 
     def findings() -> Sequence[Finding]:
         return list(examine(settings, server=server, console=console))
 
-    return ConsoleTools(examine=findings, templates=_previews(settings))
-
-
-def _previews(settings: Settings) -> TemplatePreviews | None:
-    if not settings.templates or find_spec("liquid") is None:
-        return None
-    # imported here: a server without templates needs none of this
-    from rollbook_delivery.templates import Renderer
-
-    try:
-        return SenderTemplates(Renderer(settings.templates))
-    except NotConfigured as error:
-        logger.warning("the console shows no templates: %s", error)
-        return None
+    previews: TemplatePreviews | None = None if renderer is None else SenderTemplates(renderer)
+    return ConsoleTools(examine=findings, templates=previews)
 
 
 class SenderTemplates:

@@ -25,6 +25,7 @@ from rollbook_server.access.weak_keys import weak_keys
 from rollbook_server.app import create_app
 from rollbook_server.console.settings import ConsoleSettings
 from rollbook_server.console.tools import NO_TOOLS, ConsoleTools
+from rollbook_server.feed_contents import FeedContents, FeedTemplates
 from rollbook_server.feed_watch import FeedWatch
 from rollbook_server.http.bounded_protocol import bounded_protocol
 from rollbook_server.idempotency import IdempotencyRecords
@@ -58,12 +59,14 @@ def application(
     recorder: Recorder | None = None,
     console: ConsoleSettings = _NO_CONSOLE,
     tools: ConsoleTools = NO_TOOLS,
+    templates: FeedTemplates | None = None,
 ) -> Starlette:
     """The application, for uvicorn or any other ASGI server.
 
     recorder: takes note of what it does, for metrics.
     console: the settings of the console.
     tools: what its pages use that the server may not import.
+    templates: of feed items; None: they have no content.
 
     Raises:
         NotConfigured: a setting is missing or invalid, the registry is, or the extra `console` is not installed.
@@ -87,16 +90,19 @@ def application(
         registry=settings.registry,
     )
     feeds = FeedWatch(client)
+    registry = RegistryFile(settings.registry)
+    recorder = recorder or Recorder()
     services = Services(
         client=client,
         feeds=feeds,
+        contents=FeedContents(client, registry, recorder, templates),
         limits=settings.limits,
-        registry=RegistryFile(settings.registry),
+        registry=registry,
         records=IdempotencyRecords(redis, settings.job_retention),
         segment_keys=Keys(secret=server.segment_keys, public=()),
         settings=server,
         readiness=Readiness(redis, client),
-        recorder=recorder or Recorder(),
+        recorder=recorder,
     )
 
     @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rollbook import AsyncRollbook
 from rollbook_server.access.keys import Keys
+from rollbook_server.feed_contents import FeedContents
 from rollbook_server.feed_watch import FeedWatch
 from rollbook_server.idempotency import IdempotencyRecords
 from rollbook_server.observability.readiness import Readiness
@@ -28,5 +29,6 @@ class Services:
     """Write keys of Segment's libraries."""
     settings: ServerSettings
     feeds: FeedWatch
+    contents: FeedContents
     readiness: Readiness
     recorder: Recorder

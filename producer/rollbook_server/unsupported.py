@@ -17,7 +17,6 @@ _UNSUPPORTED: Final = (
     (re.compile(r"/v1/users/[^/]+/schedules(?:/|$)"), "schedules; `Rollbook-Run-At` defers one trigger"),
     (re.compile(r"/v1/users/[^/]+/subscriptions(?:/|$)"), "objects to subscribe to"),
     (re.compile(r"/v1/messages/?$"), "list of the messages of all users; list those of a user"),
-    (re.compile(r"/v1/messages/[^/]+/content$"), "templates, so a message has no content; it has `data`"),
     (re.compile(r"/v1/workflow_recipient_runs(?:/|$)"), "runs of workflows"),
     (re.compile(r"/v1/providers(?:/|$)"), "sign-in to providers"),
     (re.compile(r"/v1/integrations(?:/|$)"), "integrations"),

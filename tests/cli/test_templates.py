@@ -90,6 +90,7 @@ def test_a_preview_as_json_writes_no_file(run: Run, tmp_path: Path) -> None:
         "title": None,
         "text": "Ann <b>\n[bold]blue\x1b[31mt1",
         "html": "<p>Ann &lt;b&gt;1</p>",
+        "action_url": None,
     }
     assert not list(tmp_path.glob("*.html"))
 

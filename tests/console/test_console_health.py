@@ -22,6 +22,7 @@ from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook.models import Measurement
 from rollbook_ops.console_tools import console_tools
+from rollbook_ops.server_templates import open_renderer
 from rollbook_server.console.csrf import csrf_token, reveal_token
 from rollbook_server.console.findings import KEPT_SECONDS, Examinations
 from rollbook_server.console.plots import plots_of
@@ -44,7 +45,7 @@ def server(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPath
     (folder / "welcome").mkdir()
     (folder / "welcome" / "email.html.liquid").write_text(TEMPLATE)
     settings = Settings(database_url=database_url, broker_url=broker_url, templates=str(folder))
-    tools = console_tools(settings, ServerSettings(), CONSOLE)
+    tools = console_tools(settings, ServerSettings(), CONSOLE, open_renderer(settings))
     with run_server(database_url, broker_url, ServerSettings(), console=CONSOLE, tools=tools) as server:
         yield server
 

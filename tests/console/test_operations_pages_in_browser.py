@@ -20,6 +20,7 @@ from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook import Rollbook
 from rollbook_ops.console_tools import console_tools
+from rollbook_ops.server_templates import open_renderer
 from rollbook_server.settings import ServerSettings
 from rollbook_shared.settings import Settings
 from rollbook_worker.store import ReceivedJob
@@ -67,7 +68,7 @@ def server(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPath
         (folder / name).mkdir()
         (folder / name / "email.html.liquid").write_text(text)
     settings = Settings(database_url=database_url, broker_url=broker_url, templates=str(folder))
-    tools = console_tools(settings, ServerSettings(), CONSOLE)
+    tools = console_tools(settings, ServerSettings(), CONSOLE, open_renderer(settings))
     with run_server(database_url, broker_url, ServerSettings(), console=CONSOLE, tools=tools) as server:
         yield server
 

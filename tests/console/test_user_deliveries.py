@@ -1,4 +1,6 @@
-"""What a registry adds to the pages of users: deliveries with their attempts, and the workflows that may be tried."""
+"""What a registry and templates add to the pages of users: deliveries with their attempts, the workflows that may be
+tried, and what a message shows.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.support.console.visitors import CONSOLE, Visitor
+from tests.support.console.visitors import CONSOLE, Accounts, Visitor
 from tests.support.server.running_server import RunningServer, run_server
+from tests.support.templates import write_templates
 
+from rollbook_delivery.templates import Renderer
+from rollbook_ops.feed_templates import FolderFeedTemplates
 from rollbook_server.settings import ServerSettings
 
 REGISTRY = """
@@ -21,6 +26,8 @@ delivery = "claim"
 channels = ["mail"]
 categories = ["news"]
 
+[workflows.comment]
+
 [workflows.paused]
 active = false
 """
@@ -30,7 +37,16 @@ active = false
 def server(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     registry: Path = tmp_path_factory.mktemp("console") / "registry.toml"
     registry.write_text(REGISTRY)
-    with run_server(database_url, broker_url, ServerSettings(), registry=str(registry), console=CONSOLE) as server:
+    files = {"comment/in_app.html.liquid": "---\ntitle: To {{ recipient.name }}\n---\n<p>{{ data.text }}</p>"}
+    templates = FolderFeedTemplates(Renderer(write_templates(registry.parent, files)))
+    with run_server(
+        database_url,
+        broker_url,
+        ServerSettings(),
+        registry=str(registry),
+        console=CONSOLE,
+        templates=templates,
+    ) as server:
         yield server
 
 
@@ -71,3 +87,23 @@ def test_the_registry_names_what_may_be_tried_and_what_preferences_concern(admin
     assert "welcome" in matrix
     assert "news" in matrix
     assert admin.post("/users/ann/test", {"workflow": "paused"}, on="/users/ann").status_code == 400
+
+
+def test_a_message_stands_with_what_its_template_makes_of_it(
+    server: RunningServer, operator: Visitor, accounts: Accounts
+) -> None:
+    with server.client() as api:
+        recipient = {"id": "eva", "name": "Eva Example"}
+        body = {"recipients": [recipient], "actor": {"id": "bo"}, "data": {"text": "<i>hi</i>"}}
+        assert api.post("/v1/workflows/comment/trigger", json=body).status_code == 200
+        (message,) = api.get("/v1/users/eva/messages").json()["items"]
+
+    address = f"/messages/{message['id']}"
+
+    page = operator.get(address).text
+    assert "What its template makes of it now" in page
+    assert "To Eva Example" not in page  # it is personal data, which is masked until it is asked for
+    revealed = operator.post(address, {"reveal_reason": "ticket 7"}, on=address).text
+    assert "To Eva Example" in revealed
+    assert "&lt;p&gt;&amp;lt;i&amp;gt;hi" in revealed
+    assert accounts.audit(account="oda", action="reveal")[0].user_ids == ("eva", "bo")

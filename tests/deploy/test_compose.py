@@ -194,12 +194,13 @@ def test_each_process_reads_the_mounted_registry(name: str) -> None:
     assert how == "ro"
 
 
-def test_the_folder_of_the_repository_registers_nothing_and_has_the_templates_of_the_sender() -> None:
+@pytest.mark.parametrize("name", ["sender", "server"])
+def test_the_folder_of_the_repository_registers_nothing_and_has_the_templates(name: str) -> None:
     folder = ROOT / "deploy" / "registry"
-    target = OURS["sender"]["volumes"][0].split(":")[1]
+    target = OURS[name]["volumes"][0].split(":")[1]
 
     assert RegistryFile(str(folder / "registry.toml")).current == Registry()
-    assert OURS["sender"]["environment"]["ROLLBOOK_TEMPLATES"] == f"{target}/templates"
+    assert OURS[name]["environment"]["ROLLBOOK_TEMPLATES"] == f"{target}/templates"
     assert (folder / "templates").is_dir()
 
 

@@ -132,8 +132,9 @@ class TestRegistry:
 
         assert mounted_maps(name)[str(folder)] == "rollbook-registry"
 
-    def test_the_sender_has_the_templates_mounted(self) -> None:
-        assert mounted_maps("sender")[variables("sender")["ROLLBOOK_TEMPLATES"]] == "rollbook-templates"
+    @pytest.mark.parametrize("name", ["sender", "server"])
+    def test_what_renders_messages_has_the_templates_mounted(self, name: str) -> None:
+        assert mounted_maps(name)[variables(name)["ROLLBOOK_TEMPLATES"]] == "rollbook-templates"
 
     def test_the_base_registers_nothing(self) -> None:
         generated = {each["name"]: each for each in kustomization(BASE)["configMapGenerator"]}
@@ -333,12 +334,13 @@ class TestAsKubectlReadsThem:
             trigger = example["ScaledObject", f"rollbook-{name}"]["spec"]["triggers"][0]
             assert trigger["metadata"]["address"] == address["value"]
 
-    def test_the_sender_of_the_example_has_its_registry_and_its_templates(
-        self, built: dict[str, list[Document]], tmp_path: Path
+    @pytest.mark.parametrize("name", ["sender", "server"])
+    def test_the_pods_of_the_example_have_its_registry_and_its_templates(
+        self, built: dict[str, list[Document]], tmp_path: Path, name: str
     ) -> None:
         """The files of its volumes as Kubernetes makes them, used by the code that reads them."""
         example = {(each["kind"], each["metadata"]["name"]): each for each in built["example"]}
-        spec = example["Deployment", "rollbook-sender"]["spec"]["template"]["spec"]
+        spec = example["Deployment", f"rollbook-{name}"]["spec"]["template"]["spec"]
         for volume in (each["configMap"] for each in spec["volumes"] if "configMap" in each):
             files = example["ConfigMap", volume["name"]]["data"]
             for item in volume.get("items") or [{"key": key, "path": key} for key in files]:

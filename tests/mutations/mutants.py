@@ -195,8 +195,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "templates: a line break in data ends the subject",
         f"{TEMPLATES}/renderer.py",
-        """_BREAKS.sub(" ", _render(found[0][1], variables, state)).strip()""",
-        "_render(found[0][1], variables, state).strip()",
+        """_BREAKS.sub(" ", _render(template, variables, state)).strip()""",
+        "_render(template, variables, state).strip()",
         ("tests/templates/test_rendering.py",),
     ),
     Defect(

@@ -13,6 +13,9 @@ OBSERVED: Final = ("tests/server/test_observability.py",)
 TRACED: Final = ("tests/tracing/test_http_requests.py",)
 
 CONSOLE: Final = f"{SERVER}/console"
+FEED_CONTENTS: Final = ("tests/server/test_feed_contents.py",)
+FEED_TEMPLATES: Final = ("tests/templates/test_feed_templates.py",)
+RENDERED: Final = ("tests/templates/test_rendering.py",)
 USER_PAGE: Final = ("tests/console/test_user_page.py",)
 JOB_PAGES: Final = ("tests/console/test_console_jobs.py",)
 HEALTH_PAGE: Final = ("tests/console/test_console_health.py",)
@@ -45,6 +48,13 @@ IN_THE_SERVER: Final[tuple[Defect, ...]] = (
         '<pre>{{ text|private("value", 100000) }}</pre>',
         "<pre>{{ text|value(100000) }}</pre>",
         HEALTH_PAGE,
+    ),
+    Defect(
+        "feed contents: the page of a message shows them unmasked",
+        f"{CONSOLE}/templates/user_macros.html",
+        '<p>{{ text|private("value", 2000) }}</p>',
+        "<p>{{ text|value(2000) }}</p>",
+        ("tests/console/test_user_deliveries.py",),
     ),
     Defect(
         "console: a replay that another operator won is a fault of the server",
@@ -250,6 +260,83 @@ IN_THE_SERVER: Final[tuple[Defect, ...]] = (
         'answer.get("registry") != registry_fingerprint(registry)',
         "False",
         ("tests/operations/test_doctor_http_server.py", "-kanother"),
+    ),
+    Defect(
+        "feed contents: what left by mail is rendered for who asks",
+        f"{SERVER}/feed_contents.py",
+        "return channel if channel.is_read and templates.has_template(workflow, channel) else None",
+        "return channel if templates.has_template(workflow, channel) else None",
+        FEED_CONTENTS,
+    ),
+    Defect(
+        "feed contents: users are read for items without a template",
+        f"{SERVER}/feed_contents.py",
+        "return channel if channel.is_read and templates.has_template(workflow, channel) else None",
+        "return channel if channel.is_read else None",
+        FEED_CONTENTS,
+    ),
+    Defect(
+        "feed contents: no actor is read",
+        f"{SERVER}/feed_contents.py",
+        "for message in messages if message.actor is not None and message.actor.id is not None}",
+        "for message in messages if message.actor is None and message.actor}",
+        FEED_CONTENTS,
+    ),
+    Defect(
+        "feed contents: text that a user wrote is HTML in the page",
+        f"{SERVER}/api/content_blocks.py",
+        '"<br>".join(escape(text).split("\\n"))',
+        '"<br>".join(text.split("\\n"))',
+        FEED_CONTENTS,
+    ),
+    Defect(
+        "feed contents: a failure is not counted",
+        f"{SERVER}/feed_contents.py",
+        "        self._recorder.record_unrendered(rendered.failed)\n",
+        "",
+        FEED_CONTENTS,
+    ),
+    Defect(
+        "feed contents: a page takes as long as all of its items",
+        "producer/rollbook_ops/feed_templates.py",
+        "            if left <= 0:\n",
+        "            if left <= -1_000:\n",
+        FEED_TEMPLATES,
+    ),
+    Defect(
+        "feed contents: each read logs the failure again",
+        "producer/rollbook_ops/feed_templates.py",
+        "        if now - self._logged.get(reason, -LOG_SECONDS) < LOG_SECONDS:\n            return\n",
+        "",
+        FEED_TEMPLATES,
+    ),
+    Defect(
+        "feed contents: the error of a template is logged with its text",
+        "producer/rollbook_ops/feed_templates.py",
+        'self._log(f"rendering failed unexpectedly ({type(error).__name__})")',
+        'self._log(f"rendering failed unexpectedly ({error})")',
+        FEED_TEMPLATES,
+    ),
+    Defect(
+        "feed contents: data make a message lead to a script",
+        "worker/rollbook_delivery/templates/renderer.py",
+        """(r"(?:https?://[^\\s/\\\\]|/(?![/\\\\]))\\S*")""",
+        """(r"\\S+")""",
+        RENDERED,
+    ),
+    Defect(
+        "feed contents: a path leads to another host",
+        "worker/rollbook_delivery/templates/renderer.py",
+        """|/(?![/\\\\]))""",
+        "|/)",
+        RENDERED,
+    ),
+    Defect(
+        "feed contents: templates for one locale are not found",
+        "worker/rollbook_delivery/templates/template_set.py",
+        "frozenset(name for base in self._places for name in _shorter(base))",
+        "frozenset(self._places)",
+        RENDERED,
     ),
     Defect(
         "two runs of `rollbook up` choose one port",

@@ -13,9 +13,11 @@ import httpx
 import psutil
 import pytest
 from tests.support.brokers import connect_to_broker
+from tests.support.builders import NOW, trigger, user
 from tests.support.python_processes import spawn_python
 from tests.support.server.bad_requests import send_bad_requests
 from tests.support.server.running_server import SECRET_KEY
+from tests.support.templates import write_templates
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack import Servers, processes
@@ -23,7 +25,9 @@ from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 from rollbook_ops.devstack.http_server import http_server_is_healthy
 from rollbook_server.settings import ServerSettings
 from rollbook_shared.jobs.celery_task import QUEUES
+from rollbook_shared.jobs.codec import encode
 from rollbook_worker.migrations.runner import migrate
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 MIB = 1024 * 1024
 REQUEST_SECONDS = 4.0
@@ -58,7 +62,10 @@ class Served:
 def served(own_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     migrate(own_servers.database_url)
     port, log = free_port(), tmp_path_factory.mktemp("serve") / "serve.log"
+    files = {"welcome/in_app.liquid": "Welcome, {{ recipient.name }}"}
+    templates = write_templates(tmp_path_factory.mktemp("templates"), files)
     settings = {
+        "ROLLBOOK_TEMPLATES": str(templates),
         "ROLLBOOK_BROKER_URL": own_servers.broker_url,
         "ROLLBOOK_DATABASE_URL": own_servers.database_url,
         "ROLLBOOK_SECRET_KEYS": SECRET_KEY,
@@ -77,6 +84,17 @@ def api(served: Served) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {SECRET_KEY}"}
     with httpx.Client(base_url=served.url, headers=headers, timeout=DEADLINE_SECONDS) as client:
         yield client
+
+
+def test_feed_items_show_what_their_templates_make(served: Served, api: httpx.Client) -> None:
+    welcome = trigger("welcome", [user("kim", name="Kim")], at=1)
+    store = PostgresStore(served.servers.database_url)
+    store.apply([ReceivedJob.of(encode(welcome))], now=NOW)
+    store.close()
+
+    (item,) = api.get("/v1/users/kim/feeds/in_app").json()["entries"]
+
+    assert [block["rendered"] for block in item["blocks"]] == ["<p>Welcome, Kim</p>"]
 
 
 def test_without_redis_writes_are_worth_a_retry_and_reads_go_on(served: Served, api: httpx.Client) -> None:

@@ -29,13 +29,15 @@ def serve(
 
     `ROLLBOOK_SECRET_KEYS` holds the keys of backends. Browsers need `ROLLBOOK_PUBLIC_KEYS` and
     `ROLLBOOK_USER_TOKEN_PUBLIC_KEY`. `ROLLBOOK_REGISTRY` names the file with the channels and workflows; SIGHUP reads
-    it again. `/openapi.json` describes all calls. `/healthz` answers while the process runs, `/readyz` while Redis and
-    Postgres answer it. `ROLLBOOK_METRICS_PORT` is where it serves metrics. With `ROLLBOOK_CONSOLE` it shows the console
-    under `/console`; `rollbook console accounts add` adds who may log in.
+    it again. `ROLLBOOK_TEMPLATES` names the folder with the templates of feed items. `/openapi.json` describes all
+    calls. `/healthz` answers while the process runs, `/readyz` while Redis and Postgres answer it.
+    `ROLLBOOK_METRICS_PORT` is where it serves metrics. With `ROLLBOOK_CONSOLE` it shows the console under `/console`;
+    `rollbook console accounts add` adds who may log in.
     """
     require_extra("`rollbook serve`", "server", "starlette", "uvicorn", "jwt", "psycopg")
     # Imported late: help and completion need none of this.
     from rollbook_ops.console_tools import console_tools
+    from rollbook_ops.server_templates import feed_templates, open_renderer
     from rollbook_server.console.settings import ConsoleSettings
     from rollbook_server.console.tools import ConsoleTools
     from rollbook_server.serve import application, serve_application
@@ -45,8 +47,9 @@ def serve(
     configure_logging(settings)
     console = ConsoleSettings.from_env()
     server = ServerSettings.from_env()
-    tools = console_tools(settings, server, console) if console.is_on else ConsoleTools()
-    served = application(settings, server, _recorder(settings), console, tools)
+    renderer = open_renderer(settings)
+    tools = console_tools(settings, server, console, renderer) if console.is_on else ConsoleTools()
+    served = application(settings, server, _recorder(settings), console, tools, feed_templates(renderer))
     print_note(f"serving on http://{host}:{port}{', with the console under /console' if console.is_on else ''}")
     serve_application(served, host=host, port=port)
 

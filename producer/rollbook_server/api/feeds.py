@@ -49,8 +49,9 @@ async def list_items(call: Call) -> Answer:
         channel=call.services.registry.current.channel_type(call.path["channel_id"]),
         where=filter_of(call.query),
     )
+    contents = await call.services.contents.of(feed.items)
     compact = call.query.choice("mode", ("rich", "compact"), "rich") == "compact"
-    return Answer(body=feed_as_json(feed, size=size, compact=compact))
+    return Answer(body=feed_as_json(feed, contents, size=size, compact=compact))
 
 
 async def get_settings(call: Call) -> Answer:

@@ -5,11 +5,14 @@ Times stay as they are: all are in UTC, and the encoder of the answer writes the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from rollbook.models import Activity, Actor, Feed, Message
+from rollbook.models import Activity, Actor, Content, Feed, Message
+from rollbook_server.api.content_blocks import Block, blocks_of
 from rollbook_server.api.shapes import PageInfo, UserBody, page_info_as_json
 from rollbook_shared.registry import Registry
 
@@ -82,7 +85,7 @@ FeedItemBody = TypedDict(
         "actors": list[dict[str, Any]],
         "total_activities": int,
         "total_actors": int,
-        "blocks": list[Any],
+        "blocks": list[Block],
         "source": Source,
         "tenant": str | None,
         "data": dict[str, Any],
@@ -97,6 +100,21 @@ FeedItemBody = TypedDict(
     },
 )
 """A message in a feed."""
+
+
+InAppContent = TypedDict("InAppContent", {"__typename": Literal["MessageInAppFeedContent"], "blocks": list[Block]})
+"""What a template makes of a message in a feed."""
+
+MessageContentBody = TypedDict(
+    "MessageContentBody",
+    {
+        "__typename": Literal["MessageContent"],
+        "message_id": str,
+        "inserted_at": str,
+        "data": InAppContent,
+    },
+)
+"""The content of one message."""
 
 
 class FeedCounts(TypedDict):
@@ -148,18 +166,29 @@ def message_as_json(message: Message, registry: Registry) -> dict[str, Any]:
     }
 
 
-def feed_item_as_json(message: Message, *, compact: bool) -> dict[str, Any]:
+def message_content_as_json(message: Message, content: Content | None) -> dict[str, Any]:
+    """The content as `MessageContentBody`."""
+    return {
+        "__typename": "MessageContent",
+        "message_id": message.id,
+        "inserted_at": message.occurred_at,
+        "data": {"__typename": "MessageInAppFeedContent", "blocks": blocks_of(content)},
+    }
+
+
+def feed_item_as_json(message: Message, content: Content | None, *, compact: bool) -> dict[str, Any]:
     """The message as `FeedItemBody`.
 
+    content: None: it has no template, and no blocks.
     compact: without activities, and without objects and lists in its data.
     """
-    actors = [] if message.actor is None else [actor_as_json(message.actor)]
+    actors = [] if message.actor is None else [actor_as_json(message.actor, message.occurred_at)]
     item = {
         "__typename": "FeedItem",
         "id": message.id,
         "activities": [] if compact else [activity_as_json(message)],
         "actors": actors,
-        "blocks": [],
+        "blocks": blocks_of(content),
         "total_activities": 1,
         "total_actors": len(actors),
         **_shared(message),
@@ -169,10 +198,13 @@ def feed_item_as_json(message: Message, *, compact: bool) -> dict[str, Any]:
     return item
 
 
-def feed_as_json(feed: Feed, *, size: int, compact: bool) -> dict[str, Any]:
-    """The page as `FeedPage`."""
+def feed_as_json(feed: Feed, contents: Mapping[str, Content], *, size: int, compact: bool) -> dict[str, Any]:
+    """The page as `FeedPage`.
+
+    contents: by the ids of the messages.
+    """
     return {
-        "entries": [feed_item_as_json(item, compact=compact) for item in feed.items],
+        "entries": [feed_item_as_json(item, contents.get(item.id), compact=compact) for item in feed.items],
         "meta": counts_as_json(feed),
         "page_info": page_info_as_json(
             after=feed.after, before=feed.items[0].cursor if feed.items else None, size=size
@@ -192,7 +224,7 @@ def activity_as_json(activity: Activity) -> dict[str, Any]:
     return {
         "__typename": "Activity",
         "id": activity.id,
-        "actor": None if activity.actor is None else actor_as_json(activity.actor),
+        "actor": None if activity.actor is None else actor_as_json(activity.actor, at),
         "recipient": {"__typename": "User", "id": activity.recipient, "updated_at": at},
         "data": dict(activity.data),
         "inserted_at": at,
@@ -200,9 +232,12 @@ def activity_as_json(activity: Activity) -> dict[str, Any]:
     }
 
 
-def actor_as_json(actor: Actor) -> dict[str, Any]:
-    """The actor as a user. One who is missing has an empty id, for SDKs that want a text, and says so."""
-    body = {"__typename": "User", "id": actor.id or "", "name": actor.name, "avatar": actor.avatar, "updated_at": ""}
+def actor_as_json(actor: Actor, at: datetime) -> dict[str, Any]:
+    """The actor as a user. One who is missing has an empty id, for SDKs that want a text, and says so.
+
+    at: stands for the time of the actor's last change, which is not read; SDKs want one.
+    """
+    body = {"__typename": "User", "id": actor.id or "", "name": actor.name, "avatar": actor.avatar, "updated_at": at}
     return {**body, "missing": True} if actor.missing else body
 
 
@@ -238,6 +273,7 @@ __all__ = [
     "ActivityPage",
     "FeedPage",
     "MessageBody",
+    "MessageContentBody",
     "MessagePage",
     "UserBody",
     "activity_as_json",
@@ -245,4 +281,5 @@ __all__ = [
     "counts_as_json",
     "feed_as_json",
     "message_as_json",
+    "message_content_as_json",
 ]

@@ -17,7 +17,15 @@ from rollbook_server.access.permissions import Permission
 from rollbook_server.api.bulk import BulkOperationBody, operation_answer, operation_as_json, operation_id
 from rollbook_server.api.bulk_marks import MAX_BATCH, engagement_filter, mark_selection, matching_messages
 from rollbook_server.api.message_filters import FILTER_PARAMETERS, filter_of
-from rollbook_server.api.message_shapes import ActivityPage, MessageBody, MessagePage, activity_as_json, message_as_json
+from rollbook_server.api.message_shapes import (
+    ActivityPage,
+    MessageBody,
+    MessageContentBody,
+    MessagePage,
+    activity_as_json,
+    message_as_json,
+    message_content_as_json,
+)
 from rollbook_server.api.paging import PAGE_PARAMETERS, page_size
 from rollbook_server.api.shapes import PageInfo, page_info_as_json
 from rollbook_server.call import Call
@@ -107,6 +115,19 @@ async def list_of_user(call: Call) -> Answer:
     )
     info = page_info_as_json(after=page.after, before=page.items[0].cursor if page.items else None, size=size)
     return Answer(body={"items": [_as_json(call, message) for message in page.items], "page_info": info})
+
+
+async def get_content(call: Call) -> Answer:
+    """Read what the template of a feed's message makes of it now.
+
+    What left by e-mail or another channel was rendered by its sender, and is not kept: 404.
+    """
+    message = await _message(call)
+    channel = call.services.registry.current.message_channel(message.workflow, message.channel)
+    if not channel.is_read:
+        raise ApiError(404, "not_supported", "Rollbook keeps no content of messages that leave")
+    contents = await call.services.contents.of([message])
+    return Answer(body=message_content_as_json(message, contents.get(message.id)))
 
 
 async def list_activities(call: Call) -> Answer:
@@ -283,6 +304,7 @@ ENDPOINTS: Final = (
         tag="Messages",
     ),
     ApiRoute(method="GET", path=_PATH, handler=get, answer=MessageBody, tag="Messages"),
+    ApiRoute(method="GET", path=_PATH + "/content", handler=get_content, answer=MessageContentBody, tag="Messages"),
     ApiRoute(
         method="GET",
         path=_PATH + "/activities",

@@ -49,6 +49,11 @@ class ServerMetrics(Recorder):
             "Requests that were sent again under their idempotency key, and were the same job.",
             registry=registry,
         )
+        self._unrendered = Counter(
+            "rollbook_http_unrendered_items",
+            "Feed items that were shown without content, because a template fails or takes too long.",
+            registry=registry,
+        )
         for limit in Limit:
             self._overload.labels(limit=limit.value)  # a rate needs the zero before the first
 
@@ -65,6 +70,10 @@ class ServerMetrics(Recorder):
     def record_overload(self, limit: Limit) -> None:
         """See `Recorder`."""
         self._overload.labels(limit=limit.value).inc()
+
+    def record_unrendered(self, items: int) -> None:
+        """See `Recorder`."""
+        self._unrendered.inc(items)
 
     def record_replay(self) -> None:
         """See `Recorder`."""

@@ -33,5 +33,8 @@ class Recorder:
     def record_overload(self, limit: Limit) -> None:
         """A caller was sent away, because the process is at a limit."""
 
+    def record_unrendered(self, items: int) -> None:
+        """So many feed items were shown without content, because a template fails."""
+
     def record_replay(self) -> None:
         """An answer said that its request was made before."""

@@ -67,6 +67,11 @@ class Channel:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Those of its sender, as they stand in the file."""
 
+    @property
+    def is_read(self) -> bool:
+        """Whether users read its messages in a feed: all do of the type `in_app`, and others that do not leave."""
+        return self.type == IN_APP or self.delivery is None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workflow:
@@ -115,14 +120,23 @@ class Registry:
     def delivered_channel(self, workflow_key: str, name: str) -> Channel | None:
         """The channel by which a message leaves that a workflow made on the channel, or type, `name`; None: it stays.
 
+        Of several channels it is that of `message_channel`.
+        """
+        channel = self.message_channel(workflow_key, name)
+        return None if channel.delivery is None else channel
+
+    def message_channel(self, workflow_key: str, name: str) -> Channel:
+        """The channel of a message that a workflow made on the channel, or type, `name`; one of this type if none is
+        registered.
+
         The workflow's own channels come first: they say which of several channels of one type is meant.
         """
         workflow = self.workflow(workflow_key)
         own = [channel for key in workflow.channels if (channel := self.channels.get(key))] if workflow else []
         named = self.channels.get(name)
         candidates = [*own, *((named,) if named else ()), *self.channels.values()]
-        found = next((channel for channel in candidates if name in (channel.key, channel.type)), None)
-        return found if found is not None and found.delivery is not None else None
+        found = (channel for channel in candidates if name in (channel.key, channel.type))
+        return next(found, Channel(key=name, type=name))
 
     def priority(self, workflow_key: str) -> Priority:
         """The priority of a workflow's deliveries."""

@@ -63,7 +63,7 @@ def container(name: str) -> Document:
 
 def settings() -> dict[str, str]:
     """The variables that are no secrets, with those that a component adds."""
-    generated = [each for folder in (BASE, FOLDER / "sender") for each in kustomization(folder)["configMapGenerator"]]
+    generated = kustomization(BASE)["configMapGenerator"]
     literals = [literal for each in generated if each["name"] == SETTINGS for literal in each["literals"]]
     return dict(literal.split("=", 1) for literal in literals)
 

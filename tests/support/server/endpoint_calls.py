@@ -84,7 +84,7 @@ def call_every_endpoint(api: httpx.Client, segment_key: str, mark: str, store: S
     listed = call("GET", "/v1/users/{user_id}/messages")
     yield listed
     message = str(listed.answer.json()["items"][0]["id"])
-    for path in ("", "/activities", "/events", "/delivery_logs"):
+    for path in ("", "/content", "/activities", "/events", "/delivery_logs"):
         yield call("GET", f"/v1/messages/{{message_id}}{path}", message_id=message)
     yield call("GET", "/v1/messages/{message_id}/explanation", message_id=message)
     run_id = run.answer.headers["rollbook-job-id"]

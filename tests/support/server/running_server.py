@@ -25,6 +25,7 @@ from rollbook_server.app import create_app
 from rollbook_server.console.runner import console_routes
 from rollbook_server.console.settings import ConsoleSettings
 from rollbook_server.console.tools import NO_TOOLS, ConsoleTools
+from rollbook_server.feed_contents import FeedContents, FeedTemplates
 from rollbook_server.feed_watch import FeedWatch
 from rollbook_server.idempotency import IdempotencyRecords
 from rollbook_server.observability.metrics import ServerMetrics
@@ -115,6 +116,7 @@ def run_server(
     worker_database_url: str | None = None,
     console: ConsoleSettings | None = None,
     tools: ConsoleTools = NO_TOOLS,
+    templates: FeedTemplates | None = None,
 ) -> Iterator[RunningServer]:
     """Run a server for the length of a `with`.
 
@@ -122,6 +124,7 @@ def run_server(
     worker_broker_url, worker_database_url: the workers' ways, if they are not the server's.
     console: the settings of the console; by default there is none.
     tools: what its pages use.
+    templates: of feed items.
     """
     settings = replace(
         settings,
@@ -138,16 +141,18 @@ def run_server(
     client = AsyncRollbook(
         broker_url=broker_url, database_url=database_url, registry=registry, publisher=TracePublisher(publisher)
     )
+    recorder, registry_file = ServerMetrics(metrics), RegistryFile(registry)
     services = Services(
         client=client,
         feeds=FeedWatch(client),
+        contents=FeedContents(client, registry_file, recorder, templates),
         limits=Limits(),
-        registry=RegistryFile(registry),
+        registry=registry_file,
         records=IdempotencyRecords(redis, timedelta(days=7)),
         segment_keys=Keys(secret=settings.segment_keys, public=()),
         settings=settings,
         readiness=Readiness(redis, client),
-        recorder=ServerMetrics(metrics),
+        recorder=recorder,
     )
     callers = Callers(Keys(secret=settings.secret_keys, public=settings.public_keys), UserTokens(PUBLIC_PEM))
     app = create_app(services, callers, console=console_routes(services, console or ConsoleSettings(), tools=tools))

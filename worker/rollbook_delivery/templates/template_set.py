@@ -95,8 +95,7 @@ class TemplateSet:
         A template of the workflow comes before one of `_default`, one for the channel before one for its type, and one
         for the recipient's locale before one for the language and one for all.
         """
-        folders = (DEFAULT,) if workflow.startswith(("_", ".")) else (workflow, DEFAULT)
-        for folder in folders:
+        for folder in _folders(workflow):
             for name in dict.fromkeys((channel, type)):
                 for suffix in (*_locales(locale), ""):
                     if found := self._places.get(_folded(f"{folder}/{name}{suffix}")):
@@ -105,9 +104,10 @@ class TemplateSet:
 
     def has_template(self, workflow: str, channel: str, type: str) -> bool:
         """Whether `find` would find one for some locale."""
-        folders = (DEFAULT,) if workflow.startswith(("_", ".")) else (workflow, DEFAULT)
         return any(
-            _folded(f"{folder}/{name}") in self._without_locale for folder in folders for name in (channel, type)
+            _folded(f"{folder}/{name}") in self._without_locale
+            for folder in _folders(workflow)
+            for name in (channel, type)
         )
 
     def formats(self, place: Place) -> Mapping[str, Source]:
@@ -221,6 +221,11 @@ def _locales(locale: object) -> Iterator[str]:
         while parts:
             yield "." + "-".join(parts)
             parts.pop()
+
+
+def _folders(workflow: str) -> tuple[str, ...]:
+    """Where templates of a workflow are; an id that looks like a folder of ours has the default only."""
+    return (DEFAULT,) if workflow.startswith(("_", ".")) else (workflow, DEFAULT)
 
 
 def _shorter(base: str) -> Iterator[str]:

@@ -23,9 +23,12 @@ async def message_page(call: ConsoleCall) -> Response:
         explanation = None
     if explanation is None:
         raise ConsoleError(404, "Not found", "There is no such message.")
+    message = await call.rb.messages.get(id_)
+    actor = None if message is None or message.actor is None else message.actor.id
     if call.is_revealed:
-        call.audit.name_users(filter(None, [explanation.owner]))
-    return call.render("message.html", explanation=explanation, message=await call.rb.messages.get(id_))
+        call.audit.name_users(filter(None, [explanation.owner, actor]))
+    contents = {} if message is None else await call.console.services.contents.of([message])
+    return call.render("message.html", explanation=explanation, message=message, content=contents.get(explanation.id))
 
 
 async def message_of_trigger(call: ConsoleCall) -> Response:
