@@ -2527,6 +2527,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         TRACED_DELIVERIES,
     ),
     Defect(
+        "deliveries: a deferred trigger loses its trace",
+        f"{STORE}/due_jobs.py",
+        "self._write(cursor, released, at, roots, traces)",
+        "self._write(cursor, released, at, roots, {})",
+        TRACED_DELIVERIES,
+    ),
+    Defect(
         "deliveries: a trigger does not keep its trace",
         f"{STORE}/fact_writer.py",
         'row | {"trace": traces.get(row["job_id"])}',

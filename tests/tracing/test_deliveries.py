@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,11 @@ def registry(tmp_path: Path) -> str:
     return str(path)
 
 
-def send_to_ann(worker: DeliveryStore, trace: str | None) -> None:
-    """Let a worker make a mail for Ann, by a trigger that was sent in this trace."""
+def send_to_ann(worker: DeliveryStore, trace: str | None, seconds_ahead: int = 0) -> None:
+    """Let a worker make a mail for Ann, by a trigger that was sent in this trace and takes effect so much later."""
     trigger = Trigger(
         id="hello",
-        occurred_at=worker.now(),
+        occurred_at=worker.now() + seconds_ahead * 1_000_000,
         workflow="hello",
         recipients=(user("ann", email=SECRET),),
         actor=None,
@@ -147,6 +148,21 @@ def test_own_code_that_sends_is_in_the_trace_of_the_trigger(
     assert claimed.trace == f"{SENT[0]} vendor=a"
     assert (parent(span), parent(theirs)) == (SENT[0], parent_of_children(span))
     assert (span.attributes or {})["rollbook.outcome"] == "sent"
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("trace", [f"{SENT[0]} vendor=a", None])
+def test_what_a_deferred_trigger_sends_is_in_its_trace(worker: DeliveryStore, registry: str, trace: str | None) -> None:
+    # a day: a few minutes are a clock that is wrong, and no deferral
+    send_to_ann(worker, trace, seconds_ahead=86_400)
+    assert worker.rows() == []
+
+    assert worker.store.dispatcher.release_due(now=worker.now() + 86_401 * 1_000_000) == 1
+
+    worker.later(timedelta(seconds=86_402))
+    with Rollbook(database_url=worker.url, registry=registry) as rb:
+        (claimed,) = rb.deliveries.claim("mail")
+    assert claimed.trace == trace
 
 
 @pytest.mark.servers

@@ -416,6 +416,7 @@ deferred_jobs: Final = Table(
     Column("body", Text, nullable=False, comment="the encoded job, without users erased since"),
     Column("user_ids", ARRAY(_bytewise()), nullable=False, comment="the users that the job names"),
     Column("requested_at", BigInteger, nullable=False, comment="when it was asked for, in microseconds since 1970"),
+    Column("trace", Text, comment="where it was sent, for the spans of its deliveries; null: it was not traced"),
     comment="jobs that take effect at a later time, until then",
 )
 Index("deferred_jobs_due_at", deferred_jobs.c.due_at, deferred_jobs.c.id)

@@ -34,13 +34,13 @@ class DueJob:
 def lock_due(cursor: Cursor, *, now: int, limit: int, but: list[str]) -> list[DueJob]:
     """Lock some jobs that are due, the longest due first, except those that are locked already and those of `but`."""
     cursor.execute(_JOBS["lock_due"], {"now": now, "limit": limit, "but": but})
-    return [DueJob(id_, ReceivedJob.of(body)) for id_, body in cursor]
+    return [DueJob(id_, ReceivedJob.of(body, trace)) for id_, body, trace in cursor]
 
 
 def lock_one(cursor: Cursor, id_: str) -> list[DueJob]:
     """Lock this job, which was due, unless it is gone or locked already."""
     cursor.execute(_JOBS["lock_one"], {"id": id_})
-    return [DueJob(id_, ReceivedJob.of(body)) for (body,) in cursor]
+    return [DueJob(id_, ReceivedJob.of(body, trace)) for body, trace in cursor]
 
 
 def still_deferred(cursor: Cursor, ids: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ then on, and tried by itself with the full timeouts, in a thread of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -29,9 +29,10 @@ from rollbook_worker.store.deferred_jobs import (
 from rollbook_worker.store.retry import Blocked, StatementTimeout, attempts_exhausted, dead_letter_reason, is_outage
 from rollbook_worker.store.transactions import Transactions
 
-Write = Callable[[Cursor, Sequence[Job], int, frozenset[str]], frozenset[str]]
-"""Apply jobs in an open transaction, at a time, after locking these clusters; returns the channels of which deliveries
-were woken."""
+Write = Callable[[Cursor, Sequence[Job], int, frozenset[str], Mapping[str | None, str]], frozenset[str]]
+"""Apply jobs in an open transaction, at a time, after locking these clusters; says where some were sent, by their ids.
+It returns the channels of which deliveries were woken.
+"""
 Lock = Callable[[Cursor, int], list[DueJob]]
 """Lock jobs that are due at a time."""
 
@@ -150,7 +151,10 @@ class Dispatcher:
             locked.clear()
             locked.extend(lock(cursor, at))
             released = release(cursor, locked, now=at)
-            return released, self._write(cursor, released, at, roots)
+            traces: dict[str | None, str] = {
+                due.id: due.arrival.trace for due in locked if due.arrival.trace is not None
+            }
+            return released, self._write(cursor, released, at, roots, traces)
 
         released, woken = self._transactions.run_locking(work, now=now)
         if released:

@@ -102,7 +102,7 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, ma
         counts = [{"id": id_, "times": times} for id_, times in again.items()]
         cursor.execute(_JOBS["count_duplicates"], {"again": as_json(counts), "ids": list(again)})
     deferred: list[Row] = [
-        {"id": id_, "due": arrival.job.occurred_at, "body": arrival.text}  # type: ignore[union-attr]
+        {"id": id_, "due": arrival.job.occurred_at, "body": arrival.text, "trace": arrival.trace}  # type: ignore[union-attr]
         | users_columns(arrival.text, now=now)
         for id_, arrival in first.items()
         if id_ in new and states[id_] is JobState.DEFERRED

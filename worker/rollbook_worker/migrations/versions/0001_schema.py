@@ -353,7 +353,8 @@ CREATE TABLE rollbook.deferred_jobs (
     due_at timestamptz NOT NULL,
     body text NOT NULL,
     user_ids text[] COLLATE "C" NOT NULL,
-    requested_at bigint NOT NULL
+    requested_at bigint NOT NULL,
+    trace text
 );
 CREATE INDEX deferred_jobs_due_at ON rollbook.deferred_jobs (due_at, id);
 CREATE INDEX deferred_jobs_users ON rollbook.deferred_jobs USING gin (user_ids);

@@ -64,14 +64,16 @@ SET code = excluded.code,
 
 -- name: insert_deferred
 -- Keep jobs stamped in the future, until then.
-INSERT INTO rollbook.deferred_jobs (id, due_at, body, user_ids, requested_at)
-SELECT id, rollbook.from_microseconds(due), body, user_ids, coalesce(requested_at, %(now)s)
-FROM json_to_recordset(%(jobs)s::json) AS n (id text, due bigint, body text, user_ids text[], requested_at bigint)
+INSERT INTO rollbook.deferred_jobs (id, due_at, body, user_ids, requested_at, trace)
+SELECT id, rollbook.from_microseconds(due), body, user_ids, coalesce(requested_at, %(now)s), trace
+FROM json_to_recordset(%(jobs)s::json) AS n (
+    id text, due bigint, body text, user_ids text[], requested_at bigint, trace text
+)
 ON CONFLICT DO NOTHING;
 
 -- name: lock_due
 -- Lock deferred jobs that are due, except those that another dispatcher has locked and those to skip.
-SELECT id, body
+SELECT id, body, trace
 FROM rollbook.deferred_jobs
 WHERE due_at <= rollbook.from_microseconds(%(now)s)
     AND id <> ALL(%(but)s::text[])
@@ -81,7 +83,7 @@ FOR UPDATE SKIP LOCKED;
 
 -- name: lock_one
 -- Lock a deferred job, unless another dispatcher has locked it.
-SELECT body
+SELECT body, trace
 FROM rollbook.deferred_jobs
 WHERE id = %(id)s
 FOR UPDATE SKIP LOCKED;
