@@ -82,6 +82,15 @@ def test_a_preview_shows_text_and_writes_html(run: Run, tmp_path: Path) -> None:
     assert "welcome-mail.html" in result.stderr
 
 
+def test_a_preview_of_a_feed_item_shows_where_it_leads(run: Run, tmp_path: Path) -> None:
+    item = "---\ntitle: To {{ recipient.name }}\naction_url: /x/{{ data.x }}\n---\nRead it"
+    write_templates(tmp_path / "templates", {"comment/in_app.liquid": item})
+
+    result = run("preview", "ann", "comment", "in_app", "--data", '{"x": 7}')
+
+    assert (result.exit_code, result.stdout) == (0, "title To Ann <b>\naction_url /x/7\nRead it\n")
+
+
 def test_a_preview_as_json_writes_no_file(run: Run, tmp_path: Path) -> None:
     result = run("preview", "ann", "welcome", "email", "--actor", "bo", "--tenant", "t", "--data", '{"x": 1}', "--json")
 
