@@ -86,6 +86,19 @@ def test_what_is_too_old_stays(case: Case) -> None:
     assert case.worker.states() == {"bo": ("skipped", "no address")}
 
 
+def test_what_is_too_old_stays_although_another_message_is_sent(case: Case) -> None:
+    case.identify("bo", minutes_ago=9)
+    case.trigger("bo", workflow="old", minutes_ago=5)
+    assert case.claim() == []
+    case.worker.later(timedelta(minutes=56))
+    case.trigger("bo", workflow="new")
+    assert case.claim() == []
+
+    case.identify("bo", minutes_ago=1, email="bo@example.com")
+
+    assert {row["workflow"]: row["state"] for row in case.worker.rows()} == {"old": "skipped", "new": "pending"}
+
+
 def test_an_identify_without_what_the_channel_needs_wakes_nothing(case: Case) -> None:
     case.identify("bo", minutes_ago=9)
     case.trigger("bo", "late", minutes_ago=5)

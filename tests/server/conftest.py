@@ -6,7 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.support.server.running_server import RunningServer, run_server
+from tests.support.templates import write_templates
 
+from rollbook_delivery.templates import Renderer
+from rollbook_ops.feed_templates import FolderFeedTemplates
 from rollbook_server.settings import ServerSettings
 
 REGISTRY = """
@@ -27,6 +30,8 @@ channels = ["mail"]
 
 [workflows.digest]
 
+[workflows.noted]
+
 [workflows.paused]
 active = false
 
@@ -39,8 +44,10 @@ active = false
 def server(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     registry: Path = tmp_path_factory.mktemp("server") / "registry.toml"
     registry.write_text(REGISTRY)
+    note = {"noted/in_app.html.liquid": "---\ntitle: For {{ recipient.name }}\n---\n<p>{{ data.text }}</p>"}
+    templates = FolderFeedTemplates(Renderer(write_templates(registry.parent, note)))
     settings = ServerSettings(cors_origins=("https://app.example.com",))
-    with run_server(database_url, broker_url, settings, registry=str(registry)) as server:
+    with run_server(database_url, broker_url, settings, registry=str(registry), templates=templates) as server:
         yield server
 
 

@@ -43,8 +43,8 @@ def open_feed(browser: Client, name: str = "feed", **options: object) -> Client:
     return feed
 
 
-def trigger(api: httpx.Client, user_id: str, **body: object) -> None:
-    assert api.post("/v1/workflows/comment/trigger", json={"recipients": [user_id], **body}).status_code == 200
+def trigger(api: httpx.Client, user_id: str, workflow: str = "comment", **body: object) -> None:
+    assert api.post(f"/v1/workflows/{workflow}/trigger", json={"recipients": [user_id], **body}).status_code == 200
 
 
 def counts(feed: Client) -> COUNTS:
@@ -73,6 +73,21 @@ def test_it_sees_messages_as_they_come_and_marks_them(
     wait_until(lambda: counts(feed) == (2, 2, 0), what="the marks in the feed")
     feed.markAllAsArchived()
     assert stored(api, user)[0] == 0
+
+
+def test_a_message_has_its_content_when_it_comes(
+    node: Player, server: RunningServer, api: httpx.Client, user: str
+) -> None:
+    api.put(f"/v1/users/{user}", json={"name": "Kim"})
+    feed = open_feed(sign_in(node, server, user))
+
+    trigger(api, user, "noted", data={"text": "<b>hello</b>"})
+    wait_until(lambda: feed.getState()["items"], what="the message in the feed")
+
+    # the client keeps an item as it first sees it
+    (item,) = feed.getState()["items"]
+    shown = {block["name"]: block["rendered"] for block in item["blocks"]}
+    assert shown == {"title": "For Kim", "body": "<p>&lt;b&gt;hello&lt;/b&gt;</p>"}
 
 
 def test_it_sees_what_a_merge_brings(node: Player, server: RunningServer, api: httpx.Client, user: str) -> None:
