@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from tests.support.builders import add_push_token, identify, mark_all, merge, set_preferences, trigger, user
 from tests.support.producer.applied_jobs import NOW
 
-from rollbook import queries
+from rollbook import DeliveryState, queries
 from rollbook.queries import (
     JobFilter,
     MessageFilter,
@@ -63,6 +63,10 @@ INSERT INTO rollbook.messages (id, job_id, stamp, recipient, channel)
 SELECT gen_random_uuid(), job_id, stamp, actor, 'in_app' FROM rollbook.triggers WHERE actor LIKE 'copy-%%';
 INSERT INTO rollbook.engagements (message_id, engagement, stamp, is_set)
 SELECT id, 'seen', stamp, true FROM rollbook.messages WHERE recipient LIKE 'copy-%%';
+INSERT INTO rollbook.deliveries
+    (message_id, channel, workflow, priority, state, due_at, expires_at, created_at, changed_at)
+SELECT id, 'mail', 'hello', 0, 'sent', NULL, 'infinity', now(), now() - row_number() OVER () * interval '1 second'
+FROM rollbook.messages WHERE recipient LIKE 'copy-%%';
 INSERT INTO rollbook.preference_set_versions (user_id, set_id, stamp, settings)
 SELECT 'copy-' || n, 'default', '00', '{}' FROM generate_series(1, %(others)s) AS n;
 INSERT INTO rollbook.push_token_changes (user_id, channel_id, stamp, token, is_added)
@@ -181,6 +185,9 @@ READS: Final[dict[str, Callable[[], Query[Any]]]] = {
     ),
     "dead letters to replay": lambda: queries.claim_dead_letters("invalid", 100, None, 1.0),
     "dead letters to drop": lambda: queries.drop_dead_letters_of_code("invalid", 300, None),
+    "sent deliveries": lambda: queries.find_deliveries(DeliveryState.SENT, None, 50, None),
+    "sent deliveries of a channel": lambda: queries.find_deliveries(DeliveryState.SENT, "mail", 50, None),
+    "deliveries of a user": lambda: queries.find_deliveries_of_user("copy-7", None, None, 50, None),
     "measurements": lambda: queries.find_measurements(None),
     "jobs of a user": listed_jobs(user_id="ann"),
     "jobs of an actor": listed_jobs(user_id="other-1"),
@@ -227,6 +234,7 @@ BOUNDED: Final[dict[str, Callable[[], Query[Any]]]] = {
     "users by an attribute, by the time they were created": users("-created_at", where={"locale": "de"}),
     "triggers": listed_jobs(PageCursor.at(datetime(2026, 1, 1, 2, tzinfo=UTC), "x"), kind="trigger"),
     "merges": listed_jobs(kind="merge"),
+    "sent deliveries of a rare channel": lambda: queries.find_deliveries(DeliveryState.SENT, "fcm", 50, None),
     "count of users": lambda: queries.count_users(UserFilter()),
     "counts of dead letters": lambda: queries.count_dead_letters(),
     "count of users with a prefix": lambda: queries.count_users(UserFilter(prefix="copy-")),
@@ -285,7 +293,7 @@ def test_a_read_looks_at_few_users(connection: psycopg.Connection[dict[str, Any]
     # the text of each dead letter is searched for a person's ids; how many there are does not depend on the users
     tables = {one.table for one in reads if one.node == "Seq Scan" and one.rows > MOST_ROWS}
     assert tables <= ({"dead_letters"} if read.startswith("export") else set())
-    for table in {"users", "jobs", "dead_letters", "deferred_jobs"} - tables:
+    for table in {"users", "jobs", "dead_letters", "deferred_jobs", "deliveries"} - tables:
         assert sum(one.rows for one in reads if one.table == table) <= MOST_ROWS
 
 
@@ -300,7 +308,7 @@ def test_rule_35_a_read_without_an_index_is_bounded(
         one for one in reads if one.node == "Seq Scan" and one.table == "users" and one.rows > MAX_SCANNED + 1
     ] == []
     # the scan, and once more to see where it ended; of a count the sample
-    for table in ("users", "jobs", "dead_letters", "deferred_jobs"):
+    for table in ("users", "jobs", "dead_letters", "deferred_jobs", "deliveries"):
         assert sum(one.rows for one in reads if one.table == table) <= 3 * (MAX_SCANNED + 1)
 
 
