@@ -34,6 +34,7 @@ def _people(database_url: str) -> None:
     with applying(database_url) as rb:
         rb.users.identify("ann", {"name": "Ann", "plan": "pro", "<script>window.evil = 1</script>": "x" * 5_000})
         rb.users.identify("guest", {"plan": "trial", "city": "Bern"})
+        rb.users.set_preferences("guest", "default", {"workflows": {"digest": True}, "channel_types": {"sms": False}})
         rb.users.identify("earlier", {"plan": "none"})
         rb.users.merge("ann", "earlier")
         rb.users.add_push_token("ann", "push", "a-token-of-a-phone", device={"locale": "de"})
