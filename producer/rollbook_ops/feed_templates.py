@@ -21,6 +21,10 @@ PAGE_SECONDS: Final = 0.5
 """Of the processor, for all items of one read: others wait for the same processor."""
 ITEM_CHARACTERS: Final = 65_536
 """Of each part of an item: a page holds fifty items."""
+REFRESH_SECONDS: Final = 0.25
+"""Between two looks at the folder. The renderer looks once a second itself; the server asks it in a thread, because a
+folder on another machine may take long.
+"""
 LOG_SECONDS: Final = 60.0
 """A failure that repeats is logged once in this time."""
 _MOST_LOGGED: Final = 1_000
@@ -44,14 +48,25 @@ class FolderFeedTemplates:
         self._page_seconds = page_seconds
         self._clock = clock
         self._logged: dict[str, float] = {}
+        self._templates = renderer.templates
+        self._refreshed_at = clock()
+
+    def is_stale(self) -> bool:
+        """See `FeedTemplates`."""
+        return self._clock() - self._refreshed_at >= REFRESH_SECONDS
+
+    def refresh(self) -> None:
+        """See `FeedTemplates`."""
+        self._refreshed_at = self._clock()  # first: what others ask meanwhile is answered with what was read before
+        self._templates = self._renderer.templates
 
     def has_template(self, workflow: str, channel: Channel) -> bool:
         """See `FeedTemplates`."""
-        return self._renderer.templates.has_template(workflow, channel.key, channel.type)
+        return self._templates.has_template(workflow, channel.key, channel.type)
 
     def render(self, items: Sequence[Delivery]) -> RenderedItems:
         """See `FeedTemplates`."""
-        templates = self._renderer.templates
+        templates = self._templates
         end = thread_time() + self._page_seconds
         contents: dict[str, Content] = {}
         failed = 0

@@ -31,6 +31,12 @@ class RenderedItems:
 class FeedTemplates(Protocol):
     """The templates of feed items. Threads share it."""
 
+    def is_stale(self) -> bool:
+        """Whether it is time to look for changes."""
+
+    def refresh(self) -> None:
+        """Look whether files have changed. It blocks."""
+
     def has_template(self, workflow: str, channel: Channel) -> bool:
         """Whether there is one, perhaps for some locales only."""
 
@@ -59,6 +65,8 @@ class FeedContents:
         templates = self._templates
         if templates is None:
             return {}
+        if templates.is_stale():
+            await asyncio.to_thread(templates.refresh)
         # once for each workflow: the messages of a page have few
         kinds = {(message.workflow, message.channel) for message in messages}
         channels = {kind: channel for kind in kinds if (channel := self._channel(*kind, templates)) is not None}

@@ -290,6 +290,20 @@ IN_THE_SERVER: Final[tuple[Defect, ...]] = (
         FEED_CONTENTS,
     ),
     Defect(
+        "feed contents: a changed template is never found",
+        f"{SERVER}/feed_contents.py",
+        "        if templates.is_stale():\n            await asyncio.to_thread(templates.refresh)\n",
+        "",
+        (*FEED_CONTENTS, "-kcomes_later"),
+    ),
+    Defect(
+        "feed contents: the event loop looks at the folder",
+        "producer/rollbook_ops/feed_templates.py",
+        "return self._templates.has_template",
+        "return self._renderer.templates.has_template",
+        FEED_TEMPLATES,
+    ),
+    Defect(
         "feed contents: a failure is not counted",
         f"{SERVER}/feed_contents.py",
         "        self._recorder.record_unrendered(rendered.failed)\n",

@@ -21,6 +21,7 @@ from tests.support.server.running_server import (
     run_server,
 )
 from tests.support.templates import write_templates
+from tests.support.waits import wait_until
 
 from rollbook import AsyncRollbook, Message
 from rollbook_delivery.templates import Renderer
@@ -84,8 +85,13 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def server(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder: Path = tmp_path_factory.mktemp("feeds")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made: Path = tmp_path_factory.mktemp("feeds")
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(database_url: str, broker_url: str, folder: Path) -> Iterator[RunningServer]:
     (folder / "registry.toml").write_text(REGISTRY)
     templates = FolderFeedTemplates(Renderer(write_templates(folder / "templates", FILES)))
     registry = str(folder / "registry.toml")
@@ -169,6 +175,17 @@ def test_a_feed_of_another_type_has_contents(api: httpx.Client) -> None:
 
     (block,) = _first(api, channel="wall")["blocks"]
     assert (block["content"], block["rendered"]) == ("x", "<b>x</b>")
+
+
+def test_a_template_that_comes_later_is_found(server: RunningServer, api: httpx.Client, folder: Path) -> None:
+    trigger(api, "plain", "gus")
+    assert newest(api, "gus") == {}
+
+    write_templates(folder / "templates", {"plain/in_app.liquid": "now"})
+    try:
+        wait_until(lambda: newest(api, "gus") == {"body": "<p>now</p>"}, what="the content")
+    finally:
+        (folder / "templates" / "plain" / "in_app.liquid").unlink()
 
 
 def test_what_left_by_mail_is_not_rendered_again(api: httpx.Client) -> None:

@@ -15,6 +15,7 @@ from rollbook.models import Content, Delivery
 from rollbook_delivery.templates import Renderer
 from rollbook_ops.feed_templates import LOG_SECONDS, FolderFeedTemplates
 from rollbook_ops.server_templates import feed_templates, open_renderer
+from rollbook_shared.registry import Channel
 from rollbook_shared.settings import Settings
 
 FILES = {
@@ -81,6 +82,25 @@ def test_a_failure_that_repeats_is_logged_once_a_minute(tmp_path: Path, caplog: 
         templates.render([item("bad")])
 
     assert [record.getMessage() for record in caplog.records] == [bad, worse, bad]
+
+
+def test_a_change_is_found_by_a_look_that_may_block_and_by_nothing_else(tmp_path: Path) -> None:
+    now = 0.0
+    renderer = Renderer(write_templates(tmp_path, FILES), clock=lambda: now)
+    templates = FolderFeedTemplates(renderer, clock=lambda: now)
+    channel = Channel(key="in_app", type="in_app")
+    write_templates(tmp_path, {"new/in_app.liquid": "x"})
+
+    assert not templates.is_stale()
+    now = 10.0
+    assert templates.is_stale()
+    assert not templates.has_template("new", channel)
+    assert templates.render([item("new")]).contents == {}
+    templates.refresh()
+
+    assert not templates.is_stale()
+    assert templates.has_template("new", channel)
+    assert templates.render([item("new")]).contents == {"new-0": Content(text="x")}
 
 
 @pytest.mark.parametrize("folder", [None, "/nowhere"])
