@@ -84,9 +84,9 @@ def _send(servers: Servers, contender: RollbookSingle, users: int) -> float:
     """Publish to the waiting room; return Valkey's microseconds per user. Idle workers wake up all the same and look at
     their own queue, because Valkey notifies them by the name of the list.
     """
-    before = _processor_seconds([servers.valkey.pid])
+    before = processor_seconds([servers.valkey.pid])
     contender.stage(make_users(users, known=contender.known))
-    return (_processor_seconds([servers.valkey.pid]) - before) / users * 1e6
+    return (processor_seconds([servers.valkey.pid]) - before) / users * 1e6
 
 
 @contextmanager
@@ -109,13 +109,13 @@ def _drain(servers: Servers, contender: RollbookSingle, users: int) -> Figures:
         "postgres": [servers.postgres.pid],
         "valkey": [servers.valkey.pid],
     }
-    before = {part: _processor_seconds(pids) for part, pids in parts.items()}
+    before = {part: processor_seconds(pids) for part, pids in parts.items()}
     begin = time.perf_counter()
     contender.release()
     # polls Valkey, for which it costs almost nothing, and not Postgres, which would have to count
-    contender.wait_for(lambda: _is_done(contender), within=_WITHIN_SECONDS, what="apply everything")
+    contender.wait_for(lambda: is_done(contender), within=_WITHIN_SECONDS, what="apply everything")
     seconds = time.perf_counter() - begin
-    used = {part: _processor_seconds(pids) - before[part] for part, pids in parts.items()}
+    used = {part: processor_seconds(pids) - before[part] for part, pids in parts.items()}
     if contender.count_applied() != users:
         raise RuntimeError(f"{contender.count_applied()} of {users} users were applied")
     return {
@@ -126,12 +126,12 @@ def _drain(servers: Servers, contender: RollbookSingle, users: int) -> Figures:
     }
 
 
-def _is_done(contender: RollbookSingle) -> bool:
+def is_done(contender: RollbookSingle) -> bool:
     waiting, in_flight = contender.client.llen(contender.queue), contender.client.hlen(_IN_FLIGHT)
     return (waiting, in_flight) == (0, 0)
 
 
-def _processor_seconds(pids: Sequence[int]) -> float:
+def processor_seconds(pids: Sequence[int]) -> float:
     """The processor time of these processes and their children so far."""
     total = 0.0
     for pid in pids:
