@@ -28,9 +28,7 @@ def names_set_by(class_: type) -> set[str]:
         if base.__module__ == "builtins":
             continue
         tree = ast.parse(inspect.getsource(sys.modules[base.__module__]))
-        (definition,) = [
-            node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == base.__name__
-        ]
+        (definition,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == base.__name__]
         found |= {
             node.attr
             for node in ast.walk(definition)

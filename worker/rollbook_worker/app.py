@@ -29,6 +29,7 @@ from rollbook_shared.observability.metrics_server import serve_metrics
 from rollbook_shared.registry import RegistryFile
 from rollbook_shared.settings import Settings, TransportKind
 from rollbook_worker.celery_ext.consumer import CONSUMER
+from rollbook_worker.celery_ext.event_dispatcher import EVENTS
 from rollbook_worker.celery_ext.pools import check_pool
 from rollbook_worker.celery_ext.processes import shorten_stop, tune_garbage_collector
 from rollbook_worker.celery_ext.remote_control import CONTROL
@@ -49,6 +50,7 @@ class RollbookCelery(Celery):  # type: ignore[misc]  # Celery ships no types
     """
 
     control_cls = CONTROL
+    events_cls = EVENTS
     store_id: StoreId | None = None
     """The id of the database whose jobs the workers take."""
     broker_endpoints: tuple[BrokerEndpoint, ...] = ()

@@ -83,7 +83,7 @@ class FakeConsumer:
         self.acknowledged: list[str] = []
         self.extended: list[str] = []
         self.later: list[Callable[[], Any]] = []
-        eventer = SimpleNamespace(enabled=events, send=self._event, flush=lambda: None)
+        eventer = SimpleNamespace(enabled=events, send=self._event, send_all=self._send_all, flush=lambda: None)
         self.consumer: Any = _Hashable(
             app=app,
             hub=self.loop,
@@ -157,6 +157,9 @@ class FakeConsumer:
 
     def _event(self, type_: str, **fields: Any) -> None:
         self.events.append((type_, fields))
+
+    def _send_all(self, type_: str, several: Iterable[dict[str, Any]]) -> None:
+        self.events.extend((type_, fields) for fields in several)
 
     def _call_at(self, when: float, call: object, args: tuple[Any, ...], priority: int = 0) -> object:
         self.individual.append(args[0])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from celery.utils.log import get_logger
@@ -41,6 +42,8 @@ MAX_ETA: Final = 2 * timedelta(seconds=RETRY.longest)
 """How far ahead an `eta` may be. Only our own retries have one, of `RETRY.longest` at most; clocks may differ."""
 MAX_HEADER: Final = 10_000
 """Characters of a header. Tracers' are the largest; baggage has at most 8,192 bytes (W3C)."""
+_PLAIN: Final = frozenset({int, bool, type(None)})
+_NO_LIMITS: Final = ([None, None], None)
 _ARGUMENTS: Final = ("[", "('", '("', "(b", "([", "({", "(<")
 """How Python writes arguments; our summaries begin in another way."""
 
@@ -63,9 +66,9 @@ class RollbookConsumer(UninterruptedConsumer):
         for name in self.strategies.keys() - {*TASKS.values(), DEAD_LETTER_TASK}:
             del self.strategies[name]
 
-    def create_task_handler(self, *args: Any) -> Callable[[Any], Any]:
-        """See Celery."""
-        handle = self._handle = super().create_task_handler(*args)
+    def create_task_handler(self, promise: Any = None) -> Callable[[Any], Any]:
+        """See Celery. Of its promises only the call is used: what they do on errors is for a setting that is off."""
+        handle = self._handle = super().create_task_handler(promise or _call)
 
         def on_task_received(message: Any) -> Any:
             try:
@@ -111,6 +114,10 @@ class RollbookConsumer(UninterruptedConsumer):
         self._handle(dead_letter_message(message, f"the message is not a job: {reason}"))
 
 
+def _call(function: Callable[..., Any], args: tuple[Any, ...], on_error: object = None) -> Callable[..., Any]:
+    return partial(function, *args)
+
+
 def _names_task(headers: Any) -> bool:
     """Messages of Celery 3 do not: they name their task in the body."""
     return isinstance(headers, dict) and isinstance(headers.get("task"), str)
@@ -125,13 +132,13 @@ def _usable(headers: dict[str, Any]) -> dict[str, Any]:
     usable = {
         name: value
         for name, value in headers.items()
-        if value is None or type(value) in (int, bool) or (type(value) is str and len(value) <= MAX_HEADER)
+        if ((kind := type(value)) is str and len(value) <= MAX_HEADER) or kind in _PLAIN
     }
     if type(id_ := usable.get("id")) is not str or not JOB_ID.fullmatch(id_):
         usable["id"] = uuid()
     if type(usable.get("retries")) is not int:
         usable["retries"] = 0
-    if is_far_ahead(usable.get("eta"), datetime.now(UTC)):
+    if (eta := usable.get("eta")) is not None and is_far_ahead(eta, datetime.now(UTC)):
         usable["eta"] = None
     # Celery would drop the job without a trace; its stamp says what it still means
     usable.pop("expires", None)
@@ -159,7 +166,7 @@ def is_far_ahead(eta: object, now: datetime) -> bool:
 
 
 def _is_time_limit(limit: object) -> bool:
-    return limit is None or (
+    return limit in _NO_LIMITS or (
         isinstance(limit, list)
         and len(limit) == 2
         and all(part is None or type(part) in (int, float) for part in limit)

@@ -221,9 +221,26 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     *_functions(
         _REQUEST,
         "celery_ext/batching/runner.py",
+        send_event="(self, type, **fields)",
+    ),
+    *_functions(
+        _REQUEST,
+        "celery_ext/batching/request.py",
+        __init__="(self, message, on_ack=..., hostname=None, eventer=None, app=None, connection_errors=None,"
+        " request_dict=None, task=None, on_reject=..., body=None, headers=None, decoded=False, utc=True, ...)",
         on_accepted="(self, pid, time_accepted)",
         revoked="(self)",
-        send_event="(self, type, **fields)",
+        terminate="(self, pool, signal=None)",
+    ),
+    *_attributes(
+        _REQUEST,
+        "celery_ext/batching/request.py",
+        "_already_revoked _argsrepr _body _eventer _message _on_ack _on_reject _task _terminate_on_ack _type",
+    ),
+    *_attributes(
+        "celery.worker.state",
+        "celery_ext/batching/request.py",
+        "active_requests all_total_count revoked revoked_stamps total_count",
     ),
     *_attributes(
         _REQUEST, "celery_ext/batching/runner.py", "_already_revoked acknowledged time_start worker_pid id name"
@@ -231,7 +248,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     *_attributes(
         _REQUEST,
         "celery_ext/batching/strategy.py",
-        "args argsrepr delivery_info expires kwargs kwargsrepr parent_id root_id",
+        "argsrepr expires",
     ),
     *_functions(
         "celery.worker.request",
@@ -246,8 +263,27 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     ),
     *_functions(
         "celery.events.dispatcher:EventDispatcher",
-        "celery_ext/batching/events.py",
+        "celery_ext/event_dispatcher.py",
+        send="(self, type, blind=False, utcoffset=..., retry=False, retry_policy=None, Event=..., **fields)",
         flush="(self, errors=True, groups=True)",
+        _publish="(self, event, producer, routing_key, retry=False, retry_policy=None, utcoffset=...)",
+    ),
+    *_attributes(
+        "celery.events.dispatcher:EventDispatcher",
+        "celery_ext/event_dispatcher.py",
+        "_closed _group_buffer _outbound_buffer buffer_group buffer_while_offline clock delivery_mode enabled exchange"
+        " groups headers hostname mutex pid producer",
+    ),
+    *_attributes("celery.app.events:Events", "celery_ext/event_dispatcher.py", "dispatcher_cls"),
+    *_attributes("celery.app.base:Celery", "celery_ext/event_dispatcher.py", "events_cls"),
+    *_functions(
+        f"{_REDIS}:Channel",
+        "celery_ext/event_dispatcher.py",
+        _inplace_augment_message="(self, message, exchange, routing_key)",
+        _get_publish_topics="(self, exchange, routing_key)",
+        conn_or_acquire="(self, client=None)",
+        prepare_message="(self, body, priority=None, content_type=None, content_encoding=None, headers=None,"
+        " properties=None)",
     ),
     *_attributes(
         "celery.events.dispatcher:EventDispatcher", "celery_ext/batching/events.py", "buffer_limit on_send_buffered"

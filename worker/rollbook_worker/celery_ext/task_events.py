@@ -24,6 +24,7 @@ NO_VALID_ITEM: Final = "every user in it is rejected"
 _TYPES: Final = {JobState.DEFERRED.value: "task-deferred", JobState.CANCELLED.value: "task-cancelled"}
 """Celery makes the state of the type: what follows `task-`, in capitals."""
 _NO_ERROR: Final = {"exception": None, "traceback": None}
+_APPLIED: Final = repr(str(JobState.APPLIED))
 
 
 class TaskEvent(NamedTuple):
@@ -67,6 +68,11 @@ def end_events(task: ShownTask, end: str | JobFailed, *, started: float, runtime
             ]
         case _:
             return [TaskEvent(_type_of(end), task.id, {**_result(end), "runtime": runtime})]
+
+
+def applied_fields(task_id: str, runtime: float) -> dict[str, Any]:
+    """The fields of the one event of a job that was applied, of the type `task-succeeded`."""
+    return {"uuid": task_id, "result": _APPLIED, "exception": None, "traceback": None, "runtime": runtime}
 
 
 def _end_of_standing(task_id: str, job: StandingJob, other_id: str) -> TaskEvent:

@@ -21,6 +21,7 @@ from celery.utils.log import get_logger
 from celery.worker import state
 from kombu.utils.uuid import uuid
 
+from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.celery_task import TASK_PREFIX
 from rollbook_worker.celery_ext.batching.batch import Batch, BatchResult, execute
 from rollbook_worker.celery_ext.batching.events import GroupedEvents
@@ -34,6 +35,7 @@ from rollbook_worker.celery_ext.batching.scheduler import (
 )
 from rollbook_worker.celery_ext.batching.watchdog import StuckProcessWatchdog
 from rollbook_worker.celery_ext.job_failures import JobFailed
+from rollbook_worker.celery_ext.task_events import applied_fields
 
 logger = get_logger(__name__)
 
@@ -125,7 +127,7 @@ class BatchRunner:
         self._turn()
 
     def _submit(self, jobs: list[PendingJob]) -> None:
-        if revoked := [job for job in jobs if job.request.revoked()]:
+        if revoked := [job for job in jobs if job.request.is_revoked()]:
             jobs = [job for job in jobs if job not in revoked]
             self._scheduler.drop(revoked)
         if not jobs:
@@ -160,8 +162,11 @@ class BatchRunner:
             self._watchdog.accepted(event.batch_id)
         match event:
             case BatchAccepted(jobs=jobs, pid=pid, at=at):
+                started = time.time() - (time.monotonic() - at)
                 for job in jobs:
-                    job.request.on_accepted(pid, at)
+                    job.request.begin(pid, started)
+                if dispatcher := self._consumer.event_dispatcher:
+                    dispatcher.send_all("task-started", [{"uuid": job.request.id} for job in jobs])
             case BatchEnded(result=BatchResult() as result):
                 self._settle(event, result)
             case BatchEnded():
@@ -170,8 +175,20 @@ class BatchRunner:
     def _settle(self, event: BatchEnded, result: BatchResult) -> None:
         number = len(result.outcomes)
         finished, rest = event.jobs[:number], event.jobs[number:]
+        now = time.time()
+        applied: list[dict[str, Any]] = []
         for job, reported in zip(finished, result.outcomes, strict=True):
-            self._finish(job.request, reported)
+            request = job.request
+            self._finish(request, reported)
+            runtime = now - (request.time_start or 0)
+            if request._already_revoked:
+                continue
+            if reported == JobState.APPLIED:
+                applied.append(applied_fields(request.id, runtime))
+            else:
+                request.send_end(reported, runtime)
+        if applied and (dispatcher := self._consumer.event_dispatcher):
+            dispatcher.send_all("task-succeeded", applied)
         for job in rest:
             _mark_pending(job.request)
         if result.unavailable is None:
@@ -186,8 +203,6 @@ class BatchRunner:
         if not request.acknowledged:
             request.message.ack_log_error(logger, self._consumer.connection_errors)
             request.acknowledged = True
-        if not request._already_revoked:
-            request.send_end(outcome, time.time() - (request.time_start or 0))
         if logger.isEnabledFor(logging.DEBUG):
             kind = request.name.removeprefix(TASK_PREFIX)
             fields = {"job_id": request.id, "kind": kind, "outcome": str(outcome)}

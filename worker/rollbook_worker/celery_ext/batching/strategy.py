@@ -19,13 +19,13 @@ from typing import Any, Final
 
 from celery import signals
 from celery.concurrency.solo import TaskPool as SoloPool
-from celery.utils.imports import symbol_by_name
 from celery.worker import state
 from celery.worker.request import create_request_cls
 from celery.worker.strategy import default
 from pydantic_core import from_json
 
 from rollbook_worker.celery_ext.batching.batch import TraceContext
+from rollbook_worker.celery_ext.batching.request import BatchedRequest
 from rollbook_worker.celery_ext.batching.runner import BatchRunner
 from rollbook_worker.celery_ext.batching.scheduler import PendingJob
 
@@ -48,8 +48,9 @@ def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
         return run_individually
     runner = _runner_for(consumer, max_jobs)
     request_class = create_request_cls(
-        symbol_by_name(task.Request), task, consumer.pool, consumer.hostname, consumer.event_dispatcher, app=app
+        BatchedRequest, task, consumer.pool, consumer.hostname, consumer.event_dispatcher, app=app
     )
+    options = {"app": app, "hostname": consumer.hostname, "connection_errors": consumer.connection_errors}
     bucket_of = consumer.task_buckets.__getitem__
     rates_limited = not consumer.disable_rate_limits
     revoked = consumer.controller.state.revoked
@@ -62,42 +63,40 @@ def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
 
     def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
         payload = None if body is not None else _payload(message)
+        headers, eventer = message.headers, consumer.event_dispatcher
         if payload is None or (rates_limited and bucket_of(task.name)) or _is_special(message.headers, payload):
             result = run_individually(message, body, ack, reject, callbacks)
             show_retry(message.headers)
             return result
         request = request_class(
             message,
+            payload,
             on_ack=ack,
             on_reject=reject,
-            app=app,
-            hostname=consumer.hostname,
-            eventer=consumer.event_dispatcher,
             task=task,
-            connection_errors=consumer.connection_errors,
-            body=payload,
-            headers=message.headers,
-            decoded=True,
-            utc=True,
+            eventer=eventer,
+            options=options,
         )
-        if (request.expires or request.id in revoked) and request.revoked():
+        if request.is_revoked():
             return None
         signals.task_received.send(sender=consumer, request=request)
-        request.send_event(
-            "task-received",
-            name=request.name,
-            args=request.argsrepr,
-            kwargs=request.kwargsrepr,
-            root_id=request.root_id,
-            parent_id=request.parent_id,
-            retries=0,
-            eta=None,
-            expires=request.expires and request.expires.isoformat(),
-        )
+        if eventer:
+            received = {
+                "uuid": request.id,
+                "name": request.name,
+                "args": request.argsrepr,
+                "kwargs": headers.get("kwargsrepr", ""),
+                "root_id": headers.get("root_id"),
+                "parent_id": headers.get("parent_id"),
+                "retries": 0,
+                "eta": None,
+                "expires": headers.get("expires") and request.expires.isoformat(),
+            }
+            eventer.send_all("task-received", (received,))
         state.task_reserved(request)
         for callback in callbacks:
             callback(request)
-        runner.add(_pending(request, message))
+        runner.add(_pending(request, message, payload))
         return None
 
     return handle
@@ -144,11 +143,11 @@ def _is_special(headers: Any, payload: Any) -> bool:
     return any((payload[2] or {}).values())
 
 
-def _pending(request: Any, message: Any) -> PendingJob:
+def _pending(request: Any, message: Any, payload: Any) -> PendingJob:
     return PendingJob(
         request=request,
-        message=only_argument(request.args, request.kwargs),
+        message=only_argument(payload[0], payload[1]),
         size=len(message.body),
         trace=TraceContext.of(message.headers),
-        isolated=bool(message.headers.get("redelivered") or request.delivery_info["redelivered"]),
+        isolated=bool(message.headers.get("redelivered") or (message.delivery_info or {}).get("redelivered")),
     )

@@ -1,0 +1,109 @@
+"""A worker's dispatcher of events: Celery's, made cheaper for the events of tasks, of which each job has three.
+
+Celery's makes each event by itself, and encodes groups of them twice with the standard library. That took a third of
+the processor time of a job. What is sent is the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+from celery.app.events import Events
+from celery.events.dispatcher import EventDispatcher
+from celery.utils.time import utcoffset
+
+from rollbook_worker.celery_ext import privates
+
+EVENTS: Final = f"{__name__}:RollbookEvents"
+
+_GROUP: Final = "task"
+_ROUTING_KEY: Final = "task.multi"
+
+
+class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ships no types
+    """Celery's dispatcher, with its own way for the events of tasks where those are sent in groups."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_grouped = _GROUP in self.buffer_group
+        self._utcoffset = utcoffset()
+
+    def send(self, type: str, *args: Any, **fields: Any) -> Any:
+        """See Celery."""
+        if args or not self._is_grouped or not type.startswith("task-"):
+            return super().send(type, *args, **fields)
+        self.send_all(type, (fields,))
+        return None
+
+    def send_all(self, type: str, several: Iterable[dict[str, Any]]) -> None:
+        """Send an event of a task for each of these fields, which it keeps."""
+        if not self._is_grouped:
+            for fields in several:
+                super().send(type, **fields)
+        elif self.enabled and (not self.groups or _GROUP in self.groups):
+            common = {
+                "type": type,
+                "hostname": self.hostname,
+                "utcoffset": self._utcoffset,
+                "pid": self.pid,
+                "clock": self.clock.forward(),
+                "timestamp": time.time(),
+            }
+            events = self._group_buffer[_GROUP]
+            for fields in several:
+                events.append(fields | common)
+            if len(events) >= self.buffer_limit:
+                self.flush()
+            elif self.on_send_buffered:
+                self.on_send_buffered()
+
+    def flush(self, errors: bool = True, groups: bool = True) -> None:
+        """See Celery."""
+        super().flush(errors=errors, groups=groups and not self._is_grouped)
+        if groups and self._is_grouped:
+            self._utcoffset = utcoffset()  # it changes twice a year
+            with self.mutex:
+                if not self._closed:
+                    self._send_group()
+
+    def _send_group(self) -> None:
+        events = self._group_buffer[_GROUP]
+        group = events[:]
+        del events[: len(group)]  # others may have come from a thread meanwhile
+        if not group or self.producer is None:
+            return
+        try:
+            body = orjson.dumps(group)
+        except TypeError:  # a header of another program has half a character in it
+            self._publish(group, self.producer, _ROUTING_KEY)
+            return
+        try:
+            self._publish_encoded(body)
+        except Exception:
+            if not self.buffer_while_offline:
+                raise
+            self._outbound_buffer.append((group, _ROUTING_KEY))
+
+    def _publish_encoded(self, body: bytes) -> None:
+        """As kombu publishes to an exchange of the type fanout. Its producer would encode the message anew."""
+        channel = self.producer.channel
+        form = {"content_type": "application/json", "content_encoding": "utf-8", "headers": self.headers}
+        if not isinstance(channel, privates.Channel):
+            self.producer.publish(body, routing_key=_ROUTING_KEY, exchange=self.exchange, **form)
+            return
+        exchange = self.exchange.name
+        message = channel.prepare_message(body, **form, properties={"delivery_mode": self.delivery_mode})
+        channel._inplace_augment_message(message, exchange, _ROUTING_KEY)
+        encoded = orjson.dumps(message)
+        with channel.conn_or_acquire() as client:
+            for topic in channel._get_publish_topics(exchange, _ROUTING_KEY):
+                client.publish(topic, encoded)
+
+
+class RollbookEvents(Events):  # type: ignore[misc]  # Celery ships no types
+    """Celery's events with this dispatcher."""
+
+    dispatcher_cls = f"{__name__}:TaskEventDispatcher"
