@@ -788,8 +788,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "batching: jobs are acknowledged when they begin",
         f"{BATCHING}/runner.py",
-        "                    job.request.on_accepted(pid, at)",
-        "                    job.request.on_accepted(pid, at)\n                    job.request.acknowledge()",
+        "                    job.request.begin(pid, started)",
+        "                    job.request.begin(pid, started)\n                    job.request.acknowledge()",
         STRATEGY,
     ),
     Defect(
@@ -830,8 +830,43 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "batching: jobs revoked while they wait are applied",
         f"{BATCHING}/runner.py",
-        "if job.request.revoked()]",
+        "if job.request.is_revoked()]",
         "if False]",
+        STRATEGY,
+    ),
+    Defect(
+        "batching: the events of a group are sent again with the next",
+        f"{CELERY_EXT}/event_dispatcher.py",
+        "        del events[: len(group)]",
+        "        pass",
+        ("tests/batching/test_event_dispatcher.py",),
+    ),
+    Defect(
+        "batching: the events of an outage are lost",
+        f"{CELERY_EXT}/event_dispatcher.py",
+        "            self._outbound_buffer.append((group, _ROUTING_KEY))",
+        "            pass",
+        ("tests/batching/test_event_dispatcher.py",),
+    ),
+    Defect(
+        "batching: a request forgets its new dispatcher when the rest of it is made",
+        f"{BATCHING}/request.py",
+        "            eventer=self._eventer,",
+        "            eventer=None,",
+        ("tests/batching/test_request.py",),
+    ),
+    Defect(
+        "batching: a request that is in a batch never expires",
+        f"{BATCHING}/request.py",
+        ' or self._message.headers.get("expires")):',
+        "):",
+        ("tests/batching/test_request.py",),
+    ),
+    Defect(
+        "batching: jobs that were applied are not shown as such",
+        f"{BATCHING}/runner.py",
+        "                applied.append(applied_fields(request.id, runtime))",
+        "                pass",
         STRATEGY,
     ),
     Defect(
@@ -1940,8 +1975,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "broker: a message waits for a far eta in memory",
         "worker/rollbook_worker/celery_ext/consumer.py",
-        'if is_far_ahead(usable.get("eta"), datetime.now(UTC)):',
-        "if False:",
+        "is_far_ahead(eta, datetime.now(UTC)):",
+        "False:",
         ("tests/timeouts/test_far_eta.py",),
     ),
     Defect(
