@@ -13,7 +13,7 @@ from tests.support.waits import wait_until
 
 from rollbook_worker.celery_ext.event_dispatcher import TaskEventDispatcher
 
-OF_EACH_MOMENT = {"clock", "timestamp", "local_received"}
+OWN_FIELDS = {"clock", "timestamp", "local_received"}
 """Differ from event to event."""
 
 
@@ -24,7 +24,7 @@ def dispatcher_of(kind: type[Any], broker_url: str, **options: Any) -> Any:
 
 def heard_of(events: EventListener, task_id: str) -> list[dict[str, Any]]:
     return [
-        {name: value for name, value in event.items() if name not in OF_EACH_MOMENT}
+        {name: value for name, value in event.items() if name not in OWN_FIELDS}
         for event in list(events.events)
         if event.get("uuid") == task_id
     ]
