@@ -1,7 +1,8 @@
 """A page whose feed follows all changes: the official client in the browser, and tokens from the application's backend.
 
 Make the page's script once. Then run the backend beside `rollbook up`: export the lines that it prints, and name the
-private key that it speaks of. Pages of another origin need `ROLLBOOK_CORS_ORIGINS=http://localhost:8000` before it.
+private key that it speaks of. Pages of another origin need `ROLLBOOK_CORS_ORIGINS=http://localhost:8000` before it, and
+messages of the workflow `reply` show what their template makes with `ROLLBOOK_TEMPLATES=feed_page/templates`.
 
     npm install @knocklabs/client esbuild
     npx esbuild feed_page/feed.js --bundle --format=esm --outfile=dist/feed.js

@@ -25,8 +25,13 @@ function show() {
 }
 
 function line(item) {
+  const blocks = Object.fromEntries(item.blocks.map((block) => [block.name, block.rendered]));
   const line = document.createElement("li");
-  line.textContent = `${item.source.key}: ${item.data.text}`; // as text: what a user wrote is never HTML
+  const title = line.appendChild(document.createElement(blocks.action_url ? "a" : "span"));
+  title.textContent = blocks.title ?? `${item.source.key}: ${item.data.text}`; // as text: what a user wrote is never HTML
+  if (blocks.action_url) title.href = blocks.action_url; // an address or a path: the server lets no script through
+  // the HTML of your own template, which escapes what it prints
+  if (blocks.body) line.appendChild(document.createElement("div")).innerHTML = blocks.body;
   line.style.fontWeight = item.read_at ? "normal" : "bold";
   line.onclick = () => feed.markAsRead(item);
   return line;

@@ -14,7 +14,9 @@ from tests.support.server.official_clients import bundle, installed_clients
 from tests.support.server.running_server import PRIVATE_PEM, PUBLIC_KEY, RunningServer, run_server
 from tests.support.waits import DEADLINE_SECONDS
 
+from rollbook_delivery.templates import Renderer
 from rollbook_ops.devstack.endpoint import free_port
+from rollbook_ops.feed_templates import FolderFeedTemplates
 from rollbook_server.settings import ServerSettings
 
 RENEWED_BEFORE_SECONDS = 30
@@ -42,7 +44,8 @@ def port() -> int:
 @pytest.fixture
 def server(chromium_browser: Browser, database_url: str, broker_url: str, port: int) -> Iterator[RunningServer]:
     settings = ServerSettings(cors_origins=(f"http://127.0.0.1:{port}",))
-    with run_server(database_url, broker_url, settings) as server:
+    templates = FolderFeedTemplates(Renderer(EXAMPLES / "feed_page" / "templates"))
+    with run_server(database_url, broker_url, settings, templates=templates) as server:
         yield server
 
 
@@ -83,9 +86,9 @@ def open_page(
         context.close()
 
 
-def trigger(api: httpx.Client, text: str) -> None:
-    body = {"recipients": ["ann"], "data": {"text": text}}
-    assert api.post("/v1/workflows/comment/trigger", json=body).status_code == 200
+def trigger(api: httpx.Client, text: str, workflow: str = "comment", **body: object) -> None:
+    body = {"recipients": ["ann"], "data": {"text": text, "page": "a b/"}, **body}
+    assert api.post(f"/v1/workflows/{workflow}/trigger", json=body).status_code == 200
 
 
 def test_two_browsers_show_messages_and_marks_at_once_and_after_a_new_token(
@@ -111,3 +114,20 @@ def test_two_browsers_show_messages_and_marks_at_once_and_after_a_new_token(
     one.get_by_role("button").click()
     expect(other.locator("#unread")).to_have_text("0", timeout=WITHIN)
     assert api.get("/v1/users/ann/feeds/in_app").json()["meta"]["unread_count"] == 0
+
+
+def test_a_message_shows_what_its_template_makes_and_what_a_user_wrote_is_text(
+    open_page: OpenPage, api: httpx.Client
+) -> None:
+    page = open_page()
+    expect(page.locator("#unread")).to_have_text("0", timeout=WITHIN)
+    script = "<img src=x onerror='document.title=1'>"
+
+    trigger(api, script, "reply", recipients=[{"id": "ann"}], actor={"id": "bo", "name": f"Bo {script}"})
+
+    line = page.locator("#items li")
+    expect(line.locator("div p")).to_have_text(script, timeout=WITHIN)
+    expect(line.locator("a")).to_have_text(f"Bo {script} answered you")
+    expect(line.locator("a")).to_have_attribute("href", "/pages/a+b%2F")
+    expect(line.locator("img")).to_have_count(0)
+    expect(page).to_have_title("Feed")
