@@ -42,6 +42,7 @@ WELL: Final[Series] = {
     'rollbook_http_requests_total{status="200"}': "+60",
     'rollbook_http_requests_total{status="503"}': "+2",
     'rollbook_http_overload_total{limit="listeners"}': "3",
+    "rollbook_http_unrendered_items_total": "3",
     'rollbook_http_request_seconds_bucket{le="5.0"}': "+60",
     'rollbook_http_request_seconds_bucket{le="+Inf"}': "+60",
     'rollbook_deliveries_oldest_due_seconds{channel="mail"}': "1",
@@ -87,6 +88,7 @@ FIRES: Final[Mapping[str, list[Series]]] = {
             'rollbook_http_request_seconds_bucket{le="10.0"}': "+60",
         }
     ],
+    "RollbookFeedItemsWithoutContent": [{"rollbook_http_unrendered_items_total": "+1"}],
     "RollbookHttpOverload": [{'rollbook_http_overload_total{limit="listeners"}': "+1"}],
     "RollbookDeliveriesWait": [
         {'rollbook_deliveries_oldest_due_seconds{channel="mail"}': "301"},
