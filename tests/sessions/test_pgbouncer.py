@@ -24,6 +24,7 @@ from rollbook.database import Database
 from rollbook_ops.devstack import Servers
 from rollbook_ops.doctor import Level
 from rollbook_ops.doctor.postgres import examine_postgres
+from rollbook_ops.relay.outbox_table import OutboxTable
 from rollbook_shared.database.async_connection import async_timeout_connection
 from rollbook_shared.database.session import open_async_session, open_session
 from rollbook_shared.database.shared_sessions import async_transaction, transaction
@@ -147,11 +148,11 @@ def test_what_the_url_says_goes_with_each_transaction(
 
 @pytest.mark.parametrize("prepares", [False, True])
 def test_reads_by_many_threads_and_tasks_share_the_few_sessions(
-    pooler: PgBouncer, fresh_database_url: str, prepares: bool
+    pooler: PgBouncer, hostile: str, prepares: bool
 ) -> None:
     if prepares and version() < KEEPS_STATEMENTS:
         pytest.skip(f"needs PgBouncer {'.'.join(map(str, KEEPS_STATEMENTS))} or newer, for prepared statements")
-    url = pooler.before(fresh_database_url) + ("?prepare_threshold=3" if prepares else "")
+    url = pooler.before(hostile) + ("?prepare_threshold=3" if prepares else "")
     store = PostgresStore(url)
     store.apply([ReceivedJob.of(encode(identify(f"u{number}", at=1, n=number))) for number in range(READS)])
     store.close()
@@ -173,8 +174,22 @@ def test_reads_by_many_threads_and_tasks_share_the_few_sessions(
             return await asyncio.gather(*(read() for _ in range(THREADS)))
 
     assert asyncio.run(read_all()) == expected
-    assert len(sessions_of(fresh_database_url)) <= SESSIONS
-    assert bool(prepared_statements(pooler.before(fresh_database_url))) == prepares
+    assert len(sessions_of(hostile)) <= SESSIONS
+    assert bool(prepared_statements(pooler.before(hostile))) == prepares
+
+
+def test_each_transaction_of_a_relay_has_our_search_path(pooler: PgBouncer, hostile: str) -> None:
+    table = OutboxTable(pooler.before(hostile))
+    table.create()
+    found = []
+
+    for _ in range(2):
+        with table.transaction() as outbox:
+            found.append(outbox.cursor.execute("SHOW search_path").fetchone())
+            outbox.claim_unsent()
+
+    table.close()
+    assert found == [(OURS["search_path"],)] * 2
 
 
 def test_a_client_cannot_write_where_it_reads(pooler: PgBouncer, database_url: str) -> None:
