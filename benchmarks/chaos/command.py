@@ -16,6 +16,7 @@ from benchmarks.chaos import report
 from benchmarks.chaos.arguments import OWN, Arguments, parse
 from benchmarks.chaos.checker import check_history
 from benchmarks.chaos.environment import Environment
+from benchmarks.chaos.fault_kinds import PROMOTE
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.plan import Phase, make_plan
 from benchmarks.chaos.run import Run, run
@@ -97,7 +98,10 @@ def _run(arguments: Arguments, folder: Path, stopping: StopSignals) -> Run:
         kinds=arguments.kinds,
         every=arguments.every,
     )
-    with Environment(folder, arguments.broker) as environment, _show_progress(arguments.jobs, stopping) as monitor:
+    with (
+        Environment(folder, arguments.broker, is_replicated=PROMOTE in arguments.kinds) as environment,
+        _show_progress(arguments.jobs, stopping) as monitor,
+    ):
         transport = {} if arguments.transport == OWN else {"ROLLBOOK_TRANSPORT": arguments.transport}
         broker_url = environment.servers.broker_url
         supervisor = Supervisor(

@@ -19,12 +19,14 @@ from benchmarks.chaos.delivery_journal import JOURNAL
 from benchmarks.chaos.fault_kinds import SENDERS, STATEMENT_SECONDS
 from benchmarks.chaos.http_producer import SECRET_KEY
 from benchmarks.chaos.proxy import Network, Proxy
+from benchmarks.chaos.replicated_postgres import ReplicatedPostgres, running_replicated_postgres
 from benchmarks.chaos.sender_registry import REGISTRY, sink_variables
 from benchmarks.chaos.sink import Sink
 
 from rollbook.outbox import create_table
 from rollbook_ops.devstack import ServerFailed, Servers, append_only_file, processes
 from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
+from rollbook_ops.devstack.postgres import PostgresServer
 from rollbook_shared.jobs.celery_task import QUEUES
 from rollbook_worker.celery_ext.transport.channel import LeaseOptions
 
@@ -50,21 +52,34 @@ class Environment:
     (see `benchmarks/durability.py`), and a run could not distinguish that from a loss by Rollbook.
     """
 
-    def __init__(self, folder: Path, broker: Path | None = None) -> None:
-        """`broker`: the program to start; Valkey by default."""
+    servers: Servers
+
+    def __init__(self, folder: Path, broker: Path | None = None, *, is_replicated: bool = False) -> None:
+        """`broker`: the program to start; Valkey by default. `is_replicated`: whether Postgres can fail over."""
         self.folder = folder
-        self.servers = Servers(durable=True, append_only=True, append_fsync="always", valkey_program=broker)
+        self._broker = broker
+        self._is_replicated = is_replicated
+        self._replicated: ReplicatedPostgres | None = None
         self.http_port = free_port()
         """Of the HTTP server."""
         self._undo = ExitStack()
-        self.to_postgres: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.postgres.port))
+        self.to_postgres: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.postgres.port))
         """Process name -> its proxy for Postgres."""
         self.to_valkey: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.valkey.port))
 
     def start(self) -> Self:
         """Start the servers, migrate, create the outbox, open the network."""
+        if self._is_replicated:
+            self._replicated = self._undo.enter_context(running_replicated_postgres())
+        self.servers = Servers(
+            durable=True,
+            append_only=True,
+            append_fsync="always",
+            valkey_program=self._broker,
+            database_url=self._replicated.current.url if self._replicated else None,
+        )
         self._undo.enter_context(self.servers)
-        database_url = self.servers.database_url
+        database_url = self.database_url
         migration = processes.spawn(
             [sys.executable, "-m", "rollbook_worker.migrations"],
             log=self.folder / "migration.log",
@@ -86,12 +101,26 @@ class Environment:
     @property
     def database_url(self) -> str:
         """Rollbook's database, without a proxy."""
-        return self.servers.database_url
+        return self.postgres.url
+
+    @property
+    def postgres(self) -> PostgresServer:
+        """The server that accepts writes."""
+        return self._replicated.current if self._replicated else self.servers.postgres
+
+    def promote(self) -> None:
+        """Let the replica take the place of the dead Postgres, and another one follow it."""
+        if self._replicated is None:
+            raise ServerFailed("there is no replica to promote")
+        self._replicated.promote()
+        for proxy in self.to_postgres.values():
+            proxy.lead_to(self.postgres.port)
+        self._replicated.follow()
 
     @property
     def application_url(self) -> str:
         """The database with the outbox, without a proxy."""
-        return urlsplit(self.servers.database_url)._replace(path=f"/{_APPLICATION}").geturl()
+        return urlsplit(self.database_url)._replace(path=f"/{_APPLICATION}").geturl()
 
     def variables(self, name: str) -> dict[str, str]:
         """The environment variables of the process of this name, with the URLs of its proxies."""
@@ -163,8 +192,9 @@ class Environment:
         """Copy the servers' logs to the other logs before they are removed. The append-only file shows when each
         message arrived, which worker took it, and when it was acknowledged.
         """
-        for server in (self.servers.postgres, self.servers.valkey):
-            shutil.copy(server.log, self.folder)
+        logs = self._replicated.logs if self._replicated else [self.servers.postgres.log]
+        for log in (*logs, self.servers.valkey.log):
+            shutil.copy(log, self.folder)
         if (kept := self.servers.valkey.home / append_only_file.FOLDER).exists():
             shutil.copytree(kept, self.folder / kept.name)
 

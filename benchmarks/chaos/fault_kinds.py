@@ -28,6 +28,8 @@ SINK: Final = "sink"
 VALKEY: Final = "valkey"
 POSTGRES: Final = "postgres"
 CLOCK: Final = "clock"
+PROMOTE: Final = "promote"
+"""The kind of fault that needs a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "disconnect-postgres": FaultKind("Postgres closes connections (pg_terminate_backend)", (POSTGRES,), (0.0, 0.0)),
     "stall-postgres": FaultKind("Postgres does not answer; connections stay open", (POSTGRES,), (1.0, 7.0)),
     "crash-postgres": FaultKind("Postgres crashes and recovers", (POSTGRES,), (0.0, 1.5)),
+    PROMOTE: FaultKind("the primary Postgres is killed, and its synchronous replica promoted", (POSTGRES,), (0.2, 1.5)),
     "full-disk": FaultKind("writes to a table fail with a full disk", (POSTGRES,), (1.0, 3.0)),
     "lock-table": FaultKind("a table is locked for longer than the statement timeout", (POSTGRES,), (2.0, 4.0)),
     "skew-clock": FaultKind("the clock of a producer steps, by minutes", (CLOCK,), (0.0, 0.0)),

@@ -10,6 +10,7 @@ from typing import Final
 import psycopg
 import redis
 from benchmarks.chaos.environment import Environment
+from benchmarks.chaos.fault_kinds import PROMOTE
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.proxy import Proxy
 from benchmarks.chaos.sink import SinkState
@@ -171,8 +172,13 @@ def _stall_postgres(system: System, fault: Fault) -> Undo:
 
 
 def _crash_postgres(system: System, fault: Fault) -> Undo:
-    system.environment.servers.postgres.stop(immediate=True)
-    return system.environment.servers.postgres.start
+    system.environment.postgres.stop(immediate=True)
+    return system.environment.postgres.start
+
+
+def _promote(system: System, fault: Fault) -> Undo:
+    system.environment.postgres.kill()
+    return system.environment.promote
 
 
 def _full_disk(system: System, fault: Fault) -> Undo:
@@ -228,6 +234,7 @@ INJECTORS: Final[Mapping[str, Injector]] = {
     "disconnect-postgres": _disconnect_postgres,
     "stall-postgres": _stall_postgres,
     "crash-postgres": _crash_postgres,
+    PROMOTE: _promote,
     "full-disk": _full_disk,
     "lock-table": _lock_table,
     "skew-clock": _skew_clock,

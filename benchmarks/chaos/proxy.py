@@ -81,6 +81,10 @@ class Proxy:
         """Break every connection after this many further bytes, in either direction."""
         self._loop.call_soon_threadsafe(self._cut, after_bytes)
 
+    def lead_to(self, port: int) -> None:
+        """Lead new connections to another port."""
+        self._loop.call_soon_threadsafe(setattr, self, "_to", port)
+
     def stall(self) -> None:
         """Forward nothing, and keep the connections open."""
         self._loop.call_soon_threadsafe(self._set_stalled, True)

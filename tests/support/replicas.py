@@ -29,8 +29,16 @@ class Replica(PostgresServer):
 
     name = "replica"
 
-    def __init__(self, folder: OwnedFolder, account: Account | None, programs: Path, primary: Primary) -> None:
-        super().__init__(folder, account, programs, durable=False)
+    def __init__(
+        self,
+        folder: OwnedFolder,
+        account: Account | None,
+        programs: Path,
+        primary: PostgresServer,
+        *,
+        durable: bool = False,
+    ) -> None:
+        super().__init__(folder, account, programs, durable=durable)
         self._primary = primary
 
     @property
@@ -54,6 +62,8 @@ class Replica(PostgresServer):
             connection.execute(statement.encode())
 
     def _prepare(self) -> None:
+        if self._data.exists():
+            return
         self._make_home()
         copy = self._spawn(
             [
