@@ -20,6 +20,7 @@ from rollbook.numbered_parameters import numbered
 from rollbook.queries import Query
 from rollbook_shared.database.async_connection import async_timeout_connection
 from rollbook_shared.database.encoding import ENCODING_ADVICE, wrong_encoding
+from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
 from rollbook_shared.database.session import make_session, open_async_session
 from rollbook_shared.database.shared_sessions import async_transaction, is_shared
 from rollbook_shared.errors import NotConfigured
@@ -53,6 +54,7 @@ class AsyncDatabase:
                 raise NotConfigured(f"the database has the encoding {found}; {ENCODING_ADVICE}")
             return connection
 
+        self._looks_for_primary = looks_for_primary(session.parameters)
         self._pools = PerLoop(lambda: AsyncConnectionPool(connect, pool))
 
     async def run(self, query: Query[T]) -> T:
@@ -72,11 +74,14 @@ class AsyncDatabase:
                     return await _result(connection, query)
                 async with async_transaction(connection, modes(query.isolation, readonly=not query.writes)):
                     return await _result(connection, query)
+            except READ_ONLY_ERRORS:
+                await connection.close()
+                raise
             finally:
                 broken = connection.broken
                 await pool.put_back(connection)
         except psycopg.Error as error:
-            if (failure := failure_of(error, broken=broken)) is None:
+            if (failure := failure_of(error, broken=broken, looks_for_primary=self._looks_for_primary)) is None:
                 raise
             raise failure from error
 

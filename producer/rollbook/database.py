@@ -20,6 +20,7 @@ from rollbook.numbered_parameters import numbered
 from rollbook.queries import Query
 from rollbook.queries.query import Isolation, Rows, Statement
 from rollbook_shared.database.encoding import require_utf8
+from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.timeouts import timeout_connection
@@ -56,6 +57,7 @@ class Database:
             return connection
 
         self._pool = ConnectionPool(connect, pool)
+        self._looks_for_primary = looks_for_primary(session.parameters)
 
     def run(self, query: Query[T]) -> T:
         """The result of the query, or what the query raises.
@@ -93,10 +95,13 @@ class Database:
                     else:
                         with transaction(connection, modes(isolation, readonly=readonly)):
                             yield connection
+                except READ_ONLY_ERRORS:
+                    connection.close()
+                    raise
                 finally:
                     broken = connection.broken
         except psycopg.Error as error:
-            if (failure := failure_of(error, broken=broken)) is None:
+            if (failure := failure_of(error, broken=broken, looks_for_primary=self._looks_for_primary)) is None:
                 raise
             raise failure from error
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import psycopg
 
+from rollbook_shared.database.failover import READ_ONLY_ERRORS
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
 from rollbook_shared.reasons import safe_reason
 
@@ -19,11 +20,14 @@ _NOT_CONFIGURED: Final = {
 """What an operator must fix, by Postgres' error code."""
 
 
-def failure_of(error: psycopg.Error, *, broken: bool) -> RollbookError | None:
+def failure_of(error: psycopg.Error, *, broken: bool, looks_for_primary: bool) -> RollbookError | None:
     """What to raise in place of the driver's error; None for an error of the statement itself, a fault of ours.
 
     broken: whether the connection can no longer be used.
+    looks_for_primary: whether the URL asks for a server that can write, and the next connection will find it.
     """
+    if looks_for_primary and isinstance(error, READ_ONLY_ERRORS):
+        return Unavailable("this Postgres has become read-only, as a replica is; another one becomes the primary")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return Unavailable(f"the database could not be reached or did not answer: {safe_reason(error)}")
     if (what := _NOT_CONFIGURED.get(error.sqlstate or "")) is not None:

@@ -70,6 +70,7 @@ IN_GUNICORN: Final = ("tests/producer/test_client_in_gunicorn.py", "-kgevent")
 IMPORTERS: Final = "producer/rollbook_ops/importers"
 SPREADSHEETS: Final = ("tests/importers/test_spreadsheet_cells.py",)
 JOB_LISTS: Final = ("tests/producer/test_job_list.py",)
+FAILING_OVER: Final = ("tests/failover/test_demoted_servers.py",)
 PGBOUNCER: Final = ("tests/sessions/test_pgbouncer.py",)
 SESSIONS: Final = ("tests/sessions/test_settings_of_others.py",)
 PLANTED: Final = ("tests/sessions/test_planted_operators.py",)
@@ -1838,6 +1839,41 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "            require_utf8(connection)\n",
         "            pass\n",
         ("tests/store/test_unsuitable_databases.py",),
+    ),
+    Defect(
+        "failover: a worker keeps the connection to a server that only reads",
+        f"{STORE}/transactions.py",
+        "                            self._connections.close()  # the next one may find the primary\n",
+        "                            pass\n",
+        FAILING_OVER,
+    ),
+    Defect(
+        "failover: a worker writes to an old primary",
+        f"{STORE}/transactions.py",
+        "                self._newest_timeline.require(connection)\n",
+        "                pass\n",
+        FAILING_OVER,
+    ),
+    Defect(
+        "failover: a relay reads from an old primary",
+        "producer/rollbook_ops/relay/outbox_table.py",
+        "                    self._newest_timeline.require(connection)\n",
+        "",
+        FAILING_OVER,
+    ),
+    Defect(
+        "failover: a client that looks for the primary is to be set up otherwise",
+        "producer/rollbook/database_failures.py",
+        "    if looks_for_primary and isinstance",
+        "    if False and isinstance",
+        FAILING_OVER,
+    ),
+    Defect(
+        "failover: the doctor misses a second primary",
+        "producer/rollbook_ops/doctor/hosts.py",
+        "    if len(writing) > 1:\n",
+        "    if len(writing) > 2:\n",
+        FAILING_OVER,
     ),
     Defect(
         "pooler: it is not noticed",

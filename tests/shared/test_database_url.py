@@ -46,6 +46,7 @@ def test_a_url_means_what_it_means_to_libpq(url: str, parameters: dict[str, Any]
     [
         ("postgresql+asyncpg://app:S3cret@db/app?ssl=require", "option ssl, .* libpq's name for it is sslmode"),
         ("postgresql://app:S3cret@db/app?pool_size=5", "option pool_size, which libpq does not know"),
+        ("postgresql://app:S3cret@/app?host=a:5432&host=b:5432", "several hosts stand as in .*a:5432,b:5432"),
         ("postgresql://app:S3cret@db/app?prepare_threshold=S3cret", "prepare_threshold that is no number"),
         ("postgresql://app:S3cret@db/app?S3cret=5", "must be like postgresql://"),
         ("postgresql://app:p@S3cret@db/app", "in a password %40 stands for @"),

@@ -11,6 +11,7 @@ from psycopg import errors
 
 from rollbook_ops.doctor.clocks import LocalClock, check_clock, read_clock
 from rollbook_ops.doctor.deliveries import check_deliveries
+from rollbook_ops.doctor.hosts import check_hosts
 from rollbook_ops.doctor.versions import check_postgres_version
 from rollbook_ops.formatting import format_count, format_duration, format_size
 from rollbook_shared.database.encoding import ENCODING_ADVICE, wrong_encoding
@@ -21,7 +22,7 @@ from rollbook_shared.database.erasure_keys import (
     WRONG_KEY_ADVICE,
     knows_all_keys,
 )
-from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.session import Session, make_session, open_session
 from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.statements import load
 from rollbook_shared.database.timeouts import timeout_connection
@@ -51,6 +52,7 @@ _MAINTENANCE: Final = "Is maintenance running (`rollbook maintenance`)? Its log 
 
 def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
     """Check everything about Postgres; if it is not available, report only that."""
+    yield from check_hosts(_session(settings.need_database_url()))
     try:
         with open_postgres(settings.need_database_url()) as connection, transaction(connection):
             yield check_postgres_version(connection.info.server_version)
@@ -81,7 +83,11 @@ def open_postgres(url: str, *, uses_own_search_path: bool = False) -> psycopg.Co
     """Connect read-only and with short timeouts; for `uses_own_search_path` see `make_session`. What is asked must be
     within a `transaction`.
     """
-    session = make_session(
+    return open_session(_session(url, uses_own_search_path=uses_own_search_path), timeout_connection(_ANSWER))
+
+
+def _session(url: str, *, uses_own_search_path: bool = False) -> Session:
+    return make_session(
         url,
         application_name="rollbook doctor",
         statement_timeout=_ANSWER,
@@ -89,7 +95,6 @@ def open_postgres(url: str, *, uses_own_search_path: bool = False) -> psycopg.Co
         is_read_only=True,
         uses_own_search_path=uses_own_search_path,
     )
-    return open_session(session, timeout_connection(_ANSWER))
 
 
 def _check_pooler(connection: psycopg.Connection) -> Iterator[Finding]:

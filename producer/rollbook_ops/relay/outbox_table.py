@@ -21,6 +21,7 @@ from rollbook.outbox import TABLE, create_table
 from rollbook_ops.relay.job_key import JobKey
 from rollbook_ops.relay.reconciliation import SentRow
 from rollbook_shared.backoff import Backoff
+from rollbook_shared.database.failover import READ_ONLY_ERRORS, NewestTimeline
 from rollbook_shared.database.session import SEARCH_PATH, make_session, open_session
 from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.statements import load
@@ -79,6 +80,7 @@ class OutboxTable:
             statement_timeout=_STATEMENT_TIMEOUT,
             uses_own_search_path=True,
         )
+        self._newest_timeline = NewestTimeline()
         self._connection: psycopg.Connection | None = None
         self._statements: dict[str, Composed] = {}
 
@@ -112,8 +114,7 @@ class OutboxTable:
             ) from error
         except errors.InsufficientPrivilege as error:
             raise NotConfigured("the outbox's role lacks rights that a relay needs; see deploy/roles.sql") from error
-        # what a replica says to BEGIN READ WRITE, and a primary that has become one to a write
-        except (errors.FeatureNotSupported, errors.ReadOnlySqlTransaction) as error:
+        except READ_ONLY_ERRORS as error:
             self.close()
             raise Unavailable("the outbox's database is read-only, as a replica is") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -139,8 +140,13 @@ class OutboxTable:
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
             self._connection = connection = self._open()
-            with transaction(connection):
-                table = find_outbox(connection)
+            try:
+                with transaction(connection):
+                    table = find_outbox(connection)
+                    self._newest_timeline.require(connection)
+            except BaseException:
+                self.close()
+                raise
             if table is None:
                 self.close()
                 raise NotConfigured(_MISSING)

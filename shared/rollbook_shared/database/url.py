@@ -17,6 +17,8 @@ from rollbook_shared.errors import NotConfigured
 
 _POSTGRES: Final = ("postgresql", "postgres")
 _UNKNOWN_OPTION: Final = re.compile(r'invalid URI query parameter: "([a-z_]{1,40})"')
+_WITH_PORT: Final = re.compile(r"[^:/]+:[0-9]+")
+"""How SQLAlchemy writes one of several hosts."""
 _THRESHOLD: Final = "prepare_threshold="
 _OTHER_NAMES: Final = {"ssl": "sslmode", "timeout": "connect_timeout", "database": "dbname"}
 """Options of asyncpg and others, and libpq's names for them."""
@@ -53,6 +55,8 @@ def parse_database_url(database_url: str, *, what: str = "the database's URL") -
     ports = str(parameters.get("port", "")).split(",")
     if not all(port == "" or (port.isdecimal() and 0 < int(port) < 65_536) for port in ports):
         raise NotConfigured(f"{what} cannot be used; {must_be}, with a number as the port")
+    if any(_WITH_PORT.fullmatch(host) for host in str(parameters.get("host", "")).split(",")):
+        raise NotConfigured(f"{what} cannot be used; several hosts stand as in postgresql://user@a:5432,b:5432/app")
     if "@" in str(parameters.get("host", "")):
         raise NotConfigured(f"{what} cannot be used; {must_be}, and in a password %40 stands for @")
     return {**parameters, **threshold}

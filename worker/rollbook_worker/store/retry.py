@@ -29,6 +29,7 @@ import psycopg
 from psycopg import errors
 
 from rollbook_shared.backoff import Backoff
+from rollbook_shared.database.failover import READ_ONLY_ERRORS
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.reasons import safe_reason
@@ -101,8 +102,7 @@ def unavailable(error: BaseException) -> Unavailable:
     match error:
         case errors.LockNotAvailable():
             return Blocked("another transaction holds a lock for too long")
-        # what a replica says to BEGIN READ WRITE, and a primary that has become one to a write
-        case errors.FeatureNotSupported() | errors.ReadOnlySqlTransaction():
+        case error if isinstance(error, READ_ONLY_ERRORS):
             return Unavailable("this Postgres is read-only, as a replica is")
         case errors.QueryCanceled():
             return StatementTimeout("the database took too long over a statement")

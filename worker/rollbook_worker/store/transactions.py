@@ -16,6 +16,7 @@ from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
 from rollbook_shared.database.encoding import require_utf8
+from rollbook_shared.database.failover import READ_ONLY_ERRORS, NewestTimeline
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import begin, transaction
 from rollbook_shared.database.timeouts import timeout_connection
@@ -106,6 +107,8 @@ class Transactions:
                         roots = frozenset()
                         time.sleep(pause_between_attempts(attempt))
                     case Fault.INFRASTRUCTURE:
+                        if isinstance(error, READ_ONLY_ERRORS):
+                            self._connections.close()  # the next one may find the primary
                         if is_lock_timeout(error):
                             self._on_contention(Contention.TIMEOUT)
                         raise unavailable(error) from error
@@ -160,6 +163,7 @@ class Connections:
         on_connect: OnConnect = lambda connection: None,
     ) -> None:
         self._on_connect = on_connect
+        self._newest_timeline = NewestTimeline()
         self._connection_class = timeout_connection(statement)
         self._session = make_session(
             database_url,
@@ -200,6 +204,8 @@ class Connections:
         connection = open_session(self._session, self._connection_class)
         try:
             require_utf8(connection)
+            with transaction(connection):
+                self._newest_timeline.require(connection)
             self._on_connect(connection)
         except NotConfigured as error:  # no fault of the jobs, which must wait
             raise Unavailable(str(error)) from error

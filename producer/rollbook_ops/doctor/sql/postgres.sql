@@ -21,6 +21,16 @@ SELECT
     (SELECT count(*) FROM pg_stat_replication WHERE application_name <> 'pg_basebackup'),
     current_setting('synchronous_standby_names') <> ''
 
+-- name: replication
+-- Whether this is a replica, and how many seconds its newest transaction is behind what it has received.
+SELECT
+    pg_is_in_recovery(),
+    CASE
+        WHEN pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
+            THEN coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0)::float
+        ELSE 0::float
+    END
+
 -- name: creators_in_public
 -- Who may create in the schema `public`, besides its owner.
 SELECT DISTINCT CASE WHEN granted.grantee = 0 THEN 'everyone' ELSE pg_get_userbyid(granted.grantee) END
