@@ -51,7 +51,8 @@ class Settings:
         Setting(
             "ROLLBOOK_DATABASE_URL",
             "The Postgres with the users: `postgresql://user@host:5432/app`, with `?sslmode=verify-full` for TLS. "
-            "All is in the schema `rollbook`, so it may be the application's own database.",
+            "All is in the schema `rollbook`, so it may be the application's own database. With a replica that may be "
+            "promoted: `postgresql://user@a:5432,b:5432/app?target_session_attrs=read-write`.",
         ),
     ] = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
