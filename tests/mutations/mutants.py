@@ -1906,8 +1906,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "pooler: a transaction begins without the settings",
         f"{SHARED}/database/shared_sessions.py",
-        "SQL(modes)), settings, SQL(then)",
-        "SQL(modes)), None, SQL(then)",
+        "    if settings is None:\n",
+        "    if True:\n",
         PGBOUNCER,
     ),
     Defect(

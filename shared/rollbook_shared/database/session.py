@@ -238,7 +238,7 @@ def _without_options(session: Session, connection_class: type[Any], error: psyco
 def _share(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], session: Session) -> None:
     if not isinstance(connection, ShareableConnection):
         raise SharedSession
-    connection.local_settings = session.local_settings
+    connection.local_settings = session.local_settings.as_bytes(connection)
     # they are of one session, and the next transaction may be in another, unless the URL says that the pooler knows
     connection.prepare_threshold = session.parameters.get("prepare_threshold")
 

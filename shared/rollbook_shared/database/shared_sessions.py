@@ -42,8 +42,8 @@ class SharedSession(psycopg.OperationalError):
 class ShareableConnection:
     """A base of connections that may be a pooler's, whose transactions all begin with `begin`."""
 
-    local_settings: Composed | None = None
-    """Sets what each transaction needs; None: the session is the connection's own, and has it."""
+    local_settings: bytes | None = None
+    """The statement that sets what each transaction needs; None: the session is the connection's own, and has it."""
 
 
 def set_locally(settings: Mapping[str, str], *more: LiteralString) -> Composed:
@@ -66,15 +66,17 @@ def is_shared(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
 
 def begin(
     connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], modes: LiteralString, then: LiteralString = ""
-) -> Composed:
+) -> LiteralString | bytes:
     """The statements that begin a transaction, in one message.
 
     modes: of the transaction, such as `ISOLATION LEVEL READ COMMITTED READ ONLY`; it must name both.
     then: a further statement, whose result is the last one.
     """
+    first = f"BEGIN {modes} NOT DEFERRABLE"
     settings = connection.local_settings if isinstance(connection, ShareableConnection) else None
-    statements = [SQL("BEGIN {} NOT DEFERRABLE").format(SQL(modes)), settings, SQL(then) if then else None]
-    return SQL("; ").join([statement for statement in statements if statement is not None])
+    if settings is None:
+        return f"{first}; {then}" if then else first
+    return b"; ".join([first.encode(), settings, then.encode()] if then else [first.encode(), settings])
 
 
 @contextmanager
