@@ -12,8 +12,6 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import Cursor
 from psycopg.pq import TransactionStatus
-from psycopg.types.json import set_json_loads
-from pydantic_core import from_json
 
 from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, NewestTimeline
@@ -196,11 +194,6 @@ class Connections:
             psycopg.OperationalError: the server cannot be reached.
             Unavailable: its database cannot hold every text.
         """
-        connection = self._connect()
-        set_json_loads(from_json, connection)  # in half the time of Python's own
-        return connection
-
-    def _connect(self) -> psycopg.Connection:
         connection = open_session(self._session, self._connection_class)
         try:
             require_utf8(connection)
