@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.support.arbitrary_jobs import GOOD_ATTRIBUTES
 from tests.support.builders import identify
 
-from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem
+from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, _problem, attribute_problem
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import UserUpdate
@@ -149,3 +151,8 @@ def test_an_invalid_user_id_is_rejected(id_: object) -> None:
         UserUpdate.model_validate({"id": id_})
 
     assert [problem.field for problem in problems_of(found.value)] == ["id"]
+
+
+@given(name=st.sampled_from(sorted(ATTRIBUTES)), value=st.text("@+-_19enGBZ. \n\t\x00\x1b\x7f\x85é€", max_size=80))
+def test_what_common_values_look_like_changes_no_verdict(name: str, value: str) -> None:
+    assert attribute_problem(name, value) == _problem(name, value)
