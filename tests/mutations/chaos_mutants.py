@@ -29,7 +29,7 @@ FORGETFUL: Final = ("--faults", "lose-valkey", "--every", "1", "--jobs", "1500",
 
 KILLING_SENDERS: Final = ("--faults", "kill-sender", "--every", "0.5", "--jobs", "800", "--minutes", "0.5")
 LYING_SENDERS: Final = ("--faults", "lying-sender", "--every", "1", "--jobs", "800", "--minutes", "0.5")
-SINK_AWAY: Final = ("--faults", "hang-sink,fail-sink", "--every", "1", "--jobs", "600", "--minutes", "0.5")
+SINK_AWAY: Final = ("--faults", "hang-sink,fail-sink", "--every", "0.5", "--jobs", "2400", "--minutes", "0.5")
 
 IN_TIME: Final = ("--within", "45")
 """For what leaves something undone for ever: seen sooner."""
