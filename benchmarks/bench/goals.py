@@ -114,6 +114,11 @@ GOALS: Final = {
             meaning="time to read a feed of 30 messages over HTTP, relative to the client",
         ),
         Goal(
+            key="users_get_vs_bare_select",
+            at_most=3,
+            meaning="time to read a user with `users.get`, relative to a bare SELECT of her row on a kept connection",
+        ),
+        Goal(
             key="rate_at_1m_users_vs_10k",
             at_least=0.8,
             meaning="identifies applied per second with a million users in the table, relative to ten thousand",

@@ -1,4 +1,4 @@
-"""Reads beside few and beside many users: finding users, and a feed."""
+"""Reads: of one user beside a bare SELECT, and of searched users and a feed beside few and beside many users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.bench import seeding
 from benchmarks.bench.bench import LABELS, LARGE, OURS, Bench
 from benchmarks.bench.contenders.rollbook import RollbookSingle
 from benchmarks.bench.figures import Figure, median_of_ratios
-from benchmarks.bench.users import traits
+from benchmarks.bench.users import known_id, traits
 
 from rollbook_worker.migrations.optional_indexes import create_index
 
@@ -23,6 +23,8 @@ _INDEXES: Final = ("prefix", "created_at")
 """The optional indexes that the reads need."""
 _READS: Final = 30
 """Reads of each kind in one round, for one median."""
+_USER_READS: Final = 500
+"""The same of one user."""
 
 
 class Reads:
@@ -65,6 +67,59 @@ class Reads:
                     size={"users_large": bench.scale.large_users, "users_small": bench.scale.users},
                 )
             )
+
+
+class UserRead:
+    """Of one user, over and over: the client's call and a bare SELECT of her row, in turns."""
+
+    keys: ClassVar[tuple[str, ...]] = ("users_get_vs_bare_select",)
+
+    def contenders(self, bench: Bench) -> Sequence[str]:
+        return [OURS]
+
+    def steps(self, bench: Bench) -> int:
+        return bench.scale.rounds
+
+    def run(self, bench: Bench) -> None:
+        side = bench.ours()
+        took: dict[str, list[float]] = {"get": [], "select": []}
+        for number in range(rounds := bench.rounds()):
+            bench.step(f"round {number + 1} of {rounds}: reading a user")
+            seconds: dict[str, list[float]] = {name: [] for name in took}
+            for turn in range(_USER_READS + 1):
+                user_id = known_id(random.randrange(side.known))
+                for name, read in (
+                    (("get", _get), ("select", _select)) if turn % 2 else (("select", _select), ("get", _get))
+                ):
+                    begin = time.perf_counter()
+                    read(side, user_id)
+                    if turn:
+                        seconds[name].append(time.perf_counter() - begin)
+            for name in took:
+                took[name].append(statistics.median(seconds[name]))
+        value, ratios = median_of_ratios(took["get"], took["select"])
+        bench.record(
+            Figure(
+                key="users_get_vs_bare_select",
+                value=value,
+                rounds=ratios,
+                ours=statistics.median(took["get"]) * 1_000,
+                baseline=statistics.median(took["select"]) * 1_000,
+                against="psycopg, SELECT of the row by its primary key",
+                unit="ms",
+                size={"users_known": bench.scale.users},
+            )
+        )
+
+
+def _get(side: RollbookSingle, user_id: str) -> None:
+    if side.rb.users.get(user_id).id != user_id:
+        raise RuntimeError("another user was read")
+
+
+def _select(side: RollbookSingle, user_id: str) -> None:
+    if side.connection.execute("SELECT id, profile FROM rollbook.users WHERE id = %s", [user_id]).fetchone() is None:
+        raise RuntimeError("the user was not found")
 
 
 def _in_turns(sides: dict[str, RollbookSingle], read: Callable[[RollbookSingle], None]) -> dict[str, list[float]]:

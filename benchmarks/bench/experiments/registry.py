@@ -16,7 +16,7 @@ from benchmarks.bench.experiments.http import HttpCalls, HttpPublishing
 from benchmarks.bench.experiments.latency import Latency
 from benchmarks.bench.experiments.merges import Merges
 from benchmarks.bench.experiments.publishing import Publishing
-from benchmarks.bench.experiments.reads import Reads
+from benchmarks.bench.experiments.reads import Reads, UserRead
 from benchmarks.bench.experiments.single_jobs import SingleJobs
 
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
@@ -28,6 +28,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     HttpCalls(),
     Events(),
     Growth(),
+    UserRead(),
     Reads(),
     Merges(),
     Memory(),
