@@ -239,7 +239,9 @@ def _measure(subject: Subject, units: int, rounds: int, folder: Path, profiler: 
             subject.run()
         for thread, found in count_samples(stacks.read_text().splitlines()).items():
             samples[thread].update(found)
-    shares = divide({thread: medians[thread] for thread in samples}, samples)
+    # the medians of the threads need not add up to that of the process
+    scale = medians[next(iter(subject.processes))] / (medians[MAIN] + medians[OTHERS])
+    shares = divide({thread: medians[thread] * scale for thread in samples}, samples)
     return Profile(subject.unit, {name: medians[name] for name in subject.processes}, shares)
 
 
