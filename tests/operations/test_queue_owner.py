@@ -52,6 +52,13 @@ def run(monkeypatch: pytest.MonkeyPatch, database_url: str, broker_url: str) -> 
     return CliRunner()
 
 
+def wait_for_beats(health_file: Path, number: int) -> None:
+    """Wait until the health file was written so many times."""
+    for _ in range(number):
+        written = health_file.stat().st_mtime_ns
+        wait_until(lambda: health_file.stat().st_mtime_ns != written, what="a beat")  # noqa: B023
+
+
 @pytest.mark.parametrize("pool", ["threads", "prefork", "solo"])
 def test_a_worker_leaves_queues_of_another_database_alone_until_they_are_its_own(
     client: redis.Redis, rb: Rollbook, workers: Workers, health_file: Path, probe: Probe, run: CliRunner, pool: str
@@ -61,6 +68,7 @@ def test_a_worker_leaves_queues_of_another_database_alone_until_they_are_its_own
     workers.start(pool, pool=pool, ROLLBOOK_HEALTH_FILE=str(health_file))
 
     wait_until(lambda: "taking no jobs" in workers.log(pool), what="saying why")
+    wait_for_beats(health_file, 2)  # until then the file may say that the worker waited while it started
     wait_until(lambda: probe.trouble(ready=True) == WAITING, what="being alive and not ready")
     assert client.llen("default") == 1
     assert client.get(OWNER_KEY) == OTHER.encode()
@@ -91,8 +99,9 @@ def test_maintenance_is_not_ready_and_does_its_tasks(
     client.set(OWNER_KEY, OTHER)
     workers.start_maintenance(ROLLBOOK_HEALTH_FILE=str(health_file))
 
+    wait_until(lambda: "belong to another database" in workers.log("maintenance"), what="saying why")
+    wait_for_beats(health_file, 2)
     wait_until(lambda: probe.trouble(ready=True) == WAITING, what="being alive and not ready")
-    assert "belong to another database" in workers.log("maintenance")
     assert "Traceback" not in workers.log("maintenance")
 
     client.delete(OWNER_KEY)
