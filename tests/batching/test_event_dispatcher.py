@@ -81,7 +81,7 @@ def test_events_of_an_outage_are_sent_after_it(broker_url: str) -> None:
     with EventListener(broker_url) as events, dispatcher_of(TaskEventDispatcher, broker_url) as dispatcher:
         publish = dispatcher._publish_encoded
 
-        def fail(body: bytes) -> None:
+        def fail(channel: object, body: bytes) -> None:
             raise ConnectionError
 
         dispatcher._publish_encoded = fail

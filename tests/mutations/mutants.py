@@ -1111,7 +1111,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "Flower: a job that waits for its next try is shown as received",
         f"{BATCHING}/strategy.py",
-        "            show_retry(message.headers)\n",
+        "            show_retry(headers)\n",
         "",
         SHOWN,
     ),

@@ -39,7 +39,7 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
         return None
 
     def send_all(self, type: str, several: Iterable[dict[str, Any]]) -> None:
-        """Send an event of a task for each of these fields, which it keeps."""
+        """Send an event of a task for each of these fields. All of them happen at the same time."""
         if not self._is_grouped:
             for fields in several:
                 super().send(type, **fields)
@@ -75,32 +75,41 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
         del events[: len(group)]  # others may have come from a thread meanwhile
         if not group or self.producer is None:
             return
-        try:
-            body = orjson.dumps(group)
-        except TypeError:  # a header of another program has half a character in it
+        channel = self.producer.channel
+        body = _encoded(group) if isinstance(channel, privates.Channel) else None
+        if body is None:
             self._publish(group, self.producer, _ROUTING_KEY)
             return
         try:
-            self._publish_encoded(body)
+            self._publish_encoded(channel, body)
         except Exception:
             if not self.buffer_while_offline:
                 raise
             self._outbound_buffer.append((group, _ROUTING_KEY))
 
-    def _publish_encoded(self, body: bytes) -> None:
+    def _publish_encoded(self, channel: Any, body: bytes) -> None:
         """As kombu publishes to an exchange of the type fanout. Its producer would encode the message anew."""
-        channel = self.producer.channel
-        form = {"content_type": "application/json", "content_encoding": "utf-8", "headers": self.headers}
-        if not isinstance(channel, privates.Channel):
-            self.producer.publish(body, routing_key=_ROUTING_KEY, exchange=self.exchange, **form)
-            return
         exchange = self.exchange.name
-        message = channel.prepare_message(body, **form, properties={"delivery_mode": self.delivery_mode})
+        message = channel.prepare_message(
+            body,
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers=self.headers,
+            properties={"delivery_mode": self.delivery_mode},
+        )
         channel._inplace_augment_message(message, exchange, _ROUTING_KEY)
         encoded = orjson.dumps(message)
         with channel.conn_or_acquire() as client:
             for topic in channel._get_publish_topics(exchange, _ROUTING_KEY):
                 client.publish(topic, encoded)
+
+
+def _encoded(group: list[dict[str, Any]]) -> bytes | None:
+    """The events as JSON; None if only Celery's encoder takes them."""
+    try:
+        return orjson.dumps(group)
+    except TypeError:  # a header of another program has half a character in it
+        return None
 
 
 class RollbookEvents(Events):  # type: ignore[misc]  # Celery ships no types

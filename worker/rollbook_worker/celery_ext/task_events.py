@@ -72,7 +72,7 @@ def end_events(task: ShownTask, end: str | JobFailed, *, started: float, runtime
 
 def applied_fields(task_id: str, runtime: float) -> dict[str, Any]:
     """The fields of the one event of a job that was applied, of the type `task-succeeded`."""
-    return {"uuid": task_id, "result": _APPLIED, "exception": None, "traceback": None, "runtime": runtime}
+    return {"uuid": task_id, "result": _APPLIED, **_NO_ERROR, "runtime": runtime}
 
 
 def _end_of_standing(task_id: str, job: StandingJob, other_id: str) -> TaskEvent:

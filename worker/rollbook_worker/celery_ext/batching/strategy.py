@@ -64,9 +64,9 @@ def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
     def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
         payload = None if body is not None else _payload(message)
         headers, eventer = message.headers, consumer.event_dispatcher
-        if payload is None or (rates_limited and bucket_of(task.name)) or _is_special(message.headers, payload):
+        if payload is None or (rates_limited and bucket_of(task.name)) or _is_special(headers, payload):
             result = run_individually(message, body, ack, reject, callbacks)
-            show_retry(message.headers)
+            show_retry(headers)
             return result
         request = request_class(
             message,
