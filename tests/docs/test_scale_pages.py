@@ -11,7 +11,7 @@ from tests.support.documentation import arguments_of, blocks, text_of
 from rollbook_shared.database.tables import metadata
 
 PAGE = "docs/how-to/scale.md"
-FIGURES = text_of("docs/explanation/capacity.md")
+FIGURES = text_of("docs/explanation/capacity.md") + "\n\n" + text_of("docs/explanation/beyond-one-postgres.md")
 STATEMENTS = [arguments[-1] for arguments in arguments_of(PAGE, "psql")]
 SETTINGS = [line.partition("#")[0] for block in blocks(PAGE, "ini") for line in block.text.splitlines()]
 
@@ -45,7 +45,7 @@ def test_each_table_of_figures_has_its_command() -> None:
     parts = FIGURES.split("\n\n")
     tables = [number for number, part in enumerate(parts) if re.search(r"^\|.*\| \d", part, re.MULTILINE)]
 
-    assert len(tables) >= 5
+    assert len(tables) >= 8
     assert [parts[at] for at in tables if "`./run " not in parts[at - 1] + parts[at]] == []
 
 

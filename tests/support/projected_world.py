@@ -33,7 +33,12 @@ HISTORY: Final = timedelta(days=30)
 def world_of(facts: Iterable[Fact], *, history: timedelta = HISTORY) -> World:
     """What a reader sees of these facts, the rows with their owners of now."""
     facts = list(facts)
-    projection = project(facts, history // timedelta(microseconds=1))
+    return read_world(facts, project(facts, history // timedelta(microseconds=1)))
+
+
+def read_world(facts: Iterable[Fact], projection: Projection) -> World:
+    """What a reader sees of the rows in these facts, by what the core projected."""
+    facts = list(facts)
     triggers = {fact.job_id: fact for fact in facts if isinstance(fact, WorkflowTriggered)}
     activities: dict[str, WorldActivity] = {}
     messages: dict[str, WorldMessage] = {}
