@@ -134,6 +134,31 @@ GOALS: Final = {
             meaning="time to read a feed of 30 messages beside a million users, relative to ten thousand",
         ),
         Goal(
+            key="import_ms",
+            at_most=50,
+            unit="ms",
+            meaning="processor time of `from rollbook import Rollbook`",
+        ),
+        Goal(
+            key="first_identify_ms",
+            unit="ms",
+            meaning="processor time of that import, of making a client, and of its first `users.identify`",
+        ),
+        Goal(
+            key="cli_start_ms",
+            at_most=500,
+            unit="ms",
+            meaning="processor time of a command that does nothing: the slowest of `rollbook --help`, "
+            "`rollbook --version` and `rollbook relay --help`",
+        ),
+        Goal(
+            key="worker_mb",
+            at_most=100,
+            unit="MB",
+            meaning="memory of one default worker after 10,000 jobs and more: its proportional set size, with its "
+            "children; the larger of both",
+        ),
+        Goal(
             key="worker_rss_growth",
             at_most=1.05,
             meaning="memory of the default workers at the end of the run, relative to after their warm-up",

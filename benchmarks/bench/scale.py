@@ -30,6 +30,8 @@ class Scale:
     history: int
     """Messages of the secondary with the long history."""
     short_history: int
+    starts: int
+    """How often each program starts in one round, for one median."""
     reads: int
     """How often a feed is read for one median."""
     all_variants: bool
@@ -49,6 +51,7 @@ FULL: Final = Scale(
     large_users=1_000_000,
     history=1_000_000,
     short_history=1_000,
+    starts=5,
     reads=3,
     all_variants=True,
 )
@@ -65,6 +68,7 @@ QUICK: Final = Scale(
     large_users=100_000,
     history=20_000,
     short_history=1_000,
+    starts=3,
     reads=2,
     all_variants=False,
 )

@@ -1,67 +1,91 @@
 """Rollbook: one answer to who a user is, and how to reach them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rollbook.client import Rollbook
-from rollbook.errors import (
-    DeadLetterNotFound,
-    DeliveryFailed,
-    DeliveryNotFound,
-    InvalidRequest,
-    JobTimeout,
-    LeaseLost,
-    NotConfigured,
-    NotSent,
-    Problem,
-    ReplayConflict,
-    RollbookError,
-    Unavailable,
-    UserNotFound,
-)
-from rollbook.models import (
-    Activity,
-    ActivityRole,
-    Actor,
-    ArchivedFilter,
-    Conflict,
-    DeadLetter,
-    DeadLetterCode,
-    DeadLetterGroup,
-    DeferredJob,
-    Delivery,
-    DeliveryReport,
-    DeliveryState,
-    DeliveryStatus,
-    Engagement,
-    ExplainedEvent,
-    ExplainedPeriod,
-    ExplainedSetting,
-    ExplainedToken,
-    ExplainedValue,
-    Feed,
-    FeedStatus,
-    FilledValue,
-    JobState,
-    JobStatus,
-    Measurement,
-    MergePreview,
-    Message,
-    MessageExplanation,
-    Page,
-    RejectedItem,
-    ReplayReport,
-    UnsentReplay,
-    User,
-    UserCount,
-    UserExplanation,
-)
-from rollbook.queries import MessageFilter
-from rollbook.resources.jobs import JobHandle
-from rollbook_shared.limits import Limits, MistakenIds, PoolLimits
+from rollbook_shared.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from rollbook.async_client import AsyncRollbook
+    from rollbook.client import Rollbook
+    from rollbook.errors import (
+        DeadLetterNotFound,
+        DeliveryFailed,
+        DeliveryNotFound,
+        InvalidRequest,
+        JobTimeout,
+        LeaseLost,
+        NotConfigured,
+        NotSent,
+        Problem,
+        ReplayConflict,
+        RollbookError,
+        Unavailable,
+        UserNotFound,
+    )
+    from rollbook.models import (
+        Activity,
+        ActivityRole,
+        Actor,
+        ArchivedFilter,
+        Conflict,
+        DeadLetter,
+        DeadLetterCode,
+        DeadLetterGroup,
+        DeferredJob,
+        Delivery,
+        DeliveryReport,
+        DeliveryState,
+        DeliveryStatus,
+        Engagement,
+        ExplainedEvent,
+        ExplainedPeriod,
+        ExplainedSetting,
+        ExplainedToken,
+        ExplainedValue,
+        Feed,
+        FeedStatus,
+        FilledValue,
+        JobState,
+        JobStatus,
+        Measurement,
+        MergePreview,
+        Message,
+        MessageExplanation,
+        Page,
+        RejectedItem,
+        ReplayReport,
+        UnsentReplay,
+        User,
+        UserCount,
+        UserExplanation,
+    )
+    from rollbook.queries import MessageFilter
     from rollbook.resources.async_jobs import AsyncJobHandle
+    from rollbook.resources.jobs import JobHandle
+    from rollbook_shared.limits import Limits, MistakenIds, PoolLimits
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "rollbook.async_client": "AsyncRollbook",
+            "rollbook.client": "Rollbook",
+            "rollbook.errors": (
+                "DeadLetterNotFound DeliveryFailed DeliveryNotFound InvalidRequest JobTimeout LeaseLost "
+                "NotConfigured NotSent Problem ReplayConflict RollbookError Unavailable UserNotFound"
+            ),
+            "rollbook.models": (
+                "Activity ActivityRole Actor ArchivedFilter Conflict DeadLetter DeadLetterCode DeadLetterGroup "
+                "DeferredJob Delivery DeliveryReport DeliveryState DeliveryStatus Engagement ExplainedEvent "
+                "ExplainedPeriod ExplainedSetting ExplainedToken ExplainedValue Feed FeedStatus FilledValue "
+                "JobState JobStatus Measurement MergePreview Message MessageExplanation Page RejectedItem "
+                "ReplayReport UnsentReplay User UserCount UserExplanation"
+            ),
+            "rollbook.queries": "MessageFilter",
+            "rollbook.resources.async_jobs": "AsyncJobHandle",
+            "rollbook.resources.jobs": "JobHandle",
+            "rollbook_shared.limits": "Limits MistakenIds PoolLimits",
+        },
+    )
 
 __all__ = [
     "Activity",
@@ -121,17 +145,3 @@ __all__ = [
     "UserExplanation",
     "UserNotFound",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    # imported when it is used: a program without asyncio need not import that
-    match name:
-        case "AsyncRollbook":
-            from rollbook.async_client import AsyncRollbook
-
-            return AsyncRollbook
-        case "AsyncJobHandle":
-            from rollbook.resources.async_jobs import AsyncJobHandle
-
-            return AsyncJobHandle
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

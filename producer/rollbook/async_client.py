@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rollbook.client import check_buffer, client_arguments, client_settings
 from rollbook.publishing import AsyncPublisher, async_publish_encoded
@@ -14,7 +14,6 @@ from rollbook.publishing.async_buffered import AsyncBuffer
 from rollbook.resources.async_buffered import AsyncBufferedContext, AsyncBufferedUsers
 from rollbook.resources.async_context import AsyncClientContext
 from rollbook.resources.async_deliveries import AsyncDeliveries
-from rollbook.resources.async_jobs import AsyncJobs
 from rollbook.resources.async_resources import (
     AsyncActivities,
     AsyncFeeds,
@@ -24,7 +23,10 @@ from rollbook.resources.async_resources import (
     AsyncWorkflows,
 )
 from rollbook.resources.base_context import Clock, system_clock
-from rollbook_shared.limits import Limits, PoolLimits
+
+if TYPE_CHECKING:
+    from rollbook.resources.async_jobs import AsyncJobs
+    from rollbook_shared.limits import Limits, PoolLimits
 
 
 class AsyncRollbook:

@@ -7,7 +7,7 @@ Postgres cancel its statement.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
@@ -17,7 +17,6 @@ from rollbook.database import modes
 from rollbook.database_failures import failure_of
 from rollbook.event_loops import PerLoop
 from rollbook.numbered_parameters import numbered
-from rollbook.queries import Query
 from rollbook_shared.database.async_connection import async_timeout_connection
 from rollbook_shared.database.encoding import ENCODING_ADVICE, wrong_encoding
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
@@ -25,6 +24,9 @@ from rollbook_shared.database.session import make_session, open_async_session
 from rollbook_shared.database.shared_sessions import async_transaction, is_shared
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.limits import PoolLimits
+
+if TYPE_CHECKING:
+    from rollbook.queries import Query
 
 T = TypeVar("T")
 

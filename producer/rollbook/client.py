@@ -7,17 +7,15 @@ from datetime import timedelta
 from functools import partial
 from threading import TIMEOUT_MAX
 from types import TracebackType
-from typing import Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from rollbook.publishing import Publisher, publish_encoded
-from rollbook.publishing.buffered import Buffer
 from rollbook.resources.activities import Activities
 from rollbook.resources.base_context import Clock, system_clock
 from rollbook.resources.buffered import BufferedContext, BufferedUsers
 from rollbook.resources.context import ClientContext
 from rollbook.resources.deliveries import Deliveries
 from rollbook.resources.feeds import Feeds
-from rollbook.resources.jobs import Jobs
 from rollbook.resources.measurements import Measurements
 from rollbook.resources.messages import Messages
 from rollbook.resources.users import Users
@@ -25,6 +23,9 @@ from rollbook.resources.workflows import Workflows
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.limits import HARD_BULK_USERS, Limits, PoolLimits
 from rollbook_shared.settings import Settings
+
+if TYPE_CHECKING:
+    from rollbook.resources.jobs import Jobs
 
 
 class Rollbook:
@@ -204,6 +205,9 @@ class BufferedRollbook(Rollbook):
     def __init__(
         self, context: ClientContext, *, max_users: int, max_seconds: float, max_waiting: int, block_seconds: float
     ) -> None:
+        # imported here: most programs buffer nothing
+        from rollbook.publishing.buffered import Buffer
+
         check_buffer(context.limits, max_users, max_waiting, max_seconds, block_seconds)
         self._buffer = Buffer(
             partial(publish_encoded, context.publisher()),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, LiteralString, TypeVar
+from typing import TYPE_CHECKING, Final, LiteralString, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
@@ -17,14 +17,16 @@ from psycopg.rows import dict_row
 from rollbook.connection_pool import Connection, ConnectionPool
 from rollbook.database_failures import failure_of
 from rollbook.numbered_parameters import numbered
-from rollbook.queries import Query
-from rollbook.queries.query import Isolation, Rows, Statement
 from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.limits import PoolLimits
+
+if TYPE_CHECKING:
+    from rollbook.queries import Query
+    from rollbook.queries.query import Isolation, Rows, Statement
 
 T = TypeVar("T")
 

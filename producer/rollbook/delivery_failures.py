@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from rollbook import models
 from rollbook.errors import DeliveryFailed
-from rollbook.models import Delivery, DeliveryReport
+
+if TYPE_CHECKING:
+    from rollbook.models import Delivery, DeliveryReport
 
 logger: Final = logging.getLogger("rollbook.deliveries")
 
@@ -22,7 +25,7 @@ def report_of_error(delivery: Delivery, error: Exception) -> DeliveryReport:
         name = type(error).__name__
         logger.warning("a delivery failed: %s; it is tried again", name)
         fields, permanent = {"reason": name, "retry_after": None}, False
-    return DeliveryReport(id=delivery.id, outcome="failed", claim=delivery.claim, permanent=permanent, **fields)  # type: ignore[arg-type]
+    return models.DeliveryReport(id=delivery.id, outcome="failed", claim=delivery.claim, permanent=permanent, **fields)  # type: ignore[arg-type]
 
 
 def warn_if_lost(lost: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from rollbook.queries.validation import checked_timeout
+from rollbook import queries
 
 WAIT_SECONDS: Final = 30.0
 """For one wait; the next one subscribes anew, so a broker that was away is found again."""
@@ -17,7 +17,7 @@ class Pace:
     """The waits of one loop, which ends when nothing was found for `idle` seconds; None: never."""
 
     def __init__(self, idle: float | None) -> None:
-        self._idle = None if idle is None else checked_timeout(idle)
+        self._idle = None if idle is None else queries.checked_timeout(idle)
         self.found()
 
     def found(self) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from rollbook import queries
 from rollbook.delivery_failures import report_of_error, warn_if_lost
 from rollbook.delivery_spans import delivery_span
-from rollbook.models import Delivery, DeliveryReport
-from rollbook.queries.delivery_validation import checked_report
+
+if TYPE_CHECKING:
+    from rollbook.models import Delivery, DeliveryReport
 
 
 class AttemptResult:
@@ -39,5 +42,5 @@ def attempt_result(delivery: Delivery) -> Iterator[AttemptResult]:
             result.report = report_of_error(delivery, error)
             span.fail("undeliverable" if result.report.permanent else "failed")
         else:
-            result.report = checked_report(delivery, "sent")
+            result.report = queries.checked_report(delivery, "sent")
             span.succeed("sent")

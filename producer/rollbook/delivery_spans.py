@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rollbook.models import Delivery
 from rollbook_shared.observability import tracing
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
+
+    from rollbook.models import Delivery
 
 
 class DeliverySpan:

@@ -18,12 +18,16 @@ The transaction of a `TestCase` never commits; see Django's `captureOnCommitCall
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import transaction
 
-from rollbook.client import Rollbook
-from rollbook.publishing import Publisher
 from rollbook.publishing.after_commit import OnFailure, log_failure, publish_committed
-from rollbook_shared.jobs.models import Job
+
+if TYPE_CHECKING:
+    from rollbook.client import Rollbook
+    from rollbook.publishing import Publisher
+    from rollbook_shared.jobs.models import Job
 
 __all__ = ["on_commit"]
 

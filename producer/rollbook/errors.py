@@ -20,7 +20,8 @@ No text of an error holds a value of a user, so all of them may be logged.
 
 from __future__ import annotations
 
-from rollbook.models import JobStatus
+from typing import TYPE_CHECKING
+
 from rollbook_shared.errors import (
     InvalidRequest,
     NotConfigured,
@@ -30,6 +31,9 @@ from rollbook_shared.errors import (
     Unavailable,
     UserNotFound,
 )
+
+if TYPE_CHECKING:
+    from rollbook.models import JobStatus
 
 __all__ = [
     "DeadLetterNotFound",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rollbook.queries.query import Statement
+if TYPE_CHECKING:
+    from rollbook.queries.query import Statement
 
 _PLACEHOLDER: Final = re.compile(r"%(?:\((\w+)\)s|%)")
 _REMEMBERED: Final = 256

@@ -38,15 +38,15 @@ from sqlalchemy.util import await_only
 
 from rollbook.client import Rollbook
 from rollbook.outbox import TABLE
-from rollbook.publishing import AsyncPublisher, Publisher
 from rollbook.publishing.after_commit import OnFailure, async_publish_committed, log_failure, publish_committed
-from rollbook_shared.jobs.models import Job
 from rollbook_shared.limits import JOB_BYTES
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
     from rollbook.async_client import AsyncRollbook
+    from rollbook.publishing import AsyncPublisher, Publisher
+    from rollbook_shared.jobs.models import Job
 
 __all__ = ["after_commit", "outbox_table"]
 

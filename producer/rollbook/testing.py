@@ -14,11 +14,10 @@ exported here, for `sent.of`.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rollbook.async_client import AsyncRollbook
 from rollbook.client import Rollbook
-from rollbook.resources.base_context import Clock
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import (
@@ -41,7 +40,10 @@ from rollbook_shared.jobs.models import (
     UpdatePreferences,
     UserUpdate,
 )
-from rollbook_shared.limits import Limits
+
+if TYPE_CHECKING:
+    from rollbook.resources.base_context import Clock
+    from rollbook_shared.limits import Limits
 
 try:
     import pytest

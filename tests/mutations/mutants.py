@@ -26,6 +26,7 @@ REPORT_SQL: Final = "producer/rollbook/queries/sql/delivery_reports.sql"
 SENDERS: Final = "worker/rollbook_delivery/senders"
 DELIVERING: Final = "worker/rollbook_delivery/process"
 RULES: Final = "tests/rules"
+IMPORTS: Final = ("tests/producer/test_imports.py",)
 MESSAGES: Final = ("tests/producer/test_celery_messages.py",)
 GATHERING: Final = ("tests/batching/test_scheduler.py",)
 STRATEGY: Final = ("tests/batching/test_strategy.py",)
@@ -2751,5 +2752,19 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         'logger.error("deliver: %s failed unexpectedly (%s)\\n%s", where, type(error).__name__, lines)',
         'logger.error("deliver: %s failed unexpectedly (%s)\\n%s", where, error, lines)',
         BY_LOOP,
+    ),
+    Defect(
+        "the client: who imports it pays for the models of all jobs",
+        f"{SENDING}/publisher.py",
+        "from rollbook_shared import jobs\n",
+        "from rollbook_shared import jobs\nfrom rollbook_shared.jobs import models as models\n",
+        IMPORTS,
+    ),
+    Defect(
+        "the client: a name has no module that type checkers see it in",
+        "producer/rollbook/queries/__init__.py",
+        '"claim_deliveries has_due_deliveries"',
+        '"claim_deliveries"',
+        IMPORTS,
     ),
 )

@@ -125,11 +125,17 @@ class Contender(ABC):
 
     def rss_bytes(self) -> int:
         """Resident memory of the workers, including their children."""
-        total = 0
-        for process in self.processes.values():
-            parent = psutil.Process(process.pid)
-            total += sum(each.memory_info().rss for each in (parent, *parent.children(recursive=True)))
-        return total
+        return sum(each.memory_info().rss for name in self.processes for each in self._processes_of(name))
+
+    def pss_bytes(self) -> Mapping[str, int]:
+        """Worker name -> its proportional set size, with its children: memory that several processes share counts in
+        equal parts. Where the system does not count it, the resident memory.
+        """
+        return {name: sum(map(_pss, self._processes_of(name))) for name in self.processes}
+
+    def _processes_of(self, name: str) -> list[psutil.Process]:
+        parent = psutil.Process(self.processes[name].pid)
+        return [parent, *parent.children(recursive=True)]
 
     def close(self) -> None:
         self.connection.close()
@@ -139,3 +145,8 @@ class Contender(ABC):
     def log_tails(self) -> str:
         """The ends of the workers' logs."""
         return "".join(f"\n{name}: {tail}" for name in self.processes if (tail := self.environment.log_tails(name)))
+
+
+def _pss(process: psutil.Process) -> int:
+    memory = process.memory_full_info()
+    return int(getattr(memory, "pss", memory.rss))

@@ -1,7 +1,7 @@
 """All experiments, in the order in which they run.
 
-Publishing comes first, before any worker runs: right after drains, Postgres' background work halved the rates of calls.
-The first of the others warms up what they share.
+Starting and publishing come first, before any worker runs: right after drains, Postgres' background work halved the
+rates of calls. The first of the others warms up what they share.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from benchmarks.bench.experiments.merges import Merges
 from benchmarks.bench.experiments.publishing import Publishing
 from benchmarks.bench.experiments.reads import Reads, UserRead
 from benchmarks.bench.experiments.single_jobs import SingleJobs
+from benchmarks.bench.experiments.starts import Starts
 
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
+    Starts(),
     Publishing(),
     HttpPublishing(),
     SingleJobs(),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rollbook.commands.edited_job import check_as_new
-from rollbook.models import DeadLetter
 from rollbook_shared.errors import InvalidRequest, Problem, Undecodable
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs import BulkIdentify, Job
 from rollbook_shared.jobs.codec import VERSION, decode, encode
-from rollbook_shared.limits import Limits
+
+if TYPE_CHECKING:
+    from rollbook.models import DeadLetter
+    from rollbook_shared.limits import Limits
 
 
 def replay(

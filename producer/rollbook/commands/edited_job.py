@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rollbook.commands.arguments import Arguments
 from rollbook.commands.user_update_checks import check_user_update
@@ -24,7 +24,9 @@ from rollbook_shared.jobs.models import (
     Trigger,
     UpdatePreferences,
 )
-from rollbook_shared.limits import Limits
+
+if TYPE_CHECKING:
+    from rollbook_shared.limits import Limits
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 from uuid import UUID
 
 from rollbook.commands.arguments import Arguments, WriteOptions, as_changes, as_dict, as_settings, as_uuids
 from rollbook.commands.user_update_checks import check_user_update
-from rollbook.models import Engagement
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
 from rollbook_shared.limits import HARD_BULK_USERS, HARD_MESSAGES, HARD_RECIPIENTS, Limits
+
+if TYPE_CHECKING:
+    from rollbook.models import Engagement
 
 MAX_MESSAGES: Final = 1_000
 """Messages in one job of marks; the job's model has the same bound."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
@@ -14,7 +14,9 @@ from rollbook_shared.errors import Problem
 from rollbook_shared.jobs import UserUpdate
 from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import encode_json, find_text_problem
-from rollbook_shared.limits import Limits
+
+if TYPE_CHECKING:
+    from rollbook_shared.limits import Limits
 
 _ABSENT: Final = object()
 _STAND_IN: Final = UserUpdate(id="stand-in")

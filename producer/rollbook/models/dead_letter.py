@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from rollbook.models.job import JobStatus
 from rollbook.models.model import Model
+
+if TYPE_CHECKING:
+    from rollbook.models.job import JobStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

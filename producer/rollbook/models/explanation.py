@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from rollbook.models.delivery import DeliveryStatus
 from rollbook.models.model import Model
+
+if TYPE_CHECKING:
+    from rollbook.models.delivery import DeliveryStatus
 
 OwnerReason = Literal["addressed", "merged", "unknown", "deleted", "too_old"]
 """Why a message has the owner that it has.

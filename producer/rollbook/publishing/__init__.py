@@ -10,6 +10,8 @@
 The modules named `async_` do the same in coroutines.
 """
 
+from typing import TYPE_CHECKING
+
 from rollbook.publishing.publisher import (
     AsyncEncodedPublisher,
     AsyncPublisher,
@@ -18,7 +20,17 @@ from rollbook.publishing.publisher import (
     async_publish_encoded,
     publish_encoded,
 )
-from rollbook_shared.jobs.celery_task import EncodedJob
+from rollbook_shared.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from rollbook_shared.jobs.celery_task import EncodedJob
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "rollbook_shared.jobs.celery_task": "EncodedJob",
+        },
+    )
 
 __all__ = [
     "AsyncEncodedPublisher",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rollbook.publishing import AsyncPublisher, Publisher
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.models import Job
+
+if TYPE_CHECKING:
+    from rollbook.publishing import AsyncPublisher, Publisher
 
 logger: Final = logging.getLogger("rollbook")
 

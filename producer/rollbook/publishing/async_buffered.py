@@ -15,15 +15,17 @@ import logging
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rollbook.at_exit import flush_at_exit, register_exit_hooks
 from rollbook.at_fork import reset_after_fork
-from rollbook.publishing import EncodedJob
 from rollbook.publishing.buffered import BACKOFF, BATCH_BYTES, WAITING_BYTES, BufferFull, UserBatch
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.observability.tracing import current_sampled_span
+
+if TYPE_CHECKING:
+    from rollbook.publishing import EncodedJob
 
 logger: Final = logging.getLogger("rollbook")
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
+from typing import TYPE_CHECKING
 
 from rollbook.publishing.async_redis import AsyncBroker
 from rollbook.publishing.celery_message import CeleryMessage
 from rollbook.publishing.redis import BROKER_FAILURES
 from rollbook_shared.errors import NotSent
 from rollbook_shared.jobs.celery_task import EncodedJob
-from rollbook_shared.jobs.models import Job
 from rollbook_shared.reasons import safe_reason
+
+if TYPE_CHECKING:
+    from rollbook_shared.jobs.models import Job
 
 
 class AsyncDirectPublisher:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rollbook.publishing.async_outbox_insert import async_row_inserter
 from rollbook.publishing.outbox import missing_table
 from rollbook.publishing.spans import create_span
 from rollbook_shared.jobs.codec import digest, encode
-from rollbook_shared.jobs.models import Job
+
+if TYPE_CHECKING:
+    from rollbook_shared.jobs.models import Job
 
 
 class AsyncOutboxPublisher:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rollbook.publishing.celery_message import CeleryMessage
 from rollbook.publishing.redis import BROKER_FAILURES, Broker
 from rollbook_shared.errors import NotSent, Unavailable
 from rollbook_shared.jobs.celery_task import EncodedJob, queue_of
-from rollbook_shared.jobs.models import Job
 from rollbook_shared.reasons import safe_reason
+
+if TYPE_CHECKING:
+    from rollbook_shared.jobs.models import Job
 
 MAX_BATCH_JOBS: Final = 500
 """Jobs in one round trip to Redis, when many are sent at once."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rollbook_shared.jobs.models import Job
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rollbook_shared.jobs.models import Job
 
 
 class DiscardingPublisher:

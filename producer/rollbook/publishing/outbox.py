@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rollbook.publishing.outbox_insert import row_inserter
 from rollbook.publishing.spans import create_span
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.jobs.codec import digest, encode
-from rollbook_shared.jobs.models import Job
+
+if TYPE_CHECKING:
+    from rollbook_shared.jobs.models import Job
 
 _UNDEFINED_TABLE: Final = "42P01"
 

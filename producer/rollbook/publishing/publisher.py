@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from rollbook_shared.jobs.celery_task import EncodedJob
-from rollbook_shared.jobs.codec import decode
-from rollbook_shared.jobs.models import Job
+from rollbook_shared import jobs
+
+if TYPE_CHECKING:
+    from rollbook_shared.jobs.celery_task import EncodedJob
 
 
 class Publisher(Protocol):
     """Sends jobs towards the workers. Threads may share it, and so may children that are forked later."""
 
-    def publish(self, job: Job) -> None:
+    def publish(self, job: jobs.Job) -> None:
         """Take the job. When this returns, the job is where this publisher promises to put it.
 
         Raises:
@@ -38,7 +39,7 @@ class EncodedPublisher(Protocol):
 class AsyncPublisher(Protocol):
     """Sends jobs towards the workers, from coroutines. Event loops may share it, and so may children forked later."""
 
-    async def publish(self, job: Job) -> None:
+    async def publish(self, job: jobs.Job) -> None:
         """Take the job. When this returns, the job is where this publisher promises to put it. If it is cancelled, the
         job may be there or not.
 
@@ -71,7 +72,7 @@ def publish_encoded(publisher: Publisher, job: EncodedJob) -> None:
     if isinstance(publisher, EncodedPublisher):
         publisher.publish_encoded(job)
     else:
-        publisher.publish(decode(job.body))
+        publisher.publish(jobs.decode(job.body))
 
 
 async def async_publish_encoded(publisher: AsyncPublisher, job: EncodedJob) -> None:
@@ -83,4 +84,4 @@ async def async_publish_encoded(publisher: AsyncPublisher, job: EncodedJob) -> N
     if isinstance(publisher, AsyncEncodedPublisher):
         await publisher.publish_encoded(job)
     else:
-        await publisher.publish(decode(job.body))
+        await publisher.publish(jobs.decode(job.body))

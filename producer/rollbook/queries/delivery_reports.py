@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from rollbook.errors import DeliveryNotFound, LeaseLost
-from rollbook.models import DeliveryReport
 from rollbook.queries.query import Rows, Statement, Steps, write_query
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.database.statements import load
 from rollbook_shared.registry import Channel, Registry
+
+if TYPE_CHECKING:
+    from rollbook.models import DeliveryReport
 
 BACKOFF: Final = Backoff(first=5.0, longest=900.0)
 """Of failed deliveries, in seconds. Postgres computes it, by the attempts that it knows: half of it is random."""

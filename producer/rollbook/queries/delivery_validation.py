@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 from uuid import UUID
 
 from rollbook.models import Delivery, DeliveryOutcome, DeliveryReport, DeliveryState
@@ -20,7 +20,9 @@ from rollbook.queries.validation import (
 )
 from rollbook_shared.errors import InvalidRequest, Problem
 from rollbook_shared.json_values import find_text_problem
-from rollbook_shared.registry import Channel, Registry
+
+if TYPE_CHECKING:
+    from rollbook_shared.registry import Channel, Registry
 
 MAX_LEASE: Final = 86_400
 """Seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rollbook.models import Conflict, FilledValue, MergePreview
 from rollbook.queries.query import Statement, Steps, snapshot_query
@@ -14,7 +14,9 @@ from rollbook_shared.database.statements import load
 from rollbook_shared.domain.merge import Profile, merge_profiles
 from rollbook_shared.domain.profile_sections import profile_of
 from rollbook_shared.domain.stamps import stamp_floor
-from rollbook_shared.jobs import Merge
+
+if TYPE_CHECKING:
+    from rollbook_shared.jobs import Merge
 
 _SQL: Final = load(__package__, "merge_previews")
 _MICROSECOND: Final = timedelta(microseconds=1)

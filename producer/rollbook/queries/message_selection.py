@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rollbook.models import ArchivedFilter, FeedStatus
 from rollbook.queries.message_filter import MessageFilter
 from rollbook.queries.page_cursor import BOTTOM, PageCursor
 from rollbook_shared.domain.stamps import INFINITY, microseconds, stamp_floor
+
+if TYPE_CHECKING:
+    from rollbook.models import ArchivedFilter, FeedStatus
 
 _STATUSES: Final[Mapping[FeedStatus | None, tuple[str, ArchivedFilter]]] = {
     None: ("all", "include"),

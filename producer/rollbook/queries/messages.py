@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from rollbook.models import Activity, ActivityRole, Actor, Feed, Message, Page
-from rollbook.queries.message_selection import MessageSelection
 from rollbook.queries.page_cursor import TOP, PageCursor
 from rollbook.queries.query import Rows, Statement, Steps, query
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp, datetime_of, occurred_at_of
+
+if TYPE_CHECKING:
+    from rollbook.queries.message_selection import MessageSelection
 
 MESSAGES: Final = load(__package__, "messages")
 _ACTIVITIES: Final = load(__package__, "activities")

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Union
 
 from rollbook_shared.domain.merge import merge_profiles
 from rollbook_shared.domain.merge_effects import CYCLE, MERGED_ALREADY, MERGED_ELSEWHERE
 from rollbook_shared.domain.preferences import update_settings
 from rollbook_shared.domain.profile_sections import flat_profile, profile_of
 from rollbook_shared.domain.push_tokens import add_token, remove_token
-from rollbook_shared.domain.stamps import Stamp
+
+if TYPE_CHECKING:
+    from rollbook_shared.domain.stamps import Stamp
 
 MERGED_ID: Final = "the id stood for another user, and a delete of a merged id does nothing"
 

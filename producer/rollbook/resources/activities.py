@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-from rollbook import queries
-from rollbook.models import Activity, ActivityRole, Page
-from rollbook.queries.page_cursor import HISTORY, parse_cursor
-from rollbook.queries.validation import check_choice, check_page, checked_user_id
-from rollbook.resources.context import ClientContext
+from rollbook import models, queries
+
+if TYPE_CHECKING:
+    from rollbook.models import Activity, ActivityRole, Page
+    from rollbook.resources.context import ClientContext
 
 
 class Activities:
@@ -35,8 +35,8 @@ class Activities:
                 (`rollbook migrate`), or the role in the URL may not read them.
             Unavailable: the database does not answer.
         """
-        user_id = checked_user_id(user_id)
-        check_page(limit, after)
-        check_choice("role", role, get_args(ActivityRole))
-        cursor = parse_cursor(after, HISTORY)
+        user_id = queries.checked_user_id(user_id)
+        queries.check_page(limit, after)
+        queries.check_choice("role", role, get_args(models.ActivityRole))
+        cursor = queries.parse_cursor(after, queries.HISTORY)
         return self._context.read(queries.find_activities(user_id, role, limit, cursor))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from rollbook.publishing.async_buffered import AsyncBuffer
+from typing import TYPE_CHECKING
+
 from rollbook.resources.async_context import AsyncClientContext, DerivedAsyncContext
 from rollbook.resources.async_jobs import AsyncJobHandle
 from rollbook.resources.async_resources import AsyncUsers, write
 from rollbook.resources.buffered import BufferedUsers
+
+if TYPE_CHECKING:
+    from rollbook.publishing.async_buffered import AsyncBuffer
 
 
 class AsyncBufferedContext(DerivedAsyncContext):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rollbook.at_fork import reset_after_fork
 from rollbook.process_locks import ProcessLock, renew_locks
 from rollbook.publishing import AsyncPublisher
-from rollbook.queries import AsyncQueryRunner, Query
 from rollbook.resources.async_jobs import AsyncJobHandle, AsyncJobs
 from rollbook.resources.base_context import BaseContext, Clock
 from rollbook.resources.context import naming_the_extra
 from rollbook.resources.job_waits import JobWaits
-from rollbook_shared import jobs
-from rollbook_shared.limits import PoolLimits
-from rollbook_shared.settings import Settings
+
+if TYPE_CHECKING:
+    from rollbook.queries import AsyncQueryRunner, Query
+    from rollbook_shared import jobs
+    from rollbook_shared.limits import PoolLimits
+    from rollbook_shared.settings import Settings
 
 T = TypeVar("T")
 

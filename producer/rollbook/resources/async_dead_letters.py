@@ -6,19 +6,20 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rollbook import commands, queries
-from rollbook.models import DeadLetter, JobStatus, ReplayReport
-from rollbook.publishing import AsyncPublisher
-from rollbook.queries.validation import checked_job_id, checked_replays, checked_timeout
 from rollbook.resources.awaited import read
 from rollbook.resources.bulk_replays import MAX_REPLAYS, BulkReplay
 from rollbook.resources.dead_letters import DeadLetters
 from rollbook.resources.job_polling import IsOver, polling_delays, replayed_since, sent_job
-from rollbook.resources.job_waits import AsyncRead, JobWaits
 from rollbook_shared.errors import RollbookError
-from rollbook_shared.limits import Limits
+
+if TYPE_CHECKING:
+    from rollbook.models import DeadLetter, JobStatus, ReplayReport
+    from rollbook.publishing import AsyncPublisher
+    from rollbook.resources.job_waits import AsyncRead, JobWaits
+    from rollbook_shared.limits import Limits
 
 
 class AsyncDeadLetters:
@@ -58,9 +59,9 @@ class AsyncDeadLetters:
         """Send the job of a dead letter again, as `Jobs.replay` does; the arguments, the result and the errors are the
         same.
         """
-        timeout = checked_timeout(timeout)
+        timeout = queries.checked_timeout(timeout)
         dead_letter = await self.get_dead_letter(dead_letter_id, key=key)
-        new_id = None if job_id is None else checked_job_id(job_id)
+        new_id = None if job_id is None else queries.checked_job_id(job_id)
         job = commands.replay(dead_letter, job_id=new_id, body=body, limits=self._limits, now=self._now())
         await self._read(queries.claim_dead_letter(dead_letter, timeout))
         try:
@@ -81,7 +82,7 @@ class AsyncDeadLetters:
         """Replay many dead letters of one code, as `Jobs.replay_dead_letters` does; the arguments, the result and the
         errors are the same.
         """
-        cursor, timeout = checked_replays(code, limit, after, MAX_REPLAYS), checked_timeout(timeout)
+        cursor, timeout = queries.checked_replays(code, limit, after, MAX_REPLAYS), queries.checked_timeout(timeout)
         claimed = await self._read(queries.claim_dead_letters(code, limit, cursor, timeout))
         try:
             replay = BulkReplay(claimed, limit=limit, limits=self._limits, now=self._now())

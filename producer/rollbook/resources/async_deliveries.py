@@ -6,17 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from rollbook import queries
 from rollbook.delivery_pace import EMPTY_SECONDS, Pace
-from rollbook.delivery_results import attempt_result
-from rollbook.models import Delivery
-from rollbook.queries.delivery_validation import checked_claim, checked_delivered_channel, checked_report
-from rollbook.queries.validation import checked_timeout
-from rollbook.resources.async_context import AsyncClientContext
 from rollbook.resources.async_jobs import AsyncJobHandle
 from rollbook.resources.awaited import read, returning
 from rollbook.resources.deliveries import EACH_LIMIT, Deliveries
+
+if TYPE_CHECKING:
+    from rollbook.models import Delivery
+    from rollbook.resources.async_context import AsyncClientContext
 
 
 class AsyncDeliveries:
@@ -49,12 +49,12 @@ class AsyncDeliveries:
         """
         from rollbook.delivery_wait import async_wait_for_deliveries  # imported here: only senders need it
 
-        found = checked_delivered_channel(channel, self._context.registry())
+        found = queries.checked_delivered_channel(channel, self._context.registry())
         return await async_wait_for_deliveries(
             lambda: self._context.read(queries.has_due_deliveries(found.key)),
             found.key,
             self._context.broker_url,
-            checked_timeout(timeout),
+            queries.checked_timeout(timeout),
         )
 
     async def claim_each(
@@ -72,7 +72,7 @@ class AsyncDeliveries:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`; when the next one is claimed.
         """
-        checked_claim(limit, lease)
+        queries.checked_claim(limit, lease)
         pace = Pace(idle)
         while (seconds := pace.wait_seconds()) is not None:
             if not await self.wait(channel, seconds):
@@ -94,11 +94,13 @@ class AsyncDeliveries:
         Raises:
             NotConfigured, Unavailable: see `Deliveries`; when it reports.
         """
+        from rollbook.delivery_results import attempt_result  # imported here: only senders need it
+
         try:
             with attempt_result(delivery) as result:
                 yield
         except BaseException:
-            await self.report([checked_report(delivery, "release")])
+            await self.report([queries.checked_report(delivery, "release")])
             raise
         result.warn_if_lost(await self.report([result.report]))
 
@@ -109,4 +111,4 @@ class AsyncDeliveries:
                 yield left.pop()
         finally:
             if left:
-                await self.report([checked_report(delivery, "release") for delivery in left])
+                await self.report([queries.checked_report(delivery, "release") for delivery in left])

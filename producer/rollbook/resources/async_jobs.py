@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rollbook import queries
-from rollbook.models import JobStatus
-from rollbook.queries import SentJob
-from rollbook.queries.validation import checked_job_id, checked_timeout
 from rollbook.resources.async_dead_letters import AsyncDeadLetters
 from rollbook.resources.awaited import read
 from rollbook.resources.job_polling import is_final, polling_delays, sent_job
 from rollbook.resources.jobs import Jobs
-from rollbook_shared import jobs
+
+if TYPE_CHECKING:
+    from rollbook.models import JobStatus
+    from rollbook_shared import jobs
 
 
 class AsyncJobs(AsyncDeadLetters):
@@ -37,11 +38,13 @@ class AsyncJobs(AsyncDeadLetters):
             JobTimeout: (a TimeoutError) the job is not finished in time. It is not lost.
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        return await self.waits.wait(SentJob(checked_job_id(job_id)), is_final, checked_timeout(timeout))
+        return await self.waits.wait(
+            queries.SentJob(queries.checked_job_id(job_id)), is_final, queries.checked_timeout(timeout)
+        )
 
     async def cancel(self, job_id: str, *, timeout: float = 1.0) -> bool:
         """Cancel a deferred job, as `Jobs.cancel` does; the arguments, the result and the errors are the same."""
-        job_id, timeout = checked_job_id(job_id), checked_timeout(timeout)
+        job_id, timeout = queries.checked_job_id(job_id), queries.checked_timeout(timeout)
         delays = polling_delays(time.monotonic() + timeout)
         while not (status := await self._read(queries.cancel_job(job_id))).is_final:
             if (seconds := next(delays)) is None:
@@ -80,4 +83,4 @@ class AsyncJobHandle:
             JobTimeout: (a TimeoutError) the job is not finished in time. It is not lost.
             NotConfigured, Unavailable: see `Jobs`.
         """
-        return await self._jobs.waits.wait(sent_job(self.id, self._sent), is_final, checked_timeout(timeout))
+        return await self._jobs.waits.wait(sent_job(self.id, self._sent), is_final, queries.checked_timeout(timeout))

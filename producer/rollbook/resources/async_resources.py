@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Unpack, overload
 
-from rollbook.commands import WriteOptions
-from rollbook.models import MergePreview, User
-from rollbook.queries import UserSort
 from rollbook.resources.activities import Activities
-from rollbook.resources.async_context import AsyncClientContext
 from rollbook.resources.async_jobs import AsyncJobHandle
 from rollbook.resources.awaited import read, returning
 from rollbook.resources.feeds import Feeds
-from rollbook.resources.jobs import JobHandle
 from rollbook.resources.measurements import Measurements
 from rollbook.resources.messages import Messages
 from rollbook.resources.users import PAGE_USERS, Users
 from rollbook.resources.workflows import Workflows
+
+if TYPE_CHECKING:
+    from rollbook.commands import WriteOptions
+    from rollbook.models import MergePreview, User
+    from rollbook.queries import UserSort
+    from rollbook.resources.async_context import AsyncClientContext
+    from rollbook.resources.jobs import JobHandle
 
 P = ParamSpec("P")
 

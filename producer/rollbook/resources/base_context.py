@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rollbook_shared.errors import NotConfigured
-from rollbook_shared.limits import Limits
-from rollbook_shared.registry import Registry, RegistryFile
-from rollbook_shared.settings import Settings
+
+if TYPE_CHECKING:
+    from rollbook_shared.limits import Limits
+    from rollbook_shared.registry import Registry, RegistryFile
+    from rollbook_shared.settings import Settings
 
 P = TypeVar("P")
 Clock = Callable[[], int]
@@ -55,6 +57,9 @@ class BaseContext(Generic[P]):
         if self._registry is None:
             if self._settings.registry is None:
                 raise NotConfigured("ROLLBOOK_REGISTRY is not set; set it to the TOML file with the channels")
+            # imported here: only deliveries need it
+            from rollbook_shared.registry import RegistryFile
+
             self._registry = RegistryFile(self._settings.registry)
         return self._registry.latest()
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rollbook import commands
-from rollbook.commands import WriteOptions
-from rollbook.publishing.buffered import Buffer
 from rollbook.resources.context import ClientContext, DerivedContext
 from rollbook.resources.jobs import JobHandle
 from rollbook.resources.users import Users
-from rollbook_shared.jobs.codec import encode_user
+from rollbook_shared import jobs
+
+if TYPE_CHECKING:
+    from rollbook.commands import WriteOptions
+    from rollbook.publishing.buffered import Buffer
 
 
 class BufferedContext(DerivedContext):
@@ -57,4 +59,4 @@ class BufferedUsers(Users):
         if any(value is not None for value in options.values()):
             return Users.identify(self, user_id, traits, **options)
         user = commands.user_update(user_id, traits, limits=self._context.limits)
-        return self._buffered.publish_buffered(encode_user(user))
+        return self._buffered.publish_buffered(jobs.encode_user(user))

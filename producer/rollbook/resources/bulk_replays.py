@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rollbook import commands
-from rollbook.models import DeadLetter, JobStatus, ReplayReport, UnsentReplay
-from rollbook.queries import SentJob
-from rollbook.queries.dead_letters import cursor_of
+from rollbook import commands, models, queries
 from rollbook.resources.job_polling import IsOver, replayed_since, sent_job
-from rollbook_shared import jobs
 from rollbook_shared.errors import InvalidRequest
 from rollbook_shared.job_states import DeadLetterCode
-from rollbook_shared.limits import Limits
+
+if TYPE_CHECKING:
+    from rollbook.models import DeadLetter, JobStatus, ReplayReport, UnsentReplay
+    from rollbook.queries import SentJob
+    from rollbook_shared import jobs
+    from rollbook_shared.limits import Limits
 
 MAX_REPLAYS: Final = 100
 """Dead letters of one call: the bodies of all of them are in memory."""
@@ -43,7 +44,7 @@ class BulkReplay:
             try:
                 job = commands.replay(dead_letter, job_id=id_of_its_own(dead_letter), body=None, limits=limits, now=now)
             except InvalidRequest as error:
-                self._unsent.append(UnsentReplay(id=dead_letter.id, key=dead_letter.key, reason=str(error)))
+                self._unsent.append(models.UnsentReplay(id=dead_letter.id, key=dead_letter.key, reason=str(error)))
             else:
                 self.planned.append(PlannedReplay(dead_letter, job, sent_job(job.id, job)))
 
@@ -68,11 +69,11 @@ class BulkReplay:
         """What became of all of them."""
         over = [is_over(status) for is_over, status in zip(are_over, statuses, strict=True)]
         has_more = len(self._claimed) == self._limit
-        return ReplayReport(
+        return models.ReplayReport(
             finished=tuple(status for status, is_over in zip(statuses, over, strict=True) if is_over),
             unsent=tuple(self._unsent),
             unfinished=tuple(status.id for status, is_over in zip(statuses, over, strict=True) if not is_over),
-            after=cursor_of(self._claimed[-1]).as_text() if has_more else None,
+            after=queries.cursor_of(self._claimed[-1]).as_text() if has_more else None,
         )
 
 

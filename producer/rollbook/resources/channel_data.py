@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rollbook import commands, queries
-from rollbook.commands import WriteOptions
-from rollbook.queries.validation import checked_user_id
-from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import JobHandle
+
+if TYPE_CHECKING:
+    from rollbook.commands import WriteOptions
+    from rollbook.resources.context import ClientContext
+    from rollbook.resources.jobs import JobHandle
 
 
 class UserChannelData:
@@ -102,4 +103,4 @@ class UserChannelData:
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.find_channel_data(checked_user_id(user_id), channel_id))
+        return self._context.read(queries.find_channel_data(queries.checked_user_id(user_id), channel_id))

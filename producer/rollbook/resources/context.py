@@ -6,18 +6,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rollbook.at_fork import reset_after_fork
 from rollbook.process_locks import ProcessLock, renew_locks
 from rollbook.publishing import Publisher
-from rollbook.queries import Query, QueryRunner
 from rollbook.resources.base_context import BaseContext, Clock
 from rollbook.resources.jobs import JobHandle, Jobs
-from rollbook_shared import jobs
-from rollbook_shared.install_hint import missing_extra
-from rollbook_shared.limits import PoolLimits
-from rollbook_shared.settings import Settings
+
+if TYPE_CHECKING:
+    from rollbook.queries import Query, QueryRunner
+    from rollbook_shared import jobs
+    from rollbook_shared.limits import PoolLimits
+    from rollbook_shared.settings import Settings
 
 T = TypeVar("T")
 
@@ -120,4 +121,6 @@ def naming_the_extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "psycopg":
             raise
+        from rollbook_shared.install_hint import missing_extra
+
         raise missing_extra("reading", "read") from error

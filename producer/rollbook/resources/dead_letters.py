@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rollbook import commands, queries
-from rollbook.models import DeadLetter, DeadLetterGroup, JobStatus, Page, ReplayReport
-from rollbook.publishing import Publisher
-from rollbook.queries import Query, SentJob
-from rollbook.queries.page_cursor import DEAD_LETTERS, parse_cursor
-from rollbook.queries.validation import (
-    check_page,
-    checked_code,
-    checked_drops,
-    checked_job_id,
-    checked_replays,
-    checked_timeout,
-)
 from rollbook.resources.bulk_replays import MAX_REPLAYS, BulkReplay
 from rollbook.resources.job_polling import replayed_since, sent_job, wait_for_status, wait_for_statuses
 from rollbook_shared.errors import RollbookError
-from rollbook_shared.limits import Limits
+
+if TYPE_CHECKING:
+    from rollbook.models import DeadLetter, DeadLetterGroup, JobStatus, Page, ReplayReport
+    from rollbook.publishing import Publisher
+    from rollbook.queries import Query, SentJob
+    from rollbook_shared.limits import Limits
 
 T = TypeVar("T")
 
@@ -64,9 +57,9 @@ class DeadLetters:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        check_page(limit, after)
-        code = None if code is None else checked_code(code)
-        return self._read(queries.find_dead_letters(limit, parse_cursor(after, DEAD_LETTERS), code))
+        queries.check_page(limit, after)
+        code = None if code is None else queries.checked_code(code)
+        return self._read(queries.find_dead_letters(limit, queries.parse_cursor(after, queries.DEAD_LETTERS), code))
 
     def get_dead_letter(self, dead_letter_id: str, *, key: str | None = None) -> DeadLetter:
         """Read a dead letter with its body, which may hold personal data.
@@ -79,7 +72,7 @@ class DeadLetters:
                 problem lists the keys.
             NotConfigured, Unavailable: see `Jobs`.
         """
-        return self._read(queries.find_dead_letter(checked_job_id(dead_letter_id, "dead_letter_id"), key))
+        return self._read(queries.find_dead_letter(queries.checked_job_id(dead_letter_id, "dead_letter_id"), key))
 
     def replay(
         self,
@@ -112,9 +105,9 @@ class DeadLetters:
             JobTimeout: (a TimeoutError) the job is not finished in time; the dead letter is still there.
             Unavailable: the database does not answer; replaying again is safe.
         """
-        timeout = checked_timeout(timeout)
+        timeout = queries.checked_timeout(timeout)
         dead_letter = self.get_dead_letter(dead_letter_id, key=key)
-        new_id = None if job_id is None else checked_job_id(job_id)
+        new_id = None if job_id is None else queries.checked_job_id(job_id)
         job = commands.replay(dead_letter, job_id=new_id, body=body, limits=self._limits, now=self._now())
         self._read(queries.claim_dead_letter(dead_letter, timeout))
         try:
@@ -148,7 +141,7 @@ class DeadLetters:
             NotSent: the broker may not have some of the jobs; their dead letters are still there.
             InvalidRequest, Unavailable: see `Jobs`.
         """
-        cursor, timeout = checked_replays(code, limit, after, MAX_REPLAYS), checked_timeout(timeout)
+        cursor, timeout = queries.checked_replays(code, limit, after, MAX_REPLAYS), queries.checked_timeout(timeout)
         claimed = self._read(queries.claim_dead_letters(code, limit, cursor, timeout))
         try:
             replay = BulkReplay(claimed, limit=limit, limits=self._limits, now=self._now())
@@ -173,7 +166,7 @@ class DeadLetters:
                 problem lists the keys.
             NotConfigured, Unavailable: see `Jobs`.
         """
-        return self._read(queries.drop_dead_letter_of(checked_job_id(dead_letter_id, "dead_letter_id"), key))
+        return self._read(queries.drop_dead_letter_of(queries.checked_job_id(dead_letter_id, "dead_letter_id"), key))
 
     def drop_dead_letters(self, code: str, *, limit: int = 1_000, until: datetime | None = None) -> int:
         """Delete the oldest dead letters of one code for good, except those that a replay has; return how many.
@@ -185,7 +178,7 @@ class DeadLetters:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        checked_drops(code, limit, until)
+        queries.checked_drops(code, limit, until)
         return self._read(queries.drop_dead_letters_of_code(code, limit, until))
 
     def _status(self, job: SentJob) -> JobStatus:

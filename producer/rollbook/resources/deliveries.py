@@ -5,24 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
-from uuid import UUID
+from typing import TYPE_CHECKING, Final
 
-from rollbook import commands, queries
+from rollbook import commands, models, queries
 from rollbook.delivery_pace import EMPTY_SECONDS, Pace
-from rollbook.delivery_results import attempt_result
-from rollbook.models import Delivery, DeliveryReport, DeliveryState, DeliveryStatus, Page
-from rollbook.queries.delivery_validation import (
-    checked_claim,
-    checked_delivered_channel,
-    checked_delivery_id,
-    checked_delivery_list,
-    checked_report,
-    checked_reports,
-)
-from rollbook.queries.validation import checked_timeout
-from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import JobHandle
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rollbook.models import Delivery, DeliveryReport, DeliveryState, DeliveryStatus, Page
+    from rollbook.resources.context import ClientContext
+    from rollbook.resources.jobs import JobHandle
 
 EACH_LIMIT: Final = 20
 """How many deliveries `claim_each` claims at a time."""
@@ -65,8 +58,8 @@ class Deliveries:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`.
         """
-        found = checked_delivered_channel(channel, self._context.registry())
-        return self._context.read(queries.claim_deliveries(found, *checked_claim(limit, lease)))
+        found = queries.checked_delivered_channel(channel, self._context.registry())
+        return self._context.read(queries.claim_deliveries(found, *queries.checked_claim(limit, lease)))
 
     def sent(self, delivery: Delivery | str | UUID) -> None:
         """Report that a delivery was handed over. It is not claimed again. Reporting it again is safe.
@@ -78,7 +71,7 @@ class Deliveries:
             DeliveryNotFound: there is no such delivery.
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`.
         """
-        return self._report(checked_report(delivery, "sent"))
+        return self._report(queries.checked_report(delivery, "sent"))
 
     def delivered(self, delivery: Delivery | str | UUID) -> None:
         """Report that the recipient's provider or device has it; for one that was sent at any time later.
@@ -86,7 +79,7 @@ class Deliveries:
         Raises:
             LeaseLost, DeliveryNotFound, InvalidRequest, NotConfigured, Unavailable: see `sent`.
         """
-        return self._report(checked_report(delivery, "delivered"))
+        return self._report(queries.checked_report(delivery, "delivered"))
 
     def failed(
         self,
@@ -107,7 +100,7 @@ class Deliveries:
             LeaseLost, DeliveryNotFound, InvalidRequest, NotConfigured, Unavailable: see `sent`.
         """
         return self._report(
-            checked_report(delivery, "failed", reason=reason, retry_after=retry_after, permanent=permanent)
+            queries.checked_report(delivery, "failed", reason=reason, retry_after=retry_after, permanent=permanent)
         )
 
     def release(self, delivery: Delivery | str | UUID) -> None:
@@ -116,7 +109,7 @@ class Deliveries:
         Raises:
             LeaseLost, DeliveryNotFound, InvalidRequest, NotConfigured, Unavailable: see `sent`.
         """
-        return self._report(checked_report(delivery, "release"))
+        return self._report(queries.checked_report(delivery, "release"))
 
     def report(self, reports: Iterable[DeliveryReport]) -> tuple[str, ...]:
         """Report of 1 to 1,000 deliveries at once; return the ids of those whose report does not count (see `sent`).
@@ -124,7 +117,7 @@ class Deliveries:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`.
         """
-        return self._context.read(queries.report_deliveries(checked_reports(reports), self._context.registry()))
+        return self._context.read(queries.report_deliveries(queries.checked_reports(reports), self._context.registry()))
 
     def token_gone(self, delivery: Delivery | DeliveryStatus, token: str) -> JobHandle:
         """Report that a push token does not reach the recipient any more: a job removes it from the channel's data.
@@ -135,7 +128,7 @@ class Deliveries:
             InvalidRequest: the token is invalid, or the delivery has no user. Nothing was sent.
             NotConfigured, NotSent: see `Users.remove_push_token`.
         """
-        user_id = delivery.recipient["id"] if isinstance(delivery, Delivery) else delivery.user_id
+        user_id = delivery.recipient["id"] if isinstance(delivery, models.Delivery) else delivery.user_id
         job = commands.remove_push_token(
             user_id or "", delivery.channel, token, limits=self._context.limits, now=self._context.now()
         )
@@ -147,7 +140,7 @@ class Deliveries:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`.
         """
-        return self._context.read(queries.cancel_delivery(checked_delivery_id(delivery_id)))
+        return self._context.read(queries.cancel_delivery(queries.checked_delivery_id(delivery_id)))
 
     def retry(self, delivery_id: str | UUID) -> bool:
         """Let a delivery that failed, or was given up, skipped or cancelled, be claimed again, now and with all of its
@@ -156,7 +149,9 @@ class Deliveries:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`.
         """
-        return self._context.read(queries.retry_delivery(checked_delivery_id(delivery_id), self._context.registry()))
+        return self._context.read(
+            queries.retry_delivery(queries.checked_delivery_id(delivery_id), self._context.registry())
+        )
 
     def get(self, delivery_id: str | UUID) -> DeliveryStatus:
         """Read what became of a delivery.
@@ -165,7 +160,7 @@ class Deliveries:
             DeliveryNotFound: there is no such delivery.
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`.
         """
-        return self._context.read(queries.find_delivery(checked_delivery_id(delivery_id)))
+        return self._context.read(queries.find_delivery(queries.checked_delivery_id(delivery_id)))
 
     def list(
         self,
@@ -187,7 +182,7 @@ class Deliveries:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`.
         """
-        checked, cursor = checked_delivery_list(user_id, state, channel, limit, after)
+        checked, cursor = queries.checked_delivery_list(user_id, state, channel, limit, after)
         if user_id is not None:
             return self._context.read(queries.find_deliveries_of_user(user_id, checked, channel, limit, cursor))
         assert checked is not None
@@ -206,12 +201,12 @@ class Deliveries:
         """
         from rollbook.delivery_wait import wait_for_deliveries  # imported here: only senders need it
 
-        found = checked_delivered_channel(channel, self._context.registry())
+        found = queries.checked_delivered_channel(channel, self._context.registry())
         return wait_for_deliveries(
             lambda: self._context.read(queries.has_due_deliveries(found.key)),
             found.key,
             self._context.broker_url,
-            checked_timeout(timeout),
+            queries.checked_timeout(timeout),
         )
 
     def claim_each(
@@ -233,7 +228,7 @@ class Deliveries:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Deliveries`; when the next one is claimed.
         """
-        checked_claim(limit, lease)
+        queries.checked_claim(limit, lease)
         pace = Pace(idle)
         while (seconds := pace.wait_seconds()) is not None:
             if not self.wait(channel, seconds):
@@ -258,11 +253,13 @@ class Deliveries:
         Raises:
             NotConfigured, Unavailable: see `Deliveries`; when it reports.
         """
+        from rollbook.delivery_results import attempt_result  # imported here: only senders need it
+
         try:
             with attempt_result(delivery) as result:
                 yield
         except BaseException:
-            self.report([checked_report(delivery, "release")])
+            self.report([queries.checked_report(delivery, "release")])
             raise
         result.warn_if_lost(self.report([result.report]))
 
@@ -273,7 +270,7 @@ class Deliveries:
                 yield left.pop()
         finally:
             if left:
-                self.report([checked_report(delivery, "release") for delivery in left])
+                self.report([queries.checked_report(delivery, "release") for delivery in left])
 
     def _report(self, report: DeliveryReport) -> None:
         return self._context.read(queries.report_delivery(report, self._context.registry()))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rollbook import queries
-from rollbook.models import ArchivedFilter, Feed, FeedStatus
-from rollbook.queries import MessageFilter
-from rollbook.queries.validation import check_count_newest, checked_message_selection, checked_user_id
-from rollbook.resources.context import ClientContext
+
+if TYPE_CHECKING:
+    from rollbook.models import ArchivedFilter, Feed, FeedStatus
+    from rollbook.queries import MessageFilter
+    from rollbook.resources.context import ClientContext
 
 
 class Feeds:
@@ -55,9 +58,9 @@ class Feeds:
                 (`rollbook migrate`), or the role in the URL may not read them.
             Unavailable: the database does not answer.
         """
-        user_id = checked_user_id(user_id)
-        which = checked_message_selection(limit, after, before, channel, status, archived, where, of_feed=True)
-        check_count_newest(count_newest)
+        user_id = queries.checked_user_id(user_id)
+        which = queries.checked_message_selection(limit, after, before, channel, status, archived, where, of_feed=True)
+        queries.check_count_newest(count_newest)
         return self._context.read(queries.find_feed(user_id, which, limit, count_newest))
 
     def user_ids(self, user_id: str) -> tuple[str, ...]:
@@ -69,4 +72,4 @@ class Feeds:
             InvalidRequest: the id is invalid.
             NotConfigured, Unavailable: see `list`.
         """
-        return self._context.read(queries.find_owned_ids(checked_user_id(user_id)))
+        return self._context.read(queries.find_owned_ids(queries.checked_user_id(user_id)))

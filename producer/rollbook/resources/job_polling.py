@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from rollbook import queries
 from rollbook.errors import JobTimeout
-from rollbook.models import JobStatus
-from rollbook.queries import SentJob
 from rollbook_shared import jobs
 from rollbook_shared.backoff import Backoff
-from rollbook_shared.jobs.codec import digest, encode, text_digest
+
+if TYPE_CHECKING:
+    from rollbook.models import JobStatus
+    from rollbook.queries import SentJob
 
 T = TypeVar("T")
 POLLING: Final = Backoff(first=0.005, longest=0.1, factor=1.5, jitter=0)
-IsOver = Callable[[JobStatus], bool]
+IsOver = Callable[["JobStatus"], bool]
 
 
 def sent_job(job_id: str, job: jobs.Job | None) -> SentJob:
@@ -29,9 +31,9 @@ def sent_job(job_id: str, job: jobs.Job | None) -> SentJob:
     Made when it is asked for: most callers never ask, and this takes a fifth of the time that sending takes.
     """
     if job is None:
-        return SentJob(job_id)
-    text = encode(job)
-    return SentJob(job_id, job.kind, frozenset((digest(text), text_digest(text))))
+        return queries.SentJob(job_id)
+    text = jobs.encode(job)
+    return queries.SentJob(job_id, job.kind, frozenset((jobs.digest(text), jobs.text_digest(text))))
 
 
 def is_final(status: JobStatus) -> bool:

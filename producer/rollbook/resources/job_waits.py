@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rollbook import queries
 from rollbook.errors import JobTimeout
 from rollbook.event_loops import PerLoop
-from rollbook.models import JobStatus
-from rollbook.queries import Query, SentJob
 from rollbook.resources.job_polling import POLLING, IsOver
+
+if TYPE_CHECKING:
+    from rollbook.models import JobStatus
+    from rollbook.queries import Query, SentJob
 
 T = TypeVar("T")
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rollbook import queries
 from rollbook.errors import JobTimeout
-from rollbook.models import DeferredJob, JobStatus, Page
-from rollbook.queries import ListedState, SentJob
-from rollbook.queries.page_cursor import DEFERRED_JOBS, parse_cursor
-from rollbook.queries.validation import check_page, checked_job_id, checked_job_list, checked_timeout
 from rollbook.resources.dead_letters import DeadLetters
 from rollbook.resources.job_polling import is_final, sent_job, wait_for_status
-from rollbook_shared import jobs
+
+if TYPE_CHECKING:
+    from rollbook.models import DeferredJob, JobStatus, Page
+    from rollbook.queries import ListedState
+    from rollbook_shared import jobs
 
 
 class Jobs(DeadLetters):
@@ -37,7 +37,7 @@ class Jobs(DeadLetters):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        return self._read(queries.find_job_status(SentJob(checked_job_id(job_id))))
+        return self._read(queries.find_job_status(queries.SentJob(queries.checked_job_id(job_id))))
 
     def wait(self, job_id: str, timeout: float = 5.0) -> JobStatus:
         """Wait until the job is finished: `applied`, `rejected`, `cancelled` or `dead`.
@@ -48,7 +48,7 @@ class Jobs(DeadLetters):
             JobTimeout: (a TimeoutError) the job is not finished in time. It is not lost.
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        return wait_for_status(lambda: self.get(job_id), is_final, checked_timeout(timeout))
+        return wait_for_status(lambda: self.get(job_id), is_final, queries.checked_timeout(timeout))
 
     def list(
         self,
@@ -83,7 +83,7 @@ class Jobs(DeadLetters):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        which, cursor = checked_job_list(limit, after, state, kind, user_id, since, until)
+        which, cursor = queries.checked_job_list(limit, after, state, kind, user_id, since, until)
         return self._read(queries.find_jobs(limit, which, cursor))
 
     def list_deferred(self, *, limit: int = 50, after: str | None = None) -> Page[DeferredJob]:
@@ -95,8 +95,8 @@ class Jobs(DeadLetters):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        check_page(limit, after)
-        return self._read(queries.find_deferred_jobs(limit, parse_cursor(after, DEFERRED_JOBS)))
+        queries.check_page(limit, after)
+        return self._read(queries.find_deferred_jobs(limit, queries.parse_cursor(after, queries.DEFERRED_JOBS)))
 
     def cancel(self, job_id: str, *, timeout: float = 1.0) -> bool:
         """Cancel a deferred job. True: it is cancelled and will never take effect, even if it is delivered again.
@@ -110,7 +110,7 @@ class Jobs(DeadLetters):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Jobs`.
         """
-        job_id, timeout = checked_job_id(job_id), checked_timeout(timeout)
+        job_id, timeout = queries.checked_job_id(job_id), queries.checked_timeout(timeout)
         try:
             return (
                 wait_for_status(lambda: self._read(queries.cancel_job(job_id)), is_final, timeout).state == "cancelled"
@@ -151,7 +151,7 @@ class JobHandle:
             JobTimeout: (a TimeoutError) the job is not finished in time. It is not lost.
             NotConfigured, Unavailable: see `Jobs`.
         """
-        job, timeout = sent_job(self.id, self._sent), checked_timeout(timeout)
+        job, timeout = sent_job(self.id, self._sent), queries.checked_timeout(timeout)
         return wait_for_status(lambda: self._jobs._status(job), is_final, timeout)
 
     if not TYPE_CHECKING:  # a type checker rejects the `await` by itself

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rollbook import queries
-from rollbook.models import Measurement
-from rollbook.queries.validation import check_since
-from rollbook.resources.context import ClientContext
+
+if TYPE_CHECKING:
+    from rollbook.models import Measurement
+    from rollbook.resources.context import ClientContext
 
 
 class Measurements:
@@ -30,5 +32,5 @@ class Measurements:
                 (`rollbook migrate`), or the role in the URL may not do this.
             Unavailable: the database does not answer; trying again later may succeed.
         """
-        check_since(since)
+        queries.check_since(since)
         return self._context.read(queries.find_measurements(since))

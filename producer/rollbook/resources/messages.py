@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Unpack
-from uuid import UUID
+from typing import TYPE_CHECKING, Unpack
 
 from rollbook import commands, queries
-from rollbook.commands import WriteOptions
-from rollbook.models import ArchivedFilter, Engagement, FeedStatus, Message, MessageExplanation, Page
-from rollbook.queries import MessageFilter
-from rollbook.queries.validation import (
-    check_channel,
-    checked_job_id,
-    checked_message_id,
-    checked_message_ids,
-    checked_message_selection,
-    checked_user_id,
-)
-from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import JobHandle
-from rollbook_shared.domain.deterministic_ids import message_id as id_of_message
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rollbook.commands import WriteOptions
+    from rollbook.models import ArchivedFilter, Engagement, FeedStatus, Message, MessageExplanation, Page
+    from rollbook.queries import MessageFilter
+    from rollbook.resources.context import ClientContext
+    from rollbook.resources.jobs import JobHandle
 
 
 class Messages:
@@ -57,8 +51,8 @@ class Messages:
                 (`rollbook migrate`), or the role in the URL may not read them.
             Unavailable: the database does not answer.
         """
-        user_id = checked_user_id(user_id)
-        which = checked_message_selection(limit, after, before, channel, status, archived, where)
+        user_id = queries.checked_user_id(user_id)
+        which = queries.checked_message_selection(limit, after, before, channel, status, archived, where)
         return self._context.read(queries.find_messages(user_id, which, limit))
 
     def get(self, message_id: str | UUID) -> Message | None:
@@ -68,7 +62,7 @@ class Messages:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `list`.
         """
-        return self._context.read(queries.find_message(checked_message_id(message_id)))
+        return self._context.read(queries.find_message(queries.checked_message_id(message_id)))
 
     def get_many(self, message_ids: Iterable[str | UUID]) -> tuple[Message, ...]:
         """Read 1 to 1,000 messages in the order of their ids as given, each as `get` does; those that `get` does not
@@ -77,7 +71,7 @@ class Messages:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `list`.
         """
-        return self._context.read(queries.find_messages_by_ids(checked_message_ids(message_ids)))
+        return self._context.read(queries.find_messages_by_ids(queries.checked_message_ids(message_ids)))
 
     def explain(self, message_id: str | UUID) -> MessageExplanation | None:
         """Read why a message is where it is: whose it is and why, which preference settings let it through or stopped
@@ -89,7 +83,7 @@ class Messages:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `list`.
         """
-        query = queries.explain_message(checked_message_id(message_id), self._context.merge_history)
+        query = queries.explain_message(queries.checked_message_id(message_id), self._context.merge_history)
         return self._context.read(query)
 
     def explain_recipient(self, job_id: str, user_id: str, *, channel: str = "in_app") -> MessageExplanation | None:
@@ -106,8 +100,10 @@ class Messages:
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `list`.
         """
-        check_channel(channel)
-        id_ = id_of_message(checked_job_id(job_id), checked_user_id(user_id), channel)
+        queries.check_channel(channel)
+        from rollbook_shared.domain.deterministic_ids import message_id as id_of_message
+
+        id_ = id_of_message(queries.checked_job_id(job_id), queries.checked_user_id(user_id), channel)
         return self._context.read(queries.explain_message(id_, self._context.merge_history))
 
     def mark(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rollbook import commands, queries
-from rollbook.commands import WriteOptions
-from rollbook.queries.validation import checked_user_id
-from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import JobHandle
+
+if TYPE_CHECKING:
+    from rollbook.commands import WriteOptions
+    from rollbook.resources.context import ClientContext
+    from rollbook.resources.jobs import JobHandle
 
 
 class UserPreferences:
@@ -113,7 +114,7 @@ class UserPreferences:
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.find_preference_set(checked_user_id(user_id), set_id))
+        return self._context.read(queries.find_preference_set(queries.checked_user_id(user_id), set_id))
 
     def list_preferences(self, user_id: str) -> dict[str, dict[str, Any]]:
         """Read all preference sets of a user, by set id, each as it was set.
@@ -122,4 +123,4 @@ class UserPreferences:
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.find_preferences(checked_user_id(user_id)))
+        return self._context.read(queries.find_preferences(queries.checked_user_id(user_id)))

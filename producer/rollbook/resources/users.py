@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, overload
 
 from rollbook import commands, queries
-from rollbook.commands import WriteOptions
-from rollbook.models import MergePreview, Page, User, UserCount, UserExplanation
-from rollbook.queries import UserSort
-from rollbook.queries.validation import checked_user_filter, checked_user_id, checked_user_ids, checked_user_list
 from rollbook.resources.channel_data import UserChannelData
-from rollbook.resources.jobs import JobHandle
 from rollbook.resources.preferences import UserPreferences
 from rollbook_shared.errors import InvalidRequest, Problem
+
+if TYPE_CHECKING:
+    from rollbook.commands import WriteOptions
+    from rollbook.models import MergePreview, Page, User, UserCount, UserExplanation
+    from rollbook.queries import UserSort
+    from rollbook.resources.jobs import JobHandle
 
 PAGE_USERS: Final = 500
 """Users that `all` reads with one statement."""
@@ -203,7 +204,7 @@ class Users(UserPreferences, UserChannelData):
             UserNotFound: no user has this id. If it was merged away, `merged_into` is the primary's id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.find_user(checked_user_id(user_id)))
+        return self._context.read(queries.find_user(queries.checked_user_id(user_id)))
 
     def get_many(self, user_ids: Iterable[str]) -> tuple[User, ...]:
         """Read 1 to 1,000 users in the order of their ids as given, each once; those that `get` does not find are left
@@ -212,7 +213,7 @@ class Users(UserPreferences, UserChannelData):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.find_users_by_ids(checked_user_ids(user_ids)))
+        return self._context.read(queries.find_users_by_ids(queries.checked_user_ids(user_ids)))
 
     def list(
         self,
@@ -250,7 +251,7 @@ class Users(UserPreferences, UserChannelData):
             NotConfigured: also if an optional index is missing; the error names the command that creates it.
             Unavailable: see `Users`.
         """
-        which, order, start, end = checked_user_list(limit, after, before, where, prefix, sort)
+        which, order, start, end = queries.checked_user_list(limit, after, before, where, prefix, sort)
         return self._context.read(queries.find_users(limit, which, order, start, end))
 
     def all(
@@ -282,7 +283,7 @@ class Users(UserPreferences, UserChannelData):
         where = {name: value for name, value in (("email", email), ("phone_number", phone_number)) if value is not None}
         if not where:
             raise InvalidRequest([Problem("email", "or `phone_number` is required")])
-        return self._context.read(queries.find_all_users(checked_user_filter(where, None)))
+        return self._context.read(queries.find_all_users(queries.checked_user_filter(where, None)))
 
     def count(self, *, where: Mapping[str, Any] | None = None, prefix: str | None = None) -> UserCount:
         """Count users; arguments as in `list`. The number is exact if at most 10,000 users have to be looked at: all
@@ -292,7 +293,7 @@ class Users(UserPreferences, UserChannelData):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.count_users(checked_user_filter(where, prefix)))
+        return self._context.read(queries.count_users(queries.checked_user_filter(where, prefix)))
 
     def export(self, user_id: str) -> dict[str, Any]:
         """Read everything that is stored about a person, as one JSON document: the answer to a subject-access request.
@@ -305,7 +306,7 @@ class Users(UserPreferences, UserChannelData):
         Raises:
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.export_user(checked_user_id(user_id)))
+        return self._context.read(queries.export_user(queries.checked_user_id(user_id)))
 
     def explain(self, user_id: str) -> UserExplanation:
         """Read why a user is as it is: which job set each attribute, property, setting and push token, when it
@@ -322,4 +323,4 @@ class Users(UserPreferences, UserChannelData):
             UserNotFound: nothing is known of this id.
             InvalidRequest, NotConfigured, Unavailable: see `Users`.
         """
-        return self._context.read(queries.explain_user(checked_user_id(user_id)))
+        return self._context.read(queries.explain_user(queries.checked_user_id(user_id)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rollbook import commands
-from rollbook.commands import WriteOptions
-from rollbook.resources.context import ClientContext
-from rollbook.resources.jobs import JobHandle
+
+if TYPE_CHECKING:
+    from rollbook.commands import WriteOptions
+    from rollbook.resources.context import ClientContext
+    from rollbook.resources.jobs import JobHandle
 
 
 class Workflows:

@@ -8,7 +8,6 @@ from rich.table import Table
 
 from rollbook_ops.cli.command import AsJson, command
 from rollbook_ops.cli.output import format_cell, print_json, print_table
-from rollbook_shared.registry import RegistryFile
 from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def workflows(as_json: AsJson = False) -> None:
 
 
 def _registry() -> Registry:
+    from rollbook_shared.registry import RegistryFile  # imported here: help does not need it
+
     return RegistryFile(Settings.from_env().registry).current
 
 
