@@ -19,6 +19,7 @@ from benchmarks.bench.scale import Scale
 
 OURS: Final = "rollbook"
 LARGE: Final = "rollbook_large"
+ONE: Final = "rollbook_one"
 BULK_QUEUE: Final = "rollbook_bulk"
 ORM: Final = ("celery_orm_2", "celery_orm_8")
 UPSERT: Final = ("celery_upsert_2", "celery_upsert_8")
@@ -26,6 +27,7 @@ UPSERT: Final = ("celery_upsert_2", "celery_upsert_8")
 LABELS: Final = {
     OURS: "Rollbook, one identify a job (2 workers)",
     LARGE: "Rollbook, the same with the large table",
+    ONE: "Rollbook, one default worker",
     BULK_QUEUE: "Rollbook, bulk jobs of 100 (1 worker)",
     "celery_orm_2": "stock Celery, ORM, 2 processes",
     "celery_orm_8": "stock Celery, ORM, 8 processes",
@@ -136,6 +138,7 @@ class Bench:
 _MAKERS: Final[dict[str, Callable[..., Contender]]] = {
     OURS: RollbookSingle,
     LARGE: RollbookSingle,
+    ONE: partial(RollbookSingle, workers=1),
     BULK_QUEUE: RollbookBulk,
     "celery_orm_2": partial(StockCelery, task="orm", processes=2),
     "celery_orm_8": partial(StockCelery, task="orm", processes=8),

@@ -37,12 +37,23 @@ def drain(contender: Contender, users: Sequence[UserRecord], *, from_checkpoint:
         Stalled: they do not arrive.
     """
     contender.stage(users)
+    result = drain_staged(contender, len(users), from_checkpoint=from_checkpoint)
+    _check(contender, users)
+    return result
+
+
+def drain_staged(contender: Contender, total: int, *, from_checkpoint: bool = False) -> DrainResult:
+    """The same with jobs that are staged already; `total` of what the contender counts.
+
+    Raises:
+        Stalled: they are not applied.
+    """
     if from_checkpoint:
         contender.environment.checkpoint()
     wal_before = contender.environment.wal_bytes()
     released = time.perf_counter()
     contender.release()
-    seen, begin, total = _wait_for_more(contender, 0, released), time.perf_counter(), len(users)
+    seen, begin = _wait_for_more(contender, 0, released), time.perf_counter()
     if seen > total / 5:
         # So fast that the first poll came late: the time before it counts as well.
         seen, begin = 0, released
@@ -54,7 +65,6 @@ def drain(contender: Contender, users: Sequence[UserRecord], *, from_checkpoint:
         done, now = _wait_for_more(contender, done, now), time.perf_counter()
     end = time.perf_counter()
     wal = contender.environment.wal_bytes() - wal_before
-    _check(contender, users)
     return DrainResult(users=total, rate=(total - seen) / (end - begin), wal_bytes=wal)
 
 

@@ -20,6 +20,10 @@ class Scale:
     """The most jobs in one round, as staging them takes time too."""
     bulk_users: int
     """Users in one round of bulk jobs."""
+    triggers: int
+    """Triggers of 1,000 recipients in one round."""
+    merges: int
+    """Merges in one round."""
     calls: int
     """Calls in one round of publishing; twenty times as many if they are buffered."""
     probes_seconds: float
@@ -45,6 +49,8 @@ FULL: Final = Scale(
     drain_seconds=3.0,
     max_jobs=15_000,
     bulk_users=60_000,
+    triggers=60,
+    merges=5_000,
     calls=2_000,
     probes_seconds=3.0,
     users=10_000,
@@ -62,6 +68,8 @@ QUICK: Final = Scale(
     drain_seconds=0.4,
     max_jobs=1_200,
     bulk_users=5_000,
+    triggers=8,
+    merges=600,
     calls=400,
     probes_seconds=0.3,
     users=10_000,

@@ -6,7 +6,7 @@ import functools
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -24,6 +24,8 @@ from rollbook_ops.devstack.workers import responding_workers
 DEFAULT_WORKERS: Final = 2
 """One for each of two cores, as the baselines have."""
 _FIRST_WITHIN: Final = 60.0
+
+Call = Callable[[Rollbook], JobHandle]
 
 
 class RollbookSingle(Contender):
@@ -71,6 +73,11 @@ class RollbookSingle(Contender):
     def stage(self, users: Sequence[UserRecord]) -> None:
         identify = self.waiting_rollbook.users.identify
         jobs = [identify(user.id, user.traits).id for user in users]
+        self._staged = min(jobs), max(jobs)
+
+    def stage_calls(self, calls: Iterable[Call]) -> None:
+        """Stage the jobs that these calls of a client send."""
+        jobs = [call(self.waiting_rollbook).id for call in calls]
         self._staged = min(jobs), max(jobs)
 
     def count_applied(self) -> int:

@@ -1,4 +1,6 @@
-"""The time from the call until a reader sees the user: without load, and at half of the possible rate."""
+"""The time from the call until a reader sees the user: without load, at half of our own rate, and at half of stock
+Celery's.
+"""
 
 from __future__ import annotations
 
@@ -25,47 +27,75 @@ _DRIP: Final = "for i = 1, ARGV[1] do redis.call('LMOVE', KEYS[1], KEYS[2], 'RIG
 
 
 class Latency:
-    """Probes are sent as an application would send them. The load comes from a staged list, a few jobs at a time."""
+    """Probes are sent as an application would send them. The load comes from a staged list, a few jobs at a time.
 
-    keys: ClassVar[tuple[str, ...]] = ("p50_ms", "p99_ms", "p50_half_load_ms", "p99_half_load_ms")
+    Half of the baseline's own rate is a load that both can carry, so there the two are compared.
+    """
+
+    keys: ClassVar[tuple[str, ...]] = (
+        "p50_ms",
+        "p99_ms",
+        "p50_half_load_ms",
+        "p99_half_load_ms",
+        "p50_same_load_vs_stock",
+        "p99_same_load_vs_stock",
+    )
 
     def contenders(self, bench: Bench) -> Sequence[str]:
         return [OURS, *UPSERT[-1:]]
 
     def steps(self, bench: Bench) -> int:
-        return 2 + 4 * bench.scale.rounds
+        return 2 + 5 * bench.scale.rounds
 
     def run(self, bench: Bench) -> None:
         turns = bench.rounds()
-        names = self.contenders(bench)
+        ours, stock = self.contenders(bench)
         halves = {}
-        for name in names:
+        for name in (ours, stock):
             bench.step(f"half load: {LABELS[name]}")
             halves[name] = _rate(bench, name) / 2
-        seen: dict[tuple[str, bool], list[list[float]]] = {}
+        idle, own_half, same = 0.0, halves[ours], halves[stock]
+        took: dict[tuple[str, float], list[list[float]]] = {
+            case: [] for case in ((ours, idle), (stock, idle), (ours, own_half), (ours, same), (stock, same))
+        }
         for round_ in range(turns):
-            for is_loaded in (False, True):
-                for name in names:
-                    how = "at half load" if is_loaded else "idle"
-                    bench.step(f"round {round_ + 1} of {turns}: latency {how}: {LABELS[name]}")
-                    load = halves[name] if is_loaded else 0.0
-                    took = _probe(bench.contender(name), bench.scale.probes_seconds, load)
-                    seen.setdefault((name, is_loaded), []).append(took)
-        for key, share, is_loaded in zip(self.keys, (0.5, 0.99, 0.5, 0.99), (False, False, True, True), strict=True):
-            ours, theirs = seen[OURS, is_loaded], seen[names[1], is_loaded]
-            value = percentile([each for block in ours for each in block], share)
+            for (name, load), blocks in took.items():
+                bench.step(f"round {round_ + 1} of {turns}: latency at {load:,.0f} jobs/s: {LABELS[name]}")
+                blocks.append(_probe(bench.contender(name), bench.scale.probes_seconds, load))
+        for percent, share in (("p50", 0.5), ("p99", 0.99)):
+            for key, case, load in ((f"{percent}_ms", idle, idle), (f"{percent}_half_load_ms", own_half, same)):
+                blocks, theirs = took[ours, case], took[stock, load]
+                value = _percentile_of_all(blocks, share)
+                bench.record(
+                    Figure(
+                        key=key,
+                        value=value,
+                        rounds=[percentile(block, share) for block in blocks],
+                        ours=value,
+                        baseline=_percentile_of_all(theirs, share),
+                        against=f"{LABELS[stock]}, at half of its own rate" if case else LABELS[stock],
+                        unit="ms",
+                        size={"probes": sum(map(len, blocks)), "load_a_second": round(case)},
+                    )
+                )
+            value, baseline = (_percentile_of_all(took[name, same], share) for name in (ours, stock))
+            rounds = zip(took[ours, same], took[stock, same], strict=True)
             bench.record(
                 Figure(
-                    key=key,
-                    value=value,
-                    rounds=[percentile(block, share) for block in ours],
+                    key=f"{percent}_same_load_vs_stock",
+                    value=value / baseline,
+                    rounds=[percentile(one, share) / percentile(other, share) for one, other in rounds],
                     ours=value,
-                    baseline=percentile([each for block in theirs for each in block], share),
-                    against=LABELS[names[1]],
+                    baseline=baseline,
+                    against=f"{LABELS[stock]}, at the same rate",
                     unit="ms",
-                    size={"probes": sum(map(len, ours)), "load_a_second": round(halves[OURS]) if is_loaded else 0},
+                    size={"probes": sum(map(len, took[ours, same])), "load_a_second": round(same)},
                 )
             )
+
+
+def _percentile_of_all(blocks: Sequence[Sequence[float]], share: float) -> float:
+    return percentile([each for block in blocks for each in block], share)
 
 
 def _rate(bench: Bench, name: str) -> float:

@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks.bench.experiments.bulk import Bulk
 from benchmarks.bench.experiments.events import Events
 from benchmarks.bench.experiments.experiment import Experiment
+from benchmarks.bench.experiments.floors import Floors
 from benchmarks.bench.experiments.growth import Growth, Memory
 from benchmarks.bench.experiments.http import HttpCalls, HttpPublishing
 from benchmarks.bench.experiments.latency import Latency
@@ -26,6 +27,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     HttpPublishing(),
     SingleJobs(),
     Bulk(),
+    Floors(),
     Latency(),
     HttpCalls(),
     Events(),
