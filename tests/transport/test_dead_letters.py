@@ -14,6 +14,8 @@ from tests.support.transport.harness import envelope
 
 Consume = Callable[..., Consumer]
 SUSPECT = "00000000-0000-4000-8000-000000000000"
+LAST_OF_A_MESSAGE = f'"properties":{{"delivery_info":{{}},"delivery_tag":"{SUSPECT}"}}}}'.encode()
+"""As our client writes it: the script that claims decodes no text that ends like this."""
 NO_MESSAGES = [
     b"",
     b"not json",
@@ -31,7 +33,9 @@ NO_MESSAGES = [
     b'{"body": "b", "properties": {"delivery_tag": "e", "delivery_info": {}, "body_encoding": "rot13"}}',
     b'{"body": "\xff", "properties": {"delivery_tag": "u", "delivery_info": {}}}',
     b"[" * 5_000,
-    b'{"properties": {"delivery_tag": "d", "delivery_info": {}, "x": ' + b"[" * 996 + b"]" * 996 + b"}}",
+    b'{"x":' + b"[" * 1_100 + b"]" * 1_100 + b"," + LAST_OF_A_MESSAGE,
+    b"not json " + LAST_OF_A_MESSAGE,
+    b'"' + LAST_OF_A_MESSAGE,
 ]
 
 
@@ -142,6 +146,19 @@ def test_an_acknowledged_message_leaves_no_delivery_count(client: redis.Redis, c
     consumer.turn()
 
     assert client.keys("unacked*") == []
+
+
+def test_a_message_that_no_worker_can_read_becomes_a_dead_letter_of_its_queue(
+    client: redis.Redis, consume: Consume
+) -> None:
+    """Its worker died before it found out."""
+    client.hset("unacked", SUSPECT, '[not json,"","first"]')
+    client.zadd("unacked_index", {SUSPECT: 1})
+    consumer = consume()
+
+    consumer.channel.qos.restore_expired()
+
+    assert dead_letters(consumer, 1)[0][0] == "not json"
 
 
 def test_a_poison_suspect_is_delivered_alone(client: redis.Redis, consume: Consume) -> None:

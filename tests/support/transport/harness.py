@@ -23,8 +23,10 @@ from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.workers import responding_workers
 
 
-def envelope(job: object, *, task: str = "note", queue: str = QUEUES[0], **properties: Any) -> str:
-    """A message as Celery's producers write it."""
+def envelope(
+    job: object, *, task: str = "note", queue: str = QUEUES[0], is_compact: bool = True, **properties: Any
+) -> str:
+    """A message as our client writes it, or as Celery's producers do, with spaces."""
     number = str(uuid.uuid4())
     embedded = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = base64.b64encode(json.dumps([[job], {}, embedded]).encode()).decode()
@@ -38,7 +40,8 @@ def envelope(job: object, *, task: str = "note", queue: str = QUEUES[0], **prope
             "content-type": "application/json",
             "headers": headers,
             "properties": known | {"body_encoding": "base64", "delivery_tag": number} | properties,
-        }
+        },
+        separators=(",", ":") if is_compact else None,
     )
 
 

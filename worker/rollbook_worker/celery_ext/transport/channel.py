@@ -196,6 +196,7 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
             payload = claimed.envelope()
             payload["properties"]["delivery_tag"] = claimed.tag
             message = self.Message(payload, channel=self)
+            message.size = len(claimed.raw)
         except Exception as error:  # of any kind: a message that cannot be read must not stop the worker
             logger.error("dead-lettered an unreadable message in %s (%s)", claimed.queue, type(error).__name__)
             self.qos.dead_letter(claimed.tag, DeadLetterCode.MALFORMED)

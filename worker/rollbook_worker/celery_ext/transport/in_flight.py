@@ -82,7 +82,7 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
     @property
     def is_empty(self) -> bool:
         """Whether no message is claimed and not settled."""
-        return not self.undelivered.messages and len(self._delivered) <= len(self._dirty)
+        return not self.undelivered.messages and not self._delivered
 
     @property
     def bytes(self) -> int:
@@ -111,7 +111,7 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
         """Record a delivery. Unlike the stock transport this sends nothing: the claim has put the message into
         `unacked`.
         """
-        privates.VirtualQoS.append(self, message, delivery_tag)
+        self._delivered[delivery_tag] = message
 
     def extend_leases(self, tags: Iterable[str]) -> None:
         """Hold these for `max_lease` from now: they do not hang, they wait."""
@@ -122,7 +122,7 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
     def ack(self, delivery_tag: str) -> None:
         """The message is done."""
         self.acknowledge(delivery_tag)
-        privates.VirtualQoS.ack(self, delivery_tag)
+        self._forget(delivery_tag)
 
     def acknowledge(self, tag: str) -> None:
         """The same for a message that was delivered without a record (`no_ack`)."""
@@ -166,7 +166,7 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
                 self._requeue(delivery_tag, counted=True)
             else:
                 self.dead_letter(delivery_tag, DeadLetterCode.UNEXPECTED_ERROR)
-        privates.VirtualQoS.ack(self, delivery_tag)
+        self._forget(delivery_tag)
 
     def dead_letter(self, tag: str, code: DeadLetterCode) -> None:
         """Make a dead letter of a message; `code` says why."""
@@ -185,7 +185,7 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
         while self.has_snoozed_due():
             _, tag = self._snoozed[0]
             self._requeue(tag, counted=False)
-            privates.VirtualQoS.ack(self, tag)
+            self._forget(tag)
             self._snoozed.popleft()
 
     def release(self) -> None:
@@ -262,11 +262,14 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
 
     def _remove_delivered(self) -> list[str]:
         """Forget what is delivered and not done; return the tags, in order of delivery."""
-        tags = [tag for tag in list(self._delivered) if tag not in self._dirty]
+        tags = list(self._delivered)
         self._snoozed.clear()
         self._delivered.clear()
-        self._dirty.clear()
         return tags
+
+    def _forget(self, tag: str) -> None:
+        # at once, from any thread: one step of a dict is atomic. kombu's keeps a set of what the loop's thread removes
+        self._delivered.pop(tag, None)
 
     def _settle(self, tags: Sequence[str], settle: Callable[[ScriptConnection], None]) -> None:
         """Run a script that settles these messages. If Redis is away, they come back when their leases expire."""

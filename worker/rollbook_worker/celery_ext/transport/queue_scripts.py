@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self
 
-from pydantic_core import from_json
+import orjson
 
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_worker.celery_ext import privates
@@ -67,15 +66,17 @@ class ClaimedMessage(NamedTuple):
     raw: bytes
 
     def envelope(self) -> Any:
-        """kombu's envelope, decoded as kombu decodes it. Text with kombu's type marks is left to kombu, and so is
-        what only kombu accepts.
+        """kombu's envelope, decoded as kombu decodes it, but for integers of more than 64 bits, which no envelope has.
+        Text with kombu's type marks is left to kombu, and so is what only kombu accepts.
 
         Raises:
             ValueError: this is not JSON.
         """
         if b"__type__" not in self.raw:
-            with suppress(ValueError):
-                return from_json(self.raw, cache_strings="keys")
+            try:
+                return orjson.loads(self.raw)
+            except ValueError:
+                pass
         return privates.loads(self.raw.decode())
 
 

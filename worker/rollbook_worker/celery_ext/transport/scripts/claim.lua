@@ -25,6 +25,12 @@ if foreign then return {'foreign', now, foreign} end
 local counted = redis.call('HLEN', deliveries) > 0
 local claimed, bytes, failure = {'more', now}, 0, nil
 local UUID_LENGTH = 36
+local TAG_AT_END = '^"delivery_tag":"(%x+%-%x+%-%x+%-%x+%-%x+)"}}$'
+local TAG_AT_END_LENGTH = UUID_LENGTH + #'"delivery_tag":""}}'
+
+-- What an entry has after the message, by the number of its queue.
+local tails = {}
+for queue = 1, width do tails[queue] = tail_of(names[queue]) end
 
 -- The message in a list item; nothing if kombu could not deliver it.
 local function message_in(raw)
@@ -45,21 +51,30 @@ local function name_of(message, raw)
   return tag .. '#' .. redis.sha1hex(type(body) == 'string' and body or raw)
 end
 
+-- The tag of a message as our client writes it: a UUID, as the last of its text. Decoding the whole message would take
+-- more time than all else of its claim. A text that ends like this and is no message is found out by its worker.
+local function tag_at_end(raw)
+  return raw:sub(-TAG_AT_END_LENGTH):match(TAG_AT_END)
+end
+
 -- Claim one message; false if it must be left to a worker that holds nothing else, or cannot be claimed.
 local function claim(queue, raw)
-  local message = message_in(raw)
-  if not message then
-    raw = dead_letter_message('malformed', names[queue], raw)
-    message = message_in(raw)
+  local name = tag_at_end(raw)
+  if not name then
+    local message = message_in(raw)
+    if not message then
+      raw = dead_letter_message('malformed', names[queue], raw)
+      message = message_in(raw)
+    end
+    name = name_of(message, raw)
   end
-  local name = name_of(message, raw)
   if counted and tonumber(redis.call('HGET', deliveries, name) or 0) >= settings.poison_suspect_after then
     if not allow_suspect or #claimed > 2 then return false end
     claimed[1] = 'poison_suspect'
   end
   -- The same message sent twice: the second must not take the place of the first.
   local own, number = name, 1
-  local entry = entry_of(raw, names[queue])
+  local entry = '[' .. raw .. tails[queue]
   local kept = redis.pcall('HSETNX', unacked, own, entry)
   while kept == 0 do
     own, number = name .. '#' .. number, number + 1

@@ -36,8 +36,9 @@ local function score(time)
   return string.format('%.6f', time)
 end
 
-local function entry_of(raw, queue)
-  return '[' .. raw .. ',"",' .. cjson.encode(queue) .. ']'
+-- What follows the message in an entry.
+local function tail_of(queue)
+  return ',"",' .. cjson.encode(queue) .. ']'
 end
 
 -- The parts of an entry: the message as sent, the message decoded, exchange, routing key, whether stock wrote it.
@@ -53,6 +54,13 @@ local function parts_of(entry)
       return entry:sub(2, -#tail - 1), parts[1], parts[2], parts[3], comma == ', '
     end
   end
+end
+
+-- The parts of an entry that one of our workers wrote, whatever its message is: the message as sent, and its queue.
+-- Nothing for another entry.
+local function written_parts_of(entry)
+  local raw, queue = entry:match('^%[(.*),"",("[^"\\]*")%]$')
+  if raw then return raw, cjson.decode('[' .. queue .. ']')[1] end
 end
 
 -- The list of a queue for messages of this priority; 0 is the most urgent and has no suffix.
@@ -193,7 +201,10 @@ local function put_back(tag, how)
   end
   local raw, message, exchange, routing_key, stock = parts_of(entry)
   if how.stock ~= nil and how.stock ~= stock then return false end
-  if not raw then return dead_letter(tag, 'malformed', '', entry) end
+  if not raw then
+    local malformed, queue = written_parts_of(entry)
+    return dead_letter(tag, 'malformed', queue or '', malformed or entry)
+  end
   local queues = queues_of(exchange, routing_key)
   -- Nowhere to put it: it stays in `unacked` until its queue is declared again.
   if #queues == 0 then return false end
