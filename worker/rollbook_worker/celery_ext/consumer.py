@@ -8,6 +8,7 @@ of ours that is unknown here, of a newer version, is treated as a job: the store
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -42,7 +43,7 @@ MAX_ETA: Final = 2 * timedelta(seconds=RETRY.longest)
 """How far ahead an `eta` may be. Only our own retries have one, of `RETRY.longest` at most; clocks may differ."""
 MAX_HEADER: Final = 10_000
 """Characters of a header. Tracers' are the largest; baggage has at most 8,192 bytes (W3C)."""
-_PLAIN: Final = frozenset({int, bool, type(None)})
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
 _NO_LIMITS: Final = ([None, None], None)
 _ARGUMENTS: Final = ("[", "('", '("', "(b", "([", "({", "(<")
 """How Python writes arguments; our summaries begin in another way."""
@@ -76,7 +77,8 @@ class RollbookConsumer(UninterruptedConsumer):
                     return self._dead_letter(message, "it names no task")
                 if message.headers["task"] == DEAD_LETTER_TASK:
                     message.headers = message.headers | shown_headers(message.body)
-                message.headers = _usable(message.headers)
+                is_small = getattr(message, "size", math.inf) <= MAX_HEADER
+                message.headers = _usable(message.headers, may_be_long=not is_small)
                 return handle(message)
             except (*self.connection_errors, *self.channel_errors):
                 raise
@@ -123,17 +125,18 @@ def _names_task(headers: Any) -> bool:
     return isinstance(headers, dict) and isinstance(headers.get("task"), str)
 
 
-def _usable(headers: dict[str, Any]) -> dict[str, Any]:
+def _usable(headers: dict[str, Any], *, may_be_long: bool = True) -> dict[str, Any]:
     """The headers without what would make Celery fail later, or what it would show to people.
 
     Headers of tracers are text, and stay. Another program's `argsrepr` has the arguments in it: the job with all its
     content.
+
+    may_be_long: whether any of them may have more than `MAX_HEADER` characters.
     """
-    usable = {
-        name: value
-        for name, value in headers.items()
-        if ((kind := type(value)) is str and len(value) <= MAX_HEADER) or kind in _PLAIN
-    }
+    limit = headers.get("timelimit")
+    usable = {name: value for name, value in headers.items() if type(value) in _PLAIN}
+    if may_be_long:
+        usable = {name: value for name, value in usable.items() if type(value) is not str or len(value) <= MAX_HEADER}
     if type(id_ := usable.get("id")) is not str or not JOB_ID.fullmatch(id_):
         usable["id"] = uuid()
     if type(usable.get("retries")) is not int:
@@ -142,7 +145,7 @@ def _usable(headers: dict[str, Any]) -> dict[str, Any]:
         usable["eta"] = None
     # Celery would drop the job without a trace; its stamp says what it still means
     usable.pop("expires", None)
-    usable["timelimit"] = limit if _is_time_limit(limit := headers.get("timelimit")) else None
+    usable["timelimit"] = limit if _is_time_limit(limit) else None
     if type(shown := usable.get("argsrepr")) is not str or shown.startswith(_ARGUMENTS):
         usable["argsrepr"] = HIDDEN
     if usable.get("kwargsrepr") not in ("", "{}"):

@@ -29,7 +29,7 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_grouped = _GROUP in self.buffer_group
-        self._utcoffset = utcoffset()
+        self._describe_sender()
 
     def send(self, type: str, *args: Any, **fields: Any) -> Any:
         """See Celery."""
@@ -44,17 +44,10 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
             for fields in several:
                 super().send(type, **fields)
         elif self.enabled and (not self.groups or _GROUP in self.groups):
-            common = {
-                "type": type,
-                "hostname": self.hostname,
-                "utcoffset": self._utcoffset,
-                "pid": self.pid,
-                "clock": self.clock.forward(),
-                "timestamp": time.time(),
-            }
+            clock, now, sender = self.clock.forward(), time.time(), self._sender
             events = self._group_buffer[_GROUP]
             for fields in several:
-                events.append(fields | common)
+                events.append({"type": type, **fields, **sender, "clock": clock, "timestamp": now})
             if len(events) >= self.buffer_limit:
                 self.flush()
             elif self.on_send_buffered:
@@ -64,10 +57,14 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
         """See Celery."""
         super().flush(errors=errors, groups=groups and not self._is_grouped)
         if groups and self._is_grouped:
-            self._utcoffset = utcoffset()  # it changes twice a year
+            self._describe_sender()
             with self.mutex:
                 if not self._closed:
                     self._send_group()
+
+    def _describe_sender(self) -> None:
+        """Note what all events say of this worker. The offset changes twice a year."""
+        self._sender = {"hostname": self.hostname, "utcoffset": utcoffset(), "pid": self.pid}
 
     def _send_group(self) -> None:
         events = self._group_buffer[_GROUP]

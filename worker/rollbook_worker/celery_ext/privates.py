@@ -22,7 +22,6 @@ Channel: Any = redis.Channel
 SentinelChannel: Any = redis.SentinelChannel
 MultiChannelPoller: Any = redis.MultiChannelPoller
 QoS: Any = redis.QoS
-VirtualQoS: Any = virtual.QoS
 VirtualMessage: Any = virtual.Message
 Mailbox: Any = pidbox.Mailbox
 loads: Any = json.loads
@@ -122,20 +121,25 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     *_functions(
         "kombu.transport.virtual:QoS",
         "celery_ext/transport/in_flight.py",
-        append="(self, message, delivery_tag)",
-        ack="(self, delivery_tag)",
         can_consume="(self)",
         can_consume_max_estimate="(self)",
         restore_unacked_once="(self, stderr=None)",
     ),
-    *_attributes(f"{_REDIS}:QoS", "celery_ext/transport/in_flight.py", "_delivered _dirty _vrestore_count channel"),
+    *_attributes(f"{_REDIS}:QoS", "celery_ext/transport/in_flight.py", "_delivered _vrestore_count channel"),
     *_functions("kombu.utils.json", "celery_ext/transport/queue_scripts.py", loads="(s, _loads=..., ...)"),
     *_functions(
         "kombu.transport.virtual:Message",
         "celery_ext/transport/plain_message.py",
         __init__="(self, payload, channel=None, **kwargs)",
     ),
-    *_attributes("kombu.message:Message", "celery_ext/transport/plain_message.py", "errors"),
+    *_functions("kombu.message:Message", "celery_ext/transport/plain_message.py", ack="(self, multiple=False)"),
+    *_attributes(
+        "kombu.message:Message",
+        "celery_ext/transport/plain_message.py",
+        "_decoded_cache _state accept body channel content_encoding content_type delivery_info delivery_tag errors"
+        " headers properties",
+    ),
+    *_attributes("kombu.transport.virtual:Message", "celery_ext/transport/plain_message.py", "_raw"),
     # kombu: the event loop
     *_functions(
         "kombu.asynchronous.hub:Hub",
@@ -198,12 +202,6 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     *_attributes("celery.worker.consumer.tasks:Tasks", "celery_ext/batching/runner.py", "qos"),
     *_attributes(_CONSUMER, "celery_ext/batching/strategy.py", "disable_rate_limits task_buckets"),
     *_functions("celery.worker.state", "celery_ext/signals.py", maybe_shutdown="()"),
-    *_functions(
-        "celery.worker.state",
-        "celery_ext/batching/strategy.py",
-        task_reserved="(request, ...)",
-        task_ready="(request, ...)",
-    ),
     *_attributes("celery.worker.state", "celery_ext/batching/runner.py", "active_requests revoked"),
     # Set on the worker by its boot step for pools.
     *_attributes("celery.worker.components:Pool", "celery_ext/batching/runner.py", "_quick_acquire"),
@@ -240,7 +238,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     *_attributes(
         "celery.worker.state",
         "celery_ext/batching/request.py",
-        "active_requests all_total_count revoked revoked_stamps total_count",
+        "active_requests all_total_count requests reserved_requests revoked revoked_stamps total_count",
     ),
     *_attributes(
         _REQUEST, "celery_ext/batching/runner.py", "_already_revoked acknowledged time_start worker_pid id name"

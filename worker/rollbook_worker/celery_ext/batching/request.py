@@ -72,6 +72,11 @@ class BatchedRequest(RollbookRequest):
             return bool(self._already_revoked)
         return bool(self.revoked())
 
+    def reserve(self) -> None:
+        """The job waits for a batch. This is Celery's `task_reserved` for a request that never waited for its time."""
+        state.requests[self.id] = self
+        state.reserved_requests.add(self)
+
     def begin(self, pid: int, started: float) -> None:
         """The job's batch begins in this process, at `started`, in seconds since 1970. This is Celery's `on_accepted`
         without its event: those of all jobs of a batch are sent together.
@@ -83,3 +88,9 @@ class BatchedRequest(RollbookRequest):
         state.all_total_count[0] += 1
         if self._terminate_on_ack is not None:
             self.terminate(*self._terminate_on_ack)
+
+    def end(self) -> None:
+        """The job is finished. This is Celery's `task_ready` for such a request."""
+        state.requests.pop(self.id, None)
+        state.active_requests.discard(self)
+        state.reserved_requests.discard(self)

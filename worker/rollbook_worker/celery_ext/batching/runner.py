@@ -199,7 +199,7 @@ class BatchRunner:
             self._report_unavailable(event.batch_id, rest, result.unavailable, seconds)
 
     def _finish(self, request: Any, outcome: str | JobFailed) -> None:
-        state.task_ready(request)
+        request.end()
         if not request.acknowledged:
             request.message.ack_log_error(logger, self._consumer.connection_errors)
             request.acknowledged = True

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from celery import signals
 from celery.concurrency.solo import TaskPool as SoloPool
-from celery.worker import state
 from celery.worker.request import create_request_cls
 from celery.worker.strategy import default
 from pydantic_core import from_json
@@ -93,7 +92,7 @@ def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
                 "expires": headers.get("expires") and request.expires.isoformat(),
             }
             eventer.send_all("task-received", (received,))
-        state.task_reserved(request)
+        request.reserve()
         for callback in callbacks:
             callback(request)
         runner.add(_pending(request, message, payload))
