@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.exceptions import MessageStateError
-from kombu.transport.virtual import Base64, Message
+from kombu.transport.virtual import Base64
 
 from rollbook_worker.celery_ext import privates
 from rollbook_worker.celery_ext.transport.plain_message import PlainMessage
@@ -63,7 +63,7 @@ def channel() -> Any:
 def test_a_message_is_that_of_kombu(payload: dict[str, Any]) -> None:
     its_channel = channel()
 
-    ours, theirs = PlainMessage(payload, its_channel), Message(payload, its_channel)
+    ours, theirs = PlainMessage(payload, its_channel), privates.VirtualMessage(payload, its_channel)
 
     assert [getattr(ours, name) for name in SHOWN] == [getattr(theirs, name) for name in SHOWN]
 
@@ -78,7 +78,7 @@ def test_an_envelope_is_decoded_as_kombu_decodes_it(value: dict[str, Any]) -> No
 @pytest.fixture(params=["usual", "without delivery info"])
 def message(request: pytest.FixtureRequest) -> PlainMessage:
     """A message that is made in our way, and one that is made in kombu's."""
-    info = {"delivery_info": {}} if request.param == "usual" else {}
+    info: dict[str, Any] = {"delivery_info": {}} if request.param == "usual" else {}
     return PlainMessage(
         {
             "body": "W10=",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from rollbook_shared.jobs.models import Job, Mark, Trigger
+from rollbook_shared.jobs.models import Identify, Job, Mark, Trigger
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +28,8 @@ def changed_feeds(jobs: Sequence[Job]) -> ChangedFeeds:
     messages: set[UUID] = set()
     for job in jobs:
         match job:
+            case Identify(user=user):  # nearly all
+                users.add(user.id)
             case Trigger(recipients=recipients, actor=None):  # `user_ids` costs a third of all this
                 users.update([user if isinstance(user, str) else user.id for user in recipients])
             case Mark(user_id=None, message_ids=ids):

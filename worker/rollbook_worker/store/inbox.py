@@ -16,7 +16,7 @@ from rollbook_shared.database.statements import load
 from rollbook_shared.errors import Problem, Undecodable
 from rollbook_shared.job_states import DeadLetterCode, JobState, StandingJob
 from rollbook_shared.jobs.codec import KEPT_TEXT, MAX_TEXT, unidentified_id
-from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Job, Trigger, UserUpdate
+from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Identify, Job, Trigger, UserUpdate
 from rollbook_shared.json_values import printable
 from rollbook_worker.core import trigger_stamp
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
@@ -71,9 +71,11 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, ma
             break
     else:
         raise Blocked(f"other transactions removed {len(unfinished)} jobs again and again while they were entered")
-    standing = known | {id_: _Entry.of(first[id_], states[id_]) for id_ in new}
     undecodable = {arrival.job_id for arrival in arrivals if isinstance(arrival.job, Undecodable) and arrival.job_id}
-    standing |= _standing(cursor, undecodable - standing.keys())
+    known |= _standing(cursor, undecodable - new - known.keys())
+
+    def standing(id_: str) -> _Entry | None:
+        return _Entry.of(first[id_], states[id_]) if id_ in new else known.get(id_)
 
     result = Deduplicated()
     dead_letters: list[Row] = []
@@ -82,21 +84,20 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, ma
         job = arrival.job
         if isinstance(job, Undecodable):
             dead_letters.append(dead_letter(arrival, job.code, job.reason, now))
-            other = standing.get(job.job_id) if job.job_id else None
+            other = standing(job.job_id) if job.job_id else None
             result.outcomes.append(dead_outcome(arrival, job.code, other and other.job))
         elif arrival is first[job.id] and job.id in new:
             result.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=states[job.id]))
             if states[job.id] is JobState.APPLIED:
                 result.to_apply.append(job)
-        elif arrival.digest == standing[job.id].digest:
+        elif (entry := standing(job.id)) and entry.digest == arrival.digest:
             again[job.id] += 1
-            same = standing[job.id].job
-            result.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE, standing=same))
+            result.outcomes.append(Outcome(job_id=job.id, kind=job.kind, state=JobState.DUPLICATE, standing=entry.job))
         else:
             dead_letters.append(
                 dead_letter(arrival, DeadLetterCode.ID_REUSED, "another job was sent under this id before", now)
             )
-            result.outcomes.append(dead_outcome(arrival, DeadLetterCode.ID_REUSED, standing[job.id].job))
+            result.outcomes.append(dead_outcome(arrival, DeadLetterCode.ID_REUSED, entry and entry.job))
     keep_dead_letters(cursor, dead_letters, now)
     if again:
         counts = [{"id": id_, "times": times} for id_, times in again.items()]
@@ -156,9 +157,13 @@ def dead_outcome(arrival: ReceivedJob, code: str, standing: StandingJob | None =
 
 def state_when_due(job: Job) -> JobState:
     """The state of a job that takes effect now."""
-    if isinstance(job, BulkIdentify) and all(isinstance(user, Problem) for user in job.users):
-        return JobState.REJECTED
-    return JobState.APPLIED
+    match job:
+        case Identify():
+            return JobState.APPLIED
+        case BulkIdentify(users=users) if all(isinstance(user, Problem) for user in users):
+            return JobState.REJECTED
+        case _:
+            return JobState.APPLIED
 
 
 def record_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
@@ -168,7 +173,7 @@ def record_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
     As far as is known by now: a job that arrives later with an earlier stamp may create such a user after all. Then its
     messages are there, but the note is not updated.
     """
-    triggers = [(job, ids) for job in jobs if isinstance(job, Trigger) and (ids := _ids_only(job))]
+    triggers = [(job, ids) for job in jobs if type(job) is Trigger and (ids := _ids_only(job))]
     if not triggers:
         return
     cursor.execute(_HISTORY["select_existence"], {"ids": sorted({id_ for _, ids in triggers for id_ in ids})})
@@ -204,20 +209,23 @@ def _insert(
 ) -> set[str]:
     if not arrivals:
         return set()
-    rows = [
-        {
+    rows: list[Row] = []
+    for id_, arrival in arrivals.items():
+        job = arrival.job
+        assert not isinstance(job, Undecodable)
+        row: Row = {
             "id": id_,
-            "kind": arrival.job.kind,
+            "kind": job.kind,
             "digest": arrival.digest.hex(),
             "state": states[id_],
-            "occurred_at": arrival.job.occurred_at,
-            "detail": _counts(arrival.job),
-            **({} if arrival.trace_id is None else {"trace_id": arrival.trace_id}),
-            **rejected.get(id_, {}),
+            "occurred_at": job.occurred_at,
+            "detail": _counts(job),
         }
-        for id_, arrival in arrivals.items()
-        if not isinstance(arrival.job, Undecodable)
-    ]
+        if arrival.trace is not None:
+            row["trace_id"] = arrival.trace_id
+        if id_ in rejected:
+            row |= rejected[id_]
+        rows.append(row)
     cursor.execute(_JOBS["insert"], {"jobs": as_json(rows), "now": now})
     return {id_ for (id_,) in cursor}
 
@@ -225,6 +233,8 @@ def _insert(
 def _counts(job: Job) -> dict[str, Any] | None:
     """Of a bulk job, how many users it is applied to, and which are rejected."""
     match job:
+        case Identify():  # nearly all; to find that a model is of no other class takes longer
+            return None
         case BulkDelete() | BulkSetPreferences():
             return {"applied": len(job.user_ids)}
         case BulkIdentify():
