@@ -7,5 +7,7 @@ faults.
 `history` collects what the producers recorded and what Postgres shows, and `checker` compares that with the reference.
 Messages leave through `rollbook deliver` (`deliver_process`) to a `sink`, and through an application's sender that lies
 at times (`own_sender`); `delivery_journal` has what they did, and `delivery_checker` what must hold of it.
+With `--namespaces` each process and each server is in a network of its own (`namespaces`, `servers_at_nodes`), and a
+`packet_network` carries what they send, in place of the proxies.
 The words are those of Jepsen.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Final
 
-from benchmarks.chaos.fault_kinds import FAULT_KINDS
+from benchmarks.chaos.fault_kinds import FAULT_KINDS, ONLY_WITH_NAMESPACES, ONLY_WITHOUT_NAMESPACES, kinds_of
 
 OWN: Final = "own"
 TRANSPORTS: Final = (OWN, "stock")
@@ -32,13 +32,15 @@ class Arguments:
     transport: str
     broker: Path | None
     """The program to start as the broker; None: Valkey."""
+    has_namespaces: bool
+    """Whether each process has a network namespace of its own."""
     as_json: bool
     logs: Path | None
 
 
 def parse(arguments: Sequence[str]) -> Arguments:
     """Parse the command line; exits with a message if it is invalid."""
-    kinds = "\n".join(f"  {name:20} {kind.description}" for name, kind in FAULT_KINDS.items())
+    kinds = "\n".join(f"  {name:20} {kind.description}{_condition(name)}" for name, kind in FAULT_KINDS.items())
     parser = argparse.ArgumentParser(
         prog="./run chaos",
         description=fill(
@@ -77,15 +79,23 @@ def parse(arguments: Sequence[str]) -> Arguments:
         "--broker", metavar="PROGRAM", help="start this program instead of Valkey, such as redis-server"
     )
     parser.add_argument(
+        "--namespaces",
+        action="store_true",
+        help="a network namespace for each process; packets between them are cut off, lost, delayed (Linux, as root)",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
         help="print one JSON object, last on stdout; the rest to stderr",
     )
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep plans, journals and logs in this folder")
     given = parser.parse_args(arguments)
-    wanted = set(FAULT_KINDS) if given.faults is None else {kind for kind in given.faults.split(",") if kind != "none"}
-    if unknown := wanted - set(FAULT_KINDS):
+    possible = kinds_of(has_namespaces=given.namespaces)
+    wanted = possible if given.faults is None else {kind for kind in given.faults.split(",") if kind != "none"}
+    if unknown := wanted - FAULT_KINDS.keys():
         parser.error(f"unknown kind of fault: {', '.join(sorted(unknown))}")
+    if impossible := wanted - possible:
+        parser.error(f"only {'without' if given.namespaces else 'with'} --namespaces: {', '.join(sorted(impossible))}")
     if given.jobs < 1 or given.minutes <= 0 or given.every <= 0:
         parser.error("--jobs, --minutes and --every must be more than 0")
     broker = shutil.which(given.broker) if given.broker else None
@@ -106,9 +116,16 @@ def parse(arguments: Sequence[str]) -> Arguments:
         kinds=frozenset(wanted),
         transport=given.transport,
         broker=Path(broker) if broker else None,
+        has_namespaces=given.namespaces,
         as_json=given.json,
         logs=given.logs,
     )
+
+
+def _condition(kind: str) -> str:
+    if kind in ONLY_WITH_NAMESPACES:
+        return " (with --namespaces)"
+    return " (without --namespaces)" if kind in ONLY_WITHOUT_NAMESPACES else ""
 
 
 def _seeds(text: str, first: int) -> tuple[int, ...]:

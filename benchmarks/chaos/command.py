@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,10 @@ from benchmarks.chaos import report
 from benchmarks.chaos.arguments import OWN, Arguments, parse
 from benchmarks.chaos.checker import check_history
 from benchmarks.chaos.environment import Environment
-from benchmarks.chaos.fault_kinds import PROMOTE
+from benchmarks.chaos.fault_kinds import HOME, PROMOTE
 from benchmarks.chaos.faults import Fault
+from benchmarks.chaos.namespaces import why_unavailable
+from benchmarks.chaos.packet_network import PacketNetwork
 from benchmarks.chaos.plan import Phase, make_plan
 from benchmarks.chaos.run import Run, run
 from benchmarks.chaos.series import Series
@@ -33,8 +35,11 @@ _err = Console(stderr=True)
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run, check and report. Return 0 if nothing is wrong, else 1."""
+    """Run, check and report. Return 0 if nothing is wrong, 2 if this machine cannot run it, else 1."""
     arguments = parse(sys.argv[1:] if given is None else given)
+    if arguments.has_namespaces and (reason := why_unavailable()):
+        _say(f"not run: {reason}")
+        return 2
     series = Series()
     try:
         with stop_on_signals() as stopping:
@@ -99,19 +104,34 @@ def _run(arguments: Arguments, folder: Path, stopping: StopSignals) -> Run:
         every=arguments.every,
     )
     with (
-        Environment(folder, arguments.broker, is_replicated=PROMOTE in arguments.kinds) as environment,
+        _packets(arguments) as packets,
+        Environment(folder, arguments.broker, is_replicated=PROMOTE in arguments.kinds, packets=packets) as environment,
         _show_progress(arguments.jobs, stopping) as monitor,
     ):
         transport = {} if arguments.transport == OWN else {"ROLLBOOK_TRANSPORT": arguments.transport}
         broker_url = environment.servers.broker_url
         supervisor = Supervisor(
-            lambda name: environment.variables(name) | transport, broker_url, environment.http_port, folder
+            lambda name: environment.variables(name) | transport,
+            broker_url,
+            (environment.http_host, environment.http_port),
+            folder,
+            environment.place,
         )
         try:
             return run(environment, supervisor, lambda begin: plan(begin=begin), monitor, within=arguments.within)
         finally:
             supervisor.stop()
             environment.keep_logs()
+
+
+@contextmanager
+def _packets(arguments: Arguments) -> Iterator[PacketNetwork | None]:
+    """The network between namespaces, if there is one. Within the block this process is in it too."""
+    if not arguments.has_namespaces:
+        yield None
+        return
+    with closing(PacketNetwork(HOME, arguments.seed)) as network, network.entered(HOME):
+        yield network
 
 
 class _ProgressMonitor:

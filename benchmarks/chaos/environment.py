@@ -1,4 +1,6 @@
-"""The servers of a run: a Postgres with two databases and a Valkey, both behind proxies; and what senders send to."""
+"""The servers of a run: a Postgres with two databases and a Valkey, both behind a network that can fail; and what
+senders send to.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import shutil
 import sys
 import time
 from collections import defaultdict
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,11 +18,13 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 from benchmarks.chaos.delivery_journal import JOURNAL
-from benchmarks.chaos.fault_kinds import SENDERS, STATEMENT_SECONDS
+from benchmarks.chaos.fault_kinds import HTTP_SERVER, LOCK_SECONDS, POSTGRES, SENDERS, SINK, STATEMENT_SECONDS
 from benchmarks.chaos.http_producer import SECRET_KEY
+from benchmarks.chaos.packet_network import Link, PacketNetwork
 from benchmarks.chaos.proxy import Network, Proxy
 from benchmarks.chaos.replicated_postgres import ReplicatedPostgres, running_replicated_postgres
 from benchmarks.chaos.sender_registry import REGISTRY, sink_variables
+from benchmarks.chaos.servers_at_nodes import ServersAtNodes
 from benchmarks.chaos.sink import Sink
 
 from rollbook.outbox import create_table
@@ -54,8 +58,18 @@ class Environment:
 
     servers: Servers
 
-    def __init__(self, folder: Path, broker: Path | None = None, *, is_replicated: bool = False) -> None:
-        """`broker`: the program to start; Valkey by default. `is_replicated`: whether Postgres can fail over."""
+    def __init__(
+        self,
+        folder: Path,
+        broker: Path | None = None,
+        *,
+        is_replicated: bool = False,
+        packets: PacketNetwork | None = None,
+    ) -> None:
+        """`broker`: the program to start; Valkey by default. `is_replicated`: whether Postgres can fail over.
+        `packets`: the network between namespaces; without it processes reach the servers through proxies.
+        """
+        self.packets = packets
         self.folder = folder
         self._broker = broker
         self._is_replicated = is_replicated
@@ -64,21 +78,14 @@ class Environment:
         """Of the HTTP server."""
         self._undo = ExitStack()
         self.to_postgres: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.postgres.port))
-        """Process name -> its proxy for Postgres."""
+        """Process name -> its proxy for Postgres, if there is no network of packets."""
         self.to_valkey: defaultdict[str, Proxy] = defaultdict(lambda: self._network.to(self.servers.valkey.port))
 
     def start(self) -> Self:
         """Start the servers, migrate, create the outbox, open the network."""
         if self._is_replicated:
             self._replicated = self._undo.enter_context(running_replicated_postgres())
-        self.servers = Servers(
-            durable=True,
-            append_only=True,
-            append_fsync="always",
-            valkey_program=self._broker,
-            database_url=self._replicated.current.url if self._replicated else None,
-        )
-        self._undo.enter_context(self.servers)
+        self.servers = self._undo.enter_context(self._make_servers())
         database_url = self.database_url
         migration = processes.spawn(
             [sys.executable, "-m", "rollbook_worker.migrations"],
@@ -93,7 +100,8 @@ class Environment:
             create_table(connection.execute)
         self._network = Network()
         self._undo.callback(self._network.close)
-        self.sink = Sink()
+        with self.place(SINK):
+            self.sink = Sink(self._address_of(SINK))
         self._undo.callback(self.sink.close)
         (self.folder / _REGISTRY).write_text(REGISTRY)
         return self
@@ -125,22 +133,60 @@ class Environment:
     def variables(self, name: str) -> dict[str, str]:
         """The environment variables of the process of this name, with the URLs of its proxies."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "ROLLBOOK_"))}
-        postgres, valkey = self.to_postgres[name], self.to_valkey[name]
         return {
             **inherited,
-            "ROLLBOOK_DATABASE_URL": _through(postgres, self.database_url),
-            "ROLLBOOK_OUTBOX_URL": _through(postgres, self.application_url),
-            "ROLLBOOK_BROKER_URL": _through(valkey, self.servers.broker_url),
-            "ROLLBOOK_SERVER_URL": f"http://{LOOPBACK}:{self.http_port}",
+            **self._server_urls(name),
+            "ROLLBOOK_SERVER_URL": f"http://{self.http_host}:{self.http_port}",
             "ROLLBOOK_SECRET_KEYS": SECRET_KEY,
             "ROLLBOOK_REGISTRY": str(self.folder / _REGISTRY),
-            **sink_variables(self.sink.port, name),
+            **sink_variables(self.sink.url, name),
             JOURNAL: str(self._journal_of(name)),
             "ROLLBOOK_OUTBOX_RESEND_SECONDS": "3",
             "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": str(STATEMENT_SECONDS),
+            **({"ROLLBOOK_LOCK_TIMEOUT_SECONDS": str(LOCK_SECONDS)} if self.packets else {}),
             # nothing is erased: a job that arrives after an erasure is not part of the reference
             "ROLLBOOK_ERASURE_DELAY_HOURS": str(10 * 365 * 24),
         }
+
+    @property
+    def http_host(self) -> str:
+        """The address of the HTTP server."""
+        return self._address_of(HTTP_SERVER)
+
+    def place(self, name: str) -> AbstractContextManager[None]:
+        """Processes that are started within the block are in the network where this one belongs."""
+        return self.packets.entered(name) if self.packets else nullcontext()
+
+    def link(self, name: str, server: str) -> Link | Proxy:
+        """What passes between a process and a server."""
+        if self.packets:
+            return self.packets.link(name, server)
+        return (self.to_postgres if server == POSTGRES else self.to_valkey)[name]
+
+    def _make_servers(self) -> Servers:
+        if self.packets:
+            return ServersAtNodes(self.packets, self._broker)
+        return Servers(
+            durable=True,
+            append_only=True,
+            append_fsync="always",
+            valkey_program=self._broker,
+            database_url=self._replicated.current.url if self._replicated else None,
+        )
+
+    def _address_of(self, node: str) -> str:
+        return self.packets.node(node).address if self.packets else LOOPBACK
+
+    def _server_urls(self, name: str) -> dict[str, str]:
+        urls = {
+            "ROLLBOOK_DATABASE_URL": self.database_url,
+            "ROLLBOOK_OUTBOX_URL": self.application_url,
+            "ROLLBOOK_BROKER_URL": self.servers.broker_url,
+        }
+        if self.packets:
+            return urls
+        proxies = {"ROLLBOOK_BROKER_URL": self.to_valkey[name]}
+        return {key: _through(proxies.get(key, self.to_postgres[name]), url) for key, url in urls.items()}
 
     def _journal_of(self, sender: str) -> Path:
         return self.folder / f"{sender}.deliveries"

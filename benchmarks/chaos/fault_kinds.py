@@ -16,6 +16,10 @@ all that it holds; otherwise each message would be delivered again and again."""
 STATEMENT_SECONDS: Final = 1.5
 """The statement timeout; also far shorter than in production."""
 
+LOCK_SECONDS: Final = 1.0
+"""The lock timeout with namespaces: shorter than the statement timeout, as in production. A machine that vanished keeps
+its locks until Postgres notices, and a job that waits for them is not too slow."""
+
 WORKERS: Final = ("default-1", "default-2", "bulk-1", "mixed-1")
 PREFORKED: Final = ("default-2", "mixed-1")
 MAINTENANCE: Final = ("maintenance-1", "maintenance-2")
@@ -24,10 +28,16 @@ HTTP_SERVER: Final = "http-server"
 DELIVERING: Final = ("deliver-1", "deliver-2")
 OWN_SENDERS: Final = ("sender-1", "sender-2")
 SENDERS: Final = (*DELIVERING, *OWN_SENDERS)
+PROCESSES: Final = (*WORKERS, *MAINTENANCE, *RELAYS, HTTP_SERVER, *SENDERS)
+MACHINES: Final = (*WORKERS, *MAINTENANCE, *RELAYS)
+"""Processes of which no other one knows the address."""
 SINK: Final = "sink"
 VALKEY: Final = "valkey"
 POSTGRES: Final = "postgres"
 CLOCK: Final = "clock"
+HOME: Final = "home"
+"""Where this process is, in a network of packets."""
+PRODUCERS: Final = ("direct-1", "direct-2", "skewed", "buffered", "outbox-1", "outbox-2", "http")
 PROMOTE: Final = "promote"
 """The kind of fault that needs a replica."""
 
@@ -75,6 +85,24 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     PROMOTE: FaultKind("the primary Postgres is killed, and its synchronous replica promoted", (POSTGRES,), (0.2, 1.5)),
     "full-disk": FaultKind("writes to a table fail with a full disk", (POSTGRES,), (1.0, 3.0)),
     "lock-table": FaultKind("a table is locked for longer than the statement timeout", (POSTGRES,), (2.0, 4.0)),
+    "isolate": FaultKind(
+        "no packet reaches or leaves a process; its connections stay open", (*PROCESSES, *PRODUCERS), (1.0, 20.0)
+    ),
+    "lose-answers": FaultKind(
+        "no packet reaches a process; what it sends arrives", (*PROCESSES, *PRODUCERS), (1.0, 20.0)
+    ),
+    "lose-requests": FaultKind(
+        "no packet leaves a process; what is sent to it arrives", (*PROCESSES, *PRODUCERS), (1.0, 20.0)
+    ),
+    "lose-machine": FaultKind(
+        "a process is cut off and killed at once, and starts with another address", MACHINES, (0.5, 2.0)
+    ),
+    "isolate-valkey": FaultKind("no packet reaches or leaves Valkey", (VALKEY,), (1.0, 12.0)),
+    "isolate-postgres": FaultKind("no packet reaches or leaves Postgres", (POSTGRES,), (1.0, 12.0)),
+    "lose-packets": FaultKind("a fifth of the packets to and from a server is lost", (VALKEY, POSTGRES), (2.0, 8.0)),
+    "delay-packets": FaultKind(
+        "packets to and from a server take up to 0.3 s, and overtake each other", (VALKEY, POSTGRES), (2.0, 8.0)
+    ),
     "skew-clock": FaultKind("the clock of a producer steps, by minutes", (CLOCK,), (0.0, 0.0)),
 }
 
@@ -83,3 +111,18 @@ ONLY_WITH_OUTBOX: Final = frozenset({"lose-valkey"})
 ONLY_BEFORE: Final = frozenset({"crash-valkey", "kill-http-server", "skew-clock"})
 """They do not happen in that phase: Valkey has kept nothing to read, and the producers with the clock and of the HTTP
 server have ended."""
+
+ONLY_WITH_NAMESPACES: Final = frozenset(
+    {
+        *("isolate", "lose-answers", "lose-requests", "lose-machine", "isolate-valkey", "isolate-postgres"),
+        *("lose-packets", "delay-packets"),
+    }
+)
+"""They act on packets between network namespaces."""
+ONLY_WITHOUT_NAMESPACES: Final = frozenset({"cut-valkey", "stall-valkey", "cut-postgres", "stall-postgres", PROMOTE})
+"""They act on connections, through proxies on the loopback interface."""
+
+
+def kinds_of(*, has_namespaces: bool) -> frozenset[str]:
+    """The kinds that are possible with network namespaces, or without."""
+    return frozenset(FAULT_KINDS) - (ONLY_WITHOUT_NAMESPACES if has_namespaces else ONLY_WITH_NAMESPACES)

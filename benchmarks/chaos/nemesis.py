@@ -10,8 +10,9 @@ from typing import Final
 import psycopg
 import redis
 from benchmarks.chaos.environment import Environment
-from benchmarks.chaos.fault_kinds import PROMOTE
+from benchmarks.chaos.fault_kinds import POSTGRES, PROMOTE, VALKEY
 from benchmarks.chaos.faults import Fault
+from benchmarks.chaos.packet_network import CALM, CUT, Link, PacketNetwork, Weather
 from benchmarks.chaos.proxy import Proxy
 from benchmarks.chaos.sink import SinkState
 from benchmarks.chaos.supervisor import Supervisor
@@ -20,6 +21,8 @@ _BYTES: Final = 3_000
 """Cuts and kills happen within this many bytes: before a job or an answer, or in the middle of one."""
 _VALKEY_SHARE: Final = 0.7
 _SINK_SHARE: Final = 0.6
+_LOSSY: Final = Weather(loss=0.2)
+_SLOW: Final = Weather(delay=0.3)
 TABLES: Final = (
     *("jobs", "users", "identify_log", "preference_set_versions", "lifecycle_events", "ownership_periods"),
     *("triggers", "activities", "messages", "deliveries"),
@@ -61,30 +64,38 @@ def inject(system: System, fault: Fault) -> Undo | None:
 
 def _kill(system: System, fault: Fault) -> Undo:
     """Kill it while it sends to Valkey or Postgres; if it sends nothing during the fault's duration, at its end."""
-    environment, supervisor = system.environment, system.supervisor
-    proxies = environment.to_valkey if fault.choice < _VALKEY_SHARE else environment.to_postgres
-    proxy = proxies[fault.target]
-    proxy.call_after(1 + int(fault.choice * 10 % 1 * _BYTES), supervisor.schedule_kill(fault.target))
+    supervisor = system.supervisor
+    link = _link(system, fault)
+    link.call_after(_random_bytes(fault), supervisor.schedule_kill(fault.target))
 
     def kill_now() -> None:
-        proxy.cancel_call()
+        link.cancel_call()
         supervisor.kill(fault.target)
 
     return kill_now
 
 
+def _link(system: System, fault: Fault) -> Link | Proxy:
+    """That of the process to one of the servers."""
+    return system.environment.link(fault.target, VALKEY if fault.choice < _VALKEY_SHARE else POSTGRES)
+
+
+def _random_bytes(fault: Fault) -> int:
+    return 1 + int(fault.choice * 10 % 1 * _BYTES)
+
+
 def _kill_sender(system: System, fault: Fault) -> Undo:
     """Kill it when it has handed a message over and does not know it yet, or while it sends to Postgres."""
     environment, supervisor = system.environment, system.supervisor
+    to_postgres = environment.link(fault.target, POSTGRES)
     if fault.choice < _SINK_SHARE:
         environment.sink.call_when_taken(fault.target, supervisor.schedule_kill(fault.target))
     else:
-        by_bytes = 1 + int(fault.choice * 10 % 1 * _BYTES)
-        environment.to_postgres[fault.target].call_after(by_bytes, supervisor.schedule_kill(fault.target))
+        to_postgres.call_after(_random_bytes(fault), supervisor.schedule_kill(fault.target))
 
     def kill_now() -> None:
         environment.sink.cancel_call(fault.target)
-        environment.to_postgres[fault.target].cancel_call()
+        to_postgres.cancel_call()
         supervisor.kill(fault.target)
 
     return kill_now
@@ -207,6 +218,58 @@ def _lock_table(system: System, fault: Fault) -> Undo:
     return holder.close
 
 
+def _isolate(system: System, fault: Fault) -> Undo:
+    return _spoil(system, fault, outgoing=CUT, incoming=CUT)
+
+
+def _lose_answers(system: System, fault: Fault) -> Undo:
+    return _spoil(system, fault, incoming=CUT)
+
+
+def _lose_requests(system: System, fault: Fault) -> Undo:
+    return _spoil(system, fault, outgoing=CUT)
+
+
+def _lose_packets(system: System, fault: Fault) -> Undo:
+    return _spoil(system, fault, outgoing=_LOSSY, incoming=_LOSSY)
+
+
+def _delay_packets(system: System, fault: Fault) -> Undo:
+    return _spoil(system, fault, outgoing=_SLOW, incoming=_SLOW)
+
+
+def _spoil(system: System, fault: Fault, *, outgoing: Weather = CALM, incoming: Weather = CALM) -> Undo:
+    network = _packets(system)
+    network.change(fault.target, outgoing=outgoing, incoming=incoming)
+    return lambda: network.change(fault.target, outgoing=CALM, incoming=CALM)
+
+
+def _lose_machine(system: System, fault: Fault) -> Undo:
+    """Cut it off and kill it while it sends; the servers never learn of its end. Then it starts on another machine."""
+    network, supervisor = _packets(system), system.supervisor
+    link = _link(system, fault)
+    kill = supervisor.schedule_kill(fault.target)
+
+    def vanish() -> None:
+        network.change(fault.target, outgoing=CUT, incoming=CUT)
+        kill()
+
+    link.call_after(_random_bytes(fault), vanish)
+
+    def start_elsewhere() -> None:
+        link.cancel_call()
+        network.move(fault.target)
+        supervisor.kill(fault.target)
+
+    return start_elsewhere
+
+
+def _packets(system: System) -> PacketNetwork:
+    network = system.environment.packets
+    assert network is not None
+    return network
+
+
 def _skew_clock(system: System, fault: Fault) -> None:
     """Does nothing: the plan already contains the readings of the producer's clock."""
 
@@ -237,6 +300,14 @@ INJECTORS: Final[Mapping[str, Injector]] = {
     PROMOTE: _promote,
     "full-disk": _full_disk,
     "lock-table": _lock_table,
+    "isolate": _isolate,
+    "lose-answers": _lose_answers,
+    "lose-requests": _lose_requests,
+    "lose-machine": _lose_machine,
+    "isolate-valkey": _isolate,
+    "isolate-postgres": _isolate,
+    "lose-packets": _lose_packets,
+    "delay-packets": _delay_packets,
     "skew-clock": _skew_clock,
 }
 

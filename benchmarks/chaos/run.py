@@ -143,11 +143,12 @@ class _Runner:
         operations, journal = folder / f"{number}-{producer}.plan", folder / f"{number}-{producer}.journal"
         write_operations(operations, phase.operations[producer])
         method = next((each for each in ("outbox", "http") if each in producer), "direct")
-        self.producers[journal] = processes.spawn(
-            [sys.executable, "-m", "benchmarks.chaos.producer", method, operations, journal, str(begin)],
-            log=folder / f"{number}-{producer}.log",
-            env=self.environment.variables(producer),
-        )
+        with self.environment.place(producer):
+            self.producers[journal] = processes.spawn(
+                [sys.executable, "-m", "benchmarks.chaos.producer", method, operations, journal, str(begin)],
+                log=folder / f"{number}-{producer}.log",
+                env=self.environment.variables(producer),
+            )
 
     def _wait_until_done(self, phase: Phase) -> None:
         """Wait until everything is done."""

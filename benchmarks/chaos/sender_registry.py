@@ -40,6 +40,6 @@ REGISTRY: Final = _TEMPLATE.format(mail=MAIL_CHANNEL, own=OWN_CHANNEL, timeout=S
 """As TOML. It names no workflows, so triggers over HTTP use the feed alone, as without a registry."""
 
 
-def sink_variables(port: int, sender: str) -> dict[str, str]:
+def sink_variables(url: str, sender: str) -> dict[str, str]:
     """The environment variables of a sender: where it hands over, by a URL from which the sink knows it."""
-    return {SINK_URL: f"http://127.0.0.1:{port}/{sender}", "SINK_SECRET": "whsec_" + "A" * 44}
+    return {SINK_URL: f"{url}/{sender}", "SINK_SECRET": "whsec_" + "A" * 44}

@@ -29,9 +29,9 @@ class SinkState(Enum):
 
 
 class Sink:
-    """An HTTP server on the loopback interface."""
+    """An HTTP server at this address."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = LOOPBACK) -> None:
         self.taken: list[HandOver] = []
         self._state = SinkState.TAKES
         self._changed = threading.Condition()
@@ -49,8 +49,8 @@ class Sink:
 
             def log_message(self, format: str, *args: Any) -> None: ...
 
-        self._server = _Server((LOOPBACK, 0), Handler)
-        self.port = self._server.server_port
+        self._server = _Server((host, 0), Handler)
+        self.url = f"http://{host}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="sink", daemon=True)
         self._thread.start()
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,6 @@ import psutil
 from benchmarks.chaos.fault_kinds import DELIVERING, HTTP_SERVER, MAINTENANCE, OWN_SENDERS, PREFORKED, RELAYS, WORKERS
 
 from rollbook_ops.devstack import ServerFailed, processes
-from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.workers import responding_workers
 from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE
 
@@ -35,7 +34,7 @@ _STARTED: Final = (
 """What each kind of process logs when it has started."""
 _LINES: Final = 12
 """Lines of a log that are shown."""
-_SERVE: Final = (sys.executable, "-m", "rollbook_ops.cli", "serve", "--host", LOOPBACK)
+_SERVE: Final = (sys.executable, "-m", "rollbook_ops.cli", "serve")
 _QUEUES: Final[Mapping[str, str]] = {
     "default": DEFAULT_QUEUE,
     "bulk": BULK_QUEUE,
@@ -64,9 +63,11 @@ class Supervisor:
     variables: Callable[[str], Mapping[str, str]]
     """The environment variables of a process, by its name."""
     broker_url: str
-    http_port: int
-    """Of the HTTP server, also after a restart."""
+    http_address: tuple[str, int]
+    """Host and port of the HTTP server, also after a restart."""
     folder: Path
+    place: Callable[[str], AbstractContextManager[None]]
+    """Within it a process is started, by its name."""
     services: dict[str, _Service] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     """What a process did that it should not."""
@@ -80,7 +81,8 @@ class Supervisor:
         commands |= {name: [sys.executable, "-m", "rollbook_ops.relay"] for name in RELAYS}
         commands |= {name: [sys.executable, "-m", "benchmarks.chaos.deliver_process"] for name in DELIVERING}
         commands |= {name: [sys.executable, "-m", "benchmarks.chaos.own_sender"] for name in OWN_SENDERS}
-        commands[HTTP_SERVER] = [*_SERVE, "--port", str(self.http_port)]
+        host, port = self.http_address
+        commands[HTTP_SERVER] = [*_SERVE, "--host", host, "--port", str(port)]
         self.services.update({name: _Service(name, command) for name, command in commands.items()})
         self.supervise()
         silent = {_host(name) for name in WORKERS}
@@ -197,7 +199,8 @@ class Supervisor:
     def _spawn(self, service: _Service) -> None:
         log = self._log_file(service.name)
         service.log_offset = log.stat().st_size if log.exists() else 0
-        service.process = processes.spawn(service.command, log=log, env=self.variables(service.name))
+        with self.place(service.name):
+            service.process = processes.spawn(service.command, log=log, env=self.variables(service.name))
 
     def _read_log(self, service: _Service) -> str:
         """Its log since the last start."""

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from benchmarks.chaos.arguments import parse
-from benchmarks.chaos.fault_kinds import FAULT_KINDS
+from benchmarks.chaos.fault_kinds import FAULT_KINDS, ONLY_WITH_NAMESPACES, ONLY_WITHOUT_NAMESPACES
 from benchmarks.chaos.jobs import PERIOD, make_jobs
 from benchmarks.chaos.nemesis import INJECTORS, TABLES
 from benchmarks.chaos.operations import Method
@@ -184,3 +184,28 @@ def test_an_unknown_kind_of_fault_is_rejected(capsys: pytest.CaptureFixture[str]
 
     assert ended.value.code == 2
     assert "unknown kind of fault: flood" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (["--faults", "isolate"], "only with --namespaces: isolate"),
+        (["--namespaces", "--faults", "cut-valkey"], "only without --namespaces: cut-valkey"),
+    ],
+)
+def test_packets_can_be_lost_only_between_namespaces(
+    capsys: pytest.CaptureFixture[str], given: list[str], reason: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(given)
+
+    assert ended.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_with_namespaces_packets_are_lost_and_otherwise_connections_cut() -> None:
+    with_them, without = parse(["--namespaces"]).kinds, parse([]).kinds
+
+    assert with_them | without == set(FAULT_KINDS)
+    assert with_them - without == ONLY_WITH_NAMESPACES
+    assert without - with_them == ONLY_WITHOUT_NAMESPACES

@@ -21,7 +21,7 @@ def sink() -> Iterator[Sink]:
 
 
 def post(sink: Sink, sender: str = "sender-1", *, id: str = "one", timeout: float = DEADLINE_SECONDS) -> int:
-    url, body = f"http://127.0.0.1:{sink.port}/{sender}", json.dumps({"id": id, "claim": 3, "data": {}}).encode()
+    url, body = f"{sink.url}/{sender}", json.dumps({"id": id, "claim": 3, "data": {}}).encode()
     try:
         with urllib.request.urlopen(url, data=body, timeout=timeout) as answer:
             return int(answer.status)

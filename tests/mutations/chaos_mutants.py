@@ -27,6 +27,9 @@ POSTGRES_AWAY: Final = ("--faults", "crash-postgres,full-disk,cut-postgres", "--
 VALKEY_AWAY: Final = ("--faults", "stall-valkey", "--every", "2", "--jobs", "4000", "--minutes", "0.4")
 FORGETFUL: Final = ("--faults", "lose-valkey", "--every", "1", "--jobs", "1500", "--minutes", "0.15")
 
+VANISHING: Final = ("--namespaces", "--faults", "lose-machine", "--every", "1", "--jobs", "1500", "--minutes", "0.3")
+"""As root, on Linux."""
+
 KILLING_SENDERS: Final = ("--faults", "kill-sender", "--every", "0.5", "--jobs", "800", "--minutes", "0.5")
 LYING_SENDERS: Final = ("--faults", "lying-sender", "--every", "1", "--jobs", "800", "--minutes", "0.5")
 SINK_AWAY: Final = ("--faults", "hang-sink,fail-sink", "--every", "0.5", "--jobs", "2400", "--minutes", "0.5")
@@ -202,6 +205,13 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         "            WHEN 'claimed' THEN now() + %(lease)s::double precision * interval '1 second'\n",
         "            WHEN 'claimed' THEN now() + %(lease)s::double precision * interval '0.5 seconds'\n",
         chaos=KILLING_SENDERS,
+    ),
+    Defect(
+        "sessions: Postgres waits for hours for a machine that is gone",
+        "shared/rollbook_shared/database/session.py",
+        "_options({**defaults, **_SERVER_TCP_TIMEOUTS})",
+        "_options(defaults)",
+        chaos=(*VANISHING, "--within", "90"),
     ),
     Defect(
         "deliveries: a report counts whatever its claim",

@@ -49,6 +49,10 @@ OF_SESSIONS: Final = {
     "default_transaction_read_only",
     "default_transaction_deferrable",
     "idle_session_timeout",
+    "tcp_user_timeout",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_keepalives_count",
 }
 """What only the beginning of a transaction says, or the pooler."""
 SHOWN: Final = sorted(OURS.keys() - OF_SESSIONS)

@@ -12,7 +12,6 @@ from pathlib import Path
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.accounts import Account
 from rollbook_ops.devstack.binaries import runnable_postgres
-from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_ops.devstack.exit_watch import last_lines
 from rollbook_ops.devstack.folders import OwnedFolder
@@ -21,7 +20,6 @@ from rollbook_ops.devstack.server import Server
 _USER = "postgres"
 
 _SETTINGS = {
-    "listen_addresses": LOOPBACK,
     # The path of a socket is limited to about 100 bytes, which is too short for some temporary folders; TCP is enough.
     "unix_socket_directories": "",
     "max_connections": "200",
@@ -58,7 +56,7 @@ class PostgresServer(Server):
 
     @property
     def url(self) -> str:
-        return f"postgresql://{_USER}:{self._endpoint.password}@{LOOPBACK}:{self.port}/postgres"
+        return f"postgresql://{_USER}:{self._endpoint.password}@{self.host}:{self.port}/postgres"
 
     def _prepare(self) -> None:
         if self._data.exists():
@@ -89,7 +87,11 @@ class PostgresServer(Server):
         new.rename(self._data)
 
     def _command(self) -> list[str | Path]:
-        settings = _SETTINGS | {"port": str(self.port)} | ({} if self._durable else _NOT_DURABLE)
+        settings = (
+            _SETTINGS
+            | {"listen_addresses": self.host, "port": str(self.port)}
+            | ({} if self._durable else _NOT_DURABLE)
+        )
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [self._programs / "postgres", "-D", self._data, *options]
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.accounts import Account
-from rollbook_ops.devstack.endpoint import Endpoint
+from rollbook_ops.devstack.endpoint import LOOPBACK, Endpoint
 from rollbook_ops.devstack.errors import ServerFailed
 from rollbook_ops.devstack.exit_watch import last_lines
 from rollbook_ops.devstack.folders import OwnedFolder
@@ -32,6 +32,8 @@ class Server(ABC):
     """Ends the server as a crash would."""
     transient_errors: ClassVar[tuple[str, ...]]
     """Texts in the log of a start that failed for a transient reason."""
+    host: str = LOOPBACK
+    """The address at which it listens."""
 
     def __init__(self, folder: OwnedFolder, account: Account | None) -> None:
         self.home = folder.path / self.name

@@ -11,7 +11,6 @@ from typing import Literal
 from rollbook_ops.devstack.accounts import Account
 from rollbook_ops.devstack.append_only_file import repair
 from rollbook_ops.devstack.binaries import runnable_valkey
-from rollbook_ops.devstack.endpoint import LOOPBACK
 from rollbook_ops.devstack.folders import OwnedFolder
 from rollbook_ops.devstack.server import Server
 
@@ -44,7 +43,7 @@ class ValkeyServer(Server):
 
     @property
     def url(self) -> str:
-        return f"redis://:{self._endpoint.password}@{LOOPBACK}:{self.port}/0"
+        return f"redis://:{self._endpoint.password}@{self.host}:{self.port}/0"
 
     def kill(self) -> None:
         """Kill the server by SIGKILL. Idempotent."""
@@ -60,7 +59,7 @@ class ValkeyServer(Server):
     def _launch(self) -> subprocess.Popen[bytes]:
         # In a file: every account of the machine can read the arguments of a process, and the password is among them.
         settings = {
-            "bind": LOOPBACK,
+            "bind": self.host,
             "port": self.port,
             "requirepass": self._endpoint.password,
             "databases": 64,
@@ -78,7 +77,7 @@ class ValkeyServer(Server):
 
     def _is_ready(self, process: subprocess.Popen[bytes]) -> bool:
         try:
-            with socket.create_connection((LOOPBACK, self.port), _ANSWER_SECONDS) as connection:
+            with socket.create_connection((self.host, self.port), _ANSWER_SECONDS) as connection:
                 connection.sendall(f"AUTH {self._endpoint.password}\r\nPING\r\nQUIT\r\n".encode())
                 # Not ready while it loads its file (-LOADING), nor if another program has the port.
                 return b"+PONG" in connection.makefile("rb").read()

@@ -53,6 +53,14 @@ TCP_TIMEOUTS: Final[Mapping[str, int]] = {
     "keepalives_count": 3,
 }
 """For libpq: when a silent machine counts as gone."""
+_SERVER_TCP_TIMEOUTS: Final[Mapping[str, str]] = {
+    "tcp_user_timeout": str(TCP_TIMEOUTS["tcp_user_timeout"]),
+    "tcp_keepalives_idle": str(TCP_TIMEOUTS["keepalives_idle"]),
+    "tcp_keepalives_interval": str(TCP_TIMEOUTS["keepalives_interval"]),
+    "tcp_keepalives_count": str(TCP_TIMEOUTS["keepalives_count"]),
+}
+"""The same for the server, whose own are hours: a machine that is gone says nothing, and would keep its locks. Not in
+sessions that a pooler shares: the pooler is at their other end."""
 IDLE_IN_TRANSACTION: Final = timedelta(minutes=5)
 """After which the server ends a transaction whose process says nothing: one that is frozen would keep its locks. No
 transaction of ours computes, or waits for another server, for so long."""
@@ -173,7 +181,9 @@ def make_session(
             **({} if connect_seconds is None else {"connect_timeout": connect_seconds}),
             "client_encoding": "UTF8",
             "options": " ".join(
-                part for part in (_options(defaults), own_options, _options({**fixed, **_MARK})) if part
+                part
+                for part in (_options({**defaults, **_SERVER_TCP_TIMEOUTS}), own_options, _options({**fixed, **_MARK}))
+                if part
             ),
         },
         first_statement=_FIRST

@@ -31,6 +31,10 @@ LIMITS: Final[Mapping[str, str]] = {
     "lock_timeout": "1",
     "idle_in_transaction_session_timeout": "1",
     "idle_session_timeout": "1",
+    "tcp_user_timeout": "100000",
+    "tcp_keepalives_idle": "100",
+    "tcp_keepalives_interval": "100",
+    "tcp_keepalives_count": "9",
     "synchronous_commit": "off",
 }
 """What a URL may say otherwise, and nothing else."""
@@ -54,6 +58,10 @@ OURS: Final[Mapping[str, str]] = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "5min",
     "idle_session_timeout": "0",
+    "tcp_user_timeout": "15000",
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
     "synchronous_commit": "local",
 }
 
