@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tests.support.brokers import broker_program, connect_to_broker
 from tests.support.cluster_template import VARIABLE, copy_clusters, make_template_folder
-from tests.support.databases import OUTBOX, ROLLBOOK, Databases, LendDatabase, with_database
+from tests.support.databases import ELSEWHERE, OUTBOX, ROLLBOOK, Databases, LendDatabase, with_database
 from tests.support.file_order import sort_by_cost
 from tests.support.server_mark import current_test, guard_servers
 from tests.support.worker_processes import Workers
@@ -108,6 +108,14 @@ def databases(servers: Servers) -> Iterator[Databases]:
 
 
 @pytest.fixture(scope="session")
+def databases_elsewhere(servers: Servers) -> Iterator[Databases]:
+    """Databases with a Rollbook in another schema than the default one, on the session's server."""
+    databases = Databases(servers.database_url, ELSEWHERE)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(scope="session")
 def outbox_databases(servers: Servers) -> Iterator[Databases]:
     """Databases of applications on the session's server."""
     databases = Databases(servers.database_url, OUTBOX)
@@ -148,6 +156,14 @@ def backend_url(outbox_databases: Databases) -> Iterator[str]:
 def database_url(new_database: LendDatabase) -> str:
     """The module's own database, migrated and empty."""
     return new_database()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(databases_elsewhere: Databases) -> Iterator[str]:
+    """A database of the module's own, whose Rollbook is in `OTHER_SCHEMA`."""
+    url = databases_elsewhere.lend()
+    yield url
+    databases_elsewhere.take_back(url)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from rollbook.resources.async_resources import (
     AsyncWorkflows,
 )
 from rollbook.resources.base_context import Clock, system_clock
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 
 if TYPE_CHECKING:
     from rollbook.resources.async_jobs import AsyncJobs
@@ -64,6 +65,7 @@ class AsyncRollbook:
         *,
         broker_url: str | None = None,
         database_url: str | None = None,
+        schema: str = DEFAULT_SCHEMA,
         limits: Limits | None = None,
         merge_history: timedelta | None = None,
         read_timeout: timedelta | None = None,
@@ -77,7 +79,9 @@ class AsyncRollbook:
         Raises:
             NotConfigured: as of `Rollbook`.
         """
-        settings = client_settings(broker_url, database_url, limits, merge_history, read_timeout, pool, registry)
+        settings = client_settings(
+            broker_url, database_url, schema, limits, merge_history, read_timeout, pool, registry
+        )
         self._bind(AsyncClientContext(settings, publisher or _direct(broker_url), clock or system_clock))
 
     def _bind(self, context: AsyncClientContext) -> None:
@@ -133,7 +137,7 @@ class AsyncRollbook:
         """
         from rollbook.publishing.async_outbox import AsyncOutboxPublisher
 
-        return self.with_publisher(AsyncOutboxPublisher(transaction))
+        return self.with_publisher(AsyncOutboxPublisher(transaction, self._context.schema))
 
     def buffered(
         self, *, max_users: int = 100, max_seconds: float = 1.0, max_waiting: int = 10_000, block_seconds: float = 1.0

@@ -20,6 +20,7 @@ from rollbook.numbered_parameters import numbered
 from rollbook_shared.database.async_connection import async_timeout_connection
 from rollbook_shared.database.encoding import ENCODING_ADVICE, wrong_encoding
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_async_session
 from rollbook_shared.database.shared_sessions import async_transaction, is_shared
 from rollbook_shared.errors import NotConfigured
@@ -37,16 +38,21 @@ _POOL: Final = PoolLimits()
 class AsyncDatabase:
     """One Postgres. It runs queries."""
 
-    def __init__(self, url: str, timeout: timedelta = _TIMEOUT, pool: PoolLimits = _POOL) -> None:
+    def __init__(
+        self, url: str, timeout: timedelta = _TIMEOUT, pool: PoolLimits = _POOL, schema: str = DEFAULT_SCHEMA
+    ) -> None:
         """Prepare to connect; nothing is connected yet.
 
         timeout: how long a statement may take.
         pool: how many connections there may be.
+        schema: of the Rollbook.
 
         Raises:
-            NotConfigured: this is no URL of a Postgres.
+            NotConfigured: this is no URL of a Postgres, or no name of a schema.
         """
-        session = make_session(url, application_name="rollbook", statement_timeout=timeout, is_read_only=True)
+        session = make_session(
+            url, application_name="rollbook", schema=schema, statement_timeout=timeout, is_read_only=True
+        )
         connection_class = async_timeout_connection(timeout)
 
         async def connect() -> Connection:
@@ -56,6 +62,7 @@ class AsyncDatabase:
                 raise NotConfigured(f"the database has the encoding {found}; {ENCODING_ADVICE}")
             return connection
 
+        self._schema = schema
         self._looks_for_primary = looks_for_primary(session.parameters)
         self._pools = PerLoop(lambda: AsyncConnectionPool(connect, pool))
 
@@ -73,9 +80,9 @@ class AsyncDatabase:
             connection = await pool.take()
             try:
                 if query.isolation == "AUTOCOMMIT" and not query.writes and not is_shared(connection):
-                    return await _result(connection, query)
+                    return await _result(connection, query, self._schema)
                 async with async_transaction(connection, modes(query.isolation, readonly=not query.writes)):
-                    return await _result(connection, query)
+                    return await _result(connection, query, self._schema)
             except READ_ONLY_ERRORS:
                 await connection.close()
                 raise
@@ -92,13 +99,13 @@ class AsyncDatabase:
         await self._pools.aclose()
 
 
-async def _result(connection: Connection, query: Query[T]) -> T:
+async def _result(connection: Connection, query: Query[T], schema: str) -> T:
     steps = query.steps()
     try:
         statement = next(steps)
         while True:
             cursor = psycopg.AsyncRawCursor(connection, row_factory=dict_row)
-            await cursor.execute(*numbered(statement))
+            await cursor.execute(*numbered(statement, schema))
             statement = steps.send(await cursor.fetchall())
     except StopIteration as end:
         result: T = end.value

@@ -20,6 +20,7 @@ from rollbook.resources.measurements import Measurements
 from rollbook.resources.messages import Messages
 from rollbook.resources.users import Users
 from rollbook.resources.workflows import Workflows
+from rollbook_shared.database.schema import DEFAULT_SCHEMA, require_schema
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.limits import HARD_BULK_USERS, Limits, PoolLimits
 from rollbook_shared.settings import Settings
@@ -64,6 +65,7 @@ class Rollbook:
         *,
         broker_url: str | None = None,
         database_url: str | None = None,
+        schema: str = DEFAULT_SCHEMA,
         limits: Limits | None = None,
         merge_history: timedelta | None = None,
         read_timeout: timedelta | None = None,
@@ -77,6 +79,7 @@ class Rollbook:
         broker_url: such as `redis://127.0.0.1:6379/0`, `rediss://...?ssl_cert_reqs=required` for TLS, or
             `sentinel://10.0.0.1:26379/0;sentinel://10.0.0.2:26379/0?master_name=main`.
         database_url: such as `postgresql://user@127.0.0.1:5432/app`; with `?sslmode=verify-full` for TLS.
+        schema: the schema of Postgres that this Rollbook is in, where several share a database.
         limits: what the client accepts. Workers need no change when limits are raised.
         merge_history: how many days of messages and activities a merge transfers, for previews of merges. The workers'
             setting decides what a merge does.
@@ -87,10 +90,12 @@ class Rollbook:
         clock: returns the present time in microseconds since 1970; for tests.
 
         Raises:
-            NotConfigured: the broker's URL is invalid, or `limits`, `pool` or a time has a wrong type. The database's
-                URL is checked by the first read.
+            NotConfigured: the broker's URL or `schema` is invalid, or `limits`, `pool` or a time has a wrong type. The
+                database's URL is checked by the first read.
         """
-        settings = client_settings(broker_url, database_url, limits, merge_history, read_timeout, pool, registry)
+        settings = client_settings(
+            broker_url, database_url, schema, limits, merge_history, read_timeout, pool, registry
+        )
         self._bind(ClientContext(settings, publisher or _direct(broker_url), clock or system_clock))
 
     def _bind(self, context: ClientContext) -> None:
@@ -140,7 +145,7 @@ class Rollbook:
         Each job becomes a row of your table `rollbook_outbox`, and disappears if the transaction is rolled back. After
         the commit the relay (`rollbook relay`) sends the job, and sends it again until a worker has finished it, so no
         job is lost even if Redis loses its data. This client needs no broker. `rollbook outbox create` creates the
-        table; see also `rollbook.outbox`.
+        table, which for a Rollbook in the schema `eu` is `eu_outbox`; see also `rollbook.outbox`.
 
         A write raises `InvalidRequest` like any other, `NotConfigured` if the table is missing, and never `NotSent`.
         Errors of your database are those of its driver, and leave the transaction as any failed statement does.
@@ -153,7 +158,7 @@ class Rollbook:
         """
         from rollbook.publishing.outbox import OutboxPublisher
 
-        return self.with_publisher(OutboxPublisher(transaction))
+        return self.with_publisher(OutboxPublisher(transaction, self._context.schema))
 
     def buffered(
         self, *, max_users: int = 100, max_seconds: float = 1.0, max_waiting: int = 10_000, block_seconds: float = 1.0
@@ -234,6 +239,7 @@ class ClientArguments(TypedDict):
 
     broker_url: str | None
     database_url: str | None
+    schema: str
     limits: Limits
     merge_history: timedelta
     read_timeout: timedelta
@@ -251,6 +257,7 @@ def client_arguments(env: Mapping[str, str] | None) -> ClientArguments:
     return {
         "broker_url": settings.broker_url,
         "database_url": settings.database_url,
+        "schema": settings.schema,
         "limits": settings.limits,
         "merge_history": settings.merge_history,
         "read_timeout": settings.read_timeout,
@@ -262,6 +269,7 @@ def client_arguments(env: Mapping[str, str] | None) -> ClientArguments:
 def client_settings(
     broker_url: str | None,
     database_url: str | None,
+    schema: str,
     limits: Limits | None,
     merge_history: timedelta | None,
     read_timeout: timedelta | None,
@@ -271,13 +279,15 @@ def client_settings(
     """The settings of a client, with the defaults of what is None.
 
     Raises:
-        NotConfigured: `limits`, `pool` or a time has a wrong type.
+        NotConfigured: `limits`, `pool` or a time has a wrong type, or no Rollbook may be in the schema.
     """
+    require_schema(schema)
     _check(limits, pool, merge_history=merge_history, read_timeout=read_timeout)
     default = Settings()
     return Settings(
         broker_url=broker_url,
         database_url=database_url,
+        schema=schema,
         limits=default.limits if limits is None else limits,
         merge_history=default.merge_history if merge_history is None else merge_history,
         read_timeout=default.read_timeout if read_timeout is None else read_timeout,

@@ -19,6 +19,7 @@ from rollbook.database_failures import failure_of
 from rollbook.numbered_parameters import numbered
 from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.timeouts import timeout_connection
@@ -41,16 +42,21 @@ _ISOLATION: Final[Mapping[Isolation, LiteralString]] = {
 class Database:
     """One Postgres. It runs queries, and lends connections to code that has statements of its own."""
 
-    def __init__(self, url: str, timeout: timedelta = _TIMEOUT, pool: PoolLimits = _POOL) -> None:
+    def __init__(
+        self, url: str, timeout: timedelta = _TIMEOUT, pool: PoolLimits = _POOL, schema: str = DEFAULT_SCHEMA
+    ) -> None:
         """Prepare the pool; nothing is connected yet.
 
         timeout: how long a statement may take.
         pool: how many connections there may be.
+        schema: of the Rollbook.
 
         Raises:
-            NotConfigured: this is no URL of a Postgres.
+            NotConfigured: this is no URL of a Postgres, or no name of a schema.
         """
-        session = make_session(url, application_name="rollbook", statement_timeout=timeout, is_read_only=True)
+        session = make_session(
+            url, application_name="rollbook", schema=schema, statement_timeout=timeout, is_read_only=True
+        )
         connection_class = timeout_connection(timeout)
 
         def connect() -> Connection:
@@ -59,6 +65,7 @@ class Database:
             return connection
 
         self._pool = ConnectionPool(connect, pool)
+        self._schema = schema
         self._looks_for_primary = looks_for_primary(session.parameters)
 
     def run(self, query: Query[T]) -> T:
@@ -72,7 +79,7 @@ class Database:
             try:
                 statement = next(steps)
                 while True:
-                    statement = steps.send(_rows(connection, statement))
+                    statement = steps.send(_rows(connection, statement, self._schema))
             except StopIteration as end:
                 result: T = end.value
                 return result
@@ -117,6 +124,6 @@ def modes(isolation: Isolation, *, readonly: bool) -> LiteralString:
     return f"{_ISOLATION[isolation]} {'READ ONLY' if readonly else 'READ WRITE'}"
 
 
-def _rows(connection: Connection, statement: Statement) -> Rows:
+def _rows(connection: Connection, statement: Statement, schema: str) -> Rows:
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
-        return cursor.execute(*numbered(statement)).fetchall()
+        return cursor.execute(*numbered(statement, schema)).fetchall()

@@ -5,6 +5,10 @@ SQLAlchemy's metadata `rollbook.sqlalchemy.outbox_table`; by hand `rollbook outb
 application's own Postgres, in a schema of its search path. `rb.outbox(transaction)` writes the rows, and
 `rollbook relay` sends them.
 
+A Rollbook whose schema (`ROLLBOOK_SCHEMA`) is not `rollbook` has an outbox of its own, named for that: `eu_outbox`.
+Otherwise the relays of two Rollbooks would share the jobs. So each function here takes that schema, and so does
+`RunSQL(list(create_statements("eu")), list(drop_statements("eu")))`.
+
 A row is one job that no worker has finished yet, as far as the relay knows, or that was finished a short while ago
 (`finished_at`): Rollbook's database may lose the outcome in a failover to a replica that is behind, and then the relay
 sends the job again. `dead_on` is the timeline of that database on which the relay saw a dead letter of the job: on the
@@ -20,11 +24,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA, in_schema, outbox_name, require_schema
 from rollbook_shared.limits import JOB_BYTES
 
-__all__ = ["CREATE_TABLE", "DROP_TABLE", "TABLE", "create_table", "drop_table"]
+__all__ = ["CREATE_TABLE", "DROP_TABLE", "TABLE", "create_statements", "create_table", "drop_statements", "drop_table"]
 
-TABLE: Final = "rollbook_outbox"
+TABLE: Final = outbox_name(DEFAULT_SCHEMA)
 _SIZE_CHECK: Final = (
     f"CONSTRAINT rollbook_outbox_body_size CHECK (pg_catalog.octet_length(body) OPERATOR(pg_catalog.<=) {JOB_BYTES})"
 )
@@ -76,7 +81,7 @@ BEGIN
         SELECT
         FROM pg_catalog.pg_constraint
         WHERE conrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('rollbook_outbox')
-            AND conname OPERATOR(pg_catalog.=) 'rollbook_outbox_body_size'
+            AND pg_catalog.right(conname::pg_catalog.text, 17) OPERATOR(pg_catalog.=) '_outbox_body_size'
     ) THEN
         ALTER TABLE rollbook_outbox ADD {_SIZE_CHECK} NOT VALID;
     END IF;
@@ -91,17 +96,41 @@ DROP_TABLE: Final = ("DROP TABLE IF EXISTS rollbook_outbox",)
 """The statements that drop it, with the jobs in it."""
 
 
-def create_table(execute: Callable[[str], object]) -> None:
+def create_table(execute: Callable[[str], object], rollbook_schema: str = DEFAULT_SCHEMA) -> None:
     """Create the table, unless it exists.
 
     execute: runs a statement, such as Alembic's `op.execute` or a cursor's `execute`. Its errors are raised, and
         nothing is committed.
+    rollbook_schema: that of the Rollbook for which the jobs are.
+
+    Raises:
+        NotConfigured: no Rollbook may be in a schema of this name.
     """
-    for statement in CREATE_TABLE:
+    for statement in create_statements(rollbook_schema):
         execute(statement)
 
 
-def drop_table(execute: Callable[[str], object]) -> None:
-    """Drop the table, with the jobs that no worker has finished yet. For `execute` see `create_table`."""
-    for statement in DROP_TABLE:
+def drop_table(execute: Callable[[str], object], rollbook_schema: str = DEFAULT_SCHEMA) -> None:
+    """Drop the table, with the jobs that no worker has finished yet. The arguments are those of `create_table`."""
+    for statement in drop_statements(rollbook_schema):
         execute(statement)
+
+
+def create_statements(rollbook_schema: str) -> tuple[str, ...]:
+    """`CREATE_TABLE` for the Rollbook in this schema.
+
+    Raises:
+        NotConfigured: no Rollbook may be in a schema of this name.
+    """
+    require_schema(rollbook_schema)
+    return tuple(in_schema(statement, rollbook_schema) for statement in CREATE_TABLE)
+
+
+def drop_statements(rollbook_schema: str) -> tuple[str, ...]:
+    """`DROP_TABLE` for the Rollbook in this schema.
+
+    Raises:
+        NotConfigured: no Rollbook may be in a schema of this name.
+    """
+    require_schema(rollbook_schema)
+    return tuple(in_schema(statement, rollbook_schema) for statement in DROP_TABLE)

@@ -37,8 +37,8 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 from sqlalchemy.util import await_only
 
 from rollbook.client import Rollbook
-from rollbook.outbox import TABLE
 from rollbook.publishing.after_commit import OnFailure, async_publish_committed, log_failure, publish_committed
+from rollbook_shared.database.schema import DEFAULT_SCHEMA, outbox_name, require_schema
 from rollbook_shared.limits import JOB_BYTES
 
 if TYPE_CHECKING:
@@ -108,13 +108,20 @@ def _needs(given: object) -> str:
     return f"after_commit needs a SQLAlchemy Session, and not {type(given).__name__}"
 
 
-def outbox_table(metadata: MetaData) -> Table:
+def outbox_table(metadata: MetaData, rollbook_schema: str = DEFAULT_SCHEMA) -> Table:
     """The table `rollbook_outbox` in the application's own metadata, for `create_all` and Alembic.
 
     The same as that of `rollbook.outbox` and of `rollbook outbox create`.
+
+    rollbook_schema: that of the Rollbook for which the jobs are; for `eu` the table is `eu_outbox`.
+
+    Raises:
+        NotConfigured: no Rollbook may be in a schema of this name.
     """
+    require_schema(rollbook_schema)
+    name = outbox_name(rollbook_schema)
     return Table(
-        TABLE,
+        name,
         metadata,
         Column("id", Text(collation="C"), primary_key=True),
         Column("digest", LargeBinary, primary_key=True),
@@ -127,9 +134,9 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("trace", Text),
         Column("finished_at", DateTime(timezone=True)),
         Column("dead_on", Integer),
-        CheckConstraint(f"octet_length(body) <= {JOB_BYTES}", name="rollbook_outbox_body_size"),
-        Index("rollbook_outbox_unsent", "due_at", postgresql_where=text("sent_at IS NULL")),
-        Index("rollbook_outbox_sent", "due_at", postgresql_where=text("sent_at IS NOT NULL")),
+        CheckConstraint(f"octet_length(body) <= {JOB_BYTES}", name=f"{name}_body_size"),
+        Index(f"{name}_unsent", "due_at", postgresql_where=text("sent_at IS NULL")),
+        Index(f"{name}_sent", "due_at", postgresql_where=text("sent_at IS NOT NULL")),
     )
 
 

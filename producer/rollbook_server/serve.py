@@ -83,6 +83,7 @@ def application(
     client = AsyncRollbook(
         publisher=TracePublisher(AsyncDirectPublisher(broker_url)),
         database_url=settings.database_url,
+        schema=settings.schema,
         limits=settings.limits,
         merge_history=settings.merge_history,
         read_timeout=settings.read_timeout,

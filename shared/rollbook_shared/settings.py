@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA, VALID_SCHEMA, is_schema
 from rollbook_shared.environment import Choice, Duration, Number, Setting, read_fields, settings_with_defaults
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.limits import Limits, PoolLimits
@@ -33,6 +34,17 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+@dataclass(frozen=True)
+class SchemaName(Setting):
+    """An environment variable that names a schema of Postgres."""
+
+    def parse(self, text: str) -> str:
+        """See `Setting`."""
+        if not is_schema(text):
+            raise ValueError(VALID_SCHEMA)
+        return text
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """The settings of one process. All processes should have the same. `repr` shows no URL and no key."""
@@ -51,10 +63,18 @@ class Settings:
         Setting(
             "ROLLBOOK_DATABASE_URL",
             "The Postgres with the users: `postgresql://user@host:5432/app`, with `?sslmode=verify-full` for TLS. "
-            "All is in the schema `rollbook`, so it may be the application's own database. With a replica that may be "
-            "promoted: `postgresql://user@a:5432,b:5432/app?target_session_attrs=read-write`.",
+            "All is in one schema, so it may be the application's own database. With a replica that may be promoted: "
+            "`postgresql://user@a:5432,b:5432/app?target_session_attrs=read-write`.",
         ),
     ] = field(default=None, repr=False)
+    schema: Annotated[
+        str,
+        SchemaName(
+            "ROLLBOOK_SCHEMA",
+            "The schema of Postgres that everything is in. Several Rollbooks share a database, each in its own: see "
+            "[Several Rollbooks in one database](../how-to/schemas.md).",
+        ),
+    ] = DEFAULT_SCHEMA
     limits: Limits = field(default_factory=Limits)
     """What the client accepts."""
     pool: PoolLimits = field(default_factory=PoolLimits)

@@ -1,16 +1,18 @@
-"""Processes with the least rights in Redis and Postgres, and servers that keep what they confirmed through a kill."""
+"""Processes with the least rights in Redis and Postgres, and servers that keep what they confirmed through a kill.
+
+The former are of a Rollbook in another schema than the default one, so that its name in the code would not be found.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from tests.support.brokers import broker_program
-from tests.support.databases import migrate
+from tests.support.databases import OTHER_SCHEMA, migrate
 from tests.support.privacy.acl_broker import AclBroker
-from tests.support.privacy.roles import ROLES_SQL, Login, logins
+from tests.support.privacy.roles import Login, logins, make_roles
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -34,10 +36,15 @@ def broker_url(acl: AclBroker) -> str:
 
 
 @pytest.fixture(scope="module")
+def database_url(elsewhere: str) -> str:
+    """A database without the schema `rollbook`."""
+    return elsewhere
+
+
+@pytest.fixture(scope="module")
 def login(database_url: str) -> Iterator[Login]:
     """The URL of a login in one of the roles of deploy/roles.sql."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(ROLES_SQL.read_bytes())
+    make_roles(database_url, OTHER_SCHEMA)
     with logins(database_url) as login:
         yield login
 
@@ -45,7 +52,9 @@ def login(database_url: str) -> Iterator[Login]:
 @pytest.fixture
 def rb(acl: AclBroker, login: Login) -> Iterator[Rollbook]:
     """A backend's client: it may publish and read."""
-    with Rollbook(database_url=login("rollbook_reader"), broker_url=acl.url("rollbook_publisher")) as rb:
+    with Rollbook(
+        database_url=login(f"{OTHER_SCHEMA}_reader"), broker_url=acl.url("rollbook_publisher"), schema=OTHER_SCHEMA
+    ) as rb:
         yield rb
 
 
@@ -68,7 +77,11 @@ def shared_workers(
 
 def least_rights_workers(acl: AclBroker, login: Login, logs: Path) -> Workers:
     return Workers(
-        login("rollbook_worker"), acl.url("rollbook_worker"), logs, operator_url=acl.url("rollbook_operator")
+        login(f"{OTHER_SCHEMA}_worker"),
+        acl.url("rollbook_worker"),
+        logs,
+        schema=OTHER_SCHEMA,
+        operator_url=acl.url("rollbook_operator"),
     )
 
 

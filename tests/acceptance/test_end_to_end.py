@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from tests.support.brokers import connect_to_broker
+from tests.support.databases import OTHER_SCHEMA
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import InvalidRequest, Rollbook, UserNotFound
+from rollbook_shared.database.schema import in_schema
 
 pytestmark = pytest.mark.usefixtures("shared_workers")
 
@@ -48,7 +50,8 @@ def test_a_guest_who_signs_up_keeps_its_messages(rb: Rollbook, database_url: str
     assert gone.value.merged_into == "member-1"
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
-            "SELECT owner, actor FROM rollbook.owned_messages WHERE job_id = %s", (sent.id,)
+            in_schema("SELECT owner, actor FROM rollbook.owned_messages WHERE job_id = %s", OTHER_SCHEMA).encode(),
+            (sent.id,),
         ).fetchall()
     assert rows == [("member-1", "host-1")]
 

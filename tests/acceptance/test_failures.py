@@ -9,11 +9,13 @@ from functools import partial
 
 import psycopg
 import pytest
+from tests.support.databases import OTHER_SCHEMA
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack import Servers, processes
+from rollbook_shared.database.schema import DEFAULT_SCHEMA, in_schema
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Identify, UserUpdate
@@ -21,9 +23,10 @@ from rollbook_shared.jobs.models import Identify, UserUpdate
 JOBS = 400
 
 
-def finished(database_url: str) -> int:
+def finished(database_url: str, schema: str = OTHER_SCHEMA) -> int:
     with psycopg.connect(database_url) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM rollbook.jobs").fetchone() or (0,)
+        counting = in_schema("SELECT count(*) FROM rollbook.jobs", schema)
+        (count,) = connection.execute(counting.encode()).fetchone() or (0,)
         return int(count)
 
 
@@ -74,7 +77,7 @@ def test_jobs_are_applied_after_postgres_was_killed_and_restarted(
 ) -> None:
     worker = durable_workers.start(threads=2)
     jobs = [durable_rb.users.identify("steady", {"n": number}) for number in range(200)]
-    wait_until(lambda: finished(durable_database_url) > 10, what="the first jobs")
+    wait_until(lambda: finished(durable_database_url, DEFAULT_SCHEMA) > 10, what="the first jobs")
 
     assert durable_servers.postgres is not None
     durable_servers.postgres.kill()

@@ -10,10 +10,12 @@ from typing import Any
 import psycopg
 from celery import Celery
 from tests.support.brokers import connect_to_broker
+from tests.support.databases import OTHER_SCHEMA
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
+from rollbook_shared.database.schema import in_schema
 from rollbook_shared.jobs.celery_task import DEFAULT_QUEUE, TASKS
 
 
@@ -36,7 +38,7 @@ def test_valid_jobs_are_applied_and_broken_messages_become_dead_letters(
     for job in good:
         assert job.wait(DEADLINE_SECONDS).state == "applied"
     with psycopg.connect(database_url, autocommit=True) as connection:
-        codes = "SELECT code, count(*) FROM rollbook.dead_letters GROUP BY code"
+        codes = in_schema("SELECT code, count(*) FROM rollbook.dead_letters GROUP BY code", OTHER_SCHEMA).encode()
         expected = {"malformed": 7, "unknown_version": 2, "unknown_kind": 1, "invalid": 1}
         wait_until(lambda: dict(connection.execute(codes).fetchall()) == expected, what="burying the broken jobs")
     assert rb.jobs.get("bad-1").state == "dead"

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
-import psycopg
 import pytest
 from tests.support.console.visitors import CONSOLE, Visitor
 from tests.support.operations.findings import named
-from tests.support.privacy.roles import ROLES_SQL, logins
+from tests.support.privacy.roles import logins, make_roles
 from tests.support.server.running_server import RunningServer, run_server
 from typer.testing import CliRunner
 
@@ -126,8 +125,7 @@ def test_the_doctor_says_whether_people_can_log_in(run: Run) -> None:
 
 
 def test_the_doctor_names_the_role_that_the_console_needs(run: Run) -> None:
-    with psycopg.connect(run.database_url, autocommit=True) as connection:
-        connection.execute(ROLES_SQL.read_bytes())
+    make_roles(run.database_url)
     with logins(run.database_url) as login:
         finding = named(examine_console(Settings(database_url=login("rollbook_server")), CONSOLE), "console")
 

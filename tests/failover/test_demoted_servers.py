@@ -15,7 +15,7 @@ import pytest
 from tests.support.builders import identify
 from tests.support.failover import Pair, running_pair
 from tests.support.operations.findings import named
-from tests.support.privacy.roles import ROLES_SQL, logins
+from tests.support.privacy.roles import logins, make_roles
 from tests.support.waits import wait_until
 
 from rollbook import AsyncRollbook, NotConfigured, Rollbook, Unavailable, UserNotFound
@@ -94,8 +94,7 @@ def test_what_the_synchronous_replica_does_not_have_is_not_answered(pair: Pair) 
 
 
 def test_a_worker_with_the_least_rights_learns_the_timeline(fresh_database_url: str) -> None:
-    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
-        connection.execute(ROLES_SQL.read_bytes())
+    make_roles(fresh_database_url)
 
     with logins(fresh_database_url) as login, psycopg.connect(login("rollbook_worker")) as connection:
         newest = NewestTimeline()

@@ -24,7 +24,7 @@ from tests.mutations.server_mutants import IN_THE_SERVER
 from tests.support.repository import ROOT
 
 PACKAGES: Final = ("producer", "worker", "shared")
-COPIED: Final = (*PACKAGES, "tests", "benchmarks", "pyproject.toml")
+COPIED: Final = (*PACKAGES, "tests", "benchmarks", "deploy", "pyproject.toml")
 TESTS_FAILED: Final = 1
 """Pytest's exit code for that; others mean that it could not run them."""
 

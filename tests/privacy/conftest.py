@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from tests.support.privacy.roles import ROLES_SQL, Login, logins
+from tests.support.privacy.roles import Login, logins, make_roles
 
 from rollbook.outbox import create_table
 
@@ -18,8 +18,8 @@ def owner_url(new_database: Callable[[], str]) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         create_table(connection.execute)
         connection.execute("CREATE TABLE accounts (id text PRIMARY KEY)")
-        for _ in range(2):
-            connection.execute(ROLES_SQL.read_bytes())
+    for _ in range(2):
+        make_roles(url)
     return url
 
 

@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from tests.support.builders import DAY, NOW, delete, identify, mark, merge, set_preferences, trigger, user
 from tests.support.databases import administer, drop_database, with_database
-from tests.support.privacy.roles import ROLES_SQL, Login
+from tests.support.privacy.roles import Login, grant_outbox, make_roles
 from tests.support.sessions.plants import HIJACKED, plant
 
 from rollbook import Rollbook
@@ -77,8 +77,7 @@ def owner_url(servers: Servers, make_login: MakeLogin) -> Iterator[str]:
     table = OutboxTable(owner)
     table.create()
     table.close()
-    with psycopg.connect(with_database(server, database), autocommit=True) as connection:
-        connection.execute(ROLES_SQL.read_bytes())
+    make_roles(with_database(server, database))
     yield owner
     drop_database(server, database)
 
@@ -202,7 +201,7 @@ def test_the_owner_who_reads_the_views_and_migrates_runs_nothing_of_it(applied: 
         connection.execute("UPDATE rollbook.users SET profile = profile, resolved_profile = resolved_profile")
         connection.execute("REINDEX SCHEMA rollbook")
         connection.execute("ANALYZE")
-        connection.execute(ROLES_SQL.read_text().partition("-- Two: ")[2].partition("\n")[2].encode())
+    grant_outbox(owner_url)
     migrate(owner_url)
     assert create_index(owner_url, "updated_at")
     drop_index(owner_url, "updated_at")

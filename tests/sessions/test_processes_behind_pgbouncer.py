@@ -1,4 +1,7 @@
-"""Workers, maintenance, a relay, a server and senders share the few sessions of a PgBouncer, and nothing goes wrong."""
+"""Workers, maintenance, a relay, a server and senders share the few sessions of a PgBouncer, and nothing goes wrong.
+
+Their Rollbook is in another schema than the default one: a session that others use, too, leads to none.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import Final
 import httpx
 import psycopg
 import pytest
+from tests.support.databases import OTHER_SCHEMA, Databases
 from tests.support.python_processes import spawn_python
 from tests.support.sessions.pgbouncer import PgBouncer, needs_pgbouncer, running_pgbouncer
 from tests.support.waits import DEADLINE_SECONDS, wait_until
@@ -24,6 +28,8 @@ from rollbook_ops.demo.demo_database import DemoDatabase
 from rollbook_ops.demo.postgres_world import read_world
 from rollbook_ops.devstack import Servers, processes
 from rollbook_ops.devstack.endpoint import free_port
+from rollbook_ops.relay.outbox_table import OutboxTable
+from rollbook_shared.database.schema import in_schema
 from rollbook_shared.reference.differences import difference
 from rollbook_shared.reference.generator import generate_jobs
 from rollbook_shared.reference.oracle import oracle
@@ -53,16 +59,18 @@ def registry(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_all_processes_do_what_they_do_without_it(
     pooler: PgBouncer,
-    fresh_database_url: str,
+    databases_elsewhere: Databases,
     backend_url: str,
     broker_url: str,
     registry: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    url = pooler.before(fresh_database_url)
+    direct_url = databases_elsewhere.lend()
+    url = pooler.before(direct_url)
     settings = {
         "ROLLBOOK_DATABASE_URL": url,
+        "ROLLBOOK_SCHEMA": OTHER_SCHEMA,
         "ROLLBOOK_OUTBOX_URL": pooler.before(backend_url),
         "ROLLBOOK_BROKER_URL": broker_url,
         "ROLLBOOK_REGISTRY": str(registry),
@@ -75,7 +83,9 @@ def test_all_processes_do_what_they_do_without_it(
         monkeypatch.setenv(name, value)
     history = generate_jobs(seed=11, users=25, jobs=500, now=time.time_ns() // 1_000)
     with ExitStack() as undo:
-        workers = Workers(url, broker_url, tmp_path)
+        undo.callback(databases_elsewhere.take_back, direct_url)
+        OutboxTable(backend_url, OTHER_SCHEMA).create()
+        workers = Workers(url, broker_url, tmp_path, schema=OTHER_SCHEMA)
         undo.callback(workers.stop)
         started = [workers.start(name) for name in ("first", "second")]
         started.append(workers.start_maintenance())
@@ -85,7 +95,7 @@ def test_all_processes_do_what_they_do_without_it(
             undo.callback(processes.stop, process, by=signal.SIGKILL)
             started.append(process)
 
-        with Rollbook(database_url=url, broker_url=broker_url, registry=str(registry)) as rb:
+        with Rollbook(database_url=url, broker_url=broker_url, schema=OTHER_SCHEMA, registry=str(registry)) as rb:
             with psycopg.connect(pooler.before(backend_url), prepare_threshold=None) as backend:
                 outbox = rb.outbox(backend)
                 for job in history.jobs[::2]:
@@ -95,13 +105,13 @@ def test_all_processes_do_what_they_do_without_it(
             for number in range(TRIGGERS):
                 rb.workflows.trigger("hello", [{"id": f"new-{number}", "email": "a@example.com"}], channels=["email"])
             sent = len(history.jobs) + TRIGGERS
-            wait_until(lambda: count(fresh_database_url, "rollbook.jobs") == sent, what="every job applied")
+            wait_until(lambda: count(direct_url, "rollbook.jobs") == sent, what="every job applied")
             wait_until(lambda: count(backend_url, "rollbook_outbox") == 0, what="the relay's jobs finished")
             handed_over = [d.recipient["id"] for d in rb.deliveries.claim_each("mail", limit=7, idle=0)]
             feed = rb.feeds.list("new-1")
             later = rb.users.identify("later", {"n": 1}, delay=0.5)
             wait_until(lambda: rb.jobs.get(later.id).state == "applied", what="maintenance releasing a job")
-            dead = count(fresh_database_url, "rollbook.dead_letters")
+            dead = count(direct_url, "rollbook.dead_letters")
 
         assert sorted(handed_over) == sorted(f"new-{number}" for number in range(TRIGGERS))
         assert feed.total == 0  # they were sent by e-mail
@@ -113,9 +123,9 @@ def test_all_processes_do_what_they_do_without_it(
             timeout=DEADLINE_SECONDS,
         )
         assert read.json()["email"] == "a@example.com"
-    demo = DemoDatabase(fresh_database_url)
-    world = read_world(demo)
-    demo.close()
+        demo = DemoDatabase(direct_url, OTHER_SCHEMA)
+        world = read_world(demo)
+        demo.close()
     added = {user_id for user_id in world["users"] if user_id.startswith(("new-", "later"))}
     assert len(added) == TRIGGERS + 1
     for user_id in added:
@@ -128,5 +138,6 @@ def test_all_processes_do_what_they_do_without_it(
 
 def count(url: str, table: str) -> int:
     with psycopg.connect(url) as connection:
-        (number,) = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() or (0,)
+        counting = in_schema(f"SELECT count(*) FROM {table}", OTHER_SCHEMA)
+        (number,) = connection.execute(counting.encode()).fetchone() or (0,)
         return int(number)

@@ -17,6 +17,7 @@ from tests.support.databases import LendDatabase, administer, with_database
 from tests.support.sessions.answers import all_answers, prepare
 from tests.support.sessions.settings import ANSWERS, LIMITS, OURS, make
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_async_session, open_session
 
 
@@ -127,7 +128,9 @@ def test_an_asynchronous_session_has_the_same_settings(database_url: str) -> Non
 
 
 def test_a_session_does_not_show_the_password() -> None:
-    assert "secret" not in repr(make_session("postgresql://u:secret@h/d", application_name="tests"))
+    session = make_session("postgresql://u:secret@h/d", application_name="tests", schema=DEFAULT_SCHEMA)
+
+    assert "secret" not in repr(session)
 
 
 def _alter(what: sql.Composed, setting: str, value: str) -> sql.Composed:

@@ -11,6 +11,7 @@ _TEXTS = {
     *("ROLLBOOK_BROKER_URL", "ROLLBOOK_DATABASE_URL", "ROLLBOOK_OUTBOX_URL", "ROLLBOOK_HEALTH_FILE"),
     *("ROLLBOOK_METRICS_ADDRESS", "ROLLBOOK_ERASURE_KEY", "ROLLBOOK_TRANSPORT", "ROLLBOOK_LOG_FORMAT"),
     *("ROLLBOOK_MISTAKEN_IDS", "ROLLBOOK_ERASURE_PREVIOUS_KEYS", "ROLLBOOK_REGISTRY", "ROLLBOOK_TEMPLATES"),
+    "ROLLBOOK_SCHEMA",
 }
 NUMBERS = sorted({setting.variable for setting, _ in all_settings()} - _TEXTS)
 
@@ -45,6 +46,19 @@ def test_a_number_out_of_bounds_is_rejected_with_the_bounds(name: str, text: str
 def test_a_choice_accepts_only_its_values(name: str) -> None:
     with pytest.raises(NotConfigured, match=f"^{name} must be \\w+ or \\w+$"):
         Settings.from_env({name: "S3cret"})
+
+
+@pytest.mark.parametrize(
+    "name", ["pg_rollbook", "public", "information_schema", "1st", "a.b", 'a"b', "a'b", "é", "x" * 41]
+)
+def test_a_name_that_no_schema_may_have_is_rejected(name: str) -> None:
+    with pytest.raises(NotConfigured, match=r"^ROLLBOOK_SCHEMA must be a name of 1 to 40 characters"):
+        Settings.from_env({"ROLLBOOK_SCHEMA": name})
+
+
+@pytest.mark.parametrize("name", ["rollbook", "EU-west", "user", "a_1", "Pg_x", "x" * 40])
+def test_every_other_name_of_a_schema_is_accepted(name: str) -> None:
+    assert Settings.from_env({"ROLLBOOK_SCHEMA": name}).schema == name
 
 
 def test_the_defaults_that_are_documented_are_those_of_the_code() -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from tests.support.databases import ELSEWHERE
 from tests.support.stores import InMemory, OnPostgres, Subject
 
 from rollbook_ops.devstack import Servers
@@ -17,6 +18,13 @@ from rollbook_ops.devstack import Servers
 @pytest.fixture(scope="module")
 def on_postgres(database_url: str) -> Iterator[OnPostgres]:
     subject = OnPostgres(database_url)
+    yield subject
+    subject.close()
+
+
+@pytest.fixture(scope="module")
+def on_postgres_elsewhere(elsewhere: str) -> Iterator[OnPostgres]:
+    subject = OnPostgres(elsewhere, ELSEWHERE)
     yield subject
     subject.close()
 

@@ -12,12 +12,18 @@ from tests.support.builders import NOW, identify
 from tests.support.conflicting_jobs import Delivery, deliveries
 from tests.support.example_counts import examples
 from tests.support.rule_case import Case, seen
-from tests.support.stores import Subject, arrive
+from tests.support.stores import OnPostgres, Subject, arrive
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
+
+
+@pytest.fixture(scope="module")
+def on_postgres(on_postgres_elsewhere: OnPostgres) -> OnPostgres:
+    """In another schema than the default one, and in a database without that: a name of it in the code is not found."""
+    return on_postgres_elsewhere
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)

@@ -55,8 +55,8 @@ def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "next.py").write_text(EXPANDS_A_TABLE.format(head=HEAD))
     config = migrating.alembic_config
 
-    def with_one_more() -> Config:
-        own = config()
+    def with_one_more(schema: str) -> Config:
+        own = config(schema)
         own.set_main_option("path_separator", "os")
         own.set_main_option("version_locations", f"{Path(versions.__path__[0])}:{tmp_path}")
         return own
@@ -130,7 +130,7 @@ def test_a_migration_waits_longer_for_another_migration_than_for_a_lock(url: str
     thread = threading.Thread(target=migrating.migrate, args=(url,), kwargs={"report": said.put})
 
     with psycopg.connect(url, autocommit=True, application_name="the other one") as other:
-        other.execute("SELECT pg_advisory_lock(%s)", (locking._KEY,))
+        other.execute(f"SELECT pg_advisory_lock({locking._KEY})".encode())
         holder = other.info.backend_pid
         thread.start()
         thread.join(locking.LOCK_SECONDS + 0.5)
@@ -144,7 +144,7 @@ def test_a_migration_waits_longer_for_another_migration_than_for_a_lock(url: str
 
 def test_no_login_holds_migrations_up_for_ever(url: str) -> None:
     with psycopg.connect(url, autocommit=True, application_name="another's") as other:
-        other.execute("SELECT pg_advisory_lock(%s)", (locking._KEY,))
+        other.execute(f"SELECT pg_advisory_lock({locking._KEY})".encode())
 
         with pytest.raises(Unavailable, match=f"process {other.info.backend_pid}, another's, role postgres"):
             migrating.migrate(url, timeout=0.2)

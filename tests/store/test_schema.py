@@ -12,7 +12,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from tests.support.python_processes import run_python
 
-from rollbook_shared.database.tables import SCHEMA, metadata, views
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
+from rollbook_shared.database.tables import metadata, views
 from rollbook_shared.database.url import libpq_url
 
 
@@ -20,7 +21,7 @@ def test_the_metadata_describes_the_tables_of_the_migrations(database_url: str) 
     engine = create_engine(libpq_url(database_url).replace("://", "+psycopg://", 1))
     options: dict[str, Any] = {
         "include_schemas": True,
-        "include_name": lambda name, kind, parents: kind != "schema" or name == SCHEMA,
+        "include_name": lambda name, kind, parents: kind != "schema" or name == DEFAULT_SCHEMA,
         # an expression index is never described in the same words twice
         "include_object": lambda found, name, kind, reflected, other: name not in ("alembic_version", "jobs_skipped"),
         "compare_type": True,
@@ -33,7 +34,7 @@ def test_the_metadata_describes_the_tables_of_the_migrations(database_url: str) 
                 "SELECT table_name, column_name, collation_name FROM information_schema.columns"
                 " WHERE table_schema = :schema AND collation_name IS NOT NULL"
             ),
-            {"schema": SCHEMA},
+            {"schema": DEFAULT_SCHEMA},
         ).all()
 
     # comments are for the readers of the metadata
@@ -55,7 +56,7 @@ def test_the_metadata_describes_the_views_of_the_migrations(database_url: str) -
             columns = connection.execute(
                 "SELECT column_name::text FROM information_schema.columns"
                 " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
-                (SCHEMA, view.name),
+                (DEFAULT_SCHEMA, view.name),
             ).fetchall()
 
             assert [name for (name,) in columns] == [column.name for column in view.columns], view.name
@@ -80,7 +81,7 @@ def test_the_printed_sql_builds_the_same_schema(own_empty_database: str) -> None
         connection.execute(printed.encode())
         tables = connection.execute(
             "SELECT count(*) FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'",
-            (SCHEMA,),
+            (DEFAULT_SCHEMA,),
         ).fetchone()
 
     assert tables == (len(metadata.tables) + 1,)  # and Alembic's own

@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import Connection, errors
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from rollbook.outbox import TABLE, create_table
-from rollbook_shared.database.tables import SCHEMA, metadata, store
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
+from rollbook_shared.database.tables import metadata, store
 from rollbook_worker.migrations import runner
 
 LendDatabase = Callable[[], str]
@@ -28,15 +29,15 @@ _FINGERPRINT: Final = " UNION ALL ".join(
         f"SELECT '{table}', count(*), sum(hashtextextended(xmin::text || ctid::text, 0)) FROM {table}"
         for table in _CATALOG
     ]
-    + [f"SELECT 'tuples', count(*), sum(reltuples) FROM pg_class WHERE relnamespace = to_regnamespace('{SCHEMA}')"]
+    + ["SELECT 'tuples', count(*), sum(reltuples) FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s))"]
 )
 _MOST_BYTES: Final = 4_000_000
 """A database that has grown by more than this is dropped: to empty it would leave its pages and statistics."""
 
 
-def migrate(database_url: str) -> None:
-    """Bring a database to the newest schema, in this process: to start another costs a second of processor time."""
-    runner.migrate(database_url)
+def migrate(database_url: str, schema: str = DEFAULT_SCHEMA) -> None:
+    """Bring a schema to the newest revision, in this process: to start another costs a second of processor time."""
+    runner.migrate(database_url, schema=schema)
 
 
 def with_database(url: str, name: str) -> str:
@@ -66,8 +67,10 @@ class Content:
     """Makes the tables of the database of the URL."""
     emptied: Composed
     """Empties the tables that a test may write to; for a handful of rows much faster than TRUNCATE."""
-    kept: LiteralString
+    kept: Composed
     """Reads the rows that no test may change."""
+    schema: str = DEFAULT_SCHEMA
+    """In which the tables are, except an outbox."""
 
 
 def _deletions(*tables: Identifier) -> Composed:
@@ -79,14 +82,27 @@ def _create_outbox(url: str) -> None:
         create_table(lambda statement: connection.execute(statement.encode()))
 
 
-ROLLBOOK: Final = Content(
-    name="rollbook",
-    create=migrate,
-    emptied=_deletions(*(Identifier(SCHEMA, table.name) for table in metadata.sorted_tables if table is not store)),
-    kept=f"SELECT version_num FROM {SCHEMA}.alembic_version",
-)
+def rollbook_in(schema: str, *, name: str) -> Content:
+    """A Rollbook in this schema, and none in another."""
+    tables = (Identifier(schema, table.name) for table in metadata.sorted_tables if table is not store)
+    return Content(
+        name=name,
+        create=lambda url: migrate(url, schema),
+        emptied=_deletions(*tables),
+        kept=SQL("SELECT version_num FROM {}").format(Identifier(schema, "alembic_version")),
+        schema=schema,
+    )
+
+
+ROLLBOOK: Final = rollbook_in(DEFAULT_SCHEMA, name="rollbook")
+OTHER_SCHEMA: Final = "EU-west"
+"""Where no other name than that of the schema would be found: it needs quotes, and there is no schema `rollbook`."""
+ELSEWHERE: Final = rollbook_in(OTHER_SCHEMA, name="elsewhere")
 OUTBOX: Final = Content(
-    name="outbox", create=_create_outbox, emptied=_deletions(Identifier(TABLE)), kept="SELECT WHERE false"
+    name="outbox",
+    create=_create_outbox,
+    emptied=_deletions(Identifier(TABLE)),
+    kept=SQL("SELECT WHERE {}").format(Literal(False)),
 )
 """An application's database."""
 
@@ -112,7 +128,7 @@ class Databases:
         self._server.execute(SQL("CREATE DATABASE {}").format(Identifier(self._template)))
         content.create(with_database(server_url, self._template))
         with psycopg.connect(with_database(server_url, self._template)) as connection:
-            self._catalog, self._size = _examine(connection)
+            self._catalog, self._size = _examine(connection, content)
             self._kept = connection.execute(content.kept).fetchall()
 
     def lend(self) -> str:
@@ -149,7 +165,7 @@ class Databases:
 
     def empty(self, connection: Connection) -> bool:
         """Empty the database of the connection, which commits by itself. Return whether it is as a new one then."""
-        catalog, size = _examine(connection)
+        catalog, size = _examine(connection, self._content)
         if catalog != self._catalog or size > self._size + _MOST_BYTES:
             return False
         delete_rows(connection, self._content)
@@ -174,8 +190,8 @@ def delete_rows(connection: Connection, content: Content = ROLLBOOK) -> None:
     connection.execute(content.emptied, prepare=False)
 
 
-def _examine(connection: Connection) -> tuple[list[Any], int]:
+def _examine(connection: Connection, content: Content) -> tuple[list[Any], int]:
     """A fingerprint of the catalog, and the size."""
-    catalog = connection.execute(_FINGERPRINT.encode()).fetchall()
+    catalog = connection.execute(_FINGERPRINT.encode(), (content.schema,)).fetchall()
     (size,) = connection.execute("SELECT pg_database_size(current_database())").fetchone() or (0,)
     return catalog, size

@@ -8,11 +8,11 @@ from typing import Any, Final, Protocol
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
-from tests.support.databases import delete_rows
+from tests.support.databases import ROLLBOOK, Content, delete_rows
 from tests.support.memory_store import MemoryStore
 from tests.support.waits import DEADLINE_SECONDS
 
-from rollbook_shared.database.tables import SCHEMA
+from rollbook_shared.database.schema_cursor import use_schema
 from rollbook_shared.domain.stamps import microseconds
 from rollbook_shared.reference.world import World, WorldActivity
 from rollbook_worker.core import ActivityCreated, MessageCreated
@@ -99,8 +99,9 @@ class InMemory:
         return sorted(self.store.deferred)
 
 
-def _store(url: str, **bounds: int) -> PostgresStore:
-    return PostgresStore(url, lock_timeout=_TIMEOUT, statement_timeout=_TIMEOUT, **bounds)  # type: ignore[arg-type]
+def _store(url: str, schema: str, **bounds: int) -> PostgresStore:
+    timeouts = {"lock_timeout": _TIMEOUT, "statement_timeout": _TIMEOUT}
+    return PostgresStore(url, schema=schema, **timeouts, **bounds)  # type: ignore[arg-type]
 
 
 class OnPostgres:
@@ -108,10 +109,12 @@ class OnPostgres:
 
     name = "postgres"
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, content: Content = ROLLBOOK) -> None:
         self.url = database_url
-        self.store = self._unbounded = _store(database_url)
+        self._content = content
+        self.store = self._unbounded = _store(database_url, content.schema)
         self.connection = psycopg.connect(database_url, autocommit=True)
+        use_schema(self.connection, content.schema)
 
     def close(self) -> None:
         self.store.close()
@@ -121,7 +124,7 @@ class OnPostgres:
         if self.store is not self._unbounded:
             self.store.close()
             self.store = self._unbounded
-        delete_rows(self.connection)
+        delete_rows(self.connection, self._content)
 
     def release_due(self, *, now: int) -> int:
         return self.store.dispatcher.release_due(now=now)
@@ -132,7 +135,7 @@ class OnPostgres:
 
     def bound_users(self, most: int) -> None:
         self.store.close()
-        self.store = _store(self.url, max_user_bytes=most)
+        self.store = _store(self.url, self._content.schema, max_user_bytes=most)
 
     def rows_of_recipient(self, user_id: str) -> int:
         row = self.connection.execute(
@@ -194,7 +197,7 @@ class OnPostgres:
 
     def _rows(self, table: str) -> list[dict[str, Any]]:
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(SQL("SELECT * FROM {}").format(Identifier(SCHEMA, table))).fetchall()
+            return cursor.execute(SQL("SELECT * FROM {}").format(Identifier(self._content.schema, table))).fetchall()
 
 
 def arrive(subject: Subject, *messages: object, now: int) -> list[Outcome]:

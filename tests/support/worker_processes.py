@@ -12,15 +12,28 @@ from tests.support.waits import wait_until
 
 from rollbook_ops.devstack import processes
 from rollbook_ops.devstack.workers import responding_workers
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 
 
 class Workers:
     """Starts worker processes on one database and broker, and ends those that are left."""
 
-    def __init__(self, database_url: str, broker_url: str, logs: Path, *, operator_url: str | None = None) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        broker_url: str,
+        logs: Path,
+        *,
+        schema: str = DEFAULT_SCHEMA,
+        operator_url: str | None = None,
+    ) -> None:
         """operator_url: the broker, as who may ask the workers; None: as they themselves."""
         self.logs = logs
-        self._environment = os.environ | {"ROLLBOOK_DATABASE_URL": database_url, "ROLLBOOK_BROKER_URL": broker_url}
+        self._environment = os.environ | {
+            "ROLLBOOK_DATABASE_URL": database_url,
+            "ROLLBOOK_BROKER_URL": broker_url,
+            "ROLLBOOK_SCHEMA": schema,
+        }
         self._operator_url = operator_url or broker_url
         self._running: list[subprocess.Popen[bytes]] = []
 

@@ -18,6 +18,7 @@ from rollbook import Rollbook, Unavailable
 from rollbook.database import Database
 from rollbook_ops.devstack import Servers
 from rollbook_ops.relay.outbox_table import OutboxTable
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session
 from rollbook_shared.database.timeouts import ResponseTimeout, timeout_connection
 from rollbook_shared.job_states import JobState
@@ -139,7 +140,7 @@ def test_the_response_timeout_counts_each_statement_alone(database_url: str) -> 
 def test_timeouts_of_the_url_are_kept(database_url: str) -> None:
     url = f"{database_url}?connect_timeout=9&keepalives_idle=77&options=-c%20statement_timeout%3D1234"
 
-    options = make_session(url, application_name="tests", statement_timeout=SHORT).parameters
+    options = make_session(url, application_name="tests", schema=DEFAULT_SCHEMA, statement_timeout=SHORT).parameters
 
     assert (options["connect_timeout"], options["keepalives_idle"]) == ("9", "77")
     with psycopg.connect(**options) as connection:

@@ -13,6 +13,7 @@ from benchmarks.chaos.servers_at_nodes import ServersAtNodes
 from tests.support.chaos.packet_networks import SOON, packet_network, with_options
 from tests.support.waits import DEADLINE_SECONDS
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
 
 HELD = "SELECT pg_advisory_xact_lock(1)"
@@ -36,7 +37,7 @@ def test_the_locks_of_a_machine_that_vanished_are_free_again(
     network: PacketNetwork, url: str, is_answered: bool
 ) -> None:
     """Also if Postgres waits for it to acknowledge an answer: then there are no keepalives."""
-    session = make_session(url, application_name="tests", statement_timeout=WAIT)
+    session = make_session(url, application_name="tests", schema=DEFAULT_SCHEMA, statement_timeout=WAIT)
     with network.entered("lost"):
         lost = open_session(session, psycopg.Connection, autocommit=False)
     with closing(lost), closing(open_session(session, psycopg.Connection, autocommit=False)) as other:

@@ -85,7 +85,7 @@ def make_app(settings: Settings) -> RollbookCelery:
     """The application for these settings."""
     app = RollbookCelery("rollbook", include=["rollbook_worker.tasks"])
     if settings.database_url:
-        app.store_id = StoreId(partial(read_store_id, settings.database_url))
+        app.store_id = StoreId(partial(read_store_id, settings.database_url, settings.schema))
     broker_url, url_options = for_kombu(settings.broker_url) if settings.broker_url else (None, {})
     app.conf.update(
         # not broker_url: a CELERY_BROKER_URL meant for the application would override it

@@ -39,6 +39,7 @@ def check_erasure_key(settings: Settings) -> None:
     session = make_session(
         settings.need_database_url(),
         application_name="rollbook start",
+        schema=settings.schema,
         statement_timeout=_ANSWER,
         connect_seconds=_CONNECT_SECONDS,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rollbook.publishing.async_outbox_insert import async_row_inserter
 from rollbook.publishing.outbox import missing_table
 from rollbook.publishing.spans import create_span
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.jobs.codec import digest, encode
 
 if TYPE_CHECKING:
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 class AsyncOutboxPublisher:
     """Writes jobs into the outbox. Belongs to one transaction, and to the task that runs it."""
 
-    def __init__(self, transaction: Any) -> None:
+    def __init__(self, transaction: Any, schema: str = DEFAULT_SCHEMA) -> None:
         """Prepare to write with what the application runs its statements with; see `AsyncRollbook.outbox`.
+
+        schema: of the Rollbook for which the jobs are.
 
         Raises:
             TypeError: rows cannot be written with it.
         """
-        self._execute = async_row_inserter(transaction)
+        self._schema = schema
+        self._execute = async_row_inserter(transaction, schema)
 
     async def publish(self, job: Job) -> None:
         """Write the row. Writing the same job again, under its id, changes nothing.
@@ -35,7 +39,7 @@ class AsyncOutboxPublisher:
             with create_span(job.id, job.kind) as trace:
                 await self._execute(trace=trace, id=job.id, digest=digest(body), kind=job.kind, body=body)
         except Exception as error:
-            if (failure := missing_table(error)) is not None:
+            if (failure := missing_table(error, self._schema)) is not None:
                 raise failure from error
             raise
 

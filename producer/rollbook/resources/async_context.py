@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from rollbook.at_fork import reset_after_fork
@@ -17,7 +16,6 @@ from rollbook.resources.job_waits import JobWaits
 if TYPE_CHECKING:
     from rollbook.queries import AsyncQueryRunner, Query
     from rollbook_shared import jobs
-    from rollbook_shared.limits import PoolLimits
     from rollbook_shared.settings import Settings
 
 T = TypeVar("T")
@@ -68,9 +66,7 @@ class AsyncClientContext(BaseContext[AsyncPublisher]):
         """
         with self._lock:  # of threads that run a loop each
             if self._database is None:
-                self._database = open_async_database(
-                    self._settings.need_database_url(), self._settings.read_timeout, self._settings.pool
-                )
+                self._database = open_async_database(self._settings)
             return self._database
 
     def drop_inherited_connections(self) -> None:
@@ -97,14 +93,14 @@ class DerivedAsyncContext(AsyncClientContext):
         return self._context.database()
 
 
-def open_async_database(url: str, timeout: timedelta, pool: PoolLimits) -> AsyncQueryRunner:
-    """The database at this URL. It connects at the first query; `timeout` bounds each statement, and `pool` the
-    connections.
+def open_async_database(settings: Settings) -> AsyncQueryRunner:
+    """The database of the settings. It connects at the first query.
 
     Raises:
-        NotConfigured: the extra `read` is not installed, or the URL is invalid.
+        NotConfigured: there is no database URL, or it is invalid, or the extra `read` is not installed.
     """
+    url = settings.need_database_url()
     with naming_the_extra():
         # imported here: an application that only writes needs no psycopg
         from rollbook.async_database import AsyncDatabase
-    return AsyncDatabase(url, timeout, pool)
+    return AsyncDatabase(url, settings.read_timeout, settings.pool, settings.schema)

@@ -44,6 +44,11 @@ class BaseContext(Generic[P]):
         return self._settings.merge_history
 
     @property
+    def schema(self) -> str:
+        """The schema of Postgres that the Rollbook is in."""
+        return self._settings.schema
+
+    @property
     def broker_url(self) -> str | None:
         """The broker's URL, if there is one."""
         return self._settings.broker_url

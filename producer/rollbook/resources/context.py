@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from rollbook.at_fork import reset_after_fork
@@ -17,7 +16,6 @@ from rollbook.resources.jobs import JobHandle, Jobs
 if TYPE_CHECKING:
     from rollbook.queries import Query, QueryRunner
     from rollbook_shared import jobs
-    from rollbook_shared.limits import PoolLimits
     from rollbook_shared.settings import Settings
 
 T = TypeVar("T")
@@ -66,9 +64,7 @@ class ClientContext(BaseContext[Publisher]):
         """
         with self._lock:
             if self._database is None:
-                self._database = open_database(
-                    self._settings.need_database_url(), self._settings.read_timeout, self._settings.pool
-                )
+                self._database = open_database(self._settings)
             return self._database
 
     def close(self) -> None:
@@ -96,17 +92,17 @@ class DerivedContext(ClientContext):
         return self._context.database()
 
 
-def open_database(url: str, timeout: timedelta, pool: PoolLimits) -> QueryRunner:
-    """The database at this URL. It connects at the first query; `timeout` bounds each statement, and `pool` the
-    connections.
+def open_database(settings: Settings) -> QueryRunner:
+    """The database of the settings. It connects at the first query.
 
     Raises:
-        NotConfigured: the extra `read` is not installed, or the URL is invalid.
+        NotConfigured: there is no database URL, or it is invalid, or the extra `read` is not installed.
     """
+    url = settings.need_database_url()
     with naming_the_extra():
         # imported here: an application that only writes needs no psycopg
         from rollbook.database import Database
-    return Database(url, timeout, pool)
+    return Database(url, settings.read_timeout, settings.pool, settings.schema)
 
 
 @contextmanager

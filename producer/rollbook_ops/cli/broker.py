@@ -31,7 +31,7 @@ def show(as_json: AsJson = False) -> None:
     from rollbook_shared.queue_owner import find_owner
 
     settings = Settings.from_env()
-    store_id = read_store_id(settings.need_database_url())
+    store_id = read_store_id(settings.need_database_url(), settings.schema)
     with open_redis(settings.need_broker_url()) as client:
         owner, queues = find_owner(client), find_queues(client)
     fields = {
@@ -68,7 +68,7 @@ def adopt(
     from rollbook_shared.queue_owner import OWNER_KEY
 
     settings = Settings.from_env()
-    store_id = read_store_id(settings.need_database_url())
+    store_id = read_store_id(settings.need_database_url(), settings.schema)
     with open_redis(settings.need_broker_url()) as client:
         client.set(OWNER_KEY, store_id)
     if as_json:

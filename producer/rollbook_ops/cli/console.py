@@ -145,7 +145,8 @@ def _database() -> Iterator[Database]:
     require_extra("`rollbook console`", "console", "psycopg")
     from rollbook.database import Database
 
-    database = Database(Settings.from_env().need_database_url())
+    settings = Settings.from_env()
+    database = Database(settings.need_database_url(), schema=settings.schema)
     try:
         yield database
     finally:

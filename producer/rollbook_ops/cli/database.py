@@ -40,7 +40,7 @@ def migrate(
     """Create Rollbook's tables in the database of `ROLLBOOK_DATABASE_URL`, or bring them up to date.
 
     Run it before each new version. It is safe to run at any time, while workers run, and from several machines at once.
-    All tables are in the schema `rollbook`.
+    All tables are in the schema that `ROLLBOOK_SCHEMA` names, by default `rollbook`.
 
     With the index `phone_number`, more than 10,000 users can be searched by phone number; with `prefix` by the start
     of their e-mail address or name; with `created_at` and `updated_at` they can be sorted by these. Each makes writes
@@ -50,17 +50,18 @@ def migrate(
     from rollbook_worker.migrations import optional_indexes
     from rollbook_worker.migrations.runner import migrate, print_sql
 
+    settings = Settings.from_env()
     if only_print:
-        print_sql()
+        print_sql(settings.schema)
         return
-    url = Settings.from_env().need_database_url()
-    migrate(url, report=print_note)
+    url = settings.need_database_url()
+    migrate(url, schema=settings.schema, report=print_note)
     print_note("the tables are up to date")
     if index is not None:
-        created = optional_indexes.create_index(url, index.value)
+        created = optional_indexes.create_index(url, index.value, settings.schema)
         print_note(f"the index {index.value} {'is created' if created else 'is there already'}")
     if drop_index is not None:
-        optional_indexes.drop_index(url, drop_index.value)
+        optional_indexes.drop_index(url, drop_index.value, settings.schema)
         print_note(f"the index {drop_index.value} is dropped")
 
 

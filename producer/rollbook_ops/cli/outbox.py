@@ -8,6 +8,7 @@ import typer
 
 from rollbook_ops.cli.command import AsJson, command
 from rollbook_ops.cli.output import fields_table, out, print_json, print_note
+from rollbook_shared.database.schema import outbox_name
 from rollbook_shared.install_hint import require_extra
 from rollbook_shared.settings import Settings
 
@@ -24,19 +25,21 @@ def create(
 ) -> None:
     """Create the table `rollbook_outbox` in the database of `ROLLBOOK_OUTBOX_URL`, if it does not exist.
 
-    Without that variable the database is that of `ROLLBOOK_DATABASE_URL`.
+    Without that variable the database is that of `ROLLBOOK_DATABASE_URL`. With `ROLLBOOK_SCHEMA` set to `eu` the table
+    is `eu_outbox`.
     """
+    settings = Settings.from_env()
     if only_print:
-        from rollbook.outbox import CREATE_TABLE
+        from rollbook.outbox import create_statements
 
-        print(*(f"{statement};" for statement in CREATE_TABLE), sep="\n\n")
+        print(*(f"{statement};" for statement in create_statements(settings.schema)), sep="\n\n")
         return
-    table = _outbox_table()
+    table = _outbox_table(settings)
     try:
         table.create()
     finally:
         table.close()
-    print_note("the table rollbook_outbox exists")
+    print_note(f"the table {outbox_name(settings.schema)} exists")
 
 
 @command(
@@ -46,7 +49,7 @@ def create(
 def show(as_json: AsJson = False) -> None:
     """Show how many jobs of the outbox are not sent yet, how many Redis does not accept, how many are sent and not
     finished, and how many are finished and still kept."""
-    table = _outbox_table()
+    table = _outbox_table(Settings.from_env())
     try:
         counts = table.count()
     finally:
@@ -83,11 +86,11 @@ def relay() -> None:
     raise typer.Exit(main())
 
 
-def _outbox_table() -> OutboxTable:
+def _outbox_table(settings: Settings) -> OutboxTable:
     _require_drivers()
     from rollbook_ops.relay.outbox_table import OutboxTable
 
-    return OutboxTable(Settings.from_env().need_outbox_url())
+    return OutboxTable(settings.need_outbox_url(), settings.schema)
 
 
 def _require_drivers() -> None:

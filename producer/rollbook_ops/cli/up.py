@@ -62,6 +62,7 @@ def up(
                 data_dir=data_dir,
                 database_url=settings.database_url,
                 broker_url=settings.broker_url,
+                schema=settings.schema,
                 workers=workers,
                 flower=flower,
                 server=server,

@@ -9,14 +9,15 @@ from typing import Any, Literal
 import psycopg
 from sqlalchemy import Connection, create_engine
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
 
 
 class DemoDatabase:
     """One Postgres."""
 
-    def __init__(self, url: str) -> None:
-        session = make_session(url, application_name="rollbook demo", is_read_only=True)
+    def __init__(self, url: str, schema: str = DEFAULT_SCHEMA) -> None:
+        session = make_session(url, application_name="rollbook demo", schema=schema, is_read_only=True)
 
         def connect() -> psycopg.Connection[Any]:
             return open_session(session, psycopg.Connection, autocommit=False)

@@ -105,7 +105,7 @@ def run_scenario(
     Raises:
         ChildExited: a worker, a server or a producer ended unexpectedly.
     """
-    database = DemoDatabase(stack.database_url)
+    database = DemoDatabase(stack.database_url, stack.schema)
     began = time.monotonic()
     module = [sys.executable, "-m", "rollbook_ops.demo.backend"]
     producers = [

@@ -16,10 +16,10 @@ def console_is_installed() -> bool:
     return all(importlib.util.find_spec(module) is not None for module in _MODULES)
 
 
-def console_link(database_url: str, server_url: str) -> str:
+def console_link(database_url: str, schema: str, server_url: str) -> str:
     """The address that logs in once to the console, as an admin who sees personal data.
 
-    database_url: a migrated database.
+    database_url, schema: of a migrated Rollbook.
 
     Raises:
         RollbookError: Postgres does not answer.
@@ -32,7 +32,7 @@ def console_link(database_url: str, server_url: str) -> str:
     from rollbook_server.console.sessions import add_login_token, new_token
 
     token = new_token()
-    database = Database(database_url)
+    database = Database(database_url, schema=schema)
     try:
         database.run(add_account(ACCOUNT, None, Role.ADMIN, True))
         database.run(add_login_token(ACCOUNT, token, timedelta(hours=LINK_HOURS)))

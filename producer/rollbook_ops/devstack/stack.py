@@ -50,6 +50,7 @@ from rollbook_ops.devstack.http_server import (
 from rollbook_ops.devstack.servers import Servers
 from rollbook_ops.devstack.services import Service
 from rollbook_ops.devstack.workers import responding_workers
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.install_hint import install_hint, require_extra
 from rollbook_shared.jobs.celery_task import BULK_QUEUE, DEFAULT_QUEUE
 
@@ -88,6 +89,7 @@ class LocalStack:
         data_dir: Path | None = None,
         database_url: str | None = None,
         broker_url: str | None = None,
+        schema: str = DEFAULT_SCHEMA,
         workers: int = 1,
         flower: bool = True,
         server: bool = False,
@@ -97,6 +99,7 @@ class LocalStack:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._data_dir = data_dir
+        self.schema = schema
         self._workers = workers
         self._wants_flower = flower
         self._wants_http_server = server
@@ -133,7 +136,8 @@ class LocalStack:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables with which a process finds this stack."""
-        return {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
+        urls = {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
+        return urls if self.schema == DEFAULT_SCHEMA else {**urls, "ROLLBOOK_SCHEMA": self.schema}
 
     def start(self) -> Self:
         """Start everything, and return when the workers reply.
@@ -304,7 +308,7 @@ class LocalStack:
         elif self._given["postgres"]:
             self._report("the console is at /console; `rollbook console accounts add` adds an account to the database")
         else:
-            self.console_url = console_link(self.database_url, self.http.url)
+            self.console_url = console_link(self.database_url, self.schema, self.http.url)
 
     def _report_port(self, what: str, usual: int, port: int) -> None:
         if port != usual:
@@ -329,7 +333,7 @@ class LocalStack:
     ) -> subprocess.Popen[bytes]:
         # An application's settings for Celery, such as CELERY_BROKER_URL, would override these.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CELERY_")}
-        env = {**inherited, **self.environment, **(environment or {})}
+        env = {**inherited, "ROLLBOOK_SCHEMA": self.schema, **self.environment, **(environment or {})}
         return processes.spawn(args, log=log, env=env, pass_fds=self._lock)
 
     def _wait_until_ready(self) -> None:

@@ -28,7 +28,7 @@ def examine_console(settings: Settings, console: ConsoleSettings) -> Iterator[Fi
     if any(importlib.util.find_spec(module) is None for module in _MODULES):
         yield problem(_NAME, "the extra `console` is not installed, so the server does not start", install_hint(_NAME))
         return
-    database = Database(settings.need_database_url())
+    database = Database(settings.need_database_url(), schema=settings.schema)
     try:
         accounts = database.run(list_accounts())
     except NotConfigured as error:

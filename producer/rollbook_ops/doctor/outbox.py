@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Identifier
 from rollbook_ops.doctor.postgres import open_postgres
 from rollbook_ops.formatting import format_count, format_duration
 from rollbook_ops.relay.outbox_table import find_outbox
+from rollbook_shared.database.schema import outbox_name
 from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.statements import load
 from rollbook_shared.observability.findings import Finding, ok, problem, warning
@@ -27,17 +28,18 @@ _SQL: Final = load("rollbook_ops.doctor", "outbox")
 
 def examine_outbox(settings: Settings) -> Iterator[Finding]:
     """Check the outbox. Reports nothing if there is no table and `ROLLBOOK_OUTBOX_URL` is not set."""
+    outbox = outbox_name(settings.schema)
     try:
         with (
-            open_postgres(settings.need_outbox_url(), uses_own_search_path=True) as connection,
+            open_postgres(settings.need_outbox_url(), settings.schema, uses_own_search_path=True) as connection,
             transaction(connection),
         ):
-            if (table := find_outbox(connection)) is not None:
+            if (table := find_outbox(connection, outbox)) is not None:
                 yield from _check_counts(connection, table)
             elif settings.outbox_url:
-                yield problem("outbox", "the table rollbook_outbox is missing", "Run `rollbook outbox create`.")
+                yield problem("outbox", f"the table {outbox} is missing", "Run `rollbook outbox create`.")
     except errors.UndefinedColumn:
-        yield problem("outbox", "the table rollbook_outbox is from an earlier version", "Run `rollbook outbox create`.")
+        yield problem("outbox", f"the table {outbox} is from an earlier version", "Run `rollbook outbox create`.")
     except psycopg.Error as error:
         yield problem("outbox", f"not available: {safe_reason(error)}", "Check ROLLBOOK_OUTBOX_URL.")
 

@@ -52,9 +52,9 @@ _MAINTENANCE: Final = "Is maintenance running (`rollbook maintenance`)? Its log 
 
 def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]:
     """Check everything about Postgres; if it is not available, report only that."""
-    yield from check_hosts(_session(settings.need_database_url()))
+    yield from check_hosts(_session(settings.need_database_url(), settings.schema))
     try:
-        with open_postgres(settings.need_database_url()) as connection, transaction(connection):
+        with open_postgres(settings.need_database_url(), settings.schema) as connection, transaction(connection):
             yield check_postgres_version(connection.info.server_version)
             yield from _check_pooler(connection)
             if (encoding := wrong_encoding(connection)) is not None:
@@ -64,7 +64,7 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
             yield check_clock("postgres", reading, settings.limits.max_clock_skew)
             yield _check_durability(connection)
             yield _check_public_schema(connection)
-            migrations = _check_migrations(connection)
+            migrations = _check_migrations(connection, settings.schema)
             yield migrations
             if migrations.level != "problem":
                 yield _check_erasure_key(connection, settings)
@@ -79,17 +79,19 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
         yield problem("postgres", f"not available: {safe_reason(error)}", advice)
 
 
-def open_postgres(url: str, *, uses_own_search_path: bool = False) -> psycopg.Connection:
+def open_postgres(url: str, schema: str, *, uses_own_search_path: bool = False) -> psycopg.Connection:
     """Connect read-only and with short timeouts; for `uses_own_search_path` see `make_session`. What is asked must be
     within a `transaction`.
     """
-    return open_session(_session(url, uses_own_search_path=uses_own_search_path), timeout_connection(_ANSWER))
+    session = _session(url, schema, uses_own_search_path=uses_own_search_path)
+    return open_session(session, timeout_connection(_ANSWER))
 
 
-def _session(url: str, *, uses_own_search_path: bool = False) -> Session:
+def _session(url: str, schema: str, *, uses_own_search_path: bool = False) -> Session:
     return make_session(
         url,
         application_name="rollbook doctor",
+        schema=schema,
         statement_timeout=_ANSWER,
         connect_seconds=_CONNECT_SECONDS,
         is_read_only=True,
@@ -135,16 +137,16 @@ def _check_public_schema(connection: psycopg.Connection) -> Finding:
     return warning("schema public", summary, "REVOKE CREATE ON SCHEMA public FROM them (from PUBLIC, for everyone).")
 
 
-def _check_migrations(connection: psycopg.Connection) -> Finding:
+def _check_migrations(connection: psycopg.Connection, schema: str) -> Finding:
     try:
         with connection.transaction():
             row = connection.execute(_SQL["schema_revision"]).fetchone()
     except (errors.UndefinedTable, errors.InvalidSchemaName):
         row = None
     except errors.InsufficientPrivilege:
-        return warning("migrations", "not permitted to read", "Use a role that may read rollbook.alembic_version.")
+        return warning("migrations", "not permitted to read", f"Use a role that may read {schema}.alembic_version.")
     if row is None:
-        return problem("migrations", "Rollbook's tables are missing", "Run `rollbook migrate`.")
+        return problem("migrations", f"there are no tables in the schema {schema}", "Run `rollbook migrate`.")
     found, newest = str(row[0]), newest_revision()
     if found == newest:
         return ok("migrations", f"up to date ({found})")
@@ -173,7 +175,7 @@ def _check_erasure_key(connection: psycopg.Connection, settings: Settings) -> Fi
         with connection.transaction():
             is_known = knows_all_keys(connection, settings.erasure_keys)
     except errors.InsufficientPrivilege:
-        return warning(name, "not permitted to read", "Use a role that may read rollbook.erasure_keys.")
+        return warning(name, "not permitted to read", f"Use a role that may read {settings.schema}.erasure_keys.")
     if not is_known:
         return problem(name, WRONG_KEY, WRONG_KEY_ADVICE)
     if settings.erasure_key == DEFAULT_KEY:

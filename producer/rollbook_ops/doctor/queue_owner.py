@@ -18,7 +18,7 @@ _ADVICE = "See docs/how-to/runbook.md, workers take no jobs."
 def check_queue_owner(settings: Settings) -> Finding:
     """Compare the store id beside the queues with that of the database."""
     try:
-        store_id = read_store_id(settings.need_database_url())
+        store_id = read_store_id(settings.need_database_url(), settings.schema)
         with open_redis(settings.need_broker_url()) as client:
             owner = find_owner(client)
     except RollbookError as error:

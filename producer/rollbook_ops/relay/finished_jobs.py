@@ -9,6 +9,7 @@ from typing import Final
 from rollbook.database import Database
 from rollbook.queries import find_finished_jobs
 from rollbook_ops.relay.job_key import JobKey
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.jobs.codec import text_digest
 
 
@@ -30,8 +31,8 @@ NONE_FINISHED: Final = Finished(jobs=frozenset())
 class FinishedJobs:
     """Finds the jobs that are applied, rejected, deferred or dead."""
 
-    def __init__(self, database_url: str) -> None:
-        self._database = Database(database_url)
+    def __init__(self, database_url: str, schema: str = DEFAULT_SCHEMA) -> None:
+        self._database = Database(database_url, schema=schema)
 
     def among(self, keys: Collection[JobKey], read: Callable[[Collection[JobKey]], Mapping[JobKey, str]]) -> Finished:
         """Those of the jobs that are finished.

@@ -17,11 +17,12 @@ import psycopg
 from psycopg import errors
 from psycopg.sql import SQL, Composed, Identifier
 
-from rollbook.outbox import TABLE, create_table
+from rollbook.outbox import create_table
 from rollbook_ops.relay.job_key import JobKey
 from rollbook_ops.relay.reconciliation import SentRow
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, NewestTimeline
+from rollbook_shared.database.schema import DEFAULT_SCHEMA, outbox_name
 from rollbook_shared.database.session import SEARCH_PATH, make_session, open_session
 from rollbook_shared.database.shared_sessions import is_shared, transaction
 from rollbook_shared.database.statements import load
@@ -35,13 +36,12 @@ _SQL: Final = load("rollbook_ops.relay", "outbox")
 _STATEMENT_TIMEOUT: Final = timedelta(seconds=30)
 """Each statement claims or updates some hundred rows. One that takes so long will not succeed."""
 _MODES: Final = "ISOLATION LEVEL READ COMMITTED READ WRITE"
-_MISSING: Final = "the table rollbook_outbox is missing; run `rollbook outbox create`"
 # It runs under the application's search path, so each name and operator says where it is.
 _FIND: Final = """
-SELECT schema.nspname
+SELECT schema.nspname, class.relname
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS schema ON schema.oid OPERATOR(pg_catalog.=) class.relnamespace
-WHERE class.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s::pg_catalog.text)
+WHERE class.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(pg_catalog.quote_ident(%s::pg_catalog.text))
 """
 BATCH: Final = 500
 BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -67,8 +67,10 @@ class OutboxCounts:
 class OutboxTable:
     """The outbox of one database. For one thread."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, schema: str = DEFAULT_SCHEMA) -> None:
         """Prepare to connect.
+
+        schema: of the Rollbook for which the jobs are.
 
         Raises:
             NotConfigured: the URL is not one of Postgres.
@@ -77,9 +79,12 @@ class OutboxTable:
         self._session = make_session(
             url,
             application_name="rollbook relay",
+            schema=schema,
             statement_timeout=_STATEMENT_TIMEOUT,
             uses_own_search_path=True,
         )
+        self._schema = schema
+        self._name = outbox_name(schema)
         self._newest_timeline = NewestTimeline()
         self._connection: psycopg.Connection | None = None
         self._statements: dict[str, Composed] = {}
@@ -107,10 +112,10 @@ class OutboxTable:
             yield
         except errors.UndefinedTable as error:
             self.close()  # it may be in another schema now
-            raise NotConfigured(_MISSING) from error
+            raise self._missing() from error
         except errors.UndefinedColumn as error:
             raise NotConfigured(
-                "the table rollbook_outbox is from an earlier version; run `rollbook outbox create`"
+                f"the table {self._name} is from an earlier version; run `rollbook outbox create`"
             ) from error
         except errors.InsufficientPrivilege as error:
             raise NotConfigured("the outbox's role lacks rights that a relay needs; see deploy/roles.sql") from error
@@ -124,7 +129,7 @@ class OutboxTable:
     def create(self) -> None:
         """Create the table if it does not exist, in the first schema of the search path."""
         with self._errors(), self._open() as connection, transaction(connection, _MODES):
-            create_table(lambda statement: connection.execute(statement.encode()))
+            create_table(lambda statement: connection.execute(statement.encode()), rollbook_schema=self._schema)
 
     def count(self) -> OutboxCounts:
         """Count the jobs."""
@@ -142,28 +147,31 @@ class OutboxTable:
             self._connection = connection = self._open()
             try:
                 with transaction(connection):
-                    table = find_outbox(connection)
+                    table = find_outbox(connection, self._name)
                     self._newest_timeline.require(connection)
             except BaseException:
                 self.close()
                 raise
             if table is None:
                 self.close()
-                raise NotConfigured(_MISSING)
+                raise self._missing()
             self._statements = {name: SQL(statement).format(outbox=table) for name, statement in _SQL.items()}
         return self._connection
+
+    def _missing(self) -> NotConfigured:
+        return NotConfigured(f"the table {self._name} is missing; run `rollbook outbox create`")
 
     def _open(self) -> psycopg.Connection:
         return open_session(self._session, timeout_connection(_STATEMENT_TIMEOUT))
 
 
-def find_outbox(connection: psycopg.Connection) -> Identifier | None:
-    """The table with its schema, if there is one on the connection's search path, which becomes ours: where a pooler
-    shares the session, until the transaction ends, which it must be in.
+def find_outbox(connection: psycopg.Connection, name: str) -> Identifier | None:
+    """The table of this name with its schema, if there is one on the connection's search path. That becomes ours: where
+    a pooler shares the session, until the transaction ends, which the connection must be in.
     """
-    found = connection.execute(_FIND, (TABLE,)).fetchone()
+    found = connection.execute(_FIND, (name,)).fetchone()
     use_our_search_path(connection)
-    return Identifier(found[0], TABLE) if found else None
+    return Identifier(*found) if found else None
 
 
 def use_our_search_path(connection: psycopg.Connection) -> None:

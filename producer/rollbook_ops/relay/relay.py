@@ -87,13 +87,13 @@ class Relay:
             NotConfigured: a URL is missing or invalid.
         """
         return cls(
-            OutboxTable(settings.need_outbox_url()),
+            OutboxTable(settings.need_outbox_url(), settings.schema),
             DirectPublisher(settings.need_broker_url()),
-            FinishedJobs(settings.need_database_url()),
+            FinishedJobs(settings.need_database_url(), settings.schema),
             resend=settings.outbox_resend,
             # a status that is forgotten meanwhile would look as if it were lost
             keep=min(settings.outbox_keep, settings.job_retention / 2, settings.dead_letter_retention / 2),
-            owner_check=QueueOwnerCheck(settings.need_broker_url(), settings.need_database_url()),
+            owner_check=QueueOwnerCheck(settings.need_broker_url(), settings.need_database_url(), settings.schema),
             reports=OutboxReports(settings.need_broker_url()),
             metrics=metrics,
         )

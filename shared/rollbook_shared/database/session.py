@@ -34,6 +34,8 @@ from psycopg.sql import Composed
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA, require_schema
+from rollbook_shared.database.schema_cursor import use_schema
 from rollbook_shared.database.shared_sessions import ShareableConnection, SharedSession, set_locally
 from rollbook_shared.database.url import parse_database_url
 from rollbook_shared.reasons import rejected_by_pooler
@@ -87,14 +89,14 @@ _OPTION: Final = re.compile(r"(?:-c|--)([\w.-]+)=(.*)", re.DOTALL)
 _SPECIAL: Final = re.compile(r"([\\\s])")
 _LOADS: Final = partial(from_json, cache_strings="keys")
 """In half the time of Python's own, and integers of any size, which are floats to orjson."""
-_MARK: Final[Mapping[str, str]] = {"rollbook.session": "own"}
+_MARK: Final[Mapping[str, str]] = {"rollbook_session.is": "own"}
 """No setting of Postgres: it says that the settings have arrived."""
 
 # It may run under any search path, so each name and operator says where it is. A pooler invents the process id that it
 # gives to its clients, and each session of its own has another one.
 _IS_OWN: Final = """(
     pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) %s::pg_catalog.int4
-    AND pg_catalog.current_setting('rollbook.session', true) OPERATOR(pg_catalog.=) 'own'
+    AND pg_catalog.current_setting('rollbook_session.is', true) OPERATOR(pg_catalog.=) 'own'
 ) IS TRUE"""
 _FIRST: Final = """
 SELECT
@@ -136,12 +138,15 @@ class Session:
     """
     local_settings: Composed
     """Sets the same within a transaction, for where it does not."""
+    schema: str
+    """Of the Rollbook. The cursors that a connection makes run their statements in it."""
 
 
 def make_session(
     url: str,
     *,
     application_name: str,
+    schema: str,
     statement_timeout: timedelta = timedelta(),
     lock_timeout: timedelta = timedelta(),
     connect_seconds: int | None = None,
@@ -151,6 +156,7 @@ def make_session(
 ) -> Session:
     """The session for connections to this URL; see the module for what the URL may say otherwise.
 
+    schema: of the Rollbook.
     statement_timeout, lock_timeout: how long a statement, and its wait for a lock, may take; 0: any time.
     connect_seconds: how long connecting may take, whatever the URL says.
     is_read_only: whether transactions that do not say `READ WRITE` may only read.
@@ -159,8 +165,9 @@ def make_session(
     planner: further settings, about plans.
 
     Raises:
-        NotConfigured: it is no URL of a Postgres, or has an option that is not known.
+        NotConfigured: it is no URL of a Postgres, or has an option that is not known, or the schema cannot be used.
     """
+    require_schema(schema)
     own = parse_database_url(url)
     own_options = str(own.get("options") or "")
     chosen = _parse_options(own_options)
@@ -196,6 +203,7 @@ def make_session(
             *([] if is_durable else [_DURABLE_LOCALLY]),
             *([] if has_timeout else [_NO_TRANSACTION_TIMEOUT_LOCALLY]),
         ),
+        schema=schema,
     )
 
 
@@ -216,6 +224,8 @@ def open_session(session: Session, connection_class: type[ConnectionT], *, autoc
             _share(connection, session)
         connection.autocommit = autocommit
         set_json_loads(_LOADS, connection)
+        if session.schema != DEFAULT_SCHEMA:
+            use_schema(connection, session.schema)
     except BaseException:
         connection.close()
         raise

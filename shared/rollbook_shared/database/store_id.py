@@ -8,6 +8,7 @@ from typing import Final
 import psycopg
 from psycopg import errors
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.statements import load
@@ -19,7 +20,7 @@ _SQL: Final = load(__package__, "store")
 _TIMEOUT: Final = timedelta(seconds=5)
 
 
-def read_store_id(database_url: str) -> str:
+def read_store_id(database_url: str, schema: str = DEFAULT_SCHEMA) -> str:
     """Read the store id, on a connection of its own.
 
     Raises:
@@ -27,7 +28,11 @@ def read_store_id(database_url: str) -> str:
         NotConfigured: it is not migrated, the role may not read the id, or the URL cannot be used.
     """
     session = make_session(
-        database_url, application_name="rollbook store id", statement_timeout=_TIMEOUT, is_read_only=True
+        database_url,
+        application_name="rollbook store id",
+        schema=schema,
+        statement_timeout=_TIMEOUT,
+        is_read_only=True,
     )
     try:
         with open_session(session, timeout_connection(_TIMEOUT)) as connection, transaction(connection):
@@ -35,9 +40,9 @@ def read_store_id(database_url: str) -> str:
     except (errors.UndefinedTable, errors.InvalidSchemaName) as error:
         raise NotConfigured("the database has no store id; run `rollbook migrate`") from error
     except errors.InsufficientPrivilege as error:
-        raise NotConfigured("the role may not read rollbook.store; see deploy/roles.sql") from error
+        raise NotConfigured(f"the role may not read {schema}.store; see deploy/roles.sql") from error
     except psycopg.Error as error:
         raise Unavailable(f"the database is not available ({safe_reason(error)})") from error
     if row is None:
-        raise NotConfigured("the table rollbook.store is empty; run `INSERT INTO rollbook.store DEFAULT VALUES`")
+        raise NotConfigured(f"the table {schema}.store is empty; insert a row of its defaults")
     return str(row[0])

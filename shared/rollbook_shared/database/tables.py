@@ -1,7 +1,8 @@
 """The tables in Postgres, as SQLAlchemy metadata. The migrations are the schema; a test compares the two.
 
-All tables live in a Postgres schema of their own, `rollbook`, so that Rollbook can share a database with the
-application. Stamps and ids are compared byte by byte (collation "C"), as the core compares them.
+All tables live in a Postgres schema of their own, so that Rollbook can share a database with the application, and with
+other Rollbooks (see `rollbook_shared.database.schema`). Stamps and ids are compared byte by byte (collation "C"), as
+the core compares them.
 
 `users` keeps what was received under each id (the newest value per key), never the result of a merge. A profile is
 flat: each key is a section's prefix, a dot, and the name (`a.email`, `p.plan`, `c.apns`; and in a resolved profile
@@ -39,9 +40,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-SCHEMA: Final = "rollbook"
-metadata: Final = MetaData(schema=SCHEMA)
-views: Final = MetaData(schema=SCHEMA)
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
+
+metadata: Final = MetaData(schema=DEFAULT_SCHEMA)
+views: Final = MetaData(schema=DEFAULT_SCHEMA)
 
 
 def _bytewise() -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -12,10 +13,30 @@ import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 from tests.support.repository import ROOT
 
+from rollbook_ops.devstack.binaries import find_postgres
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
+
 ROLES_SQL: Final = ROOT / "deploy" / "roles.sql"
 
 Login = Callable[[str], str]
 """Gives the URL of a login in one of the roles."""
+
+
+def make_roles(owner_url: str, schema: str = DEFAULT_SCHEMA) -> None:
+    """Make the roles of the Rollbook in this schema, as an operator does."""
+    _run(owner_url, schema, ROLES_SQL.read_text())
+
+
+def grant_outbox(owner_url: str) -> None:
+    """Run what the file has for the application's database, as its owner, who may make no roles."""
+    names, _, rest = ROLES_SQL.read_text().partition("-- One: ")
+    _run(owner_url, DEFAULT_SCHEMA, names + "-- Two: " + rest.partition("-- Two: ")[2])
+
+
+def _run(url: str, schema: str, statements: str) -> None:
+    psql = [str(find_postgres() / "psql"), url, "--no-psqlrc", "--quiet", "--single-transaction", "--file", "-"]
+    done = subprocess.run([*psql, "--set", f"schema={schema}"], input=statements, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 @contextmanager

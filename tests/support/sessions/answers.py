@@ -27,6 +27,7 @@ from rollbook_ops.doctor.postgres import examine_postgres
 from rollbook_ops.relay.finished_jobs import FinishedJobs
 from rollbook_ops.relay.job_key import JobKey
 from rollbook_ops.relay.outbox_table import OutboxTable
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.timeouts import timeout_connection
@@ -115,7 +116,7 @@ def _reads(rb: Rollbook) -> dict[str, Any]:
 
 
 def _relay(url: str) -> Any:
-    application = make_session(url, application_name="an application", uses_own_search_path=True)
+    application = make_session(url, application_name="an application", schema=DEFAULT_SCHEMA, uses_own_search_path=True)
     with (
         open_session(application, timeout_connection(timedelta(seconds=30))) as connection,
         transaction(connection, "ISOLATION LEVEL READ COMMITTED READ WRITE"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import Session, make_session
 
 ANSWERS: Final[Mapping[str, str]] = {
@@ -67,5 +68,5 @@ OURS: Final[Mapping[str, str]] = {
 
 
 def make(url: str, **options: Any) -> Session:
-    thirty, five = timedelta(seconds=30), timedelta(seconds=5)
-    return make_session(url, application_name="tests", statement_timeout=thirty, lock_timeout=five, **options)
+    options = {"statement_timeout": timedelta(seconds=30), "lock_timeout": timedelta(seconds=5), **options}
+    return make_session(url, application_name="tests", schema=DEFAULT_SCHEMA, **options)

@@ -77,6 +77,7 @@ class ServerGauges(Collector):
             session = make_session(
                 self._settings.need_database_url(),
                 application_name="rollbook metrics",
+                schema=self._settings.schema,
                 statement_timeout=_ANSWER,
                 connect_seconds=_CONNECT_SECONDS,
                 is_read_only=True,

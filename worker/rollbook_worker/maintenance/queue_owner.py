@@ -35,5 +35,8 @@ def check_queue_owner(settings: Settings) -> None:
             owner = find_owner(client)
     except (RedisError, OSError):
         return
-    if owner is not None and owner != (store_id := read_store_id(settings.need_database_url())):
+    if owner is None:
+        return
+    store_id = read_store_id(settings.need_database_url(), settings.schema)
+    if owner != store_id:
         raise ForeignQueues(describe_foreign_owner(owner, store_id))

@@ -32,19 +32,19 @@ SESSION_SETTINGS: Final = (
 )
 """The settings of the connection that migrates."""
 _TURN: Final = Backoff(first=0.1, longest=2.0)
-_KEY: Final = 0x526F6C6C626F6F6B
-"""Of the advisory lock: the bytes of "Rollbook"."""
 
 _LOCKED: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
-_TRY_LOCK: Final = text("SELECT pg_try_advisory_lock(:key)")
-_HOLDER: Final = text("""
+# each schema has a key of its own
+_KEY: Final = "hashtextextended('rollbook.migrations', 0)"
+_TRY_LOCK: Final = text(f"SELECT pg_try_advisory_lock({_KEY})")
+_HOLDER: Final = text(f"""
 SELECT held.pid, activity.usename, activity.application_name
 FROM pg_locks AS held
 LEFT JOIN pg_stat_activity AS activity ON activity.pid = held.pid
 WHERE held.locktype = 'advisory'
     AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND held.classid = CAST(:high AS oid)
-    AND held.objid = CAST(:low AS oid)
+    AND held.classid = CAST(({_KEY} >> 32) & 4294967295 AS oid)
+    AND held.objid = CAST({_KEY} & 4294967295 AS oid)
     AND held.objsubid = 1
     AND held.granted
 """)
@@ -64,7 +64,7 @@ class AnotherMigration(Exception):
 
 
 def lock_migrations(connection: Connection, report: Callable[[str], object], *, timeout: float) -> None:
-    """Be the only one that migrates this database, until the connection closes. `report` gets a line about who else is.
+    """Be the only one that migrates this schema, until the connection closes. `report` gets a line about who else is.
 
     Raises:
         AnotherMigration: another session held the lock for `timeout` seconds. Every login of the database may take it.
@@ -72,7 +72,7 @@ def lock_migrations(connection: Connection, report: Callable[[str], object], *, 
     deadline = time.monotonic() + timeout
     reported = ""
     for attempt in count():
-        is_ours = connection.execute(_TRY_LOCK, {"key": _KEY}).scalar_one()
+        is_ours = connection.execute(_TRY_LOCK).scalar_one()
         holder = "" if is_ours else _holder(connection)
         connection.commit()
         if is_ours:
@@ -86,7 +86,7 @@ def lock_migrations(connection: Connection, report: Callable[[str], object], *, 
 
 
 def _holder(connection: Connection) -> str:
-    row = connection.execute(_HOLDER, {"high": _KEY >> 32, "low": _KEY & 0xFFFFFFFF}).first()
+    row = connection.execute(_HOLDER).first()
     if row is None:
         return ""
     pid, role, name = row

@@ -15,9 +15,9 @@ from typing import Final
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import SharedSession
-from rollbook_shared.database.tables import SCHEMA
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_shared.reasons import safe_reason
 from rollbook_worker.migrations.stored_keys import StoredKey, clear_keys, fill_keys
@@ -65,15 +65,15 @@ OPTIONAL_INDEXES: Final[Mapping[str, IndexDefinition]] = MappingProxyType(
 them.
 """
 
-_LOCK: Final = 0x526F6C6C696E6478
-"""Key of the advisory lock: the bytes of "Rollindx"."""
+# each schema has a key of its own
+_LOCK: Final = "hashtextextended('rollbook.optional_indexes', 0)"
 _IS_PARTITIONED: Final = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'rollbook.users'::regclass"
-_DROP: Final = SQL("DROP INDEX IF EXISTS {}")
-_DROP_CONCURRENTLY: Final = SQL("DROP INDEX CONCURRENTLY IF EXISTS {}")
+_DROP: Final = SQL("DROP INDEX IF EXISTS rollbook.{}")
+_DROP_CONCURRENTLY: Final = SQL("DROP INDEX CONCURRENTLY IF EXISTS rollbook.{}")
 _IS_VALID: Final = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('rollbook.' || %s)"
 
 
-def create_index(database_url: str, name: str) -> bool:
+def create_index(database_url: str, name: str, schema: str = DEFAULT_SCHEMA) -> bool:
     """Create one of `OPTIONAL_INDEXES`; False if it is there already. Workers go on meanwhile, except where the tables
     are partitioned: Postgres can then only build it under a lock.
 
@@ -83,7 +83,7 @@ def create_index(database_url: str, name: str) -> bool:
         NotConfigured: a connection pooler shares the sessions; this needs Postgres itself.
     """
     wanted = OPTIONAL_INDEXES[name]
-    with _connect(database_url) as connection:
+    with _connect(database_url, schema) as connection:
         if all(_is_valid(connection, index) for index in wanted.indexes):
             return False
         fill_keys(connection, wanted.keys)
@@ -95,7 +95,7 @@ def create_index(database_url: str, name: str) -> bool:
         return True
 
 
-def drop_index(database_url: str, name: str) -> None:
+def drop_index(database_url: str, name: str, schema: str = DEFAULT_SCHEMA) -> None:
     """Drop one of `OPTIONAL_INDEXES`, if it is there.
 
     Raises:
@@ -104,7 +104,7 @@ def drop_index(database_url: str, name: str) -> None:
         NotConfigured: as `create_index`.
     """
     unwanted = OPTIONAL_INDEXES[name]
-    with _connect(database_url) as connection:
+    with _connect(database_url, schema) as connection:
         for index in unwanted.indexes:
             _drop(connection, index)
         clear_keys(connection, unwanted.keys)
@@ -121,7 +121,7 @@ def _creation(connection: psycopg.Connection, index: str, definition: str) -> st
 
 def _drop(connection: psycopg.Connection, index: str) -> None:
     statement = _DROP if _is_partitioned(connection) else _DROP_CONCURRENTLY
-    connection.execute(statement.format(Identifier(SCHEMA, index)))
+    connection.execute(statement.format(Identifier(index)))
 
 
 def _is_partitioned(connection: psycopg.Connection) -> bool:
@@ -129,17 +129,17 @@ def _is_partitioned(connection: psycopg.Connection) -> bool:
 
 
 @contextmanager
-def _connect(database_url: str) -> Iterator[psycopg.Connection]:
+def _connect(database_url: str, schema: str) -> Iterator[psycopg.Connection]:
     try:
         # without timeouts: an index takes as long as it takes
-        session = make_session(database_url, application_name="rollbook migrate")
+        session = make_session(database_url, application_name="rollbook migrate", schema=schema)
         with open_session(session, psycopg.Connection) as connection:
             # not waited for: an index that is built concurrently waits for all other statements, this one too
-            if connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
+            if connection.execute(f"SELECT pg_try_advisory_lock({_LOCK})").fetchone() != (True,):
                 raise Unavailable("another process is creating or dropping an optional index; try again later")
             yield connection
             # at once, and not when the server has noticed that the connection is closed
-            connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+            connection.execute(f"SELECT pg_advisory_unlock({_LOCK})")
     except SharedSession as error:
         raise NotConfigured(f"the index could not be changed: {error}") from error
     except psycopg.OperationalError as error:

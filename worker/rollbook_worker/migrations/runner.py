@@ -8,6 +8,7 @@ nothing to do. Safe while workers run: it locks no table for longer than a secon
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +20,12 @@ from alembic.config import Config
 from psycopg import errors
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
 
 from rollbook_shared.database.encoding import require_utf8
+from rollbook_shared.database.schema import DEFAULT_SCHEMA, in_schema, require_schema
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import SharedSession
-from rollbook_shared.database.tables import SCHEMA
 from rollbook_shared.errors import NotConfigured, RollbookError, Unavailable
 from rollbook_shared.reasons import safe_reason
 from rollbook_shared.settings import Settings
@@ -42,9 +44,13 @@ _PRIVILEGES = (
 
 
 def migrate(
-    database_url: str, *, report: Callable[[str], object] = lambda line: None, timeout: float = TIMEOUT_SECONDS
+    database_url: str,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    report: Callable[[str], object] = lambda line: None,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> None:
-    """Apply every migration that the database lacks, each in a transaction of its own.
+    """Apply every migration that the schema lacks, each in a transaction of its own.
 
     report: gets a line each time that a lock is in the way.
     timeout: seconds to go on trying then.
@@ -54,7 +60,7 @@ def migrate(
             way all that time; completed migrations stay.
         NotConfigured: the URL cannot be used, the database is not in UTF8, or the role may not create or change tables.
     """
-    session = make_session(database_url, application_name="rollbook migrate")
+    session = make_session(database_url, application_name="rollbook migrate", schema=schema)
 
     def connect() -> psycopg.Connection[Any]:
         # its lock lasts as long as the session
@@ -66,8 +72,8 @@ def migrate(
     try:
         with engine.connect() as connection:
             lock_migrations(connection, report, timeout=timeout)
-            _prepare(connection)
-            config = alembic_config()
+            _prepare(connection, schema)
+            config = alembic_config(schema)
             config.attributes["connection"] = connection
             retry_when_locked(connection, lambda: command.upgrade(config, "head"), report, timeout=timeout)
             connection.commit()
@@ -85,22 +91,32 @@ def migrate(
         engine.dispose()
 
 
-def _prepare(connection: Connection) -> None:
+def _prepare(connection: Connection, schema: str) -> None:
     for setting in SESSION_SETTINGS:
         connection.execute(text(setting))
-    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    connection.execute(CreateSchema(schema, if_not_exists=True))
     connection.commit()
 
 
-def print_sql() -> None:
-    """Write to stdout the SQL that builds the schema from nothing."""
-    command.upgrade(alembic_config(), "head", sql=True)
+def print_sql(schema: str = DEFAULT_SCHEMA) -> None:
+    """Write to stdout the SQL that builds the schema from nothing.
+
+    Raises:
+        NotConfigured: no Rollbook may be in a schema of this name.
+    """
+    require_schema(schema)
+    written = io.StringIO()
+    config = alembic_config(schema)
+    config.output_buffer = written
+    command.upgrade(config, "head", sql=True)
+    print(in_schema(written.getvalue(), schema), end="")
 
 
-def alembic_config() -> Config:
-    """Where Alembic finds our migrations."""
+def alembic_config(schema: str = DEFAULT_SCHEMA) -> Config:
+    """Where Alembic finds our migrations, and in which schema it runs them."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["schema"] = schema
     return config
 
 
@@ -115,10 +131,11 @@ def main() -> int:
     parser.add_argument("--print", action="store_true", dest="only_print", help="write the SQL instead of running it")
     arguments = parser.parse_args()
     try:
+        settings = Settings.from_env()
         if arguments.only_print:
-            print_sql()
+            print_sql(settings.schema)
         else:
-            migrate(Settings.from_env().need_database_url(), report=_report)
+            migrate(settings.need_database_url(), schema=settings.schema, report=_report)
     except RollbookError as error:
         print(f"rollbook: {error}", file=sys.stderr)
         return 2 if isinstance(error, NotConfigured) else 1

@@ -11,6 +11,7 @@ from uuid import UUID
 from psycopg import Cursor
 
 from rollbook_shared.database.erasure_keys import require_erasure_key
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.statements import load
 from rollbook_shared.database.user_sizes import UserSize, find_sizes
 from rollbook_shared.domain.stamps import Stamp, stamp_floor
@@ -54,6 +55,7 @@ class PostgresStore:
         self,
         database_url: str,
         *,
+        schema: str = DEFAULT_SCHEMA,
         history: timedelta = timedelta(days=30),
         max_clock_skew: timedelta = timedelta(minutes=5),
         erasure_delay: timedelta = timedelta(hours=24),
@@ -70,7 +72,7 @@ class PostgresStore:
         on_released: Callable[[Sequence[Job]], None] = lambda jobs: None,
         on_woken: Callable[[Collection[str]], None] = lambda channels: None,
     ) -> None:
-        """Prepare to keep users in the database, whose schema `rollbook migrate` has made; connects when first needed.
+        """Prepare to keep users in the schema, which `rollbook migrate` has made; connects when first needed.
 
         The times are those of `rollbook_shared.settings.Settings`, which says what each means; all stores of one
         database must have the same `history` and `erasure_delay`, and know the same `erasure_keys`, of which the first
@@ -85,6 +87,7 @@ class PostgresStore:
         """
         self._transactions = Transactions(
             database_url,
+            schema=schema,
             lock=lock_timeout,
             statement=statement_timeout,
             on_connect=lambda connection: require_erasure_key(connection, erasure_keys),
@@ -133,6 +136,7 @@ class PostgresStore:
         """
         return cls(
             settings.need_database_url(),
+            schema=settings.schema,
             history=settings.merge_history,
             max_clock_skew=settings.limits.max_clock_skew,
             erasure_delay=settings.erasure_delay,

@@ -15,6 +15,7 @@ from psycopg.pq import TransactionStatus
 
 from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, NewestTimeline
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import begin, transaction
 from rollbook_shared.database.timeouts import timeout_connection
@@ -51,17 +52,20 @@ class Transactions:
         self,
         database_url: str,
         *,
+        schema: str = DEFAULT_SCHEMA,
         lock: timedelta,
         statement: timedelta,
         on_connect: OnConnect = lambda connection: None,
         on_contention: Callable[[Contention], None] = lambda contention: None,
     ) -> None:
-        """Prepare to connect. `lock` and `statement` bound how long one lock and one statement may take; `on_connect`
-        is called with each new connection, and may reject it with `Unavailable`; `on_contention` is called each time
-        that another transaction is in the way.
+        """Prepare to connect. `schema` is that of the Rollbook; `lock` and `statement` bound how long one lock and one
+        statement may take; `on_connect` is called with each new connection, and may reject it with `Unavailable`;
+        `on_contention` is called each time that another transaction is in the way.
         """
         self._on_contention = on_contention
-        self._connections = Connections(database_url, lock=lock, statement=statement, on_connect=on_connect)
+        self._connections = Connections(
+            database_url, schema=schema, lock=lock, statement=statement, on_connect=on_connect
+        )
 
     def run(self, work: Callable[[Cursor, int], T], *, now: int | None = None) -> T:
         """Do `work` in a transaction of its own, again if another transaction was in the way.
@@ -156,6 +160,7 @@ class Connections:
         self,
         database_url: str,
         *,
+        schema: str = DEFAULT_SCHEMA,
         lock: timedelta,
         statement: timedelta,
         on_connect: OnConnect = lambda connection: None,
@@ -166,6 +171,7 @@ class Connections:
         self._session = make_session(
             database_url,
             application_name=APPLICATION_NAME,
+            schema=schema,
             statement_timeout=statement,
             lock_timeout=lock,
             planner=_POINT_LOOKUPS,

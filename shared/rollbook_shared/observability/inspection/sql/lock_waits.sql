@@ -3,7 +3,9 @@
 -- row waits for the end of the transaction that has locked it, and such a lock names no table; so the tables are those
 -- that the waiting transaction has touched.
 WITH ours AS (
-    SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace('rollbook')
+    SELECT oid
+    FROM pg_class
+    WHERE relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('rollbook.users'))
 )
 SELECT count(DISTINCT waiting.pid), coalesce(max(extract(epoch FROM clock_timestamp() - waiting.waitstart)), 0)::float
 FROM pg_locks AS waiting
