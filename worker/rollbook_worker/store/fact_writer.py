@@ -16,6 +16,7 @@ from rollbook_worker.store.clusters import recompute
 from rollbook_worker.store.deliveries import cancel_of_deleted, insert_messages, wake
 from rollbook_worker.store.preference_sets import write_versions
 from rollbook_worker.store.rows import Row, TableRows, as_json, rows_of
+from rollbook_worker.store.user_columns import user_columns
 from rollbook_worker.store.user_sizes import LARGE_BYTES
 
 MAX_IDENTIFY_CHARACTERS: Final = 400
@@ -117,13 +118,11 @@ def _upsert_users(cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozen
     whose rows are large or who belong to one.
     """
     locked = lock_clusters_of(cursor, rows.user_ids, roots)
-    parameters = {
-        "users": as_json(rows.users),
-        "max_identify_characters": MAX_IDENTIFY_CHARACTERS,
-        "large_bytes": LARGE_BYTES,
-    }
-    cursor.execute(_USERS["upsert"], parameters)
-    upserted = cursor.fetchall()
+    limits = {"max_identify_characters": MAX_IDENTIFY_CHARACTERS, "large_bytes": LARGE_BYTES}
+    upserted: list[tuple[str, str | None, bool, bool]] = []
+    for columns in user_columns(rows.users):
+        cursor.execute(_USERS["upsert"], {**columns, **limits})
+        upserted.extend(cursor)
     clusters = {root for _, root, _, _ in upserted if root is not None}
     if not clusters <= locked:
         raise ClustersNotLocked(clusters | locked)

@@ -64,12 +64,13 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
     by_user: dict[str, list[_UserFact]] = {}
     others: Registers = {}
     for fact in facts:
+        if isinstance(fact, UserUpdated):  # nearly all
+            by_user.setdefault(fact.user_id, []).append(fact)
+            continue
         if not isinstance(fact, _UserFact):
             join(others, [fact])
             continue
         by_user.setdefault(fact.user_id, []).append(fact)
-        if isinstance(fact, UserUpdated):  # nearly all
-            continue
         if isinstance(fact, PreferencesUpdated):
             rows.preference_sets.append(fact._asdict())
         elif isinstance(fact, PushTokenChanged):

@@ -15,20 +15,36 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: upsert
--- Keep the newest value per key; create and lock each user in id order; return the users that belong to a cluster, those
--- whose list of identify stamps is full, and those who may be too large: what is written here is not compressed yet, so
--- that its size is known without looking at it.
+-- Keep the newest value per key; create and lock each user in the order of the ids, which is sorted; return the users
+-- that belong to a cluster, those whose list of identify stamps is full, and those who may be too large: what is written
+-- here is not compressed yet, so that its size is known without looking at it.
+-- A column that is null says that all users have no stamp per key, one stamp for all keys, which is the last one and
+-- that of their first identify, and no further identify.
 -- A user who received every stored key anew, later than all before, needs no stamp per key: `base_stamp` covers them all.
 WITH upserted AS (
     INSERT INTO rollbook.users AS u (
         id, profile, key_stamps, base_stamp, last_stamp, first_identified, identify_stamps
     )
-    SELECT id, profile, key_stamps, base_stamp, last_stamp, first_identified, identify_stamps
-    FROM json_to_recordset(%(users)s::json) AS n (
-        id text, profile jsonb, key_stamps jsonb, base_stamp text, last_stamp text, first_identified text,
-        identify_stamps text
+    SELECT
+        id,
+        profile,
+        coalesce(key_stamps, '{}'),
+        coalesce(base_stamp, last_stamp),
+        last_stamp,
+        CASE WHEN %(first_identified)s::text IS NULL THEN last_stamp ELSE first_identified END,
+        coalesce(identify_stamps, '')
+    FROM ROWS FROM (
+        unnest(string_to_array(%(ids)s, '/')),
+        jsonb_array_elements(%(profiles)s::jsonb),
+        jsonb_array_elements(%(key_stamps)s::jsonb),
+        unnest(string_to_array(%(base_stamps)s, '/', '')),
+        unnest(string_to_array(%(last_stamps)s, '/', '')),
+        unnest(string_to_array(%(first_identified)s, '/', '')),
+        unnest(string_to_array(%(identify_stamps)s, '/', ''))
+    ) WITH ORDINALITY AS n (
+        id, profile, key_stamps, base_stamp, last_stamp, first_identified, identify_stamps, ordinal
     )
-    ORDER BY id COLLATE "C"
+    ORDER BY ordinal
     ON CONFLICT (id) DO UPDATE SET
         (profile, key_stamps, base_stamp) = (
             SELECT
