@@ -19,7 +19,7 @@ import orjson
 
 from rollbook_shared.limits import NESTING, NUMBER_BITS
 
-_COMMON_INTEGERS: Final = 1 << 63
+COMMON_INTEGERS: Final = 1 << 63
 """Smaller integers are small enough; their bits need no counting."""
 _CONTAINERS: Final = (dict, list, tuple)
 CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0))
@@ -93,7 +93,7 @@ def is_storable(
         elif item is None or item is True or item is False:
             continue
         elif type(item) is int:
-            if not -_COMMON_INTEGERS < item < _COMMON_INTEGERS:
+            if not -COMMON_INTEGERS < item < COMMON_INTEGERS:
                 return False
         elif type(item) is float:
             if not math.isfinite(item):

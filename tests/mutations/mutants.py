@@ -42,6 +42,7 @@ TRACED_OUTBOX: Final = ("tests/tracing/test_outbox.py",)
 UNSENDABLE: Final = ("tests/outbox/test_unsendable_jobs.py",)
 UNKNOWN: Final = ("tests/store/test_unknown_recipients.py",)
 USER_SIZES: Final = ("tests/store/test_user_sizes.py",)
+PLAIN_USERS: Final = ("tests/shared/test_plain_users.py",)
 COMPACTING: Final = ("tests/core/test_compaction.py",)
 LOGS: Final = ("tests/tracing/test_logs.py",)
 CLAIMING: Final = ("tests/transport/test_claims.py",)
@@ -1381,6 +1382,41 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "may_be_large | changed | merged, woken)",
         "may_be_large | changed, woken)",
         USER_SIZES,
+    ),
+    Defect(
+        "a plain user of a bulk job may have a reserved property",
+        f"{SHARED}/jobs/fields.py",
+        "if match is None or kind is not str or",
+        "if match is None:\n                continue\n            if kind is not str or",
+        PLAIN_USERS,
+    ),
+    Defect(
+        "a plain user of a bulk job may have an id with a slash",
+        f"{SHARED}/jobs/fields.py",
+        ' and "/" not in value and "#" not in value',
+        ' and "#" not in value',
+        PLAIN_USERS,
+    ),
+    Defect(
+        "preferences of a plain user of a bulk job are not checked",
+        f"{SHARED}/jobs/models.py",
+        'parsed["preferences"] != {} or ',
+        "",
+        PLAIN_USERS,
+    ),
+    Defect(
+        "a user who is not identified counts as identified if others of the batch are",
+        f"{STORE}/user_columns.py",
+        "None if first_identified == last_stamps else _joined(first_identified)",
+        "None",
+        ("tests/store/test_user_columns.py",),
+    ),
+    Defect(
+        "an id that would count as two is written",
+        f"{STORE}/user_columns.py",
+        "if joined.count(SEPARATOR) != len(texts) - 1:",
+        "if False:",
+        ("tests/store/test_user_columns.py",),
     ),
     Defect(
         "the first identify behind a delete is dropped when the log is compacted",

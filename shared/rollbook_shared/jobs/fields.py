@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, NoReturn
 
@@ -18,10 +19,23 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, attribute_problem
+from rollbook_shared.domain.attributes import (
+    ATTRIBUTES,
+    COMMON,
+    COMMON_CHARACTERS,
+    RESERVED,
+    attribute_problem,
+)
 from rollbook_shared.domain.stamps import JOB_ID
-from rollbook_shared.json_values import deep_copy, find_text_problem, find_value_problem, is_storable, printable
-from rollbook_shared.limits import TOKEN_CHARACTERS, USER_ID_CHARACTERS
+from rollbook_shared.json_values import (
+    COMMON_INTEGERS,
+    deep_copy,
+    find_text_problem,
+    find_value_problem,
+    is_storable,
+    printable,
+)
+from rollbook_shared.limits import NESTING, TOKEN_CHARACTERS, USER_ID_CHARACTERS
 
 _DEVICE: Final = ("locale", "timezone")
 _SPECIAL: Final = ATTRIBUTES | RESERVED
@@ -82,6 +96,36 @@ def _json_object(value: object, info: ValidationInfo) -> dict[str, Any]:
         reject(reason, path)
     copy: dict[str, Any] = value if parsed else deep_copy(value)
     return copy
+
+
+def is_plain_id(value: object) -> bool:
+    """Whether this value of a parsed job, whose texts can be stored, is certainly a valid user id. If False, validation
+    decides, and says why not.
+    """
+    return type(value) is str and 0 < len(value) <= USER_ID_CHARACTERS and "/" not in value and "#" not in value
+
+
+def are_plain_traits(value: object) -> bool:
+    """The same of traits. It looks at each value once, and takes half the time of validation."""
+    if type(value) is not dict:
+        return False
+    for name, item in value.items():
+        kind = type(item)
+        if name in _SPECIAL:
+            match = COMMON.get(name)
+            if match is None or kind is not str or len(item) > COMMON_CHARACTERS or not match(item):
+                return False
+        elif kind is str or kind is bool or item is None:
+            continue
+        elif kind is int:
+            if not -COMMON_INTEGERS < item < COMMON_INTEGERS:
+                return False
+        elif kind is float:
+            if not math.isfinite(item):
+                return False
+        elif not (kind is dict or kind is list) or not is_storable(item, texts_are_storable=True, levels=NESTING - 1):
+            return False
+    return True
 
 
 def _traits(value: object, info: ValidationInfo) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from rollbook_shared import jobs
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
-from rollbook_shared.domain.profile_sections import trait_key
+from rollbook_shared.domain.profile_sections import stored_traits
 from rollbook_shared.domain.push_tokens import sent_tokens
 from rollbook_shared.domain.stamps import Stamp, stamp
 from rollbook_shared.errors import Problem
@@ -36,9 +36,7 @@ def facts_of(job: jobs.Job) -> Iterator[Fact | UserUpdated]:
         case jobs.Identify():
             yield from _user_updated(job.user, at)
         case jobs.BulkIdentify():
-            for ordinal, user in enumerate(job.users):
-                if not isinstance(user, Problem):
-                    yield from _user_updated(user, stamp(job.timestamp_of(ordinal), job.id, ordinal))
+            yield from _users_updated(job)
         case jobs.Delete():
             yield UserDeleted(at, job.user_id)
         case jobs.BulkDelete():
@@ -95,8 +93,19 @@ def _states(engagement: str) -> Iterator[tuple[str, bool]]:
         yield "read", True
 
 
+def _users_updated(job: jobs.BulkIdentify) -> Iterator[Fact | UserUpdated]:
+    for ordinal, user in enumerate(job.users):
+        if isinstance(user, Problem):
+            continue
+        at = stamp(job.timestamps[ordinal] if job.timestamps else job.occurred_at, job.id, ordinal)
+        if user.channel_data or user.preferences:
+            yield from _user_updated(user, at)
+        else:  # true of nearly all users, and half of the time
+            yield UserUpdated(at, user.id, stored_traits(user.traits))
+
+
 def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterator[Fact | UserUpdated]:
-    profile = {trait_key(name): value for name, value in user_update.traits.items()}
+    profile = stored_traits(user_update.traits)
     for channel_id, data in user_update.channel_data.items():
         profile[f"c.{channel_id}"] = data
     yield UserUpdated(at, user_update.id, profile)
