@@ -1846,7 +1846,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         f"{SHARED}/database/session.py",
         "for part in (_options({**defaults, **_SERVER_TCP_TIMEOUTS}), own_options, _options({**fixed, **_MARK}))",
         "for part in (_options(defaults), own_options, _options({**fixed, **_MARK, **_SERVER_TCP_TIMEOUTS}))",
-        ("tests/timeouts/test_vanished_machine.py",),
+        SESSIONS,
     ),
     Defect(
         "chaos: what is cut in one direction is cut in both",

@@ -91,7 +91,17 @@ def test_each_setting_is_ours(others: str) -> None:
     assert in_force(others) == OURS
 
 
-@pytest.mark.parametrize(("name", "value"), [("statement_timeout", "1234ms"), ("lock_timeout", "77ms")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("statement_timeout", "1234ms"),
+        ("lock_timeout", "77ms"),
+        ("tcp_user_timeout", "7000"),
+        ("tcp_keepalives_idle", "7"),
+        ("tcp_keepalives_interval", "7"),
+        ("tcp_keepalives_count", "7"),
+    ],
+)
 def test_a_timeout_of_the_url_wins(database_url: str, name: str, value: str) -> None:
     assert in_force(_with(database_url, {name: value}))[name] == value
 
