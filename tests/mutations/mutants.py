@@ -777,8 +777,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "rule 21: a recipient named twice gets two activities",
         f"{SHARED}/domain/deterministic_ids.py",
-        'return uuid.uuid5(_NAMESPACE, f"{job_id}/{recipient}")',
-        "return uuid.uuid4()",
+        'return _uuid5(f"{job_id}/{recipient}")',
+        'return __import__("uuid").uuid4()',
     ),
     Defect(
         "rule 25: a job is taken for one whose row is gone",

@@ -3,7 +3,7 @@
 The rule is stated here. Where it runs on Postgres it has other forms, which must agree with this one; `tests/core` and
 `tests/store` compare them:
 
-- `store/rows.py` keeps the newest value per profile key within one batch,
+- `store/rows.py` keeps the newest value per profile key within one batch, and each activity and message once,
 - `newer_values` and `newer_stamps` (migration 0001) and the upsert in `store/sql/users.sql` do so between a batch
   and what is stored,
 - `store/sql/history.sql` does so for engagements; facts that never change need only `ON CONFLICT DO NOTHING`.

@@ -62,10 +62,18 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
     """Sort facts into rows; where several fill one register, the newest does."""
     rows = TableRows()
     by_user: dict[str, list[_UserFact]] = {}
+    history: dict[int, ActivityCreated | MessageCreated] = {}
     others: Registers = {}
     for fact in facts:
         if isinstance(fact, UserUpdated):  # nearly all
             by_user.setdefault(fact.user_id, []).append(fact)
+            continue
+        if isinstance(
+            fact, (ActivityCreated, MessageCreated)
+        ):  # nearly all of a trigger; what `join` does, by their ids
+            kept = history.get(fact.id.int)
+            if kept is None or kept.stamp < fact.stamp:
+                history[fact.id.int] = fact
             continue
         if not isinstance(fact, _UserFact):
             join(others, [fact])
@@ -89,15 +97,17 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
                 rows.push_token_users.append({**key, "stamp": stamp})
             case WorkflowTriggered():
                 rows.triggers.append(fact._asdict())
-            case ActivityCreated():
-                rows.activities.append(fact._asdict() | {"id": str(fact.id)})
-            case MessageCreated():
-                rows.messages.append(fact._asdict() | {"id": str(fact.id)})
             case EngagementChanged():
-                claimed = {"message_id": str(fact.message_id), "user_id": fact.user_id or ""}
-                rows.engagements.append(fact._asdict() | claimed)
+                rows.engagements.append(fact._asdict() | {"user_id": fact.user_id or ""})
             case ChannelEngagementChanged():
                 rows.channel_engagements.append(fact._asdict())
+    for each in history.values():
+        row = {"id": each.id, "job_id": each.job_id, "stamp": each.stamp, "recipient": each.recipient}
+        if isinstance(each, MessageCreated):
+            row["channel"] = each.channel
+            rows.messages.append(row)
+        else:
+            rows.activities.append(row)
     locked = {row["user_id"] for row in rows.channel_engagements}
     rows.users = [
         _user(user_id, by_user.get(user_id, ())) for user_id in sorted(by_user.keys() | rows.ids_with_events | locked)
