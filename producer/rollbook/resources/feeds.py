@@ -40,6 +40,9 @@ class Feeds:
         primary's id. This call does not follow it: the person who holds the id of a guest may not be the one who
         signed in later. An application that knows they are the same reads the primary's feed.
 
+        Messages have the data of their trigger, and no content: what templates make of them is in the feed of the HTTP
+        API (`docs/how-to/templates.md`).
+
         status: `all`: everything except archived messages. `unseen`, `seen`, `unread`, `read`: those of `all` that are
             so. `archived`: only archived messages.
         limit: 1 to 1,000 messages.
