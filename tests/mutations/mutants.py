@@ -2575,7 +2575,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "deliveries: a delete cancels nothing",
         f"{STORE}/deliveries.py",
-        "    if not ids or not registry.delivers:\n        return\n    longest",
+        "    if not ids:\n        return\n    longest",
         "    if ids:\n        return\n    longest",
         MAKING_DELIVERIES,
     ),
@@ -2694,7 +2694,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "deliveries: an identify that comes late wakes nothing",
         f"{STORE}/deliveries.py",
-        "    if not ids or not registry.delivers:\n        return frozenset()\n",
+        "    if not ids:\n        return frozenset()\n",
         "    if ids:\n        return frozenset()\n",
         (*WAKES, "-kidentify"),
     ),

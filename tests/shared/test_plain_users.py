@@ -1,4 +1,4 @@
-"""Users of parsed bulk jobs that need no closer look: checked in one pass, with the result that validation has."""
+"""Users of parsed jobs that need no closer look: checked in one pass, with the result that validation has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from tests.support.arbitrary_jobs import GOOD_ATTRIBUTES, keys, storable_text, user_ids, values
 from tests.support.example_counts import examples
 
@@ -15,7 +16,7 @@ from rollbook_shared.domain.attributes import RESERVED
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.fields import ParsedJson
-from rollbook_shared.jobs.models import BulkIdentify, UserUpdate
+from rollbook_shared.jobs.models import BulkIdentify, Identify, UserUpdate
 
 PLAIN: Final[dict[str, Any]] = {"id": "ann", "traits": {"plan": "pro"}, "preferences": {}, "channel_data": {}}
 _NESTED: Final = json.loads("[" * 40 + "]" * 40)
@@ -37,6 +38,14 @@ _users: Final = st.fixed_dictionaries(
 @given(st.lists(_users | st.builds(dict, st.just(PLAIN), id=user_ids, traits=_traits), min_size=1, max_size=3))
 def test_users_are_what_validation_makes_of_them(users: list[Any]) -> None:
     looked_at, validated = (_validated(users, texts_are_storable) for texts_are_storable in (True, False))
+
+    assert looked_at == validated
+
+
+@examples(300)
+@given(_users | st.builds(dict, st.just(PLAIN), id=user_ids, traits=_traits))
+def test_the_user_of_an_identify_is_what_validation_makes_of_it(user: Any) -> None:
+    looked_at, validated = (_identified(user, texts_are_storable) for texts_are_storable in (True, False))
 
     assert looked_at == validated
 
@@ -86,6 +95,15 @@ def test_a_plain_user_is_as_any_other() -> None:
     assert user.model_copy(update={"id": "bo"}) == UserUpdate(**PLAIN | {"id": "bo"})
     with pytest.raises(ValueError, match="frozen"):
         user.id = "bo"  # type: ignore[misc]
+
+
+def _identified(user: Any, texts_are_storable: bool) -> Identify | None:
+    """The job; None if it is invalid."""
+    fields = {"id": "j", "occurred_at": 1, "kind": "identify", "user": user}
+    try:
+        return Identify.model_validate(fields, context=ParsedJson(texts_are_storable=texts_are_storable))
+    except ValidationError:
+        return None
 
 
 def _validated(users: list[Any], texts_are_storable: bool) -> BulkIdentify:

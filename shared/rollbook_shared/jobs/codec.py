@@ -108,27 +108,34 @@ def unidentified_id(digest: bytes) -> str:
 
 
 def _job(payload: dict[str, Any], text: object) -> Job:
-    job_id, kind = payload.get("id"), payload.get("kind")
-    known = {
-        "job_id": job_id if isinstance(job_id, str) and JOB_ID.fullmatch(job_id) else None,
-        "kind": printable(kind[:MAX_KIND]) if isinstance(kind, str) else None,
-    }
     if "v" not in payload:
         # not `malformed`: a later version may say elsewhere which one it is
-        raise Undecodable(DeadLetterCode.UNKNOWN_VERSION, "the job has no version, `v`", **known)
+        raise _undecodable(DeadLetterCode.UNKNOWN_VERSION, "the job has no version, `v`", payload)
     if (version := payload["v"]) != VERSION or isinstance(version, bool):
-        raise Undecodable(DeadLetterCode.UNKNOWN_VERSION, "the worker does not know the job's version", **known)
+        raise _undecodable(DeadLetterCode.UNKNOWN_VERSION, "the worker does not know the job's version", payload)
+    kind = payload.get("kind")
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise Undecodable(DeadLetterCode.UNKNOWN_KIND, "the worker does not know the job's kind", **known)
+        raise _undecodable(DeadLetterCode.UNKNOWN_KIND, "the worker does not know the job's kind", payload)
     try:
         fields = {name: value for name, value in payload.items() if name != "v"}
         return model.model_validate(fields, context=ParsedJson(texts_are_storable=_has_storable_texts(text)))
     except ValidationError as error:
         reason = "; ".join(map(str, problems_of(error, omitted=frozenset())[:10]))
-        raise Undecodable(DeadLetterCode.INVALID, reason, **known) from None
+        raise _undecodable(DeadLetterCode.INVALID, reason, payload) from None
     except RecursionError:
-        raise Undecodable(DeadLetterCode.INVALID, "the job is nested too deeply", **known) from None
+        raise _undecodable(DeadLetterCode.INVALID, "the job is nested too deeply", payload) from None
+
+
+def _undecodable(code: DeadLetterCode, reason: str, payload: dict[str, Any]) -> Undecodable:
+    """The error, with what is known of the job."""
+    job_id, kind = payload.get("id"), payload.get("kind")
+    return Undecodable(
+        code,
+        reason,
+        job_id=job_id if isinstance(job_id, str) and JOB_ID.fullmatch(job_id) else None,
+        kind=printable(kind[:MAX_KIND]) if isinstance(kind, str) else None,
+    )
 
 
 def _digest(payload: dict[str, Any]) -> bytes:

@@ -113,6 +113,13 @@ class Identify(_Job):
     kind: Literal["identify"] = "identify"
     user: UserUpdate
 
+    @field_validator("user", mode="before")
+    @classmethod
+    def _take_plain_user(cls, user: Any, info: ValidationInfo) -> Any:
+        if info.context is not None and info.context.texts_are_storable:
+            return _plain_user(user) or user
+        return user
+
     @property
     def user_ids(self) -> tuple[str, ...]:
         """The one user."""

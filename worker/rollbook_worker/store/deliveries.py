@@ -68,7 +68,7 @@ def wake(cursor: Cursor, ids: Collection[str], roots: Collection[str], registry:
     """Let what waits be claimed at once, if what jobs say of these users lets it be sent: the recipient is known now,
     or has the address that was missing. Return the channels. `roots` are the clusters of the users.
     """
-    if not ids or not registry.delivers:
+    if not ids:
         return frozenset()
     who = {"ids": as_json(list(ids)), "now": now}
     if not roots and not (cursor.execute(_DELIVERIES["find_waiting"], who).fetchone() or (False,))[0]:
@@ -82,7 +82,7 @@ def cancel_of_deleted(cursor: Cursor, ids: Collection[str], registry: Registry, 
     """Cancel what waits for the users that a job deleted. What is older than any channel permits is left as it is: the
     claim skips it.
     """
-    if not ids or not registry.delivers:
+    if not ids:
         return
     longest = max(channel.max_age for channel in registry.channels.values() if channel.delivery is not None)
     since = stamp_floor(max(now - longest // _MICROSECOND, 0))

@@ -73,7 +73,8 @@ def write(
     rows = rows_of(facts)
     if rows.users:
         clusters, may_be_large = _upsert_users(cursor, rows, horizon, roots)
-    write_versions(cursor, rows.preference_sets)
+    if rows.preference_sets:
+        write_versions(cursor, rows.preference_sets)
     _write_push_tokens(cursor, rows.push_tokens, horizon)
     _insert(cursor, _PUSH_TOKENS["upsert_users"], users=rows.push_token_users)
     triggers = [row | {"trace": traces.get(row["job_id"])} for row in rows.triggers] if traces else rows.triggers
@@ -87,9 +88,11 @@ def write(
         recompute(cursor, clusters, rows.ids_with_events, history=history)
     if not rows.users:
         return Written(set(), set())
-    deleted = {event["user_id"] for event in rows.lifecycle_events if "primary_id" not in event}
-    cancel_of_deleted(cursor, deleted, registry, now)
-    woken = wake(cursor, rows.user_ids, clusters, registry, now)
+    woken: frozenset[str] = frozenset()
+    if registry.delivers:
+        deleted = {event["user_id"] for event in rows.lifecycle_events if "primary_id" not in event}
+        cancel_of_deleted(cursor, deleted, registry, now)
+        woken = wake(cursor, rows.user_ids, clusters, registry, now)
     changed = {row["user_id"] for row in (*rows.preference_sets, *rows.push_tokens, *rows.push_token_users)}
     merged = {
         event[name] for event in rows.lifecycle_events if "primary_id" in event for name in ("user_id", "primary_id")

@@ -205,7 +205,8 @@ class PostgresStore:
         deduplicated = deduplicate(cursor, arrivals, now=now, max_clock_skew=self._max_clock_skew)
         traces = {arrival.job_id: arrival.trace for arrival in arrivals if arrival.trace is not None}
         woken = self._write(cursor, deduplicated.to_apply, now, roots, traces)
-        self._check_late_requests(cursor, deduplicated.stored, now, roots)
+        if deduplicated.stored:
+            self._check_late_requests(cursor, deduplicated.stored, now, roots)
         return deduplicated.outcomes, woken
 
     def _write(
@@ -225,7 +226,8 @@ class PostgresStore:
         if late := [fact for fact in facts if fact.stamp < late_before]:
             self._restore_tombstones(cursor, earliest_stamps(late), written.locked, now, roots)
         record_skipped(cursor, jobs)
-        check_sizes(cursor, written.may_be_large, jobs=jobs, most=self._max_user_bytes, committed=self._committed_sizes)
+        if large := written.may_be_large:
+            check_sizes(cursor, large, jobs=jobs, most=self._max_user_bytes, committed=self._committed_sizes)
         return written.woken
 
     def _committed_sizes(self, ids: Collection[str]) -> list[UserSize]:

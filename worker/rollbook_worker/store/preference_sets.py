@@ -25,9 +25,8 @@ _Version = tuple[str, str, str, dict[str, Any] | None, dict[str, Any] | None]
 
 def write_versions(cursor: Cursor, versions: list[Row]) -> None:
     """Keep versions of preference sets. The caller has locked their users."""
-    if versions:
-        cursor.execute(_PREFERENCE_SETS["insert_versions"], {"versions": as_json(versions)})
-        update_changed_sets(cursor, {version["user_id"] for version in versions})
+    cursor.execute(_PREFERENCE_SETS["insert_versions"], {"versions": as_json(versions)})
+    update_changed_sets(cursor, {version["user_id"] for version in versions})
 
 
 def update_changed_sets(cursor: Cursor, user_ids: Collection[str]) -> None:

@@ -50,9 +50,9 @@ class ReceivedJob(NamedTuple):
         text = message if isinstance(message, str) else _as_text(message)
         try:
             job, digest = decode_with_digest(message)
-            return cls(text=text, job=job, digest=digest, trace=storable_trace(trace))
+            return cls(text, job, digest, trace and storable_trace(trace))
         except Undecodable as error:
-            return cls(text=text, job=error, digest=text_digest(text), trace=storable_trace(trace))
+            return cls(text, error, text_digest(text), trace and storable_trace(trace))
 
     @classmethod
     def of_no_job(cls, text: str, reason: str) -> ReceivedJob:

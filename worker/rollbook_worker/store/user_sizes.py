@@ -51,8 +51,6 @@ def check_sizes(
     Raises:
         UserTooLarge: a user has become larger, and is larger than `most`.
     """
-    if not ids:
-        return
     large = [found for found in find_sizes(cursor, ids) if found.size > min(most, LARGE_BYTES)]
     for found in large:
         if found.size > most:
