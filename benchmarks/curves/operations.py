@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
-from benchmarks.curves.points import Point
+from benchmarks.curves.points import DAY, Point
 
 from rollbook_shared import jobs
 from rollbook_shared.domain.stamps import new_job_id
@@ -43,6 +43,13 @@ def _changes(point: Point) -> Turn:
     """One key of each user."""
     users = [_update(id_, {"visit": next(_numbers)}) for id_ in point.pick(point.batch)]
     return _applied(point, [_job(jobs.Identify, user=user) for user in users], len(users))
+
+
+def _late_changes(point: Point) -> Turn:
+    """The same, before everything else that is known of the users."""
+    at = time.time_ns() // 1_000 - 2 * DAY
+    users = [_update(id_, {"late": next(_numbers)}) for id_ in point.pick(point.batch)]
+    return _applied(point, [_job(jobs.Identify, at, user=user) for user in users], len(users))
 
 
 def _identifies(point: Point) -> Turn:
@@ -84,6 +91,7 @@ def _feeds(point: Point) -> Turn:
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "change": Operation("identify of one key", _changes),
+    "late": Operation("late identify of one key", _late_changes),
     "identify": Operation("identify of all keys", _identifies),
     "bulk": Operation(f"user of a job of {BULK_USERS}, all keys", _bulk),
     "trigger": Operation(f"trigger of {RECIPIENTS} recipients, two channels", _triggers),
@@ -107,6 +115,6 @@ def _update(user_id: str, traits: Mapping[str, Any]) -> jobs.UserUpdate:
     return jobs.UserUpdate(id=user_id, traits=dict(traits))
 
 
-def _job(kind: Callable[..., jobs.Job], **fields: Any) -> jobs.Job:
-    at = time.time_ns() // 1_000
+def _job(kind: Callable[..., jobs.Job], at: int | None = None, **fields: Any) -> jobs.Job:
+    at = time.time_ns() // 1_000 if at is None else at
     return kind(id=new_job_id(at), occurred_at=at, **fields)

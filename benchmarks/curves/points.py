@@ -25,7 +25,8 @@ _TRANSACTION_JOBS: Final = 200
 _PEOPLE: Final = 20
 """Users of many ids."""
 _LARGE_USERS: Final = 500
-_DAY: Final = 86_400_000_000
+DAY: Final = 86_400_000_000
+"""Microseconds."""
 _VALUE_BYTES: Final = 1_000
 """Of one property of a large user."""
 
@@ -83,7 +84,7 @@ def _many_ids(servers: Servers, ids: int) -> Iterator[Point]:
     """Each write names any of the ids of a person, and no transaction names a person twice."""
     people = [[f"person-{person:04}-{number:06}" for number in range(ids)] for person in range(_PEOPLE + 1)]
     with _database(servers, f"ids_{ids}") as (store, rb, connection):
-        at = time.time_ns() // 1_000 - _DAY
+        at = time.time_ns() // 1_000 - DAY
         _apply(store, (_identify(at, id_, _ten_traits(0)) for person in people for id_ in person))
         for person in people:
             _apply(store, (_job(jobs.Merge, at + 1, primary_id=person[0], secondary_id=id_) for id_ in person[1:]))
@@ -110,7 +111,7 @@ def _large_users(servers: Servers, size: int) -> Iterator[Point]:
         return {**_ten_traits(number), **_properties(size)}
 
     with _database(servers, f"bytes_{size}") as (store, rb, connection):
-        at = time.time_ns() // 1_000 - _DAY
+        at = time.time_ns() // 1_000 - DAY
         _apply(store, (_identify(at, id_, traits(number)) for number, id_ in enumerate(ids)))
         *written, reader = ids
         _send_feed(store, at + 2, [reader])

@@ -26,6 +26,7 @@ REPORT_SQL: Final = "producer/rollbook/queries/sql/delivery_reports.sql"
 SENDERS: Final = "worker/rollbook_delivery/senders"
 DELIVERING: Final = "worker/rollbook_delivery/process"
 RULES: Final = "tests/rules"
+NEWEST: Final = ("tests/store/test_newest_updates.py",)
 IMPORTS: Final = ("tests/producer/test_imports.py",)
 MESSAGES: Final = ("tests/producer/test_celery_messages.py",)
 GATHERING: Final = ("tests/batching/test_scheduler.py",)
@@ -2936,5 +2937,61 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         '"claim_deliveries has_due_deliveries"',
         '"claim_deliveries"',
         IMPORTS,
+    ),
+    Defect(
+        "newest updates: an update that is older than the user's newest change is applied as the newest",
+        f"{STORE}/sql/users.sql",
+        "    AND u.resolved_stamp < new.stamp\n",
+        "",
+        NEWEST,
+    ),
+    Defect(
+        "newest updates: a later merge or delete does not see the update before it",
+        f"{STORE}/sql/users.sql",
+        "        WHERE event.stamp > new.stamp\n",
+        "        WHERE false\n",
+        NEWEST,
+    ),
+    Defect(
+        "newest updates: the merge of any other user costs a merged user the whole computation",
+        f"{STORE}/sql/users.sql",
+        "            AND named.cluster_root = new.root\n",
+        "",
+        NEWEST,
+    ),
+    Defect(
+        "newest updates: of two updates of a cluster in a transaction one is lost",
+        f"{STORE}/newest_updates.py",
+        " and changes[root] == 1",
+        "",
+        NEWEST,
+    ),
+    Defect(
+        "newest updates: the first of two identifies of one id is taken for the last",
+        f"{STORE}/newest_updates.py",
+        '        and row["first_identified"] == row["last_stamp"]\n',
+        "",
+        NEWEST,
+    ),
+    Defect(
+        "newest updates: channel data is set, and the push tokens beside it are forgotten",
+        f"{STORE}/newest_updates.py",
+        '_SECTIONS: Final = "ap"',
+        '_SECTIONS: Final = "apc"',
+        NEWEST,
+    ),
+    Defect(
+        "newest updates: a merge in the same transaction is not seen",
+        f"{STORE}/newest_updates.py",
+        "    if rows.changes_more_than_users:\n        return roots\n",
+        "",
+        NEWEST,
+    ),
+    Defect(
+        "newest updates: a user of a cluster is written, and not what readers see of the user",
+        f"{STORE}/newest_updates.py",
+        "    return roots\n\n\ndef",
+        "    return set()\n\n\ndef",
+        NEWEST,
     ),
 )

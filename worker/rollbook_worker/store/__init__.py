@@ -7,7 +7,8 @@ order.
       a cluster not locked?   roll back, and begin again by locking it too
       a list of stamps full?  move the identify stamps out of the user's row
     insert events and rows    they never change, so ON CONFLICT DO NOTHING
-    recompute the clusters    read the members' facts, `project`, write what readers see and who owns what
+    apply newest updates      an identify that is newer than all else of its cluster changes what readers see by itself
+    recompute the clusters    for others: read the members' facts, `project`, write what readers see and who owns what
     read erasure receipts     only for late facts; erased deletes are restored in the same way
 
 Jobs are entered before any user is locked, roots before users, each in id order: so transactions on users without

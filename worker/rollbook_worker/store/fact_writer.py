@@ -14,6 +14,7 @@ from rollbook_shared.registry import Registry
 from rollbook_worker.core import Fact, UserUpdated
 from rollbook_worker.store.clusters import recompute
 from rollbook_worker.store.deliveries import cancel_of_deleted, insert_messages, wake
+from rollbook_worker.store.newest_updates import apply_newest
 from rollbook_worker.store.preference_sets import write_versions
 from rollbook_worker.store.rows import Row, TableRows, as_json, rows_of
 from rollbook_worker.store.user_columns import user_columns
@@ -72,7 +73,8 @@ def write(
     """
     rows = rows_of(facts)
     if rows.users:
-        clusters, may_be_large = _upsert_users(cursor, rows, horizon, roots)
+        members, may_be_large = _upsert_users(cursor, rows, horizon, roots)
+        clusters = set(members.values())
     if rows.preference_sets:
         write_versions(cursor, rows.preference_sets)
     _write_push_tokens(cursor, rows.push_tokens, horizon)
@@ -85,7 +87,9 @@ def write(
     _insert(cursor, _HISTORY["upsert_channel_engagements"], engagements=rows.channel_engagements)
     _insert(cursor, _LIFECYCLE_EVENTS["insert"], events=rows.lifecycle_events)
     if rows.users and (clusters or rows.ids_with_events):
-        recompute(cursor, clusters, rows.ids_with_events, history=history)
+        changed_clusters = apply_newest(cursor, rows, members)
+        if changed_clusters or rows.ids_with_events:
+            recompute(cursor, changed_clusters, rows.ids_with_events, history=history)
     if not rows.users:
         return Written(set(), set())
     woken: frozenset[str] = frozenset()
@@ -116,9 +120,11 @@ def lock_clusters_of(cursor: Cursor, ids: Iterable[str], roots: frozenset[str] =
     return lock_clusters(cursor, roots | {root for (root,) in cursor})
 
 
-def _upsert_users(cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozenset[str]) -> tuple[set[str], set[str]]:
-    """Lock the clusters and upsert the users; return the roots of the clusters that the users belong to, and the users
-    whose rows are large or who belong to one.
+def _upsert_users(
+    cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozenset[str]
+) -> tuple[dict[str, str], set[str]]:
+    """Lock the clusters and upsert the users; return those who belong to a cluster, each with its root, and those whose
+    rows are large or who belong to one.
     """
     locked = lock_clusters_of(cursor, rows.user_ids, roots)
     limits = {"max_identify_characters": MAX_IDENTIFY_CHARACTERS, "large_bytes": LARGE_BYTES}
@@ -126,12 +132,12 @@ def _upsert_users(cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozen
     for columns in user_columns(rows.users):
         cursor.execute(_USERS["upsert"], {**columns, **limits})
         upserted.extend(cursor)
-    clusters = {root for _, root, _, _ in upserted if root is not None}
-    if not clusters <= locked:
-        raise ClustersNotLocked(clusters | locked)
+    members = {id_: root for id_, root, _, _ in upserted if root is not None}
+    if not locked.issuperset(members.values()):
+        raise ClustersNotLocked(locked.union(members.values()))
     if full := [id_ for id_, _, is_full, _ in upserted if is_full]:
         cursor.execute(_IDENTIFY_LOG["move_from_users"], {"ids": full, "horizon": horizon})
-    return clusters, {id_ for id_, root, _, is_large in upserted if is_large or root is not None}
+    return members, {id_ for id_, root, _, is_large in upserted if is_large or root is not None}
 
 
 def _write_push_tokens(cursor: Cursor, changes: list[Row], horizon: Stamp) -> None:

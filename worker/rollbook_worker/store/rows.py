@@ -54,6 +54,12 @@ class TableRows:
     """Every id that a delete or merge names."""
 
     @property
+    def changes_more_than_users(self) -> bool:
+        """Whether anything else is written that decides what readers see of a user."""
+        others = (self.preference_sets, self.push_tokens, self.lifecycle_events, self.channel_engagements)
+        return any(others) or bool(self.ids_with_events)
+
+    @property
     def user_ids(self) -> list[str]:
         return [user["id"] for user in self.users]
 

@@ -104,6 +104,30 @@ FROM rollbook.users
 WHERE (cluster_root IS NOT NULL AND cluster_root = ANY(%(roots)s))
     OR id = ANY(%(ids)s);
 
+-- name: apply_newest
+-- Apply updates to what readers see of users who exist, and return the roots of their clusters; not where a fact of the
+-- user, or a delete or merge in the cluster, has a later stamp.
+WITH new AS (
+    SELECT n.root, n.profile, n.stamp COLLATE "C" AS stamp, coalesce(u.canonical_id, u.id) AS canonical_id
+    FROM json_to_recordset(%(updates)s::json) AS n (id text, root text, profile jsonb, stamp text)
+    JOIN rollbook.users AS u ON u.id = n.id
+)
+UPDATE rollbook.users AS u
+SET resolved_profile = u.resolved_profile || new.profile,
+    resolved_stamp = new.stamp
+FROM new
+WHERE u.id = new.canonical_id
+    AND u.resolved_profile IS NOT NULL
+    AND u.resolved_stamp < new.stamp
+    AND NOT EXISTS (
+        SELECT
+        FROM rollbook.lifecycle_events AS event
+        JOIN rollbook.users AS named ON named.id = ANY(ARRAY[event.user_id, event.primary_id])
+        WHERE event.stamp > new.stamp
+            AND named.cluster_root = new.root
+    )
+RETURNING new.root;
+
 -- name: update_resolved
 -- Write how the members of clusters resolve, where that changed.
 UPDATE rollbook.users AS u
