@@ -165,8 +165,9 @@ def _batched(messages: list[str]) -> list[Batch]:
 def _size_of(connection: psycopg.Connection, tables: Iterable[str]) -> Size:
     found = connection.execute(
         "SELECT sum(pg_table_size(oid)), sum(pg_indexes_size(oid)) FROM pg_class"
-        " WHERE relnamespace = 'rollbook'::regnamespace AND relname = ANY(%s)",
-        [list(tables)],
+        " WHERE oid = ANY(%(tables)s::regclass[])"
+        " OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = ANY(%(tables)s::regclass[]))",
+        {"tables": [f"rollbook.{table}" for table in tables]},
     ).fetchone() or (0, 0)
     return Size(*map(float, found))
 

@@ -62,6 +62,8 @@ SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(:'schema')) IS NOT NULL
     ALTER DEFAULT PRIVILEGES IN SCHEMA :"schema" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"worker";
     REVOKE INSERT, UPDATE, DELETE ON :"schema".alembic_version FROM :"worker";
     REVOKE UPDATE, DELETE ON :"schema".erasure_keys FROM :"worker";
+    -- The functions make and drop partitions of the history, with the rights of the owner.
+    GRANT EXECUTE ON FUNCTION :"schema".cut_history(text, text), :"schema".drop_history(text, text) TO :"worker";
     GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO :"reader";
     ALTER DEFAULT PRIVILEGES IN SCHEMA :"schema" GRANT SELECT ON TABLES TO :"reader";
 

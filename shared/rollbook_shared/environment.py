@@ -60,14 +60,15 @@ class Duration(Setting):
     """An environment variable that holds a time, as a number of its unit."""
 
     unit: Literal["seconds", "hours", "days"] = "seconds"
+    least: int = 0
 
     def parse(self, text: str) -> timedelta:
         """See `Setting`."""
-        return _number(text, 0, MAX_VALUE) * timedelta(**{self.unit: 1})
+        return _number(text, self.least, MAX_VALUE) * timedelta(**{self.unit: 1})
 
-    def format(self, value: timedelta) -> str:
+    def format(self, value: timedelta | None) -> str:
         """See `Setting`."""
-        return f"{value / timedelta(**{self.unit: 1}):g}"
+        return "" if value is None else f"{value / timedelta(**{self.unit: 1}):g}"
 
 
 @dataclass(frozen=True)

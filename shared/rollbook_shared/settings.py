@@ -104,6 +104,16 @@ class Settings:
             "ROLLBOOK_CONSOLE_AUDIT_RETENTION_DAYS", "How long a row of the console's audit is kept.", unit="days"
         ),
     ] = timedelta(days=365)
+    message_retention: Annotated[
+        timedelta | None,
+        Duration(
+            "ROLLBOOK_MESSAGE_RETENTION_DAYS",
+            "How long messages and activities are kept, by the time of their trigger. Maintenance removes them a month "
+            "at a time; an older trigger makes none. Not set: for ever.",
+            unit="days",
+            least=1,
+        ),
+    ] = None
     registry: Annotated[
         str | None,
         Setting(

@@ -60,6 +60,8 @@ OWNED_QUEUES: Final = ("tests/operations/test_queue_owner.py",)
 CONTROL: Final = ("tests/operations/test_remote_control.py",)
 PACKED: Final = ("tests/robustness/test_packed_messages.py",)
 FORGETTING: Final = ("tests/store/test_retention.py",)
+BY_MONTH: Final = ("tests/store/test_history_months.py",)
+READ_BY_MONTH: Final = ("tests/producer/test_feed_months.py",)
 LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
 STORED_JOBS: Final = ("tests/store/test_stored_jobs.py",)
 NAMED_USERS: Final = ("tests/shared/test_named_users.py",)
@@ -407,6 +409,69 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         ("tests/store/test_retention.py",),
     ),
     Defect(
+        "rule 36: a dropped message comes back when the retention is raised",
+        f"{STORE}/late_triggers.py",
+        "        start = max(start, select_start(cursor))\n",
+        "        pass\n",
+        BY_MONTH,
+    ),
+    Defect(
+        "rule 36: a late trigger makes messages that are too old",
+        f"{STORE}/late_triggers.py",
+        "frozenset(id_ for id_, at in stamps.items() if at < start)",
+        "frozenset()",
+        BY_MONTH,
+    ),
+    Defect(
+        "rule 36: a month is dropped when its first row is too old",
+        f"{STORE}/history_months.py",
+        "if month.valid_to <= before]",
+        "if month.valid_from <= before]",
+        BY_MONTH,
+    ),
+    Defect(
+        "rule 36: deliveries of dropped messages stay",
+        f"{STORE}/history_months.py",
+        'if month.of_table == "messages":',
+        'if month.of_table == "triggers":',
+        BY_MONTH,
+    ),
+    Defect(
+        "rule 36: a partition is cut where rows may still come",
+        f"{STORE}/history_months.py",
+        "max(begins_at, now + margin)",
+        "begins_at",
+        BY_MONTH,
+    ),
+    Defect(
+        "rule 36: a cut that was not completed stops later months",
+        "worker/rollbook_worker/migrations/versions/0002_partitioned_history.py",
+        "starts_with(c.conname, 'ends_at_')",
+        "false",
+        BY_MONTH,
+    ),
+    Defect(
+        "rule 36: a message of a reused job id has no trigger",
+        f"{STORE}/fact_writer.py",
+        "if again[job_id] == stamp}",
+        "}",
+        BY_MONTH,
+    ),
+    Defect(
+        "rule 36: the trigger of a message is looked for in every month",
+        f"{QUERIES}/sql/messages.sql",
+        "    WHERE job_id = row.job_id\n        AND stamp = row.stamp\n",
+        "    WHERE job_id = row.job_id\n",
+        READ_BY_MONTH,
+    ),
+    Defect(
+        "rule 36: the migration takes rights from the tables",
+        "worker/rollbook_worker/migrations/versions/0002_partitioned_history.py",
+        "            AND acl.grantee <> first.relowner\n",
+        "            AND acl.grantee = first.relowner\n",
+        ("tests/store/test_partitioned_migration.py",),
+    ),
+    Defect(
         "rule 33: what another user marks overwrites the owner's mark",
         f"{FOLD}/facts.py",
         'return ("engagement", str(self.message_id), self.engagement, self.user_id or "")',
@@ -483,7 +548,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "rule 7: receipts are read before the users are locked",
         f"{STORE}/postgres.py",
         "        written = self._write_facts(cursor, facts, now, roots, traces)\n"
-        "        late_before = self._late_before(now)\n"
         "        if late := [fact for fact in facts if fact.stamp < late_before]:\n",
         "        horizon = stamp_floor(now - self._erasure_delay)\n"
         "        earliest = earliest_stamps(fact for fact in facts if fact.stamp < horizon)\n"

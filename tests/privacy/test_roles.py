@@ -65,7 +65,7 @@ def test_worker_and_maintenance_run_under_the_worker_role(
 
 
 def test_every_periodic_task_runs_under_the_worker_role(login: Login, owner_url: str) -> None:
-    store = PostgresStore(login("rollbook_worker"))
+    store = PostgresStore(login("rollbook_worker"), message_retention=timedelta(days=3_650))
     jobs: list[Job] = [
         identify("old", at=1, job="one", plan="pro"),
         identify("other", at=1, job="two"),
@@ -100,6 +100,7 @@ def test_every_periodic_task_runs_under_the_worker_role(login: Login, owner_url:
     [
         "CREATE TABLE rollbook.mine (id text)",
         "DROP TABLE rollbook.users",
+        "DROP TABLE rollbook.messages",
         "ALTER TABLE rollbook.users ADD COLUMN mine text",
         "TRUNCATE rollbook.users",
         "DROP SCHEMA rollbook CASCADE",
@@ -286,6 +287,21 @@ def test_a_relay_sends_and_reconciles_under_its_role(login: Login, owner_url: st
     assert {outcome.state for outcome in outcomes} == {JobState.APPLIED}
     with psycopg.connect(owner_url) as connection:
         assert connection.execute("SELECT count(*) FROM rollbook_outbox").fetchone() == (0,)
+
+
+CUT = "SELECT rollbook.cut_history('messages', 'f0000000000000')"
+DROP = "SELECT rollbook.drop_history('messages', 'f0000000000000')"
+
+
+def test_only_the_worker_role_may_make_and_drop_partitions(login: Login) -> None:
+    with psycopg.connect(login("rollbook_worker")) as worker:
+        worker.execute(CUT)
+        assert worker.execute(DROP).fetchone() != (None,)
+        worker.rollback()
+    for role in ("rollbook_server", "rollbook_console", "rollbook_operator", "rollbook_sender"):
+        for statement in (CUT, DROP):
+            with psycopg.connect(login(role)) as connection, pytest.raises(InsufficientPrivilege):
+                connection.execute(statement.encode())
 
 
 def test_the_worker_role_may_use_tables_of_later_migrations(login: Login, owner_url: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 import pytest
 from tests.support.builders import delete, mark, mark_all, merge, set_preferences, trigger, user
+from tests.support.partitions import table_of
 from tests.support.producer.applied_jobs import NOW
 
 from rollbook import FeedStatus
@@ -114,7 +115,7 @@ def explain(request: pytest.FixtureRequest, connection: psycopg.Connection[Row])
 def reads_of(node: dict[str, Any]) -> Iterator[Read]:
     if table := node.get("Relation Name"):
         removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-        yield Read(node["Node Type"], table, (node["Actual Rows"] + removed) * node["Actual Loops"])
+        yield Read(node["Node Type"], table_of(table), (node["Actual Rows"] + removed) * node["Actual Loops"])
     for child in node.get("Plans", ()):
         yield from reads_of(child)
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 from tests.support.builders import add_push_token, identify, mark_all, merge, set_preferences, trigger, user
+from tests.support.partitions import table_of
 from tests.support.producer.applied_jobs import NOW
 
 from rollbook import DeliveryState, queries
@@ -245,7 +246,7 @@ BOUNDED: Final[dict[str, Callable[[], Query[Any]]]] = {
 def reads_of(node: dict[str, Any]) -> Iterator[Read]:
     if table := node.get("Relation Name"):
         removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-        yield Read(node["Node Type"], table, (node["Actual Rows"] + removed) * node["Actual Loops"])
+        yield Read(node["Node Type"], table_of(table), (node["Actual Rows"] + removed) * node["Actual Loops"])
     for child in node.get("Plans", ()):
         yield from reads_of(child)
 

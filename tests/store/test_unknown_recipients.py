@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -193,8 +192,9 @@ def _rows_read(store: OnPostgres, tables: tuple[str, ...]) -> int:
     worker.execute("SELECT pg_stat_force_next_flush()")
     row = store.connection.execute(
         "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables"
-        " WHERE schemaname = 'rollbook' AND relname = ANY(SELECT json_array_elements_text(%s::json))",
-        [json.dumps(tables)],
+        " WHERE relid = ANY(%(tables)s::regclass[])"
+        " OR relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = ANY(%(tables)s::regclass[]))",
+        {"tables": [f"rollbook.{table}" for table in tables]},
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -33,7 +33,8 @@ class JobStatus(Model):
 
     - `queued`: no worker has applied it yet. An id that was never sent looks the same.
     - `deferred`: it takes effect later, at `due_at`.
-    - `applied`: it has taken effect, except for the parts in `rejected` and `skipped`.
+    - `applied`: it has taken effect, except for the parts in `rejected` and `skipped`. Of a trigger, `reason` says if
+      it was older than messages are kept, and made none.
     - `rejected`: every item of it is invalid. `code` and `reason` say why.
     - `dead`: it could not be applied and is kept as a `DeadLetter`. `code` and `reason` say why.
     - `cancelled`: it was deferred, and was cancelled before it was due. `reason` says so if that was because a user was

@@ -143,6 +143,8 @@ def status_of_job(row: Mapping[str, Any]) -> JobStatus:
     reason = "every user in it is rejected" if state is JobState.REJECTED else None
     if detail.get("erased"):
         reason = "a user that it is about was erased"
+    if detail.get("too_old"):
+        reason = "it is older than messages are kept, so it made none"
     return JobStatus(
         id=row["id"],
         kind=row["kind"],

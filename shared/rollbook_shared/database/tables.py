@@ -4,6 +4,9 @@ All tables live in a Postgres schema of their own, so that Rollbook can share a 
 other Rollbooks (see `rollbook_shared.database.schema`). Stamps and ids are compared byte by byte (collation "C"), as
 the core compares them.
 
+`triggers`, `activities` and `messages` are partitioned by their stamp. The primary key and the indexes described here
+are those of each partition; the first of a table is named `messages_first`.
+
 `users` keeps what was received under each id (the newest value per key), never the result of a merge. A profile is
 flat: each key is a section's prefix, a dot, and the name (`a.email`, `p.plan`, `c.apns`; and in a resolved profile
 `s.default`: preference sets are received in a table of their own). `base_stamp`
@@ -44,6 +47,8 @@ from rollbook_shared.database.schema import DEFAULT_SCHEMA
 
 metadata: Final = MetaData(schema=DEFAULT_SCHEMA)
 views: Final = MetaData(schema=DEFAULT_SCHEMA)
+PARTITIONED: Final = ("messages", "activities", "triggers")
+"""The history. Partitions are dropped in this order: readers look for the trigger of a message."""
 
 
 def _bytewise() -> Text:
@@ -206,6 +211,7 @@ triggers: Final = Table(
     Column("data", JSONB, nullable=False),
     Column("trace", Text, comment="where it was sent, if that is recorded; the spans of senders continue it"),
     comment="what all activities and messages of one trigger share",
+    postgresql_partition_by="RANGE (stamp)",
 )
 Index("triggers_actor", triggers.c.actor, triggers.c.stamp, postgresql_where=triggers.c.actor.is_not(None))
 
@@ -216,6 +222,7 @@ activities: Final = Table(
     Column("job_id", _bytewise(), nullable=False),
     Column("stamp", _bytewise(), nullable=False),
     Column("recipient", _bytewise(), nullable=False, comment="the id as addressed; never rewritten"),
+    postgresql_partition_by="RANGE (stamp)",
 )
 Index("activities_recipient", activities.c.recipient, activities.c.stamp)
 Index("activities_job", activities.c.job_id)
@@ -228,6 +235,7 @@ messages: Final = Table(
     Column("stamp", _bytewise(), nullable=False),
     Column("recipient", _bytewise(), nullable=False, comment="the id as addressed; never rewritten"),
     Column("channel", Text, nullable=False),
+    postgresql_partition_by="RANGE (stamp)",
 )
 Index("messages_recipient", messages.c.recipient, messages.c.stamp)
 Index("messages_job", messages.c.job_id)
@@ -372,7 +380,11 @@ jobs: Final = Table(
     Column("occurred_at", BigInteger, nullable=False, comment="microseconds since 1970"),
     Column("finished_at", DateTime(timezone=True), nullable=False),
     Column("duplicates", Integer, nullable=False, server_default=text("0")),
-    Column("detail", JSONB, comment="counts and rejected users of a bulk job, skipped recipients of a trigger"),
+    Column(
+        "detail",
+        JSONB,
+        comment="of a bulk job counts and rejected users; of a trigger skipped recipients, or `too_old`",
+    ),
     Column("user_ids", ARRAY(_bytewise()), comment="the users that a rejected or cancelled job names; null for others"),
     Column("requested_at", BigInteger, comment="when such a job was asked for, in microseconds since 1970"),
     Column("trace_id", UUID(as_uuid=True), comment="the trace in which it was published; null: it was not traced"),

@@ -96,6 +96,14 @@ def periodic_tasks(store: PostgresStore, *, now: int | None = None) -> list[Peri
         store.cleanup.erase_unowned_history(now=now)
         return False  # one run does all
 
+    def make_months() -> bool:
+        store.history_months.make(now=now)
+        return False
+
+    def drop_months() -> bool:
+        store.history_months.drop(now=now)
+        return False
+
     def compact() -> bool:
         store.cleanup.compact_identify_log(now=now)
         return False
@@ -119,6 +127,8 @@ def periodic_tasks(store: PostgresStore, *, now: int | None = None) -> list[Peri
         ),
         PeriodicTask("erase unowned history", 3600, erase_unowned_history),
         PeriodicTask("compact the identify log", 3600, compact),
+        PeriodicTask("make months of history", 3600, make_months),
+        PeriodicTask("drop months of history", 3600, drop_months),
         PeriodicTask(
             "prune finished jobs", 600, lambda: store.cleanup.prune_jobs(now=now, limit=PRUNE_BATCH) == PRUNE_BATCH
         ),

@@ -80,7 +80,9 @@ def write(
     _write_push_tokens(cursor, rows.push_tokens, horizon)
     _insert(cursor, _PUSH_TOKENS["upsert_users"], users=rows.push_token_users)
     triggers = [row | {"trace": traces.get(row["job_id"])} for row in rows.triggers] if traces else rows.triggers
-    _insert(cursor, _HISTORY["insert_triggers"], triggers=triggers)
+    if replaced := _insert_triggers(cursor, triggers):
+        rows.activities = [row for row in rows.activities if row["job_id"] not in replaced]
+        rows.messages = [row for row in rows.messages if row["job_id"] not in replaced]
     _insert(cursor, _HISTORY["insert_activities"], activities=rows.activities)
     _insert_messages(cursor, rows, registry, now)
     _insert(cursor, _HISTORY["upsert_engagements"], engagements=rows.engagements)
@@ -146,6 +148,21 @@ def _write_push_tokens(cursor: Cursor, changes: list[Row], horizon: Stamp) -> No
         cursor.execute(_PUSH_TOKENS["insert"], {"changes": as_json(changes)})
         limits = {"horizon": horizon, "most": MAX_TOKEN_CHANGES}
         cursor.execute(_PUSH_TOKENS["delete_overwritten"], {"ids": ids, **limits})
+
+
+def _insert_triggers(cursor: Cursor, triggers: list[Row]) -> set[str]:
+    """Keep the triggers; return the ids under which another trigger was kept before, as far as that is in the same
+    partition. It stands: readers look for a trigger with the stamp of the message.
+    """
+    new: set[str] = set()
+    for start in range(0, len(triggers), STATEMENT_ROWS):
+        rows = as_json(triggers[start : start + STATEMENT_ROWS])
+        new.update(id_ for (id_,) in cursor.execute(_HISTORY["insert_triggers"], {"triggers": rows}))
+    again = {row["job_id"]: row["stamp"] for row in triggers if row["job_id"] not in new}
+    if not again:
+        return set()
+    cursor.execute(_HISTORY["select_triggers"], {"ids": sorted(again)})
+    return again.keys() - {job_id for job_id, stamp in cursor if again[job_id] == stamp}
 
 
 def _insert_messages(cursor: Cursor, rows: TableRows, registry: Registry, now: int) -> None:

@@ -24,7 +24,9 @@ from rollbook_worker.store.cleanup import Cleanup
 from rollbook_worker.store.deferred_jobs import set_local_timeouts
 from rollbook_worker.store.due_jobs import Dispatcher
 from rollbook_worker.store.fact_writer import NO_TRACES, Written, lock_clusters_of, write
+from rollbook_worker.store.history_months import CHECK_TIMEOUT, LOCK_TIMEOUT, HistoryMonths
 from rollbook_worker.store.inbox import dead_letter, dead_outcome, deduplicate, keep_dead_letters, record_skipped
+from rollbook_worker.store.late_triggers import find_too_old, others, record_too_old, without_history
 from rollbook_worker.store.measurements import MeasurementLog
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
 from rollbook_worker.store.retry import Contention, dead_letter_reason
@@ -45,7 +47,8 @@ logger = logging.getLogger(__name__)
 class PostgresStore:
     """Keeps users in Postgres. Threads may share one; each has a connection of its own.
 
-    `dispatcher` releases deferred jobs, and `cleanup` removes what need not be kept; maintenance calls both. Every
+    `dispatcher` releases deferred jobs, `cleanup` removes what need not be kept, and `history_months` makes partitions
+    and drops them; maintenance calls all three. Every
     method is a transaction, or several, that may be run again after any failure, and by many processes at once; each
     raises `Unavailable` if Postgres is away, too slow, or other transactions were in the way again and again. The time
     is that of Postgres' clock; `now`, in microseconds since 1970, is one to use instead.
@@ -61,6 +64,7 @@ class PostgresStore:
         erasure_delay: timedelta = timedelta(hours=24),
         job_retention: timedelta = timedelta(days=7),
         dead_letter_retention: timedelta = timedelta(days=30),
+        message_retention: timedelta | None = None,
         console_audit_retention: timedelta = timedelta(days=365),
         erasure_keys: Sequence[str] = (DEFAULT_KEY,),
         lock_timeout: timedelta = timedelta(seconds=5),
@@ -96,6 +100,7 @@ class PostgresStore:
         self._history = history // _MICROSECOND
         self._max_clock_skew = max_clock_skew // _MICROSECOND
         self._erasure_delay = erasure_delay // _MICROSECOND
+        self._message_retention = None if message_retention is None else message_retention // _MICROSECOND
         self._late = min(LATE, erasure_delay // 2) // _MICROSECOND
         self._erasure_keys = erasure_keys
         self._max_user_bytes = max_user_bytes
@@ -118,6 +123,10 @@ class PostgresStore:
             job_retention=job_retention,
             dead_letter_retention=dead_letter_retention,
             console_audit_retention=console_audit_retention,
+        )
+        self._steps = Transactions(database_url, schema=schema, lock=LOCK_TIMEOUT, statement=CHECK_TIMEOUT)
+        self.history_months = HistoryMonths(
+            self._transactions, self._steps, retention=message_retention, max_clock_skew=self._max_clock_skew
         )
         self.measurements = MeasurementLog(self._transactions, erasure_delay=erasure_delay)
 
@@ -142,6 +151,7 @@ class PostgresStore:
             erasure_delay=settings.erasure_delay,
             job_retention=settings.job_retention,
             dead_letter_retention=settings.dead_letter_retention,
+            message_retention=settings.message_retention,
             console_audit_retention=settings.console_audit_retention,
             erasure_keys=settings.erasure_keys,
             lock_timeout=settings.lock_timeout,
@@ -196,8 +206,9 @@ class PostgresStore:
         return self._transactions.run(find)
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connections."""
         self._transactions.close()
+        self._steps.close()
 
     def _apply(
         self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, roots: frozenset[str]
@@ -218,14 +229,16 @@ class PostgresStore:
         traces: Mapping[str | None, str] = NO_TRACES,
     ) -> frozenset[str]:
         """Apply the jobs; return the channels of which deliveries were woken. `traces`: where some jobs were sent."""
-        facts = [fact for job in jobs for fact in facts_of(job)]
+        late_before = self._late_before(now)
+        too_old = find_too_old(cursor, jobs, kept_from=self._kept_from(now), late_before=late_before)
+        record_too_old(cursor, too_old)
+        facts = without_history((fact for job in jobs for fact in facts_of(job)), too_old)
         if not facts:
             return frozenset()
         written = self._write_facts(cursor, facts, now, roots, traces)
-        late_before = self._late_before(now)
         if late := [fact for fact in facts if fact.stamp < late_before]:
             self._restore_tombstones(cursor, earliest_stamps(late), written.locked, now, roots)
-        record_skipped(cursor, jobs)
+        record_skipped(cursor, others(jobs, too_old))
         if large := written.may_be_large:
             check_sizes(cursor, large, jobs=jobs, most=self._max_user_bytes, committed=self._committed_sizes)
         return written.woken
@@ -239,6 +252,10 @@ class PostgresStore:
         late = {user_id: stamp for user_id, stamp in earliest_requests(stored).items() if stamp < late_before}
         if late:
             self._restore_tombstones(cursor, late, set(), now, roots)
+
+    def _kept_from(self, now: int) -> Stamp:
+        """Triggers from before this make no messages."""
+        return Stamp("") if self._message_retention is None else stamp_floor(now - self._message_retention)
 
     def _late_before(self, now: int) -> Stamp:
         return stamp_floor(now - self._late)

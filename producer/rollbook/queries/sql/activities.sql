@@ -19,7 +19,13 @@ FROM (
             trigger.had_actor,
             trigger.actor AS named_actor
         FROM rollbook.activities AS row
-        JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
+        CROSS JOIN LATERAL (
+            SELECT workflow, tenant, data, had_actor, actor
+            FROM rollbook.triggers
+            WHERE job_id = row.job_id
+                AND stamp = row.stamp
+            LIMIT 1
+        ) AS trigger
         WHERE row.recipient = period.user_id
             AND row.stamp >= period.valid_from
             AND row.stamp < period.valid_to
@@ -68,7 +74,7 @@ FROM (
             trigger.data,
             trigger.had_actor
         FROM rollbook.triggers AS trigger
-        JOIN rollbook.activities AS row ON row.job_id = trigger.job_id
+        JOIN rollbook.activities AS row ON row.job_id = trigger.job_id AND row.stamp = trigger.stamp
         CROSS JOIN LATERAL (
             SELECT owner
             FROM rollbook.ownership

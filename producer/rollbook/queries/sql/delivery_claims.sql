@@ -100,8 +100,10 @@ WITH locked AS MATERIALIZED (
             own.owner, %(channel)s::text, person.channel_data -> %(channel)s::text
         ) AS channel_data
     FROM locked
-    LEFT JOIN rollbook.messages AS row ON row.id = locked.message_id
-    LEFT JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
+    LEFT JOIN (
+        rollbook.messages AS row
+        JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id AND trigger.stamp = row.stamp
+    ) ON row.id = locked.message_id
     LEFT JOIN LATERAL (
         SELECT owner
         FROM rollbook.ownership

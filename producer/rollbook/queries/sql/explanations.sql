@@ -84,7 +84,7 @@ SELECT
     trigger.tenant,
     trigger.categories
 FROM rollbook.messages AS row
-JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
+JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id AND trigger.stamp = row.stamp
 WHERE row.id = %(id)s
 
 -- name: period_at

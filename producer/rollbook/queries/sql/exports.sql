@@ -69,7 +69,7 @@ ORDER BY stamp
 
 -- name: history
 -- The part that messages and activities share: their triggers, and whose they are now.
-JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
+JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id AND trigger.stamp = row.stamp
 LEFT JOIN LATERAL (
     SELECT owner
     FROM rollbook.ownership
@@ -162,8 +162,18 @@ SELECT
     trigger.tenant,
     trigger.categories,
     trigger.data,
-    (SELECT count(*) FROM rollbook.activities AS row WHERE row.job_id = trigger.job_id) AS recipients,
-    (SELECT count(*) FROM rollbook.messages AS row WHERE row.job_id = trigger.job_id) AS messages
+    (
+        SELECT count(*)
+        FROM rollbook.activities AS row
+        WHERE row.job_id = trigger.job_id
+            AND row.stamp = trigger.stamp
+    ) AS recipients,
+    (
+        SELECT count(*)
+        FROM rollbook.messages AS row
+        WHERE row.job_id = trigger.job_id
+            AND row.stamp = trigger.stamp
+    ) AS messages
 FROM rollbook.triggers AS trigger
 LEFT JOIN LATERAL (
     SELECT owner

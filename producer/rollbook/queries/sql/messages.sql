@@ -42,6 +42,7 @@ WHERE row.recipient = period.user_id
             SELECT 1
             FROM rollbook.triggers AS cause
             WHERE cause.job_id = row.job_id
+                AND cause.stamp = row.stamp
                 AND (%(job_id)s::text IS NULL OR cause.job_id = %(job_id)s::text)
                 AND (%(workflow)s::text IS NULL OR cause.workflow = %(workflow)s::text)
                 AND (%(categories)s::text[] IS NULL OR cause.categories && %(categories)s::text[])
@@ -61,6 +62,7 @@ WHERE row.recipient = period.user_id
             )
             FROM rollbook.triggers AS cause
             WHERE cause.job_id = row.job_id
+                AND cause.stamp = row.stamp
         )
     )
 
@@ -106,8 +108,9 @@ CROSS JOIN LATERAL (
 
 -- name: page
 -- The newest messages of a user before a cursor. Each period gives its newest, and those with the stamp of the last of
--- these, so that no row is sorted before it is known to be on the page. Actors are looked up row by row: LIMIT keeps
--- Postgres from joining the whole view `ownership`, a UNION ALL into which it cannot push the key of a join.
+-- these, so that no row is sorted before it is known to be on the page. Triggers and actors are looked up row by row:
+-- LIMIT keeps Postgres from joining all partitions of the triggers, and the whole view `ownership`, a UNION ALL into which
+-- it cannot push the key of a join.
 WITH period AS MATERIALIZED (
     -- include: periods
 )
@@ -155,7 +158,13 @@ FROM (
     ORDER BY stamp DESC, id DESC
     LIMIT %(limit)s::integer
 ) AS page
-JOIN rollbook.triggers AS trigger ON trigger.job_id = page.job_id
+CROSS JOIN LATERAL (
+    SELECT workflow, categories, tenant, data, had_actor, actor
+    FROM rollbook.triggers
+    WHERE job_id = page.job_id
+        AND stamp = page.stamp
+    LIMIT 1
+) AS trigger
 LEFT JOIN LATERAL (
     SELECT own.owner
     FROM rollbook.ownership AS own
@@ -250,7 +259,13 @@ SELECT
     person.name AS actor_name,
     person.avatar AS actor_avatar
 FROM rollbook.messages AS row
-JOIN rollbook.triggers AS trigger ON trigger.job_id = row.job_id
+CROSS JOIN LATERAL (
+    SELECT workflow, categories, tenant, data, had_actor, actor
+    FROM rollbook.triggers
+    WHERE job_id = row.job_id
+        AND stamp = row.stamp
+    LIMIT 1
+) AS trigger
 CROSS JOIN LATERAL (
     SELECT owner
     FROM rollbook.ownership

@@ -111,7 +111,7 @@ RETURNING n.id, a.job_id;
 -- Delete the triggers that have no recipient left.
 DELETE FROM rollbook.triggers AS t
 WHERE t.job_id = ANY(%(job_ids)s)
-    AND NOT EXISTS (SELECT 1 FROM rollbook.activities AS a WHERE a.job_id = t.job_id);
+    AND NOT EXISTS (SELECT 1 FROM rollbook.activities AS a WHERE a.job_id = t.job_id AND a.stamp = t.stamp);
 
 -- name: clear_actors
 -- Remove erased users as actors; `had_actor` stays, so that readers show the missing user.

@@ -1,11 +1,18 @@
 -- name: insert_triggers
--- Keep what the rows of a trigger share.
+-- Keep what the rows of a trigger share; those that were there already are not returned.
 INSERT INTO rollbook.triggers (job_id, stamp, workflow, had_actor, actor, tenant, categories, data, trace)
 SELECT job_id, stamp, workflow, actor IS NOT NULL, actor, tenant, categories, data, trace
 FROM json_to_recordset(%(triggers)s::json) AS n (
     job_id text, stamp text, workflow text, actor text, tenant text, categories text[], data jsonb, trace text
 )
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING job_id;
+
+-- name: select_triggers
+-- The triggers of these jobs.
+SELECT job_id, stamp
+FROM rollbook.triggers
+WHERE job_id = ANY(%(ids)s);
 
 -- name: insert_activities
 -- Keep one activity for each recipient.

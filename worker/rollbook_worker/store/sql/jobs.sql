@@ -42,6 +42,12 @@ FROM json_to_recordset(%(skipped)s::json) AS n (id text, skipped jsonb)
 WHERE j.id = n.id
     AND j.id = ANY(%(ids)s);
 
+-- name: set_too_old
+-- Note that these triggers were too old to make messages.
+UPDATE rollbook.jobs
+SET detail = coalesce(detail, '{}') || '{"too_old": true}'
+WHERE id = ANY(%(ids)s);
+
 -- name: upsert_dead_letters
 -- Keep a job that cannot be applied as it stands, once; if it fails again, keep the last time and reason.
 INSERT INTO rollbook.dead_letters (
