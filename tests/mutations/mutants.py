@@ -3003,6 +3003,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         IMPORTS,
     ),
     Defect(
+        "store: an update that is an hour late looks at every delete and merge of that hour",
+        f"{STORE}/sql/users.sql",
+        "event.stamp > new.stamp OFFSET %(most_events)s",
+        "event.stamp > new.stamp OFFSET 1000000 + %(most_events)s",
+        NEWEST,
+    ),
+    Defect(
         "newest updates: an update that is older than the user's newest change is applied as the newest",
         f"{STORE}/sql/users.sql",
         "    AND u.resolved_stamp < new.stamp\n",

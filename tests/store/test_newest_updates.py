@@ -174,6 +174,27 @@ def test_a_later_merge_of_another_cluster_is_no_later_change(subject: OnPostgres
     assert first_difference(subject.world(), oracle([*before, last])) is None
 
 
+@pytest.mark.parametrize(("events", "is_anew"), [(2, False), (3, True)])
+def test_an_update_that_is_much_later_than_others_computes_the_cluster_anew(
+    subject: OnPostgres,
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    events: int,
+    is_anew: bool,
+) -> None:
+    """So it looks at no more deletes and merges of others than that takes."""
+    monkeypatch.setattr("rollbook_worker.store.newest_updates.MOST_EVENTS", 2)
+    before = (*MERGED, *(delete(f"other-{number}", at=8 + number) for number in range(events)))
+    last = identify("guest", at=7, plan="team")
+    send(subject, before)
+    statements.clear()
+
+    send(subject, [last])
+
+    assert reads_the_cluster(statements) == is_anew
+    assert first_difference(subject.world(), oracle([*before, last])) is None
+
+
 def test_what_was_applied_by_itself_is_what_the_cluster_computes(subject: OnPostgres) -> None:
     jobs: list[Job] = [*MERGED]
     for at in range(3, 12):

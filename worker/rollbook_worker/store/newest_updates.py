@@ -20,6 +20,10 @@ from psycopg import Cursor
 from rollbook_shared.database.statements import load
 from rollbook_worker.store.rows import Row, TableRows, as_json
 
+MOST_EVENTS: Final = 1_000
+"""Deletes and merges of all users that are looked at for one update, a few milliseconds of Postgres. More are stamped
+later only if the update is much later than others, as one of a bulk job may be.
+"""
 _USERS: Final = load(__package__, "users")
 _SECTIONS: Final = "ap"
 """First characters of the stored keys of attributes and properties; channel data has push tokens of its own."""
@@ -43,7 +47,7 @@ def apply_newest(cursor: Cursor, rows: TableRows, members: Mapping[str, str]) ->
         if (root := members.get(row["id"])) is not None and changes[root] == 1 and _is_one_update(row)
     ]
     if updates:
-        cursor.execute(_USERS["apply_newest"], {"updates": as_json(updates)})
+        cursor.execute(_USERS["apply_newest"], {"updates": as_json(updates), "most_events": MOST_EVENTS})
         roots.difference_update(root for (root,) in cursor)
     return roots
 

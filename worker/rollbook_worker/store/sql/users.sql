@@ -106,7 +106,8 @@ WHERE (cluster_root IS NOT NULL AND cluster_root = ANY(%(roots)s))
 
 -- name: apply_newest
 -- Apply updates to what readers see of users who exist, and return the roots of their clusters; not where a fact of the
--- user, or a delete or merge in the cluster, has a later stamp.
+-- user, or a delete or merge in the cluster, has a later stamp. An update that is so late that more deletes and merges
+-- of anybody would have to be looked at than `most_events` is not applied either.
 WITH new AS (
     SELECT n.root, n.profile, n.stamp COLLATE "C" AS stamp, coalesce(u.canonical_id, u.id) AS canonical_id
     FROM json_to_recordset(%(updates)s::json) AS n (id text, root text, profile jsonb, stamp text)
@@ -119,6 +120,9 @@ FROM new
 WHERE u.id = new.canonical_id
     AND u.resolved_profile IS NOT NULL
     AND u.resolved_stamp < new.stamp
+    AND NOT EXISTS (
+        SELECT FROM rollbook.lifecycle_events AS event WHERE event.stamp > new.stamp OFFSET %(most_events)s
+    )
     AND NOT EXISTS (
         SELECT
         FROM rollbook.lifecycle_events AS event
