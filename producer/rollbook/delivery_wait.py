@@ -103,7 +103,7 @@ def _subscribe(broker_url: str | None) -> Any:
     for endpoint in parse_broker_url(broker_url) if broker_url else ():
         with contextlib.suppress(*_FAILURES):
             connection = endpoint.connect(connect_seconds=CONNECT_SECONDS, answer_seconds=CONNECT_SECONDS)
-            connection.send_command("SUBSCRIBE", REDIS_CHANNEL)
+            connection.send_command("SUBSCRIBE", endpoint.pubsub_channel(REDIS_CHANNEL))
             connection.read_response(push_request=True)
             return connection
     return None
@@ -140,7 +140,7 @@ async def _async_subscribe(broker_url: str | None) -> Any:
     for endpoint in parse_broker_url(broker_url) if broker_url else ():
         with contextlib.suppress(*_FAILURES):
             connection = await endpoint.connect_async(connect_seconds=CONNECT_SECONDS)
-            await connection.send_command("SUBSCRIBE", REDIS_CHANNEL)
+            await connection.send_command("SUBSCRIBE", endpoint.pubsub_channel(REDIS_CHANNEL))
             await connection.read_response(timeout=CONNECT_SECONDS, push_request=True)
             return connection
     return None

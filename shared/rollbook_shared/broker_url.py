@@ -118,6 +118,10 @@ class BrokerEndpoint:
     sentinels: tuple[tuple[str, int], ...] = ()
     master_name: str = ""
 
+    def pubsub_channel(self, name: str) -> str:
+        """What Redis calls a Pub/Sub channel of this database: its databases share them all. The form is Celery's."""
+        return f"/{self.options['db']}.{name}"
+
     def connect(self, *, connect_seconds: float, answer_seconds: float) -> Any:
         """Open a connection. It makes one try of connecting, and one of each command.
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Final
 
 REDIS_CHANNEL: Final = "rollbook:deliveries"
-"""The channel of Redis."""
+"""The Pub/Sub channel; see `BrokerEndpoint.pubsub_channel`."""
 
 
 def encode_channels(keys: Collection[str]) -> bytes:

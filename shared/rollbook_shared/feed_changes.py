@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final
 
 CHANNEL: Final = "rollbook:feeds"
-"""The channel of Redis."""
+"""The Pub/Sub channel; see `BrokerEndpoint.pubsub_channel`."""
 HASH_BYTES: Final = 8
 UNKNOWN: Final = b"*"
 """A payload: any feed may have changed."""

@@ -10,9 +10,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 import redis
+from tests.support.databases import with_database
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_ops.devstack.endpoint import free_port
+from rollbook_shared.broker_url import parse_broker_url
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.feed_changes import CHANNEL, UNKNOWN, decode_changes, encode_changes, hash_user
 from rollbook_shared.jobs.codec import encode
@@ -28,7 +30,7 @@ class Listening:
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url)
         self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-        self._pubsub.subscribe(CHANNEL)
+        self._pubsub.subscribe(parse_broker_url(url)[0].pubsub_channel(CHANNEL))
         self._pubsub.get_message(timeout=DEADLINE_SECONDS)
 
     def next(self) -> bytes:
@@ -78,6 +80,18 @@ def test_all_users_that_a_job_names_are_notified(broker_url: str, listening: Lis
     assert changes is not None
     assert set(changes) == set(map(hash_user, ("ann", "guest", "bo", "cy")))
     notifier.close()
+
+
+def test_listeners_on_another_database_of_the_redis_are_not_notified(broker_url: str, listening: Listening) -> None:
+    elsewhere = FeedNotifier(with_database(broker_url, "0"), no_recipients)
+    here = FeedNotifier(broker_url, no_recipients)
+
+    elsewhere.notify([trigger("ann")])
+    here.notify([trigger("bo")])
+
+    assert decode_changes(listening.next()) == (hash_user("bo"),)
+    elsewhere.close()
+    here.close()
 
 
 def test_recipients_of_marked_messages_are_looked_up_only_while_a_server_listens(broker_url: str) -> None:

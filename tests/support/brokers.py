@@ -12,6 +12,7 @@ import redis
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook_ops.devstack.binaries import find_valkey
+from rollbook_shared.broker_url import parse_broker_url
 
 REDIS: Final = shutil.which("redis-server")
 REDIS_NEEDED: Final = pytest.mark.skipif(
@@ -41,5 +42,6 @@ def connect_to_broker(url: str) -> redis.Redis:
 
 def wait_until_subscribed(url: str, channel: str) -> None:
     """Wait until a client listens to the channel."""
+    name = parse_broker_url(url)[0].pubsub_channel(channel)
     with connect_to_broker(url) as client:
-        wait_until(lambda: client.pubsub_numsub(channel)[0][1] > 0)
+        wait_until(lambda: client.pubsub_numsub(name)[0][1] > 0)

@@ -29,7 +29,7 @@ class PubSubChannel:
     ) -> None:
         """Prepare to publish; it connects when first needed.
 
-        name: of the channel in Redis.
+        name: of the channel, which is that of the database of the URL.
         what: what the payloads say, for the log.
 
         Raises:
@@ -70,5 +70,5 @@ class PubSubChannel:
     def _send(self, payload: bytes) -> int:
         if self._connection is None:
             self._connection = self._endpoints[0].connect(connect_seconds=ANSWER_SECONDS, answer_seconds=ANSWER_SECONDS)
-        self._connection.send_command("PUBLISH", self._name, payload)
+        self._connection.send_command("PUBLISH", self._endpoints[0].pubsub_channel(self._name), payload)
         return int(self._connection.read_response())

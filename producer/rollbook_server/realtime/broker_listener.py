@@ -82,7 +82,7 @@ async def _payloads(endpoint: BrokerEndpoint) -> AsyncIterator[bytes | None]:
     connection = await endpoint.connect_async(connect_seconds=CONNECT_SECONDS)
     pings = asyncio.create_task(_ping(connection))
     try:
-        await connection.send_command("SUBSCRIBE", CHANNEL)
+        await connection.send_command("SUBSCRIBE", endpoint.pubsub_channel(CHANNEL))
         while True:
             async with asyncio.timeout(SILENCE_SECONDS):
                 message = await connection.read_response(timeout=math.inf, push_request=True)
