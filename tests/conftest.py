@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 from tests.support.brokers import broker_program, connect_to_broker
+from tests.support.citus import CITUS_URL, distributed_rollbook, set_up
+from tests.support.citus import VARIABLE as VARIABLE_OF_CITUS
 from tests.support.cluster_template import VARIABLE, copy_clusters, make_template_folder
 from tests.support.databases import ELSEWHERE, OUTBOX, ROLLBOOK, Databases, LendDatabase, with_database
 from tests.support.file_order import sort_by_cost
 from tests.support.server_mark import current_test, guard_servers
+from tests.support.stores import OnPostgres
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -164,6 +167,18 @@ def elsewhere(databases_elsewhere: Databases) -> Iterator[str]:
     url = databases_elsewhere.lend()
     yield url
     databases_elsewhere.take_back(url)
+
+
+@pytest.fixture(scope="session")
+def on_citus(starts_servers: None) -> Iterator[OnPostgres]:
+    """A Rollbook in a distributed schema of a Citus cluster."""
+    if CITUS_URL is None:
+        pytest.skip(f"{VARIABLE_OF_CITUS} names no database of a Citus coordinator")
+    set_up(CITUS_URL)
+    with distributed_rollbook(CITUS_URL) as content:
+        subject = OnPostgres(CITUS_URL, content)
+        yield subject
+        subject.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from tests.support.citus import CITUS_URL
 from tests.support.databases import ELSEWHERE
 from tests.support.stores import InMemory, OnPostgres, Subject
 
@@ -29,14 +30,21 @@ def on_postgres_elsewhere(elsewhere: str) -> Iterator[OnPostgres]:
     subject.close()
 
 
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.servers)])
+_SUBJECTS = [
+    "memory",
+    pytest.param("postgres", marks=pytest.mark.servers),
+    *([pytest.param("citus", marks=pytest.mark.servers)] if CITUS_URL else []),
+]
+
+
+@pytest.fixture(params=_SUBJECTS)
 def subject(request: pytest.FixtureRequest) -> Subject:
     """A store that keeps nothing yet."""
     if request.param == "memory":
         return InMemory()
-    on_postgres: OnPostgres = request.getfixturevalue("on_postgres")
-    on_postgres.reset()
-    return on_postgres
+    on_server: OnPostgres = request.getfixturevalue(f"on_{request.param}")
+    on_server.reset()
+    return on_server
 
 
 @pytest.fixture

@@ -112,6 +112,7 @@ class OnPostgres:
     def __init__(self, database_url: str, content: Content = ROLLBOOK) -> None:
         self.url = database_url
         self._content = content
+        self.schema = content.schema
         self.store = self._unbounded = _store(database_url, content.schema)
         self.connection = psycopg.connect(database_url, autocommit=True)
         use_schema(self.connection, content.schema)

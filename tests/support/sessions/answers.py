@@ -59,21 +59,21 @@ def history() -> list[Job]:
     ]
 
 
-def prepare(url: str) -> None:
+def prepare(url: str, schema: str = DEFAULT_SCHEMA) -> None:
     """Make the tables, and an outbox beside them."""
-    migrate(url)
-    table = OutboxTable(url)
+    migrate(url, schema=schema)
+    table = OutboxTable(url, schema)
     table.create()
     table.close()
 
 
-def all_answers(url: str, *, direct_url: str | None = None) -> dict[str, Any]:
+def all_answers(url: str, *, schema: str = DEFAULT_SCHEMA, direct_url: str | None = None) -> dict[str, Any]:
     """Apply the history through this URL, run what maintenance and a relay do, and read everything.
 
     direct_url: the database without a pooler, for what needs a session of its own.
     """
     answers: dict[str, Any] = {}
-    store = PostgresStore(url)
+    store = PostgresStore(url, schema=schema)
     received = [ReceivedJob.of(encode(job)) for job in history()]
     answers["outcomes"] = store.apply([*received, ReceivedJob.of("nö job")], now=NOW)
     answers["again"] = store.apply(received, now=NOW)
@@ -82,18 +82,18 @@ def all_answers(url: str, *, direct_url: str | None = None) -> dict[str, Any]:
     answers["erased"] = cleanup.erase_deleted_users(now=NOW), cleanup.erase_unowned_history(now=NOW)
     answers["pruned"] = cleanup.prune_jobs(now=NOW + DAY), cleanup.compact_identify_log(now=NOW)
     store.close()
-    with Rollbook(database_url=url) as rb:
+    with Rollbook(database_url=url, schema=schema) as rb:
         answers["reads"] = _reads(rb)
         answers["cancelled"] = rb.jobs.cancel("cancelled"), rb.jobs.get("cancelled").state
         (dead,) = rb.jobs.list_dead_letters().items
         answers["dead"] = dead, rb.jobs.get_dead_letter(dead.id).body, rb.jobs.drop(dead.id)
-    demo = DemoDatabase(direct_url or url)
+    demo = DemoDatabase(direct_url or url, schema)
     answers["world"] = read_world(demo)
     demo.close()
-    settings = Settings(database_url=url)
+    settings = Settings(database_url=url, schema=schema)
     found = [*examine_postgres(settings, time.time), *examine_outbox(settings)]
     answers["doctor"] = [(finding.name, finding.level) for finding in found]
-    answers["relay"] = _relay(url)
+    answers["relay"] = _relay(url, schema)
     return answers
 
 
@@ -115,14 +115,14 @@ def _reads(rb: Rollbook) -> dict[str, Any]:
     }
 
 
-def _relay(url: str) -> Any:
-    application = make_session(url, application_name="an application", schema=DEFAULT_SCHEMA, uses_own_search_path=True)
+def _relay(url: str, schema: str) -> Any:
+    application = make_session(url, application_name="an application", schema=schema, uses_own_search_path=True)
     with (
         open_session(application, timeout_connection(timedelta(seconds=30))) as connection,
         transaction(connection, "ISOLATION LEVEL READ COMMITTED READ WRITE"),
     ):
-        Rollbook().outbox(connection).users.identify("zoë", {"name": NAME}, job_id="first")
-    table, finished = OutboxTable(url), FinishedJobs(url)
+        Rollbook(schema=schema).outbox(connection).users.identify("zoë", {"name": NAME}, job_id="first")
+    table, finished = OutboxTable(url, schema), FinishedJobs(url, schema)
     with table.transaction() as outbox:
         jobs = outbox.claim_unsent()
         outbox.mark_sent(jobs, first_check=timedelta())

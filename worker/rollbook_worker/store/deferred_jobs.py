@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from psycopg import Cursor
+from psycopg.sql import SQL, Literal
 
 from rollbook_shared.database.statements import load
 from rollbook_shared.errors import Undecodable
@@ -51,7 +52,8 @@ def still_deferred(cursor: Cursor, ids: list[str]) -> list[str]:
 
 def set_local_timeouts(cursor: Cursor, *, lock: timedelta, statement: timedelta) -> None:
     """Bound how long the rest of the transaction waits for a lock, and for a statement."""
-    cursor.execute(_JOBS["set_local_timeouts"], {"lock": _milliseconds(lock), "statement": _milliseconds(statement)})
+    timeouts = {"lock": Literal(_milliseconds(lock)), "statement": Literal(_milliseconds(statement))}
+    cursor.execute(SQL(_JOBS["set_local_timeouts"]).format(**timeouts), prepare=False)
 
 
 def release(cursor: Cursor, due_jobs: list[DueJob], *, now: int) -> list[Job]:

@@ -11,5 +11,5 @@ INSERT INTO rollbook.erasure_receipts AS r (id_hash, stamp, erased, erased_at)
 SELECT decode(id_hash, 'hex'), stamp, erased, rollbook.from_microseconds(%(now)s)
 FROM json_to_recordset(%(receipts)s::json) AS n (id_hash text, stamp text, erased jsonb)
 ON CONFLICT (id_hash, stamp) DO UPDATE SET
-    erased = excluded.erased || jsonb_build_object('again', r.erased),
+    erased = jsonb_set(excluded.erased, '{again}', r.erased),
     erased_at = excluded.erased_at;

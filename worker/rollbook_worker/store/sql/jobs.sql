@@ -37,7 +37,7 @@ WHERE j.id = n.id
 -- name: set_skipped
 -- Note which recipients of a trigger were skipped.
 UPDATE rollbook.jobs AS j
-SET detail = coalesce(j.detail, '{}') || jsonb_build_object('skipped', n.skipped)
+SET detail = jsonb_set(coalesce(j.detail, '{}'), '{skipped}', n.skipped)
 FROM json_to_recordset(%(skipped)s::json) AS n (id text, skipped jsonb)
 WHERE j.id = n.id
     AND j.id = ANY(%(ids)s);
@@ -102,8 +102,9 @@ WHERE id = ANY(%(ids)s)
 ORDER BY due_at, id;
 
 -- name: set_local_timeouts
--- Bound how long the rest of the transaction may wait.
-SELECT set_config('lock_timeout', %(lock)s, true), set_config('statement_timeout', %(statement)s, true);
+-- Bound how long the rest of the transaction may wait. No `set_config`: Citus sends only SET LOCAL to its nodes.
+SET LOCAL lock_timeout = {lock};
+SET LOCAL statement_timeout = {statement};
 
 -- name: release_deferred
 -- Delete deferred jobs that are due, and set their final states; lock in id order. Of one that is rejected, keep which

@@ -48,7 +48,9 @@ DELETE FROM rollbook.resolved_preference_sets
 WHERE user_id = ANY(%(ids)s);
 
 -- name: insert_resolved
--- Write the preference sets that applied to these ids, and from when on.
+-- Write the preference sets that applied to these ids, and from when on. None of them is there: the clause on conflicts is
+-- for Citus, as of ownership periods.
 INSERT INTO rollbook.resolved_preference_sets (user_id, set_id, valid_from, settings)
 SELECT user_id, set_id, valid_from, nullif(settings, 'null')
-FROM json_to_recordset(%(versions)s::json) AS n (user_id text, set_id text, valid_from text, settings jsonb);
+FROM json_to_recordset(%(versions)s::json) AS n (user_id text, set_id text, valid_from text, settings jsonb)
+ON CONFLICT DO NOTHING;
