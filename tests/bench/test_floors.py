@@ -33,6 +33,8 @@ def test_the_floor_leaves_what_the_worker_has_left(new_database: LendDatabase) -
         apply(store, [identify(id_, at=1, plan="pro\n\t\\") for id_ in ("ann", "bo", "guest_1", "guest_2")])
         users = written_rows.rows_since(connection, started)
         written_rows.write(floor, users, transactions=1)
+        apply(store, [trigger("before", ("ann", "bo"), at=1, plus=1)])
+        written_rows.write(floor, written_rows.rows_since(connection, started), transactions=1)
         released = written_rows.mark(connection)
         apply(store, [merge("ann", "guest_1", at=2), merge("bo", "guest_2", at=2)])
         apply(store, [trigger("hello", ("ann", "bo"), at=3, channels=("in_app", "email"))])

@@ -95,22 +95,28 @@ class _Table:
     copied: Composable
     """The temporary table."""
     columns: Composable
-    key: Composable
+    key: Composable | None
+    """None: it has no primary key, so that no row replaces another."""
     assignments: Composable
 
     @classmethod
     def find(cls, connection: psycopg.Connection[Any], name: str) -> _Table:
-        columns = [Identifier(column) for (column,) in connection.execute(_COLUMNS, [name])]
+        columns, key = (
+            [Identifier(column) for (column,) in connection.execute(query, [name]).fetchall()]
+            for query in (_COLUMNS, _KEY)
+        )
         return cls(
             name=Identifier("rollbook", name),
             copied=Identifier("pg_temp", name),
             columns=SQL(", ").join(columns),
-            key=SQL(", ").join(Identifier(column) for (column,) in connection.execute(_KEY, [name])),
+            key=SQL(", ").join(key) if key else None,
             assignments=SQL(", ").join(SQL("{0} = excluded.{0}").format(column) for column in columns),
         )
 
     def holds_any(self, connection: psycopg.Connection[Any], lines: Sequence[bytes]) -> bool:
         """Whether the table has a row with the key of one of these. If so, the temporary table is left, empty."""
+        if self.key is None:
+            return False
         connection.execute(SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(self.copied, self.name))
         self._copy(connection, self.copied, b"".join(lines))
         held = SQL("SELECT EXISTS (SELECT FROM {} NATURAL JOIN (SELECT {} FROM {}) AS copied)")
