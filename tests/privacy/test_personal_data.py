@@ -102,7 +102,7 @@ def seen(new_database: Any, servers: Any, tmp_path_factory: pytest.TempPathFacto
             wait_until(lambda: len(rb.jobs.list_dead_letters().items) >= 5, what="five dead letters")
             dead_letter = rb.jobs.list_dead_letters().items[0]
             seen.texts["dead letters"] = repr(rb.jobs.list_dead_letters()) + repr(
-                rb.jobs.get_dead_letter(dead_letter.id)
+                rb.jobs.get_dead_letter(dead_letter.id, key=dead_letter.key)
             )
         listings = (["dead"], ["dead", "--json"], ["deferred"], ["get", "job-1"], ["wait", "job-1"])
         for arguments in listings:

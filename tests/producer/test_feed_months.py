@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 from tests.support.builders import DAY, DAY_0, day, merge, trigger, user
+from tests.support.databases import LendDatabase, migrate, with_database
 from tests.support.partitions import make_months
 
 from rollbook import Rollbook, queries
@@ -38,14 +40,6 @@ SELECT gen_random_uuid(), job_id, stamp, 'other-' || n %% 900, 'in_app' FROM oth
 """A hundred a day."""
 
 
-FORGET_STATISTICS: Final = """
-UPDATE pg_class
-SET relpages = 0, reltuples = -1
-WHERE relnamespace = 'rollbook'::regnamespace
-    AND relkind IN ('p', 'r');
-DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'rollbook'::regnamespace);
-"""
-"""The database may have been lent before. Of tables that are known to be empty Postgres makes other plans."""
 FILLED: Final = """
 SELECT oid::regclass::text AS name
 FROM pg_class
@@ -66,9 +60,21 @@ def history() -> Iterator[Job]:
 
 
 @pytest.fixture(scope="module")
+def database_url(new_database: LendDatabase) -> Iterator[str]:
+    """A database that was lent to no other test: of one whose tables had rows before, Postgres knows that some are
+    empty, or that they have pages, and makes other plans.
+    """
+    server, name = new_database(), f"months_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        url = with_database(server, name)
+        migrate(url)
+        yield url
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="module")
 def connection(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    with psycopg.connect(database_url) as connection:
-        connection.execute(FORGET_STATISTICS.encode())
     make_months(database_url, DAY_0, day(300))
     store = PostgresStore(database_url)
     store.apply([ReceivedJob.of(encode(job)) for job in history()], now=day(301))
