@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -55,3 +56,17 @@ def own_empty_database(servers: Servers) -> Iterator[str]:
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
         connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that are executed, each by its first line."""
+    executed: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def note(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        executed.append(str(query).splitlines()[0])
+        return execute(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", note)
+    return executed

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import psycopg
 import pytest
 from tests.support.builders import (
     NOW,
@@ -37,20 +36,6 @@ MERGED: Sequence[Job] = (
 def subject(on_postgres: OnPostgres) -> OnPostgres:
     on_postgres.reset()
     return on_postgres
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that are executed, each by its first line."""
-    executed: list[str] = []
-    execute = psycopg.Cursor.execute
-
-    def note(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-        executed.append(str(query).splitlines()[0])
-        return execute(self, query, *args, **kwargs)
-
-    monkeypatch.setattr(psycopg.Cursor, "execute", note)
-    return executed
 
 
 def send(subject: OnPostgres, jobs: Sequence[Job]) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import psycopg
 import pytest
 from tests.support.builders import NOW, bulk_identify, delete, identify, merge, user
 from tests.support.stores import OnPostgres
@@ -23,20 +21,6 @@ def subject(new_database: Callable[[], str]) -> Iterator[OnPostgres]:
     subject = OnPostgres(new_database())
     yield subject
     subject.close()
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that are executed, each by its first line."""
-    executed: list[str] = []
-    execute = psycopg.Cursor.execute
-
-    def note(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-        executed.append(str(query).splitlines()[0])
-        return execute(self, query, *args, **kwargs)
-
-    monkeypatch.setattr(psycopg.Cursor, "execute", note)
-    return executed
 
 
 def arrive(subject: OnPostgres, *jobs: Job) -> None:

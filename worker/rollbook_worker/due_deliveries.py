@@ -23,7 +23,7 @@ def delivered_channels(jobs: Sequence[Job], registry: Registry) -> frozenset[str
     """The channels on which these jobs may have made deliveries, by their keys."""
     if not registry.delivers:
         return frozenset()
-    pairs = {(job.workflow, name) for job in jobs if isinstance(job, Trigger) for name in job.channels}
+    pairs = {(job.workflow, name) for job in jobs if type(job) is Trigger for name in job.channels}
     found = (registry.delivered_channel(workflow, name) for workflow, name in pairs)
     return frozenset(channel.key for channel in found if channel is not None)
 
