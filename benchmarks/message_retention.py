@@ -35,12 +35,11 @@ from rich.table import Table
 from rollbook import Rollbook
 from rollbook_ops.devstack import Servers
 from rollbook_shared.database.statements import load
-from rollbook_shared.database.tables import PARTITIONED
 from rollbook_shared.domain.stamps import new_job_id, stamp_floor
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Identify, Trigger, UserUpdate
 from rollbook_worker.store import PostgresStore, ReceivedJob
-from rollbook_worker.store.history_months import start_of_next_month
+from rollbook_worker.store.history_months import PARTITIONED, start_of_next_month
 
 USERS: Final = 1_000
 TRANSACTION_TRIGGERS: Final = 200

@@ -20,7 +20,6 @@ from tests.support.example_counts import examples
 from tests.support.partitions import make_months, months_of
 from tests.support.stores import OnPostgres, arrive
 
-from rollbook_shared.database.tables import PARTITIONED
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.domain.stamps import microseconds, stamp, stamp_floor
 from rollbook_shared.errors import Unavailable
@@ -30,7 +29,7 @@ from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
 from rollbook_shared.registry import parse_registry
 from rollbook_worker.store import PostgresStore, ReceivedJob
-from rollbook_worker.store.history_months import end_of_last, start_of_next_month
+from rollbook_worker.store.history_months import PARTITIONED, end_of_last, start_of_next_month
 
 RETENTION: Final = timedelta(days=90)
 JANUARY: Final = DAY_0

@@ -14,11 +14,11 @@ from tests.support.builders import merge, trigger, user
 from tests.support.stores import OnPostgres
 from tests.support.waits import DEADLINE_SECONDS
 
-from rollbook_shared.database.tables import PARTITIONED
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_worker.migrations import runner
 from rollbook_worker.store import PostgresStore, ReceivedJob
+from rollbook_worker.store.history_months import PARTITIONED
 
 AT = 1
 ROLE = "rollbook_test_grantee"

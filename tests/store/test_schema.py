@@ -13,8 +13,9 @@ from sqlalchemy import MetaData, create_engine, text
 from tests.support.python_processes import run_python
 
 from rollbook_shared.database.schema import DEFAULT_SCHEMA
-from rollbook_shared.database.tables import PARTITIONED, metadata, views
+from rollbook_shared.database.tables import metadata, views
 from rollbook_shared.database.url import libpq_url
+from rollbook_worker.store.history_months import PARTITIONED
 
 
 def test_the_metadata_describes_the_tables_of_the_migrations(database_url: str) -> None:

@@ -47,8 +47,6 @@ from rollbook_shared.database.schema import DEFAULT_SCHEMA
 
 metadata: Final = MetaData(schema=DEFAULT_SCHEMA)
 views: Final = MetaData(schema=DEFAULT_SCHEMA)
-PARTITIONED: Final = ("messages", "activities", "triggers")
-"""The history. Partitions are dropped in this order: readers look for the trigger of a message."""
 
 
 def _bytewise() -> Text:

@@ -4,7 +4,7 @@ import sys
 
 from rollbook_shared.install_hint import exit_without_extra
 
-exit_without_extra("maintenance", "worker", "sqlalchemy", "psycopg")
+exit_without_extra("maintenance", "worker", "psycopg")
 
 from rollbook_worker.maintenance.periodic import main  # noqa: E402
 

@@ -22,10 +22,11 @@ from uuid import UUID
 from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
-from rollbook_shared.database.tables import PARTITIONED
 from rollbook_shared.domain.stamps import INFINITY, Stamp, datetime_of, microseconds, occurred_at_of, stamp_floor
 from rollbook_worker.store.transactions import Transactions
 
+PARTITIONED: Final = ("messages", "activities", "triggers")
+"""The history. Partitions are dropped in this order: readers look for the trigger of a message."""
 AHEAD: Final = timedelta(days=35)
 """The last partition begins at least so long after now: a month is ready before it begins."""
 MARGIN: Final = timedelta(days=7)
