@@ -6,21 +6,24 @@ import re
 from importlib.util import find_spec
 
 import pytest
-from tests.support.deploy.compose_file import COMPOSE, OURS, SERVICES, TEXT, seconds, variables
+from tests.support.deploy.compose_file import COMPOSE, OURS, SERVICES, TEXT, filled, seconds, variables
 from tests.support.deploy.process_commands import HEALTHY, LASTING, OVER_HTTP
 from tests.support.repository import ROOT, known_variables, pins
+from tests.support.yaml_files import load_yaml
 
 from rollbook_delivery.process.attempt import RENDER_SECONDS
 from rollbook_delivery.senders.options import Options
 from rollbook_shared.registry import Registry, RegistryFile
 from rollbook_shared.settings import Settings
 
-SERVERS = {"postgres", "redis", "prometheus", "grafana"}
+CITUS = {"citus", "citus-node-1", "citus-node-2"}
+SERVERS = {"postgres", "redis", "prometheus", "grafana"} | CITUS
 ONCE = {"migrate", "outbox"}
+SETUP = "citus-setup"
 
 
 def test_compose_has_rollbook_and_its_servers() -> None:
-    assert set(SERVICES) == SERVERS | set(OURS)
+    assert set(SERVICES) == SERVERS | {SETUP} | set(OURS)
     assert set(OURS) == ONCE | set(LASTING)
     assert (ROOT / COMPOSE["x-rollbook"]["build"]["dockerfile"]).exists()
 
@@ -32,6 +35,7 @@ def test_the_default_profile_starts_the_necessary_services() -> None:
         "relay": ["outbox"],
         "prometheus": ["watch"],
         "grafana": ["watch"],
+        **{name: ["citus"] for name in (*CITUS, SETUP)},
     }
 
 
@@ -59,10 +63,10 @@ def test_ports_are_published_on_the_loopback_interface_only() -> None:
     assert not any("network_mode" in service for service in SERVICES.values())
 
 
-@pytest.mark.parametrize("name", ["postgres", "redis", "server", "flower", "grafana"])
+@pytest.mark.parametrize("name", ["postgres", "redis", "server", "flower", "grafana", *sorted(CITUS)])
 def test_published_services_ask_for_a_password(name: str) -> None:
     wanted = {
-        "postgres": "POSTGRES_PASSWORD",
+        **dict.fromkeys(("postgres", *CITUS), "POSTGRES_PASSWORD"),
         "redis": "REDISCLI_AUTH",
         "server": "ROLLBOOK_SECRET_KEYS",
         "flower": "FLOWER_BASIC_AUTH",
@@ -81,6 +85,8 @@ def test_no_password_is_an_argument() -> None:
 def test_each_published_port_can_be_changed() -> None:
     published = re.findall(r"- 127\.0\.0\.1:(\S+)", TEXT)
 
+    # beside Postgres, which has its port already
+    published.remove("${CITUS_PORT:-5433}:5432")
     assert [port for port in published if not re.fullmatch(r"\$\{[A-Z]+_PORT:-(\d+)\}:\1", port)] == []
     assert len(published) == 6
 
@@ -109,7 +115,8 @@ def test_no_service_is_root_or_writes_into_the_image(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged")
     # theirs begin as root; ours and Grafana's and Prometheus' do not
-    assert name not in ("postgres", "redis") or service["user"] == name
+    users = {"postgres": "postgres", "redis": "redis", **dict.fromkeys((*CITUS, SETUP), "postgres")}
+    assert service.get("user") == users.get(name)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -125,11 +132,20 @@ def test_redis_rejects_jobs_before_the_kernel_kills_it() -> None:
     assert int(most) * 2 <= int(redis["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - CITUS - {SETUP}))
 def test_each_foreign_image_is_pinned_to_a_full_version_and_its_bytes(name: str) -> None:
     image = SERVICES[name]["image"]
 
     assert image == "rollbook" or re.fullmatch(r"[\w/]+:v?\d+\.\d+(\.\d+)?@sha256:[0-9a-f]{64}", image)
+
+
+@pytest.mark.parametrize("name", sorted(CITUS | {SETUP}))
+def test_the_image_of_citus_is_pinned_to_a_full_version_and_a_variable_pins_its_bytes(name: str) -> None:
+    pinned = "citusdata/citus:13.2.0@sha256:" + 64 * "0"
+    given = filled(load_yaml(TEXT), {"CITUS_IMAGE": pinned})
+
+    assert re.fullmatch(r"citusdata/citus:\d+\.\d+\.\d+", SERVICES[name]["image"])
+    assert given["services"][name]["image"] == pinned
 
 
 def test_the_base_image_is_pinned_to_a_full_version_and_its_bytes() -> None:
@@ -147,7 +163,7 @@ def test_postgres_has_the_tested_version() -> None:
     assert tested.partition("==")[2].rpartition(".")[0] == tag
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONCE))
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONCE - {SETUP}))
 def test_each_service_has_a_health_check_and_restarts(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["restart"] == "unless-stopped"
@@ -162,10 +178,10 @@ def test_our_health_checks_have_a_command_and_a_file(name: str) -> None:
     assert OURS[name]["tmpfs"] == ["/tmp"]
 
 
-@pytest.mark.parametrize("name", sorted(ONCE))
+@pytest.mark.parametrize("name", sorted(ONCE | {SETUP}))
 def test_services_that_end_have_no_health_check_and_do_not_restart(name: str) -> None:
-    assert OURS[name]["healthcheck"] == {"disable": True}
-    assert OURS[name]["restart"] == "no"
+    assert SERVICES[name]["healthcheck"] == {"disable": True}
+    assert SERVICES[name]["restart"] == "no"
 
 
 @pytest.mark.parametrize("name", LASTING)

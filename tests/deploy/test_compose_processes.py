@@ -79,8 +79,8 @@ def composition(
     own_servers: Servers, registry_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Composition]:
     """All of Rollbook's services and both servers, well: `docker compose --profile outbox --profile deliver up`."""
-    places = {"postgres:5432": f"{LOOPBACK}:{own_servers.postgres.port}", "redis:6379": f"{LOOPBACK}:{free_port()}"}
-    given = GIVEN | {"REGISTRY_FOLDER": str(registry_folder)}
+    places = {"redis:6379": f"{LOOPBACK}:{free_port()}", "}:5432/": f"}}:{own_servers.postgres.port}/"}
+    given = GIVEN | {"REGISTRY_FOLDER": str(registry_folder), "POSTGRES_HOST": LOOPBACK}
     composition = Composition(tmp_path_factory.mktemp("compose"), given, places)
     try:
         make_database(own_servers, composition)

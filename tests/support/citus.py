@@ -20,10 +20,15 @@ _PAGE: Final = ROOT / "docs" / "how-to" / "citus.md"
 _SETTING: Final = re.compile(r'-c "ALTER DATABASE \w+ SET ([\w.]+) = (\w+)"')
 
 
+def documented_settings() -> list[tuple[str, str]]:
+    """The settings that the documentation has an operator give the database, each with its value."""
+    return _SETTING.findall(_PAGE.read_text())
+
+
 def set_up(url: str) -> None:
     """Give the database the settings that the documentation has an operator give it."""
     with psycopg.connect(url, autocommit=True) as connection:
-        for name, value in _SETTING.findall(_PAGE.read_text()):
+        for name, value in documented_settings():
             setting = SQL("ALTER DATABASE {} SET {} = {}")
             words = (Identifier(connection.info.dbname), Identifier(*name.split(".")), SQL(value))
             connection.execute(setting.format(*words))

@@ -48,5 +48,5 @@ def seconds(duration: str) -> float:
 def named_services(arguments: list[str]) -> list[str]:
     known = {"up", "stop", "start", "ps", "exec", "logs", "50", "kill", "HUP"}
     words = [word.partition("=")[0] for word in arguments[1:] if not word.startswith("-")]
-    own = words[: words.index("python")] if "python" in words else words
-    return [word for word in own if word not in known]
+    program = next((at for at, word in enumerate(words) if word in ("python", "psql")), len(words))
+    return [word for word in words[:program] if word not in known]

@@ -46,7 +46,7 @@ class Composition:
     """The services of docker-compose.yml; those that run are ended by `end`.
 
     given: the file's variables, as .env has them.
-    places: what names of servers with their ports, such as `postgres:5432`, are here.
+    places: what names of servers with their ports, such as `redis:6379`, are here.
     """
 
     def __init__(self, folder: Path, given: Mapping[str, str], places: Mapping[str, str]) -> None:
