@@ -143,7 +143,7 @@ class Environment:
             JOURNAL: str(self._journal_of(name)),
             "ROLLBOOK_OUTBOX_RESEND_SECONDS": "3",
             "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": str(STATEMENT_SECONDS),
-            **({"ROLLBOOK_LOCK_TIMEOUT_SECONDS": str(LOCK_SECONDS)} if self.packets else {}),
+            "ROLLBOOK_LOCK_TIMEOUT_SECONDS": str(LOCK_SECONDS),
             # nothing is erased: a job that arrives after an erasure is not part of the reference
             "ROLLBOOK_ERASURE_DELAY_HOURS": str(10 * 365 * 24),
         }

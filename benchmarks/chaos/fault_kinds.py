@@ -17,8 +17,8 @@ STATEMENT_SECONDS: Final = 1.5
 """The statement timeout; also far shorter than in production."""
 
 LOCK_SECONDS: Final = 1.0
-"""The lock timeout with namespaces: shorter than the statement timeout, as in production. A machine that vanished keeps
-its locks until Postgres notices, and a job that waits for them is not too slow."""
+"""The lock timeout: shorter than the statement timeout, as in production. A machine that vanished keeps its locks until
+Postgres notices, and a job that waits for them is not too slow."""
 
 WORKERS: Final = ("default-1", "default-2", "bulk-1", "mixed-1")
 PREFORKED: Final = ("default-2", "mixed-1")

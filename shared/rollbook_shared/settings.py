@@ -210,7 +210,8 @@ class Settings:
         timedelta,
         Duration(
             "ROLLBOOK_LOCK_TIMEOUT_SECONDS",
-            "How long a worker waits for a lock in Postgres before it retries the job later.",
+            "How long a worker waits for a lock in Postgres before it retries the job later; less than "
+            "`ROLLBOOK_STATEMENT_TIMEOUT_SECONDS`.",
             unit="seconds",
         ),
     ] = timedelta(seconds=5)
@@ -261,16 +262,27 @@ class Settings:
             NotConfigured: a variable has a value that cannot be used.
         """
         env = os.environ if env is None else env
-        return cls(
+        settings = cls(
             limits=Limits(**read_fields(Limits, env)),
             pool=PoolLimits(**read_fields(PoolLimits, env)),
             **read_fields(cls, env),
         )
+        settings._require_lock_timeout_first()
+        return settings
 
     @property
     def erasure_keys(self) -> tuple[str, ...]:
         """The key with which receipts are written, and the others with which they are found."""
         return (self.erasure_key, *(key for key in self.erasure_previous_keys.split(",") if key))
+
+    def _require_lock_timeout_first(self) -> None:
+        """A wait for a lock that ends as a statement that took too long would count against the job."""
+        if self.statement_timeout and not timedelta() < self.lock_timeout < self.statement_timeout:
+            raise NotConfigured(
+                f"ROLLBOOK_LOCK_TIMEOUT_SECONDS ({self.lock_timeout.total_seconds():g}) must be more than 0 and less "
+                f"than ROLLBOOK_STATEMENT_TIMEOUT_SECONDS ({self.statement_timeout.total_seconds():g}), so that a "
+                "statement which waits for a lock is not taken for one that is too slow"
+            )
 
     def need_broker_url(self) -> str:
         """The broker's URL.

@@ -25,7 +25,9 @@ def test_an_invalid_number_is_rejected_by_name(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_other_number_is_accepted(name: str) -> None:
-    assert Settings.from_env({name: "65535"}) != Settings()
+    longer = {"ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": "65536"} if name == "ROLLBOOK_LOCK_TIMEOUT_SECONDS" else {}
+
+    assert Settings.from_env({name: "65535", **longer}) != Settings.from_env(longer)
     assert Settings.from_env({name: ""}) == Settings()
 
 
@@ -40,6 +42,28 @@ def test_every_other_number_is_accepted(name: str) -> None:
 def test_a_number_out_of_bounds_is_rejected_with_the_bounds(name: str, text: str, bounds: str) -> None:
     with pytest.raises(NotConfigured, match=f"^{name} must be a number {bounds}$"):
         Settings.from_env({name: text})
+
+
+@pytest.mark.parametrize(
+    ("lock", "statement", "shown"),
+    [
+        ("30", "", r"\(30\) must be more than 0 and less than ROLLBOOK_STATEMENT_TIMEOUT_SECONDS \(30\)"),
+        ("", "4.5", r"\(5\) must be more than 0 and less than ROLLBOOK_STATEMENT_TIMEOUT_SECONDS \(4.5\)"),
+        ("0", "", r"\(0\) must be more than 0"),
+    ],
+)
+def test_a_lock_timeout_that_would_end_as_a_slow_statement_is_rejected(lock: str, statement: str, shown: str) -> None:
+    env = {"ROLLBOOK_LOCK_TIMEOUT_SECONDS": lock, "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": statement}
+
+    with pytest.raises(NotConfigured, match=f"^ROLLBOOK_LOCK_TIMEOUT_SECONDS {shown}"):
+        Settings.from_env(env)
+
+
+@pytest.mark.parametrize(("lock", "statement"), [("29.9", "30"), ("60", "0"), ("0", "0")])
+def test_a_lock_timeout_that_ends_first_is_accepted(lock: str, statement: str) -> None:
+    env = {"ROLLBOOK_LOCK_TIMEOUT_SECONDS": lock, "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": statement}
+
+    assert Settings.from_env(env).lock_timeout.total_seconds() == float(lock)
 
 
 @pytest.mark.parametrize("name", ["ROLLBOOK_TRANSPORT", "ROLLBOOK_LOG_FORMAT", "ROLLBOOK_MISTAKEN_IDS"])

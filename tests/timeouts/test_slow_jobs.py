@@ -43,6 +43,7 @@ def test_a_job_that_always_times_out_becomes_a_dead_letter(
             workers.start(
                 threads=2,
                 ROLLBOOK_STATEMENT_TIMEOUT_SECONDS="0.3",
+                ROLLBOOK_LOCK_TIMEOUT_SECONDS="0.2",
                 ROLLBOOK_MAX_DELIVERIES=str(TRIES),
                 ROLLBOOK_BATCH_SIZE=batch,
             )

@@ -25,7 +25,7 @@ def test_a_job_that_exceeded_the_time_limit_is_applied_later(
     ):
         try:
             workers.spawn(
-                pool="prefork", threads=1, app="tests.support.short_timeouts_app", ROLLBOOK_LOCK_TIMEOUT_SECONDS="30"
+                pool="prefork", threads=1, app="tests.support.short_timeouts_app", ROLLBOOK_LOCK_TIMEOUT_SECONDS="29"
             )
             assert rb.users.identify("bo").wait(DEADLINE_SECONDS).state == "applied"
 
