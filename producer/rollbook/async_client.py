@@ -22,7 +22,7 @@ from rollbook.resources.async_resources import (
     AsyncUsers,
     AsyncWorkflows,
 )
-from rollbook.resources.base_context import Clock, system_clock
+from rollbook.resources.context import Clock, system_clock
 from rollbook_shared.database.schema import DEFAULT_SCHEMA
 
 if TYPE_CHECKING:

@@ -12,15 +12,16 @@ import contextvars
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from rollbook.connection_pool import TRUSTED_SECONDS, all_in_use, has_input
+from rollbook_shared.database.async_connection import AsyncTimeoutConnection
 from rollbook_shared.limits import PoolLimits
 
-Connection: TypeAlias = psycopg.AsyncConnection[Any]
+Connection: TypeAlias = AsyncTimeoutConnection
 
 _DEFAULT_LIMITS: Final = PoolLimits()
 

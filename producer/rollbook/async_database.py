@@ -22,7 +22,7 @@ from rollbook_shared.database.encoding import ENCODING_ADVICE, wrong_encoding
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
 from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_async_session
-from rollbook_shared.database.shared_sessions import async_transaction, is_shared
+from rollbook_shared.database.shared_sessions import async_transaction
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.limits import PoolLimits
 
@@ -79,7 +79,7 @@ class AsyncDatabase:
         try:
             connection = await pool.take()
             try:
-                if query.isolation == "AUTOCOMMIT" and not query.writes and not is_shared(connection):
+                if query.isolation == "AUTOCOMMIT" and not query.writes and connection.local_settings is None:
                     return await _result(connection, query, self._schema)
                 async with async_transaction(connection, modes(query.isolation, readonly=not query.writes)):
                     return await _result(connection, query, self._schema)
@@ -105,7 +105,8 @@ async def _result(connection: Connection, query: Query[T], schema: str) -> T:
         statement = next(steps)
         while True:
             cursor = psycopg.AsyncRawCursor(connection, row_factory=dict_row)
-            await cursor.execute(*numbered(statement, schema))
+            text, names = numbered(statement.sql, schema)
+            await cursor.execute(text, [statement.parameters[name] for name in names])
             statement = steps.send(await cursor.fetchall())
     except StopIteration as end:
         result: T = end.value

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from rollbook.publishing import Publisher, publish_encoded
 from rollbook.resources.activities import Activities
-from rollbook.resources.base_context import Clock, system_clock
 from rollbook.resources.buffered import BufferedContext, BufferedUsers
-from rollbook.resources.context import ClientContext
+from rollbook.resources.context import ClientContext, Clock, system_clock
 from rollbook.resources.deliveries import Deliveries
 from rollbook.resources.feeds import Feeds
 from rollbook.resources.measurements import Measurements

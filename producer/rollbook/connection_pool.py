@@ -17,10 +17,11 @@ from psycopg.pq import TransactionStatus
 
 from rollbook.at_fork import reset_after_fork
 from rollbook.process_locks import ProcessLock, renew_locks
+from rollbook_shared.database.timeouts import TimeoutConnection
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.limits import PoolLimits
 
-Connection: TypeAlias = psycopg.Connection[Any]
+Connection: TypeAlias = TimeoutConnection
 
 TRUSTED_SECONDS: Final = 5.0
 """A connection that was idle for longer is tried before it is used: the machine at its other end may be gone."""

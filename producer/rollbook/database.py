@@ -21,7 +21,7 @@ from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
 from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
-from rollbook_shared.database.shared_sessions import is_shared, transaction
+from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.limits import PoolLimits
 
@@ -99,7 +99,7 @@ class Database:
         try:
             with self._pool.lend() as connection:
                 try:
-                    if isolation == "AUTOCOMMIT" and readonly and not is_shared(connection):
+                    if isolation == "AUTOCOMMIT" and readonly and connection.local_settings is None:
                         yield connection
                     else:
                         with transaction(connection, modes(isolation, readonly=readonly)):
@@ -125,5 +125,6 @@ def modes(isolation: Isolation, *, readonly: bool) -> LiteralString:
 
 
 def _rows(connection: Connection, statement: Statement, schema: str) -> Rows:
+    text, names = numbered(statement.sql, schema)
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
-        return cursor.execute(*numbered(statement, schema)).fetchall()
+        return cursor.execute(text, [statement.parameters[name] for name in names]).fetchall()

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rollbook_shared.database.schema import DEFAULT_SCHEMA, in_schema
-
-if TYPE_CHECKING:
-    from rollbook.queries.query import Statement
+from rollbook_shared.database.schema import in_schema
 
 _PLACEHOLDER: Final = re.compile(r"%(?:\((\w+)\)s|%)")
 _REMEMBERED: Final = 256
 """Statements: more than there are, with every combination of filters that a list is asked for."""
 
 
-def numbered(statement: Statement, schema: str = DEFAULT_SCHEMA) -> tuple[bytes, list[object]]:
-    """The statement, for the Rollbook in this schema, and its parameters for a raw cursor of psycopg."""
-    text, names = _numbered(statement.sql, schema)
-    return text, [statement.parameters[name] for name in names]
-
-
 @lru_cache(_REMEMBERED)
-def _numbered(sql: str, schema: str) -> tuple[bytes, tuple[str, ...]]:
+def numbered(sql: str, schema: str) -> tuple[bytes, tuple[str, ...]]:
+    """The statement, for the Rollbook in this schema and a raw cursor of psycopg, and the names of its parameters in
+    the order of their numbers.
+    """
     numbers: dict[str, int] = {}
 
     def number(found: re.Match[str]) -> str:

@@ -42,7 +42,7 @@ from rollbook_shared.jobs.models import (
 )
 
 if TYPE_CHECKING:
-    from rollbook.resources.base_context import Clock
+    from rollbook.resources.context import Clock
     from rollbook_shared.limits import Limits
 
 try:

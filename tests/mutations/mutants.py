@@ -2114,14 +2114,14 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "pooler: reads are no transactions",
         "producer/rollbook/database.py",
-        " and not is_shared(connection)",
+        " and connection.local_settings is None",
         "",
         PGBOUNCER,
     ),
     Defect(
         "pooler: reads of coroutines are no transactions",
         "producer/rollbook/async_database.py",
-        " and not is_shared(connection)",
+        " and connection.local_settings is None",
         "",
         PGBOUNCER,
     ),

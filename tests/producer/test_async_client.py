@@ -21,6 +21,7 @@ from rollbook.async_connection_pool import AsyncConnectionPool
 from rollbook.async_database import AsyncDatabase
 from rollbook.queries.query import Statement, Steps, query
 from rollbook.testing import async_recording
+from rollbook_shared.database.async_connection import AsyncTimeoutConnection, async_timeout_connection
 
 
 @query
@@ -200,8 +201,10 @@ async def test_a_slow_statement_is_ended_by_the_server(database_url: str) -> Non
 
 @in_loop
 async def test_a_pool_whose_connections_are_all_in_use_says_so(database_url: str) -> None:
-    async def connect() -> psycopg.AsyncConnection[object]:
-        return await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+    async def connect() -> AsyncTimeoutConnection:
+        return await connection_class.connect(database_url, autocommit=True)
+
+    connection_class = async_timeout_connection(timedelta(seconds=DEADLINE_SECONDS))
 
     pool = AsyncConnectionPool(connect, PoolLimits(max_connections=1, connection_wait=timedelta(seconds=0.01)))
     connection = await pool.take()

@@ -8,26 +8,27 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import Any
 
 import psycopg
 import pytest
 from tests.support.waits import DEADLINE_SECONDS, wait_until
 
 from rollbook import PoolLimits, Rollbook, Unavailable
-from rollbook.connection_pool import ConnectionPool
+from rollbook.connection_pool import Connection, ConnectionPool
 from rollbook.database import Database
+from rollbook_shared.database.timeouts import timeout_connection
 
-Connect = Callable[[], psycopg.Connection[Any]]
+Connect = Callable[[], Connection]
 
 
 @pytest.fixture
-def opened(database_url: str) -> Iterator[tuple[Connect, list[psycopg.Connection[Any]]]]:
+def opened(database_url: str) -> Iterator[tuple[Connect, list[Connection]]]:
     """How to connect, and all connections that were opened so far."""
-    connections: list[psycopg.Connection[Any]] = []
+    connections: list[Connection] = []
+    connection_class = timeout_connection(timedelta(seconds=DEADLINE_SECONDS))
 
-    def connect() -> psycopg.Connection[Any]:
-        connections.append(psycopg.connect(database_url, autocommit=True))
+    def connect() -> Connection:
+        connections.append(connection_class.connect(database_url, autocommit=True))
         return connections[-1]
 
     yield connect, connections
@@ -35,7 +36,7 @@ def opened(database_url: str) -> Iterator[tuple[Connect, list[psycopg.Connection
         connection.close()
 
 
-Opened = tuple[Connect, list[psycopg.Connection[Any]]]
+Opened = tuple[Connect, list[Connection]]
 
 
 def limits(*, max_connections: int = 15, max_idle_connections: int = 5, seconds: float = 10.0) -> PoolLimits:
@@ -143,7 +144,7 @@ def test_a_connection_that_is_left_in_a_transaction_is_not_used_again(opened: Op
 
 
 def test_a_failed_connection_takes_no_place(database_url: str) -> None:
-    def fail() -> psycopg.Connection[Any]:
+    def fail() -> Connection:
         raise psycopg.OperationalError("away")
 
     pool = ConnectionPool(fail, limits(max_connections=1, seconds=0))

@@ -9,7 +9,7 @@ import pytest
 from psycopg._queries import _query2pg_nocache
 
 from rollbook.numbered_parameters import numbered
-from rollbook.queries.query import Statement
+from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.statements import load
 
 PACKAGE = "rollbook.queries"
@@ -21,15 +21,13 @@ STATEMENTS = {
 
 
 def test_a_parameter_has_one_number_however_often_it_is_named() -> None:
-    statement = Statement("SELECT %(b)s, %(a)s, %(b)s, 7 %% 2", {"a": "one", "b": "two"})
+    text, names = numbered("SELECT %(b)s, %(a)s, %(b)s, 7 %% 2", DEFAULT_SCHEMA)
 
-    assert numbered(statement) == (b"SELECT $1, $2, $1, 7 % 2", ["two", "one"])
+    assert (text, names) == (b"SELECT $1, $2, $1, 7 % 2", ("b", "a"))
 
 
 @pytest.mark.parametrize("sql", STATEMENTS.values(), ids=STATEMENTS)
 def test_psycopg_makes_the_same_of_every_statement(sql: str) -> None:
     expected, _, names, _ = _query2pg_nocache(sql.encode(), "utf-8")
 
-    text, values = numbered(Statement(sql, {name: name for name in names or ()}))
-
-    assert (text, values) == (expected, names or [])
+    assert numbered(sql, DEFAULT_SCHEMA) == (expected, tuple(names or ()))

@@ -16,7 +16,6 @@ from tests.support.repository import ROOT
 from rollbook import AsyncRollbook, NotConfigured, Rollbook
 from rollbook.numbered_parameters import numbered
 from rollbook.outbox import create_table, drop_table
-from rollbook.queries.query import Statement
 from rollbook.sqlalchemy import outbox_table
 from rollbook_shared.database.schema import DEFAULT_SCHEMA, in_schema, outbox_name
 from rollbook_shared.database.schema_cursor import use_schema
@@ -94,10 +93,10 @@ def test_the_outbox_of_the_metadata_is_that_of_the_statements() -> None:
 
 
 def test_a_query_of_the_client_is_of_the_schema_of_its_client() -> None:
-    statement = Statement("SELECT FROM rollbook.users WHERE id = %(id)s AND name LIKE '%%'", {"id": "ann"})
+    statement = "SELECT FROM rollbook.users WHERE id = %(id)s AND name LIKE '%%'"
 
     assert numbered(statement, OTHER_SCHEMA)[0] == b"SELECT FROM \"EU-west\".users WHERE id = $1 AND name LIKE '%'"
-    assert numbered(statement)[0] == b"SELECT FROM rollbook.users WHERE id = $1 AND name LIKE '%'"
+    assert numbered(statement, DEFAULT_SCHEMA)[0] == b"SELECT FROM rollbook.users WHERE id = $1 AND name LIKE '%'"
 
 
 @pytest.mark.servers

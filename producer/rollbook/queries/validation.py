@@ -24,7 +24,7 @@ from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED
 from rollbook_shared.domain.search_keys import MAX_KEY
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import InvalidRequest, Problem
-from rollbook_shared.jobs.fields import UserId
+from rollbook_shared.jobs.fields import USER_ID, UserId
 from rollbook_shared.jobs.models import MODELS
 from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import find_text_problem, find_value_problem, printable
@@ -41,6 +41,8 @@ _MESSAGE_ID: Final[TypeAdapter[UUID]] = TypeAdapter(UUID)
 
 def checked_user_id(user_id: object) -> str:
     """The id, or `InvalidRequest`: no user can have it."""
+    if type(user_id) is str and USER_ID.fullmatch(user_id):
+        return user_id
     try:
         return _USER_ID.validate_python(user_id)
     except ValidationError as error:

@@ -9,8 +9,7 @@ from rollbook.at_fork import reset_after_fork
 from rollbook.process_locks import ProcessLock, renew_locks
 from rollbook.publishing import AsyncPublisher
 from rollbook.resources.async_jobs import AsyncJobHandle, AsyncJobs
-from rollbook.resources.base_context import BaseContext, Clock
-from rollbook.resources.context import naming_the_extra
+from rollbook.resources.context import BaseContext, Clock, naming_the_extra
 from rollbook.resources.job_waits import JobWaits
 
 if TYPE_CHECKING:

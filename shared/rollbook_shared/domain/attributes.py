@@ -32,12 +32,6 @@ _COMMON_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?:/[!-~]*)?")
 
 def attribute_problem(name: str, value: object) -> str | None:
     """Why `value` (not null) is invalid as the attribute `name`, or None."""
-    if type(value) is str and len(value) <= COMMON_CHARACTERS and (match := COMMON.get(name)) and match(value):
-        return None
-    return _problem(name, value)
-
-
-def _problem(name: str, value: object) -> str | None:
     if not isinstance(value, str):
         return "must be text or null"
     if len(value) > (most := _most_characters(name, value)):

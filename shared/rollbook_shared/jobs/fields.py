@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, NoReturn
 
@@ -37,6 +38,8 @@ from rollbook_shared.json_values import (
 )
 from rollbook_shared.limits import NESTING, TOKEN_CHARACTERS, USER_ID_CHARACTERS
 
+USER_ID: Final = re.compile(f"[^/#\0\ud800-\udfff]{{1,{USER_ID_CHARACTERS}}}")
+"""What an id of a user looks like. `UserId` says of others why they are none."""
 _DEVICE: Final = ("locale", "timezone")
 _SPECIAL: Final = ATTRIBUTES | RESERVED
 
@@ -58,6 +61,8 @@ def reject(reason: str, path: str = "") -> NoReturn:
 
 
 def _user_id(text: str) -> str:
+    if USER_ID.fullmatch(text):
+        return text
     if not text:
         reject("must not be empty")
     if len(text) > USER_ID_CHARACTERS:
@@ -134,9 +139,18 @@ def _traits(value: object, info: ValidationInfo) -> dict[str, Any]:
         if name in _SPECIAL:
             if name in RESERVED:
                 reject("is a reserved name, not a property", f".{name}")
-            if (value := traits[name]) is not None and (reason := attribute_problem(name, value)):
+            value = traits[name]
+            if value is None or is_common(name, value):
+                continue
+            if reason := attribute_problem(name, value):
                 reject(reason, f".{name}")
     return traits
+
+
+def is_common(name: str, value: object) -> bool:
+    """Whether the value looks as nearly all valid values of the attribute do. If False, `attribute_problem` decides."""
+    match = COMMON.get(name)
+    return match is not None and type(value) is str and len(value) <= COMMON_CHARACTERS and match(value) is not None
 
 
 def _token(text: str) -> str:

@@ -24,9 +24,10 @@ from typing import Any, Final, TypeGuard
 from pydantic_core import from_json
 
 from rollbook_shared.jobs.codec import VERSION
+from rollbook_shared.jobs.fields import USER_ID
 from rollbook_shared.jobs.models import KINDS, MAX_TIMESTAMP
-from rollbook_shared.json_values import encode_json, find_text_problem
-from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS, USER_ID_CHARACTERS
+from rollbook_shared.json_values import encode_json
+from rollbook_shared.limits import HARD_BULK_USERS, HARD_RECIPIENTS
 
 MAX_USERS: Final = 2 * max(HARD_BULK_USERS, HARD_RECIPIENTS)
 """More than any job of ours names. Of a text that names more, only so many are found."""
@@ -186,7 +187,7 @@ def _distinct(ids: Iterator[Any]) -> tuple[str, ...]:
     """Those that a user can have as an id."""
     found: set[str] = set()
     for id_ in ids:
-        if 0 < len(id_) <= USER_ID_CHARACTERS and not ("/" in id_ or "#" in id_ or find_text_problem(id_)):
+        if USER_ID.fullmatch(id_):
             found.add(id_)
             if len(found) == MAX_USERS:
                 break
