@@ -11,7 +11,7 @@ from celery.events.dispatcher import EventDispatcher
 from tests.support.event_listener import EventListener
 from tests.support.waits import wait_until
 
-from rollbook_worker.celery_ext.event_dispatcher import TaskEventDispatcher
+from rollbook_worker.celery_ext.event_dispatcher import PROBE_EVENTS, TaskEventDispatcher
 
 OWN_FIELDS = {"clock", "timestamp", "local_received"}
 """Differ from event to event."""
@@ -108,3 +108,81 @@ def test_a_dispatcher_that_is_off_sends_nothing(broker_url: str) -> None:
         wait_until(lambda: events.types, what="hearing one")
 
     assert list(events.types) == ["on"]
+
+
+def dispatcher_in_loop(broker_url: str) -> Any:
+    """As a worker has it: something flushes it in a while. Here the test does."""
+    dispatcher = dispatcher_of(TaskEventDispatcher, broker_url, on_send_buffered=lambda: None)
+    dispatcher.buffer_limit = 500
+    return dispatcher
+
+
+def started(dispatcher: Any, name: str, number: int) -> None:
+    dispatcher.send_all("task-started", ({"uuid": f"{name}-{index}"} for index in range(number)))
+
+
+def test_events_that_no_monitor_receives_are_not_made(broker_url: str) -> None:
+    with dispatcher_in_loop(broker_url) as dispatcher:
+        started(dispatcher, "unheard", 1)
+        dispatcher.flush()
+        started(dispatcher, "unheard", PROBE_EVENTS - 1)
+        assert not dispatcher.skips_tasks
+
+        started(dispatcher, "unheard", 1)
+
+        assert dispatcher.skips_tasks
+        dispatcher.send_all("task-started", (pytest.fail("made an event") for _ in range(1)))
+        dispatcher.flush()
+        assert not dispatcher.skips_tasks
+
+
+def test_a_monitor_that_begins_while_no_jobs_run_misses_no_event(broker_url: str) -> None:
+    with dispatcher_in_loop(broker_url) as dispatcher:
+        started(dispatcher, "unheard", 1)
+        dispatcher.flush()
+        with EventListener(broker_url) as events:
+            for number in range(300):
+                started(dispatcher, f"heard-{number}", 1)
+            dispatcher.flush()
+            wait_until(lambda: len(events.types) == 300, what="hearing all")
+
+
+def test_a_monitor_that_begins_while_many_jobs_run_misses_the_rest_of_a_group(broker_url: str) -> None:
+    with dispatcher_in_loop(broker_url) as dispatcher:
+        started(dispatcher, "unheard", 1)
+        dispatcher.flush()
+        started(dispatcher, "unheard", PROBE_EVENTS)
+        with EventListener(broker_url) as events:
+            started(dispatcher, "skipped", 1)
+            dispatcher.flush()
+            started(dispatcher, "heard", 2 * PROBE_EVENTS)
+            started(dispatcher, "too", 1)
+            dispatcher.flush()
+            wait_until(lambda: len(events.types) > 2 * PROBE_EVENTS, what="hearing all")
+
+    assert {name.split("-")[0] for name in events.types} == {"heard", "too"}
+
+
+def test_events_are_left_out_again_when_the_last_monitor_ends(broker_url: str) -> None:
+    with dispatcher_in_loop(broker_url) as dispatcher:
+        with EventListener(broker_url) as events:
+            started(dispatcher, "heard", 2 * PROBE_EVENTS)
+            assert not dispatcher.skips_tasks
+            dispatcher.flush()
+            wait_until(lambda: len(events.types) == 2 * PROBE_EVENTS, what="hearing all")
+        started(dispatcher, "unheard", 1)
+        dispatcher.flush()
+
+        started(dispatcher, "unheard", PROBE_EVENTS)
+
+        assert dispatcher.skips_tasks
+
+
+def test_events_that_nothing_flushes_are_never_left_out(broker_url: str) -> None:
+    with dispatcher_of(TaskEventDispatcher, broker_url) as dispatcher:
+        started(dispatcher, "unheard", 1)
+        dispatcher.flush()
+
+        started(dispatcher, "unheard", 2 * PROBE_EVENTS)
+
+        assert not dispatcher.skips_tasks

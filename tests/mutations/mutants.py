@@ -917,6 +917,27 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         ("tests/batching/test_event_dispatcher.py",),
     ),
     Defect(
+        "batching: events that no monitor receives are left out for ever",
+        f"{CELERY_EXT}/event_dispatcher.py",
+        "            self.skips_tasks = False\n            self._describe_sender()",
+        "            self._describe_sender()",
+        ("tests/batching/test_event_dispatcher.py",),
+    ),
+    Defect(
+        "batching: events are made although no monitor receives them",
+        f"{CELERY_EXT}/event_dispatcher.py",
+        "            self.skips_tasks = True",
+        "            pass",
+        ("tests/batching/test_event_dispatcher.py",),
+    ),
+    Defect(
+        "batching: events are left out although a monitor has begun to listen",
+        f"{CELERY_EXT}/event_dispatcher.py",
+        "            self._has_receivers = any([client.publish(topic, encoded) for topic in topics])",
+        "            self._has_receivers = not [client.publish(topic, encoded) for topic in topics]",
+        ("tests/batching/test_event_dispatcher.py",),
+    ),
+    Defect(
         "batching: a request forgets its new dispatcher when the rest of it is made",
         f"{BATCHING}/request.py",
         "            eventer=self._eventer,",

@@ -83,7 +83,9 @@ class FakeConsumer:
         self.acknowledged: list[str] = []
         self.extended: list[str] = []
         self.later: list[Callable[[], Any]] = []
-        eventer = SimpleNamespace(enabled=events, send=self._event, send_all=self._send_all, flush=lambda: None)
+        eventer = SimpleNamespace(
+            enabled=events, skips_tasks=False, send=self._event, send_all=self._send_all, flush=lambda: None
+        )
         self.consumer: Any = _Hashable(
             app=app,
             hub=self.loop,

@@ -165,7 +165,7 @@ class BatchRunner:
                 started = time.time() - (time.monotonic() - at)
                 for job in jobs:
                     job.request.begin(pid, started)
-                if dispatcher := self._consumer.event_dispatcher:
+                if (dispatcher := self._consumer.event_dispatcher) and not dispatcher.skips_tasks:
                     dispatcher.send_all("task-started", [{"uuid": job.request.id} for job in jobs])
             case BatchEnded(result=BatchResult() as result):
                 self._settle(event, result)
@@ -176,6 +176,8 @@ class BatchRunner:
         number = len(result.outcomes)
         finished, rest = event.jobs[:number], event.jobs[number:]
         now = time.time()
+        dispatcher = self._consumer.event_dispatcher
+        shows_applied = dispatcher and not dispatcher.skips_tasks
         applied: list[dict[str, Any]] = []
         for job, reported in zip(finished, result.outcomes, strict=True):
             request = job.request
@@ -184,10 +186,11 @@ class BatchRunner:
             if request._already_revoked:
                 continue
             if reported == JobState.APPLIED:
-                applied.append(applied_fields(request.id, runtime))
+                if shows_applied:
+                    applied.append(applied_fields(request.id, runtime))
             else:
                 request.send_end(reported, runtime)
-        if applied and (dispatcher := self._consumer.event_dispatcher):
+        if applied:
             dispatcher.send_all("task-succeeded", applied)
         for job in rest:
             _mark_pending(job.request)

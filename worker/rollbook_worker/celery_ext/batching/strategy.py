@@ -79,7 +79,7 @@ def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
         if request.is_revoked():
             return None
         signals.task_received.send(sender=consumer, request=request)
-        if eventer:
+        if eventer and not eventer.skips_tasks:
             received = {
                 "uuid": request.id,
                 "name": request.name,
