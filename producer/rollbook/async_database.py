@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from rollbook.async_connection_pool import AsyncConnectionPool, Connection
-from rollbook.database import modes
+from rollbook.database import PLANNER, modes
 from rollbook.database_failures import failure_of
 from rollbook.event_loops import PerLoop
 from rollbook.numbered_parameters import numbered
@@ -51,7 +51,12 @@ class AsyncDatabase:
             NotConfigured: this is no URL of a Postgres, or no name of a schema.
         """
         session = make_session(
-            url, application_name="rollbook", schema=schema, statement_timeout=timeout, is_read_only=True
+            url,
+            application_name="rollbook",
+            schema=schema,
+            statement_timeout=timeout,
+            is_read_only=True,
+            planner=PLANNER,
         )
         connection_class = async_timeout_connection(timeout)
 

@@ -465,6 +465,20 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         READ_BY_MONTH,
     ),
     Defect(
+        "months: a read may scan a month that Postgres knows to be empty, and then sorts all messages of a user",
+        "producer/rollbook/database.py",
+        '{"enable_seqscan": "off"}',
+        "{}",
+        READ_BY_MONTH,
+    ),
+    Defect(
+        "months: only reads of the blocking client find rows by an index",
+        "producer/rollbook/async_database.py",
+        "            planner=PLANNER,\n",
+        "",
+        READ_BY_MONTH,
+    ),
+    Defect(
         "rule 36: the migration takes rights from the tables",
         "worker/rollbook_worker/migrations/versions/0002_partitioned_history.py",
         "            AND acl.grantee <> first.relowner\n",
@@ -2051,8 +2065,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "sessions: reads in autocommit may write",
         "producer/rollbook/database.py",
-        "statement_timeout=timeout, is_read_only=True\n",
-        "statement_timeout=timeout\n",
+        "            is_read_only=True,\n",
+        "",
         ("tests/sessions/test_read_only_reads.py",),
     ),
     Defect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -14,8 +15,10 @@ from tests.support.databases import LendDatabase, migrate, with_database
 from tests.support.partitions import make_months
 
 from rollbook import Rollbook, queries
+from rollbook.async_database import AsyncDatabase
+from rollbook.database import PLANNER, Database
 from rollbook.queries import MessageSelection
-from rollbook.queries.query import Query
+from rollbook.queries.query import Query, Statement, Steps, query
 from rollbook_shared.domain.deterministic_ids import message_id
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
@@ -47,6 +50,15 @@ WHERE relnamespace = 'rollbook'::regnamespace
     AND relkind = 'r'
     AND pg_relation_size(oid) > 0
 """
+"""What autovacuum analyses: neither the tables that have partitions, nor partitions that are empty."""
+
+ALL: Final = """
+SELECT oid::regclass::text AS name
+FROM pg_class
+WHERE relnamespace = 'rollbook'::regnamespace
+    AND relkind IN ('r', 'p')
+"""
+"""What an operator analyses: Postgres then knows that the months made ahead are empty."""
 
 
 def history() -> Iterator[Job]:
@@ -59,12 +71,19 @@ def history() -> Iterator[Job]:
     yield merge("ann", "guest", at=MONTHS * 30)
 
 
+@pytest.fixture(scope="module", params=[FILLED, ALL], ids=["autovacuum", "operator"])
+def analysed(request: pytest.FixtureRequest) -> str:
+    """Selects the tables that are analysed."""
+    selects: str = request.param
+    return selects
+
+
 @pytest.fixture(scope="module")
-def database_url(new_database: LendDatabase) -> Iterator[str]:
+def database_url(new_database: LendDatabase, analysed: str) -> Iterator[str]:
     """A database that was lent to no other test: of one whose tables had rows before, Postgres knows that some are
     empty, or that they have pages, and makes other plans.
     """
-    server, name = new_database(), f"months_{os.getpid()}"
+    server, name = new_database(), f"months_{os.getpid()}_{len(analysed)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
         url = with_database(server, name)
@@ -74,7 +93,7 @@ def database_url(new_database: LendDatabase) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def connection(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+def connection(database_url: str, analysed: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     make_months(database_url, DAY_0, day(300))
     store = PostgresStore(database_url)
     store.apply([ReceivedJob.of(encode(job)) for job in history()], now=day(301))
@@ -82,18 +101,19 @@ def connection(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]
     with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as reader:
         with psycopg.ClientCursor(reader) as cursor:
             cursor.execute(OTHERS.encode(), {"first": DAY_0, "step": DAY // 100})
-        # as autovacuum does it: neither the tables that have partitions, nor partitions that are empty
-        for row in reader.execute(FILLED).fetchall():
+        for row in reader.execute(analysed.encode()).fetchall():
             reader.execute(b"ANALYZE " + row["name"].encode())
+        for setting, value in PLANNER.items():
+            reader.execute("SELECT set_config(%s, %s, false)", (setting, value))
         yield reader
 
 
-def partitions_read(connection: psycopg.Connection[dict[str, Any]], query: Query[Any], plans: str) -> dict[str, float]:
+def partitions_read(connection: psycopg.Connection[dict[str, Any]], asked: Query[Any], plans: str) -> dict[str, float]:
     """The rows that a query read from each partition of the history; of those that it looked into."""
     read: dict[str, float] = {}
     with connection.transaction(force_rollback=True):
         connection.execute(f"SET LOCAL plan_cache_mode = {plans}".encode())
-        statement = next(query.steps())
+        statement = next(asked.steps())
         explained = connection.execute(
             b"EXPLAIN (ANALYZE, FORMAT JSON) " + statement.sql.encode(), dict(statement.parameters), prepare=True
         ).fetchone()
@@ -144,6 +164,26 @@ def test_rule_36_the_trigger_of_a_message_is_looked_for_in_one_month(
 
     assert of(read, "triggers") == ["triggers_2026_03"]
     assert read["triggers_2026_03"] == 1
+
+
+@query
+def planner_in_force() -> Steps[dict[str, str]]:
+    rows = yield Statement(
+        "SELECT name, setting FROM pg_settings WHERE name = ANY(%(names)s::text[])", {"names": list(PLANNER)}
+    )
+    return {row["name"]: row["setting"] for row in rows}
+
+
+def test_reads_of_both_clients_have_the_settings_of_these_plans(database_url: str) -> None:
+    blocking, coroutines = Database(database_url), AsyncDatabase(database_url)
+
+    async def read() -> dict[str, str]:
+        found = await coroutines.run(planner_in_force())
+        await coroutines.aclose()
+        return found
+
+    assert blocking.run(planner_in_force()) == asyncio.run(read()) == PLANNER
+    blocking.close()
 
 
 def test_rule_36_pages_by_month_show_every_message_once(database_url: str) -> None:
