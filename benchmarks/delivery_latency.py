@@ -25,11 +25,11 @@ from rollbook_delivery.process.observer import ChannelObserver
 from rollbook_delivery.results import Result, Sent
 from rollbook_shared.domain.stamps import new_job_id
 from rollbook_shared.jobs.codec import encode
-from rollbook_shared.jobs.models import Trigger
+from rollbook_shared.jobs.models import Job, Trigger
 from rollbook_shared.registry import RegistryFile
 from rollbook_worker.due_deliveries import DeliveryNotifier
-from rollbook_worker.feed_changes import FeedNotifier, NotifyingStore
-from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob
+from rollbook_worker.feed_changes import FeedNotifier
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 CHANNEL: Final = "mail"
 PAUSES: Final = (0.02, 0.2)
@@ -58,27 +58,23 @@ def measure(database_url: str, broker_url: str, registry: str, user_ids: Sequenc
     return found
 
 
-class _TimedStore:
-    """Notes when the last commit was."""
-
-    def __init__(self, store: PostgresStore) -> None:
-        self._store = store
-        self.committed_at = 0.0
-
-    def apply(self, arrivals: Sequence[ReceivedJob], *, now: int | None = None) -> list[Outcome]:
-        outcomes = self._store.apply(arrivals, now=now)
-        self.committed_at = time.monotonic()
-        return outcomes
-
-
 def _times(
     database_url: str, broker_url: str, registry: str, user_ids: Sequence[str], count: int, sender: Connection
 ) -> list[float]:
     latest = RegistryFile(registry).latest
     deliveries = DeliveryNotifier(broker_url, latest)
-    postgres = PostgresStore(database_url, registry=latest, on_woken=deliveries.notify_channels)
-    timed = _TimedStore(postgres)
-    worker = NotifyingStore(timed, FeedNotifier(broker_url, postgres.find_recipients), deliveries)
+    committed_at = 0.0
+
+    def on_committed(jobs: Sequence[Job]) -> None:
+        nonlocal committed_at
+        committed_at = time.monotonic()
+        feeds.notify(jobs)
+        deliveries.notify(jobs)
+
+    postgres = PostgresStore(
+        database_url, registry=latest, on_committed=on_committed, on_woken=deliveries.notify_channels
+    )
+    feeds = FeedNotifier(broker_url, postgres.find_recipients)
     times = []
     for number in range(_WARM_UP + count):
         now = time.time_ns() // 1_000
@@ -91,12 +87,12 @@ def _times(
             channels=("email",),
             data={"number": number},
         )
-        worker.apply([ReceivedJob.of(encode(job))])
+        postgres.apply([ReceivedJob.of(encode(job))])
         assert sender.poll(_ANSWER_SECONDS), "the sender got nothing"
         got, at = sender.recv()
         assert got == number, "the sender got another one"
         if number >= _WARM_UP:
-            times.append(at - timed.committed_at)
+            times.append(at - committed_at)
         time.sleep(random.uniform(*PAUSES))
     postgres.close()
     return times

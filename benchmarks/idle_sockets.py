@@ -33,7 +33,7 @@ from rollbook_ops.devstack import Servers
 from rollbook_ops.devstack.endpoint import LOOPBACK, free_port
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Trigger
-from rollbook_worker.feed_changes import FeedNotifier, NotifyingStore
+from rollbook_worker.feed_changes import FeedNotifier
 from rollbook_worker.migrations.runner import migrate
 from rollbook_worker.store import PostgresStore, ReceivedJob, Store
 
@@ -148,7 +148,8 @@ def measure_notifier(servers: Servers, rounds: int) -> dict[str, float]:
     """Processor time of a batch of triggers with and without notifying."""
     postgres = PostgresStore(servers.database_url)
     notifier = FeedNotifier(servers.broker_url, postgres.find_recipients)
-    stores: dict[str, Store] = {"without": postgres, "with": NotifyingStore(postgres, notifier)}
+    notifying = PostgresStore(servers.database_url, on_committed=notifier.notify)
+    stores: dict[str, Store] = {"without": postgres, "with": notifying}
     times: dict[str, list[float]] = {name: [] for name in stores}
     for turn in range(rounds + 2):
         for name, store in stores.items() if turn % 2 else reversed(stores.items()):

@@ -69,8 +69,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "store: jobs that could not be applied are said to be",
         "worker/rollbook_worker/tasks.py",
-        "                return BatchResult(outcomes, str(error), timed_out=isinstance(error, StatementTimeout))\n",
-        '                applied = []\n                outcomes += ["applied"] * len(jobs)\n',
+        "            return BatchResult(reported, str(error), timed_out=isinstance(error, StatementTimeout))\n",
+        '            outcomes = []\n            reported += ["applied"] * len(jobs)\n',
         chaos=POSTGRES_AWAY,
     ),
     Defect(

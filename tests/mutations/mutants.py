@@ -1010,8 +1010,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "batching: a store that goes away in between takes those before along",
         "worker/rollbook_worker/tasks.py",
-        "                return BatchResult(outcomes, str(error),",
-        "                return BatchResult([], str(error),",
+        "            return BatchResult(reported, str(error),",
+        "            return BatchResult([], str(error),",
         EXECUTING,
     ),
     Defect(
@@ -2469,9 +2469,16 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         NOTIFYING,
     ),
     Defect(
+        "feeds: what jobs have changed is not announced",
+        "worker/rollbook_worker/store/postgres.py",
+        "        self._on_committed([",
+        "        list([",
+        NOTIFYING,
+    ),
+    Defect(
         "feeds: a deferred job is not announced when it takes effect",
         "worker/rollbook_worker/store/due_jobs.py",
-        "            self._on_released(released)\n",
+        "            self._on_committed(released)\n",
         "            pass\n",
         NOTIFYING,
     ),
@@ -2829,7 +2836,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "deliveries: senders are not notified of what was woken",
         f"{STORE}/postgres.py",
-        "            if woken:\n                self._on_woken(woken)\n",
+        "        if woken:\n            self._on_woken(woken)\n",
         "",
         (*WAKES, "-kis_notified"),
     ),

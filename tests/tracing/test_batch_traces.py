@@ -50,6 +50,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> WatchedStore:
     store = WatchedStore()
     traced = TracedStore(store)
     monkeypatch.setattr(tasks, "store", lambda: traced)
+    monkeypatch.setattr(tasks, "is_traced", lambda: True)
     return store
 
 

@@ -45,6 +45,7 @@ def test_the_tables_list_every_attribute_of_spans(
     rb.users.identify("ann")
     traced = TracedStore(MemoryStore(clock=lambda: time.time_ns() // 1_000))
     monkeypatch.setattr(tasks, "store", lambda: traced)
+    monkeypatch.setattr(tasks, "is_traced", lambda: True)
     run(job(1), job(1, plan="another"), sent=SENT[:2])
     with recorded.tracer.start_as_current_span("rollbook.apply"):
         record_contention(Contention.CLUSTER)

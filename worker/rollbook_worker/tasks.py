@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import Any, Final
 
 from celery import Task
@@ -20,8 +21,7 @@ from rollbook_shared.errors import Unavailable
 from rollbook_shared.job_states import DeadLetterCode, JobState
 from rollbook_shared.jobs.celery_task import TASKS
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Identify, Trigger
-from rollbook_shared.observability.tracing import extract_trace
-from rollbook_shared.registry import RegistryFile
+from rollbook_shared.observability.tracing import extract_trace, tracer
 from rollbook_shared.settings import Settings
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching import BATCH_TASK, STRATEGY, Batch, BatchResult, only_argument
@@ -29,8 +29,6 @@ from rollbook_worker.celery_ext.dead_letters import DEAD_LETTER_TASK, job_in
 from rollbook_worker.celery_ext.job_failures import DeadLettered, JobFailed, JobRejected
 from rollbook_worker.celery_ext.request import REQUEST
 from rollbook_worker.celery_ext.task_events import NO_VALID_ITEM
-from rollbook_worker.due_deliveries import DeliveryNotifier
-from rollbook_worker.feed_changes import FeedNotifier, NotifyingStore
 from rollbook_worker.observability.tracing import (
     TracedStore,
     record_contention,
@@ -39,7 +37,8 @@ from rollbook_worker.observability.tracing import (
     trace_batch,
     trace_job,
 )
-from rollbook_worker.store import Outcome, PostgresStore, ReceivedJob, Store
+from rollbook_worker.process_store import process_store
+from rollbook_worker.store import Outcome, ReceivedJob, Store
 from rollbook_worker.store.retry import RETRY, Contention, StatementTimeout, attempts_exhausted
 
 MAX_TRANSACTION_USERS: Final = 1_000
@@ -59,10 +58,8 @@ logger = get_task_logger(__name__)
 def store() -> Store:
     """This process's store; made when it is first needed, so that it is never shared across a fork."""
     settings = Settings.from_env()
-    deliveries = DeliveryNotifier(settings.need_broker_url(), RegistryFile(settings.registry).latest)
     if not settings.metrics_port:
-        postgres = PostgresStore.from_settings(settings, record_contention, on_woken=deliveries.notify_channels)
-        return _notifying(TracedStore(postgres), postgres, deliveries, settings)
+        return _traced(process_store(settings, record_contention))
     from rollbook_worker.observability.metrics import MeasuredStore, worker_metrics
 
     metrics = worker_metrics()
@@ -71,12 +68,17 @@ def store() -> Store:
         record_contention(reason)
         metrics.record_contention(reason)
 
-    postgres = PostgresStore.from_settings(settings, on_contention, on_woken=deliveries.notify_channels)
-    return _notifying(MeasuredStore(TracedStore(postgres), metrics), postgres, deliveries, settings)
+    return MeasuredStore(_traced(process_store(settings, on_contention)), metrics)
 
 
-def _notifying(outer: Store, postgres: PostgresStore, deliveries: DeliveryNotifier, settings: Settings) -> Store:
-    return NotifyingStore(outer, FeedNotifier(settings.need_broker_url(), postgres.find_recipients), deliveries)
+@functools.cache
+def is_traced() -> bool:
+    """Whether an SDK of OpenTelemetry is set up in this process: that is done before the application is imported."""
+    return tracer() is not None
+
+
+def _traced(store: Store) -> Store:
+    return TracedStore(store) if is_traced() else store
 
 
 def apply(task: Task[Any, Any], *args: object, **kwargs: object) -> str:
@@ -142,21 +144,30 @@ def apply_batch(task: Task[Any, Any], batch: Batch) -> BatchResult:
 
     If the store is not available, or `MAX_BATCH_SECONDS` are over, return the outcomes of the transactions so far.
     """
-    outcomes: list[str | JobFailed] = []
+    if not is_traced():
+        return _apply_jobs(batch, lambda outcomes: [*map(_reported, outcomes)])
+    with trace_batch(task, batch.traces or [None] * len(batch)) as trace:
+        return _apply_jobs(batch, lambda outcomes: trace.finish(outcomes, _reported), trace.fail)
+
+
+def _apply_jobs(
+    batch: Batch,
+    report: Callable[[list[Outcome]], list[str | JobFailed]],
+    on_unavailable: Callable[[Unavailable], None] = lambda error: None,
+) -> BatchResult:
+    reported: list[str | JobFailed] = []
     end = time.monotonic() + MAX_BATCH_SECONDS
-    traces = batch.traces or [None] * len(batch)
-    with trace_batch(task, traces) as trace:
-        sent = [None if each is None else each.trace for each in traces]
-        for jobs in _transactions(map(ReceivedJob.of, batch, sent)):
-            try:
-                applied = store().apply(jobs)
-            except Unavailable as error:
-                trace.fail(error)
-                return BatchResult(outcomes, str(error), timed_out=isinstance(error, StatementTimeout))
-            outcomes += trace.finish(applied, _reported)
-            if time.monotonic() > end:
-                break
-    return BatchResult(outcomes)
+    sent = [None if trace is None else trace.trace for trace in batch.traces] or repeat(None)
+    for jobs in _transactions(map(ReceivedJob.of, batch, sent)):
+        try:
+            outcomes = store().apply(jobs)
+        except Unavailable as error:
+            on_unavailable(error)
+            return BatchResult(reported, str(error), timed_out=isinstance(error, StatementTimeout))
+        reported += report(outcomes)
+        if time.monotonic() > end:
+            break
+    return BatchResult(reported)
 
 
 def _transactions(jobs: Iterable[ReceivedJob]) -> Iterator[list[ReceivedJob]]:

@@ -40,7 +40,7 @@ from rollbook_shared.jobs import Job
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.limits import Limits
 from rollbook_shared.registry import RegistryFile
-from rollbook_worker.feed_changes import FeedNotifier, NotifyingStore
+from rollbook_worker.feed_changes import FeedNotifier
 from rollbook_worker.store import PostgresStore, ReceivedJob, Store
 
 SECRET_KEY = "sk_test_12345"
@@ -133,9 +133,13 @@ def run_server(
         segment_keys=(SEGMENT_KEY,),
         user_token_public_key=PUBLIC_PEM,
     )
-    postgres = PostgresStore(worker_database_url or database_url, registry=RegistryFile(registry).latest)
+    postgres = PostgresStore(
+        worker_database_url or database_url,
+        registry=RegistryFile(registry).latest,
+        on_committed=lambda jobs: notifier.notify(jobs),
+    )
     notifier = FeedNotifier(worker_broker_url or broker_url, postgres.find_recipients)
-    publisher = ApplyingPublisher(NotifyingStore(postgres, notifier))
+    publisher = ApplyingPublisher(postgres)
     redis = BrokerRedis(broker_url)
     metrics = CollectorRegistry()
     client = AsyncRollbook(

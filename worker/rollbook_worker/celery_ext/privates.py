@@ -149,7 +149,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         call_soon="(self, callback, *args)",
         call_repeatedly="(self, delay, callback, *args)",
     ),
-    *_attributes("kombu.asynchronous.hub:Hub", "celery_ext/signals.py", "on_tick on_close"),
+    *_attributes("kombu.asynchronous.hub:Hub", "celery_ext/batching/events.py", "on_close"),
     *_functions(
         "kombu.asynchronous.timer:Timer",
         "celery_ext/batching/runner.py",

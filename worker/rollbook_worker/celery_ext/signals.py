@@ -59,7 +59,7 @@ def _run_uninterrupted(hub: Any, loop: Callable[..., object], *arguments: object
 
 @contextmanager
 def handled_between_turns(hub: Any) -> Iterator[None]:
-    """While `hub` turns, handle signals when it is about to sleep, and wake it for that. Only in the main thread.
+    """While `hub` turns, handle signals among its readable files, and wake it for that. Only in the main thread.
 
     If the same signal comes again before it is handled, it is handled where it comes: the turn may hang.
     """
@@ -84,22 +84,20 @@ def handled_between_turns(hub: Any) -> Iterator[None]:
             number = waiting.popleft()
             handlers[number](number, None)
 
-    def before_sleep() -> None:
-        if waiting:
-            handle()
-            state.maybe_shutdown()  # before anything is handed to a pool that has stopped
+    def on_wakeup() -> None:
+        os.read(read_end, 16)
+        handle()
+        state.maybe_shutdown()  # before anything is handed to a pool that has stopped
 
     for number in handlers:
         signal.signal(number, on_signal)
-    hub.on_tick.add(before_sleep)
-    hub.add_reader(read_end, lambda: os.read(read_end, 16))
+    hub.add_reader(read_end, on_wakeup)
     try:
         yield
     finally:
         for number, handler in handlers.items():
             if signal.getsignal(number) is on_signal:  # Celery has not replaced it
                 signal.signal(number, handler)
-        hub.on_tick.discard(before_sleep)
         hub.remove_reader(read_end)
         os.close(read_end)
         os.close(write_end)

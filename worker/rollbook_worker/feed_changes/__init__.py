@@ -1,6 +1,5 @@
 """Notifies HTTP servers, after the commit, whose feeds may have changed."""
 
 from rollbook_worker.feed_changes.notifier import FeedNotifier
-from rollbook_worker.feed_changes.store import NotifyingStore
 
-__all__ = ["FeedNotifier", "NotifyingStore"]
+__all__ = ["FeedNotifier"]

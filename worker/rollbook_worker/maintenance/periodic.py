@@ -15,19 +15,16 @@ from typing import Final
 
 from rollbook_shared.backoff import Backoff
 from rollbook_shared.figures import EVERY_SECONDS
-from rollbook_shared.jobs.models import Job
 from rollbook_shared.observability.daemon import run_daemon
 from rollbook_shared.observability.health_file import HealthState
-from rollbook_shared.registry import RegistryFile
 from rollbook_shared.settings import Settings
-from rollbook_worker.due_deliveries import DeliveryNotifier
 from rollbook_worker.erasure_key import check_erasure_key
-from rollbook_worker.feed_changes import FeedNotifier
 from rollbook_worker.maintenance.measurement import measure
 from rollbook_worker.maintenance.monitor import MaintenanceMonitor
 from rollbook_worker.maintenance.queue_owner import check_queue_owner
+from rollbook_worker.process_store import process_store
 from rollbook_worker.store import PostgresStore
-from rollbook_worker.store.retry import RETRY, Contention
+from rollbook_worker.store.retry import RETRY
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +209,7 @@ def main() -> int:
 def _maintenance(settings: Settings, with_metrics: bool) -> Maintenance:
     check_erasure_key(settings)
     if not with_metrics:
-        return Maintenance(_store(settings), MaintenanceMonitor(), settings)
+        return Maintenance(process_store(settings), MaintenanceMonitor(), settings)
     from prometheus_client import REGISTRY
 
     from rollbook_worker.maintenance.gauges import ServerGauges
@@ -220,22 +217,9 @@ def _maintenance(settings: Settings, with_metrics: bool) -> Maintenance:
 
     REGISTRY.register(ServerGauges(settings))
     metrics = worker_metrics()
-    return Maintenance(_store(settings, metrics.record_contention), MaintenanceMonitor(metrics=metrics), settings)
-
-
-def _store(settings: Settings, on_contention: Callable[[Contention], None] = lambda contention: None) -> PostgresStore:
-    """The store, which publishes what a deferred job has changed, if there is a broker."""
-    if settings.broker_url is None:
-        return PostgresStore.from_settings(settings, on_contention)
-
-    def on_released(jobs: Sequence[Job]) -> None:
-        for notifier in notifiers:
-            notifier.notify(jobs)
-
-    deliveries = DeliveryNotifier(settings.broker_url, RegistryFile(settings.registry).latest)
-    store = PostgresStore.from_settings(settings, on_contention, on_released, deliveries.notify_channels)
-    notifiers = (FeedNotifier(settings.broker_url, store.find_recipients), deliveries)
-    return store
+    return Maintenance(
+        process_store(settings, metrics.record_contention), MaintenanceMonitor(metrics=metrics), settings
+    )
 
 
 if __name__ == "__main__":

@@ -61,15 +61,15 @@ class Dispatcher:
         lock: timedelta,
         statement: timedelta,
         max_attempts: int,
-        on_released: Callable[[Sequence[Job]], None] = lambda jobs: None,
+        on_committed: Callable[[Sequence[Job]], None] = lambda jobs: None,
         on_woken: Callable[[Collection[str]], None] = lambda channels: None,
     ) -> None:
         """Prepare to release with `write`. `lock` and `statement` bound how long a transaction waits; `max_attempts` is
-        how often a job may take too long by itself before it becomes a dead letter (0: without a bound). `on_released`
+        how often a job may take too long by itself before it becomes a dead letter (0: without a bound). `on_committed`
         is called with the jobs of each transaction, after its commit, and `on_woken` with the channels of which it woke
         deliveries; they raise nothing.
         """
-        self._on_released = on_released
+        self._on_committed = on_committed
         self._on_woken = on_woken
         self._transactions = transactions
         self._write = write
@@ -158,7 +158,7 @@ class Dispatcher:
 
         released, woken = self._transactions.run_locking(work, now=now)
         if released:
-            self._on_released(released)
+            self._on_committed(released)
         if woken:
             self._on_woken(woken)
         return len(locked)

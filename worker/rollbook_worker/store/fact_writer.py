@@ -60,16 +60,16 @@ def write(
     history: int,
     horizon: Stamp,
     roots: frozenset[str],
-    registry: Registry,
+    registry: Registry | None,
     now: int,
     traces: Mapping[str | None, str] = NO_TRACES,
 ) -> Written:
     """Keep the facts (the newest of each register), and update what readers see.
 
     `history` is how much of it a merge transfers, in microseconds; no delete stamped before `horizon` is expected any
-    more; `roots` are the clusters that an earlier attempt had not locked; `registry` says which messages leave; `now`
-    is in microseconds since 1970; `traces` says of jobs, by their ids, where they were sent, for the spans of
-    senders. Raises `ClustersNotLocked` if there are more clusters.
+    more; `roots` are the clusters that an earlier attempt had not locked; `registry` says which messages leave, None
+    that none does; `now` is in microseconds since 1970; `traces` says of jobs, by their ids, where they were sent, for
+    the spans of senders. Raises `ClustersNotLocked` if there are more clusters.
     """
     rows = rows_of(facts)
     if rows.users:
@@ -95,7 +95,7 @@ def write(
     if not rows.users:
         return Written(set(), set())
     woken: frozenset[str] = frozenset()
-    if registry.delivers:
+    if registry is not None and registry.delivers:
         deleted = {event["user_id"] for event in rows.lifecycle_events if "primary_id" not in event}
         cancel_of_deleted(cursor, deleted, registry, now)
         woken = wake(cursor, rows.user_ids, clusters, registry, now)
@@ -165,7 +165,10 @@ def _insert_triggers(cursor: Cursor, triggers: list[Row]) -> set[str]:
     return again.keys() - {job_id for job_id, stamp in cursor if again[job_id] == stamp}
 
 
-def _insert_messages(cursor: Cursor, rows: TableRows, registry: Registry, now: int) -> None:
+def _insert_messages(cursor: Cursor, rows: TableRows, registry: Registry | None, now: int) -> None:
+    if registry is None:
+        _insert(cursor, _HISTORY["insert_messages"], messages=rows.messages)
+        return
     for start in range(0, len(rows.messages), STATEMENT_ROWS):
         insert_messages(cursor, rows.messages[start : start + STATEMENT_ROWS], rows.triggers, registry, now)
 

@@ -166,23 +166,23 @@ def state_when_due(job: Job) -> JobState:
             return JobState.APPLIED
 
 
-def record_skipped(cursor: Cursor, jobs: Sequence[Job]) -> None:
+def record_skipped(cursor: Cursor, triggers: Sequence[Trigger]) -> None:
     """Note with each trigger the recipients, named by id only, that stood for no user at its stamp; and note them for
     `unknown_recipients`.
 
     As far as is known by now: a job that arrives later with an earlier stamp may create such a user after all. Then its
     messages are there, but the note is not updated.
     """
-    triggers = [(job, ids) for job in jobs if type(job) is Trigger and (ids := _ids_only(job))]
-    if not triggers:
+    named = [(job, ids) for job in triggers if (ids := _ids_only(job))]
+    if not named:
         return
-    cursor.execute(_HISTORY["select_existence"], {"ids": sorted({id_ for _, ids in triggers for id_ in ids})})
+    cursor.execute(_HISTORY["select_existence"], {"ids": sorted({id_ for _, ids in named for id_ in ids})})
     periods: dict[str, list[tuple[str, str]]] = {}
     for id_, valid_from, valid_to in cursor:
         periods.setdefault(id_, []).append((valid_from, valid_to))
     rows: list[Row] = []
     unknown: list[Row] = []
-    for job, ids in triggers:
+    for job, ids in named:
         at = trigger_stamp(job)
         skipped = [id_ for id_ in ids if not any(start <= at < end for start, end in periods.get(id_, ()))]
         if skipped:

@@ -7,26 +7,27 @@ was raised later brings nothing back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_shared.jobs.models import Job, Trigger
+from rollbook_shared.jobs.models import Trigger
 from rollbook_worker.core import ActivityCreated, Fact, MessageCreated, UserUpdated, WorkflowTriggered, trigger_stamp
 from rollbook_worker.store.history_months import select_start
 
 _JOBS: Final = load(__package__, "jobs")
 
 
-def find_too_old(cursor: Cursor, jobs: Iterable[Job], *, kept_from: Stamp, late_before: Stamp) -> frozenset[str]:
+def find_too_old(
+    cursor: Cursor, triggers: Iterable[Trigger], *, kept_from: Stamp, late_before: Stamp
+) -> frozenset[str]:
     """The ids of the triggers that are too old to make messages: from before `kept_from`, or before the oldest
     partition. For that, only triggers before `late_before` are looked at.
     """
-    # by the class itself: of each other job `isinstance` would ask pydantic, in Python
-    stamps = {job.id: trigger_stamp(job) for job in jobs if type(job) is Trigger}
+    stamps = {job.id: trigger_stamp(job) for job in triggers}
     start = kept_from
     if any(at < late_before for at in stamps.values()):
         start = max(start, select_start(cursor))
@@ -35,8 +36,6 @@ def find_too_old(cursor: Cursor, jobs: Iterable[Job], *, kept_from: Stamp, late_
 
 def without_history(facts: Iterable[Fact | UserUpdated], job_ids: Collection[str]) -> list[Fact | UserUpdated]:
     """The facts without the triggers, activities and messages of some jobs."""
-    if not job_ids:
-        return list(facts)
     return [
         fact
         for fact in facts
@@ -46,10 +45,4 @@ def without_history(facts: Iterable[Fact | UserUpdated], job_ids: Collection[str
 
 def record_too_old(cursor: Cursor, job_ids: Collection[str]) -> None:
     """Note with these jobs that they made no messages."""
-    if job_ids:
-        cursor.execute(_JOBS["set_too_old"], {"ids": sorted(job_ids)})
-
-
-def others(jobs: Sequence[Job], job_ids: Collection[str]) -> Sequence[Job]:
-    """The jobs without some."""
-    return [job for job in jobs if job.id not in job_ids] if job_ids else jobs
+    cursor.execute(_JOBS["set_too_old"], {"ids": sorted(job_ids)})

@@ -15,8 +15,8 @@ from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.statements import load
 from rollbook_shared.database.user_sizes import UserSize, find_sizes
 from rollbook_shared.domain.stamps import Stamp, stamp_floor
-from rollbook_shared.errors import Unavailable
-from rollbook_shared.jobs.models import Job
+from rollbook_shared.errors import Unavailable, Undecodable
+from rollbook_shared.jobs.models import Job, Trigger
 from rollbook_shared.registry import Registry, RegistryFile
 from rollbook_shared.settings import DEFAULT_KEY, Settings
 from rollbook_worker.core import Fact, UserUpdated, facts_of
@@ -26,7 +26,7 @@ from rollbook_worker.store.due_jobs import Dispatcher
 from rollbook_worker.store.fact_writer import NO_TRACES, Written, lock_clusters_of, write
 from rollbook_worker.store.history_months import CHECK_TIMEOUT, LOCK_TIMEOUT, HistoryMonths
 from rollbook_worker.store.inbox import dead_letter, dead_outcome, deduplicate, keep_dead_letters, record_skipped
-from rollbook_worker.store.late_triggers import find_too_old, others, record_too_old, without_history
+from rollbook_worker.store.late_triggers import find_too_old, record_too_old, without_history
 from rollbook_worker.store.measurements import MeasurementLog
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
 from rollbook_worker.store.retry import Contention, dead_letter_reason
@@ -71,9 +71,9 @@ class PostgresStore:
         statement_timeout: timedelta = timedelta(seconds=30),
         max_deliveries: int = 5,
         max_user_bytes: int = 4 * 1024 * 1024,
-        registry: Callable[[], Registry] = Registry,
+        registry: Callable[[], Registry] | None = None,
         on_contention: Callable[[Contention], None] = lambda contention: None,
-        on_released: Callable[[Sequence[Job]], None] = lambda jobs: None,
+        on_committed: Callable[[Sequence[Job]], None] = lambda jobs: None,
         on_woken: Callable[[Collection[str]], None] = lambda channels: None,
     ) -> None:
         """Prepare to keep users in the schema, which `rollbook migrate` has made; connects when first needed.
@@ -83,9 +83,10 @@ class PostgresStore:
         is the one that receipts are written with.
 
         registry: the channels and workflows as they are now; of messages on a channel that is delivered, deliveries
-            are made.
+            are made. None: there is no registry, and nothing is delivered.
         on_contention: called each time that another transaction is in the way.
-        on_released: called with deferred jobs that the dispatcher has applied, after their commit.
+        on_committed: called with the jobs of each transaction, after its commit; also with duplicates, whose worker may
+            have died before it was called. It raises nothing.
         on_woken: called with the keys of channels, after a commit that lets deliveries be sent which had waited for
             their recipient. It raises nothing.
         """
@@ -105,6 +106,7 @@ class PostgresStore:
         self._erasure_keys = erasure_keys
         self._max_user_bytes = max_user_bytes
         self._registry = registry
+        self._on_committed = on_committed
         self._on_woken = on_woken
         self.dispatcher = Dispatcher(
             self._transactions,
@@ -112,7 +114,7 @@ class PostgresStore:
             lock=lock_timeout,
             statement=statement_timeout,
             max_attempts=max_deliveries,
-            on_released=on_released,
+            on_committed=on_committed,
             on_woken=on_woken,
         )
         self.cleanup = Cleanup(
@@ -135,7 +137,7 @@ class PostgresStore:
         cls,
         settings: Settings,
         on_contention: Callable[[Contention], None] = lambda contention: None,
-        on_released: Callable[[Sequence[Job]], None] = lambda jobs: None,
+        on_committed: Callable[[Sequence[Job]], None] = lambda jobs: None,
         on_woken: Callable[[Collection[str]], None] = lambda channels: None,
     ) -> PostgresStore:
         """The store that the settings describe; the functions are those of `PostgresStore`.
@@ -158,9 +160,9 @@ class PostgresStore:
             statement_timeout=settings.statement_timeout,
             max_deliveries=settings.max_deliveries,
             max_user_bytes=settings.limits.max_user_bytes,
-            registry=RegistryFile(settings.registry).latest,
+            registry=RegistryFile(settings.registry).latest if settings.registry else None,
             on_contention=on_contention,
-            on_released=on_released,
+            on_committed=on_committed,
             on_woken=on_woken,
         )
 
@@ -176,16 +178,17 @@ class PostgresStore:
             outcomes, woken = self._transactions.run_locking(
                 lambda cursor, at, roots: self._apply(cursor, arrivals, at, roots), now=now
             )
-            if woken:
-                self._on_woken(woken)
-            return outcomes
         except Unavailable:
             raise
         except Exception as error:  # whatever the error, it must not affect the other jobs of the batch
             if len(arrivals) == 1:
                 return [self._dead_letter(arrivals[0], error, now)]
-        half = len(arrivals) // 2
-        return [*self.apply(arrivals[:half], now=now), *self.apply(arrivals[half:], now=now)]
+            half = len(arrivals) // 2
+            return [*self.apply(arrivals[:half], now=now), *self.apply(arrivals[half:], now=now)]
+        if woken:
+            self._on_woken(woken)
+        self._on_committed([arrival.job for arrival in arrivals if not isinstance(arrival.job, Undecodable)])
+        return outcomes
 
     def now(self) -> int:
         """The time by Postgres' clock."""
@@ -230,15 +233,22 @@ class PostgresStore:
     ) -> frozenset[str]:
         """Apply the jobs; return the channels of which deliveries were woken. `traces`: where some jobs were sent."""
         late_before = self._late_before(now)
-        too_old = find_too_old(cursor, jobs, kept_from=self._kept_from(now), late_before=late_before)
-        record_too_old(cursor, too_old)
-        facts = without_history((fact for job in jobs for fact in facts_of(job)), too_old)
+        facts = [fact for job in jobs for fact in facts_of(job)]
+        # by the class itself: of each other job `isinstance` would ask pydantic, in Python
+        triggers = [job for job in jobs if type(job) is Trigger]
+        if triggers and (
+            too_old := find_too_old(cursor, triggers, kept_from=self._kept_from(now), late_before=late_before)
+        ):
+            record_too_old(cursor, too_old)
+            facts = without_history(facts, too_old)
+            triggers = [job for job in triggers if job.id not in too_old]
         if not facts:
             return frozenset()
         written = self._write_facts(cursor, facts, now, roots, traces)
         if late := [fact for fact in facts if fact.stamp < late_before]:
             self._restore_tombstones(cursor, earliest_stamps(late), written.locked, now, roots)
-        record_skipped(cursor, others(jobs, too_old))
+        if triggers:
+            record_skipped(cursor, triggers)
         if large := written.may_be_large:
             check_sizes(cursor, large, jobs=jobs, most=self._max_user_bytes, committed=self._committed_sizes)
         return written.woken
@@ -282,7 +292,7 @@ class PostgresStore:
             history=self._history,
             horizon=stamp_floor(now - self._erasure_delay),
             roots=roots,
-            registry=self._registry(),
+            registry=self._registry and self._registry(),
             now=now,
             traces=traces,
         )

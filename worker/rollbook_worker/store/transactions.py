@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final, LiteralString, TypeVar
 
 import psycopg
 from psycopg import Cursor
@@ -127,7 +127,7 @@ class Transactions:
         connection = self._connections.get()
         try:
             with connection.cursor() as cursor:
-                cursor.execute(begin(connection, _MODES, _CLOCK), prepare=False)
+                cursor.execute(self._connections.begin, prepare=False)
                 while cursor.nextset():
                     pass
                 (now,) = cursor.fetchone() or (0,)
@@ -191,7 +191,14 @@ class Connections:
             connection.close()
         if connection is None or connection.closed:
             self._local.connection = connection = self.open()
+            self._local.begin = begin(connection, _MODES, _CLOCK)
         return connection
+
+    @property
+    def begin(self) -> LiteralString | bytes:
+        """The statements that begin a transaction on this thread's connection; the last of them reads the clock."""
+        begin_: LiteralString | bytes = self._local.begin
+        return begin_
 
     def open(self) -> psycopg.Connection:
         """A connection of its own, which the caller closes.
