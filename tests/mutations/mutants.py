@@ -61,6 +61,7 @@ CONTROL: Final = ("tests/operations/test_remote_control.py",)
 PACKED: Final = ("tests/robustness/test_packed_messages.py",)
 FORGETTING: Final = ("tests/store/test_retention.py",)
 BY_MONTH: Final = ("tests/store/test_history_months.py",)
+OVERDUE_MONTHS: Final = ("tests/operations/test_doctor_history_months.py",)
 READ_BY_MONTH: Final = ("tests/producer/test_feed_months.py",)
 LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
 STORED_JOBS: Final = ("tests/store/test_stored_jobs.py",)
@@ -477,6 +478,27 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "            planner=PLANNER,\n",
         "",
         READ_BY_MONTH,
+    ),
+    Defect(
+        "months: one that is not made ahead is noticed when it has begun",
+        f"{STORE}/overdue_months.py",
+        "<= now + late)",
+        "<= now)",
+        OVERDUE_MONTHS,
+    ),
+    Defect(
+        "months: rows of this month go to another one, and that is as if there were time",
+        f"{STORE}/overdue_months.py",
+        "    return (begun.year, begun.month) < (today.year, today.month)\n",
+        "    return False\n",
+        OVERDUE_MONTHS,
+    ),
+    Defect(
+        "months: one that is too old is late before maintenance looks again",
+        f"{STORE}/overdue_months.py",
+        "(retention + GRACE + TOLERANCE)",
+        "(retention + GRACE)",
+        OVERDUE_MONTHS,
     ),
     Defect(
         "rule 36: the migration takes rights from the tables",

@@ -36,7 +36,7 @@ def test_healthy_postgres_has_no_findings(url: str) -> None:
     findings = list(examine_postgres(Settings(database_url=url, erasure_key="secret"), time.time))
 
     assert {finding.level for finding in findings} == {Level.OK}
-    assert len(findings) == 12
+    assert len(findings) == 14
 
 
 def test_postgres_that_is_not_available_is_a_problem() -> None:

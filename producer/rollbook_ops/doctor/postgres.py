@@ -11,6 +11,7 @@ from psycopg import errors
 
 from rollbook_ops.doctor.clocks import LocalClock, check_clock, read_clock
 from rollbook_ops.doctor.deliveries import check_deliveries
+from rollbook_ops.doctor.history_months import check_history_months
 from rollbook_ops.doctor.hosts import check_hosts
 from rollbook_ops.doctor.versions import check_postgres_version
 from rollbook_ops.formatting import format_count, format_duration, format_size
@@ -70,6 +71,7 @@ def examine_postgres(settings: Settings, clock: LocalClock) -> Iterator[Finding]
                 yield _check_erasure_key(connection, settings)
                 delay = settings.erasure_delay
                 yield from check_backlog(find_backlog(connection, erasure_delay=delay), erasure_delay=delay)
+                yield from check_history_months(connection, settings.message_retention)
                 yield _check_large_users(connection, settings.limits.max_user_bytes)
                 yield from check_deliveries(connection, settings)
     except psycopg.Error as error:

@@ -30,6 +30,7 @@ from rollbook_shared.observability.inspection import (
     find_queues,
 )
 from rollbook_shared.settings import Settings
+from rollbook_worker.store.overdue_months import OverdueMonths, find_overdue_months
 
 _CONNECT_SECONDS: Final = 3
 _ANSWER: Final = timedelta(seconds=5)
@@ -58,8 +59,9 @@ class ServerGauges(Collector):
         if queues is not None:
             yield from _of_queues(queues)
         if database is not None:
-            backlog, deliveries, waits = database
+            backlog, deliveries, waits, months = database
             yield from _of_backlog(backlog)
+            yield from _of_months(months)
             yield from _of_deliveries(deliveries)
             yield from _of_lock_waits(waits)
 
@@ -72,7 +74,7 @@ class ServerGauges(Collector):
         except (RedisError, OSError):
             return None
 
-    def _database(self) -> tuple[Backlog, Sequence[DueDeliveries], LockWaits] | None:
+    def _database(self) -> tuple[Backlog, Sequence[DueDeliveries], LockWaits, OverdueMonths] | None:
         try:
             session = make_session(
                 self._settings.need_database_url(),
@@ -85,7 +87,8 @@ class ServerGauges(Collector):
             with open_session(session, timeout_connection(_ANSWER)) as connection, transaction(connection):
                 waits = find_lock_waits(connection)
                 backlog = find_backlog(connection, erasure_delay=self._settings.erasure_delay)
-                return backlog, find_due_deliveries(connection), waits
+                months = find_overdue_months(connection, retention=self._settings.message_retention)
+                return backlog, find_due_deliveries(connection), waits, months
         except psycopg.Error:
             return None
 
@@ -127,6 +130,17 @@ def _of_backlog(found: Backlog) -> Iterator[GaugeMetricFamily]:
         "Unknown recipients of triggers whose messages should have been forgotten.",
         found.overdue_recipients,
     )
+
+
+def _of_months(found: OverdueMonths) -> Iterator[GaugeMetricFamily]:
+    overdue = GaugeMetricFamily(
+        "rollbook_history_months_overdue",
+        "Months of the history that should have been made ahead, or dropped, by now.",
+        labels=["task"],
+    )
+    overdue.add_metric(["make"], len(found.not_made))
+    overdue.add_metric(["drop"], len(found.not_dropped))
+    yield overdue
 
 
 def _of_deliveries(found: Sequence[DueDeliveries]) -> Iterator[GaugeMetricFamily]:

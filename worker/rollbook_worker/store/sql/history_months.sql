@@ -4,6 +4,10 @@ SELECT of_table, month, valid_from, valid_to
 FROM rollbook.history_months()
 ORDER BY of_table, valid_from COLLATE "C";
 
+-- name: now
+-- Postgres' clock, in microseconds since 1970.
+SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint;
+
 -- name: select_start
 -- The stamp before which the history was dropped.
 SELECT rollbook.history_start();
