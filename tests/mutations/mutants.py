@@ -1276,7 +1276,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "a job sent twice is one message to acknowledge",
-        f"{SENDING}/celery_envelope.py",
+        f"{SENDING}/celery_message.py",
         "str(uuid.uuid4())",
         "id",
         MESSAGES,

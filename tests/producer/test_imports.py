@@ -78,7 +78,6 @@ def test_the_first_identify_is_an_import_of_each_module_that_it_needs_and_no_cli
 
     assert [module for module in modules if module.startswith("rollbook.") and "async" in module] == []
     assert [module for module in modules if module.startswith("rollbook.publishing.")] == [
-        "rollbook.publishing.celery_envelope",
         "rollbook.publishing.celery_message",
         "rollbook.publishing.direct",
         "rollbook.publishing.publisher",

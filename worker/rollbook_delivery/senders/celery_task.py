@@ -14,7 +14,7 @@ from pydantic import StringConstraints
 
 from rollbook.models import Content, Delivery
 from rollbook.publishing.async_redis import AsyncBroker
-from rollbook.publishing.celery_envelope import encode_task, task_arguments, task_headers, task_properties
+from rollbook.publishing.celery_message import encode_task, task_arguments, task_headers, task_properties
 from rollbook.publishing.redis import BROKER_FAILURES
 from rollbook_delivery.delivery_json import delivery_json
 from rollbook_delivery.results import Failed, Result, Sent
