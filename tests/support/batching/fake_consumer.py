@@ -84,7 +84,12 @@ class FakeConsumer:
         self.extended: list[str] = []
         self.later: list[Callable[[], Any]] = []
         eventer = SimpleNamespace(
-            enabled=events, skips_tasks=False, send=self._event, send_all=self._send_all, flush=lambda: None
+            enabled=events,
+            skips_tasks=False,
+            send=self._event,
+            send_all=self._send_all,
+            send_in_groups=lambda hub, timer: None,
+            flush=lambda: None,
         )
         self.consumer: Any = _Hashable(
             app=app,

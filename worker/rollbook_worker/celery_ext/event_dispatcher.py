@@ -3,17 +3,22 @@
 Celery's makes each event by itself, and encodes groups of them twice with the standard library. That took a third of
 the processor time of a job. What is sent is the same.
 
+An event by itself is a message by itself, which costs more than applying a job. Celery's dispatcher can put many events
+into one message, and what listens (Flower, `celery events`) takes them apart. But it sends at every turn of the loop,
+or every 24 events. Here a group is what happens within a tenth of a second, once `send_in_groups` was called. Each
+event keeps the time and the order in which it happened.
+
 Stock workers send no events of tasks until a monitor asks for them, and a worker that starts after the monitor is not
 asked. These always send, but make no events that no monitor receives. Redis answers each group with the number of its
 receivers. While that is zero, the first `PROBE_EVENTS` of a group are made and sent, and if none receives these either,
 the rest of that group is left out. So a monitor that begins while no jobs run misses no event. One that begins while
-thousands run misses the rest of a group; `batching.events` says how long that is.
+thousands run misses the rest of a group.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import orjson
@@ -25,6 +30,10 @@ from rollbook_worker.celery_ext import privates
 
 EVENTS: Final = f"{__name__}:RollbookEvents"
 
+MAX_EVENTS: Final = 500
+"""In one message: about 150 kB."""
+MAX_DELAY_SECONDS: Final = 0.1
+"""Of an event: too short to be noticed on a page."""
 PROBE_EVENTS: Final = 24
 """Fewer than what a tenth of a second brings of 100 jobs per second, each of which has three events."""
 
@@ -35,13 +44,23 @@ _ROUTING_KEY: Final = "task.multi"
 class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ships no types
     """Celery's dispatcher, with its own way for the events of tasks where those are sent in groups."""
 
+    on_send_buffered: Callable[[], object] | None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_grouped = _GROUP in self.buffer_group
         self._has_receivers = True
         self.skips_tasks = False
         """Whether events of tasks are left out for now: who makes many of them asks this before."""
+        self._is_flush_scheduled = False
         self._describe_sender()
+
+    def send_in_groups(self, hub: Any, timer: Any) -> None:
+        """From now on send together what happens within `MAX_DELAY_SECONDS`, in this loop; the rest when it ends."""
+        self._hub, self._timer = hub, timer
+        self.buffer_limit = MAX_EVENTS
+        self.on_send_buffered = self._flush_soon
+        hub.on_close.add(self._flush_last)
 
     def send(self, type: str, *args: Any, **fields: Any) -> Any:
         """See Celery."""
@@ -83,6 +102,20 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
                 if not self._closed:
                     self._send_group()
 
+    def _flush_soon(self) -> None:
+        # events of jobs that run individually come from the pool's threads; only the loop may use the timer
+        if not self._is_flush_scheduled:
+            self._is_flush_scheduled = True
+            self._hub.call_soon(self._timer.call_after, MAX_DELAY_SECONDS, self._flush_scheduled)
+
+    def _flush_scheduled(self) -> None:
+        self._is_flush_scheduled = False
+        self.flush()
+
+    def _flush_last(self, hub: Any) -> None:
+        hub.on_close.discard(self._flush_last)
+        self.flush()
+
     def _describe_sender(self) -> None:
         """Note what all events say of this worker. The offset changes twice a year."""
         self._sender = {"hostname": self.hostname, "utcoffset": utcoffset(), "pid": self.pid}
@@ -119,7 +152,8 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
         encoded = orjson.dumps(message)
         with channel.conn_or_acquire() as client:
             topics = channel._get_publish_topics(exchange, _ROUTING_KEY)
-            self._has_receivers = any([client.publish(topic, encoded) for topic in topics])
+            receivers = [client.publish(topic, encoded) for topic in topics]
+        self._has_receivers = any(receivers)
 
 
 def _encoded(group: list[dict[str, Any]]) -> bytes | None:

@@ -149,7 +149,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         call_soon="(self, callback, *args)",
         call_repeatedly="(self, delay, callback, *args)",
     ),
-    *_attributes("kombu.asynchronous.hub:Hub", "celery_ext/batching/events.py", "on_close"),
+    *_attributes("kombu.asynchronous.hub:Hub", "celery_ext/event_dispatcher.py", "on_close"),
     *_functions(
         "kombu.asynchronous.timer:Timer",
         "celery_ext/batching/runner.py",
@@ -284,7 +284,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         " properties=None)",
     ),
     *_attributes(
-        "celery.events.dispatcher:EventDispatcher", "celery_ext/batching/events.py", "buffer_limit on_send_buffered"
+        "celery.events.dispatcher:EventDispatcher", "celery_ext/event_dispatcher.py", "buffer_limit on_send_buffered"
     ),
     # Pools
     *_functions(

@@ -24,7 +24,6 @@ from kombu.utils.uuid import uuid
 from rollbook_shared.job_states import JobState
 from rollbook_shared.jobs.celery_task import TASK_PREFIX
 from rollbook_worker.celery_ext.batching.batch import Batch, BatchResult, execute
-from rollbook_worker.celery_ext.batching.events import GroupedEvents
 from rollbook_worker.celery_ext.batching.scheduler import (
     BatchOutcome,
     BatchScheduler,
@@ -75,7 +74,8 @@ class BatchRunner:
         self._happened: deque[BatchAccepted | BatchEnded] = deque()
         self._scheduler = BatchScheduler(slots=consumer.pool.num_processes, max_jobs=max_jobs)
         self._is_prefetch_reduced = False
-        self._task_events = GroupedEvents.of(consumer)
+        if dispatcher := consumer.event_dispatcher:
+            dispatcher.send_in_groups(consumer.hub, consumer.timer)
         self._watchdog = StuckProcessWatchdog.of(consumer)
 
     @property
@@ -104,8 +104,8 @@ class BatchRunner:
             self._scheduler.clear()
         elif self._is_running:
             self._follow_decisions()
-        elif self._task_events:
-            self._task_events.flush()
+        elif dispatcher := self._consumer.event_dispatcher:
+            dispatcher.flush()
         self._adjust_prefetch()
 
     @property
