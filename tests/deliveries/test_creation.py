@@ -92,9 +92,11 @@ def test_a_delay_counts_from_the_trigger(worker: DeliveryStore) -> None:
 
 def test_a_workflow_says_the_priority(worker: DeliveryStore) -> None:
     worker.reset(REGISTRY + '[workflows.reset]\nchannels = ["mail"]\npriority = "high"')
-    worker.apply(trigger("reset", ["ann"], at=2, channels=MAIL), now=NOON)
+    worker.apply(
+        trigger("reset", ["ann"], at=2, channels=MAIL), trigger("hello", ["bo"], at=2, channels=MAIL), now=NOON
+    )
 
-    assert [row["priority"] for row in worker.rows()] == [0]
+    assert [(row["recipient"], row["priority"]) for row in worker.rows()] == [("ann", 0), ("bo", 1)]
 
 
 def test_a_deferred_trigger_makes_its_deliveries_when_it_is_due(worker: DeliveryStore) -> None:

@@ -181,8 +181,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "deliveries: a message on a second channel has none",
         f"{STORE}/deliveries.py",
-        "        if (channel := registry.delivered_channel(workflow, name)) is None:",
-        "        if (job_id, 'in_app') in together or (channel := registry.delivered_channel(workflow, name)) is None:",
+        "        if (way := ways[workflow, name]) is None:",
+        "        if (job_id, 'in_app') in together or (way := ways[workflow, name]) is None:",
         chaos=CALM,
     ),
     Defect(

@@ -2702,6 +2702,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         MAKING_DELIVERIES,
     ),
     Defect(
+        "deliveries: all workflows of a batch have the priority of one",
+        f"{STORE}/deliveries.py",
+        "    for (job_id, name), own in together.items():\n        workflow = workflows[job_id]\n",
+        "    for (job_id, name), own in together.items():\n        workflow = next(iter(workflows.values()))\n",
+        MAKING_DELIVERIES,
+    ),
+    Defect(
         "deliveries: a delete cancels nothing",
         f"{STORE}/deliveries.py",
         "    if not ids:\n        return\n    longest",

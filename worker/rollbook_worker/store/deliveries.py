@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from psycopg import Cursor
 
@@ -34,20 +34,23 @@ def plans_of(triggers: Sequence[Row], messages: Sequence[Row], registry: Registr
     together: dict[tuple[str, str], list[Row]] = {}
     for message in messages:
         together.setdefault((message["job_id"], message["channel"]), []).append(message)
+    ways: dict[tuple[str, str], _Way | None] = {}
     plans: list[Row] = []
     for (job_id, name), own in together.items():
         workflow = workflows[job_id]
-        if (channel := registry.delivered_channel(workflow, name)) is None:
+        if (workflow, name) not in ways:
+            ways[workflow, name] = _way(registry, workflow, name)
+        if (way := ways[workflow, name]) is None:
             continue
         occurred_at = occurred_at_of(own[0]["stamp"])
-        expires_at = occurred_at + channel.max_age // _MICROSECOND
-        due_at = max(now, occurred_at + channel.delay // _MICROSECOND)
+        expires_at = occurred_at + way.max_age
+        due_at = max(now, occurred_at + way.delay)
         plans.append(
             {
                 "message_ids": [message["id"] for message in own],
-                "delivered_by": channel.key,
+                "delivered_by": way.channel,
                 "workflow": workflow,
-                "priority": PRIORITIES[registry.priority(workflow)],
+                "priority": way.priority,
                 "due_at": None if expires_at <= now else due_at,
                 "expires_at": expires_at,
             }
@@ -87,6 +90,27 @@ def cancel_of_deleted(cursor: Cursor, ids: Collection[str], registry: Registry, 
     longest = max(channel.max_age for channel in registry.channels.values() if channel.delivery is not None)
     since = stamp_floor(max(now - longest // _MICROSECOND, 0))
     cursor.execute(_DELIVERIES["cancel_of_deleted"], {"ids": list(ids), "since": since})
+
+
+class _Way(NamedTuple):
+    """What the registry says of the messages of a workflow on a channel that leave. Times are in microseconds."""
+
+    channel: str
+    priority: int
+    max_age: int
+    delay: int
+
+
+def _way(registry: Registry, workflow: str, name: str) -> _Way | None:
+    """None: they stay."""
+    if (channel := registry.delivered_channel(workflow, name)) is None:
+        return None
+    return _Way(
+        channel=channel.key,
+        priority=PRIORITIES[registry.priority(workflow)],
+        max_age=channel.max_age // _MICROSECOND,
+        delay=channel.delay // _MICROSECOND,
+    )
 
 
 def _stored(needs: str) -> str:
