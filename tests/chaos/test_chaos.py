@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.chaos.fault_kinds import FAULT_KINDS
+from benchmarks.chaos.namespaces import why_unavailable
 from tests.support.brokers import broker_program
 from tests.support.repository import ROOT
 
@@ -52,3 +53,31 @@ def test_a_short_run_equals_the_reference(tmp_path: Path) -> None:
     assert found.pop("handed_over") > 5
     assert found.pop("handed_over_again") >= 0
     assert found == {"equal": True, "lost": 0, "applied_twice": 0, "resurrected": 0, "dead": 0}
+
+
+@pytest.mark.slow
+@pytest.mark.servers
+def test_a_short_run_in_networks_of_their_own_equals_the_reference(tmp_path: Path) -> None:
+    if reason := why_unavailable():
+        pytest.skip(reason)
+    tmp_path.chmod(0o711)
+    kinds = {"isolate", "lose-answers", "lose-requests", "lose-machine", "lose-packets"}
+
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.chaos", "--namespaces", "--faults", ",".join(kinds)),
+            *("--seed", str(SEED), "--jobs", "120", "--minutes", "0.05", "--every", "0.4"),
+            *("--json", "--logs", tmp_path / "logs"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert (found["equal"], found["lost"], found["applied_twice"], found["dead"]) == (True, 0, 0, 0)
+    assert found["deliveries"] > found["jobs"] > 100
+    assert sum(found["faults"].values()) > 4
+    assert found["faults"].keys() <= kinds
