@@ -27,8 +27,8 @@ import redis
 from benchmarks.transport import celery_message
 
 from rollbook_ops.devstack import Servers
-from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts, QueueState, RedisKeys
-from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
+from rollbook_worker.celery_ext.transport.claimed_messages import QueueState
+from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts, RedisKeys, ScriptConnection
 
 QUEUE: Final = "one"
 GROUP: Final = "workers"

@@ -1066,7 +1066,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "transport: the first of the queues always comes first",
-        f"{TRANSPORT}/prefetch_buffer.py",
+        f"{TRANSPORT}/claimed_messages.py",
         "self._turn = (self._turn + 1) % len(queues)",
         "self._turn = 0",
         CLAIMING,

@@ -176,7 +176,7 @@ def test_a_poison_suspect_is_delivered_alone(client: redis.Redis, consume: Consu
 def test_a_worker_that_is_never_idle_takes_a_poison_suspect_in_the_end(
     client: redis.Redis, consume: Consume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollbook_worker.celery_ext.transport.prefetch_buffer.SUSPECT_WAIT_SECONDS", 0)
+    monkeypatch.setattr("rollbook_worker.celery_ext.transport.claimed_messages.SUSPECT_WAIT_SECONDS", 0)
     client.hset("unacked_deliveries", SUSPECT, "2")
     client.lpush("first", envelope(0), envelope("suspect", delivery_tag=SUSPECT), envelope(1))
 

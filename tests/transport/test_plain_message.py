@@ -14,8 +14,8 @@ from kombu.exceptions import MessageStateError
 from kombu.transport.virtual import Base64
 
 from rollbook_worker.celery_ext import privates
+from rollbook_worker.celery_ext.transport.claimed_messages import ClaimedMessage
 from rollbook_worker.celery_ext.transport.plain_message import PlainMessage
-from rollbook_worker.celery_ext.transport.queue_scripts import ClaimedMessage
 
 SHOWN = (
     *("body", "channel", "content_encoding", "content_type", "delivery_info", "delivery_tag", "errors", "headers"),

@@ -11,7 +11,7 @@ import redis
 from tests.support.transport.consumers import Consumer, expire, waiting
 from tests.support.transport.harness import envelope
 
-from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
+from rollbook_worker.celery_ext.transport.queue_scripts import ScriptConnection
 
 Consume = Callable[..., Consumer]
 SOON = 0.05

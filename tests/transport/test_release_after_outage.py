@@ -11,7 +11,7 @@ from tests.support.transport.consumers import LEASE, Consumer, expire, waiting
 from tests.support.transport.harness import envelope
 from tests.support.waits import wait_until
 
-from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
+from rollbook_worker.celery_ext.transport.queue_scripts import ScriptConnection
 
 Consume = Callable[..., Consumer]
 

@@ -126,7 +126,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         restore_unacked_once="(self, stderr=None)",
     ),
     *_attributes(f"{_REDIS}:QoS", "celery_ext/transport/in_flight.py", "_delivered _vrestore_count channel"),
-    *_functions("kombu.utils.json", "celery_ext/transport/queue_scripts.py", loads="(s, _loads=..., ...)"),
+    *_functions("kombu.utils.json", "celery_ext/transport/claimed_messages.py", loads="(s, _loads=..., ...)"),
     *_functions(
         "kombu.transport.virtual:Message",
         "celery_ext/transport/plain_message.py",

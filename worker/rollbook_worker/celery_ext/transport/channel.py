@@ -14,11 +14,11 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.queue_owner import OWNER_KEY, describe_foreign_owner
 from rollbook_worker.celery_ext import privates
+from rollbook_worker.celery_ext.transport.claimed_messages import ClaimedMessage
 from rollbook_worker.celery_ext.transport.in_flight import MessagesInFlight
 from rollbook_worker.celery_ext.transport.plain_message import PlainMessage
 from rollbook_worker.celery_ext.transport.poller import read_notifications, subscribe, track_reads
-from rollbook_worker.celery_ext.transport.queue_scripts import ClaimedMessage
-from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
+from rollbook_worker.celery_ext.transport.queue_scripts import ScriptConnection
 
 logger = logging.getLogger(__name__)
 

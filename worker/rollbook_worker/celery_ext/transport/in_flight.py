@@ -20,10 +20,9 @@ from redis.exceptions import ResponseError
 
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_worker.celery_ext import privates
+from rollbook_worker.celery_ext.transport.claimed_messages import PrefetchBuffer
 from rollbook_worker.celery_ext.transport.lease_renewal import LeaseRenewal, Leases
-from rollbook_worker.celery_ext.transport.prefetch_buffer import PrefetchBuffer
-from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts
-from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
+from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts, ScriptConnection
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,7 @@ from typing import Final
 from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 
-from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts, Renewed
-from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
+from rollbook_worker.celery_ext.transport.queue_scripts import QueueScripts, Renewed, ScriptConnection
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from rollbook_worker.celery_ext import privates
-from rollbook_worker.celery_ext.transport.script_connection import ScriptConnection
+from rollbook_worker.celery_ext.transport.queue_scripts import ScriptConnection
 
 _MAX_SLEEP_SECONDS: Final = 1.0
 """Of a consumer without an event loop."""

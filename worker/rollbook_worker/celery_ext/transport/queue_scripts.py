@@ -1,24 +1,46 @@
-"""Moves messages between the queues and `unacked`. Each method runs one script: all of it happens, or nothing."""
+"""Lua scripts that move messages between the queues and `unacked`. All of a script happens, or nothing, and none is
+retried silently.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
+from importlib import resources
 from typing import Any, Final, NamedTuple, Self
 
-import orjson
+from redis.connection import ConnectionPool
+from redis.exceptions import ConnectionError, NoScriptError, ReadOnlyError
 
 from rollbook_shared.job_states import DeadLetterCode
-from rollbook_worker.celery_ext import privates
-from rollbook_worker.celery_ext.transport.script_connection import LuaScript, ScriptConnection
+from rollbook_worker.celery_ext.transport.claimed_messages import Claim, ClaimedMessage, QueueState
 
 POISON_SUSPECT_AFTER: Final = 2
 """Failed deliveries after which only a worker that holds nothing else claims a message.
 
 Not after the first: workers are killed now and then, and one such death should not slow down those that take over.
 """
+
+Arguments = Sequence[str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class LuaScript:
+    """A script, and the hash by which Redis knows it after the first run."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """Read `scripts/NAME.lua`, and put `scripts/message.lua`, which all scripts share, before it."""
+        folder = resources.files(__package__) / "scripts"
+        text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("message", name))
+        return cls(text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
 
 _CLAIM: Final = LuaScript.load("claim")
 _ACKNOWLEDGE: Final = LuaScript.load("acknowledge")
@@ -29,28 +51,6 @@ _RENEW: Final = LuaScript.load("renew")
 _RESTORE: Final = LuaScript.load("restore")
 
 
-class QueueState(StrEnum):
-    """What a claim left in the queues."""
-
-    MORE = "more"
-    EMPTY = "empty"
-    POISON_SUSPECT = "poison_suspect"
-    """A poison suspect is never claimed together with others: it was claimed alone, or left where it is."""
-    FOREIGN = "foreign"
-    """The queues belong to another store: nothing was claimed."""
-
-
-class Claim(NamedTuple):
-    """What a claim brought."""
-
-    state: QueueState
-    at: float
-    """The time from which the leases run, by Redis' clock."""
-    messages: list[ClaimedMessage]
-    owner: str
-    """The id of the other store to which the queues belong, if they do."""
-
-
 class Renewed(NamedTuple):
     """The time from which leases run now, by Redis' clock, and the tags that are no longer held."""
 
@@ -58,26 +58,57 @@ class Renewed(NamedTuple):
     gone: list[str]
 
 
-class ClaimedMessage(NamedTuple):
-    """A message that belongs to this worker until its lease expires. `tag` is its name in Redis."""
+class ScriptConnection:
+    """A connection for one thread.
 
-    queue: str
-    tag: str
-    raw: bytes
+    redis-py's clients repeat a command when the connection breaks, on a new connection that has lost the old one's
+    state. A claim would then be made twice, and the messages of the first would wait until their leases expire.
+    """
 
-    def envelope(self) -> Any:
-        """kombu's envelope, decoded as kombu decodes it, but for integers of more than 64 bits, which no envelope has.
-        Text with kombu's type marks is left to kombu, and so is what only kombu accepts.
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._connection: Any = pool.get_connection()
+
+    @classmethod
+    @contextmanager
+    def borrow(cls, pool: ConnectionPool) -> Iterator[Self]:
+        """Take a connection from the pool for the time of a `with`."""
+        connection = cls(pool)
+        try:
+            yield connection
+        finally:
+            connection.return_to_pool()
+
+    def command(self, *words: str | int | float) -> Any:
+        """Send a command and return its answer.
 
         Raises:
-            ValueError: this is not JSON.
+            redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: it may have been executed, or not.
+            redis.exceptions.ResponseError: Redis rejected it.
         """
-        if b"__type__" not in self.raw:
+        self._connection.send_command(*words, check_health=False)
+        return self._connection.read_response()
+
+    def run(self, script: LuaScript, keys: Sequence[str], arguments: Arguments) -> Any:
+        """Run a script; send its text only if the server does not know it yet. Raises what `command` raises.
+
+        A server that became a replica counts as a broken connection: the next connection leads to its master.
+        """
+        try:
             try:
-                return orjson.loads(self.raw)
-            except ValueError:
-                pass
-        return privates.loads(self.raw.decode())
+                return self.command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            except NoScriptError:
+                return self.command("EVAL", script.text, len(keys), *keys, *arguments)
+        except ReadOnlyError as error:
+            self.disconnect()
+            raise ConnectionError(str(error)) from error
+
+    def disconnect(self) -> None:
+        """Close the connection; the next command opens another."""
+        self._connection.disconnect()
+
+    def return_to_pool(self) -> None:
+        self._pool.release(self._connection)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

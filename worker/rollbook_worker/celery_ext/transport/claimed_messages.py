@@ -1,16 +1,63 @@
-"""Messages that a channel has claimed and not delivered yet, and when it should claim more."""
+"""Claimed messages, from the claim until they are delivered, and when a channel should claim more."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from enum import StrEnum
 from time import monotonic
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from rollbook_worker.celery_ext.transport.queue_scripts import ClaimedMessage, QueueState
+import orjson
+
+from rollbook_worker.celery_ext import privates
 
 SUSPECT_WAIT_SECONDS: Final = 10.0
 """How long a poison suspect waits for its worker to be idle, and how long nothing is claimed next to it."""
+
+
+class QueueState(StrEnum):
+    """What a claim left in the queues."""
+
+    MORE = "more"
+    EMPTY = "empty"
+    POISON_SUSPECT = "poison_suspect"
+    """A poison suspect is never claimed together with others: it was claimed alone, or left where it is."""
+    FOREIGN = "foreign"
+    """The queues belong to another store: nothing was claimed."""
+
+
+class ClaimedMessage(NamedTuple):
+    """A message that belongs to this worker until its lease expires. `tag` is its name in Redis."""
+
+    queue: str
+    tag: str
+    raw: bytes
+
+    def envelope(self) -> Any:
+        """kombu's envelope, decoded as kombu decodes it, but for integers of more than 64 bits, which no envelope has.
+        Text with kombu's type marks is left to kombu, and so is what only kombu accepts.
+
+        Raises:
+            ValueError: this is not JSON.
+        """
+        if b"__type__" not in self.raw:
+            try:
+                return orjson.loads(self.raw)
+            except ValueError:
+                pass
+        return privates.loads(self.raw.decode())
+
+
+class Claim(NamedTuple):
+    """What a claim brought."""
+
+    state: QueueState
+    at: float
+    """The time from which the leases run, by Redis' clock."""
+    messages: list[ClaimedMessage]
+    owner: str
+    """The id of the other store to which the queues belong, if they do."""
 
 
 class PrefetchBuffer:
