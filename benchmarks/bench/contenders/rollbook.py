@@ -9,14 +9,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import yaml
 from benchmarks.bench import seeding
 from benchmarks.bench.contenders.contender import Contender
 from benchmarks.bench.environment import ROOT, Environment
 from benchmarks.bench.users import UserRecord, known_id, traits
-from celery import Celery
 
 from rollbook import JobHandle, Rollbook
 from rollbook_ops.devstack.workers import responding_workers
@@ -94,20 +93,6 @@ class RollbookSingle(Contender):
             "SELECT (properties ->> 'visit')::integer FROM rollbook.current_users WHERE id = %s", [user_id]
         ).fetchone()
         return row[0] if row else None
-
-    def switch_events(self, *, on: bool) -> None:
-        """As `celery control enable_events` and `disable_events` do."""
-        with Celery(set_as_current=False, fixups=set()) as app:
-            app.conf.broker_read_url = app.conf.broker_write_url = self.broker_url
-            answers: list[Any] = app.control.broadcast(
-                "enable_events" if on else "disable_events",
-                destination=self._hosts,
-                reply=True,
-                timeout=5,
-                limit=len(self._hosts),
-            )
-        if len(answers) != len(self._hosts):
-            raise RuntimeError(f"{len(answers)} of {len(self._hosts)} workers took the command about events")
 
     def close(self) -> None:
         self.rb.close()
