@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -106,6 +107,24 @@ def is_storable(
     return True
 
 
+def are_storable(values: Sequence[object], *, levels: int = NESTING) -> bool:
+    """Whether all of many parsed values, whose texts can be stored, certainly can be, if `encode_json` takes their
+    integers. It takes one call for each level, and not one for each value.
+
+    levels: of objects and lists that a value may have.
+    """
+    for _ in range(levels + 1):
+        kinds = set(map(type, values))
+        if float in kinds and not all(math.isfinite(item) for item in values if type(item) is float):
+            return False
+        if dict not in kinds and list not in kinds:
+            return True
+        objects: Iterable[dict[str, object]] = (item for item in values if type(item) is dict)
+        lists: Iterable[list[object]] = (item for item in values if type(item) is list)
+        values = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(lists)]
+    return False
+
+
 def deep_copy(value: Any) -> Any:
     """A copy of a storable value, so that a change of the caller's objects and lists changes no job."""
     if isinstance(value, dict):
@@ -133,6 +152,11 @@ def encode_json(value: object, *, option: int = 0) -> bytes:
         from pydantic_core import to_json  # rarely needed, and a tenth of the time that the command line's help takes
 
         return to_json(value)
+
+
+def decode_json(text: bytes) -> Any:
+    """The value of a JSON text that `encode_json` has made of one whose integers have at most 64 bits."""
+    return orjson.loads(text)
 
 
 def canonical_json(value: object) -> bytes:

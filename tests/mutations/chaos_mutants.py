@@ -83,8 +83,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "store: a user that joined a cluster meanwhile is not recomputed with it",
         f"{STORE}/fact_writer.py",
-        "if rows.users and (clusters or rows.ids_with_events):",
-        "if rows.users and rows.ids_with_events:",
+        "if user_ids and (clusters or rows.ids_with_events):",
+        "if user_ids and rows.ids_with_events:",
         chaos=CALM,
     ),
     Defect(

@@ -16,7 +16,7 @@ from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.errors import Unavailable
 from rollbook_shared.jobs.codec import encode
-from rollbook_worker.core import Fact, UserUpdated, facts_of
+from rollbook_worker.core import Facts, facts_of
 from rollbook_worker.store import PostgresStore
 from rollbook_worker.store.retry import Blocked
 
@@ -44,7 +44,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exception]:
     """By user, how applying a job for it fails."""
     failures: dict[str, Exception] = {}
 
-    def facts(job: Any) -> Iterable[Fact | UserUpdated]:
+    def facts(job: Any) -> Iterable[Facts]:
         if job.user.id in failures:
             raise failures[job.user.id]
         return facts_of(job)

@@ -21,7 +21,7 @@ from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
 from rollbook_shared.reference.oracle import oracle
 from rollbook_shared.reference.world import first_difference
-from rollbook_worker.core import Fact, UserUpdated, facts_of
+from rollbook_worker.core import Facts, facts_of
 from rollbook_worker.store import PostgresStore
 
 SECOND: Final = 1_000_000
@@ -189,7 +189,7 @@ def cursed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of users that Postgres cannot hold."""
     ids: list[str] = []
 
-    def facts(job: Any) -> Iterable[Fact | UserUpdated]:
+    def facts(job: Any) -> Iterable[Facts]:
         if job.kind == "identify" and job.user.id in ids:
             raise psycopg.DataError("a value of Ann's")
         return facts_of(job)

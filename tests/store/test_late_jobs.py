@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from tests.support.builders import day, delete, identify, merge, trigger
+from tests.support.builders import bulk_identify, day, delete, identify, merge, trigger, user
 from tests.support.lock_interleaving import start_while_blocked
 from tests.support.stores import OnPostgres, arrive
 from tests.support.table_contents import tables_with
@@ -66,6 +66,17 @@ def test_a_job_that_waited_for_the_erasure_does_not_change_the_new_user_of_the_i
 
     ann = store.world()["users"]["ann"]
     assert (ann["attributes"], ann["properties"]) == ({"name": "New Ann"}, {})
+
+
+def test_a_late_bulk_job_does_not_restore_an_erased_user(store: OnPostgres) -> None:
+    apply(store, *a_life(), now=day(12, 1))
+    store.store.cleanup.erase_deleted_users(now=day(14))
+
+    apply(store, bulk_identify(user("ann", name="Back"), user("bo", name="Bo"), at=11, job="late"), now=day(14))
+
+    assert list(store.world()["users"]) == ["bo"]
+    store.store.cleanup.erase_deleted_users(now=day(14))
+    assert tables_with(store, "ann") == tables_with(store, "Back") == []
 
 
 @pytest.mark.parametrize("late", [trigger("w", ["ann", "bo"], at=11), trigger("w", ["bo"], actor="ann", at=11)])

@@ -48,6 +48,19 @@ def reads_the_cluster(statements: Sequence[str]) -> bool:
     return any(line.startswith("SELECT id, cluster_root, profile") for line in statements)
 
 
+def test_the_newest_update_of_a_bulk_job_is_applied_without_reading_the_cluster(
+    subject: OnPostgres, statements: list[str]
+) -> None:
+    jobs = [*MERGED, bulk_identify(user("bo", plan="free"), user("guest", plan="team"), at=3, job="bulk")]
+    send(subject, jobs[:-1])
+    statements.clear()
+
+    send(subject, jobs[-1:])
+
+    assert not reads_the_cluster(statements)
+    assert first_difference(subject.world(), oracle(jobs)) is None
+
+
 @pytest.mark.parametrize("named", ["ann", "guest"])
 @pytest.mark.parametrize("traits", [{}, {"plan": "team"}, {"address": None, "name": None}, {"new": {"a": [1.5, 2]}}])
 def test_the_newest_identify_is_applied_without_reading_the_cluster(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.builders import bulk_identify, identify, user
+from tests.support.builders import bulk_identify, delete, identify, user
 from tests.support.conflicting_jobs import job_sets
 from tests.support.example_counts import examples
 from tests.support.facts import single_facts_of
 
-from rollbook_shared.jobs.models import Identify, Job, UserUpdate
-from rollbook_worker.core import facts_of, join
+from rollbook_shared.jobs.codec import decode, encode
+from rollbook_shared.jobs.models import BulkIdentify, Identify, Job, UserUpdate
+from rollbook_shared.jobs.plain_users import PlainUsers
+from rollbook_worker.core import UsersUpdated, facts_of, join
 from rollbook_worker.store.rows import TableRows, rows_of
 
 
@@ -23,6 +27,66 @@ def test_user_updates_make_the_same_rows_as_their_single_facts(jobs: list[Job], 
     single_facts = join({}, (fact for job in jobs for fact in single_facts_of(job))).values()
 
     assert _as_written(rows_of(facts)) == _as_written(rows_of(single_facts))
+
+
+@examples(200)
+@given(job_sets)
+def test_decoded_jobs_make_the_same_rows(jobs: list[Job]) -> None:
+    """Of a decoded bulk job the users may be in another form."""
+    decoded = [decode(encode(job)) for job in jobs]
+
+    assert _as_written(_rows(decoded)) == _as_written(_rows(jobs))
+
+
+@examples(200)
+@given(st.lists(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3)), min_size=1), min_size=1), st.data())
+def test_plain_users_of_bulk_jobs_make_the_rows_of_any_others(
+    jobs: list[list[tuple[str, int]]], data: st.DataObject
+) -> None:
+    made: list[Job] = [
+        BulkIdentify(
+            id=f"j{number}",
+            occurred_at=5,
+            users=tuple(UserUpdate(id=id_, traits={"n": at}) for id_, at in users),
+            timestamps=data.draw(st.just(()) | st.just(tuple(at for _, at in users))),
+        )
+        for number, users in enumerate(jobs)
+    ]
+    if data.draw(st.booleans()):
+        made.append(delete(data.draw(st.sampled_from("abcdefghi")), at=1))
+    decoded = [decode(encode(job)) for job in made]
+
+    rows = _rows(decoded)
+
+    assert all(isinstance(job.users, PlainUsers) for job in decoded if isinstance(job, BulkIdentify))
+    assert _as_written(rows) == _as_written(_rows(made))
+    assert rows.user_ids == sorted(set(rows.user_ids))
+
+
+def test_users_of_decoded_bulk_jobs_with_one_update_each_are_plain() -> None:
+    jobs = [bulk_identify(user("b", plan="pro"), user("d"), at=1, job="i"), bulk_identify(user("a"), at=2, job="j")]
+
+    rows = _rows([decode(encode(job)) for job in jobs])
+
+    assert [(id_, profile) for id_, _, profile in rows.plain_users] == [
+        ("a", b"{}"),
+        ("b", b'{"p.plan":"pro"}'),
+        ("d", b"{}"),
+    ]
+    assert rows.users == []
+    assert list(rows.rows_of_users({"b", "c"})) == [row for row in _rows(jobs).users if row["id"] == "b"]
+
+
+@pytest.mark.parametrize("timestamps", [(), (3, 1, 2)])
+def test_users_updated_together_are_as_early_as_the_first(timestamps: tuple[int, ...]) -> None:
+    users = tuple(UserUpdate(id=id_) for id_ in "abc")
+    job = BulkIdentify(id="j", occurred_at=3, users=users, timestamps=timestamps)
+
+    (fact,) = facts_of(decode(encode(job)))
+
+    assert isinstance(fact, UsersUpdated)
+    assert list(fact.updates()) == list(facts_of(job))
+    assert fact.stamp == min(update.stamp for update in fact.updates())
 
 
 def test_a_user_updated_once_has_one_stamp_for_all_keys() -> None:
@@ -51,6 +115,10 @@ def test_users_are_in_id_order_whatever_the_order_of_facts() -> None:
     assert rows_of(facts_of(job)).user_ids == ["Z", "a", "b", "é", "\U0001f600"]
 
 
+def _rows(jobs: Iterable[Job]) -> TableRows:
+    return rows_of(fact for job in jobs for fact in facts_of(job))
+
+
 def _user_update(**traits: int) -> UserUpdate:
     return UserUpdate(id="a", traits={**traits, "every": 0})
 
@@ -63,7 +131,7 @@ def _as_written(rows: TableRows) -> dict[str, Any]:
             "base_stamp": None,
             "key_stamps": {key: row["key_stamps"].get(key, row["base_stamp"]) for key in row["profile"]},
         }
-        for row in rows.users
+        for row in [*rows.users, *rows.rows_of_users({user[0] for user in rows.plain_users})]
     }
     tables = (
         "preference_sets",

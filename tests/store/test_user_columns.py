@@ -11,11 +11,12 @@ from tests.support.builders import bulk_identify, identify, unset_channel_data, 
 from tests.support.conflicting_jobs import job_sets
 from tests.support.example_counts import examples
 
+from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.models import Job
 from rollbook_worker.core import facts_of
 from rollbook_worker.store import user_columns as module
 from rollbook_worker.store.rows import Row, rows_of
-from rollbook_worker.store.user_columns import user_columns
+from rollbook_worker.store.user_columns import MAX_PROFILE_CHARACTERS, plain_columns, user_columns
 
 Columns = Mapping[str, str | None]
 
@@ -27,6 +28,19 @@ def test_columns_hold_what_the_rows_do(jobs: list[Job]) -> None:
     assume(rows)
 
     assert [row for columns in user_columns(rows) for row in _read(columns)] == rows
+
+
+@pytest.mark.parametrize("most", [MAX_PROFILE_CHARACTERS, 250, 10])
+def test_columns_of_plain_users_hold_what_their_rows_do(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    job = bulk_identify(*(user(f"u{number}", text="é" * 50) for number in range(5)), at=1, job="it")
+    plain = rows_of(facts_of(decode(encode(job)))).plain_users
+    monkeypatch.setattr(module, "MAX_PROFILE_CHARACTERS", most)
+
+    statements = list(plain_columns(plain))
+
+    assert len(statements) == {MAX_PROFILE_CHARACTERS: 1, 250: 3, 10: 5}[most]
+    assert [row for columns in statements for row in _read(columns)] == _rows(job)
+    assert len(plain) == 5
 
 
 def test_users_with_one_update_each_have_three_columns() -> None:
@@ -67,6 +81,8 @@ def test_an_id_with_the_separator_is_never_written() -> None:
 
     with pytest.raises(ValueError, match="slash"):
         list(user_columns(rows))
+    with pytest.raises(ValueError, match="slash"):
+        list(plain_columns([("a/b", rows[0]["last_stamp"], b"{}"), ("c", rows[1]["last_stamp"], b"{}")]))
 
 
 def _rows(*jobs: Job) -> list[Row]:

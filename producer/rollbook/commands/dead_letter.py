@@ -61,7 +61,7 @@ def _job(text: str) -> Job:
         job = decode(text)
     except Undecodable as error:
         raise InvalidRequest([Problem("body", f"is no job that can be applied ({error.reason}); correct it")]) from None
-    rejected = [user for user in job.users if isinstance(user, Problem)] if isinstance(job, BulkIdentify) else []
+    rejected = job.problems if isinstance(job, BulkIdentify) else []
     if rejected:
         raise InvalidRequest([Problem(f"body.{problem.field}", problem.reason, problem.index) for problem in rejected])
     return decode(encode(job))

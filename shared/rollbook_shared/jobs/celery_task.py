@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self, assert_never
 
-from rollbook_shared.errors import Problem, Undecodable
+from rollbook_shared.errors import Undecodable
 from rollbook_shared.jobs import models
 from rollbook_shared.jobs.codec import decode, encode, encode_bulk_identify
 
@@ -88,8 +88,7 @@ def summarize(job: models.Job) -> str:
         case models.Identify():
             return f"{alias(job.user.id)} {_keys_of(job.user)}"
         case models.BulkIdentify():
-            rejected = sum(isinstance(user, Problem) for user in job.users)
-            return summarize_users(len(job.users), rejected)
+            return summarize_users(len(job.users), len(job.problems))
         case models.Delete():
             return alias(job.user_id)
         case models.BulkDelete():

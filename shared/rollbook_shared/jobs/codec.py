@@ -20,6 +20,7 @@ from rollbook_shared.errors import Undecodable
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs.fields import ParsedJson
 from rollbook_shared.jobs.models import MODELS, Job, UserUpdate
+from rollbook_shared.jobs.plain_users import PlainUsers
 from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import canonical_json, encode_json, find_text_problem, printable
 from rollbook_shared.limits import JOB_BYTES
@@ -148,7 +149,7 @@ def _plain(value: object) -> object:
     match value:
         case UserUpdate():
             return vars(value)
-        case tuple():
+        case tuple() | PlainUsers():
             return [vars(item) if isinstance(item, UserUpdate) else item for item in value]
         case _:
             return value

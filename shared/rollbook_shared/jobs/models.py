@@ -6,9 +6,9 @@ UTC). The meaning of each kind is defined by the rules in `tests/README.md`, who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 from uuid import UUID
 
 from pydantic import (
@@ -41,6 +41,7 @@ from rollbook_shared.jobs.fields import (
     is_plain_id,
     reject,
 )
+from rollbook_shared.jobs.plain_users import PlainUsers, plain_users
 from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.limits import HARD_BULK_USERS, HARD_MESSAGES, HARD_RECIPIENTS
 
@@ -79,13 +80,21 @@ def _plain_user(parsed: object) -> UserUpdate | None:
         return None
     if not are_plain_traits(parsed["traits"]):
         return None
-    # what `model_construct` does, without its loop over the fields
+    return _user_of_fields(parsed)
+
+
+def _user_of_fields(fields: dict[str, Any]) -> UserUpdate:
+    """What `model_construct` does, without its loop over the fields."""
     user = _new(UserUpdate)
-    _set_fields(user, parsed)
+    _set_fields(user, fields)
     _set_fields_set(user, _USER_FIELDS)
     _set_extra(user, None)
     _set_private(user, None)
     return user
+
+
+def _user_of_traits(user_id: str, traits: dict[str, Any]) -> UserUpdate:
+    return _user_of_fields({"id": user_id, "traits": traits, "preferences": {}, "channel_data": {}})
 
 
 _USER_FIELDS: Final = set(UserUpdate.model_fields)
@@ -128,13 +137,18 @@ class Identify(_Job):
 
 # left to right: otherwise pydantic tries every branch of the union for each user
 _UpdateOrProblem = Annotated[UserUpdate | InstanceOf[Problem], Field(union_mode="left_to_right")]
+if TYPE_CHECKING:
+    _Users = Sequence[UserUpdate | Problem]
+else:
+    _Users = Annotated[tuple[_UpdateOrProblem, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
 
 
 class BulkIdentify(_Job):
     """Identify many users. Decoding replaces an invalid user by a `Problem`; the valid ones are applied. Rule 5."""
 
     kind: Literal["bulk_identify"] = "bulk_identify"
-    users: Annotated[tuple[_UpdateOrProblem, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
+    users: _Users
+    """A tuple, or `PlainUsers` where the job was decoded and all of them are plain."""
     timestamps: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = ()
     """When each update occurred, none after `occurred_at`, if they were gathered over some time. Empty: all of them at
     `occurred_at`.
@@ -144,6 +158,8 @@ class BulkIdentify(_Job):
     @classmethod
     def _reject_one_by_one(cls, users: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         if info.context is not None and info.context.texts_are_storable and isinstance(users, list):
+            if len(users) <= HARD_BULK_USERS and (plain := plain_users(users, _user_of_traits)):
+                return plain
             users = [_plain_user(user) or user for user in users]
         try:
             return handler(users)
@@ -167,7 +183,16 @@ class BulkIdentify(_Job):
     @property
     def user_ids(self) -> tuple[str, ...]:
         """The users that are not rejected, in the job's order."""
+        if isinstance(self.users, PlainUsers):
+            return tuple(self.users.ids)
         return tuple(user.id for user in self.users if isinstance(user, UserUpdate))
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Why users are rejected, in the job's order."""
+        if isinstance(self.users, PlainUsers):
+            return []
+        return [user for user in self.users if isinstance(user, Problem)]
 
 
 class Delete(_Job):

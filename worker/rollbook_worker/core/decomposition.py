@@ -11,11 +11,13 @@ from rollbook_shared.domain.profile_sections import stored_traits
 from rollbook_shared.domain.push_tokens import sent_tokens
 from rollbook_shared.domain.stamps import Stamp, stamp
 from rollbook_shared.errors import Problem
+from rollbook_shared.jobs.plain_users import PlainUsers
 from rollbook_worker.core.facts import (
     ActivityCreated,
     ChannelEngagementChanged,
     EngagementChanged,
     Fact,
+    Facts,
     MessageCreated,
     PreferencesUpdated,
     ProfileKeySet,
@@ -24,12 +26,13 @@ from rollbook_worker.core.facts import (
     UserDeleted,
     UserIdentified,
     UsersMerged,
+    UsersUpdated,
     UserUpdated,
     WorkflowTriggered,
 )
 
 
-def facts_of(job: jobs.Job) -> Iterator[Fact | UserUpdated]:
+def facts_of(job: jobs.Job) -> Iterator[Facts]:
     """The facts that the job consists of; the ordinal of each item of the job is part of its stamp."""
     at = stamp(job.occurred_at, job.id)
     match job:
@@ -93,8 +96,14 @@ def _states(engagement: str) -> Iterator[tuple[str, bool]]:
         yield "read", True
 
 
-def _users_updated(job: jobs.BulkIdentify) -> Iterator[Fact | UserUpdated]:
-    for ordinal, user in enumerate(job.users):
+def _users_updated(job: jobs.BulkIdentify) -> Iterator[Facts]:
+    users = job.users
+    if isinstance(users, PlainUsers):
+        times = job.timestamps or [job.occurred_at] * len(users)
+        stamps = [stamp(at, job.id, ordinal) for ordinal, at in enumerate(times)]
+        yield UsersUpdated(min(stamps), stamps, users.ids, users.profiles)
+        return
+    for ordinal, user in enumerate(users):
         if isinstance(user, Problem):
             continue
         at = stamp(job.timestamps[ordinal] if job.timestamps else job.occurred_at, job.id, ordinal)
@@ -104,7 +113,7 @@ def _users_updated(job: jobs.BulkIdentify) -> Iterator[Fact | UserUpdated]:
             yield UserUpdated(at, user.id, stored_traits(user.traits))
 
 
-def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterator[Fact | UserUpdated]:
+def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterator[Facts]:
     profile = stored_traits(user_update.traits)
     for channel_id, data in user_update.channel_data.items():
         profile[f"c.{channel_id}"] = data
@@ -125,7 +134,7 @@ def _key_set(user_id: str, key: str, value: Any, at: Stamp) -> Iterator[Fact]:
     yield ProfileKeySet(at, user_id, key, value)
 
 
-def _triggered(job: jobs.Trigger) -> Iterator[Fact | UserUpdated]:
+def _triggered(job: jobs.Trigger) -> Iterator[Facts]:
     recipients: dict[str, None] = {}
     if isinstance(job.actor, jobs.UserUpdate):
         yield from _user_updated(job.actor, stamp(job.occurred_at, job.id))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from rollbook_shared.domain.stamps import Stamp
+from rollbook_shared.json_values import decode_json
 
 RegisterKey = tuple[str, ...]
 """What a fact is the newest value of: of two facts with one register key, the one with the smaller stamp is dropped."""
@@ -105,6 +106,24 @@ class UserUpdated(NamedTuple):
         yield UserIdentified(self.stamp, self.user_id)
         for key, value in self.profile.items():
             yield ProfileKeySet(self.stamp, self.user_id, key, value)
+
+
+class UsersUpdated(NamedTuple):
+    """Users were updated by one job, each as by a `UserUpdated`. Nearly all bulk jobs come in this form, and the store
+    writes it without making an object for each user.
+    """
+
+    stamp: Stamp
+    """The earliest of them."""
+    stamps: Sequence[Stamp]
+    user_ids: Sequence[str]
+    profiles: Sequence[bytes]
+    """By stored key, as JSON; attributes and properties only."""
+
+    def updates(self) -> Iterator[UserUpdated]:
+        """The facts that it stands for."""
+        for stamp, user_id, profile in zip(self.stamps, self.user_ids, self.profiles, strict=True):
+            yield UserUpdated(stamp, user_id, decode_json(profile))
 
 
 class UserDeleted(NamedTuple):
@@ -240,3 +259,5 @@ Fact = (
     | ChannelEngagementChanged
 )
 """What a job says, in its smallest parts. Each has a stamp; in each register the newest fact is kept."""
+Facts = Fact | UserUpdated | UsersUpdated
+"""A fact, or several in one."""

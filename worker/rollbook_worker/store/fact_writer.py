@@ -11,13 +11,13 @@ from psycopg import Cursor
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_shared.registry import Registry
-from rollbook_worker.core import Fact, UserUpdated
+from rollbook_worker.core import Facts
 from rollbook_worker.store.clusters import recompute
 from rollbook_worker.store.deliveries import cancel_of_deleted, insert_messages, wake
 from rollbook_worker.store.newest_updates import apply_newest
 from rollbook_worker.store.preference_sets import write_versions
 from rollbook_worker.store.rows import Row, TableRows, as_json, rows_of
-from rollbook_worker.store.user_columns import user_columns
+from rollbook_worker.store.user_columns import plain_columns, user_columns
 from rollbook_worker.store.user_sizes import LARGE_BYTES
 
 MAX_IDENTIFY_CHARACTERS: Final = 400
@@ -55,7 +55,7 @@ class Written:
 
 def write(
     cursor: Cursor,
-    facts: Iterable[Fact | UserUpdated],
+    facts: Iterable[Facts],
     *,
     history: int,
     horizon: Stamp,
@@ -72,7 +72,7 @@ def write(
     the spans of senders. Raises `ClustersNotLocked` if there are more clusters.
     """
     rows = rows_of(facts)
-    if rows.users:
+    if user_ids := rows.user_ids:
         members, may_be_large = _upsert_users(cursor, rows, horizon, roots)
         clusters = set(members.values())
     if rows.preference_sets:
@@ -88,22 +88,22 @@ def write(
     _insert(cursor, _HISTORY["upsert_engagements"], engagements=rows.engagements)
     _insert(cursor, _HISTORY["upsert_channel_engagements"], engagements=rows.channel_engagements)
     _insert(cursor, _LIFECYCLE_EVENTS["insert"], events=rows.lifecycle_events)
-    if rows.users and (clusters or rows.ids_with_events):
+    if user_ids and (clusters or rows.ids_with_events):
         changed_clusters = apply_newest(cursor, rows, members)
         if changed_clusters or rows.ids_with_events:
             recompute(cursor, changed_clusters, rows.ids_with_events, history=history)
-    if not rows.users:
+    if not user_ids:
         return Written(set(), set())
     woken: frozenset[str] = frozenset()
     if registry is not None and registry.delivers:
         deleted = {event["user_id"] for event in rows.lifecycle_events if "primary_id" not in event}
         cancel_of_deleted(cursor, deleted, registry, now)
-        woken = wake(cursor, rows.user_ids, clusters, registry, now)
+        woken = wake(cursor, user_ids, clusters, registry, now)
     changed = {row["user_id"] for row in (*rows.preference_sets, *rows.push_tokens, *rows.push_token_users)}
     merged = {
         event[name] for event in rows.lifecycle_events if "primary_id" in event for name in ("user_id", "primary_id")
     }
-    return Written(set(rows.user_ids), may_be_large | changed | merged, woken)
+    return Written(set(user_ids), may_be_large | changed | merged, woken)
 
 
 def lock_clusters(cursor: Cursor, roots: Collection[str]) -> set[str]:
@@ -131,7 +131,7 @@ def _upsert_users(
     locked = lock_clusters_of(cursor, rows.user_ids, roots)
     limits = {"max_identify_characters": MAX_IDENTIFY_CHARACTERS, "large_bytes": LARGE_BYTES}
     upserted: list[tuple[str, str | None, bool, bool]] = []
-    for columns in user_columns(rows.users):
+    for columns in user_columns(rows.users) if rows.users else plain_columns(rows.plain_users):
         cursor.execute(_USERS["upsert"], {**columns, **limits})
         upserted.extend(cursor)
     members = {id_: root for id_, root, _, _ in upserted if root is not None}

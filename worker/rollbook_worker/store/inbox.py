@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
-from rollbook_shared.errors import Problem, Undecodable
+from rollbook_shared.errors import Undecodable
 from rollbook_shared.job_states import DeadLetterCode, JobState, StandingJob
 from rollbook_shared.jobs.codec import KEPT_TEXT, MAX_TEXT, unidentified_id
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Identify, Job, Trigger, UserUpdate
@@ -160,7 +160,7 @@ def state_when_due(job: Job) -> JobState:
     match job:
         case Identify():
             return JobState.APPLIED
-        case BulkIdentify(users=users) if all(isinstance(user, Problem) for user in users):
+        case BulkIdentify() if len(job.problems) == len(job.users):
             return JobState.REJECTED
         case _:
             return JobState.APPLIED
@@ -238,9 +238,8 @@ def _counts(job: Job) -> dict[str, Any] | None:
         case BulkDelete() | BulkSetPreferences():
             return {"applied": len(job.user_ids)}
         case BulkIdentify():
-            problems = [user for user in job.users if isinstance(user, Problem)]
-            counts: dict[str, Any] = {"applied": len(job.users) - len(problems)}
-            if problems:
+            counts: dict[str, Any] = {"applied": len(job.users) - len(job.problems)}
+            if problems := job.problems:
                 counts["rejected"] = [{"index": p.index, "field": p.field, "reason": p.reason} for p in problems]
             return counts
         case _:

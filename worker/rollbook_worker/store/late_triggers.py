@@ -15,7 +15,7 @@ from psycopg import Cursor
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.stamps import Stamp
 from rollbook_shared.jobs.models import Trigger
-from rollbook_worker.core import ActivityCreated, Fact, MessageCreated, UserUpdated, WorkflowTriggered, trigger_stamp
+from rollbook_worker.core import ActivityCreated, Facts, MessageCreated, WorkflowTriggered, trigger_stamp
 from rollbook_worker.store.history_months import select_start
 
 _JOBS: Final = load(__package__, "jobs")
@@ -34,7 +34,7 @@ def find_too_old(
     return frozenset(id_ for id_, at in stamps.items() if at < start)
 
 
-def without_history(facts: Iterable[Fact | UserUpdated], job_ids: Collection[str]) -> list[Fact | UserUpdated]:
+def without_history(facts: Iterable[Facts], job_ids: Collection[str]) -> list[Facts]:
     """The facts without the triggers, activities and messages of some jobs."""
     return [
         fact

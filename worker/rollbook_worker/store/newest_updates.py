@@ -43,7 +43,7 @@ def apply_newest(cursor: Cursor, rows: TableRows, members: Mapping[str, str]) ->
     changes = Counter(members.values())
     updates = [
         {"id": row["id"], "root": root, "profile": row["profile"], "stamp": row["last_stamp"]}
-        for row in rows.users
+        for row in rows.rows_of_users(members)
         if (root := members.get(row["id"])) is not None and changes[root] == 1 and _is_one_update(row)
     ]
     if updates:

@@ -19,7 +19,7 @@ from rollbook_shared.errors import Unavailable, Undecodable
 from rollbook_shared.jobs.models import Job, Trigger
 from rollbook_shared.registry import Registry, RegistryFile
 from rollbook_shared.settings import DEFAULT_KEY, Settings
-from rollbook_worker.core import Fact, UserUpdated, facts_of
+from rollbook_worker.core import Facts, facts_of
 from rollbook_worker.store.cleanup import Cleanup
 from rollbook_worker.store.deferred_jobs import set_local_timeouts
 from rollbook_worker.store.due_jobs import Dispatcher
@@ -281,7 +281,7 @@ class PostgresStore:
     def _write_facts(
         self,
         cursor: Cursor,
-        facts: Iterable[Fact | UserUpdated],
+        facts: Iterable[Facts],
         now: int,
         roots: frozenset[str],
         traces: Mapping[str | None, str] = NO_TRACES,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from rollbook_shared.domain.push_tokens import token_hash
 from rollbook_shared.domain.stamps import Stamp
-from rollbook_shared.json_values import encode_json
+from rollbook_shared.json_values import decode_json, encode_json
 from rollbook_worker.core import (
     ActivityCreated,
     ChannelEngagementChanged,
     EngagementChanged,
-    Fact,
+    Facts,
     MessageCreated,
     PreferencesUpdated,
     ProfileKeySet,
@@ -23,12 +24,15 @@ from rollbook_worker.core import (
     UserDeleted,
     UserIdentified,
     UsersMerged,
+    UsersUpdated,
     UserUpdated,
     WorkflowTriggered,
     join,
 )
 
 Row = dict[str, Any]
+PlainUser = tuple[str, Stamp, bytes]
+"""The row of a user with one update: the id, the stamp, the profile as JSON."""
 _UserFact = UserUpdated | UserIdentified | ProfileKeySet | PreferencesUpdated | PushTokenChanged
 
 
@@ -38,6 +42,8 @@ class TableRows:
 
     users: list[Row] = field(default_factory=list)
     """In id order: users with new data, and those that deletes, merges and engagement with all messages name."""
+    plain_users: list[PlainUser] = field(default_factory=list)
+    """In id order, and instead of `users`, if each user has one update by a bulk job, and nothing else."""
     preference_sets: list[Row] = field(default_factory=list)
     """Every version received of a preference set, and every change of one."""
     push_tokens: list[Row] = field(default_factory=list)
@@ -61,18 +67,30 @@ class TableRows:
 
     @property
     def user_ids(self) -> list[str]:
-        return [user["id"] for user in self.users]
+        """In id order."""
+        return [user["id"] for user in self.users] or [user[0] for user in self.plain_users]
+
+    def rows_of_users(self, ids: Container[str]) -> Iterator[Row]:
+        """The rows of some users."""
+        yield from (user for user in self.users if user["id"] in ids)
+        for id_, stamp, profile in self.plain_users:
+            if id_ in ids:
+                yield _user_row(id_, decode_json(profile), stamp, {}, [stamp], stamp)
 
 
-def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
+def rows_of(facts: Iterable[Facts]) -> TableRows:
     """Sort facts into rows; where several fill one register, the newest does."""
     rows = TableRows()
     by_user: dict[str, list[_UserFact]] = {}
     history: dict[int, ActivityCreated | MessageCreated] = {}
     others: Registers = {}
+    bulk: list[UsersUpdated] = []
     for fact in facts:
         if isinstance(fact, UserUpdated):  # nearly all
             by_user.setdefault(fact.user_id, []).append(fact)
+            continue
+        if isinstance(fact, UsersUpdated):
+            bulk.append(fact)
             continue
         if isinstance(
             fact, (ActivityCreated, MessageCreated)
@@ -115,6 +133,11 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
         else:
             rows.activities.append(row)
     locked = {row["user_id"] for row in rows.channel_engagements}
+    if bulk and not (by_user or rows.ids_with_events or locked) and (plain := _plain_users(bulk)):
+        rows.plain_users = plain
+        return rows
+    for update in chain.from_iterable(each.updates() for each in bulk):
+        by_user.setdefault(update.user_id, []).append(update)
     rows.users = [
         _user(user_id, by_user.get(user_id, ())) for user_id in sorted(by_user.keys() | rows.ids_with_events | locked)
     ]
@@ -124,6 +147,12 @@ def rows_of(facts: Iterable[Fact | UserUpdated]) -> TableRows:
 def as_json(rows: list[Row] | list[str]) -> str:
     """The rows, or ids, as the one parameter that their statement takes."""
     return encode_json(rows).decode()
+
+
+def _plain_users(bulk: Iterable[UsersUpdated]) -> list[PlainUser] | None:
+    """The rows of users who are updated once; None: some are updated more often."""
+    users = sorted(chain.from_iterable(zip(each.user_ids, each.stamps, each.profiles, strict=True) for each in bulk))
+    return users if len({user[0] for user in users}) == len(users) else None
 
 
 def _lifecycle_event(event: UserDeleted | UsersMerged) -> Row:

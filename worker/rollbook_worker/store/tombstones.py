@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Final
 
 from psycopg import Cursor
@@ -22,6 +23,7 @@ from rollbook_worker.core import (
     ChannelEngagementChanged,
     EngagementChanged,
     Fact,
+    Facts,
     PreferencesUpdated,
     ProfileKeySet,
     PushTokenChanged,
@@ -29,6 +31,7 @@ from rollbook_worker.core import (
     UserDeleted,
     UserIdentified,
     UsersMerged,
+    UsersUpdated,
     UserUpdated,
     WorkflowTriggered,
 )
@@ -47,10 +50,10 @@ def id_hash(user_id: str, key: str) -> bytes:
     return hashlib.blake2b(user_id.encode(), key=key.encode()[:_KEY_BYTES], digest_size=_HASH_BYTES).digest()
 
 
-def earliest_stamps(facts: Iterable[Fact | UserUpdated]) -> dict[str, Stamp]:
+def earliest_stamps(facts: Iterable[Facts]) -> dict[str, Stamp]:
     """The users that the facts name, each with the earliest stamp."""
     earliest: dict[str, Stamp] = {}
-    for fact in facts:
+    for fact in chain.from_iterable(each.updates() if isinstance(each, UsersUpdated) else (each,) for each in facts):
         for user_id in _user_ids(fact):
             earliest[user_id] = min(fact.stamp, earliest.get(user_id, fact.stamp))
     return earliest

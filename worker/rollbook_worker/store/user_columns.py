@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rollbook_shared.json_values import encode_json
-from rollbook_worker.store.rows import Row
+from rollbook_worker.store.rows import PlainUser, Row
 
 SEPARATOR: Final = "/"
 """No user id contains it, nor does a stamp."""
@@ -42,6 +42,23 @@ def user_columns(users: Sequence[Row]) -> Iterator[dict[str, str | None]]:
         "first_identified": None if first_identified == last_stamps else _joined(first_identified),
         "key_stamps": encode_json(key_stamps).decode() if any(key_stamps) else None,
         "identify_stamps": _joined(identify_stamps) if any(identify_stamps) else None,
+    }
+
+
+def plain_columns(users: Sequence[PlainUser]) -> Iterator[dict[str, str | None]]:
+    """The same for users who have one update each."""
+    ids, stamps, profiles = zip(*users, strict=True)
+    text = b"[" + b",".join(profiles) + b"]"
+    if len(text) > MAX_PROFILE_CHARACTERS and len(users) > 1:
+        half = len(users) // 2
+        yield from plain_columns(users[:half])
+        yield from plain_columns(users[half:])
+        return
+    yield {
+        "ids": _joined(ids),
+        "profiles": text.decode(),
+        "last_stamps": _joined(stamps),
+        **dict.fromkeys(("base_stamps", "first_identified", "key_stamps", "identify_stamps")),
     }
 
 
