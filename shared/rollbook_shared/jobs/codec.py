@@ -157,7 +157,9 @@ def _plain(value: object) -> object:
 
 def _has_storable_texts(text: object) -> bool:
     """Whether no text in the job can hold a NUL or a lone surrogate: in JSON both need an escape."""
-    return isinstance(text, str) and "\\u" not in text and (text.isascii() or find_text_problem(text) is None)
+    if not isinstance(text, str) or ("\\" in text and "\\u" in text):  # one character is found in a tenth of the time
+        return False
+    return text.isascii() or find_text_problem(text) is None
 
 
 def _payload(text: object) -> dict[str, Any]:
