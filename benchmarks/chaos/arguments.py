@@ -34,6 +34,8 @@ class Arguments:
     """The program to start as the broker; None: Valkey."""
     has_namespaces: bool
     """Whether each process has a network namespace of its own."""
+    has_retention: bool
+    """Whether messages have a retention, and an old history is dropped during the run."""
     as_json: bool
     logs: Path | None
 
@@ -84,6 +86,11 @@ def parse(arguments: Sequence[str]) -> Arguments:
         help="a network namespace for each process; packets between them are cut off, lost, delayed (Linux, as root)",
     )
     parser.add_argument(
+        "--retention",
+        action="store_true",
+        help="with a retention of messages: old months are dropped during the run, and triggers that old make none",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
         help="print one JSON object, last on stdout; the rest to stderr",
@@ -117,6 +124,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
         transport=given.transport,
         broker=Path(broker) if broker else None,
         has_namespaces=given.namespaces,
+        has_retention=given.retention,
         as_json=given.json,
         logs=given.logs,
     )

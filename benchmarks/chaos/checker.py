@@ -32,6 +32,8 @@ class CheckResult:
     """Users that exist although a delete or a merge removed them."""
     not_applied: tuple[str, ...]
     """Jobs that were rejected, are dead or are still deferred."""
+    misjudged: tuple[str, ...]
+    """Triggers older than the retention whose status does not say so, or others whose status does."""
     unexpected: tuple[str, ...]
     """Finished jobs that were never sent."""
     difference: Difference | None
@@ -44,14 +46,14 @@ class CheckResult:
         """Whether the result is that of applying each job once, in the order of the stamps."""
         wrong = (
             *(self.lost, self.lost_deliveries, self.unfinished),
-            *(self.applied_twice, self.resurrected, self.not_applied, self.unexpected),
+            *(self.applied_twice, self.resurrected, self.not_applied, self.misjudged, self.unexpected),
         )
         return not any(wrong) and self.difference is None and not any(self.messages.found.values())
 
 
 def check_history(history: History) -> CheckResult:
     """Compare the history with what the jobs should have done."""
-    expected = oracle(history.jobs)
+    expected = _without_history_of(oracle(history.jobs), [job for job in history.jobs if job.id in history.too_late])
     sent = {job.id for job in history.jobs}
     ledger, dead = history.ledger, history.dead
     removed = set(_removed(history.jobs))
@@ -72,6 +74,7 @@ def check_history(history: History) -> CheckResult:
         not_applied=_sorted(
             id_ for id_ in sent if id_ in dead or ((found := ledger.get(id_)) is not None and found.state != "applied")
         ),
+        misjudged=_sorted((history.too_late & sent) ^ history.said_to_be_too_late),
         unexpected=_sorted((ledger.keys() | dead.keys()) - sent),
         difference=smallest_difference(
             _with_details(expected, expected_details(history.jobs)),
@@ -80,6 +83,16 @@ def check_history(history: History) -> CheckResult:
         ),
         messages=check_deliveries(history.messages, expected["messages"].keys()),
     )
+
+
+def _without_history_of(world: World, jobs: Iterable[Job]) -> World:
+    """The world without the messages and activities of these triggers, which are too old to make any."""
+    rows = expected_details(jobs).keys()
+    return {
+        **world,
+        "messages": {id_: row for id_, row in world["messages"].items() if id_ not in rows},
+        "activities": {id_: row for id_, row in world["activities"].items() if id_ not in rows},
+    }
 
 
 def _with_details(world: World, details: Details) -> Any:

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from benchmarks.chaos.environment import Environment
 from benchmarks.chaos.fault_kinds import HOME, PROMOTE
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.namespaces import why_unavailable
+from benchmarks.chaos.old_history import plan_old_history
 from benchmarks.chaos.packet_network import PacketNetwork
 from benchmarks.chaos.plan import Phase, make_plan
 from benchmarks.chaos.run import Run, run
@@ -95,6 +97,8 @@ def _run(arguments: Arguments, folder: Path, stopping: StopSignals) -> Run:
         f"seed {arguments.seed}: {arguments.jobs} jobs over {arguments.seconds:.0f} s, "
         f"{arguments.transport} transport on {broker}"
     )
+    now = time.time_ns() // 1_000
+    old = plan_old_history(now=now, seconds=arguments.seconds) if arguments.has_retention else None
     plan = partial(
         make_plan,
         seed=arguments.seed,
@@ -102,10 +106,13 @@ def _run(arguments: Arguments, folder: Path, stopping: StopSignals) -> Run:
         seconds=arguments.seconds,
         kinds=arguments.kinds,
         every=arguments.every,
+        late_before=old.late_before if old else None,
     )
     with (
         _packets(arguments) as packets,
-        Environment(folder, arguments.broker, is_replicated=PROMOTE in arguments.kinds, packets=packets) as environment,
+        Environment(
+            folder, arguments.broker, is_replicated=PROMOTE in arguments.kinds, packets=packets, old_history=old
+        ) as environment,
         _show_progress(arguments.jobs, stopping) as monitor,
     ):
         transport = {} if arguments.transport == OWN else {"ROLLBOOK_TRANSPORT": arguments.transport}

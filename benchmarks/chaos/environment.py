@@ -10,6 +10,7 @@ import sys
 import time
 from collections import defaultdict
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -20,6 +21,7 @@ import redis
 from benchmarks.chaos.delivery_journal import JOURNAL
 from benchmarks.chaos.fault_kinds import HTTP_SERVER, LOCK_SECONDS, POSTGRES, SENDERS, SINK, STATEMENT_SECONDS
 from benchmarks.chaos.http_producer import SECRET_KEY
+from benchmarks.chaos.old_history import OLD_ROWS, OldHistory, count_old_rows, write_old_history
 from benchmarks.chaos.packet_network import Link, PacketNetwork
 from benchmarks.chaos.proxy import Network, Proxy
 from benchmarks.chaos.replicated_postgres import ReplicatedPostgres, running_replicated_postgres
@@ -65,10 +67,13 @@ class Environment:
         *,
         is_replicated: bool = False,
         packets: PacketNetwork | None = None,
+        old_history: OldHistory | None = None,
     ) -> None:
         """`broker`: the program to start; Valkey by default. `is_replicated`: whether Postgres can fail over.
         `packets`: the network between namespaces; without it processes reach the servers through proxies.
+        `old_history`: what maintenance drops, by the retention that it names.
         """
+        self._old_history = old_history
         self.packets = packets
         self.folder = folder
         self._broker = broker
@@ -94,6 +99,8 @@ class Environment:
         )
         if status := migration.wait():
             raise ServerFailed(f"the migration ended with exit code {status}")
+        if self._old_history is not None:
+            write_old_history(database_url, self._old_history, now=time.time_ns() // 1_000)
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {_APPLICATION}")
         with psycopg.connect(self.application_url) as connection:
@@ -144,9 +151,15 @@ class Environment:
             "ROLLBOOK_OUTBOX_RESEND_SECONDS": "3",
             "ROLLBOOK_STATEMENT_TIMEOUT_SECONDS": str(STATEMENT_SECONDS),
             "ROLLBOOK_LOCK_TIMEOUT_SECONDS": str(LOCK_SECONDS),
+            **self._retention(),
             # nothing is erased: a job that arrives after an erasure is not part of the reference
             "ROLLBOOK_ERASURE_DELAY_HOURS": str(10 * 365 * 24),
         }
+
+    def _retention(self) -> dict[str, str]:
+        if self._old_history is None:
+            return {}
+        return {"ROLLBOOK_MESSAGE_RETENTION_DAYS": repr(self._old_history.retention / timedelta(days=1))}
 
     @property
     def http_host(self) -> str:
@@ -232,6 +245,7 @@ class Environment:
                 "deferred": _count(connection, "rollbook.deferred_jobs"),
                 DELIVERIES: _count(connection, _WAITING_DELIVERIES),
                 "outbox": _count(application, "rollbook_outbox WHERE finished_at IS NULL"),
+                OLD_ROWS: count_old_rows(connection, self._old_history) if self._old_history else 0,
             }
 
     def keep_logs(self) -> None:

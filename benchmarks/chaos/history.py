@@ -25,6 +25,7 @@ SELECT job_id FROM rollbook.activities GROUP BY job_id, recipient HAVING count(*
 UNION
 SELECT job_id FROM rollbook.messages GROUP BY job_id, recipient, channel HAVING count(*) > 1
 """
+_TOO_LATE: Final = "SELECT id FROM rollbook.jobs WHERE detail @> '{\"too_old\": true}'"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,10 @@ class History:
     """Job id -> messages that wait in Redis. Empty if everything was done in time."""
     in_outbox: frozenset[str] = frozenset()
     """Jobs that wait in the outbox, likewise."""
+    too_late: frozenset[str] = frozenset()
+    """Triggers that are older than the retention."""
+    said_to_be_too_late: frozenset[str] = frozenset()
+    """Those whose status says so."""
     repeated: frozenset[str] = frozenset()
     """Jobs with two activities for a recipient, or two messages for a recipient on one channel."""
     world: World
@@ -81,6 +86,7 @@ def collect_history(environment: Environment, plan: Plan, journals: Iterable[Pat
         ledger = connection.execute("SELECT id, state, duplicates FROM rollbook.jobs").fetchall()
         dead = connection.execute("SELECT id, code FROM rollbook.dead_letters").fetchall()
         repeated = connection.execute(_REPEATED).fetchall()
+        too_late = connection.execute(_TOO_LATE).fetchall()
         details = read_details(connection)
         messages = collect_deliveries(connection, environment.delivery_journals(), environment.sink.taken)
     with environment.connect(application=True) as application, environment.redis() as client:
@@ -99,6 +105,8 @@ def collect_history(environment: Environment, plan: Plan, journals: Iterable[Pat
         dead=dict(dead),
         in_redis=in_redis,
         in_outbox=in_outbox,
+        too_late=plan.too_late,
+        said_to_be_too_late=frozenset(job_id for (job_id,) in too_late),
         repeated=frozenset(job_id for (job_id,) in repeated),
         world=world,
         details=details,

@@ -38,6 +38,12 @@ def make_jobs(rng: Random, *, number: int, now: int, prefix: str) -> list[Job]:
     return [author.job() for _ in range(number)]
 
 
+def make_late_triggers(rng: Random, *, number: int, before: int) -> list[Job]:
+    """Generate triggers from before a time, with users who are identified in them."""
+    author = _JobGenerator(rng, number, before, "late")
+    return [author.trigger() for _ in range(number)]
+
+
 class _JobGenerator:
     def __init__(self, rng: Random, number: int, now: int, prefix: str) -> None:
         self._chance = rng
@@ -72,6 +78,13 @@ class _JobGenerator:
         rng = self._chance
         self._circle = rng.randrange(self._busy if rng.random() < _BUSY_SHARE else self._circles)
         (maker,) = rng.choices([*self._makers], [*self._makers.values()])
+        return self._made_by(maker)
+
+    def trigger(self) -> Job:
+        self._circle = self._chance.randrange(self._circles)
+        return self._made_by(self._trigger)
+
+    def _made_by(self, maker: Callable[[], dict[str, Any]]) -> Job:
         body = {"id": f"{self._prefix}-{self._made:06}", "occurred_at": self._timestamp(), **maker()}
         self._made += 1
         return MODELS[maker.__name__.removeprefix("_")].model_validate(body)

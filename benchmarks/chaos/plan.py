@@ -12,7 +12,7 @@ from benchmarks.chaos.deliveries import Delivery, plan_deliveries
 from benchmarks.chaos.fault_kinds import ONLY_BEFORE, ONLY_WITH_OUTBOX
 from benchmarks.chaos.faults import Fault, schedule_faults
 from benchmarks.chaos.http_jobs import as_http_job
-from benchmarks.chaos.jobs import make_jobs
+from benchmarks.chaos.jobs import make_jobs, make_late_triggers
 from benchmarks.chaos.operations import Method, Operation
 
 from rollbook_shared.jobs.models import Identify, Job
@@ -31,6 +31,8 @@ _DEFERRED_SHARE: Final = 0.06
 _LATEST_DUE_SECONDS: Final = 5.0
 """After the sending has ended: some jobs should be deferred even if the workers lag."""
 _ROLLED_BACK_SHARE: Final = 0.01
+_LATE_SHARE: Final = 0.02
+"""Of triggers older than the retention, if there is one; each is sent twice."""
 _SKEW_MINUTES: Final = (-9.0, 4.0)
 """Ahead by less than 5 minutes: the client rejects more (`max_clock_skew`)."""
 
@@ -39,6 +41,8 @@ BUFFERED_PRODUCER: Final = "buffered"
 HTTP_PRODUCER: Final = "http"
 WITH_EVERY_PRODUCER: Final = ("direct-1", "direct-2", SKEWED, "outbox-1")
 WITH_OUTBOXES: Final = ("outbox-1", "outbox-2")
+WITH_TIMESTAMPS: Final = ("direct-1", "direct-2", "outbox-1")
+"""Of the first phase; another producer has its own idea of the time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +64,8 @@ class Plan:
     jobs: tuple[Job, ...]
     """Distinct jobs, without those that a buffer or the HTTP server makes, and without those that are rolled back."""
     phases: tuple[Phase, ...]
+    too_late: frozenset[str] = frozenset()
+    """The ids of the triggers that make no messages, as they are older than the retention."""
 
     @property
     def faults(self) -> Iterator[Fault]:
@@ -67,8 +73,19 @@ class Plan:
         return (fault for phase in self.phases for fault in phase.faults)
 
 
-def make_plan(*, seed: int, jobs: int, seconds: float, kinds: Collection[str], every: float, begin: int) -> Plan:
-    """Plan a run with faults of these `kinds`. `begin` is in microseconds since 1970."""
+def make_plan(
+    *,
+    seed: int,
+    jobs: int,
+    seconds: float,
+    kinds: Collection[str],
+    every: float,
+    begin: int,
+    late_before: int | None = None,
+) -> Plan:
+    """Plan a run with faults of these `kinds`. `begin` is in microseconds since 1970, and so is `late_before`: some
+    triggers are from before that time, and make no messages.
+    """
     rng = Random(seed)
     names, shares = _phases(kinds)
     times = [seconds * share for share in shares]
@@ -106,20 +123,29 @@ def make_plan(*, seed: int, jobs: int, seconds: float, kinds: Collection[str], e
         if job.id not in elsewhere
     }
     rolled_back = make_jobs(rng, number=round(jobs * _ROLLED_BACK_SHARE), now=begin, prefix="rolled-back")
+    late = [] if late_before is None else make_late_triggers(rng, number=round(jobs * _LATE_SHARE), before=late_before)
     operations = [
         *_sent(sent, stamped, readings),
         *_rolled_back(rng, rolled_back, times),
         *_buffered(rng, [job for job in made[0] if job.id in buffered], times[0], begin),
         *_by_http(rng, by_http.values(), times[0]),
+        *_late(rng, late, WITH_TIMESTAMPS if names[0] == "all" else WITH_OUTBOXES, times[0]),
     ]
     return Plan(
         seed=seed,
-        jobs=tuple(stamped.values()),
+        jobs=(*stamped.values(), *late),
+        too_late=frozenset(job.id for job in late),
         phases=tuple(
             Phase(name=name, seconds=times[number], faults=faults[number], operations=_of_phase(number, operations))
             for number, name in enumerate(names)
         ),
     )
+
+
+def _late(rng: Random, jobs: Iterable[Job], producers: Sequence[str], seconds: float) -> Iterator[_Planned]:
+    for job in jobs:
+        for producer in rng.choices(producers, k=2):
+            yield 0, producer, Operation(at=rng.uniform(0, seconds), method=Method.TIMESTAMPED, job=job)
 
 
 _Planned = tuple[int, str, Operation]

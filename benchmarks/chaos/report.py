@@ -76,6 +76,7 @@ def _found(run: Run, result: CheckResult) -> dict[str, int]:
         "applied twice": len(result.applied_twice),
         "resurrected": len(result.resurrected),
         "not applied": len(result.not_applied),
+        "misjudged": len(result.misjudged),
         "never sent": len(result.unexpected),
         "not done in time": len(run.overdue),
         "processes ended": len(run.violations),
@@ -90,6 +91,7 @@ def _wrong(run: Run, result: CheckResult) -> Iterator[str]:
         "unfinished, and still waiting": result.unfinished,
         "applied twice": result.applied_twice,
         "finished, and not applied": result.not_applied,
+        "too late for the retention, or said to be": result.misjudged,
         "finished, and never sent": result.unexpected,
     }
     for what, jobs in lists.items():

@@ -77,7 +77,7 @@ class Supervisor:
     def start(self) -> None:
         """Start all processes, and return when the workers answer."""
         commands = {name: _worker(name) for name in WORKERS}
-        commands |= {name: [sys.executable, "-m", "rollbook_worker.maintenance"] for name in MAINTENANCE}
+        commands |= {name: [sys.executable, "-m", "benchmarks.chaos.maintenance_process"] for name in MAINTENANCE}
         commands |= {name: [sys.executable, "-m", "rollbook_ops.relay"] for name in RELAYS}
         commands |= {name: [sys.executable, "-m", "benchmarks.chaos.deliver_process"] for name in DELIVERING}
         commands |= {name: [sys.executable, "-m", "benchmarks.chaos.own_sender"] for name in OWN_SENDERS}

@@ -228,3 +228,32 @@ def test_the_difference_with_the_fewest_jobs_is_shown() -> None:
     assert result.difference.description == "users['bo']['properties']['plan']: 'pro' != 'free'"
     assert len(result.difference.jobs) == 1
     assert '"id":"bo"' in result.difference.jobs[0]
+
+
+def too_late() -> History:
+    """The trigger was older than the retention: it made no messages, and its status says so."""
+    history = as_it_should_be()
+    world = copy.deepcopy(history.world)
+    world["messages"].clear()
+    world["activities"].clear()
+    return replace(
+        history, world=world, details={}, too_late=frozenset({"hello"}), said_to_be_too_late=frozenset({"hello"})
+    )
+
+
+def test_a_trigger_older_than_the_retention_makes_nothing_and_says_so() -> None:
+    assert check_history(too_late()).is_equal
+
+
+def test_a_message_of_a_trigger_older_than_the_retention_is_a_difference() -> None:
+    world = as_it_should_be().world
+
+    assert check_history(replace(too_late(), world=world)).difference is not None
+
+
+@pytest.mark.parametrize(("said", "misjudged"), [(frozenset(), ("hello",)), (frozenset({"hello", "ann"}), ("ann",))])
+def test_a_status_that_misjudges_the_retention_is_found(said: frozenset[str], misjudged: tuple[str, ...]) -> None:
+    result = check_history(replace(too_late(), said_to_be_too_late=said))
+
+    assert result.misjudged == misjudged
+    assert not result.is_equal

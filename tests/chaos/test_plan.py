@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from datetime import timedelta
 from itertools import pairwise
 from random import Random
 
@@ -12,8 +13,10 @@ from benchmarks.chaos.arguments import parse
 from benchmarks.chaos.fault_kinds import FAULT_KINDS, ONLY_WITH_NAMESPACES, ONLY_WITHOUT_NAMESPACES
 from benchmarks.chaos.jobs import PERIOD, make_jobs
 from benchmarks.chaos.nemesis import INJECTORS, TABLES
+from benchmarks.chaos.old_history import plan_old_history
 from benchmarks.chaos.operations import Method
 from benchmarks.chaos.plan import BUFFERED_PRODUCER, HTTP_PRODUCER, SKEWED, WITH_OUTBOXES, Plan, make_plan
+from tests.support.builders import DAY
 
 from rollbook import Rollbook
 from rollbook_ops.demo.api_calls import send_job
@@ -21,15 +24,21 @@ from rollbook_shared.database.tables import metadata
 from rollbook_shared.jobs.codec import digest, encode
 from rollbook_shared.jobs.models import KINDS as JOB_KINDS
 from rollbook_shared.jobs.models import Job, Merge
+from rollbook_worker.store.history_months import GRACE
 
 BEGIN = 1_795_000_000_000_000
 
 
 @functools.cache
 def plan(
-    *, seed: int = 1, jobs: int = 1_500, seconds: float = 90, kinds: frozenset[str] = frozenset(FAULT_KINDS)
+    *,
+    seed: int = 1,
+    jobs: int = 1_500,
+    seconds: float = 90,
+    kinds: frozenset[str] = frozenset(FAULT_KINDS),
+    late_before: int | None = None,
 ) -> Plan:
-    return make_plan(seed=seed, jobs=jobs, seconds=seconds, kinds=kinds, every=1, begin=BEGIN)
+    return make_plan(seed=seed, jobs=jobs, seconds=seconds, kinds=kinds, every=1, begin=BEGIN, late_before=late_before)
 
 
 def test_the_same_seed_makes_the_same_jobs_deliveries_and_faults() -> None:
@@ -46,6 +55,35 @@ def test_another_seed_makes_another_plan() -> None:
 def test_every_kind_of_job_and_fault_occurs() -> None:
     assert {job.kind for job in plan().jobs} == set(JOB_KINDS)
     assert {fault.kind for fault in plan().faults} == set(FAULT_KINDS)
+
+
+def test_with_a_retention_some_triggers_are_older_and_all_else_stays() -> None:
+    usual, before = plan(), BEGIN - 3 * PERIOD
+
+    with_late = plan(late_before=before)
+
+    late = [job for job in with_late.jobs if job.id in with_late.too_late]
+    assert len(late) == 30
+    assert {job.kind for job in late} == {"trigger"}
+    assert all(before - 2 * PERIOD <= job.occurred_at <= before for job in late)
+    assert with_late.jobs[: -len(late)] == usual.jobs
+    assert usual.too_late == frozenset()
+    assert min(job.occurred_at for job in usual.jobs) >= BEGIN - 2 * PERIOD - 10**6
+    sent = Counter(
+        each.job.id
+        for own in with_late.phases[0].operations.values()
+        for each in own
+        if each.job.id in with_late.too_late
+    )
+    assert sent == dict.fromkeys(with_late.too_late, 2)
+
+
+def test_the_old_history_ends_before_all_jobs_and_becomes_too_old_in_the_middle_of_the_run() -> None:
+    old = plan_old_history(now=BEGIN, seconds=60)
+
+    assert old.late_before < old.first_end < old.second_end < BEGIN - 2 * PERIOD - DAY
+    expires = old.second_end + (old.retention + GRACE) // timedelta(microseconds=1)
+    assert 20 * 10**6 < expires - BEGIN < 60 * 10**6
 
 
 def test_each_kind_of_fault_has_an_injector_and_the_tables_exist() -> None:

@@ -30,6 +30,11 @@ FORGETFUL: Final = ("--faults", "lose-valkey", "--every", "1", "--jobs", "1500",
 VANISHING: Final = ("--namespaces", "--faults", "lose-machine", "--every", "1", "--jobs", "1500", "--minutes", "0.3")
 """As root, on Linux."""
 
+DROPPING: Final = (
+    *("--retention", "--faults", "kill-maintenance", "--every", "0.7", "--jobs", "1500", "--minutes", "0.3"),
+)
+"""Old months, while maintenance dies."""
+
 KILLING_SENDERS: Final = ("--faults", "kill-sender", "--every", "0.5", "--jobs", "800", "--minutes", "0.5")
 LYING_SENDERS: Final = ("--faults", "lying-sender", "--every", "1", "--jobs", "800", "--minutes", "0.5")
 SINK_AWAY: Final = ("--faults", "hang-sink,fail-sink", "--every", "0.5", "--jobs", "2400", "--minutes", "0.5")
@@ -51,6 +56,27 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
         "valid_from=max(change.valid_from, kept_from), owner=primary_id",
         "owner=primary_id",
         chaos=CALM,
+    ),
+    Defect(
+        "months: a trigger older than the retention makes messages",
+        f"{STORE}/late_triggers.py",
+        "frozenset(id_ for id_, at in stamps.items() if at < start)",
+        "frozenset()",
+        chaos=DROPPING,
+    ),
+    Defect(
+        "months: the engagements and deliveries of a month stay when it is dropped",
+        f"{STORE}/history_months.py",
+        '            if month.of_table == "messages":\n                self._forget_messages(month, limit)\n',
+        "",
+        chaos=(*DROPPING, "--within", "45"),
+    ),
+    Defect(
+        "months: only the first month that is too old is dropped",
+        f"{STORE}/history_months.py",
+        "for month in select_months(cursor) if month.valid_to <= before]",
+        "for month in select_months(cursor) if month.valid_to <= before and not month.valid_from]",
+        chaos=(*DROPPING, "--within", "45"),
     ),
     Defect(
         "fold: a delete follows a merged-away id",

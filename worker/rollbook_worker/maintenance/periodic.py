@@ -35,6 +35,7 @@ FORGET_BATCH: Final = 200
 """Unknown recipients of triggers looked at in one transaction; each has up to 100 messages."""
 MAX_DELAY_SECONDS: Final = 5.0
 """How late a deferred job may be after an outage of Postgres, or after another transaction was in its way."""
+MONTHS_SECONDS: Final = 3600.0
 OWNER_CHECK_SECONDS: Final = 30.0
 SIGNAL_SECONDS: Final = 0.5
 """How soon a signal is handled that the system gave to another thread than the main one, which handles all."""
@@ -124,8 +125,8 @@ def periodic_tasks(store: PostgresStore, *, now: int | None = None) -> list[Peri
         ),
         PeriodicTask("erase unowned history", 3600, erase_unowned_history),
         PeriodicTask("compact the identify log", 3600, compact),
-        PeriodicTask("make months of history", 3600, make_months),
-        PeriodicTask("drop months of history", 3600, drop_months),
+        PeriodicTask("make months of history", MONTHS_SECONDS, make_months),
+        PeriodicTask("drop months of history", MONTHS_SECONDS, drop_months),
         PeriodicTask(
             "prune finished jobs", 600, lambda: store.cleanup.prune_jobs(now=now, limit=PRUNE_BATCH) == PRUNE_BATCH
         ),
