@@ -25,6 +25,7 @@ from rollbook_shared.database.failover import NewestTimeline
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.settings import Settings
 from rollbook_worker.store import PostgresStore, ReceivedJob
+from rollbook_worker.store.transactions import APPLICATION_NAME
 
 SHORT: Final = timedelta(seconds=1)
 _BECOME_READ_ONLY: Final = """
@@ -90,6 +91,27 @@ def test_what_the_synchronous_replica_does_not_have_is_not_answered(pair: Pair) 
         # the commit that waited has the locks until then
         assert states(store, "waits") in (["applied"], ["duplicate"])
         assert rb.users.get("waits").properties == {"n": 1}
+    store.close()
+
+
+def test_a_thread_leaves_one_session_behind_that_waits_for_the_replica(pair: Pair) -> None:
+    store = PostgresStore(pair.url, statement_timeout=SHORT, lock_timeout=SHORT)
+    store.apply([received("first")])
+    pair.second.stop()
+    with pytest.raises(Unavailable, match="did not answer in time"):
+        store.apply([received("left")])
+
+    for name in ("second", "third"):
+        with pytest.raises(Unavailable, match="still waits for a synchronous replica"):
+            store.apply([received(name)])
+
+    with psycopg.connect(pair.first.url) as connection:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND wait_event = 'SyncRep'"
+        assert connection.execute(waiting, (APPLICATION_NAME,)).fetchone() == (1,)
+    pair.second.start()
+    pair.wait_for_replica()
+    assert states(store, "left") in (["applied"], ["duplicate"])
+    assert states(store, "second") == ["applied"]
     store.close()
 
 

@@ -501,6 +501,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         OVERDUE_MONTHS,
     ),
     Defect(
+        "transactions: a thread leaves one more session at each try while no replica answers",
+        f"{STORE}/transactions.py",
+        "            self._require_no_commit_before(connection)\n",
+        "",
+        ("tests/failover/test_demoted_servers.py", "-kleaves_one"),
+    ),
+    Defect(
         "rule 36: the migration takes rights from the tables",
         "worker/rollbook_worker/migrations/versions/0002_partitioned_history.py",
         "            AND acl.grantee <> first.relowner\n",

@@ -17,7 +17,7 @@ from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, NewestTimeline
 from rollbook_shared.database.schema import DEFAULT_SCHEMA
 from rollbook_shared.database.session import make_session, open_session
-from rollbook_shared.database.shared_sessions import begin, transaction
+from rollbook_shared.database.shared_sessions import begin, is_shared, transaction
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_worker.store.fact_writer import ClustersNotLocked
@@ -40,6 +40,14 @@ APPLICATION_NAME: Final = "rollbook-worker"
 # The clock goes with the first round trip. psycopg's own `transaction()` would need one more.
 _MODES: Final = "ISOLATION LEVEL READ COMMITTED READ WRITE"
 _CLOCK: Final = "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint"
+_WAITS_FOR_REPLICA: Final = """
+SELECT 1
+FROM pg_stat_activity
+WHERE pid = %s
+    AND usename = current_user
+    AND application_name = current_setting('application_name')
+    AND wait_event = 'SyncRep'
+"""
 # Every statement here looks up a few rows by index. Plans are made while the tables are small (a fresh install), when
 # reading all of a table seems cheap, and are kept when they have grown.
 _POINT_LOOKUPS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
@@ -183,16 +191,33 @@ class Connections:
 
         Raises:
             psycopg.OperationalError: the server cannot be reached.
-            Unavailable: its database cannot hold every text.
+            Unavailable: its database cannot hold every text, or the last connection's commit waits for a replica.
         """
         connection: psycopg.Connection | None = getattr(self._local, "connection", None)
         # if a transaction was left open, the next would be a part of it, and its own end would not commit it
         if connection is not None and connection.info.transaction_status is not TransactionStatus.IDLE:
             connection.close()
         if connection is None or connection.closed:
-            self._local.connection = connection = self.open()
+            connection = self.open()
+            self._require_no_commit_before(connection)
+            self._local.connection = connection
+            self._local.process_id = connection.info.backend_pid
             self._local.begin = begin(connection, _MODES, _CLOCK)
         return connection
+
+    def _require_no_commit_before(self, connection: psycopg.Connection) -> None:
+        """Postgres does not notice that a client has left a commit that waits for a synchronous replica. With one more
+        session at each try there would soon be none for anyone else.
+        """
+        process_id: int | None = getattr(self._local, "process_id", None)
+        if process_id is None or is_shared(connection):  # of a shared session the process is not known
+            return
+        try:
+            if connection.execute(_WAITS_FOR_REPLICA, (process_id,)).fetchone():
+                raise Unavailable("an earlier commit still waits for a synchronous replica")
+        except BaseException:
+            connection.close()
+            raise
 
     @property
     def begin(self) -> LiteralString | bytes:
