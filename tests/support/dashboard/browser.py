@@ -1,4 +1,4 @@
-"""The system's Chromium, headless, and Flower's pages in it."""
+"""The system's Chromium without a window, and Flower's pages in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from typing import Final
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-_NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# First the one without windows, which takes half of the processor time of the others: to start, and for each page.
+_NAMES: Final = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 # No connections to other machines.
 _QUIET: Final = (
     "--disable-background-networking",
