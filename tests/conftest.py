@@ -21,6 +21,7 @@ from tests.support.citus import VARIABLE as VARIABLE_OF_CITUS
 from tests.support.cluster_template import VARIABLE, copy_clusters, make_template_folder
 from tests.support.databases import ELSEWHERE, OUTBOX, ROLLBOOK, Databases, LendDatabase, with_database
 from tests.support.file_order import sort_by_cost
+from tests.support.memory_folder import use_memory
 from tests.support.server_mark import current_test, guard_servers
 from tests.support.stores import OnPostgres
 from tests.support.worker_processes import Workers
@@ -41,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patch.undo)
     guard_servers(patch)
     config.pluginmanager.register(forked_tests)
+    use_memory(patch)
     template = make_template_folder()
     config.add_cleanup(template.cleanup)
     patch.setenv(VARIABLE, template.name)
