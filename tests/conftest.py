@@ -7,14 +7,14 @@ is started as broker for those too, such as `redis-server`.
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from itertools import cycle
 from pathlib import Path
 
 import pytest
-from tests.support import forked_tests
 from tests.support.brokers import broker_program, connect_to_broker
 from tests.support.citus import CITUS_URL, distributed_rollbook, set_up
 from tests.support.citus import VARIABLE as VARIABLE_OF_CITUS
@@ -33,21 +33,28 @@ from rollbook_ops.devstack import Servers
 _broker_databases = cycle(range(1, 16))
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    forked_tests.add_option(parser)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
     guard_servers(patch)
-    config.pluginmanager.register(forked_tests)
     use_memory(patch)
-    template = make_template_folder()
-    config.add_cleanup(template.cleanup)
-    patch.setenv(VARIABLE, template.name)
-    copy_clusters(Path(template.name), patch.setattr)
+    if not hasattr(config, "workerinput"):  # one for all processes
+        template = make_template_folder()
+        config.add_cleanup(template.cleanup)
+        patch.setenv(VARIABLE, template.name)
+    copy_clusters(Path(os.environ[VARIABLE]), patch.setattr)
     config.pluginmanager.register(FailureNames(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: to look for garbage in it would take five sixths of the time to collect."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class FailureNames:
@@ -64,7 +71,7 @@ class FailureNames:
 
     def _name(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        # one of several processes has none; with -v every name is there
+        # a process of xdist has none; with -v every name is there
         if report.failed and terminal is not None and terminal.verbosity <= 0:
             terminal.ensure_newline()
             terminal.write_line(
@@ -77,7 +84,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "starts_servers" in getattr(item, "fixturenames", ()):
             item.add_marker("servers")
-    if forked_tests.several_processes(config):
+    if hasattr(config, "workerinput"):  # one of several processes
         sort_by_cost(items)
 
 
