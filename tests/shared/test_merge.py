@@ -11,7 +11,7 @@ from tests.support.conflicting_jobs import nested
 from tests.support.example_counts import examples
 
 from rollbook_shared.domain.merge import Profile, deep_merge, merge_profiles
-from rollbook_shared.domain.profile_sections import flat_profile, profile_of, trait_key
+from rollbook_shared.domain.profile_sections import TRAIT_KEYS, flat_profile, profile_of
 
 _objects = st.dictionaries(st.sampled_from("pqr"), nested, max_size=3)
 _only_objects: st.SearchStrategy[Any] = st.recursive(
@@ -120,4 +120,4 @@ def test_removed_sets_and_channels_are_not_in_the_profile_but_null_traits_are() 
 
 
 def test_trait_keys_distinguish_attributes_and_properties() -> None:
-    assert (trait_key("email"), trait_key("plan"), trait_key("a.email")) == ("a.email", "p.plan", "p.a.email")
+    assert tuple(TRAIT_KEYS[name] for name in ("email", "plan", "a.email")) == ("a.email", "p.plan", "p.a.email")

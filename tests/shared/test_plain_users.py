@@ -13,7 +13,7 @@ from tests.support.arbitrary_jobs import GOOD_ATTRIBUTES, keys, storable_text, u
 from tests.support.example_counts import examples
 
 from rollbook_shared.domain.attributes import RESERVED
-from rollbook_shared.domain.profile_sections import stored_traits
+from rollbook_shared.domain.profile_sections import TRAIT_KEYS
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.codec import decode, encode
 from rollbook_shared.jobs.fields import ParsedJson
@@ -57,7 +57,8 @@ def test_valid_users_with_traits_alone_are_plain_and_have_the_profiles_that_are_
     assert isinstance(plain, PlainUsers) or any(_has_large_integers(user["traits"]) for user in users)
     if isinstance(plain, PlainUsers):
         assert list(plain.ids) == [user["id"] for user in users]
-        assert list(plain.profiles) == [encode_json(stored_traits(user["traits"])) for user in users]
+        stored = [{TRAIT_KEYS[name]: value for name, value in user["traits"].items()} for user in users]
+        assert list(plain.profiles) == [encode_json(profile) for profile in stored]
 
 
 @examples(300)

@@ -73,7 +73,7 @@ def store() -> Store:
 
 @functools.cache
 def is_traced() -> bool:
-    """Whether an SDK of OpenTelemetry is set up in this process: that is done before the application is imported."""
+    """Whether an SDK of OpenTelemetry is set up in this process. The first job looks, so it must be set up before."""
     return tracer() is not None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rollbook_shared.domain.attributes import ATTRIBUTES
-from rollbook_shared.domain.profile_sections import trait_key
+from rollbook_shared.domain.profile_sections import TRAIT_KEYS
 from rollbook_shared.domain.search_keys import email_key, end_of_prefix, name_key
 
 Parameters = Mapping[str, object]
@@ -83,7 +83,7 @@ _HASHED: Final = ("email", "phone_number")
 
 
 def _trait(number: int, name: str, value: Any) -> Condition:
-    key, parameters = f"key_{number}", {f"key_{number}": trait_key(name)}
+    key, parameters = f"key_{number}", {f"key_{number}": TRAIT_KEYS[name]}
     text = f"profile ->> %({key})s"
     if name not in ATTRIBUTES:
         parameters[f"value_{number}"] = json.dumps(value)

@@ -19,16 +19,6 @@ class Section(StrEnum):
     CHANNEL_DATA = "c"
 
 
-def trait_key(name: str) -> str:
-    """The stored key of an attribute or property."""
-    return _TRAIT_KEYS[name]
-
-
-def stored_traits(traits: Mapping[str, Any]) -> dict[str, Any]:
-    """Traits by their stored keys."""
-    return {_TRAIT_KEYS[name]: value for name, value in traits.items()}
-
-
 class _TraitKeys(dict[str, str]):
     """Stored keys by name, remembered: the same few names come again and again. An `lru_cache` takes twice as long."""
 
@@ -40,7 +30,8 @@ class _TraitKeys(dict[str, str]):
 
 
 _REMEMBERED_KEYS: Final = 4_096
-_TRAIT_KEYS: Final = _TraitKeys()
+TRAIT_KEYS: Final[Mapping[str, str]] = _TraitKeys()
+"""The stored key of every attribute and property, by its name."""
 
 
 def profile_of(flat: Mapping[str, Any]) -> Profile:

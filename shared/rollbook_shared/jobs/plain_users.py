@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar, overload
 import orjson
 
 from rollbook_shared.domain.attributes import ATTRIBUTES, COMMON, COMMON_CHARACTERS, RESERVED, attribute_problem
-from rollbook_shared.domain.profile_sections import trait_key
+from rollbook_shared.domain.profile_sections import TRAIT_KEYS
 from rollbook_shared.json_values import are_storable, decode_json
 from rollbook_shared.limits import NESTING, USER_ID_CHARACTERS
 
@@ -93,7 +93,7 @@ def plain_users(parsed: Sequence[Any], make: MakeUser[User]) -> PlainUsers[User]
     columns = _columns(traits, shapes)
     if columns is None or not all(map(_are_plain, columns, columns.values())):
         return None
-    keys = {shape: tuple(map(trait_key, shape)) for shape in shapes}
+    keys = {shape: tuple(map(TRAIT_KEYS.__getitem__, shape)) for shape in shapes}
     profiles = _encoded(list(map(dict, map(zip, map(keys.__getitem__, names), map(_values, traits)))))
     return PlainUsers(ids, profiles, make) if profiles else None
 

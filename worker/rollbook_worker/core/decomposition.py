@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from rollbook_shared import jobs
 from rollbook_shared.domain.deterministic_ids import activity_id, message_id
-from rollbook_shared.domain.profile_sections import stored_traits
+from rollbook_shared.domain.profile_sections import TRAIT_KEYS
 from rollbook_shared.domain.push_tokens import sent_tokens
 from rollbook_shared.domain.stamps import Stamp, stamp
 from rollbook_shared.errors import Problem
@@ -110,11 +110,11 @@ def _users_updated(job: jobs.BulkIdentify) -> Iterator[Facts]:
         if user.channel_data or user.preferences:
             yield from _user_updated(user, at)
         else:  # true of nearly all users, and half of the time
-            yield UserUpdated(at, user.id, stored_traits(user.traits))
+            yield UserUpdated(at, user.id, {TRAIT_KEYS[name]: value for name, value in user.traits.items()})
 
 
 def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterator[Facts]:
-    profile = stored_traits(user_update.traits)
+    profile = {TRAIT_KEYS[name]: value for name, value in user_update.traits.items()}
     for channel_id, data in user_update.channel_data.items():
         profile[f"c.{channel_id}"] = data
     yield UserUpdated(at, user_update.id, profile)

@@ -42,7 +42,10 @@ class WorkerMetrics:
             "rollbook_batch_jobs", "Jobs per transaction.", buckets=_BATCH_SIZES, registry=registry
         )
         self._apply_seconds = Histogram(
-            "rollbook_apply_seconds", "Time to apply the jobs of a transaction.", buckets=_SECONDS, registry=registry
+            "rollbook_apply_seconds",
+            "Time to apply the jobs of a transaction and to notify of them.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self._maintenance_seconds = Histogram(
             "rollbook_maintenance_seconds",

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
-from rollbook_shared.domain.profile_sections import trait_key
+from rollbook_shared.domain.profile_sections import TRAIT_KEYS
 from rollbook_shared.domain.stamps import occurred_at_of, stamp_floor
 from rollbook_shared.json_values import encode_json
 from rollbook_shared.registry import CHANNEL_DATA, Priority, Registry
@@ -115,4 +115,4 @@ def _way(registry: Registry, workflow: str, name: str) -> _Way | None:
 
 def _stored(needs: str) -> str:
     """What a channel needs, by its stored key."""
-    return needs if needs == CHANNEL_DATA else trait_key(needs)
+    return needs if needs == CHANNEL_DATA else TRAIT_KEYS[needs]
