@@ -207,8 +207,8 @@ UNDER_FIRE: Final[tuple[Defect, ...]] = (
     Defect(
         "deliveries: a message on a second channel has none",
         f"{STORE}/deliveries.py",
-        "        if (way := ways[workflow, name]) is None:",
-        "        if (job_id, 'in_app') in together or (way := ways[workflow, name]) is None:",
+        "        if (way := ways.get((workflow, name))) is None:",
+        "        if (job_id, 'in_app') in together or (way := ways.get((workflow, name))) is None:",
         chaos=CALM,
     ),
     Defect(

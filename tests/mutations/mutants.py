@@ -438,6 +438,20 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         BY_MONTH,
     ),
     Defect(
+        "deliveries: one that a message has already stops the batch for ever",
+        f"{STORE}/postgres.py",
+        "            self._look_for_deliveries = True\n",
+        "            self._look_for_deliveries = False\n",
+        BY_MONTH,
+    ),
+    Defect(
+        "deliveries: where a message has one already, no job is applied any more",
+        f"{STORE}/sql/deliveries.sql",
+        "-- include: messages_with_deliveries\nON CONFLICT DO NOTHING;",
+        "-- include: messages_with_deliveries\n;",
+        BY_MONTH,
+    ),
+    Defect(
         "rule 36: a partition is cut where rows may still come",
         f"{STORE}/history_months.py",
         "max(begins_at, now + margin)",

@@ -193,6 +193,26 @@ def test_a_trigger_under_the_id_of_a_trigger_that_is_kept_makes_no_message(store
     assert [count(store, table) for table in PARTITIONED] == [1, 1, 1]
 
 
+def test_a_trigger_under_the_id_of_one_of_an_earlier_month_makes_no_second_delivery_of_a_message(
+    store: OnPostgres,
+) -> None:
+    arrive(store, encode(trigger("first", ["ann"], at=1, job="it", channels=("email",))), now=day(1))
+    assert store.store.history_months.make(now=day(1)) > 0
+    store.store.cleanup.prune_jobs(now=day(50))
+
+    second = trigger("second", ["ann", "bo"], at=50, job="it", channels=("email",))
+    other = trigger("other", ["cy"], at=50, channels=("email",))
+    arrive(store, encode(identify("bo", at=1)), encode(second), encode(other), now=day(50))
+
+    made = store.connection.execute(
+        "SELECT DISTINCT m.recipient, d.workflow FROM rollbook.deliveries AS d"
+        " JOIN rollbook.messages AS m ON m.id = d.message_id ORDER BY m.recipient"
+    ).fetchall()
+    assert made == [("ann", "first"), ("bo", "second"), ("cy", "other")]
+    assert count(store, "deliveries") == 3
+    assert set(store.world()["users"]) == {"bo"}
+
+
 def test_a_large_partition_is_cut_in_steps_between_which_rows_come(store: OnPostgres) -> None:
     fill(store, 8_000)
     end = stamp_floor(start_of_next_month(day(20)))

@@ -6,13 +6,14 @@ import random
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.support.builders import NOW, bulk_identify, delete, identify, merge, user
+from tests.support.builders import NOW, bulk_identify, delete, identify, merge, trigger, user
 from tests.support.stores import OnPostgres
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
+from rollbook_shared.registry import parse_registry
 from rollbook_worker.migrations.optional_indexes import create_index
-from rollbook_worker.store import ReceivedJob
+from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
 @pytest.fixture
@@ -62,6 +63,26 @@ def test_users_without_merges_take_three_statements_after_the_clock_however_many
         assert begun.startswith("BEGIN ")
         assert entered.startswith("INSERT INTO rollbook.jobs")
         assert (cluster_roots, upserted) == ("SELECT DISTINCT cluster_root", "WITH upserted AS (")
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+def test_messages_that_leave_take_no_more_statements_than_those_that_stay_however_many(
+    subject: OnPostgres, channel: str, statements: list[str]
+) -> None:
+    registry = parse_registry('[channels.mail]\ntype = "email"\ndelivery = "claim"\n')
+    delivering = PostgresStore(subject.url, registry=lambda: registry)
+    arrive(subject, identify("z", at=300))
+    delivering.apply([ReceivedJob.of(encode(identify("z", at=300, plus=1)))], now=NOW)
+    statements.clear()
+    arrive(subject, trigger("hello", ["ann"], at=300, plus=2, channels=(channel,)))
+    without = statements.copy()
+    statements.clear()
+
+    hello = trigger("hello", [f"u{number}" for number in range(200)], at=300, plus=3, channels=(channel,))
+    delivering.apply([ReceivedJob.of(encode(hello))], now=NOW)
+    delivering.close()
+
+    assert len(statements) == len(without)
 
 
 def test_updating_a_user_again_is_one_update_in_place(subject: OnPostgres) -> None:

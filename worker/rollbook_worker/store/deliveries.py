@@ -7,11 +7,11 @@ anew, and so no delivery.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from psycopg import Cursor
+from psycopg import Cursor, errors
 
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.profile_sections import TRAIT_KEYS
@@ -26,45 +26,40 @@ _HISTORY: Final = load(__package__, "history")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def plans_of(triggers: Sequence[Row], messages: Sequence[Row], registry: Registry, now: int) -> list[Row]:
-    """How the messages leave, by trigger and channel; without those that stay. `now` is in microseconds since 1970."""
-    if not registry.delivers:
-        return []
+class DeliveryExists(Exception):
+    """A new message has a delivery already: roll back, and look for deliveries from the start."""
+
+
+def insert_messages(
+    cursor: Cursor,
+    parts: Sequence[list[Row]],
+    triggers: Sequence[Row],
+    registry: Registry,
+    now: int,
+    *,
+    look_for_deliveries: bool,
+) -> None:
+    """Keep the messages, each part with a statement of its own, and a delivery for each that is new and leaves. `now`
+    is in microseconds since 1970.
+
+    A new message has no delivery, unless its trigger has the id of another one, which is kept in another partition, and
+    longer than jobs are. To look for it costs each delivery, so that is not done at first.
+
+    Raises:
+        DeliveryExists: there is one, and `look_for_deliveries` is false.
+    """
     workflows = {trigger["job_id"]: trigger["workflow"] for trigger in triggers}
-    together: dict[tuple[str, str], list[Row]] = {}
-    for message in messages:
-        together.setdefault((message["job_id"], message["channel"]), []).append(message)
-    ways: dict[tuple[str, str], _Way | None] = {}
-    plans: list[Row] = []
-    for (job_id, name), own in together.items():
-        workflow = workflows[job_id]
-        if (workflow, name) not in ways:
-            ways[workflow, name] = _way(registry, workflow, name)
-        if (way := ways[workflow, name]) is None:
-            continue
-        occurred_at = occurred_at_of(own[0]["stamp"])
-        expires_at = occurred_at + way.max_age
-        due_at = max(now, occurred_at + way.delay)
-        plans.append(
-            {
-                "message_ids": [message["id"] for message in own],
-                "delivered_by": way.channel,
-                "workflow": workflow,
-                "priority": way.priority,
-                "due_at": None if expires_at <= now else due_at,
-                "expires_at": expires_at,
-            }
-        )
-    return plans
-
-
-def insert_messages(cursor: Cursor, messages: list[Row], triggers: Sequence[Row], registry: Registry, now: int) -> None:
-    """Keep the messages, and a delivery for each that is new and leaves."""
-    if plans := plans_of(triggers, messages, registry, now):
-        parameters = {"messages": as_json(messages), "plans": as_json(plans), "now": now}
-        cursor.execute(_DELIVERIES["insert_messages"], parameters)
-    else:
-        cursor.execute(_HISTORY["insert_messages"], {"messages": as_json(messages)})
+    ways = _ways(workflows, parts, registry)
+    statement = _DELIVERIES["insert_messages_and_missing_deliveries" if look_for_deliveries else "insert_messages"]
+    for part in parts:
+        messages = as_json(part)
+        if plans := _plans(workflows, part, ways, now):
+            try:
+                cursor.execute(statement, {"messages": messages, "plans": as_json(plans), "now": now})
+            except errors.UniqueViolation as error:
+                raise DeliveryExists from error
+        else:
+            cursor.execute(_HISTORY["insert_messages"], {"messages": messages})
 
 
 def wake(cursor: Cursor, ids: Collection[str], roots: Collection[str], registry: Registry, now: int) -> frozenset[str]:
@@ -93,7 +88,7 @@ def cancel_of_deleted(cursor: Cursor, ids: Collection[str], registry: Registry, 
 
 
 class _Way(NamedTuple):
-    """What the registry says of the messages of a workflow on a channel that leave. Times are in microseconds."""
+    """How the messages of a workflow on a channel leave. Times are in microseconds."""
 
     channel: str
     priority: int
@@ -101,16 +96,50 @@ class _Way(NamedTuple):
     delay: int
 
 
-def _way(registry: Registry, workflow: str, name: str) -> _Way | None:
-    """None: they stay."""
-    if (channel := registry.delivered_channel(workflow, name)) is None:
-        return None
-    return _Way(
-        channel=channel.key,
-        priority=PRIORITIES[registry.priority(workflow)],
-        max_age=channel.max_age // _MICROSECOND,
-        delay=channel.delay // _MICROSECOND,
-    )
+def _ways(workflows: Mapping[str, str], parts: Sequence[list[Row]], registry: Registry) -> dict[tuple[str, str], _Way]:
+    """By workflow and channel; without the messages that stay."""
+    if not registry.delivers:
+        return {}
+    ways: dict[tuple[str, str], _Way] = {}
+    for workflow, name in {(workflows[row["job_id"]], row["channel"]) for part in parts for row in part}:
+        if (channel := registry.delivered_channel(workflow, name)) is not None:
+            ways[workflow, name] = _Way(
+                channel=channel.key,
+                priority=PRIORITIES[registry.priority(workflow)],
+                max_age=channel.max_age // _MICROSECOND,
+                delay=channel.delay // _MICROSECOND,
+            )
+    return ways
+
+
+def _plans(
+    workflows: Mapping[str, str], messages: Sequence[Row], ways: Mapping[tuple[str, str], _Way], now: int
+) -> list[Row]:
+    """How the messages leave, by trigger and channel; without those that stay."""
+    if not ways:
+        return []
+    together: dict[tuple[str, str], list[Row]] = {}
+    for message in messages:
+        together.setdefault((message["job_id"], message["channel"]), []).append(message)
+    plans: list[Row] = []
+    for (job_id, name), own in together.items():
+        workflow = workflows[job_id]
+        if (way := ways.get((workflow, name))) is None:
+            continue
+        occurred_at = occurred_at_of(own[0]["stamp"])
+        expires_at = occurred_at + way.max_age
+        due_at = max(now, occurred_at + way.delay)
+        plans.append(
+            {
+                "message_ids": [message["id"] for message in own],
+                "delivered_by": way.channel,
+                "workflow": workflow,
+                "priority": way.priority,
+                "due_at": None if expires_at <= now else due_at,
+                "expires_at": expires_at,
+            }
+        )
+    return plans
 
 
 def _stored(needs: str) -> str:

@@ -63,13 +63,16 @@ def write(
     registry: Registry | None,
     now: int,
     traces: Mapping[str | None, str] = NO_TRACES,
+    look_for_deliveries: bool = True,
 ) -> Written:
     """Keep the facts (the newest of each register), and update what readers see.
 
     `history` is how much of it a merge transfers, in microseconds; no delete stamped before `horizon` is expected any
     more; `roots` are the clusters that an earlier attempt had not locked; `registry` says which messages leave, None
     that none does; `now` is in microseconds since 1970; `traces` says of jobs, by their ids, where they were sent, for
-    the spans of senders. Raises `ClustersNotLocked` if there are more clusters.
+    the spans of senders; `look_for_deliveries` says whether new messages may have deliveries. Raises
+    `ClustersNotLocked` if there are more clusters, and `DeliveryExists` if a new message has a delivery that was not
+    looked for.
     """
     rows = rows_of(facts)
     if user_ids := rows.user_ids:
@@ -84,7 +87,7 @@ def write(
         rows.activities = [row for row in rows.activities if row["job_id"] not in replaced]
         rows.messages = [row for row in rows.messages if row["job_id"] not in replaced]
     _insert(cursor, _HISTORY["insert_activities"], activities=rows.activities)
-    _insert_messages(cursor, rows, registry, now)
+    _insert_messages(cursor, rows, registry, now, look_for_deliveries)
     _insert(cursor, _HISTORY["upsert_engagements"], engagements=rows.engagements)
     _insert(cursor, _HISTORY["upsert_channel_engagements"], engagements=rows.channel_engagements)
     _insert(cursor, _LIFECYCLE_EVENTS["insert"], events=rows.lifecycle_events)
@@ -165,12 +168,14 @@ def _insert_triggers(cursor: Cursor, triggers: list[Row]) -> set[str]:
     return again.keys() - {job_id for job_id, stamp in cursor if again[job_id] == stamp}
 
 
-def _insert_messages(cursor: Cursor, rows: TableRows, registry: Registry | None, now: int) -> None:
+def _insert_messages(
+    cursor: Cursor, rows: TableRows, registry: Registry | None, now: int, look_for_deliveries: bool
+) -> None:
     if registry is None:
         _insert(cursor, _HISTORY["insert_messages"], messages=rows.messages)
         return
-    for start in range(0, len(rows.messages), STATEMENT_ROWS):
-        insert_messages(cursor, rows.messages[start : start + STATEMENT_ROWS], rows.triggers, registry, now)
+    parts = [rows.messages[start : start + STATEMENT_ROWS] for start in range(0, len(rows.messages), STATEMENT_ROWS)]
+    insert_messages(cursor, parts, rows.triggers, registry, now, look_for_deliveries=look_for_deliveries)
 
 
 def _insert(cursor: Cursor, statement: str, **rows: list[Row]) -> None:

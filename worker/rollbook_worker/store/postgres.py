@@ -22,6 +22,7 @@ from rollbook_shared.settings import DEFAULT_KEY, Settings
 from rollbook_worker.core import Facts, facts_of
 from rollbook_worker.store.cleanup import Cleanup
 from rollbook_worker.store.deferred_jobs import set_local_timeouts
+from rollbook_worker.store.deliveries import DeliveryExists
 from rollbook_worker.store.due_jobs import Dispatcher
 from rollbook_worker.store.fact_writer import NO_TRACES, Written, lock_clusters_of, write
 from rollbook_worker.store.history_months import CHECK_TIMEOUT, LOCK_TIMEOUT, HistoryMonths
@@ -106,6 +107,8 @@ class PostgresStore:
         self._erasure_keys = erasure_keys
         self._max_user_bytes = max_user_bytes
         self._registry = registry
+        self._look_for_deliveries = False
+        """Whether a new message had a delivery already, as hardly ever one has."""
         self._on_committed = on_committed
         self._on_woken = on_woken
         self.dispatcher = Dispatcher(
@@ -286,16 +289,21 @@ class PostgresStore:
         roots: frozenset[str],
         traces: Mapping[str | None, str] = NO_TRACES,
     ) -> Written:
-        return write(
-            cursor,
-            facts,
-            history=self._history,
-            horizon=stamp_floor(now - self._erasure_delay),
-            roots=roots,
-            registry=self._registry and self._registry(),
-            now=now,
-            traces=traces,
-        )
+        try:
+            return write(
+                cursor,
+                facts,
+                history=self._history,
+                horizon=stamp_floor(now - self._erasure_delay),
+                roots=roots,
+                registry=self._registry and self._registry(),
+                now=now,
+                traces=traces,
+                look_for_deliveries=self._look_for_deliveries,
+            )
+        except DeliveryExists:
+            self._look_for_deliveries = True
+            raise
 
     def _dead_letter(self, arrival: ReceivedJob, error: Exception, now: int | None) -> Outcome:
         code, reason = dead_letter_reason(error)

@@ -20,6 +20,7 @@ from rollbook_shared.database.session import make_session, open_session
 from rollbook_shared.database.shared_sessions import begin, is_shared, transaction
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.errors import NotConfigured, Unavailable
+from rollbook_worker.store.deliveries import DeliveryExists
 from rollbook_worker.store.fact_writer import ClustersNotLocked
 from rollbook_worker.store.retry import (
     ATTEMPTS,
@@ -110,6 +111,8 @@ class Transactions:
             except ClustersNotLocked as error:
                 self._on_contention(Contention.CLUSTER)
                 roots = error.roots
+            except DeliveryExists:
+                pass  # the next attempt looks for deliveries
             except Exception as error:
                 match fault_of(error):
                     case Fault.ANOTHER_TRANSACTION:

@@ -1,7 +1,7 @@
--- name: insert_messages
--- Keep one message for each recipient and channel; of those that are new, and leave, a delivery. A plan says of a
--- trigger and a channel how its messages leave, and which they are. Workers use no hash joins, and a nested loop over all
--- messages and plans would cost more than their rows, so this is a hashed subplan; a plain IN would be made a join.
+-- name: messages_with_deliveries
+-- One message for each recipient and channel; of those that are new, and leave, a delivery. A plan says of a trigger and
+-- a channel how its messages leave, and which they are. Workers use no hash joins, and a nested loop over all messages
+-- and plans would cost more than their rows, so this is a hashed subplan; a plain IN would be made a join.
 WITH made AS (
     INSERT INTO rollbook.messages (id, job_id, stamp, recipient, channel)
     SELECT id, job_id, stamp, recipient, channel
@@ -33,6 +33,15 @@ SELECT
 FROM plan
 CROSS JOIN LATERAL unnest(plan.message_ids) AS message (id)
 WHERE coalesce(message.id IN (SELECT made.id FROM made), false)
+
+-- name: insert_messages
+-- Keep these, and fail if a new message has a delivery already.
+-- include: messages_with_deliveries
+;
+
+-- name: insert_messages_and_missing_deliveries
+-- Keep these, and leave a delivery as it is that is there already. To look for it takes a fifth of what a delivery costs.
+-- include: messages_with_deliveries
 ON CONFLICT DO NOTHING;
 
 -- name: cancel_of_deleted
