@@ -2183,6 +2183,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         ("tests/schemas/test_side_by_side.py", "-kroles"),
     ),
     Defect(
+        "sessions: Postgres may compile a statement, which takes longer than to run it",
+        f"{SHARED}/database/session.py",
+        '        "jit": "off",\n',
+        "",
+        ("tests/sessions/test_settings_of_others.py",),
+    ),
+    Defect(
         "sessions: reads in autocommit may write",
         "producer/rollbook/database.py",
         "            is_read_only=True,\n",

@@ -176,6 +176,9 @@ def make_session(
         "lock_timeout": _milliseconds(lock_timeout),
         "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION),
         "idle_session_timeout": "0",
+        # A scan that has to be, though `planner` switches scans off, has a cost for which Postgres before 18 compiles
+        # the statement. That takes a second, and no statement of ours computes for so long.
+        "jit": "off",
         **(planner or {}),
     }
     fixed = {**_FIXED, **({} if uses_own_search_path else {"search_path": SEARCH_PATH})}

@@ -37,6 +37,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "tcp_keepalives_interval": "100",
     "tcp_keepalives_count": "9",
     "synchronous_commit": "off",
+    "jit": "on",
 }
 """What a URL may say otherwise, and nothing else."""
 OURS: Final[Mapping[str, str]] = {
@@ -64,6 +65,7 @@ OURS: Final[Mapping[str, str]] = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
     "synchronous_commit": "local",
+    "jit": "off",
 }
 
 
