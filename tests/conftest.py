@@ -24,6 +24,7 @@ from tests.support.file_order import sort_by_cost
 from tests.support.memory_folder import use_memory
 from tests.support.server_mark import current_test, guard_servers
 from tests.support.stores import OnPostgres
+from tests.support.tls_contexts import share_contexts
 from tests.support.worker_processes import Workers
 
 from rollbook import Rollbook
@@ -86,6 +87,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("servers")
     if hasattr(config, "workerinput"):  # one of several processes
         sort_by_cost(items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    patch = pytest.MonkeyPatch()
+    session.config.add_cleanup(patch.undo)
+    share_contexts(patch)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

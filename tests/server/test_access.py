@@ -10,7 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.support.server.running_server import (
-    PRIVATE_PEM,
+    PRIVATE_KEY,
     PUBLIC_KEY,
     PUBLIC_PEM,
     SEGMENT_KEY,
@@ -25,7 +25,7 @@ from rollbook_server.settings import ServerSettings
 RESOURCE = "https://api.knock.app/v1/users/ann"
 
 
-def token(user_id: str = "ann", *, key: Any = PRIVATE_PEM, algorithm: str = "RS256", **claims: Any) -> str:
+def token(user_id: str = "ann", *, key: Any = PRIVATE_KEY, algorithm: str = "RS256", **claims: Any) -> str:
     now = int(time.time())
     return jwt.encode({"sub": user_id, "iat": now, "exp": now + 600, **claims}, key, algorithm=algorithm)
 
@@ -71,8 +71,8 @@ BAD_TOKENS: dict[str, tuple[str | None, str]] = {
         "invalid_user_token",
     ),
     "unsigned": (jwt.encode({"sub": "ann", "exp": 1 << 40}, "", algorithm="none"), "invalid_user_token"),
-    "without an end": (jwt.encode({"sub": "ann"}, PRIVATE_PEM, algorithm="RS256"), "invalid_user_token"),
-    "without a user": (jwt.encode({"exp": 1 << 40}, PRIVATE_PEM, algorithm="RS256"), "invalid_user_token"),
+    "without an end": (jwt.encode({"sub": "ann"}, PRIVATE_KEY, algorithm="RS256"), "invalid_user_token"),
+    "without a user": (jwt.encode({"exp": 1 << 40}, PRIVATE_KEY, algorithm="RS256"), "invalid_user_token"),
 }
 
 

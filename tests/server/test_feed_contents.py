@@ -14,7 +14,7 @@ import jwt
 import pytest
 from knockapi import Knock
 from tests.support.server.running_server import (
-    PRIVATE_PEM,
+    PRIVATE_KEY,
     PUBLIC_KEY,
     SECRET_KEY,
     RunningServer,
@@ -144,7 +144,7 @@ def test_an_item_has_blocks_in_the_shape_of_knocks_sdk(server: RunningServer, ap
 
 def test_a_browser_reads_the_contents_of_its_own_user(server: RunningServer, api: httpx.Client) -> None:
     trigger(api, "comment", data={"id": 8, "text": "x"})
-    token = jwt.encode({"sub": "ann", "exp": 4_000_000_000}, PRIVATE_PEM, algorithm="RS256")
+    token = jwt.encode({"sub": "ann", "exp": 4_000_000_000}, PRIVATE_KEY, algorithm="RS256")
 
     with server.client(PUBLIC_KEY, token) as browser:
         assert newest(browser)["action_url"] == "/comments/8"

@@ -16,7 +16,7 @@ import knockapi
 import pytest
 from knockapi import Knock
 from tests.support.server.cut_answers import cut_answers
-from tests.support.server.running_server import PRIVATE_PEM, PUBLIC_KEY, SECRET_KEY, RunningServer
+from tests.support.server.running_server import PRIVATE_KEY, PUBLIC_KEY, SECRET_KEY, RunningServer
 
 PUSH = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 
@@ -206,7 +206,7 @@ def test_an_expired_user_token_is_rejected(server: RunningServer, knock: Knock) 
 
     def browser(lifetime: int) -> Knock:
         claims = {"sub": "tok", "exp": int(time.time()) + lifetime}
-        headers = {"x-knock-user-token": jwt.encode(claims, PRIVATE_PEM, "RS256")}
+        headers = {"x-knock-user-token": jwt.encode(claims, PRIVATE_KEY, "RS256")}
         return Knock(api_key=PUBLIC_KEY, base_url=server.url, max_retries=0, default_headers=headers)
 
     with browser(600) as valid:

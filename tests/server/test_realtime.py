@@ -14,7 +14,7 @@ import httpx
 import jwt
 import pytest
 from tests.support.server.feed_sockets import CuttableProxy, counts_in, feed_socket
-from tests.support.server.running_server import PRIVATE_PEM, PUBLIC_KEY, RunningServer, run_server
+from tests.support.server.running_server import PRIVATE_KEY, PUBLIC_KEY, RunningServer, run_server
 from tests.support.waits import DEADLINE_SECONDS
 
 from rollbook_server.settings import ServerSettings
@@ -22,7 +22,7 @@ from rollbook_server.settings import ServerSettings
 
 def token(user_id: str, seconds: float = 600) -> str:
     now = int(time.time())
-    return jwt.encode({"sub": user_id, "iat": now, "exp": int(now + seconds)}, PRIVATE_PEM, algorithm="RS256")
+    return jwt.encode({"sub": user_id, "iat": now, "exp": int(now + seconds)}, PRIVATE_KEY, algorithm="RS256")
 
 
 @pytest.fixture

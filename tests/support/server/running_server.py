@@ -46,12 +46,15 @@ from rollbook_worker.store import PostgresStore, ReceivedJob, Store
 SECRET_KEY = "sk_test_12345"
 PUBLIC_KEY = "pk_test_12345"
 SEGMENT_KEY = "segment_test_12345"
-_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PRIVATE_PEM = _KEY.private_bytes(
+PRIVATE_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+"""Signs at once; of the text of a key it is checked first that it is one, for 40 ms."""
+PRIVATE_PEM = PRIVATE_KEY.private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 ).decode()
 PUBLIC_PEM = (
-    _KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    PRIVATE_KEY.public_key()
+    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    .decode()
 )
 
 
