@@ -230,7 +230,7 @@ def _host(name: str) -> str:
 def _worker(name: str) -> list[str | Path]:
     pool = ["prefork", "2"] if name in PREFORKED else ["threads", "2"]
     return [
-        *(sys.executable, "-m", "celery", "-A", "benchmarks.chaos.worker_app:app", "worker"),
+        *(sys.executable, "-m", "rollbook_worker", "--app", "benchmarks.chaos.worker_app:app"),
         *("--pool", pool[0], "--concurrency", pool[1], "--queues", _QUEUES[name.partition("-")[0]]),
-        *("--hostname", _host(name), "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
+        *("--hostname", _host(name)),
     ]

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 import typer
+from tests.support.documentation import assert_rollbook_command
 from typer.testing import CliRunner
 
 from rollbook_ops.cli.app import app
 
 _ROOT = typer.main.get_command(app)
-_WITHOUT_JSON = {"deliver", "maintenance", "migrate", "relay", "serve", "outbox create"}
+_WITHOUT_JSON = {"deliver", "maintenance", "migrate", "relay", "serve", "worker", "outbox create"}
 """These print no data; `migrate` and `outbox create` may print SQL."""
 
 
@@ -66,6 +67,9 @@ def test_the_examples_of_the_help_parse(name: str) -> None:
         command: Any = _ROOT
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]
+        if command is COMMANDS["worker"]:
+            assert_rollbook_command(["worker", *words])
+            continue
         command.make_parser(typer.Context(command)).parse_args(words)  # raises on an unknown option
 
 

@@ -69,7 +69,7 @@ def test_the_health_is_shown_with_plots_and_the_findings_of_the_doctor(server: R
     assert "no measurements yet" in before
     assert page.count('<svg class="plot"') >= 8
     assert '<th scope="row">console</th>' in page, "the doctor knows the settings of the console"
-    assert "celery -A rollbook_worker.app worker" in page, "the advice of the doctor, where no worker runs"
+    assert "rollbook worker -Q " in page, "the advice of the doctor, where no worker runs"
     assert "Maintenance has measured nothing" not in page
 
 

@@ -48,7 +48,8 @@ def test_command_exists(page: str, command: str) -> None:
         case "celery":
             assert_celery_command(arguments)
         case "opentelemetry-instrument":
-            assert_celery_command(arguments[1:])
+            assert arguments[0] == "rollbook"
+            assert_rollbook_command(arguments[1:])
         case "pip":
             assert_installs(arguments)
         case "docker":

@@ -58,6 +58,7 @@ BROKEN_KEYS: Final = ("tests/transport/test_broken_keys.py",)
 OWNERS: Final = ("tests/transport/test_queue_owner.py",)
 OWNED_QUEUES: Final = ("tests/operations/test_queue_owner.py",)
 CONTROL: Final = ("tests/operations/test_remote_control.py",)
+WORKER_COMMAND: Final = ("tests/operations/test_worker_command.py",)
 PACKED: Final = ("tests/robustness/test_packed_messages.py",)
 FORGETTING: Final = ("tests/store/test_retention.py",)
 BY_MONTH: Final = ("tests/store/test_history_months.py",)
@@ -2426,6 +2427,34 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         '            logger.warning("ignored a broadcast that cannot be read (%s)", type(error).__name__)\n',
         "            raise\n",
         CONTROL,
+    ),
+    Defect(
+        "memory: a worker loads every command of ours",
+        "producer/rollbook_ops/cli/__init__.py",
+        'if sys.argv[1:2] == ["worker"] and',
+        "if False and",
+        WORKER_COMMAND,
+    ),
+    Defect(
+        "memory: a worker loads SQLAlchemy",
+        f"{STORE}/history_months.py",
+        "from psycopg import Cursor\n",
+        "import sqlalchemy\nfrom psycopg import Cursor\n",
+        WORKER_COMMAND,
+    ),
+    Defect(
+        "start: a worker has the defaults of Celery",
+        "worker/rollbook_worker/command_line.py",
+        "default_map=_DEFAULTS",
+        "default_map={}",
+        WORKER_COMMAND,
+    ),
+    Defect(
+        "start: a daemon is Celery's own",
+        "worker/rollbook_worker/command_line.py",
+        '["-m", __package__, *arguments]',
+        '["-m", "celery", *arguments]',
+        WORKER_COMMAND,
     ),
     Defect(
         "broker: workers ask each other what is revoked",

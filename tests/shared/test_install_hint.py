@@ -82,6 +82,7 @@ def test_a_missing_module_is_one_error_with_the_hint() -> None:
 @pytest.mark.parametrize(
     ("program", "module", "extra"),
     [
+        ("rollbook_worker", "celery", "worker"),
         ("rollbook_worker.migrations", "alembic", "worker"),
         ("rollbook_worker.maintenance", "psycopg", "worker"),
         ("rollbook_ops.relay", "psycopg", "read"),

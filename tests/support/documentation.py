@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import click
 from tests.support.repository import ROOT
 from typer.testing import CliRunner
 
@@ -84,6 +85,10 @@ def links(page: str) -> Iterator[tuple[str, str]]:
 
 def assert_rollbook_command(arguments: list[str]) -> None:
     """The command and its options are known; asked for help, it does nothing."""
+    if arguments[:1] == ["worker"]:  # its options are Celery's
+        from rollbook_worker.command_line import worker_command
+
+        worker_command.make_parser(click.Context(worker_command)).parse_args(arguments[1:])
     asked = CliRunner().invoke(app, [*arguments, "--help"])
 
     assert asked.exit_code == 0, asked.output

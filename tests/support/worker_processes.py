@@ -60,9 +60,8 @@ class Workers:
         host = f"{name}@acceptance"
         return self.spawn_python(
             name,
-            *("-m", "celery", "-A", app, "worker", "--queues", "default,bulk", "--hostname", host),
-            *("--pool", pool, "--concurrency", str(threads), "--loglevel", loglevel, "--events"),
-            *("--without-gossip", "--without-mingle", *more),
+            *("-m", "rollbook_worker", "--app", app, "--hostname", host, "--pool", pool, "--concurrency", str(threads)),
+            *("--loglevel", loglevel, *more),
             **settings,
         )
 

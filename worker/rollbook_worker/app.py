@@ -1,4 +1,4 @@
-"""The Celery application of the workers: `celery -A rollbook_worker.app worker -Q default`.
+"""The Celery application of the workers, which `rollbook worker` starts, and `celery -A rollbook_worker.app worker`.
 
 Wiring only: which broker, which queues, which settings and why. Clients do not need it; they publish by task name.
 """

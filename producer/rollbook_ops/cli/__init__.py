@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
 _GC_THRESHOLD = 20_000
 _NEEDED = ("typer", "rich", "click")
@@ -24,6 +25,8 @@ def main() -> None:
             with suppress(OSError):  # a descriptor that was replaced, as a process that forks commands does
                 stream.reconfigure(errors="backslashreplace")  # a terminal or a pipe may not be in UTF-8
     try:
+        if sys.argv[1:2] == ["worker"] and "--help" not in sys.argv:
+            _run_worker(sys.argv[2:])
         try:
             import rich  # noqa: F401
             import typer  # noqa: F401
@@ -38,3 +41,13 @@ def main() -> None:
         run()
     except KeyboardInterrupt:  # during the imports
         sys.exit(130)
+
+
+def _run_worker(options: list[str]) -> NoReturn:
+    """Run a worker without all other commands, which would be a twentieth of its memory."""
+    from rollbook_shared.install_hint import exit_without_extra
+
+    exit_without_extra("a worker", "worker", "celery", "psycopg")
+    from rollbook_worker.command_line import main
+
+    main(options)

@@ -28,6 +28,7 @@ from rollbook_ops.cli import (
     templates,
     up,
     users,
+    worker,
 )
 from rollbook_ops.cli.command import Command, add_command, help_epilog, help_text
 from rollbook_ops.cli.output import finish_json, print_error, print_exception
@@ -166,6 +167,7 @@ _add_group(
     name="accounts",
 )
 add_command(app, "deliver", deliver.deliver, panel=_OPERATE)
+add_command(app, "worker", worker.worker, panel=_OPERATE, takes_any_option=True)
 add_command(app, "migrate", database.migrate, panel=_OPERATE)
 add_command(app, "maintenance", database.maintenance, panel=_OPERATE)
 _add_group(

@@ -47,10 +47,17 @@ def command(*, examples: tuple[str, ...], exit_codes: Mapping[int, str]) -> Call
     return declare
 
 
-def add_command(app: typer.Typer, name: str, function: Command, *, panel: str | None = None) -> None:
-    """Add a function that `command` declared to `app`. Its docstring is the help."""
+def add_command(
+    app: typer.Typer, name: str, function: Command, *, panel: str | None = None, takes_any_option: bool = False
+) -> None:
+    """Add a function that `command` declared to `app`. Its docstring is the help.
+
+    takes_any_option: an option that it does not declare is an argument.
+    """
     text = help_text(function.__doc__ or "")
-    app.command(name, help=text, epilog=_EPILOGS[function], rich_help_panel=panel)(function)
+    settings = {"ignore_unknown_options": takes_any_option}
+    declare = app.command(name, help=text, epilog=_EPILOGS[function], rich_help_panel=panel, context_settings=settings)
+    declare(function)
 
 
 def help_text(text: str) -> str:

@@ -273,10 +273,9 @@ class LocalStack:
         # With the process id, so that the workers of two stacks on one broker have different names.
         full_name = f"{name}.{os.getpid()}@{socket.gethostname()}"
         self._names.append(full_name)
-        command = [sys.executable, "-m", "celery", "-A", "rollbook_worker.app:app", "worker"]
-        pool = ["--pool", "threads", "--concurrency", str(threads), "--queues", queue]
-        options = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-        self._start_service(f"worker-{name}", [*command, *pool, "--hostname", full_name, *options])
+        command = [sys.executable, "-m", "rollbook_worker", "--queues", queue]
+        options = ["--hostname", full_name, "--concurrency", str(threads)]
+        self._start_service(f"worker-{name}", [*command, *options])
 
     def _start_flower(self) -> None:
         if importlib.util.find_spec("flower") is None:

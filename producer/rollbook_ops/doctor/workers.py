@@ -55,6 +55,6 @@ def check_replies(replies: Iterable[Mapping[str, Any]]) -> Finding:
                 consumers[name] += 1
     workers = ", ".join(f"{format_count(count, 'worker')} on {name}" for name, count in consumers.items())
     if without_workers := [name for name, count in consumers.items() if not count]:
-        commands = " and ".join(f"`celery -A rollbook_worker.app worker -Q {name}`" for name in without_workers)
+        commands = " and ".join(f"`rollbook worker -Q {name}`" for name in without_workers)
         return problem("workers", f"{workers} replied", f"Start {commands}. If one is running, it hangs: restart it.")
     return ok("workers", f"{workers} replied")

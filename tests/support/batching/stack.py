@@ -40,10 +40,7 @@ class BatchingStack:
         host = f"{name}@batching"
         environment = {"ROLLBOOK_BROKER_URL": self.broker_url, "ROLLBOOK_DATABASE_URL": self.database_url}
         worker = spawn_python(
-            [
-                *("-m", "celery", "-A", app, "worker", "--queues", "default,bulk", "--hostname", host),
-                *("--pool", pool, "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"),
-            ],
+            ["-m", "rollbook_worker", "--app", app, "--hostname", host, "--pool", pool],
             log=self.logs / f"{name}.log",
             env=os.environ | environment | settings,
         )

@@ -12,13 +12,12 @@ from typing import Any, Final
 
 import click
 
-_WORKER: Final = "celery -A rollbook_worker.app worker --pool threads --concurrency 2 --without-gossip --without-mingle"
 _DASHBOARD: Final = ["-m", "rollbook_worker.dashboard"]
 
 PROCESSES: Final[Mapping[str, str]] = {
     "migrate": "rollbook migrate",
-    "default": f"{_WORKER} -Q default",
-    "bulk": f"{_WORKER} -Q bulk",
+    "default": "rollbook worker -Q default",
+    "bulk": "rollbook worker -Q bulk",
     "maintenance": "python -m rollbook_worker.maintenance",
     "relay": "rollbook relay",
     "sender": "rollbook deliver",
@@ -52,15 +51,13 @@ def meaning(command: str | Sequence[str]) -> Meaning:
         options, rest = _parse(_serve_command(), arguments[1:])
         assert rest == []
         return Meaning((program, "serve"), _not_local(options))
-    if program != "celery":
-        return Meaning((program, *arguments), {})
-    from celery.bin.celery import celery
+    if arguments[:1] == ["worker"]:
+        from rollbook_worker.command_line import worker_command
 
-    group, rest = _parse(celery, arguments)
-    subcommand, *arguments = rest
-    options, rest = _parse(celery.commands[subcommand], arguments)
-    assert rest == []
-    return Meaning((program, subcommand), _not_local(group | options))
+        options, rest = _parse(worker_command, arguments[1:])
+        assert rest == []
+        return Meaning((program, "worker"), _not_local(options))
+    return Meaning((program, *arguments), {})
 
 
 def _serve_command() -> Any:  # of Typer's own copy of click
