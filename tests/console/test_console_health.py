@@ -52,8 +52,8 @@ def server(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPath
 
 def measure(server: RunningServer) -> None:
     store = server.publisher.store
-    postgres: PostgresStore = store._store  # type: ignore[attr-defined]
-    postgres.measurements.take({"workers": 2, "workers.default": 2, "queue_jobs.default": 7, "queue_jobs.bulk": 0})
+    assert isinstance(store, PostgresStore)
+    store.measurements.take({"workers": 2, "workers.default": 2, "queue_jobs.default": 7, "queue_jobs.bulk": 0})
 
 
 def measurement(at: datetime, **figures: float) -> Measurement:
