@@ -12,7 +12,8 @@ from typing import Annotated, Final
 from rollbook_shared.environment import Choice, Duration, Number
 
 JOB_BYTES: Final = 64 * 1024 * 1024
-"""Of one job as JSON. On the wire it takes a third more, and Redis accepts no more than 512 MB at once."""
+"""Of one job as JSON. On the wire it takes a third more, at worst four times as much, and Redis accepts no more
+than 512 MB at once."""
 TOKEN_CHARACTERS: Final = 4_096
 """Of a push token; those of some services have more than a thousand."""
 USER_ID_CHARACTERS: Final = 256

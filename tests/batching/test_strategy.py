@@ -102,6 +102,13 @@ def test_a_job_with_callbacks_runs_individually(consumer: FakeConsumer) -> None:
     assert [request.id for request in consumer.individual] == [id_]
 
 
+def test_a_large_number_beside_a_job_stays_what_it_is(consumer: FakeConsumer) -> None:
+    consumer.receive_message([["one"], {"number": 1 << 70}, {}])
+    consumer.loop.run()
+
+    assert [batch.messages for batch in consumer.batches] == [[(["one"], {"number": 1 << 70})]]
+
+
 def test_a_rate_limit_is_honoured(consumer: FakeConsumer) -> None:
     consumer.consumer.task_buckets[IDENTIFY] = SimpleNamespace()
 

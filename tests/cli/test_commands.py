@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -412,5 +411,5 @@ def test_a_merge_may_keep_opt_outs_and_merge_tokens(run: Run, broker_url: str) -
 
     assert result.exit_code == 0, result.output
     with connect_to_broker(broker_url) as client:
-        (text,), *_ = json.loads(b64decode(json.loads(client.lrange("default", 0, -1)[0])["body"]))
+        (text,), *_ = json.loads(json.loads(client.lrange("default", 0, -1)[0])["body"])
     assert (json.loads(text)["keep_opt_outs"], json.loads(text)["merge_tokens"]) == (True, True)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def sent_ids(broker_url: str) -> list[str]:
     """The users of all jobs in the queue, each job once."""
     with connect_to_broker(broker_url) as client:
         messages = [json.loads(message) for message in client.lrange("bulk", 0, -1)]
-    texts = [json.loads(b64decode(message["body"]))[0][0] for message in messages]
+    texts = [json.loads(message["body"])[0][0] for message in messages]
     jobs = {job["id"]: job for job in map(json.loads, texts)}
     return [user["id"] for _, job in sorted(jobs.items()) for user in job["users"]]
 

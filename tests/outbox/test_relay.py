@@ -6,7 +6,6 @@ import json
 import logging
 import threading
 import time
-from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -43,7 +42,7 @@ class Broker:
         self.redis.flushdb()
 
     def apply_all(self) -> None:
-        self.apply([json.loads(b64decode(message["body"]))[0][0] for message in self.messages()])
+        self.apply([json.loads(message["body"])[0][0] for message in self.messages()])
         self.redis.flushdb()
 
     def apply(self, bodies: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import sys
@@ -38,7 +37,7 @@ def messages(server: fakeredis.FakeRedis, queue: str) -> list[dict[str, Any]]:
 
 
 def job_in(message: dict[str, Any]) -> Job:
-    args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+    args, kwargs, _ = json.loads(message["body"])
     assert kwargs == {}
     (text,) = args
     return decode(text)

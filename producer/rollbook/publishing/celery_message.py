@@ -16,7 +16,6 @@ import socket
 import sys
 import time
 import uuid
-from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -139,7 +138,6 @@ def task_properties(*, id: str, queue: str) -> dict[str, Any]:
         "priority": 0,
         # AMQP's own property, in seconds. Celery leaves it out; without it the time that a job has waited is unknown.
         "timestamp": int(time.time()),
-        "body_encoding": "base64",
         # Of the message and not of the job: a job sent twice is two messages, each to be acknowledged by itself.
         "delivery_tag": str(uuid.uuid4()),
     }
@@ -148,7 +146,7 @@ def task_properties(*, id: str, queue: str) -> dict[str, Any]:
 def encode_task(headers: dict[str, Any], properties: dict[str, Any], arguments: TaskArguments) -> bytes:
     """The text to push onto the list that is the queue."""
     envelope = {
-        "body": b64encode(encode_json(arguments)).decode(),
+        "body": encode_json(arguments).decode(),
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": headers,

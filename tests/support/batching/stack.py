@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
@@ -76,7 +75,7 @@ class BatchingStack:
     def waiting(self) -> set[str]:
         """The ids of the jobs in the queue."""
         bodies = [json.loads(message)["body"] for message in self.broker.lrange("default", 0, -1)]
-        return {decode(json.loads(base64.b64decode(body))[0][0]).id for body in bodies}
+        return {decode(json.loads(body)[0][0]).id for body in bodies}
 
     def messages(self) -> list[Any]:
         """Those that wait and those that a worker holds, at one time: one that is being claimed is in one place."""

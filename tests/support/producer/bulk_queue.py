@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 
 from tests.support.brokers import connect_to_broker
@@ -16,6 +15,6 @@ def queued_users(broker_url: str) -> list[str]:
     """The ids of the users that wait in the queue, sorted; each as often as it is there."""
     with connect_to_broker(broker_url) as client:
         messages = [json.loads(message) for message in client.lrange(BULK_QUEUE, 0, -1)]
-    jobs = [decode(json.loads(base64.b64decode(message["body"]))[0][0]) for message in messages]
+    jobs = [decode(json.loads(message["body"])[0][0]) for message in messages]
     users = [user for job in jobs if isinstance(job, BulkIdentify) for user in job.users]
     return sorted(user.id for user in users if isinstance(user, UserUpdate))

@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
 from celery import signals
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker.request import create_request_cls
@@ -121,7 +122,14 @@ def _payload(message: Any) -> Any:
     if message.content_type != "application/json":
         return None
     try:
-        # a third of the time that kombu's own decoder takes
+        # a seventh of the time that kombu's own decoder takes; but an integer of more than 64 bits becomes a float
+        payload = orjson.loads(message.body)
+    except ValueError:
+        payload = None
+    match payload:
+        case [[str()], dict() as named, dict() | None as options] if not (named or any((options or {}).values())):
+            return payload
+    try:
         payload = from_json(message.body)
     except ValueError:
         return None
