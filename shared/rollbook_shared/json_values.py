@@ -119,9 +119,12 @@ def are_storable(values: Sequence[object], *, levels: int = NESTING) -> bool:
             return False
         if dict not in kinds and list not in kinds:
             return True
-        objects: Iterable[dict[str, object]] = (item for item in values if type(item) is dict)
-        lists: Iterable[list[object]] = (item for item in values if type(item) is list)
-        values = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(lists)]
+        objects: Any = values if kinds == {dict} else (item for item in values if type(item) is dict)
+        lists: Any = values if kinds == {list} else (item for item in values if type(item) is list)
+        values = [
+            *(chain.from_iterable(map(dict.values, objects)) if dict in kinds else ()),
+            *(chain.from_iterable(lists) if list in kinds else ()),
+        ]
     return False
 
 

@@ -1619,6 +1619,27 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         NEWEST,
     ),
     Defect(
+        "an attribute of a user in a bulk job may have several lines",
+        f"{SHARED}/domain/attributes.py",
+        'return lines.count("\\n") == len(values) and match(lines)',
+        "return match(lines)",
+        PLAIN_USERS,
+    ),
+    Defect(
+        "transport: a message without an encoding is taken for Base64",
+        f"{TRANSPORT}/plain_message.py",
+        'a2b_base64(body) if "body_encoding" in properties else body.encode()',
+        "a2b_base64(body)",
+        ("tests/transport/test_plain_message.py",),
+    ),
+    Defect(
+        "batching: a large number beside a job loses digits",
+        f"{BATCHING}/strategy.py",
+        "if not (named or any(",
+        "if not (any(",
+        STRATEGY,
+    ),
+    Defect(
         "a late bulk job brings an erased user back",
         f"{STORE}/tombstones.py",
         "each.updates() if isinstance(each, UsersUpdated) else (each,) for each in facts",

@@ -80,6 +80,7 @@ def test_the_user_of_an_identify_is_what_validation_makes_of_it(user: Any) -> No
         pytest.param({"traits": []}, id="traits that are no object"),
         pytest.param({"traits": {"email": "no address"}}, id="an attribute that is none"),
         pytest.param({"traits": {"email": "a@b\n"}}, id="an attribute with a line break"),
+        pytest.param({"traits": {"email": "a@b\nc@d"}}, id="an attribute of two lines"),
         pytest.param({"traits": {"name": "x" * 1_001}}, id="a long attribute"),
         pytest.param({"traits": {"updated_at": "now"}}, id="a reserved name"),
         pytest.param({"traits": {"id": None}}, id="a reserved name without a value"),

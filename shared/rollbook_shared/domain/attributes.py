@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
@@ -39,6 +39,17 @@ def attribute_problem(name: str, value: object) -> str | None:
     if not _CHECKS[name](value):
         return _EXPECTED[name]
     return "must hold no control characters" if _CONTROL.search(value) else None
+
+
+def are_common(name: str, values: Sequence[str]) -> bool:
+    """Whether all values of the attribute look as nearly all valid ones do. It takes a third of the time that looking
+    at each takes. None of the patterns matches a line break.
+    """
+    match = _COMMON_LINES.get(name)
+    if match is None or max(map(len, values)) > COMMON_CHARACTERS:
+        return False
+    lines = "\n".join([*values, ""])
+    return lines.count("\n") == len(values) and match(lines) is not None
 
 
 def _most_characters(name: str, value: str) -> int:
@@ -93,15 +104,17 @@ def rfc3339(at: datetime) -> str:
 
 COMMON_CHARACTERS: Final = 64
 """No attribute is limited to fewer, but phone numbers, which say themselves how long they may be."""
-COMMON: Final = {
-    "email": re.compile(r"[!-?A-~]++@[!-?A-~]++").fullmatch,
-    "name": re.compile(r"[ -~]*+").fullmatch,
-    "phone_number": _PHONE.fullmatch,
-    "locale": _LOCALE.fullmatch,
+_COMMON: Final = {
+    "email": r"[!-?A-~]++@[!-?A-~]++",
+    "name": r"[ -~]*+",
+    "phone_number": _PHONE.pattern,
+    "locale": _LOCALE.pattern,
 }
+COMMON: Final = {name: re.compile(pattern).fullmatch for name, pattern in _COMMON.items()}
 """What nearly all valid values look like, of at most `COMMON_CHARACTERS`. It takes half the time of all checks; each
 bulk user has several.
 """
+_COMMON_LINES: Final = {name: re.compile(rf"(?:{pattern}\n)*+").fullmatch for name, pattern in _COMMON.items()}
 _CHECKS: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
     {
         "email": _EMAIL.fullmatch,

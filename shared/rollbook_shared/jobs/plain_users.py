@@ -7,13 +7,14 @@ no object is made for a user: a worker writes the ids and the profiles as they a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
 from types import NoneType
 from typing import Any, Final, Self, TypeVar, overload
 
 import orjson
 
-from rollbook_shared.domain.attributes import ATTRIBUTES, COMMON, COMMON_CHARACTERS, RESERVED, attribute_problem
+from rollbook_shared.domain.attributes import ATTRIBUTES, RESERVED, are_common, attribute_problem
 from rollbook_shared.domain.profile_sections import TRAIT_KEYS
 from rollbook_shared.json_values import are_storable, decode_json
 from rollbook_shared.limits import NESTING, USER_ID_CHARACTERS
@@ -89,12 +90,14 @@ def plain_users(parsed: Sequence[Any], make: MakeUser[User]) -> PlainUsers[User]
     if not _are_ids(ids):
         return None
     names = list(map(tuple, traits))
-    shapes = set(names)
+    # often there is one; to compare tuples of the same names takes less than to hash them
+    shapes = {names[0]} if names.count(names[0]) == len(names) else set(names)
     columns = _columns(traits, shapes)
     if columns is None or not all(map(_are_plain, columns, columns.values())):
         return None
     keys = {shape: tuple(map(TRAIT_KEYS.__getitem__, shape)) for shape in shapes}
-    profiles = _encoded(list(map(dict, map(zip, map(keys.__getitem__, names), map(_values, traits)))))
+    keys_of = map(keys.__getitem__, names) if len(keys) > 1 else repeat(keys[names[0]])
+    profiles = _encoded(list(map(dict, map(zip, keys_of, map(_values, traits)))))
     return PlainUsers(ids, profiles, make) if profiles else None
 
 
@@ -124,15 +127,11 @@ def _are_plain(name: str, values: Sequence[Any]) -> bool:
     if name in RESERVED:
         return False
     if name in ATTRIBUTES:
-        return kinds <= _ATTRIBUTE_KINDS and _are_attributes(name, set(values))
+        return (kinds == {str} and are_common(name, values)) or (
+            kinds <= _ATTRIBUTE_KINDS
+            and all(value is None or attribute_problem(name, value) is None for value in set(values))
+        )
     return kinds <= _SCALARS or are_storable(values, levels=NESTING - 1)
-
-
-def _are_attributes(name: str, values: Collection[Any]) -> bool:
-    match = COMMON.get(name)
-    if match and None not in values and max(map(len, values)) <= COMMON_CHARACTERS and all(map(match, values)):
-        return True
-    return all(value is None or attribute_problem(name, value) is None for value in values)
 
 
 def _encoded(profiles: list[dict[str, Any]]) -> list[bytes] | None:
