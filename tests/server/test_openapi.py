@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import httpx
@@ -11,16 +12,19 @@ from jsonschema import Draft202012Validator
 from rollbook_server.endpoints import ENDPOINTS
 from rollbook_server.openapi import openapi
 
-DOCUMENT = openapi(ENDPOINTS, "0")
+
+@cache
+def document() -> dict[str, Any]:
+    return openapi(ENDPOINTS, "0")
 
 
 def test_every_endpoint_is_described(api: httpx.Client) -> None:
-    described = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    described = {(method.upper(), path) for path, methods in document()["paths"].items() for method in methods}
 
     assert described == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
-    operations = [operation for methods in DOCUMENT["paths"].values() for operation in methods.values()]
+    operations = [operation for methods in document()["paths"].values() for operation in methods.values()]
     assert len({operation["operationId"] for operation in operations}) == len(ENDPOINTS)
-    assert api.get("/openapi.json").json()["paths"].keys() == DOCUMENT["paths"].keys()
+    assert api.get("/openapi.json").json()["paths"].keys() == document()["paths"].keys()
 
 
 @pytest.mark.parametrize(
@@ -43,8 +47,8 @@ def test_every_reference_leads_to_a_schema() -> None:
                 return [found for item in value for found in references(item)]
         return []
 
-    schemas = DOCUMENT["components"]["schemas"]
-    assert {name.rpartition("/")[2] for name in references(DOCUMENT)} <= schemas.keys()
+    schemas = document()["components"]["schemas"]
+    assert {name.rpartition("/")[2] for name in references(document())} <= schemas.keys()
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
 
@@ -83,6 +87,6 @@ CALLS: list[tuple[str, str, str, Any]] = [
 def test_an_answer_is_as_described(api: httpx.Client, method: str, template: str, path: str, body: Any) -> None:
     answer = api.request(method, path, json=body)
 
-    content = DOCUMENT["paths"][template][method.lower()]["responses"][str(answer.status_code)]["content"]
-    schema = {**content["application/json"]["schema"], "components": DOCUMENT["components"]}
+    content = document()["paths"][template][method.lower()]["responses"][str(answer.status_code)]["content"]
+    schema = {**content["application/json"]["schema"], "components": document()["components"]}
     Draft202012Validator(schema).validate(answer.json())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -19,10 +20,14 @@ from rollbook_server.console.settings import ConsoleSettings, SignIn
 
 T = TypeVar("T")
 PASSWORD: Final = "correct horse battery"
-PASSWORD_HASH: Final = hash_password(PASSWORD)
-"""Of all accounts: to make one takes a while."""
 CONSOLE: Final = ConsoleSettings(sign_in=SignIn.PASSWORD, login_failures=1_000)
 _TOKEN: Final = re.compile(r'name="csrf_token" value="([0-9a-f]+)"')
+
+
+@cache
+def _password_hash() -> str:
+    """Of all accounts: to make one takes a while."""
+    return hash_password(PASSWORD)
 
 
 class Visitor:
@@ -72,7 +77,7 @@ class Accounts:
 
     def add(self, name: str, role: Role = Role.READER, *, sees_personal_data: bool = False) -> str:
         """Add an account with the usual password; return its name."""
-        self.run(add_account(name, PASSWORD_HASH, role, sees_personal_data))
+        self.run(add_account(name, _password_hash(), role, sees_personal_data))
         return name
 
     def link(self, name: str, lifetime: Any) -> str:
