@@ -76,7 +76,8 @@ def main() -> None:
     for size, found in triggers.items():
         print(
             f"triggers of {size}: {found['stay']:,.0f} messages/s, {found['ratio']:.2f} of it with deliveries; "
-            f"by processor time {found['processor_ratio']:.2f}"
+            f"by processor time {found['processor_ratio']:.2f}, {found['stay_microseconds']:.0f} µs a message and "
+            f"{found['leave_microseconds']:.0f} with a delivery"
         )
     print(
         f"claimed and reported: {claims['per_second']:,.0f}/s, {claims['per_two_processors']:,.0f}/s of two processors"
@@ -99,8 +100,11 @@ def _trigger_rates(stores: dict[str, PostgresStore], size: int, rounds: int, pos
                 processor[name].append(used)
     ratios = [leave / stay for leave, stay in zip(rates["leave"], rates["stay"], strict=True)]
     costs = [stay / leave for leave, stay in zip(processor["leave"], processor["stay"], strict=True)]
+    messages = size * BATCH * BATCHES
     return {name: statistics.median(rates[name]) for name in rates} | {
         "ratio": statistics.median(ratios),
+        "stay_microseconds": statistics.median(processor["stay"]) * 1e6 / messages,
+        "leave_microseconds": statistics.median(processor["leave"]) * 1e6 / messages,
         "processor_ratio": statistics.median(costs),
     }
 
