@@ -12,7 +12,8 @@ from rollbook_shared.reasons import safe_reason
 
 _READ_ONLY: Final = "this Postgres is read-only, as a replica is; cancel and drop need the primary's URL"
 _NOT_CONFIGURED: Final = {
-    "42P01": "the database has no tables of Rollbook yet; run `rollbook migrate`",
+    "42P01": "the database has no tables of Rollbook in this schema yet; run `rollbook migrate`, or correct "
+    "ROLLBOOK_DATABASE_URL or ROLLBOOK_SCHEMA",
     "42501": "the role in the database's URL may not do this; see deploy/roles.sql",
     "25006": _READ_ONLY,
     "0A000": _READ_ONLY,  # what a replica says to BEGIN READ WRITE

@@ -76,7 +76,7 @@ def application(
             "ROLLBOOK_SECRET_KEYS is not set; set it to a long random text, such as `openssl rand -hex 32` prints"
         )
     if weak := weak_keys(server.secret_keys):
-        logger.warning("%d of ROLLBOOK_SECRET_KEYS are short or an example's: anyone may guess them", weak)
+        logger.warning("ROLLBOOK_SECRET_KEYS has %d keys that can be guessed: short, or of an example", weak)
     broker_url = settings.need_broker_url()
     tokens = None if server.user_token_public_key is None else UserTokens(server.user_token_public_key)
     redis = BrokerRedis(broker_url)
@@ -133,12 +133,20 @@ def _console(services: Services, settings: ConsoleSettings, tools: ConsoleTools)
     return console_routes(services, settings, tools=tools)
 
 
-def serve_application(application: Starlette, *, host: str, port: int) -> None:
-    """Serve the application until SIGTERM or SIGINT.
+def check_address(host: str, port: int) -> None:
+    """Look whether the server can listen there, before it starts: uvicorn only logs that it cannot, and exits with 3.
 
     Raises:
-        OSError: the address cannot be bound.
+        OSError: the address cannot be bound, or the host is unknown.
     """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    with socket.socket(found[0][0], found[0][1], found[0][2]) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        probe.bind(found[0][4])
+
+
+def serve_application(application: Starlette, *, host: str, port: int) -> None:
+    """Serve the application until SIGTERM or SIGINT."""
     config = server_config(application, application.state.request_seconds, host=host, port=port)
     server = FeedServer(config, application.state.feeds)
     # When it has stopped, uvicorn raises the signal once more for the handlers from before: without ours the process

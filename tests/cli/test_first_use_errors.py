@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 from tests.support.python_processes import run_python
@@ -56,3 +57,29 @@ def test_a_write_names_a_redis_that_is_not_available() -> None:
     assert "may not have been sent (Error" in error
     assert f"connecting to {UNREACHABLE}" in error
     assert "sending it again under this id is safe" in error
+
+
+def test_a_server_whose_port_is_in_use_says_so_and_claims_nothing_else() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        error = error_of(
+            *COMMAND,
+            *("serve", "--port", str(port)),
+            ROLLBOOK_BROKER_URL=REDIS,
+            ROLLBOOK_DATABASE_URL=POSTGRES,
+            ROLLBOOK_SECRET_KEYS="7" * 64,
+        )
+
+    assert error.startswith(f"rollbook: cannot listen on 127.0.0.1, port {port}: Address already in use; choose others")
+
+
+def test_a_server_whose_host_is_unknown_says_so() -> None:
+    error = error_of(
+        *COMMAND,
+        *("serve", "--host", "no-such-host.invalid"),
+        ROLLBOOK_BROKER_URL=REDIS,
+        ROLLBOOK_DATABASE_URL=POSTGRES,
+        ROLLBOOK_SECRET_KEYS="7" * 64,
+    )
+
+    assert error.startswith("rollbook: cannot listen on no-such-host.invalid, port 8787: ")

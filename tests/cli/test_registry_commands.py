@@ -38,6 +38,7 @@ def test_channels_are_shown_without_the_options_of_their_senders(runner: CliRunn
     assert text.exit_code == 0
     assert "mail" in text.output
     assert "smtp" in text.output
+    assert "10m" in text.output
     assert "example.com" not in text.output + shown.output
     mail, in_app = json.loads(shown.output)["items"]
     assert (mail["key"], mail["needs"], mail["max_age"]) == ("mail", "email", 600)

@@ -36,7 +36,7 @@ WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
     (
         lambda rb: rb.users.set_preferences("u1", "default", {"workflows": {"w": "yes"}}),
         "settings.workflows.w",
-        "bool",
+        "true or false",
     ),
     (lambda rb: rb.users.set_channel_data("u1", "c", "t"), "data", "object"),  # type: ignore[arg-type]
     (lambda rb: rb.users.set_channel_data("u1", "", {}), "channel_id", "empty"),
@@ -45,7 +45,7 @@ WRONG_ARGUMENTS: list[tuple[Call, str, str]] = [
     (lambda rb: rb.workflows.trigger("w", {"id": "u1"}), "recipients", "list of user ids"),
     (lambda rb: rb.workflows.trigger("w", []), "recipients", "1 to 1000"),
     (lambda rb: rb.workflows.trigger("w", ["u1"] * 1001), "recipients", "1 to 1000"),
-    (lambda rb: rb.workflows.trigger("w", ["u1"], actor=7), "actor", "string"),  # type: ignore[arg-type]
+    (lambda rb: rb.workflows.trigger("w", ["u1"], actor=7), "actor", "text"),  # type: ignore[arg-type]
     (lambda rb: rb.workflows.trigger("w", ["u1"], actor={"id": "u2", "email": "x"}), "actor.email", "e-mail"),
     (lambda rb: rb.workflows.trigger("w", ["u1"], data=[1]), "data", "object"),  # type: ignore[arg-type]
     (lambda rb: rb.workflows.trigger("w", ["u1"], data={"a": {"b": "\0"}}), "data.a.b", "NUL"),

@@ -64,7 +64,7 @@ BAD_TRAITS: list[tuple[Any, str, str]] = [
     ({"when": NOW}, "when", "not a JSON value"),
     ({"blob": b"x"}, "blob", "not a JSON value"),
     ({"tags": {"a", "b"}}, "tags", "not a JSON value"),
-    ({"preferences": []}, "preferences", "dictionary"),
+    ({"preferences": []}, "preferences", "object"),
     ({"preferences": {"default": {"workflow": {}}}}, "preferences.default.workflow", "not a known field"),
     ({"channel_data": {"apns": ["token"]}}, "channel_data.apns", "object"),
 ]
@@ -104,10 +104,10 @@ BAD_IDS = [
     ("a#b", "#"),
     ("a\0b", "NUL"),
     ("\ud800", "surrogate"),
-    (7, "string"),
-    (None, "string"),
-    (b"u1", "string"),
-    (["u1"], "string"),
+    (7, "text"),
+    (None, "text"),
+    (b"u1", "text"),
+    (["u1"], "text"),
 ]
 
 

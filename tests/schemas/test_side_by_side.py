@@ -236,3 +236,11 @@ def test_coroutines_write_into_the_outbox_of_their_rollbook(backend_url: str) ->
     with table.transaction() as outbox:
         assert [key.id for key in outbox.claim_unsent()] == ["there"]
     table.close()
+
+
+def test_a_read_in_a_schema_without_tables_names_the_setting(here: OnPostgres) -> None:
+    with (
+        Rollbook(database_url=here.url, schema="nowhere") as rb,
+        pytest.raises(NotConfigured, match=r"in this schema yet; run `rollbook migrate`, or .* ROLLBOOK_SCHEMA"),
+    ):
+        rb.users.get("ann")

@@ -282,7 +282,7 @@ class Users(UserPreferences, UserChannelData):
         """
         where = {name: value for name, value in (("email", email), ("phone_number", phone_number)) if value is not None}
         if not where:
-            raise InvalidRequest([Problem("email", "or `phone_number` is required")])
+            raise InvalidRequest([Problem("email", "must be given if `phone_number` is not")])
         return self._context.read(queries.find_all_users(queries.checked_user_filter(where, None)))
 
     def count(self, *, where: Mapping[str, Any] | None = None, prefix: str | None = None) -> UserCount:

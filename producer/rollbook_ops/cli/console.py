@@ -39,7 +39,7 @@ _MAX_HOURS: Final = 24 * 7
 def add(
     name: Name,
     role: Annotated[
-        Role, typer.Option(help="What it may do: look; act; have accounts and the audit too.")
+        Role, typer.Option(help="reader looks; operator also acts; admin also has accounts and the audit.")
     ] = Role.READER,
     personal_data: Annotated[
         bool, typer.Option("--personal-data", help="It sees personal data; otherwise that is masked.")
@@ -131,7 +131,7 @@ def login_link(
     with _database() as database:
         added = database.run(add_login_token(name, token, timedelta(hours=hours)))
     if not added:
-        print_error(f"there is no account {name}")
+        print_error(f"there is no account {name}; `rollbook console accounts list` shows all")
         raise typer.Exit(1)
     url = login_url(server, token)
     if as_json:

@@ -43,7 +43,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _print_finding(level: str, name: str, summary: str, advice: str) -> None:
-    line = f"[{_COLOURS[level]}]{level:<8}[/] {name:<15} {escape_text(summary)}"
+    line = f"[{_COLOURS[level]}]{level:<8}[/] {name:<18} {escape_text(summary)}"
     out.print(line, highlight=False, soft_wrap=True)
     if advice:
-        out.print(f"{'':<24} [dim]{escape_text(advice)}[/]", highlight=False, soft_wrap=True)
+        out.print(f"{'':<27} [dim]{escape_text(advice)}[/]", highlight=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
@@ -12,6 +12,8 @@ from rollbook_shared.settings import Settings
 
 if TYPE_CHECKING:
     from rollbook_shared.registry import Channel, Registry, Workflow
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 
 
 @command(
@@ -30,7 +32,8 @@ def channels(as_json: AsJson = False) -> None:
     table = Table("key", "type", "delivery", "needs", "max age", "attempts", "per second")
     for each in found:
         names = ("key", "type", "delivery", "needs", "max_age", "attempts", "per_second")
-        table.add_row(*(format_cell(each.get(name)) for name in names))
+        shown = {**each, "max_age": _as_written(each.get("max_age"))}
+        table.add_row(*(format_cell(shown.get(name)) for name in names))
     print_table(table, "no channels")
 
 
@@ -76,6 +79,14 @@ def _channel_fields(channel: Channel) -> dict[str, Any]:
         "skip_seen": channel.skip_seen,
         "per_second": channel.per_second,
     }
+
+
+def _as_written(seconds: float | None) -> str | None:
+    """A time as the registry has it, such as `10m`."""
+    if seconds is None:
+        return None
+    size, unit = next(((size, unit) for unit, size in _UNITS if seconds % size == 0), (1, "s"))
+    return f"{seconds / size:g}{unit}"
 
 
 def _workflow_fields(workflow: Workflow) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rollbook_ops.cli.command import command
-from rollbook_ops.cli.output import print_note
+from rollbook_ops.cli.output import print_error, print_note
 from rollbook_shared.install_hint import require_extra
 from rollbook_shared.observability.logs import configure_logging
 from rollbook_shared.observability.metrics_server import serve_metrics
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @command(
     examples=("rollbook serve", "rollbook serve --host 0.0.0.0 --port 8787"),
-    exit_codes={1: "the address is in use", 2: "a setting or the registry is missing or invalid"},
+    exit_codes={1: "it cannot listen on the address", 2: "a setting or the registry is missing or invalid"},
 )
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -40,7 +40,7 @@ def serve(
     from rollbook_ops.server_templates import feed_templates, open_renderer
     from rollbook_server.console.settings import ConsoleSettings
     from rollbook_server.console.tools import ConsoleTools
-    from rollbook_server.serve import application, serve_application
+    from rollbook_server.serve import application, check_address, serve_application
     from rollbook_server.settings import ServerSettings
 
     settings = Settings.from_env()
@@ -50,6 +50,11 @@ def serve(
     renderer = open_renderer(settings)
     tools = console_tools(settings, server, console, renderer) if console.is_on else ConsoleTools()
     served = application(settings, server, _recorder(settings), console, tools, feed_templates(renderer))
+    try:
+        check_address(host, port)
+    except OSError as error:
+        print_error(f"cannot listen on {host}, port {port}: {error.strerror}; choose others with --host and --port")
+        raise typer.Exit(1) from None
     print_note(f"serving on http://{host}:{port}{', with the console under /console' if console.is_on else ''}")
     serve_application(served, host=host, port=port)
 

@@ -311,7 +311,7 @@ class LocalStack:
 
     def _report_port(self, what: str, usual: int, port: int) -> None:
         if port != usual:
-            self._report(f"{what} listens on port {port}, not on {usual}: that was in use, or still is")
+            self._report(f"port {usual} was in use, so {what} listens on port {port}")
 
     def _start_delivery(self) -> None:
         if not delivers(self._registry):

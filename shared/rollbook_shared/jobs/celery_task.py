@@ -92,33 +92,37 @@ def summarize(job: models.Job) -> str:
         case models.Delete():
             return alias(job.user_id)
         case models.BulkDelete():
-            return f"{len(job.user_ids)} users"
+            return _counted(len(job.user_ids), "user")
         case models.Merge():
             return f"{alias(job.primary_id)} <- {alias(job.secondary_id)}"
         case models.SetPreferences() | models.UpdatePreferences() | models.UnsetPreferences():
             return f"{alias(job.user_id)} one preference set"
         case models.BulkSetPreferences():
-            return f"{len(job.user_ids)} users, one preference set"
+            return f"{_counted(len(job.user_ids), 'user')}, one preference set"
         case models.AddPushToken() | models.RemovePushToken():
             return f"{alias(job.user_id)} one push token"
         case models.SetChannelData() | models.UnsetChannelData():
             return f"{alias(job.user_id)} one channel"
         case models.Trigger():
             inline = sum(isinstance(recipient, models.UserUpdate) for recipient in job.recipients)
-            return f"workflow {job.workflow}: {len(job.recipients)} recipients" + (
+            return f"workflow {job.workflow}: {_counted(len(job.recipients), 'recipient')}" + (
                 f", {inline} inline" if inline else ""
             )
         case models.MarkAll():
             return f"{alias(job.user_id)} all messages on {job.channel} {job.engagement}"
         case models.Mark():
-            return f"{len(job.message_ids)} messages {job.engagement}"
+            return f"{_counted(len(job.message_ids), 'message')} {job.engagement}"
         case _:
             assert_never(job)
 
 
 def summarize_users(count: int, rejected: int = 0) -> str:
     """One line about the users of a bulk job."""
-    return f"{count} users" + (f", {rejected} rejected" if rejected else "")
+    return _counted(count, "user") + (f", {rejected} rejected" if rejected else "")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _keys_of(user: models.UserUpdate) -> str:

@@ -61,8 +61,12 @@ def _reason(detail: ErrorDetails) -> str:
             return "is required"
         case "extra_forbidden":
             return "is not a known field"
-        case "model_type":
+        case "model_type" | "dict_type":
             return "must be an object"
+        case "string_type":
+            return "must be text"
+        case "bool_type" | "bool_parsing":
+            return "must be true or false"
         case "uuid_parsing" | "uuid_type":
             return "must be a UUID"  # pydantic quotes what it found
         case _:
