@@ -46,6 +46,7 @@ def names(
         connection.execute("CREATE TABLE accounts (id text PRIMARY KEY)")
         drop_outbox(connection)
     engine = sqlalchemy.create_engine(database_url.replace("postgresql:", "postgresql+psycopg:", 1))
+    monkeypatch.setenv("DATABASE_URL", engine.url.render_as_string(hide_password=False))
     with Rollbook.from_env() as rb:
         yield {"rb": rb, "engine": engine, "sqlalchemy": sqlalchemy}
     engine.dispose()
@@ -79,6 +80,18 @@ def test_page_runs(page: str, names: dict[str, Any], capsys: pytest.CaptureFixtu
             exec(compile(block.text, page, "exec"), names)
 
     assert capsys.readouterr().out.splitlines() == promised_output(page)
+
+
+def test_the_readme_and_the_tutorials_print_what_they_say_one_after_the_other(
+    names: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new reader goes through them with one `./run up`, so none may change the users of another."""
+    capsys.readouterr()
+    for page in ("README.md", "docs/tutorials/first-user.md", "docs/tutorials/guest-becomes-customer.md"):
+        for block in blocks(page, "python"):
+            exec(compile(block.text, page, "exec"), names)
+
+        assert capsys.readouterr().out.splitlines() == promised_output(page)
 
 
 def promised_output(page: str) -> list[str]:
