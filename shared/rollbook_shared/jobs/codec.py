@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -146,13 +146,13 @@ def _digest(payload: dict[str, Any]) -> bytes:
 
 def _plain(value: object) -> object:
     """Users as dicts; every other value is encoded as it is."""
-    match value:
-        case UserUpdate():
-            return vars(value)
-        case tuple() | PlainUsers():
-            return [vars(item) if isinstance(item, UserUpdate) else item for item in value]
-        case _:
-            return value
+    # by the classes themselves: of each field `isinstance` would ask pydantic, or `abc`
+    kind = type(value)
+    if kind is UserUpdate:
+        return vars(value)
+    if kind is tuple or kind is PlainUsers:
+        return [vars(item) if type(item) is UserUpdate else item for item in cast("Sequence[object]", value)]
+    return value
 
 
 def _has_storable_texts(text: object) -> bool:

@@ -135,15 +135,13 @@ def are_plain_traits(value: object) -> bool:
 
 def _traits(value: object, info: ValidationInfo) -> dict[str, Any]:
     traits = _json_object(value, info)
-    for name in traits:
-        if name in _SPECIAL:
-            if name in RESERVED:
-                reject("is a reserved name, not a property", f".{name}")
-            value = traits[name]
-            if value is None or is_common(name, value):
-                continue
-            if reason := attribute_problem(name, value):
-                reject(reason, f".{name}")
+    for name, item in traits.items():
+        if name not in _SPECIAL:
+            continue
+        if name in RESERVED:
+            reject("is a reserved name, not a property", f".{name}")
+        if item is not None and not is_common(name, item) and (reason := attribute_problem(name, item)):
+            reject(reason, f".{name}")
     return traits
 
 
