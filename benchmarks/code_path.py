@@ -163,11 +163,12 @@ class _Worker:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._trace = folder / "worker.json"
         services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-        _, *options = services["default"]["command"]
-        kept = [option for option in options if not option.startswith("--hostname")]
-        command = [sys.executable, "-m", "benchmarks.code_path", *kept]
+        program, command, *options = services["default"]["command"]
+        if (program, command) != ("rollbook", "worker"):
+            raise ValueError(f"docker-compose.yml starts workers by {program} {command}, not by rollbook worker")
+        traced = [sys.executable, "-m", "benchmarks.code_path", *options]
         env = {**environment, _TRACE: str(self._trace)}
-        self._process = processes.spawn(command, log=folder / "worker.log", env=env, cwd=ROOT)
+        self._process = processes.spawn(traced, log=folder / "worker.log", env=env, cwd=ROOT)
 
     def stop(self) -> dict[str, Any]:
         """End it, and return what it recorded."""
@@ -178,13 +179,13 @@ class _Worker:
 
 
 def run_worker() -> None:
-    """Run Celery's command line with the arguments of this process, and record it."""
-    from celery.__main__ import main as celery
+    """Run a worker with the arguments of this process, and record it."""
+    from rollbook_worker.command_line import main as work
 
     recorder = Recorder()
     recorder.start()
     try:
-        celery()
+        work(sys.argv[1:])
     finally:
         recorder.stop()
         found = {"calls": recorder.calls, "commits": recorder.commits}
