@@ -141,7 +141,8 @@ def test_a_daemon_is_started_by_the_same_command(
     done = subprocess.run([*WORKER, *options], env=environment, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    wait_until(pid_file.exists, what="the daemon's file")
+    # it is there before it has its only line
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"), what="the daemon's file")
     pid = int(pid_file.read_text())
     try:
         assert rb.users.identify("di").wait(DEADLINE_SECONDS).state == "applied"
