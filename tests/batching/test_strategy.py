@@ -103,10 +103,10 @@ def test_a_job_with_callbacks_runs_individually(consumer: FakeConsumer) -> None:
 
 
 def test_a_large_number_beside_a_job_stays_what_it_is(consumer: FakeConsumer) -> None:
-    consumer.receive_message([["one"], {"number": 1 << 70}, {}])
+    consumer.receive_message([["one"], {"number": (1 << 70) + 1}, {}])
     consumer.loop.run()
 
-    assert [batch.messages for batch in consumer.batches] == [[(["one"], {"number": 1 << 70})]]
+    assert [batch.messages for batch in consumer.batches] == [[(["one"], {"number": (1 << 70) + 1})]]
 
 
 def test_a_rate_limit_is_honoured(consumer: FakeConsumer) -> None:
