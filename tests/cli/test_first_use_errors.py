@@ -83,3 +83,13 @@ def test_a_server_whose_host_is_unknown_says_so() -> None:
     )
 
     assert error.startswith("rollbook: cannot listen on no-such-host.invalid, port 8787: ")
+
+
+def test_flower_whose_port_is_in_use_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        error = error_of(
+            *("-m", "rollbook_worker.dashboard", "--address=127.0.0.1", f"--port={port}"), ROLLBOOK_BROKER_URL=REDIS
+        )
+
+    assert error == "rollbook: Flower cannot listen: Address already in use; choose another --port or --address"

@@ -79,3 +79,11 @@ def test_gevent_is_rejected(how: tuple[str, ...]) -> None:
     assert done.stderr == (
         "rollbook: a worker cannot run with the pool gevent; start it with --pool threads, prefork or solo\n"
     )
+
+
+@pytest.mark.parametrize("how", ["defualt", "default,defualt"])
+def test_a_queue_that_does_not_exist_is_one_line(how: str) -> None:
+    done = start("--queues", how, "--pool", "solo")
+
+    assert done.returncode == 1
+    assert done.stderr == "rollbook: there is no queue defualt; the queues are default and bulk\n"

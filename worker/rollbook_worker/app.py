@@ -187,6 +187,16 @@ def reject_pool(conf: Any, options: Any, **_: Any) -> None:
         sys.exit(f"rollbook: {error}")
 
 
+def reject_queue(conf: Any, options: Any, **_: Any) -> None:
+    """Do not start a worker for a queue that the application does not have. Celery's own error advises a setting that
+    would make the queue, which no job goes to.
+    """
+    asked = () if conf.task_create_missing_queues else options.get("queues") or ()
+    known = [queue.name for queue in conf.task_queues or ()]
+    if unknown := [name for name in (asked.split(",") if isinstance(asked, str) else asked) if name not in known]:
+        sys.exit(f"rollbook: there is no queue {unknown[0]}; the queues are {' and '.join(known)}")
+
+
 def check_key(**_: Any) -> None:
     """Do not start a worker whose erasure keys are not those of the database's receipts."""
     try:
@@ -202,6 +212,7 @@ def hide_arguments(**_: Any) -> None:
 
 celeryd_init.connect(check_settings)
 celeryd_init.connect(reject_pool)
+celeryd_init.connect(reject_queue)
 worker_init.connect(shorten_stop)
 celeryd_init.connect(hide_arguments)
 celeryd_init.connect(hide_banner)

@@ -33,4 +33,8 @@ def main() -> int:
     for name, value in DISPLAY.items():
         os.environ.setdefault(name, value)
     replace_handlers()
-    return app.start(["flower", *sys.argv[1:]]) or 0
+    try:
+        return app.start(["flower", *sys.argv[1:]]) or 0
+    except OSError as error:
+        print(f"rollbook: Flower cannot listen: {error.strerror}; choose another --port or --address", file=sys.stderr)
+        return 1
