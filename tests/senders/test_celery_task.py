@@ -57,6 +57,7 @@ def test_a_message_is_a_task_of_its_id(broker_url: str) -> None:
     headers = message["headers"]
     assert (headers["task"], headers["id"]) == ("shop.push", ID)
     assert datetime.fromisoformat(headers["expires"]) == ours.occurred_at + timedelta(hours=1)
+    assert message["properties"]["body_encoding"] == "base64"
     ((argument,), keywords, _) = json.loads(base64.b64decode(message["body"]))
     assert argument == json.loads(json.dumps(ours.as_dict())) | {"content": CONTENT.as_dict()}
     assert keywords == {}

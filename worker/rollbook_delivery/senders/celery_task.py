@@ -80,6 +80,7 @@ class CelerySender:
             headers,
             task_properties(id=delivery.id, queue=self._options.queue),
             task_arguments(delivery_json(delivery, content)),
+            base64=True,
         )
         try:
             await self._broker.push(self._options.key_prefix + self._options.queue, [message])
