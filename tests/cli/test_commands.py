@@ -218,7 +218,9 @@ def test_a_write_that_is_not_applied_in_time_exits_with_1(run: Run) -> None:
 def test_jobs_get_shows_the_status_of_a_job(run: Run) -> None:
     assert json.loads(run("jobs", "get", "merge-1", "--json").stdout)["state"] == "applied"
     assert "applied" in run("jobs", "get", "merge-1").stdout
-    assert json.loads(run("jobs", "get", "unheard-of", "--json").stdout)["state"] == "queued"
+    unknown = run("jobs", "get", "unheard-of", "--json")
+    assert json.loads(unknown.stdout)["state"] == "queued"
+    assert "it waits, or it was never sent" in unknown.stderr
 
 
 def test_import_sends_chunks_and_exits_with_1_if_a_line_is_rejected(run: Run, broker_url: str, tmp_path: Path) -> None:

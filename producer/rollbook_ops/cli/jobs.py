@@ -20,6 +20,7 @@ from rollbook_ops.cli.output import (
     print_error,
     print_json,
     print_next_page,
+    print_note,
     print_table,
     spinner,
 )
@@ -57,6 +58,8 @@ def get(job_id: JobId, as_json: AsJson = False) -> None:
     """
     with client_from_env() as client:
         status = client.jobs.get(job_id)
+    if status.state == "queued":
+        print_note("no worker has handled a job with this id: it waits, or it was never sent")
     _report_status(status, as_json)
 
 
