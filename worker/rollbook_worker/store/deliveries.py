@@ -11,13 +11,15 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from psycopg import Cursor, errors
+import psycopg
+from psycopg import Cursor
 
 from rollbook_shared.database.statements import load
 from rollbook_shared.domain.profile_sections import TRAIT_KEYS
 from rollbook_shared.domain.stamps import occurred_at_of, stamp_floor
 from rollbook_shared.json_values import encode_json
 from rollbook_shared.registry import CHANNEL_DATA, Priority, Registry
+from rollbook_worker.store.retry import is_duplicate
 from rollbook_worker.store.rows import Row, as_json
 
 PRIORITIES: Final = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
@@ -56,8 +58,10 @@ def insert_messages(
         if plans := _plans(workflows, part, ways, now):
             try:
                 cursor.execute(statement, {"messages": messages, "plans": as_json(plans), "now": now})
-            except errors.UniqueViolation as error:
-                raise DeliveryExists from error
+            except psycopg.Error as error:
+                if is_duplicate(error):
+                    raise DeliveryExists from error
+                raise
         else:
             cursor.execute(_HISTORY["insert_messages"], {"messages": messages})
 

@@ -97,6 +97,11 @@ def is_lock_timeout(error: BaseException) -> bool:
     return isinstance(error, errors.LockNotAvailable)
 
 
+def is_duplicate(error: BaseException) -> bool:
+    """Whether a row with the same key is there already."""
+    return isinstance(error, errors.UniqueViolation)
+
+
 def unavailable(error: BaseException) -> Unavailable:
     """What to raise for a failure of the infrastructure; its text quotes no value that the server named."""
     match error:
