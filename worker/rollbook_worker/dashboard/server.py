@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from types import FrameType
 from typing import Final
+
+from flower import command
+from tornado.ioloop import IOLoop
 
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.settings import Settings
@@ -33,8 +37,19 @@ def main() -> int:
     for name, value in DISPLAY.items():
         os.environ.setdefault(name, value)
     replace_handlers()
+    command.sigterm_handler = _stop
     try:
         return app.start(["flower", *sys.argv[1:]]) or 0
     except OSError as error:
         print(f"rollbook: Flower cannot listen: {error.strerror}; choose another --port or --address", file=sys.stderr)
         return 1
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End Flower between two turns of its loop.
+
+    Its own handler raises `SystemExit` where the signal comes. If that is while a thread of its pool starts, the pool
+    does not know the thread, and the end of the process waits for it for ever.
+    """
+    loop = IOLoop.current()
+    loop.add_callback_from_signal(loop.stop)
