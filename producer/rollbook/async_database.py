@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from rollbook.async_connection_pool import AsyncConnectionPool, Connection
-from rollbook.database import PLANNER, modes
+from rollbook.database import modes, reading_session
 from rollbook.database_failures import failure_of
 from rollbook.event_loops import PerLoop
 from rollbook.numbered_parameters import numbered
@@ -21,7 +21,7 @@ from rollbook_shared.database.async_connection import async_timeout_connection
 from rollbook_shared.database.encoding import ENCODING_ADVICE, wrong_encoding
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
 from rollbook_shared.database.schema import DEFAULT_SCHEMA
-from rollbook_shared.database.session import make_session, open_async_session
+from rollbook_shared.database.session import open_async_session
 from rollbook_shared.database.shared_sessions import async_transaction
 from rollbook_shared.errors import NotConfigured
 from rollbook_shared.limits import PoolLimits
@@ -50,14 +50,7 @@ class AsyncDatabase:
         Raises:
             NotConfigured: this is no URL of a Postgres, or no name of a schema.
         """
-        session = make_session(
-            url,
-            application_name="rollbook",
-            schema=schema,
-            statement_timeout=timeout,
-            is_read_only=True,
-            planner=PLANNER,
-        )
+        session = reading_session(url, schema, timeout)
         connection_class = async_timeout_connection(timeout)
 
         async def connect() -> Connection:

@@ -20,7 +20,7 @@ from rollbook.numbered_parameters import numbered
 from rollbook_shared.database.encoding import require_utf8
 from rollbook_shared.database.failover import READ_ONLY_ERRORS, looks_for_primary
 from rollbook_shared.database.schema import DEFAULT_SCHEMA
-from rollbook_shared.database.session import make_session, open_session
+from rollbook_shared.database.session import Session, make_session, open_session
 from rollbook_shared.database.shared_sessions import transaction
 from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.limits import PoolLimits
@@ -57,14 +57,7 @@ class Database:
         Raises:
             NotConfigured: this is no URL of a Postgres, or no name of a schema.
         """
-        session = make_session(
-            url,
-            application_name="rollbook",
-            schema=schema,
-            statement_timeout=timeout,
-            is_read_only=True,
-            planner=PLANNER,
-        )
+        session = reading_session(url, schema, timeout)
         connection_class = timeout_connection(timeout)
 
         def connect() -> Connection:
@@ -125,6 +118,22 @@ class Database:
     def close(self) -> None:
         """Close the connections that are not in use; new ones open when needed."""
         self._pool.close()
+
+
+def reading_session(url: str, schema: str, timeout: timedelta) -> Session:
+    """The session of a client that reads, whether or not it is asynchronous.
+
+    Raises:
+        NotConfigured: this is no URL of a Postgres, or no name of a schema.
+    """
+    return make_session(
+        url,
+        application_name="rollbook",
+        schema=schema,
+        statement_timeout=timeout,
+        is_read_only=True,
+        planner=PLANNER,
+    )
 
 
 def modes(isolation: Isolation, *, readonly: bool) -> LiteralString:

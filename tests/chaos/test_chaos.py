@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.chaos.fault_kinds import FAULT_KINDS
@@ -20,28 +21,10 @@ SEED = 3
 @pytest.mark.servers
 def test_a_short_run_equals_the_reference(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)  # the servers run as another account when we are root
-    run = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "tests.support.chaos.forked_run",
-                "--seed",
-                str(SEED),
-                "--json",
-                "--logs",
-                tmp_path / "logs",
-            ),
-            *("--jobs", "400", "--minutes", "0.15", "--every", "0.5", "--broker", broker_program()),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    size = ("--jobs", "400", "--minutes", "0.15", "--every", "0.5")
 
-    assert run.returncode == 0, run.stdout + run.stderr
-    found = json.loads(run.stdout.splitlines()[-1])
+    found = run_chaos("tests.support.chaos.forked_run", tmp_path / "logs", *size, "--broker", str(broker_program()))
+
     assert "database system is ready" in (tmp_path / "logs" / "postgres.log").read_text()
     assert b"LPUSH" in b"".join(file.read_bytes() for file in (tmp_path / "logs").glob("appendonly*/*.incr.aof"))
     assert found.pop("deliveries") > found["jobs"] > 350
@@ -63,21 +46,25 @@ def test_a_short_run_in_networks_of_their_own_equals_the_reference(tmp_path: Pat
     tmp_path.chmod(0o711)
     kinds = {"isolate", "lose-answers", "lose-requests", "lose-machine", "lose-packets"}
 
+    size = ("--jobs", "120", "--minutes", "0.05", "--every", "0.4")
+
+    found = run_chaos("benchmarks.chaos", tmp_path / "logs", *size, "--namespaces", "--faults", ",".join(kinds))
+
+    assert (found["equal"], found["lost"], found["applied_twice"], found["dead"]) == (True, 0, 0, 0)
+    assert found["deliveries"] > found["jobs"] > 100
+    assert sum(found["faults"].values()) > 4
+    assert found["faults"].keys() <= kinds
+
+
+def run_chaos(module: str, logs: Path, *options: str) -> dict[str, Any]:
+    """What a run with the seed found, which has to end with 0."""
     run = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.chaos", "--namespaces", "--faults", ",".join(kinds)),
-            *("--seed", str(SEED), "--jobs", "120", "--minutes", "0.05", "--every", "0.4"),
-            *("--json", "--logs", tmp_path / "logs"),
-        ],
+        [sys.executable, "-m", module, "--seed", str(SEED), "--json", "--logs", logs, *options],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-
     assert run.returncode == 0, run.stdout + run.stderr
-    found = json.loads(run.stdout.splitlines()[-1])
-    assert (found["equal"], found["lost"], found["applied_twice"], found["dead"]) == (True, 0, 0, 0)
-    assert found["deliveries"] > found["jobs"] > 100
-    assert sum(found["faults"].values()) > 4
-    assert found["faults"].keys() <= kinds
+    found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return found

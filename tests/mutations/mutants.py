@@ -490,8 +490,11 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "months: only reads of the blocking client find rows by an index",
         "producer/rollbook/async_database.py",
-        "            planner=PLANNER,\n",
-        "",
+        "session = reading_session(url, schema, timeout)",
+        "from rollbook.database import make_session\n"
+        "        session = make_session(\n"
+        "            url, application_name='rollbook', schema=schema, statement_timeout=timeout, is_read_only=True\n"
+        "        )",
         READ_BY_MONTH,
     ),
     Defect(
@@ -2221,7 +2224,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "sessions: reads in autocommit may write",
         "producer/rollbook/database.py",
-        "            is_read_only=True,\n",
+        "        is_read_only=True,\n",
         "",
         ("tests/sessions/test_read_only_reads.py",),
     ),

@@ -23,7 +23,7 @@ _ADVICE: Final = (
 
 
 def check_history_months(connection: psycopg.Connection, retention: timedelta | None) -> Iterator[Finding]:
-    """Check what maintenance makes and drops; without a retention that is nothing."""
+    """Check the months that maintenance makes and drops. Without a retention there are none."""
     if retention is None:
         yield from (ok(name, "messages are kept for ever") for name in (MADE, DROPPED))
         return

@@ -85,9 +85,7 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
                 self._send_buffered()
 
     def _send_buffered(self) -> None:
-        with self.mutex:
-            if not self._closed:
-                self._send_group()
+        self._send_group()
         if not self._has_receivers and self.on_send_buffered:
             self.skips_tasks = True
             self.on_send_buffered()  # after the line above, so that a flush that ends it is still to come
@@ -98,9 +96,7 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
         if groups and self._is_grouped:
             self.skips_tasks = False
             self._describe_sender()
-            with self.mutex:
-                if not self._closed:
-                    self._send_group()
+            self._send_group()
 
     def _flush_soon(self) -> None:
         # events of jobs that run individually come from the pool's threads; only the loop may use the timer
@@ -121,6 +117,11 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
         self._sender = {"hostname": self.hostname, "utcoffset": utcoffset(), "pid": self.pid}
 
     def _send_group(self) -> None:
+        with self.mutex:
+            if not self._closed:
+                self._send_tasks()
+
+    def _send_tasks(self) -> None:
         events = self._group_buffer[_GROUP]
         group = events[:]
         del events[: len(group)]  # others may have come from a thread meanwhile

@@ -65,7 +65,7 @@ class Dispatcher:
         on_woken: Callable[[Collection[str]], None] = lambda channels: None,
     ) -> None:
         """Prepare to release with `write`. `lock` and `statement` bound how long a transaction waits; `max_attempts` is
-        how often a job may take too long by itself before it becomes a dead letter (0: without a bound). `on_committed`
+        how often a job may take too long by itself before it becomes a dead letter (0: no limit). `on_committed`
         is called with the jobs of each transaction, after its commit, and `on_woken` with the channels of which it woke
         deliveries; they raise nothing.
         """

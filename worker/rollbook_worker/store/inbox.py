@@ -238,8 +238,9 @@ def _counts(job: Job) -> dict[str, Any] | None:
         case BulkDelete() | BulkSetPreferences():
             return {"applied": len(job.user_ids)}
         case BulkIdentify():
-            counts: dict[str, Any] = {"applied": len(job.users) - len(job.problems)}
-            if problems := job.problems:
+            problems = job.problems
+            counts: dict[str, Any] = {"applied": len(job.users) - len(problems)}
+            if problems:
                 counts["rejected"] = [{"index": p.index, "field": p.field, "reason": p.reason} for p in problems]
             return counts
         case _:

@@ -36,7 +36,7 @@ _NONE: Final = OverdueMonths(not_made=(), is_current_missing=False, not_dropped=
 
 
 def find_overdue_months(connection: psycopg.Connection, *, retention: timedelta | None) -> OverdueMonths:
-    """Compare the months with Postgres' clock; without a retention there is nothing to do. Raises psycopg's errors."""
+    """Compare the months with Postgres' clock. Without a retention no month is overdue. Raises psycopg's errors."""
     if retention is None:
         return _NONE
     with connection.cursor() as cursor:
