@@ -50,7 +50,7 @@ def bytes_written(subject: OnPostgres, *jobs: Job) -> int:
 
 
 @pytest.mark.parametrize("users", [1, 500])
-def test_users_without_merges_take_three_statements_after_the_clock_however_many(
+def test_users_without_merges_take_two_statements_after_the_clock_however_many(
     subject: OnPostgres, users: int, statements: list[str]
 ) -> None:
     arrive(subject, identify("z", at=300))
@@ -59,10 +59,35 @@ def test_users_without_merges_take_three_statements_after_the_clock_however_many
 
         arrive(subject, bulk_identify(*(user(f"u{number}", n=plus) for number in range(users)), at=300, plus=plus))
 
-        begun, entered, cluster_roots, upserted = statements
+        begun, entered, upserted = statements
         assert begun.startswith("BEGIN ")
-        assert entered.startswith("INSERT INTO rollbook.jobs")
-        assert (cluster_roots, upserted) == ("SELECT DISTINCT cluster_root", "WITH upserted AS (")
+        assert (entered, upserted) == ("WITH entered AS (", "WITH upserted AS (")
+
+
+def test_a_member_of_a_cluster_takes_one_transaction_and_no_look_for_the_cluster(
+    subject: OnPostgres, statements: list[str]
+) -> None:
+    arrive(subject, merge("a", "b", at=0), identify("c", at=0))
+    statements.clear()
+
+    arrive(subject, identify("b", at=1), identify("c", at=1, plus=1))
+
+    begun, entered, locked, upserted, *_ = statements
+    assert (entered, locked, upserted) == ("WITH entered AS (", "SELECT id", "WITH upserted AS (")
+    assert sum(statement.startswith("BEGIN ") for statement in statements) == 1
+    assert begun.startswith("BEGIN ")
+
+
+def test_clusters_are_looked_for_of_those_users_alone_whom_the_jobs_do_not_name(
+    subject: OnPostgres, statements: list[str]
+) -> None:
+    arrive(subject, merge("a", "b", at=0))
+    statements.clear()
+
+    arrive(subject, identify("c", at=1), trigger("hello", [user("b", n=1)], at=1, plus=1))
+
+    assert statements.count("SELECT DISTINCT cluster_root") == 1
+    assert sum(statement.startswith("BEGIN ") for statement in statements) == 1
 
 
 @pytest.mark.parametrize("channel", ["email", "sms"])

@@ -25,6 +25,7 @@ MAX_IDENTIFY_CHARACTERS: Final = 400
 MAX_TOKEN_CHANGES: Final = 8
 """How many changes of one push token are kept that are older than the horizon."""
 NO_TRACES: Final[Mapping[str | None, str]] = {}
+NO_ROOTS: Final[Mapping[str, str | None]] = {}
 STATEMENT_ROWS: Final = 1_000
 """Rows of the history that one statement inserts: their text is in memory here and there."""
 _USERS: Final = load(__package__, "users")
@@ -60,6 +61,7 @@ def write(
     history: int,
     horizon: Stamp,
     roots: frozenset[str],
+    known_roots: Mapping[str, str | None] = NO_ROOTS,
     registry: Registry | None,
     now: int,
     traces: Mapping[str | None, str] = NO_TRACES,
@@ -68,15 +70,15 @@ def write(
     """Keep the facts (the newest of each register), and update what readers see.
 
     `history` is how much of it a merge transfers, in microseconds; no delete stamped before `horizon` is expected any
-    more; `roots` are the clusters that an earlier attempt had not locked; `registry` says which messages leave, None
-    that none does; `now` is in microseconds since 1970; `traces` says of jobs, by their ids, where they were sent, for
-    the spans of senders; `look_for_deliveries` says whether new messages may have deliveries. Raises
-    `ClustersNotLocked` if there are more clusters, and `DeliveryExists` if a new message has a delivery that was not
-    looked for.
+    more; `roots` are the clusters that an earlier attempt had not locked; `known_roots` says of some users to which
+    clusters they belonged when this transaction looked; `registry` says which messages leave, None that none does;
+    `now` is in microseconds since 1970; `traces` says of jobs, by their ids, where they were sent, for the spans of
+    senders; `look_for_deliveries` says whether new messages may have deliveries. Raises `ClustersNotLocked` if there
+    are more clusters, and `DeliveryExists` if a new message has a delivery that was not looked for.
     """
     rows = rows_of(facts)
     if user_ids := rows.user_ids:
-        members, may_be_large = _upsert_users(cursor, rows, horizon, roots)
+        members, may_be_large = _upsert_users(cursor, rows, horizon, roots, known_roots)
         clusters = set(members.values())
     if rows.preference_sets:
         write_versions(cursor, rows.preference_sets)
@@ -119,19 +121,39 @@ def lock_clusters(cursor: Cursor, roots: Collection[str]) -> set[str]:
     return {root for (root,) in cursor}
 
 
-def lock_clusters_of(cursor: Cursor, ids: Iterable[str], roots: frozenset[str] = frozenset()) -> set[str]:
-    """Lock the clusters that these ids belong to, and those of `roots`; return the roots that still exist."""
-    cursor.execute(_USERS["select_cluster_roots"], {"ids": as_json(list(ids))})
-    return lock_clusters(cursor, roots | {root for (root,) in cursor})
+def lock_clusters_of(
+    cursor: Cursor,
+    ids: Iterable[str],
+    roots: frozenset[str] = frozenset(),
+    known_roots: Mapping[str, str | None] = NO_ROOTS,
+) -> set[str]:
+    """Lock the clusters that these ids belong to, and those of `roots`; return the roots that still exist. Of ids in
+    `known_roots` the clusters are not looked up again.
+    """
+    found: set[str] = set()
+    others: list[str] = []
+    for id_ in ids:
+        if id_ not in known_roots:
+            others.append(id_)
+        elif (root := known_roots[id_]) is not None:
+            found.add(root)
+    if others:
+        cursor.execute(_USERS["select_cluster_roots"], {"ids": as_json(others)})
+        found.update(root for (root,) in cursor)
+    return lock_clusters(cursor, roots | found)
 
 
 def _upsert_users(
-    cursor: Cursor, rows: TableRows, horizon: Stamp, roots: frozenset[str]
+    cursor: Cursor,
+    rows: TableRows,
+    horizon: Stamp,
+    roots: frozenset[str],
+    known_roots: Mapping[str, str | None],
 ) -> tuple[dict[str, str], set[str]]:
     """Lock the clusters and upsert the users; return those who belong to a cluster, each with its root, and those whose
     rows are large or who belong to one.
     """
-    locked = lock_clusters_of(cursor, rows.user_ids, roots)
+    locked = lock_clusters_of(cursor, rows.user_ids, roots, known_roots)
     limits = {"max_identify_characters": MAX_IDENTIFY_CHARACTERS, "large_bytes": LARGE_BYTES}
     upserted: list[tuple[str, str | None, bool, bool]] = []
     for columns in user_columns(rows.users) if rows.users else plain_columns(rows.plain_users):

@@ -41,6 +41,8 @@ class Deduplicated:
     to_apply: list[Job] = field(default_factory=list)
     stored: list[Row] = field(default_factory=list)
     """What rows of deferred jobs, dead letters and rejected jobs say of the users that they name."""
+    cluster_roots: dict[str, str | None] = field(default_factory=dict)
+    """Of users that the new jobs name, the roots of their clusters, read without a lock; None: they belong to none."""
 
 
 def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, max_clock_skew: int) -> Deduplicated:
@@ -60,12 +62,13 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, ma
     rejected = {
         id_: users_columns(arrival.text, now=now) for id_, arrival in first.items() if states[id_] is JobState.REJECTED
     }
+    result = Deduplicated()
     new: set[str] = set()
     known: dict[str, _Entry] = {}
     unfinished = set(first)
     # more than once if a row that blocked the insert was pruned, or removed, before the digests were read
     for _ in range(_MAX_ROUNDS):
-        new |= _insert(cursor, {id_: first[id_] for id_ in unfinished}, states, rejected, now)
+        new |= _insert(cursor, {id_: first[id_] for id_ in unfinished}, states, rejected, now, result.cluster_roots)
         known |= _standing(cursor, unfinished - new)
         if not (unfinished := first.keys() - new - known.keys()):
             break
@@ -77,7 +80,6 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, ma
     def standing(id_: str) -> _Entry | None:
         return _Entry.of(first[id_], states[id_]) if id_ in new else known.get(id_)
 
-    result = Deduplicated()
     dead_letters: list[Row] = []
     again: Counter[str] = Counter()
     for arrival in arrivals:
@@ -206,9 +208,12 @@ def _insert(
     states: dict[str, JobState],
     rejected: dict[str, Row],
     now: int,
+    cluster_roots: dict[str, str | None],
 ) -> set[str]:
+    """Enter the jobs; return the ids of those that are new. Note the roots of the users that they name."""
     if not arrivals:
         return set()
+    users: dict[str, str | None] = {}
     rows: list[Row] = []
     for id_, arrival in arrivals.items():
         job = arrival.job
@@ -226,8 +231,28 @@ def _insert(
         if id_ in rejected:
             row |= rejected[id_]
         rows.append(row)
-    cursor.execute(_JOBS["insert"], {"jobs": as_json(rows), "now": now})
-    return {id_ for (id_,) in cursor}
+        users.update(dict.fromkeys(_updated_users(job)))
+    parameters = {"jobs": as_json(rows), "users": as_json(list(users)), "now": now}
+    new: set[str] = set()
+    cursor.execute(_JOBS["insert"], parameters)
+    for id_, root in cursor:
+        if root is None:
+            new.add(id_)
+        else:
+            users[id_] = root
+    cluster_roots |= users
+    return new
+
+
+def _updated_users(job: Job) -> Sequence[str]:
+    """Users whose rows the job writes. Those of a trigger are left out: most of them are only recipients."""
+    match job:
+        case Identify():  # nearly all
+            return (job.user.id,)
+        case Trigger():
+            return ()
+        case _:
+            return job.user_ids
 
 
 def _counts(job: Job) -> dict[str, Any] | None:

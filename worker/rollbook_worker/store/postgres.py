@@ -24,7 +24,7 @@ from rollbook_worker.store.cleanup import Cleanup
 from rollbook_worker.store.deferred_jobs import set_local_timeouts
 from rollbook_worker.store.deliveries import DeliveryExists
 from rollbook_worker.store.due_jobs import Dispatcher
-from rollbook_worker.store.fact_writer import NO_TRACES, Written, lock_clusters_of, write
+from rollbook_worker.store.fact_writer import NO_ROOTS, NO_TRACES, Written, lock_clusters_of, write
 from rollbook_worker.store.history_months import CHECK_TIMEOUT, LOCK_TIMEOUT, HistoryMonths
 from rollbook_worker.store.inbox import dead_letter, dead_outcome, deduplicate, keep_dead_letters, record_skipped
 from rollbook_worker.store.late_triggers import find_too_old, record_too_old, without_history
@@ -221,7 +221,7 @@ class PostgresStore:
     ) -> tuple[list[Outcome], frozenset[str]]:
         deduplicated = deduplicate(cursor, arrivals, now=now, max_clock_skew=self._max_clock_skew)
         traces = {arrival.job_id: arrival.trace for arrival in arrivals if arrival.trace is not None}
-        woken = self._write(cursor, deduplicated.to_apply, now, roots, traces)
+        woken = self._write(cursor, deduplicated.to_apply, now, roots, traces, deduplicated.cluster_roots)
         if deduplicated.stored:
             self._check_late_requests(cursor, deduplicated.stored, now, roots)
         return deduplicated.outcomes, woken
@@ -233,8 +233,11 @@ class PostgresStore:
         now: int,
         roots: frozenset[str],
         traces: Mapping[str | None, str] = NO_TRACES,
+        known_roots: Mapping[str, str | None] = NO_ROOTS,
     ) -> frozenset[str]:
-        """Apply the jobs; return the channels of which deliveries were woken. `traces`: where some jobs were sent."""
+        """Apply the jobs; return the channels of which deliveries were woken. `traces`: where some jobs were sent;
+        `known_roots`: to which clusters some users belong.
+        """
         late_before = self._late_before(now)
         facts = [fact for job in jobs for fact in facts_of(job)]
         # by the class itself: of each other job `isinstance` would ask pydantic, in Python
@@ -247,7 +250,7 @@ class PostgresStore:
             triggers = [job for job in triggers if job.id not in too_old]
         if not facts:
             return frozenset()
-        written = self._write_facts(cursor, facts, now, roots, traces)
+        written = self._write_facts(cursor, facts, now, roots, traces, known_roots)
         if late := [fact for fact in facts if fact.stamp < late_before]:
             self._restore_tombstones(cursor, earliest_stamps(late), written.locked, now, roots)
         if triggers:
@@ -288,6 +291,7 @@ class PostgresStore:
         now: int,
         roots: frozenset[str],
         traces: Mapping[str | None, str] = NO_TRACES,
+        known_roots: Mapping[str, str | None] = NO_ROOTS,
     ) -> Written:
         try:
             return write(
@@ -296,6 +300,7 @@ class PostgresStore:
                 history=self._history,
                 horizon=stamp_floor(now - self._erasure_delay),
                 roots=roots,
+                known_roots=known_roots,
                 registry=self._registry and self._registry(),
                 now=now,
                 traces=traces,

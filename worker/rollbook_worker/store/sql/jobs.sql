@@ -1,16 +1,28 @@
 -- name: insert
--- Enter jobs, in id order; those that were there already are not returned.
-INSERT INTO rollbook.jobs (id, kind, digest, state, occurred_at, finished_at, detail, user_ids, requested_at, trace_id)
-SELECT
-    id, kind, decode(digest, 'hex'), state, occurred_at, rollbook.from_microseconds(%(now)s), detail, user_ids,
-    CASE WHEN user_ids IS NOT NULL THEN coalesce(requested_at, %(now)s) END, trace_id
-FROM json_to_recordset(%(jobs)s::json) AS n (
-    id text, kind text, digest text, state text, occurred_at bigint, detail jsonb, user_ids text[], requested_at bigint,
-    trace_id uuid
+-- Enter jobs, in id order; those that were there already are not returned. The rows with a root are not jobs: they say of
+-- some users to which clusters they belong. `select_cluster_roots` would be one more round trip of every transaction.
+WITH entered AS (
+    INSERT INTO rollbook.jobs (
+        id, kind, digest, state, occurred_at, finished_at, detail, user_ids, requested_at, trace_id
+    )
+    SELECT
+        id, kind, decode(digest, 'hex'), state, occurred_at, rollbook.from_microseconds(%(now)s), detail, user_ids,
+        CASE WHEN user_ids IS NOT NULL THEN coalesce(requested_at, %(now)s) END, trace_id
+    FROM json_to_recordset(%(jobs)s::json) AS n (
+        id text, kind text, digest text, state text, occurred_at bigint, detail jsonb, user_ids text[],
+        requested_at bigint, trace_id uuid
+    )
+    ORDER BY id COLLATE "C"
+    ON CONFLICT DO NOTHING
+    RETURNING id
 )
-ORDER BY id COLLATE "C"
-ON CONFLICT DO NOTHING
-RETURNING id;
+SELECT id, NULL AS cluster_root
+FROM entered
+UNION ALL
+SELECT id, cluster_root
+FROM rollbook.users
+WHERE id = ANY(ARRAY(SELECT json_array_elements_text(%(users)s::json)))
+    AND cluster_root IS NOT NULL;
 
 -- name: select_standing
 -- The jobs that these ids belong to; the digest distinguishes a duplicate from another job with the same id.
