@@ -14,6 +14,7 @@ from rollbook_shared.registry import Registry
 from rollbook_worker.core import Facts
 from rollbook_worker.store.clusters import recompute
 from rollbook_worker.store.deliveries import cancel_of_deleted, insert_messages, wake
+from rollbook_worker.store.kept_cursors import execute_kept
 from rollbook_worker.store.newest_updates import apply_newest
 from rollbook_worker.store.preference_sets import write_versions
 from rollbook_worker.store.rows import Row, TableRows, as_json, rows_of
@@ -157,8 +158,7 @@ def _upsert_users(
     limits = {"max_identify_characters": MAX_IDENTIFY_CHARACTERS, "large_bytes": LARGE_BYTES}
     upserted: list[tuple[str, str | None, bool, bool]] = []
     for columns in user_columns(rows.users) if rows.users else plain_columns(rows.plain_users):
-        cursor.execute(_USERS["upsert"], {**columns, **limits})
-        upserted.extend(cursor)
+        upserted.extend(execute_kept(cursor.connection, _USERS["upsert"], {**columns, **limits}))
     members = {id_: root for id_, root, _, _ in upserted if root is not None}
     if not locked.issuperset(members.values()):
         raise ClustersNotLocked(locked.union(members.values()))

@@ -19,6 +19,7 @@ from rollbook_shared.jobs.codec import KEPT_TEXT, MAX_TEXT, unidentified_id
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Identify, Job, Trigger, UserUpdate
 from rollbook_shared.json_values import printable
 from rollbook_worker.core import trigger_stamp
+from rollbook_worker.store.kept_cursors import execute_kept
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
 from rollbook_worker.store.retry import Blocked
 from rollbook_worker.store.rows import Row, as_json
@@ -234,8 +235,7 @@ def _insert(
         users.update(dict.fromkeys(_updated_users(job)))
     parameters = {"jobs": as_json(rows), "users": as_json(list(users)), "now": now}
     new: set[str] = set()
-    cursor.execute(_JOBS["insert"], parameters)
-    for id_, root in cursor:
+    for id_, root in execute_kept(cursor.connection, _JOBS["insert"], parameters):
         if root is None:
             new.add(id_)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, LiteralString, TypeVar
 
@@ -22,6 +22,7 @@ from rollbook_shared.database.timeouts import timeout_connection
 from rollbook_shared.errors import NotConfigured, Unavailable
 from rollbook_worker.store.deliveries import DeliveryExists
 from rollbook_worker.store.fact_writer import ClustersNotLocked
+from rollbook_worker.store.kept_cursors import execute_kept
 from rollbook_worker.store.retry import (
     ATTEMPTS,
     Blocked,
@@ -106,8 +107,7 @@ class Transactions:
         roots: frozenset[str] = frozenset()
         for attempt in range(ATTEMPTS):
             try:
-                with self._transaction() as (cursor, time_there):
-                    return work(cursor, time_there if now is None else now, roots)
+                return self._run_once(work, now, roots)
             except ClustersNotLocked as error:
                 self._on_contention(Contention.CLUSTER)
                 roots = error.roots
@@ -133,21 +133,19 @@ class Transactions:
         """Close this thread's connection."""
         self._connections.close()
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[tuple[Cursor, int]]:
+    def _run_once(self, work: Callable[[Cursor, int, frozenset[str]], T], now: int | None, roots: frozenset[str]) -> T:
         connection = self._connections.get()
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(self._connections.begin, prepare=False)
-                while cursor.nextset():
-                    pass
-                (now,) = cursor.fetchone() or (0,)
-                yield cursor, now
+            # the cursor serves all statements of the work that have none of their own
+            cursor = execute_kept(connection, self._connections.begin, prepare=False).set_result(-1)
+            (time_there,) = cursor.fetchone() or (0,)
+            result = work(cursor, time_there if now is None else now, roots)
             # If something failed unnoticed, Postgres answers COMMIT by rolling back, and that is no error; if the
             # connection broke unnoticed, psycopg does not even send it.
             if connection.info.transaction_status is not TransactionStatus.INTRANS:
                 raise NotCommittable
             connection.commit()
+            return result
         except BaseException:
             # where this fails, `Connections` replaces the connection
             with contextlib.suppress(psycopg.Error):
