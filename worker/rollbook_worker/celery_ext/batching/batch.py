@@ -96,4 +96,5 @@ def _request(task_name: str, batch_id: str, batch: Batch, hostname: str) -> dict
         "argsrepr": f"({batch!r},)",
         "kwargsrepr": "{}",
         "delivery_info": {},
+        "headers": {},  # otherwise Celery looks for them among all of its names
     }
