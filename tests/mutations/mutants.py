@@ -2665,8 +2665,15 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "feeds: what Redis did not take is forgotten",
         "worker/rollbook_worker/feed_changes/notifier.py",
-        "self._channel.publish(UNKNOWN if was_missed else payload)",
-        "self._channel.publish(payload)",
+        "self._channel.send(UNKNOWN if was_missed else payload)",
+        "self._channel.send(payload)",
+        NOTIFYING,
+    ),
+    Defect(
+        "feeds: a payload without an answer is forgotten",
+        "worker/rollbook_worker/feed_changes/notifier.py",
+        "        if listeners is None:\n            self._missed = True\n",
+        "        if listeners is None:\n",
         NOTIFYING,
     ),
     Defect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +21,7 @@ from rollbook_shared.feed_changes import CHANNEL, UNKNOWN, decode_changes, encod
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Identify, Job, Mark, Merge, Trigger, UserUpdate
 from rollbook_worker.feed_changes import FeedNotifier
-from rollbook_worker.pubsub_channel import ANSWER_SECONDS
+from rollbook_worker.pubsub_channel import ANSWER_SECONDS, PubSubChannel
 from rollbook_worker.store import PostgresStore, ReceivedJob
 
 
@@ -140,9 +141,45 @@ def test_a_redis_that_is_away_fails_no_job_and_what_was_missed_is_made_up_for(
     store.close()
 
 
+def test_no_job_waits_for_the_answer_of_redis(
+    broker_url: str, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = FeedNotifier(broker_url, no_recipients)
+    read: list[int | None] = []
+    read_answer = PubSubChannel.read_answer
+
+    def note(channel: PubSubChannel) -> int | None:
+        read.append(read_answer(channel))
+        return read[-1]
+
+    monkeypatch.setattr(PubSubChannel, "read_answer", note)
+    notifier.notify([trigger("ann")])
+    assert read == []
+
+    notifier.notify([trigger("ann")])
+    assert len(read) == 1
+    assert [listening.next(), listening.next()] == [hash_user("ann")] * 2
+    notifier.close()
+
+
+def test_a_payload_without_an_answer_is_made_up_for_by_the_next_job_at_once(
+    broker_url: str, listening: Listening
+) -> None:
+    notifier = FeedNotifier(broker_url, no_recipients, clock=lambda: 0)
+    notifier.notify([trigger("ann")])
+    listening.next()
+    notifier._channel._connection._sock.close()
+
+    notifier.notify([trigger("ann")])
+
+    assert listening.next() == UNKNOWN
+    notifier.close()
+
+
 def test_who_begins_to_listen_reads_all_feeds(broker_url: str) -> None:
     notifier = FeedNotifier(broker_url, no_recipients)
     notifier.notify([trigger("ann")])
+    notifier._read_answer()
     notifier._listeners = 0  # other tests may listen
     listening = Listening(broker_url)
 
@@ -193,8 +230,6 @@ def test_recipients_of_messages_are_found(database_url: str) -> None:
 
 
 def test_a_job_waits_for_a_frozen_redis_no_longer_than_set() -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         url = f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
         notifier = FeedNotifier(url, no_recipients)

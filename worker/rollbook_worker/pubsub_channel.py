@@ -46,17 +46,34 @@ class PubSubChannel:
 
     def publish(self, payload: bytes) -> int | None:
         """Publish, and return how many listen; None: it was not published."""
+        return self.read_answer() if self.send(payload) else None
+
+    def send(self, payload: bytes) -> bool:
+        """Send the payload, and do not wait for the answer: `read_answer` must be called before the next one is sent.
+        False: it was not sent.
+        """
         if self._clock() < self._closed_until:
+            return False
+        try:
+            if self._connection is None:
+                self._connection = self._endpoints[0].connect(
+                    connect_seconds=ANSWER_SECONDS, answer_seconds=ANSWER_SECONDS
+                )
+            self._connection.send_command("PUBLISH", self._endpoints[0].pubsub_channel(self._name), payload)
+        except _FAILURES as error:
+            self._fail(error, pause=True)
+            return False
+        return True
+
+    def read_answer(self) -> int | None:
+        """How many listened to the payload that was sent; None: it was not published."""
+        if self._connection is None:
             return None
         try:
-            listeners = self._send(payload)
+            listeners = int(self._connection.read_response())
         except _FAILURES as error:
-            self.close()
-            self._endpoints.rotate(-1)  # this server may be away, or a replica now
-            if not self._failures:
-                self._logger.warning("%s cannot be published: %s; trying again", self._what, safe_reason(error))
-            self._closed_until = self._clock() + _BACKOFF.delay(self._failures)
-            self._failures += 1
+            # the connection may have broken long ago, so the next payload is sent at once, through another one
+            self._fail(error, pause=self._failures > 0)
             return None
         self._failures = 0
         return listeners
@@ -67,8 +84,11 @@ class PubSubChannel:
         if connection is not None:
             connection.disconnect()
 
-    def _send(self, payload: bytes) -> int:
-        if self._connection is None:
-            self._connection = self._endpoints[0].connect(connect_seconds=ANSWER_SECONDS, answer_seconds=ANSWER_SECONDS)
-        self._connection.send_command("PUBLISH", self._endpoints[0].pubsub_channel(self._name), payload)
-        return int(self._connection.read_response())
+    def _fail(self, error: BaseException, *, pause: bool) -> None:
+        self.close()
+        self._endpoints.rotate(-1)  # this server may be away, or a replica now
+        if not self._failures:
+            self._logger.warning("%s cannot be published: %s; trying again", self._what, safe_reason(error))
+        if pause:
+            self._closed_until = self._clock() + _BACKOFF.delay(self._failures)
+        self._failures += 1

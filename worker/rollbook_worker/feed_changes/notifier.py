@@ -1,6 +1,7 @@
 """Publishes whose feeds may have changed. It bounds its time, and no failure of it reaches a job.
 
-What could not be published is made up for: the next payload that Redis takes says that any feed may have changed.
+What could not be published is made up for: the next payload that Redis takes says that any feed may have changed. A job
+does not wait for the answer to its payload, which is read before the next one is sent.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class FeedNotifier:
         self._missed = False
         self._listeners = 0
         self._counted_at: float | None = None
+        self._unanswered_since: float | None = None
+        """When the payload was sent whose answer is not read yet."""
 
     def notify(self, jobs: Sequence[Job]) -> None:
         """Publish whose feeds the jobs, which are committed, may have changed. It raises nothing."""
@@ -59,9 +62,7 @@ class FeedNotifier:
                 except Unavailable:
                     self._missed = True
             if users or self._missed:
-                # hashing is most of the cost; a server that has come meanwhile reads all of its feeds
-                was_without_listeners = self._counted_at is not None and self._listeners == 0
-                self._publish(UNKNOWN if was_without_listeners else encode_changes(users))
+                self._publish(users)
         except Exception:  # whatever the error, the jobs are applied
             self._missed = True
             logger.exception("whose feeds changed could not be published")
@@ -73,20 +74,35 @@ class FeedNotifier:
 
     def _are_there_listeners(self) -> bool:
         if self._counted_at is None or self._clock() - self._counted_at > LISTENERS_SECONDS:
-            self._publish(b"")
+            self._publish((), wait=True)
         return self._listeners > 0
 
-    def _publish(self, payload: bytes) -> None:
+    def _publish(self, users: Collection[str], *, wait: bool = False) -> None:
         if not self._lock.acquire(timeout=ANSWER_SECONDS):
             self._missed = True  # the thread that holds it is waiting for Redis
             return
         try:
+            self._read_answer()
+            # hashing is most of the cost; a server that has come meanwhile reads all of its feeds
+            was_without_listeners = self._counted_at is not None and self._listeners == 0
+            payload = UNKNOWN if users and was_without_listeners else encode_changes(users)
             was_missed, self._missed = self._missed, False
-            listeners = self._channel.publish(UNKNOWN if was_missed else payload)
-            if listeners is None:
+            if not self._channel.send(UNKNOWN if was_missed else payload):
                 self._missed = True
                 return
-            self._listeners = listeners
-            self._counted_at = self._clock()
+            self._unanswered_since = self._clock()
+            if wait:
+                self._read_answer()
         finally:
             self._lock.release()
+
+    def _read_answer(self) -> None:
+        sent_at, self._unanswered_since = self._unanswered_since, None
+        if sent_at is None:
+            return
+        listeners = self._channel.read_answer()
+        if listeners is None:
+            self._missed = True
+            return
+        self._listeners = listeners
+        self._counted_at = sent_at
