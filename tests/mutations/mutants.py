@@ -2229,6 +2229,27 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         ("tests/dashboard/test_stop.py",),
     ),
     Defect(
+        "dashboard: Flower waits at its end for threads that ask a broker that is away",
+        "worker/rollbook_worker/dashboard/server.py",
+        "    os._exit(status)",
+        "    sys.exit(status)",
+        ("tests/dashboard/test_stop.py",),
+    ),
+    Defect(
+        "events: the loop of a worker retries a heartbeat until the broker is back, deaf to the signal to end",
+        "worker/rollbook_worker/celery_ext/event_dispatcher.py",
+        ' | {"retry": False}',
+        "",
+        ("tests/transport/test_broker_away.py",),
+    ),
+    Defect(
+        "remote control: the loop of a worker retries an answer until the broker is back, deaf to the signal to end",
+        "worker/rollbook_worker/celery_ext/remote_control.py",
+        ', retry_policy={"max_retries": 0}',
+        "",
+        ("tests/transport/test_broker_away.py",),
+    ),
+    Defect(
         "sessions: Postgres may compile a statement, which takes longer than to run it",
         f"{SHARED}/database/session.py",
         '        "jit": "off",\n',

@@ -63,9 +63,13 @@ class TaskEventDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ship
         hub.on_close.add(self._flush_last)
 
     def send(self, type: str, *args: Any, **fields: Any) -> Any:
-        """See Celery."""
+        """See Celery. What the broker does not take is sent after the next connection, and never retried here.
+
+        Celery retries a heartbeat until the broker is back. Until then the loop would not turn, and a signal to stop
+        would have no effect.
+        """
         if args or not self._is_grouped or not type.startswith("task-"):
-            return super().send(type, *args, **fields)
+            return super().send(type, *args, **fields | {"retry": False})
         self.send_all(type, (fields,))
         return None
 

@@ -172,6 +172,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         "kombu.pidbox:Mailbox",
         "celery_ext/remote_control.py",
         Node="(self, hostname=None, state=None, channel=None, handlers=None)",
+        _publish_reply="(self, reply, exchange, routing_key, ticket, channel=None, producer=None, **opts)",
     ),
     # Celery: the application and the consumer
     *_functions(
@@ -313,6 +314,8 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     *_attributes("flower.api.tasks", "dashboard/handlers.py", "GetQueueLengths"),
     *_attributes("flower.views.monitor", "dashboard/handlers.py", "Metrics"),
     *_attributes("flower.urls", "dashboard/handlers.py", "handlers"),
+    *_attributes("flower.command", "dashboard/server.py", "Flower sigterm_handler"),
+    *_functions("flower.app:Flower", "dashboard/server.py", start="(self)", stop="(self)"),
     # The boot steps that ours need
     *_attributes("celery.worker.components", "health/bootsteps.py", "Timer"),
     *_attributes("celery.worker.consumer.tasks", "health/bootsteps.py", "Tasks"),

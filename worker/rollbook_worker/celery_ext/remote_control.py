@@ -63,6 +63,12 @@ class InspectionMailbox(privates.Mailbox):  # type: ignore[misc]  # kombu ships 
         """See kombu."""
         return super().Node(hostname, state, channel, AllowedCommands(handlers or {}))
 
+    def _publish_reply(self, *args: Any, **options: Any) -> None:
+        """See kombu, which retries until the broker is back. Until then the worker's loop would not turn, and a signal
+        to stop would have no effect. The sender of the command asks again.
+        """
+        super()._publish_reply(*args, **options, retry_policy={"max_retries": 0})
+
 
 class InspectionControl(Control):  # type: ignore[misc]  # Celery ships no types
     """Celery's control with this mailbox. What is sent stays as it is."""

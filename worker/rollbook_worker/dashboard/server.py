@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from flower import command
 from tornado.ioloop import IOLoop
@@ -27,8 +27,19 @@ DISPLAY: Final = {
 }
 
 
-def main() -> int:
-    """Run Flower until SIGTERM or Ctrl-C."""
+def main() -> NoReturn:
+    """Run Flower until SIGTERM or Ctrl-C, and exit.
+
+    Python would first wait for the threads of Flower's pool. These ask the workers, and where the broker is away, they
+    retry for ever.
+    """
+    status = _run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _run() -> int:
     try:
         Settings.from_env().need_broker_url()
     except NotConfigured as error:
@@ -38,6 +49,7 @@ def main() -> int:
         os.environ.setdefault(name, value)
     replace_handlers()
     command.sigterm_handler = _stop
+    command.Flower = _Flower
     try:
         return app.start(["flower", *sys.argv[1:]]) or 0
     except OSError as error:
@@ -45,11 +57,19 @@ def main() -> int:
         return 1
 
 
+class _Flower(command.Flower):  # type: ignore[misc]  # Flower ships no types
+    def start(self) -> None:
+        """See Flower, which saves its state at the end of the process."""
+        try:
+            super().start()
+        finally:
+            self.stop()
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     """End Flower between two turns of its loop.
 
-    Its own handler raises `SystemExit` where the signal comes. If that is while a thread of its pool starts, the pool
-    does not know the thread, and the end of the process waits for it for ever.
+    Its own handler raises `SystemExit` where the signal comes, which may be where Python ignores exceptions.
     """
     loop = IOLoop.current()
     loop.add_callback_from_signal(loop.stop)
