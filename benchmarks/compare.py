@@ -9,6 +9,10 @@ Rollbook reached in the two runs of one round; above 1 this checkout is better, 
 has the median of the ratios and their range. Its column "control" is the same ratio of the baselines (stock Celery and
 so on), which are the same programs in both checkouts: a control that differs from 1 shows what the machine did.
 
+A library that only one of the two .venv has counts as well: redis-py uses hiredis where it finds it. A control above 1
+does not excuse a ratio below it. If in doubt whether a ratio is the code's, run the old sources with the new .venv
+(their folders in PYTHONPATH), and compare the processor time of the client alone.
+
 Instead of a checkout, give a file with the JSON of an earlier `./run bench --json`: then only this checkout runs. The
 machine must be the same, and as idle as it was.
 

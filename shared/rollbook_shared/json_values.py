@@ -26,6 +26,8 @@ _CONTAINERS: Final = (dict, list, tuple)
 CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0))
 """Control characters: a terminal interprets them, and a line break ends a line of a log."""
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
+_NUL: Final = rb"\u0000"
+"""As JSON has it. A text with a backslash may have these characters and no NUL."""
 _ESCAPES: Final = {code: repr(chr(code))[1:-1] for code in CONTROLS} | {0: "\\0"}
 
 
@@ -155,6 +157,21 @@ def encode_json(value: object, *, option: int = 0) -> bytes:
         from pydantic_core import to_json  # rarely needed, and a tenth of the time that the command line's help takes
 
         return to_json(value)
+
+
+def encode_common(value: object) -> bytes | None:
+    """The value as JSON, if its integers have at most 64 bits, its keys are strings, and all its texts can be stored.
+    Otherwise, or perhaps, None: `find_value_problem` decides. It checks neither numbers that are not finite nor
+    nesting, nor what else is no JSON value.
+
+    The encoder rejects the first two and lone surrogates by itself, and a NUL is found in what it returns: at no cost
+    for each text.
+    """
+    try:
+        text = orjson.dumps(value)
+    except TypeError:
+        return None
+    return None if _NUL in text else text
 
 
 def decode_json(text: bytes) -> Any:

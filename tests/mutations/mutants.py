@@ -1547,9 +1547,23 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "a plain user of a bulk job may have a reserved property",
         f"{SHARED}/jobs/fields.py",
-        "if match is None or kind is not str or",
-        "if match is None:\n                continue\n            if kind is not str or",
+        "if name in RESERVED or (item is not None and",
+        "if name not in RESERVED and (item is not None and",
         PLAIN_USERS,
+    ),
+    Defect(
+        "a NUL in a text of a plain update is sent",
+        f"{SHARED}/json_values.py",
+        "return None if _NUL in text else text",
+        "return text",
+        ("tests/producer/test_plain_updates.py",),
+    ),
+    Defect(
+        "a job holds the objects of the call that made it",
+        "producer/rollbook/commands/plain_updates.py",
+        "user_of_fields(decode_json(text))",
+        'user_of_fields({"id": user_id, "traits": traits, "preferences": {}, "channel_data": {}})',
+        ("tests/producer/test_plain_updates.py",),
     ),
     Defect(
         "a plain user of a bulk job may have an id with a slash",

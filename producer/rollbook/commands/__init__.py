@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         bulk_identify,
         bulk_set_preferences,
         delete,
+        encoded_user_update,
         identify,
         mark,
         mark_all,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         unset_channel_data,
         unset_preferences,
         update_preferences,
-        user_update,
     )
 else:
     __getattr__, __dir__ = lazy_names(
@@ -37,9 +37,9 @@ else:
             "rollbook.commands.arguments": "WriteOptions",
             "rollbook.commands.dead_letter": "replay",
             "rollbook.commands.jobs": (
-                "add_push_token bulk_delete bulk_identify bulk_set_preferences delete identify mark mark_all merge "
-                "remove_push_token set_channel_data set_preferences trigger unset_channel_data unset_preferences "
-                "update_preferences user_update"
+                "add_push_token bulk_delete bulk_identify bulk_set_preferences delete encoded_user_update identify "
+                "mark mark_all merge remove_push_token set_channel_data set_preferences trigger unset_channel_data "
+                "unset_preferences update_preferences"
             ),
         },
     )
@@ -51,6 +51,7 @@ __all__ = [
     "bulk_identify",
     "bulk_set_preferences",
     "delete",
+    "encoded_user_update",
     "identify",
     "mark",
     "mark_all",
@@ -63,5 +64,4 @@ __all__ = [
     "unset_channel_data",
     "unset_preferences",
     "update_preferences",
-    "user_update",
 ]

@@ -63,6 +63,8 @@ class Timing(TypedDict):
 
 _NO_OPTIONS: Final[WriteOptions] = {}
 _OPTIONS: Final = frozenset(WriteOptions.__annotations__)
+_TIMES: Final = ("occurred_at", "run_at", "delay")
+"""The options of which a call may have one."""
 
 
 class Arguments:
@@ -115,7 +117,7 @@ class Arguments:
         if isinstance(job_id, Problem):
             self._problems.append(job_id)
             job_id = new_job_id(now)
-        given = [name for name in ("occurred_at", "run_at", "delay") if options.get(name) is not None]
+        given = [name for name in _TIMES if options.get(name) is not None] if options else ()
         if not given:
             time = now if last_timestamp is None else last_timestamp
             return {"id": job_id, "occurred_at": time, "deferred": False}
@@ -150,7 +152,10 @@ class Arguments:
 
         Returns at most `most` of them.
         """
-        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        kind = type(value)
+        # asked of any other value, the two abstract classes take most of the time of this
+        is_usual = kind is list or kind is tuple
+        if not is_usual and (isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable)):
             self._problems.append(Problem(field, f"must be a list of {what}"))
             return ()
         items = tuple(islice(value, most + 1))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from uuid import UUID
 
 from rollbook.commands.arguments import Arguments, WriteOptions, as_changes, as_dict, as_settings, as_uuids
+from rollbook.commands.plain_updates import encode_plain_update
 from rollbook.commands.user_update_checks import check_user_update
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
@@ -31,10 +32,14 @@ def identify(
         return jobs.Identify(**arguments.timing(now), user=user)
 
 
-def user_update(user_id: str, traits: Mapping[str, Any] | None, *, limits: Limits) -> jobs.UserUpdate:
-    """What an identify says of the user, for a client that gathers several into one job."""
+def encoded_user_update(user_id: str, traits: Mapping[str, Any] | None, *, limits: Limits) -> bytes:
+    """What an identify says of the user, as it is in a job's text: for a client that gathers several into one job."""
+    given = {} if traits is None else traits
+    if (text := encode_plain_update(user_id, given, limits)) is not None:
+        return text
     with Arguments("identify", limits) as arguments:
-        return check_user_update(arguments, {} if traits is None else traits, user_id=user_id)
+        update = check_user_update(arguments, given, user_id=user_id)
+    return jobs.encode_user(update)
 
 
 def bulk_identify(
@@ -305,7 +310,7 @@ def _recipient(
     where: str,
     index: int | None = None,
 ) -> str | jobs.UserUpdate:
-    if isinstance(recipient, Mapping):
+    if type(recipient) is not str and isinstance(recipient, Mapping):
         return check_user_update(arguments, recipient, where=where, index=index)
     arguments.check_id(where, recipient, index)
     return recipient

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from rollbook.commands.arguments import Arguments, size_problems
+from rollbook.commands.plain_updates import plain_update
 from rollbook_shared.domain.attributes import ATTRIBUTES, rfc3339
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs import UserUpdate
@@ -38,6 +39,8 @@ def check_user_update(
     where: the argument of the call that the mapping is: `users[3]`. It begins the field of each problem.
     index: the position in that argument.
     """
+    if (plain := _plain(arguments, traits, user_id)) is not None:
+        return plain
     if not isinstance(traits, Mapping):
         arguments.add([Problem(where or "traits", "must be a mapping of keys to values", index)])
         return _STAND_IN
@@ -53,6 +56,15 @@ def check_user_update(
     if problems:
         arguments.add(Problem(_under(where, problem.field), problem.reason, index) for problem in problems)
     return update
+
+
+def _plain(arguments: Arguments, given: object, user_id: object) -> UserUpdate | None:
+    if user_id is not _ABSENT:
+        return plain_update(user_id, given, arguments.limits)
+    if type(given) is not dict:
+        return None
+    traits = dict(given)
+    return plain_update(traits.pop("id", None), traits, arguments.limits)
 
 
 def _parts(given: Mapping[Any, Any], user_id: object) -> tuple[dict[str, Any], list[Problem]]:

@@ -152,11 +152,12 @@ def encode_task(
     base64: encode the body as Celery does. Celery reads it either way, and ours faster without; workers in other
     languages may read this way only.
     """
-    body = encode_json(arguments)
     if base64:
-        body, properties = b64encode(body), {**properties, "body_encoding": "base64"}
+        body, properties = b64encode(encode_json(arguments)).decode(), {**properties, "body_encoding": "base64"}
+    else:
+        body = encode_json(arguments).decode()
     envelope = {
-        "body": body.decode(),
+        "body": body,
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": headers,

@@ -9,7 +9,6 @@ from rollbook import commands
 from rollbook.resources.context import ClientContext, DerivedContext
 from rollbook.resources.jobs import JobHandle
 from rollbook.resources.users import Users
-from rollbook_shared import jobs
 
 if TYPE_CHECKING:
     from rollbook.commands import WriteOptions
@@ -56,7 +55,7 @@ class BufferedUsers(Users):
             NotConfigured, NotSent: with options, as of every write.
         """
         # a job with an id or a time of its own is stamped with them, and a bulk job has one id for all its users
-        if any(value is not None for value in options.values()):
+        if options and any(value is not None for value in options.values()):
             return Users.identify(self, user_id, traits, **options)
-        user = commands.user_update(user_id, traits, limits=self._context.limits)
-        return self._buffered.publish_buffered(jobs.encode_user(user))
+        user = commands.encoded_user_update(user_id, traits, limits=self._context.limits)
+        return self._buffered.publish_buffered(user)

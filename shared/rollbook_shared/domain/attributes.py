@@ -106,7 +106,7 @@ COMMON_CHARACTERS: Final = 64
 """No attribute is limited to fewer, but phone numbers, which say themselves how long they may be."""
 _COMMON: Final = {
     "email": r"[!-?A-~]++@[!-?A-~]++",
-    "name": r"[ -~]*+",
+    "name": r"[^\x00-\x1f\x7f-\x9f]*+",
     "phone_number": _PHONE.pattern,
     "locale": _LOCALE.pattern,
 }

@@ -84,11 +84,16 @@ def alias(user_id: str) -> str:
 
 def summarize(job: models.Job) -> str:
     """One line about the job, without personal data."""
-    match job:
+    match job:  # the usual kinds first: to each one before it, pydantic is asked whether the job is of that kind
         case models.Identify():
             return f"{alias(job.user.id)} {_keys_of(job.user)}"
         case models.BulkIdentify():
             return summarize_users(len(job.users), len(job.problems))
+        case models.Trigger():
+            inline = sum(isinstance(recipient, models.UserUpdate) for recipient in job.recipients)
+            return f"workflow {job.workflow}: {_counted(len(job.recipients), 'recipient')}" + (
+                f", {inline} inline" if inline else ""
+            )
         case models.Delete():
             return alias(job.user_id)
         case models.BulkDelete():
@@ -103,11 +108,6 @@ def summarize(job: models.Job) -> str:
             return f"{alias(job.user_id)} one push token"
         case models.SetChannelData() | models.UnsetChannelData():
             return f"{alias(job.user_id)} one channel"
-        case models.Trigger():
-            inline = sum(isinstance(recipient, models.UserUpdate) for recipient in job.recipients)
-            return f"workflow {job.workflow}: {_counted(len(job.recipients), 'recipient')}" + (
-                f", {inline} inline" if inline else ""
-            )
         case models.MarkAll():
             return f"{alias(job.user_id)} all messages on {job.channel} {job.engagement}"
         case models.Mark():

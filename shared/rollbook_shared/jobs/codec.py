@@ -28,6 +28,8 @@ from rollbook_shared.limits import JOB_BYTES
 VERSION: Final = 1
 """Of the text. Workers accept no other version, so to change it, first deploy workers that know both."""
 DIGEST_BYTES: Final = 16
+_WITH_USERS: Final = ("user", "users", "recipients", "actor")
+"""The fields that may hold users; every other one is encoded as it is."""
 _TIMING: Final = frozenset({"occurred_at", "deferred", "requested_at"})
 MAX_KIND: Final = 40
 """Characters of an unknown kind that errors show."""
@@ -48,7 +50,10 @@ def encode(job: Job) -> str:
     them, and can still apply all other jobs.
     """
     # Not job.model_dump_json(): it takes three times as long for values of any type and for a union of models.
-    payload = {"v": VERSION} | {name: _plain(value) for name, value in vars(job).items()}
+    payload: dict[str, Any] = {"v": VERSION, **vars(job)}
+    for name in _WITH_USERS:
+        if name in payload:
+            payload[name] = _plain(payload[name])
     if not job.deferred:
         del payload["deferred"]
     if job.requested_at is None:
@@ -145,7 +150,7 @@ def _digest(payload: dict[str, Any]) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """Users as dicts; every other value is encoded as it is."""
+    """Users as dicts, which are encoded; ids and problems as they are."""
     # by the classes themselves: of each field `isinstance` would ask pydantic, or `abc`
     kind = type(value)
     if kind is UserUpdate:

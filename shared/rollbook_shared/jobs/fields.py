@@ -104,21 +104,23 @@ def _json_object(value: object, info: ValidationInfo) -> dict[str, Any]:
 
 
 def is_plain_id(value: object) -> bool:
-    """Whether this value of a parsed job, whose texts can be stored, is certainly a valid user id. If False, validation
-    decides, and says why not.
+    """Whether this value is certainly a valid user id, if its text can be stored. If False, validation decides, and
+    says why not.
     """
     return type(value) is str and 0 < len(value) <= USER_ID_CHARACTERS and "/" not in value and "#" not in value
 
 
 def are_plain_traits(value: object) -> bool:
-    """The same of traits. It looks at each value once, and takes half the time of validation."""
+    """The same of traits whose keys are texts. It looks at each value once, and takes half the time of validation."""
     if type(value) is not dict:
         return False
     for name, item in value.items():
         kind = type(item)
         if name in _SPECIAL:
             match = COMMON.get(name)
-            if match is None or kind is not str or len(item) > COMMON_CHARACTERS or not match(item):
+            if match is not None and kind is str and len(item) <= COMMON_CHARACTERS and match(item):
+                continue
+            if name in RESERVED or (item is not None and attribute_problem(name, item)):
                 return False
         elif kind is str or kind is bool or item is None:
             continue

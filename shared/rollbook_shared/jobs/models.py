@@ -80,11 +80,13 @@ def _plain_user(parsed: object) -> UserUpdate | None:
         return None
     if not are_plain_traits(parsed["traits"]):
         return None
-    return _user_of_fields(parsed)
+    return user_of_fields(parsed)
 
 
-def _user_of_fields(fields: dict[str, Any]) -> UserUpdate:
-    """What `model_construct` does, without its loop over the fields."""
+def user_of_fields(fields: dict[str, Any]) -> UserUpdate:
+    """What `model_construct` does, without its loop over the fields. `fields` are all of them, and valid; the user
+    keeps them.
+    """
     user = _new(UserUpdate)
     _set_fields(user, fields)
     _set_fields_set(user, _USER_FIELDS)
@@ -94,7 +96,7 @@ def _user_of_fields(fields: dict[str, Any]) -> UserUpdate:
 
 
 def _user_of_traits(user_id: str, traits: dict[str, Any]) -> UserUpdate:
-    return _user_of_fields({"id": user_id, "traits": traits, "preferences": {}, "channel_data": {}})
+    return user_of_fields({"id": user_id, "traits": traits, "preferences": {}, "channel_data": {}})
 
 
 _USER_FIELDS: Final = set(UserUpdate.model_fields)
@@ -348,7 +350,8 @@ class RemovePushToken(_Job):
 
 
 def _named_or_inline(recipient: object) -> str:
-    return "inline" if isinstance(recipient, (Mapping, UserUpdate)) else "named"
+    is_id = type(recipient) is str  # asked first: the abstract class takes longer
+    return "named" if is_id or not isinstance(recipient, (Mapping, UserUpdate)) else "inline"
 
 
 Recipient = Annotated[
