@@ -64,6 +64,7 @@ FORGETTING: Final = ("tests/store/test_retention.py",)
 BY_MONTH: Final = ("tests/store/test_history_months.py",)
 OVERDUE_MONTHS: Final = ("tests/operations/test_doctor_history_months.py",)
 READ_BY_MONTH: Final = ("tests/producer/test_feed_months.py",)
+IDENTIFY_BATCH: Final = ("tests/store/test_identify_batch.py",)
 LATE_JOBS: Final = ("tests/store/test_late_jobs.py",)
 STORED_JOBS: Final = ("tests/store/test_stored_jobs.py",)
 NAMED_USERS: Final = ("tests/shared/test_named_users.py",)
@@ -604,6 +605,41 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "    is_set = excluded.is_set\n"
         "WHERE true",
         ("tests/store/test_contract.py",),
+    ),
+    Defect(
+        "a few identifies: the user of a job whose id was used before is written",
+        f"{STORE}/sql/jobs_and_users.sql",
+        "    WHERE left(substr(last_stamp, 15), -5) IN (SELECT entered.id FROM entered)\n        AND NOT EXISTS",
+        "    WHERE NOT EXISTS",
+        IDENTIFY_BATCH,
+    ),
+    Defect(
+        "a few identifies: members of clusters are written before their clusters are locked",
+        f"{STORE}/sql/jobs_and_users.sql",
+        "        AND NOT EXISTS (SELECT FROM clustered)\n",
+        "",
+        IDENTIFY_BATCH,
+    ),
+    Defect(
+        "a few identifies: members of clusters are not written",
+        f"{STORE}/inbox.py",
+        "    if identifies is not None and not any(users.values()):\n",
+        "    if identifies is not None:\n",
+        IDENTIFY_BATCH,
+    ),
+    Defect(
+        "a few identifies: of two of one user the older may stand",
+        f"{STORE}/identify_batch.py",
+        "    if not len(ids) == len(users) == len(jobs):",
+        "    if False:",
+        IDENTIFY_BATCH,
+    ),
+    Defect(
+        "rule 7: a few late identifies restore an erased user",
+        f"{STORE}/postgres.py",
+        "if late := [job for job in jobs if job.occurred_at < now - self._late]:",
+        "if late := list[Job]():",
+        LATE_JOBS,
     ),
     Defect(
         "clusters: the roots that came with the jobs are not locked first",

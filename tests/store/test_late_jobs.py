@@ -68,11 +68,18 @@ def test_a_job_that_waited_for_the_erasure_does_not_change_the_new_user_of_the_i
     assert (ann["attributes"], ann["properties"]) == ({"name": "New Ann"}, {})
 
 
-def test_a_late_bulk_job_does_not_restore_an_erased_user(store: OnPostgres) -> None:
+@pytest.mark.parametrize(
+    "late",
+    [
+        [bulk_identify(user("ann", name="Back"), user("bo", name="Bo"), at=11, job="late")],
+        [identify("ann", name="Back", at=11, job="late"), identify("bo", name="Bo", at=11, job="later")],
+    ],
+)
+def test_late_jobs_do_not_restore_an_erased_user(store: OnPostgres, late: list[Job]) -> None:
     apply(store, *a_life(), now=day(12, 1))
     store.store.cleanup.erase_deleted_users(now=day(14))
 
-    apply(store, bulk_identify(user("ann", name="Back"), user("bo", name="Bo"), at=11, job="late"), now=day(14))
+    apply(store, *late, now=day(14))
 
     assert list(store.world()["users"]) == ["bo"]
     store.store.cleanup.erase_deleted_users(now=day(14))

@@ -64,6 +64,21 @@ def test_users_without_merges_take_two_statements_after_the_clock_however_many(
         assert (entered, upserted) == ("WITH entered AS (", "WITH upserted AS (")
 
 
+@pytest.mark.parametrize("users", [1, 20])
+def test_a_few_identifies_take_one_statement_after_the_clock(
+    subject: OnPostgres, users: int, statements: list[str]
+) -> None:
+    arrive(subject, identify("z", at=300))
+    for plus in (1, 2):
+        statements.clear()
+
+        arrive(subject, *(identify(f"u{number}", at=300, plus=plus, n=plus) for number in range(users)))
+
+        begun, entered = statements
+        assert begun.startswith("BEGIN ")
+        assert entered == "WITH entered AS ("
+
+
 def test_a_member_of_a_cluster_takes_one_transaction_and_no_look_for_the_cluster(
     subject: OnPostgres, statements: list[str]
 ) -> None:

@@ -16,8 +16,13 @@ import re
 from importlib import resources
 from typing import Final, LiteralString
 
+REMEMBERED: Final = 4_096
+"""Characters of a statement up to which psycopg remembers where its parameters are. In a longer one it looks for them
+each time, for 30 microseconds, so such a statement is loaded without its indentation.
+"""
 _NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^--.*\n?", re.MULTILINE)
+_INDENTATION: Final = re.compile(r"^ +", re.MULTILINE)
 _INCLUDE: Final = re.compile(r"^ *-- include: (\w+)$", re.MULTILINE)
 
 
@@ -31,5 +36,6 @@ def load(package: str, file: str) -> dict[str, LiteralString]:
     parts = _NAME.split(text)[1:]
     statements: dict[str, LiteralString] = {}
     for name, sql in zip(parts[::2], parts[1::2], strict=True):
-        statements[name] = _COMMENT.sub("", _INCLUDE.sub(lambda match: statements[match[1]], sql)).strip()
+        statement = _COMMENT.sub("", _INCLUDE.sub(lambda match: statements[match[1]], sql)).strip()
+        statements[name] = statement if len(statement) <= REMEMBERED else _INDENTATION.sub("", statement)
     return statements

@@ -4,8 +4,8 @@ The rule is stated here. Where it runs on Postgres it has other forms, which mus
 `tests/store` compare them:
 
 - `store/rows.py` keeps the newest value per profile key within one batch, and each activity and message once,
-- `newer_values` and `newer_stamps` (migration 0001) and the upsert in `store/sql/users.sql` do so between a batch
-  and what is stored,
+- `newer_values` and `newer_stamps` (migration 0001) and the upsert in `store/sql/jobs_and_users.sql` do so between a
+  batch and what is stored,
 - `store/sql/history.sql` does so for engagements; facts that never change need only `ON CONFLICT DO NOTHING`.
 """
 

@@ -29,11 +29,19 @@ NO_TRACES: Final[Mapping[str | None, str]] = {}
 NO_ROOTS: Final[Mapping[str, str | None]] = {}
 STATEMENT_ROWS: Final = 1_000
 """Rows of the history that one statement inserts: their text is in memory here and there."""
+UPSERT_LIMITS: Final = {"max_identify_characters": MAX_IDENTIFY_CHARACTERS, "large_bytes": LARGE_BYTES}
 _USERS: Final = load(__package__, "users")
+_JOBS_AND_USERS: Final = load(__package__, "jobs_and_users")
 _PUSH_TOKENS: Final = load(__package__, "push_tokens")
 _IDENTIFY_LOG: Final = load(__package__, "identify_log")
 _LIFECYCLE_EVENTS: Final = load(__package__, "lifecycle_events")
 _HISTORY: Final = load(__package__, "history")
+
+
+UpsertedUser = tuple[str, str | None, bool, bool]
+"""What the upsert returns of some users: the id, the root of the cluster, whether the list of identify stamps is full,
+and whether the row is large.
+"""
 
 
 class ClustersNotLocked(Exception):
@@ -112,6 +120,25 @@ def write(
     return Written(set(user_ids), may_be_large | changed | merged, woken)
 
 
+def finish_identifies(
+    cursor: Cursor,
+    user_ids: Collection[str],
+    upserted: list[UpsertedUser],
+    *,
+    horizon: Stamp,
+    registry: Registry | None,
+    now: int,
+) -> Written:
+    """What is left to do for identifies whose users were upserted as they were entered; parameters and errors are those
+    of `write`.
+    """
+    _, may_be_large = _follow_up(cursor, upserted, set(), horizon)
+    woken: frozenset[str] = frozenset()
+    if registry is not None and registry.delivers:
+        woken = wake(cursor, user_ids, (), registry, now)
+    return Written(set(user_ids), may_be_large, woken)
+
+
 def lock_clusters(cursor: Cursor, roots: Collection[str]) -> set[str]:
     """Lock clusters by their roots; return the roots that still exist. Erasure may have deleted a root, and given its
     cluster another one.
@@ -155,10 +182,19 @@ def _upsert_users(
     rows are large or who belong to one.
     """
     locked = lock_clusters_of(cursor, rows.user_ids, roots, known_roots)
-    limits = {"max_identify_characters": MAX_IDENTIFY_CHARACTERS, "large_bytes": LARGE_BYTES}
-    upserted: list[tuple[str, str | None, bool, bool]] = []
+    upserted: list[UpsertedUser] = []
     for columns in user_columns(rows.users) if rows.users else plain_columns(rows.plain_users):
-        upserted.extend(execute_kept(cursor.connection, _USERS["upsert"], {**columns, **limits}))
+        statement = _JOBS_AND_USERS["upsert_users"]
+        upserted.extend(execute_kept(cursor.connection, statement, {**columns, **UPSERT_LIMITS}))
+    return _follow_up(cursor, upserted, locked, horizon)
+
+
+def _follow_up(
+    cursor: Cursor, upserted: list[UpsertedUser], locked: set[str], horizon: Stamp
+) -> tuple[dict[str, str], set[str]]:
+    """Do what the upsert has found to do; `locked` are the clusters that were locked before it. Return as
+    `_upsert_users`.
+    """
     members = {id_: root for id_, root, _, _ in upserted if root is not None}
     if not locked.issuperset(members.values()):
         raise ClustersNotLocked(locked.union(members.values()))

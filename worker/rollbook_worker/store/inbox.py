@@ -19,6 +19,8 @@ from rollbook_shared.jobs.codec import KEPT_TEXT, MAX_TEXT, unidentified_id
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Identify, Job, Trigger, UserUpdate
 from rollbook_shared.json_values import printable
 from rollbook_worker.core import trigger_stamp
+from rollbook_worker.store.fact_writer import UpsertedUser
+from rollbook_worker.store.identify_batch import IdentifyBatch
 from rollbook_worker.store.kept_cursors import execute_kept
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
 from rollbook_worker.store.retry import Blocked
@@ -27,6 +29,7 @@ from rollbook_worker.store.stored_jobs import users_columns
 from rollbook_worker.store.unknown_recipients import note_unknown
 
 _JOBS: Final = load(__package__, "jobs")
+_JOBS_AND_USERS: Final = load(__package__, "jobs_and_users")
 _HISTORY: Final = load(__package__, "history")
 _MAX_ROUNDS: Final = 5
 """How often jobs are entered that were neither entered nor found before. A second round is rare."""
@@ -44,10 +47,22 @@ class Deduplicated:
     """What rows of deferred jobs, dead letters and rejected jobs say of the users that they name."""
     cluster_roots: dict[str, str | None] = field(default_factory=dict)
     """Of users that the new jobs name, the roots of their clusters, read without a lock; None: they belong to none."""
+    with_users: set[str] = field(default_factory=set)
+    """Jobs to apply, by their ids, whose users are upserted already."""
+    upserted: list[UpsertedUser] = field(default_factory=list)
+    """What that upsert returned."""
 
 
-def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, max_clock_skew: int) -> Deduplicated:
-    """Enter the jobs that are new, and decide each outcome.
+def deduplicate(
+    cursor: Cursor,
+    arrivals: Sequence[ReceivedJob],
+    *,
+    now: int,
+    max_clock_skew: int,
+    identifies: IdentifyBatch | None = None,
+) -> Deduplicated:
+    """Enter the jobs that are new, and decide each outcome. If all of them are `identifies`, and none of their users
+    belongs to a cluster, also upsert the users of those that are new.
 
     Of one id the first job stands: the same job again is a duplicate, another job becomes a dead letter (`id_reused`).
     A deferred job is kept until it is due; so is one stamped more than `max_clock_skew` microseconds ahead of `now`.
@@ -69,7 +84,7 @@ def deduplicate(cursor: Cursor, arrivals: Sequence[ReceivedJob], *, now: int, ma
     unfinished = set(first)
     # more than once if a row that blocked the insert was pruned, or removed, before the digests were read
     for _ in range(_MAX_ROUNDS):
-        new |= _insert(cursor, {id_: first[id_] for id_ in unfinished}, states, rejected, now, result.cluster_roots)
+        new |= _insert(cursor, {id_: first[id_] for id_ in unfinished}, states, rejected, now, identifies, result)
         known |= _standing(cursor, unfinished - new)
         if not (unfinished := first.keys() - new - known.keys()):
             break
@@ -209,9 +224,10 @@ def _insert(
     states: dict[str, JobState],
     rejected: dict[str, Row],
     now: int,
-    cluster_roots: dict[str, str | None],
+    identifies: IdentifyBatch | None,
+    result: Deduplicated,
 ) -> set[str]:
-    """Enter the jobs; return the ids of those that are new. Note the roots of the users that they name."""
+    """Enter the jobs; return the ids of those that are new. Add to the result what is found out about their users."""
     if not arrivals:
         return set()
     users: dict[str, str | None] = {}
@@ -232,27 +248,24 @@ def _insert(
         if id_ in rejected:
             row |= rejected[id_]
         rows.append(row)
-        users.update(dict.fromkeys(_updated_users(job)))
-    parameters = {"jobs": as_json(rows), "users": as_json(list(users)), "now": now}
-    new: set[str] = set()
-    for id_, root in execute_kept(cursor.connection, _JOBS["insert"], parameters):
-        if root is None:
-            new.add(id_)
-        else:
-            users[id_] = root
-    cluster_roots |= users
+        if isinstance(job, Identify):  # nearly all
+            users[job.user.id] = None
+        elif not isinstance(job, Trigger):  # most of its users are only recipients
+            users.update(dict.fromkeys(job.user_ids))
+    parameters: dict[str, Any] = {"jobs": as_json(rows), "users": as_json(list(users)), "now": now}
+    statement = _JOBS_AND_USERS["enter_jobs"]
+    if identifies is not None:
+        statement = _JOBS_AND_USERS["enter_jobs_and_upsert_users"]
+        parameters |= identifies
+    found = execute_kept(cursor.connection, statement, parameters).fetchall()
+    new: set[str] = {row[1] for row in found if row[0] == "entered"}
+    if len(new) < len(found):
+        users.update((row[1], row[2]) for row in found if row[0] == "clustered")
+        result.upserted.extend(row[1:] for row in found if row[0] == "upserted")
+    if identifies is not None and not any(users.values()):
+        result.with_users |= new
+    result.cluster_roots |= users
     return new
-
-
-def _updated_users(job: Job) -> Sequence[str]:
-    """Users whose rows the job writes. Those of a trigger are left out: most of them are only recipients."""
-    match job:
-        case Identify():  # nearly all
-            return (job.user.id,)
-        case Trigger():
-            return ()
-        case _:
-            return job.user_ids
 
 
 def _counts(job: Job) -> dict[str, Any] | None:

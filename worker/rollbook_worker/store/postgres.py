@@ -24,8 +24,17 @@ from rollbook_worker.store.cleanup import Cleanup
 from rollbook_worker.store.deferred_jobs import set_local_timeouts
 from rollbook_worker.store.deliveries import DeliveryExists
 from rollbook_worker.store.due_jobs import Dispatcher
-from rollbook_worker.store.fact_writer import NO_ROOTS, NO_TRACES, Written, lock_clusters_of, write
+from rollbook_worker.store.fact_writer import (
+    NO_ROOTS,
+    NO_TRACES,
+    UpsertedUser,
+    Written,
+    finish_identifies,
+    lock_clusters_of,
+    write,
+)
 from rollbook_worker.store.history_months import CHECK_TIMEOUT, LOCK_TIMEOUT, HistoryMonths
+from rollbook_worker.store.identify_batch import identify_batch
 from rollbook_worker.store.inbox import dead_letter, dead_outcome, deduplicate, keep_dead_letters, record_skipped
 from rollbook_worker.store.late_triggers import find_too_old, record_too_old, without_history
 from rollbook_worker.store.measurements import MeasurementLog
@@ -219,9 +228,16 @@ class PostgresStore:
     def _apply(
         self, cursor: Cursor, arrivals: Sequence[ReceivedJob], now: int, roots: frozenset[str]
     ) -> tuple[list[Outcome], frozenset[str]]:
-        deduplicated = deduplicate(cursor, arrivals, now=now, max_clock_skew=self._max_clock_skew)
+        skew = self._max_clock_skew
+        # clusters that an earlier attempt had not locked are locked before any user is
+        identifies = None if roots else identify_batch(arrivals, now=now, max_clock_skew=skew)
+        deduplicated = deduplicate(cursor, arrivals, now=now, max_clock_skew=skew, identifies=identifies)
+        done = [job for job in deduplicated.to_apply if job.id in deduplicated.with_users]
+        rest = [job for job in deduplicated.to_apply if job.id not in deduplicated.with_users]
+        woken = self._finish_identifies(cursor, done, deduplicated.upserted, now, roots) if done else frozenset()
         traces = {arrival.job_id: arrival.trace for arrival in arrivals if arrival.trace is not None}
-        woken = self._write(cursor, deduplicated.to_apply, now, roots, traces, deduplicated.cluster_roots)
+        if rest:
+            woken |= self._write(cursor, rest, now, roots, traces, deduplicated.cluster_roots)
         if deduplicated.stored:
             self._check_late_requests(cursor, deduplicated.stored, now, roots)
         return deduplicated.outcomes, woken
@@ -259,6 +275,25 @@ class PostgresStore:
             check_sizes(cursor, large, jobs=jobs, most=self._max_user_bytes, committed=self._committed_sizes)
         return written.woken
 
+    def _finish_identifies(
+        self, cursor: Cursor, jobs: Sequence[Job], upserted: list[UpsertedUser], now: int, roots: frozenset[str]
+    ) -> frozenset[str]:
+        """The rest of what `_write` does for identifies whose users were upserted as they were entered."""
+        written = finish_identifies(
+            cursor,
+            [user_id for job in jobs for user_id in job.user_ids],
+            upserted,
+            horizon=self._horizon(now),
+            registry=self._registry and self._registry(),
+            now=now,
+        )
+        if late := [job for job in jobs if job.occurred_at < now - self._late]:
+            earliest = earliest_stamps(fact for job in late for fact in facts_of(job))
+            self._restore_tombstones(cursor, earliest, written.locked, now, roots)
+        if large := written.may_be_large:
+            check_sizes(cursor, large, jobs=jobs, most=self._max_user_bytes, committed=self._committed_sizes)
+        return written.woken
+
     def _committed_sizes(self, ids: Collection[str]) -> list[UserSize]:
         return self._transactions.read_committed(lambda cursor: find_sizes(cursor, ids))
 
@@ -275,6 +310,10 @@ class PostgresStore:
 
     def _late_before(self, now: int) -> Stamp:
         return stamp_floor(now - self._late)
+
+    def _horizon(self, now: int) -> Stamp:
+        """No delete from before this is expected any more."""
+        return stamp_floor(now - self._erasure_delay)
 
     def _restore_tombstones(
         self, cursor: Cursor, earliest: Mapping[str, Stamp], locked: set[str], now: int, roots: frozenset[str]
@@ -298,7 +337,7 @@ class PostgresStore:
                 cursor,
                 facts,
                 history=self._history,
-                horizon=stamp_floor(now - self._erasure_delay),
+                horizon=self._horizon(now),
                 roots=roots,
                 known_roots=known_roots,
                 registry=self._registry and self._registry(),
