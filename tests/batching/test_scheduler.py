@@ -79,9 +79,9 @@ def test_one_smaller_batch_at_a_time_probes_the_store_during_an_outage() -> None
     harness.turn()
 
     harness.lose_store()
-    assert harness.end_pause() == ["abcd"]
+    assert harness.let_time_pass() == ["abcd"]
     harness.lose_store()
-    assert harness.end_pause() == ["ab"]
+    assert harness.let_time_pass() == ["ab"]
     harness.finish()
 
     assert harness.turn() == ["cdef", "gh"]
@@ -94,7 +94,7 @@ def test_delays_grow_up_to_a_short_limit() -> None:
 
     for _ in range(50):
         harness.lose_store()
-        harness.end_pause()
+        harness.let_time_pass()
 
     assert harness.pauses[0] <= 0.5
     assert PROBE.longest / 2 <= harness.pauses[-1] <= PROBE.longest
@@ -107,7 +107,7 @@ def test_an_outage_of_any_length_releases_no_job() -> None:
 
     for _ in range(50):
         harness.lose_store()
-        harness.end_pause()
+        harness.let_time_pass()
 
     assert harness.individual == []
     assert len(harness.scheduler) + len(harness.submitted[-1]) == 10
@@ -119,7 +119,7 @@ def test_a_job_that_fails_individually_is_left_to_the_failure_policy() -> None:
     harness.turn()
     harness.lose_store()
 
-    assert harness.end_pause() == ["a"]
+    assert harness.let_time_pass() == ["a"]
     harness.finish()
     harness.turn()
     harness.finish()
@@ -178,7 +178,7 @@ def test_every_job_is_in_exactly_one_state(happenings: list[tuple[object, ...]],
                 harness.add(str(added), size=size, isolated=isolated)
                 added += 1
             case ("wait",):
-                running += [harness.submitted[-n] for n in range(len(harness.end_pause()), 0, -1)]
+                running += [harness.submitted[-n] for n in range(len(harness.let_time_pass()), 0, -1)]
             case (how,) if running:
                 batch = running.pop(0)
                 if how == "lose":
@@ -204,7 +204,7 @@ def test_after_an_outage_batches_grow_again(max_jobs: int) -> None:
     harness.add("a")
     harness.turn()
     harness.lose_store()
-    harness.end_pause()
+    harness.let_time_pass()
     harness.finish()
 
     for _ in range(3):

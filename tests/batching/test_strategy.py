@@ -52,6 +52,21 @@ def test_each_job_sends_the_events_of_stock_celery(consumer: FakeConsumer) -> No
     assert all(0 <= fields["runtime"] < 60 for type_, fields in consumer.events if type_ == "task-succeeded")
 
 
+def test_a_batch_that_begins_is_not_disturbed_and_shown_a_little_later(consumer: FakeConsumer) -> None:
+    (one,) = consumer.receive("one")
+    consumer.let_time_pass()  # it waits for a thread
+    consumer.batches[0].begin()
+
+    assert consumer.events_of(one) == ["task-received"]
+    consumer.let_time_pass()
+    assert consumer.events_of(one) == ["task-received", "task-started"]
+    assert {request.id for request in state.active_requests} == {one}
+    consumer.batches[0].end()
+    consumer.let_time_pass()
+    assert consumer.events_of(one) == ["task-received", "task-started", "task-succeeded"]
+    assert not consumer.later
+
+
 def test_a_dead_letter_is_acknowledged_and_reported_as_a_failure(consumer: FakeConsumer) -> None:
     one, two = consumer.receive("one", "two")
     consumer.batches[0].begin()
@@ -67,6 +82,7 @@ def test_inspect_shows_pending_jobs_as_reserved_and_running_ones_as_active(consu
     (one,) = consumer.receive("one")
     (two,) = consumer.receive("two")
     consumer.batches[0].begin()
+    consumer.let_time_pass()
 
     assert {request.id for request in state.active_requests} == {one}
     assert {request.id for request in state.reserved_requests} == {one, two}
@@ -168,7 +184,7 @@ def test_jobs_are_held_and_shown_as_retried_during_an_outage(consumer: FakeConsu
     assert consumer.individual == []
     assert {request.id for request in state.reserved_requests} == {two}
     assert not state.active_requests
-    consumer.end_pause()
+    consumer.let_time_pass()
     consumer.batches[1].begin()
     consumer.batches[1].end()
     assert consumer.acknowledged == [one, two]
@@ -243,6 +259,7 @@ def test_content_that_is_no_job_is_left_to_the_store(consumer: FakeConsumer, pay
 def test_a_terminated_job_is_not_reported_as_succeeded(consumer: FakeConsumer) -> None:
     one, two = consumer.receive("one", "two")
     consumer.batches[0].begin()
+    consumer.let_time_pass()
     state.requests[one]._announce_revoked("terminated", True, 15, False)
 
     consumer.batches[0].lose()

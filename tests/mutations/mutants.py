@@ -48,6 +48,7 @@ COMPACTING: Final = ("tests/core/test_compaction.py",)
 LOGS: Final = ("tests/tracing/test_logs.py",)
 CLAIMING: Final = ("tests/transport/test_claims.py",)
 RELEASE: Final = ("tests/transport/test_release.py",)
+IDLENESS: Final = ("tests/transport/test_idleness.py",)
 DEAD_LETTERS: Final = ("tests/transport/test_dead_letters.py",)
 ERASING: Final = ("tests/store/test_blocked_erasure.py",)
 HELD_UP: Final = ("tests/store/test_blocked_deferred_jobs.py",)
@@ -1159,6 +1160,20 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "for tag, since in self._since.items() if since >= oldest]",
         "for tag, since in self._since.items() if since < oldest]",
         LEASES,
+    ),
+    Defect(
+        "transport: the loop is not given the readers of a new connection",
+        f"{TRANSPORT}/poller.py",
+        "        self.watched.clear()  # the new socket may have the number of one that was closed",
+        "        pass",
+        IDLENESS,
+    ),
+    Defect(
+        "batching: that a batch has begun is never shown before its end",
+        f"{BATCHING}/runner.py",
+        "            self._consumer.timer.call_after(SHOW_BEGUN_SECONDS, self._look)",
+        "            pass",
+        STRATEGY,
     ),
     Defect(
         "transport: what goes back, goes in the opposite order",

@@ -7,13 +7,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis
+from kombu.asynchronous import Hub
 from tests.support.transport.consumers import Consumer
 from tests.support.transport.harness import envelope
 from tests.support.transport.recording_app import QUEUES
 from tests.support.waits import wait_until
+
+from rollbook_worker.celery_ext.transport.poller import StandingReaders
 
 Consume = Callable[..., Consumer]
 
@@ -102,6 +106,43 @@ def test_a_consumer_without_notifications_polls(
 
     assert consumer.take(1) == ["unannounced"]
     assert "sends no notifications" in caplog.text
+
+
+def test_the_loop_is_given_each_reader_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub: Any = Hub()  # type: ignore[no-untyped-call]
+    watched: set[int] = set()
+    readers = StandingReaders(hub, watched)
+    given: list[int] = []
+    monkeypatch.setattr(hub, "add", lambda file, *_: given.append(file))
+    hub.readers.update({4: None, 5: None})
+
+    for file in (4, 5, 4, 5):
+        readers.add_reader(file, print, file)
+    assert given == [4, 5]
+
+    del hub.readers[4]  # as the hub does where a callback fails
+    readers.add_reader(4, print, 4)
+    readers.add_reader(5, print, 5)
+    assert given == [4, 5, 4]
+
+    watched.clear()
+    readers.add_reader(5, print, 5)
+    assert given == [4, 5, 4, 5]
+
+
+def test_after_a_reconnection_the_loop_is_given_all_readers_again(consume: Consume) -> None:
+    consumer = consume()
+    consumer.turn()
+    cycle = consumer.channel.connection.cycle
+    cycle.on_poll_start()
+    cycle.watched.update(cycle.fds)
+
+    cycle.on_poll_start()
+    assert cycle.watched == set(cycle.fds) != set()
+
+    consumer.channel.client.connection.disconnect()
+    cycle.on_poll_start()
+    assert not cycle.watched
 
 
 def test_missing_notifications_are_noticed(client: redis.Redis, consume: Consume) -> None:

@@ -149,7 +149,8 @@ class FakeConsumer:
     def shut_down(self) -> None:
         self.consumer.blueprint.state = CLOSE
 
-    def end_pause(self) -> None:
+    def let_time_pass(self) -> None:
+        """Until everything is due that is to happen later."""
         calls, self.later[:] = [*self.later], []
         for call in calls:
             call()

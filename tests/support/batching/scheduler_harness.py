@@ -75,7 +75,7 @@ class SchedulerHarness:
             self.pauses.append(seconds)
         self._note_is_full()
 
-    def end_pause(self) -> list[str]:
+    def let_time_pass(self) -> list[str]:
         """What is submitted when the pause is over."""
         if self.is_paused:
             self.is_paused = False

@@ -104,6 +104,7 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
         close="(self)",
         maybe_check_brpop_health="(self)",
         maybe_restore_messages="(self)",
+        _register="(self, channel, client, type)",
         _register_BRPOP="(self, channel)",
     ),
     *_attributes(

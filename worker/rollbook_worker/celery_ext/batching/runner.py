@@ -4,6 +4,9 @@ Celery calls back from wherever the pool happens to be: from its threads, from t
 Here each callback becomes an event that the loop's thread handles. So the scheduler needs no locks, acknowledgements go
 out at once instead of at the loop's next turn (there is none after a warm shutdown), and one wake-up serves all events
 since the last.
+
+That a batch has begun wakes the loop only if the batch does not end soon: the loop's thread would take the interpreter
+from the batch just when it sends its first statement to Postgres.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from celery.bootsteps import RUN
 from celery.utils.log import get_logger
@@ -37,6 +40,9 @@ from rollbook_worker.celery_ext.job_failures import JobFailed
 from rollbook_worker.celery_ext.task_events import applied_fields
 
 logger = get_logger(__name__)
+
+SHOW_BEGUN_SECONDS: Final = 0.05
+"""After which monitoring sees that a batch has begun. Most have ended by then, and it sees both at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,9 @@ class BatchRunner:
         self._linger = linger
         self._turn_is_scheduled = False
         self._happened: deque[BatchAccepted | BatchEnded] = deque()
+        self._not_begun: set[str] = set()
+        """Batches in the pool of which it is not known that they have begun."""
+        self._look_is_scheduled = False
         self._scheduler = BatchScheduler(slots=consumer.pool.num_processes, max_jobs=max_jobs)
         self._is_prefetch_reduced = False
         if dispatcher := consumer.event_dispatcher:
@@ -138,7 +147,7 @@ class BatchRunner:
             self._consumer.pool.apply_async,
             execute,
             (self._task.name, batch_id := uuid(), batch, self._consumer.hostname),
-            accept_callback=lambda pid, at: self._notify(BatchAccepted(batch_id, jobs, pid, at)),
+            accept_callback=lambda pid, at: self._happened.append(BatchAccepted(batch_id, jobs, pid, at)),
             callback=lambda result: self._notify(BatchEnded(batch_id, jobs, result)),
             error_callback=lambda *_: self._notify(BatchEnded(batch_id, jobs, None)),
             soft_timeout=self._task.soft_time_limit,
@@ -147,17 +156,32 @@ class BatchRunner:
         )
         if self._watchdog:
             self._watchdog.submitted(batch_id)
+        self._not_begun.add(batch_id)
+        self._look_soon()
         if self._consumer.pool.uses_semaphore:
             self._consumer.controller._quick_acquire(apply)
         else:
             apply()
 
-    def _notify(self, event: BatchAccepted | BatchEnded) -> None:
-        """Have the loop's thread handle the event. From any thread."""
+    def _look_soon(self) -> None:
+        """Look for batches that have begun and not ended."""
+        if not self._look_is_scheduled:
+            self._look_is_scheduled = True
+            self._consumer.timer.call_after(SHOW_BEGUN_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._look_is_scheduled = False
+        self._turn()
+        if self._not_begun:
+            self._look_soon()
+
+    def _notify(self, event: BatchEnded) -> None:
+        """Have the loop's thread handle the event, and those before it. From any thread."""
         self._happened.append(event)
         self._consumer.hub.call_soon(self._turn)
 
     def _handle(self, event: BatchAccepted | BatchEnded) -> None:
+        self._not_begun.discard(event.batch_id)
         if self._watchdog:
             self._watchdog.accepted(event.batch_id)
         match event:

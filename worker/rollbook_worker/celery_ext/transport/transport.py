@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from rollbook_worker.celery_ext import privates
 from rollbook_worker.celery_ext.transport.channel import LeasedChannel, LeasedSentinelChannel
-from rollbook_worker.celery_ext.transport.poller import Poller
+from rollbook_worker.celery_ext.transport.poller import Poller, StandingReaders
 
 CHECK_EVERY_SECONDS: Final = 1.0
 """Until an idle worker checks for messages of which it was not notified."""
@@ -23,7 +23,7 @@ class LeasedTransport(privates.Transport):  # type: ignore[misc]  # kombu ships 
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """See kombu. The timers end with the connection: Celery cancels those that were added while it opened one."""
-        super().register_with_event_loop(connection, loop)
+        super().register_with_event_loop(connection, StandingReaders(loop, self.cycle.watched))
         self.cycle.register(loop)
         loop.call_repeatedly(CHECK_EVERY_SECONDS, self.cycle.expect_messages)
         if every := connection.client.transport_options.get(
