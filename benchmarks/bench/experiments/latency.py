@@ -61,7 +61,7 @@ class Latency:
         for round_ in range(turns):
             for (name, load), blocks in took.items():
                 bench.step(f"round {round_ + 1} of {turns}: latency at {load:,.0f} jobs/s: {LABELS[name]}")
-                blocks.append(_probe(bench.contender(name), bench.scale.probes_seconds, load))
+                blocks.append(probe(bench.contender(name), bench.scale.probes_seconds, load))
         for percent, share in (("p50", 0.5), ("p99", 0.99)):
             for key, case, load in ((f"{percent}_ms", idle, idle), (f"{percent}_half_load_ms", own_half, same)):
                 blocks, theirs = took[ours, case], took[stock, load]
@@ -104,7 +104,7 @@ def _rate(bench: Bench, name: str) -> float:
     return bench.size_of(name) / bench.scale.drain_seconds
 
 
-def _probe(contender: Contender, seconds: float, load: float) -> list[float]:
+def probe(contender: Contender, seconds: float, load: float) -> list[float]:
     """Milliseconds of each probe, one after the other, while `load` further jobs arrive per second."""
     stop = threading.Event()
     dripping = threading.Thread(target=_drip, args=(contender, load, stop), daemon=True)
