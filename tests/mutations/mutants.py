@@ -630,7 +630,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect(
         "a few identifies: of two of one user the older may stand",
-        f"{STORE}/identify_batch.py",
+        f"{STORE}/user_columns.py",
         "    if not len(ids) == len(users) == len(jobs):",
         "    if False:",
         IDENTIFY_BATCH,

@@ -11,7 +11,7 @@ from tests.support.stores import OnPostgres, arrive
 
 from rollbook_shared.jobs.codec import encode
 from rollbook_shared.jobs.models import Job
-from rollbook_worker.store import identify_batch
+from rollbook_worker.store import user_columns
 
 
 @pytest.fixture
@@ -88,6 +88,6 @@ def test_the_rows_are_those_of_two_statements(subject: OnPostgres, seed: int, mo
         return rows(subject)
 
     by_one = apply_all()
-    monkeypatch.setattr(identify_batch, "MAX_JOBS", 0)
+    monkeypatch.setattr(user_columns, "MAX_IDENTIFIES", 0)
 
     assert apply_all() == by_one

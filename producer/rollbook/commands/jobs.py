@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from uuid import UUID
 
 from rollbook.commands.arguments import Arguments, WriteOptions, as_changes, as_dict, as_settings, as_uuids
-from rollbook.commands.plain_updates import encode_plain_update
+from rollbook.commands.plain_updates import encode_plain_update, plain_update
 from rollbook.commands.user_update_checks import check_user_update
 from rollbook_shared import jobs
 from rollbook_shared.errors import Problem
@@ -28,7 +28,10 @@ def identify(
 ) -> jobs.Identify:
     """The job that creates or updates one user."""
     with Arguments("identify", limits, options) as arguments:
-        user = check_user_update(arguments, {} if traits is None else traits, user_id=user_id)
+        given = {} if traits is None else traits
+        user = plain_update(user_id, given, limits)
+        if user is None:
+            user = check_user_update(arguments, given, user_id=user_id)
         return jobs.Identify(**arguments.timing(now), user=user)
 
 

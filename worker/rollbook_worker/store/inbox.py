@@ -19,14 +19,14 @@ from rollbook_shared.jobs.codec import KEPT_TEXT, MAX_TEXT, unidentified_id
 from rollbook_shared.jobs.models import BulkDelete, BulkIdentify, BulkSetPreferences, Identify, Job, Trigger, UserUpdate
 from rollbook_shared.json_values import printable
 from rollbook_worker.core import trigger_stamp
-from rollbook_worker.store.fact_writer import UpsertedUser
-from rollbook_worker.store.identify_batch import IdentifyBatch
+from rollbook_worker.store.fact_writer import UPSERT_LIMITS, UpsertedUser
 from rollbook_worker.store.kept_cursors import execute_kept
 from rollbook_worker.store.received_jobs import Outcome, ReceivedJob
 from rollbook_worker.store.retry import Blocked
 from rollbook_worker.store.rows import Row, as_json
 from rollbook_worker.store.stored_jobs import users_columns
 from rollbook_worker.store.unknown_recipients import note_unknown
+from rollbook_worker.store.user_columns import UserColumns
 
 _JOBS: Final = load(__package__, "jobs")
 _JOBS_AND_USERS: Final = load(__package__, "jobs_and_users")
@@ -59,7 +59,7 @@ def deduplicate(
     *,
     now: int,
     max_clock_skew: int,
-    identifies: IdentifyBatch | None = None,
+    identifies: UserColumns | None = None,
 ) -> Deduplicated:
     """Enter the jobs that are new, and decide each outcome. If all of them are `identifies`, and none of their users
     belongs to a cluster, also upsert the users of those that are new.
@@ -224,7 +224,7 @@ def _insert(
     states: dict[str, JobState],
     rejected: dict[str, Row],
     now: int,
-    identifies: IdentifyBatch | None,
+    identifies: UserColumns | None,
     result: Deduplicated,
 ) -> set[str]:
     """Enter the jobs; return the ids of those that are new. Add to the result what is found out about their users."""
@@ -256,7 +256,7 @@ def _insert(
     statement = _JOBS_AND_USERS["enter_jobs"]
     if identifies is not None:
         statement = _JOBS_AND_USERS["enter_jobs_and_upsert_users"]
-        parameters |= identifies
+        parameters |= {**identifies, **UPSERT_LIMITS}
     found = execute_kept(cursor.connection, statement, parameters).fetchall()
     new: set[str] = {row[1] for row in found if row[0] == "entered"}
     if len(new) < len(found):

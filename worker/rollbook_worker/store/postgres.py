@@ -34,7 +34,6 @@ from rollbook_worker.store.fact_writer import (
     write,
 )
 from rollbook_worker.store.history_months import CHECK_TIMEOUT, LOCK_TIMEOUT, HistoryMonths
-from rollbook_worker.store.identify_batch import identify_batch
 from rollbook_worker.store.inbox import dead_letter, dead_outcome, deduplicate, keep_dead_letters, record_skipped
 from rollbook_worker.store.late_triggers import find_too_old, record_too_old, without_history
 from rollbook_worker.store.measurements import MeasurementLog
@@ -44,6 +43,7 @@ from rollbook_worker.store.rows import Row
 from rollbook_worker.store.stored_jobs import earliest_requests
 from rollbook_worker.store.tombstones import LATE, earliest_stamps, restore_tombstones
 from rollbook_worker.store.transactions import Transactions
+from rollbook_worker.store.user_columns import identify_columns
 from rollbook_worker.store.user_sizes import check_sizes
 
 RECIPIENTS_TIMEOUT: Final = timedelta(milliseconds=200)
@@ -230,7 +230,7 @@ class PostgresStore:
     ) -> tuple[list[Outcome], frozenset[str]]:
         skew = self._max_clock_skew
         # clusters that an earlier attempt had not locked are locked before any user is
-        identifies = None if roots else identify_batch(arrivals, now=now, max_clock_skew=skew)
+        identifies = None if roots else identify_columns(arrivals, now=now, max_clock_skew=skew)
         deduplicated = deduplicate(cursor, arrivals, now=now, max_clock_skew=skew, identifies=identifies)
         done = [job for job in deduplicated.to_apply if job.id in deduplicated.with_users]
         rest = [job for job in deduplicated.to_apply if job.id not in deduplicated.with_users]

@@ -9,16 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from rollbook_shared.jobs.models import Identify
 from rollbook_shared.json_values import encode_json
-from rollbook_worker.store.rows import PlainUser, Row
+from rollbook_worker.core import facts_of
+from rollbook_worker.store.received_jobs import ReceivedJob
+from rollbook_worker.store.rows import PlainUser, Row, rows_of
 
 SEPARATOR: Final = "/"
 """No user id contains it, nor does a stamp."""
 MAX_PROFILE_CHARACTERS: Final = 16 * 1024 * 1024
 """In one statement: Postgres takes no JSON array above 256 MiB, and a small number takes six times its text there."""
+MAX_IDENTIFIES: Final = 20
+"""In a larger batch the statement that also enters them would compare each user with too many jobs."""
+
+UserColumns = dict[str, str | None]
+"""What the upsert of users takes of them."""
 
 
-def user_columns(users: Sequence[Row]) -> Iterator[dict[str, str | None]]:
+def user_columns(users: Sequence[Row]) -> Iterator[UserColumns]:
     """The columns for each statement, in the order of the rows: one statement, unless the users are very large.
 
     A column is None if all its values are what those of nearly all users are; the statement knows them.
@@ -45,7 +53,34 @@ def user_columns(users: Sequence[Row]) -> Iterator[dict[str, str | None]]:
     }
 
 
-def plain_columns(users: Sequence[PlainUser]) -> Iterator[dict[str, str | None]]:
+def identify_columns(arrivals: Sequence[ReceivedJob], *, now: int, max_clock_skew: int) -> UserColumns | None:
+    """The columns for the statement that enters a few identifies, each of a user of its own, together with their users.
+    Nearly all batches of a worker that is not busy are such, and what they cost is their round trips.
+
+    None if one of them is anything but an identify of traits that takes effect now, or if two have an id or a user in
+    common.
+    """
+    if len(arrivals) > MAX_IDENTIFIES:
+        return None
+    ids: set[str] = set()
+    users: set[str] = set()
+    jobs: list[Identify] = []
+    for arrival in arrivals:
+        job = arrival.job
+        if not isinstance(job, Identify) or job.user.preferences or job.user.channel_data:
+            return None
+        if job.occurred_at > (now if job.deferred else now + max_clock_skew):
+            return None
+        ids.add(job.id)
+        users.add(job.user.id)
+        jobs.append(job)
+    if not len(ids) == len(users) == len(jobs):
+        return None
+    columns = list(user_columns(rows_of(fact for job in jobs for fact in facts_of(job)).users))
+    return columns[0] if len(columns) == 1 else None
+
+
+def plain_columns(users: Sequence[PlainUser]) -> Iterator[UserColumns]:
     """The same for users who have one update each."""
     ids, stamps, profiles = zip(*users, strict=True)
     text = b"[" + b",".join(profiles) + b"]"
