@@ -73,6 +73,12 @@ class FeedNotifier:
             self._channel.close()
 
     def _are_there_listeners(self) -> bool:
+        # a server may have come since the answer before
+        if self._unanswered_since is not None and self._lock.acquire(timeout=ANSWER_SECONDS):
+            try:
+                self._read_answer()
+            finally:
+                self._lock.release()
         if self._counted_at is None or self._clock() - self._counted_at > LISTENERS_SECONDS:
             self._publish((), wait=True)
         return self._listeners > 0
