@@ -39,7 +39,8 @@ def check_user_update(
     where: the argument of the call that the mapping is: `users[3]`. It begins the field of each problem.
     index: the position in that argument.
     """
-    if (plain := _plain(arguments, traits, user_id)) is not None:
+    # identifies, which have the id by itself, have tried this before
+    if user_id is _ABSENT and (plain := _plain(arguments, traits)) is not None:
         return plain
     if not isinstance(traits, Mapping):
         arguments.add([Problem(where or "traits", "must be a mapping of keys to values", index)])
@@ -58,9 +59,7 @@ def check_user_update(
     return update
 
 
-def _plain(arguments: Arguments, given: object, user_id: object) -> UserUpdate | None:
-    if user_id is not _ABSENT:
-        return plain_update(user_id, given, arguments.limits)
+def _plain(arguments: Arguments, given: object) -> UserUpdate | None:
     if type(given) is not dict:
         return None
     traits = dict(given)
