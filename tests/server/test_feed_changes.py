@@ -176,6 +176,19 @@ def test_a_payload_without_an_answer_is_made_up_for_by_the_next_job_at_once(
     notifier.close()
 
 
+def test_a_mark_reaches_a_server_that_the_job_just_before_it_has_found(broker_url: str) -> None:
+    notifier = FeedNotifier(broker_url, lambda message_ids: ("bo",), clock=lambda: 0)
+    notifier._listeners, notifier._counted_at = 0, 0
+    listening = Listening(broker_url)
+
+    notifier.notify([trigger("ann")])
+    notifier.notify([Mark(id="m", occurred_at=1, message_ids=(uuid4(),), engagement="read")])
+
+    assert [listening.next(), listening.next()] == [UNKNOWN, hash_user("bo")]
+    listening.close()
+    notifier.close()
+
+
 def test_who_begins_to_listen_reads_all_feeds(broker_url: str) -> None:
     notifier = FeedNotifier(broker_url, no_recipients)
     notifier.notify([trigger("ann")])
