@@ -1,4 +1,4 @@
-"""The environment that all contenders share: one durable Postgres, and one Valkey that writes its jobs to disk."""
+"""The environment of all contenders: one durable Postgres, and for each a Valkey that writes its jobs to disk."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ _LOG_TAIL: Final = 2_000
 class Environment:
     """Servers, databases and brokers for contenders, and processes that end with the `with`.
 
-    Postgres has its default, durable settings. Each contender has its own database, and two numbered databases of
-    Valkey: one for its workers, and a waiting room that no worker reads.
+    Postgres has its default, durable settings. Each contender has its own database, and a Valkey of its own with two
+    numbered databases: one for its workers, and a waiting room that no worker reads. Valkey notifies clients of changed
+    keys by name, in whichever of its databases: the workers of one contender would wake up for the jobs of others.
 
     servers: servers to use instead, as tests do; the environment removes what it creates in them.
     first_broker: the first numbered database of Valkey that may be used.
@@ -81,8 +82,16 @@ class Environment:
     def _baseline_database(self) -> str:
         return self.new_database("baselines")
 
+    def new_brokers(self) -> tuple[str, str]:
+        """The URLs of two unused numbered databases of one Valkey, which is not used by others unless it was given."""
+        if self._given is not None:
+            return self.new_broker(), self.new_broker()
+        servers = Servers(database_url=self.database_url, durable=True, append_only=True)
+        url = urlsplit(self._to_undo.enter_context(servers).broker_url)
+        return url._replace(path="/1").geturl(), url._replace(path="/2").geturl()
+
     def new_broker(self) -> str:
-        """The URL of an unused numbered database of Valkey."""
+        """The URL of an unused numbered database of the Valkey that is shared."""
         url = urlsplit(self.broker_url)._replace(path=f"/{next(self._broker_numbers)}").geturl()
         if self._given is not None:
             self._to_undo.callback(_flush, url)

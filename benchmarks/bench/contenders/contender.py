@@ -44,8 +44,7 @@ class Contender(ABC):
         self.known = known
         """How many users it knows from the start."""
         self.database_url = self.make_database()
-        self.broker_url = environment.new_broker()
-        self.waiting_url = environment.new_broker()
+        self.broker_url, self.waiting_url = environment.new_brokers()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.connection = psycopg.connect(self.database_url, autocommit=True)
         self._waiting = redis.Redis.from_url(self.waiting_url)
