@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.builders import bulk_identify, delete, identify, user
+from tests.support.builders import bulk_identify, delete, identify, unset_channel_data, user
 from tests.support.conflicting_jobs import job_sets
 from tests.support.example_counts import examples
 from tests.support.facts import single_facts_of
@@ -74,7 +74,22 @@ def test_users_of_decoded_bulk_jobs_with_one_update_each_are_plain() -> None:
         ("d", b"{}"),
     ]
     assert rows.users == []
-    assert list(rows.rows_of_users({"b", "c"})) == [row for row in _rows(jobs).users if row["id"] == "b"]
+    (expected,) = [
+        row for row in rows_of(fact for job in jobs for fact in single_facts_of(job)).users if row["id"] == "b"
+    ]
+    assert list(rows.rows_of_users({"b", "c"})) == [expected]
+
+
+def test_users_of_identifies_are_plain_if_each_has_one_update() -> None:
+    jobs = [identify("b", at=2, name="Bob", n=1 << 70), identify("a", at=1)]
+
+    assert [(id_, profile) for id_, _, profile in _rows(jobs).plain_users] == [
+        ("a", b"{}"),
+        ("b", b'{"a.name":"Bob","p.n":1180591620717411303424}'),
+    ]
+    assert not _rows([*jobs, identify("a", at=3)]).plain_users
+    assert not _rows([*jobs, unset_channel_data("c", "push", at=3)]).plain_users
+    assert not _rows([*jobs, delete("c", at=3)]).plain_users
 
 
 @pytest.mark.parametrize("timestamps", [(), (3, 1, 2)])
@@ -90,7 +105,7 @@ def test_users_updated_together_are_as_early_as_the_first(timestamps: tuple[int,
 
 
 def test_a_user_updated_once_has_one_stamp_for_all_keys() -> None:
-    (row,) = rows_of(facts_of(identify("a", plan="pro", name="Ann", at=1))).users
+    (row,) = rows_of(facts_of(identify("a", plan="pro", name="Ann", at=1))).rows_of_users("a")
 
     assert row["profile"] == {"p.plan": "pro", "a.name": "Ann"}
     assert row["base_stamp"] == row["first_identified"] == row["last_stamp"]

@@ -86,7 +86,8 @@ def test_an_id_with_the_separator_is_never_written() -> None:
 
 
 def _rows(*jobs: Job) -> list[Row]:
-    return rows_of(fact for job in jobs for fact in facts_of(job)).users
+    rows = rows_of(fact for job in jobs for fact in facts_of(job))
+    return list(rows.rows_of_users(rows.user_ids))
 
 
 def _read(columns: Columns) -> list[Row]:

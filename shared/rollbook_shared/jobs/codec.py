@@ -19,7 +19,7 @@ from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import Undecodable
 from rollbook_shared.job_states import DeadLetterCode
 from rollbook_shared.jobs.fields import ParsedJson
-from rollbook_shared.jobs.models import MODELS, Job, UserUpdate
+from rollbook_shared.jobs.models import MODELS, Identify, Job, UserUpdate, plain_identify
 from rollbook_shared.jobs.plain_users import PlainUsers
 from rollbook_shared.jobs.pydantic_problems import problems_of
 from rollbook_shared.json_values import canonical_json, encode_json, find_text_problem, printable
@@ -123,9 +123,12 @@ def _job(payload: dict[str, Any], text: object) -> Job:
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
         raise _undecodable(DeadLetterCode.UNKNOWN_KIND, "the worker does not know the job's kind", payload)
+    texts_are_storable = _has_storable_texts(text)
+    if model is Identify and texts_are_storable and (job := plain_identify(payload)):
+        return job
     try:
         fields = {name: value for name, value in payload.items() if name != "v"}
-        return model.model_validate(fields, context=ParsedJson(texts_are_storable=_has_storable_texts(text)))
+        return model.model_validate(fields, context=ParsedJson(texts_are_storable=texts_are_storable))
     except ValidationError as error:
         reason = "; ".join(map(str, problems_of(error, omitted=frozenset())[:10]))
         raise _undecodable(DeadLetterCode.INVALID, reason, payload) from None

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.errors import Problem
 from rollbook_shared.jobs.fields import (
     Device,
@@ -124,18 +125,46 @@ class Identify(_Job):
     kind: Literal["identify"] = "identify"
     user: UserUpdate
 
-    @field_validator("user", mode="before")
-    @classmethod
-    def _take_plain_user(cls, user: Any, info: ValidationInfo) -> Any:
-        if info.context is not None and info.context.texts_are_storable:
-            return _plain_user(user) or user
-        return user
-
     @property
     def user_ids(self) -> tuple[str, ...]:
         """The one user."""
         return (self.user.id,)
 
+
+def plain_identify(parsed: dict[str, Any]) -> Identify | None:
+    """The job, if nothing about it needs a closer look; None: validation decides.
+
+    parsed: with its version, which is known; its texts can be stored.
+    """
+    if parsed.keys() != _IDENTIFY_KEYS:
+        return None
+    id_, occurred_at = parsed["id"], parsed["occurred_at"]
+    if not (
+        type(id_) is str and JOB_ID.fullmatch(id_) and type(occurred_at) is int and 0 <= occurred_at < MAX_TIMESTAMP
+    ):
+        return None
+    if (user := _plain_user(parsed["user"])) is None:
+        return None
+    job = _new(Identify)
+    _set_fields(
+        job,
+        {
+            "id": id_,
+            "occurred_at": occurred_at,
+            "deferred": False,
+            "requested_at": None,
+            "kind": "identify",
+            "user": user,
+        },
+    )
+    _set_fields_set(job, _IDENTIFY_FIELDS)
+    _set_extra(job, None)
+    _set_private(job, None)
+    return job
+
+
+_IDENTIFY_FIELDS: Final = {"id", "occurred_at", "kind", "user"}
+_IDENTIFY_KEYS: Final = _IDENTIFY_FIELDS | {"v"}
 
 # left to right: otherwise pydantic tries every branch of the union for each user
 _UpdateOrProblem = Annotated[UserUpdate | InstanceOf[Problem], Field(union_mode="left_to_right")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, assert_never
 
 from rollbook_shared import jobs
@@ -32,8 +32,15 @@ from rollbook_worker.core.facts import (
 )
 
 
-def facts_of(job: jobs.Job) -> Iterator[Facts]:
+def facts_of(job: jobs.Job) -> Iterable[Facts]:
     """The facts that the job consists of; the ordinal of each item of the job is part of its stamp."""
+    if type(job) is jobs.Identify and not (job.user.preferences or job.user.channel_data):  # nearly all
+        profile = {TRAIT_KEYS[name]: value for name, value in job.user.traits.items()}
+        return (UserUpdated(stamp(job.occurred_at, job.id), job.user.id, profile),)
+    return _facts_of(job)
+
+
+def _facts_of(job: jobs.Job) -> Iterator[Facts]:
     at = stamp(job.occurred_at, job.id)
     match job:
         case jobs.Identify():

@@ -63,7 +63,7 @@ def erase(
     awaited = [event for event in void_events if _may_still_matter(event, erased, expected_from)]
     removed = [event.stamp for event in void_events if event not in awaited]
     cursor.execute(_ERASURE["delete_lifecycle_events"], {"stamps": removed})
-    left = {row["id"]: row for row in rows_of([*compaction.kept, *awaited]).users}
+    left = {row["id"]: row for row in rows_of([*compaction.kept, *awaited]).rows_of_users(erased)}
     cursor.execute(_ERASURE["replace_users"], {"users": json.dumps([left[id_] for id_ in erased if id_ in left])})
     cursor.execute(_ERASURE["delete_users"], {"ids": [id_ for id_ in erased if id_ not in left]})
     counts["users"].update(erased.keys())

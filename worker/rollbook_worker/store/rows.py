@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -43,7 +43,7 @@ class TableRows:
     users: list[Row] = field(default_factory=list)
     """In id order: users with new data, and those that deletes, merges and engagement with all messages name."""
     plain_users: list[PlainUser] = field(default_factory=list)
-    """In id order, and instead of `users`, if each user has one update by a bulk job, and nothing else."""
+    """In id order, and instead of `users`, if each user has one update, and nothing else."""
     preference_sets: list[Row] = field(default_factory=list)
     """Every version received of a preference set, and every change of one."""
     push_tokens: list[Row] = field(default_factory=list)
@@ -133,7 +133,7 @@ def rows_of(facts: Iterable[Facts]) -> TableRows:
         else:
             rows.activities.append(row)
     locked = {row["user_id"] for row in rows.channel_engagements}
-    if bulk and not (by_user or rows.ids_with_events or locked) and (plain := _plain_users(bulk)):
+    if not (rows.ids_with_events or locked) and (plain := _plain_users(by_user, bulk)):
         rows.plain_users = plain
         return rows
     for update in chain.from_iterable(each.updates() for each in bulk):
@@ -149,8 +149,13 @@ def as_json(rows: list[Row] | list[str]) -> str:
     return encode_json(rows).decode()
 
 
-def _plain_users(bulk: Iterable[UsersUpdated]) -> list[PlainUser] | None:
-    """The rows of users who are updated once; None: some are updated more often."""
+def _plain_users(by_user: Mapping[str, Sequence[_UserFact]], bulk: Sequence[UsersUpdated]) -> list[PlainUser] | None:
+    """The rows of users who are updated once; None: some are updated more often, or have other facts."""
+    if by_user:
+        updates = [facts[0] for facts in by_user.values() if len(facts) == 1 and isinstance(facts[0], UserUpdated)]
+        if bulk or len(updates) < len(by_user):
+            return None
+        return sorted((update.user_id, update.stamp, encode_json(update.profile)) for update in updates)
     users = sorted(chain.from_iterable(zip(each.user_ids, each.stamps, each.profiles, strict=True) for each in bulk))
     return users if len({user[0] for user in users}) == len(users) else None
 

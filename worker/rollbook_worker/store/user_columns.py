@@ -76,7 +76,7 @@ def identify_columns(arrivals: Sequence[ReceivedJob], *, now: int, max_clock_ske
         jobs.append(job)
     if not len(ids) == len(users) == len(jobs):
         return None
-    columns = list(user_columns(rows_of(fact for job in jobs for fact in facts_of(job)).users))
+    columns = list(plain_columns(rows_of(fact for job in jobs for fact in facts_of(job)).plain_users))
     return columns[0] if len(columns) == 1 else None
 
 
