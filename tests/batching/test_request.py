@@ -13,6 +13,7 @@ from kombu.transport.virtual.base import Message
 from rollbook_worker.app import app
 from rollbook_worker.celery_ext.batching.request import BatchedRequest
 from rollbook_worker.celery_ext.request import RollbookRequest
+from rollbook_worker.celery_ext.transport.plain_message import DeliveredMessage, PlainMessage
 
 app.loader.import_default_modules()
 TASK = app.tasks["rollbook.identify"]
@@ -40,26 +41,52 @@ def on_ack(*_: object) -> None: ...
 def on_reject(*_: object) -> None: ...
 
 
+def envelope_with(headers: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "body": "[]",
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"task": TASK.name, "id": "job-1", "argsrepr": "(ann)", "kwargsrepr": "{}", **headers},
+        "properties": {
+            "delivery_tag": "tag",
+            "correlation_id": "job-1",
+            "delivery_info": {"exchange": "", "routing_key": "default"},
+        },
+    }
+
+
 def message_with(headers: dict[str, Any]) -> Any:
     return Message(  # type: ignore[no-untyped-call]
-        {
-            "body": "[]",
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "headers": {"task": TASK.name, "id": "job-1", "argsrepr": "(ann)", "kwargsrepr": "{}", **headers},
-            "properties": {
-                "delivery_tag": "tag",
-                "correlation_id": "job-1",
-                "delivery_info": {"exchange": "", "routing_key": "default"},
-            },
-        },
+        envelope_with(headers),
         channel=SimpleNamespace(message_to_python=lambda message: message, decode_body=lambda body, encoding: body),
     )
 
 
 def batched(headers: dict[str, Any], eventer: object = None) -> BatchedRequest:
+    message = message_with(headers)
     return BatchedRequest(
-        message_with(headers), PAYLOAD, on_ack=on_ack, on_reject=on_reject, task=TASK, eventer=eventer, options=OPTIONS
+        message.headers,
+        PAYLOAD,
+        message=message,
+        on_ack=on_ack,
+        on_reject=on_reject,
+        task=TASK,
+        eventer=eventer,
+        options=OPTIONS,
+    )
+
+
+def made_on_demand(headers: dict[str, Any], called: list[object]) -> BatchedRequest:
+    """The same, without a message so far; what is called soon is noted."""
+    delivered = DeliveredMessage(envelope_with(headers), "tag", 700, SimpleNamespace(Message=PlainMessage))
+    return BatchedRequest(
+        delivered.envelope["headers"],
+        PAYLOAD,
+        delivered=delivered,
+        call_soon=lambda call, *_: called.append(call),
+        task=TASK,
+        eventer=None,
+        options=OPTIONS,
     )
 
 
@@ -79,6 +106,17 @@ def test_each_attribute_is_that_of_celerys_request(headers: dict[str, Any], name
     )
 
     assert getattr(batched(headers), name) == getattr(whole, name)
+    if name not in ("on_ack", "on_reject"):
+        assert getattr(made_on_demand(headers, []), name) == getattr(whole, name)
+
+
+def test_a_message_that_is_made_on_demand_is_settled_as_celerys_consumer_does_it() -> None:
+    called: list[object] = []
+    request = made_on_demand({}, called)
+    request.acknowledge()
+    request.on_reject(None, (), False)  # type: ignore[no-untyped-call]
+
+    assert called == [request.message.ack_log_error, request.message.reject_log_error]
 
 
 def test_celery_inspect_shows_it() -> None:

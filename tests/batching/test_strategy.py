@@ -21,9 +21,9 @@ def _fresh_state() -> Iterator[None]:
     state.reset_state()
 
 
-@pytest.fixture
-def consumer() -> FakeConsumer:
-    return FakeConsumer()
+@pytest.fixture(params=[False, True], ids=["any message", "a message of ours"])
+def consumer(request: pytest.FixtureRequest) -> FakeConsumer:
+    return FakeConsumer(usual=request.param)
 
 
 def test_messages_of_one_read_make_one_batch(consumer: FakeConsumer) -> None:
@@ -60,6 +60,7 @@ def test_a_batch_that_begins_is_not_disturbed_and_shown_a_little_later(consumer:
     assert consumer.events_of(one) == ["task-received"]
     consumer.let_time_pass()
     assert consumer.events_of(one) == ["task-received", "task-started"]
+    consumer.let_time_pass()
     assert {request.id for request in state.active_requests} == {one}
     consumer.batches[0].end()
     consumer.let_time_pass()
@@ -84,6 +85,8 @@ def test_inspect_shows_pending_jobs_as_reserved_and_running_ones_as_active(consu
     consumer.batches[0].begin()
     consumer.let_time_pass()
 
+    assert not state.requests  # most jobs are done by then
+    consumer.let_time_pass()
     assert {request.id for request in state.active_requests} == {one}
     assert {request.id for request in state.reserved_requests} == {one, two}
     consumer.batches[0].end()
@@ -149,8 +152,9 @@ def test_a_job_revoked_while_pending_is_not_applied(consumer: FakeConsumer) -> N
 
 def test_a_job_that_expires_while_pending_is_not_applied(consumer: FakeConsumer) -> None:
     consumer.receive("first")
-    (late,) = consumer.receive("late", expires=(datetime.now(UTC) + timedelta(milliseconds=1)).isoformat())
-    while datetime.now(UTC) < state.requests[late].expires:
+    expires = datetime.now(UTC) + timedelta(milliseconds=1)
+    (late,) = consumer.receive("late", expires=expires.isoformat())
+    while datetime.now(UTC) <= expires:
         pass
 
     consumer.batches[0].end()
@@ -182,9 +186,9 @@ def test_jobs_are_held_and_shown_as_retried_during_an_outage(consumer: FakeConsu
     assert consumer.events_of(two) == ["task-received", "task-started", "task-retried"]
     assert {fields["retries"] for type_, fields in consumer.events if type_ == "task-retried"} == {1}
     assert consumer.individual == []
+    consumer.let_time_pass(2)
     assert {request.id for request in state.reserved_requests} == {two}
     assert not state.active_requests
-    consumer.let_time_pass()
     consumer.batches[1].begin()
     consumer.batches[1].end()
     assert consumer.acknowledged == [one, two]
@@ -199,6 +203,7 @@ def test_jobs_that_ran_out_of_time_are_next(consumer: FakeConsumer) -> None:
 
     assert consumer.acknowledged == [one]
     assert consumer.batches[1].messages == ["two", "three"]
+    consumer.let_time_pass(2)
     assert {request.id for request in state.reserved_requests} >= {two}
     assert not state.active_requests
 
@@ -225,6 +230,25 @@ def test_after_a_reconnection_pending_jobs_are_dropped_and_applied_ones_acknowle
     assert len(consumer.batches) == 1
     consumer.receive("new")
     assert consumer.batches[1].messages == ["new"]
+
+
+def test_after_a_reconnection_nothing_waits_for_batches_of_which_nothing_is_reported(consumer: FakeConsumer) -> None:
+    consumer.receive("one")
+    consumer.let_time_pass()
+    assert consumer.later
+
+    consumer.reconnect()
+    consumer.let_time_pass()
+    assert not consumer.later
+
+
+def test_what_is_shown_is_not_looked_at_again(consumer: FakeConsumer) -> None:
+    consumer.receive("one")
+    consumer.batches[0].begin()
+    consumer.receive("two")
+    consumer.let_time_pass(3)
+
+    assert not consumer.later
 
 
 def test_after_a_reconnection_a_failed_batch_is_left_to_the_broker(consumer: FakeConsumer) -> None:
@@ -259,7 +283,7 @@ def test_content_that_is_no_job_is_left_to_the_store(consumer: FakeConsumer, pay
 def test_a_terminated_job_is_not_reported_as_succeeded(consumer: FakeConsumer) -> None:
     one, two = consumer.receive("one", "two")
     consumer.batches[0].begin()
-    consumer.let_time_pass()
+    consumer.let_time_pass(3)
     state.requests[one]._announce_revoked("terminated", True, 15, False)
 
     consumer.batches[0].lose()

@@ -53,9 +53,11 @@ def test_jobs_that_raise_or_kill_their_process_affect_no_other(stack: BatchingSt
 
     wait_until(lambda: len(stack.finished("before") | stack.finished("after")) == 100, what="applying the others")
     wait_until(lambda: events.tasks("fault")["fault-raises"].state == "FAILURE", what="the failure of one")
-    wait_until(lambda: events.tasks("after")["after-49"].state == "SUCCESS", what="the last success")
-    others = [*events.tasks("before").values(), *events.tasks("after").values()]
-    assert {task.state for task in others} == {"SUCCESS"}
+
+    def others() -> list[str]:
+        return [task.state for name in ("before", "after") for task in events.tasks(name).values()]
+
+    wait_until(lambda: others() == ["SUCCESS"] * 100, what="the success of the others")
     assert stack.finished("fault") == set()
     assert worker.poll() is None
 

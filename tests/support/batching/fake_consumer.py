@@ -14,10 +14,13 @@ from celery.bootsteps import CLOSE, RUN
 from celery.worker import state
 from kombu.transport.virtual.base import Message
 
+from rollbook.publishing.celery_message import encode_task, task_arguments, task_headers, task_properties
 from rollbook_worker.app import app
-from rollbook_worker.celery_ext.batching import BatchResult
-from rollbook_worker.celery_ext.batching.strategy import batching_strategy
+from rollbook_worker.celery_ext.batching import Batch, BatchResult
+from rollbook_worker.celery_ext.batching.strategy import BatchingStrategy, batching_strategy
+from rollbook_worker.celery_ext.batching.usual_message import usual_job
 from rollbook_worker.celery_ext.job_failures import JobFailed
+from rollbook_worker.celery_ext.transport.plain_message import DeliveredMessage, PlainMessage
 
 IDENTIFY = "rollbook.identify"
 _numbers = count()
@@ -46,8 +49,9 @@ class Loop:
 class SubmittedBatch:
     """A batch in the pool."""
 
-    def __init__(self, loop: Loop, messages: list[object], options: dict[str, Any]) -> None:
-        self.messages = messages
+    def __init__(self, loop: Loop, batch: Batch, options: dict[str, Any]) -> None:
+        self.messages = batch.messages
+        self.traces = batch.traces
         self._loop = loop
         self._options = options
 
@@ -73,15 +77,21 @@ class SubmittedBatch:
 
 
 class FakeConsumer:
-    """A worker's consumer, and what it did with the messages it was given."""
+    """A worker's consumer, and what it did with the messages it was given.
 
-    def __init__(self, *, slots: int = 1, events: bool = True) -> None:
+    usual: messages with nothing special come as our publishers write them, and are taken before kombu's are made.
+    """
+
+    def __init__(self, *, slots: int = 1, events: bool = True, usual: bool = False) -> None:
         self.loop = Loop()
         self.batches: list[SubmittedBatch] = []
         self.individual: list[Any] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.acknowledged: list[str] = []
         self.extended: list[str] = []
+        self.taken = 0
+        """Messages that were taken before kombu's were made."""
+        self._usual = usual
         self.later: list[Callable[[], Any]] = []
         eventer = SimpleNamespace(
             enabled=events,
@@ -105,6 +115,8 @@ class FakeConsumer:
             task_buckets=defaultdict(lambda: None),
             qos=SimpleNamespace(increment_eventually=lambda n=1: None, decrement_eventually=lambda n=1: None),
             initial_prefetch_count=400,
+            on_task_message=set(),
+            call_soon_ack=self.loop.call_soon,
             on_task_request=self.individual.append,
             apply_eta_task=None,
             _limit_task=lambda request, bucket, tokens: self.individual.append(request),
@@ -118,6 +130,7 @@ class FakeConsumer:
             basic_ack=lambda tag, multiple=False: self.acknowledged.append(tag),
             no_ack_consumers=set(),
             extend_leases=self.extended.extend,
+            Message=PlainMessage,
         )
 
     def receive(self, *jobs: object, **headers: Any) -> list[str]:
@@ -129,6 +142,8 @@ class FakeConsumer:
     def receive_message(self, payload: object, **headers: Any) -> str:
         """A message with this content comes; returns its id."""
         id_ = f"stage-{next(_numbers)}"
+        if self._usual and not headers and self._take(id_, payload):
+            return id_
         message = Message(  # type: ignore[no-untyped-call]
             {
                 "body": json.dumps(payload),
@@ -142,6 +157,27 @@ class FakeConsumer:
         self._handle(message, None, lambda *_: self.acknowledged.append(id_), lambda *_: None, ())
         return id_
 
+    def _take(self, id_: str, payload: object) -> bool:
+        """A message of our publishers comes, with this content; return whether it was taken."""
+        match payload:
+            case [[str(job)], named, following] if not named and not following:
+                arguments = task_arguments(job)
+            case _:
+                return False
+        properties = task_properties(id=id_, queue="default")
+        raw = encode_task(task_headers(id=id_, task=IDENTIFY, summary="..."), properties, arguments)
+        delivered = DeliveredMessage(json.loads(raw), id_, len(raw), self.channel)
+        found = usual_job(delivered.envelope, delivered.size)
+        taken = found == job and self.strategy.take(delivered, job)
+        self.taken += taken
+        return taken
+
+    @property
+    def strategy(self) -> BatchingStrategy:
+        """What handles the messages."""
+        assert isinstance(self._handle, BatchingStrategy)
+        return self._handle
+
     def reconnect(self) -> None:
         self.consumer.restart_count += 1
         self._handle = batching_strategy(app.tasks[IDENTIFY], app, self.consumer)
@@ -149,19 +185,20 @@ class FakeConsumer:
     def shut_down(self) -> None:
         self.consumer.blueprint.state = CLOSE
 
-    def let_time_pass(self) -> None:
+    def let_time_pass(self, times: int = 1) -> None:
         """Until everything is due that is to happen later."""
-        calls, self.later[:] = [*self.later], []
-        for call in calls:
-            call()
-        self.loop.run()
+        for _ in range(times):
+            calls, self.later[:] = [*self.later], []
+            for call in calls:
+                call()
+            self.loop.run()
 
     def events_of(self, id_: str) -> list[str]:
         """The types of the events of one job, in order."""
         return [type_ for type_, fields in self.events if fields["uuid"] == id_]
 
     def _apply(self, target: object, args: tuple[Any, ...], **options: Any) -> None:
-        self.batches.append(SubmittedBatch(self.loop, list(args[2]), options))
+        self.batches.append(SubmittedBatch(self.loop, args[2], options))
 
     def _event(self, type_: str, **fields: Any) -> None:
         self.events.append((type_, fields))

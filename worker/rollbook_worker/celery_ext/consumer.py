@@ -22,6 +22,8 @@ from kombu.utils.uuid import uuid
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.jobs.celery_task import TASK_PREFIX, TASKS
 from rollbook_shared.json_values import printable
+from rollbook_worker.celery_ext.batching.strategy import BatchingStrategy
+from rollbook_worker.celery_ext.batching.usual_message import ARGUMENTS, usual_job
 from rollbook_worker.celery_ext.dead_letters import (
     DEAD_LETTER_TASK,
     HIDDEN,
@@ -30,7 +32,7 @@ from rollbook_worker.celery_ext.dead_letters import (
     shown_headers,
 )
 from rollbook_worker.celery_ext.signals import UninterruptedConsumer
-from rollbook_worker.celery_ext.transport.plain_message import PackedMessage
+from rollbook_worker.celery_ext.transport.plain_message import DeliveredMessage, PackedMessage
 from rollbook_worker.store.retry import RETRY
 
 CONSUMER: Final = f"{__name__}:RollbookConsumer"
@@ -45,8 +47,6 @@ MAX_HEADER: Final = 10_000
 """Characters of a header. Tracers' are the largest; baggage has at most 8,192 bytes (W3C)."""
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 _NO_LIMITS: Final = ([None, None], None)
-_ARGUMENTS: Final = ("[", "('", '("', "(b", "([", "({", "(<")
-"""How Python writes arguments; our summaries begin in another way."""
 
 logger = get_logger(__name__)
 
@@ -70,6 +70,9 @@ class RollbookConsumer(UninterruptedConsumer):
     def create_task_handler(self, promise: Any = None) -> Callable[[Any], Any]:
         """See Celery. Of its promises only the call is used: what they do on errors is for a setting that is off."""
         handle = self._handle = super().create_task_handler(promise or _call)
+        channel = self.task_consumer.channel
+        if hasattr(channel, "take"):  # the stock transport's has no such
+            channel.take = self._take
 
         def on_task_received(message: Any) -> Any:
             try:
@@ -86,6 +89,21 @@ class RollbookConsumer(UninterruptedConsumer):
                 return self._dead_letter(message, f"the worker cannot read it ({type(error).__name__})")
 
         return on_task_received
+
+    def _take(self, delivered: DeliveredMessage) -> bool:
+        """Take a usual message for its batch; return whether that was done."""
+        job = usual_job(delivered.envelope, delivered.size)
+        if job is None:
+            return False
+        strategy = self.strategies.get(delivered.envelope["headers"]["task"])
+        if not isinstance(strategy, BatchingStrategy):
+            return False
+        try:
+            return strategy.take(delivered, job)
+        except (*self.connection_errors, *self.channel_errors):
+            raise
+        except Exception:  # of any kind: the long way makes a dead letter of it
+            return False
 
     def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
         """The message is for a task that is unknown here."""
@@ -146,7 +164,7 @@ def _usable(headers: dict[str, Any], *, may_be_long: bool = True) -> dict[str, A
     # Celery would drop the job without a trace; its stamp says what it still means
     usable.pop("expires", None)
     usable["timelimit"] = limit if _is_time_limit(limit) else None
-    if type(shown := usable.get("argsrepr")) is not str or shown.startswith(_ARGUMENTS):
+    if type(shown := usable.get("argsrepr")) is not str or shown.startswith(ARGUMENTS):
         usable["argsrepr"] = HIDDEN
     if usable.get("kwargsrepr") not in ("", "{}"):
         usable["kwargsrepr"] = HIDDEN

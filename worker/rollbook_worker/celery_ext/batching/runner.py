@@ -6,7 +6,8 @@ out at once instead of at the loop's next turn (there is none after a warm shutd
 since the last.
 
 That a batch has begun wakes the loop only if the batch does not end soon: the loop's thread would take the interpreter
-from the batch just when it sends its first statement to Postgres.
+from the batch just when it sends its first statement to Postgres. And Celery's registers of jobs, which
+`celery inspect` shows, get only those that are here for longer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from celery.bootsteps import RUN
@@ -41,8 +43,9 @@ from rollbook_worker.celery_ext.task_events import applied_fields
 
 logger = get_logger(__name__)
 
-SHOW_BEGUN_SECONDS: Final = 0.05
-"""After which monitoring sees that a batch has begun. Most have ended by then, and it sees both at once."""
+SHOW_AFTER_SECONDS: Final = 0.05
+"""Until monitoring may see that a batch has begun; after as long again `celery inspect` shows its jobs, and those that
+wait. Most have ended by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,24 @@ class BatchEnded:
     result: object
 
 
+@dataclass(slots=True)
+class RunningBatch:
+    """A batch that is known to have begun: in which process, and when, in seconds since 1970."""
+
+    jobs: list[PendingJob]
+    pid: int
+    started: float
+    waited: bool = False
+    """It ran already when running batches were last looked at."""
+    is_shown: bool = False
+
+    def show(self) -> None:
+        """Let `celery inspect` show its jobs as active."""
+        self.is_shown = True
+        for job in self.jobs:
+            job.request.begin(self.pid, self.started)
+
+
 class BatchRunner:
     """Applies pending jobs in batches, through one consumer's pool, for as long as its connection lasts.
 
@@ -78,8 +99,9 @@ class BatchRunner:
         self._linger = linger
         self._turn_is_scheduled = False
         self._happened: deque[BatchAccepted | BatchEnded] = deque()
-        self._not_begun: set[str] = set()
+        self._not_begun: dict[str, list[PendingJob]] = {}
         """Batches in the pool of which it is not known that they have begun."""
+        self._begun: dict[str, RunningBatch] = {}
         self._look_is_scheduled = False
         self._scheduler = BatchScheduler(slots=consumer.pool.num_processes, max_jobs=max_jobs)
         self._is_prefetch_reduced = False
@@ -95,6 +117,7 @@ class BatchRunner:
     def add(self, job: PendingJob) -> None:
         """Apply the job, together with others that are pending; acknowledge it when it is finished."""
         self._scheduler.add(job)
+        self._look_soon()
         self._adjust_prefetch()
         if not self._turn_is_scheduled and self._scheduler.has_free_slot:
             self._turn_is_scheduled = True
@@ -127,6 +150,7 @@ class BatchRunner:
                 case SubmitBatch(jobs=jobs):
                     self._submit(jobs)
                 case RunIndividually(job=job):
+                    job.request.reserve()
                     self._consumer.on_task_request(job.request)
                 case ResumeAfter(seconds=seconds):
                     self._consumer.timer.call_after(seconds, self._resume)
@@ -156,7 +180,7 @@ class BatchRunner:
         )
         if self._watchdog:
             self._watchdog.submitted(batch_id)
-        self._not_begun.add(batch_id)
+        self._not_begun[batch_id] = jobs
         self._look_soon()
         if self._consumer.pool.uses_semaphore:
             self._consumer.controller._quick_acquire(apply)
@@ -164,15 +188,28 @@ class BatchRunner:
             apply()
 
     def _look_soon(self) -> None:
-        """Look for batches that have begun and not ended."""
+        """Look a little later for what monitoring is to be shown."""
         if not self._look_is_scheduled:
             self._look_is_scheduled = True
-            self._consumer.timer.call_after(SHOW_BEGUN_SECONDS, self._look)
+            self._consumer.timer.call_after(SHOW_AFTER_SECONDS, self._look)
 
     def _look(self) -> None:
+        """Show the jobs that have been here since the last look."""
         self._look_is_scheduled = False
         self._turn()
-        if self._not_begun:
+        if self._consumer.restart_count != self._generation:
+            return  # of batches that ran when the connection was lost Celery may report nothing
+        waiting = [*self._scheduler, *chain.from_iterable(self._not_begun.values())]
+        for job in waiting:
+            if not job.request.is_shown and job.waited:
+                job.request.reserve()
+            job.waited = True
+        for batch in self._begun.values():
+            if not batch.is_shown and batch.waited:
+                batch.show()
+            batch.waited = True
+        shown = [job.request.is_shown for job in waiting] + [batch.is_shown for batch in self._begun.values()]
+        if self._not_begun or not all(shown):
             self._look_soon()
 
     def _notify(self, event: BatchEnded) -> None:
@@ -181,39 +218,45 @@ class BatchRunner:
         self._consumer.hub.call_soon(self._turn)
 
     def _handle(self, event: BatchAccepted | BatchEnded) -> None:
-        self._not_begun.discard(event.batch_id)
+        self._not_begun.pop(event.batch_id, None)
         if self._watchdog:
             self._watchdog.accepted(event.batch_id)
         match event:
-            case BatchAccepted(jobs=jobs, pid=pid, at=at):
-                started = time.time() - (time.monotonic() - at)
-                for job in jobs:
-                    job.request.begin(pid, started)
-                if (dispatcher := self._consumer.event_dispatcher) and not dispatcher.skips_tasks:
-                    dispatcher.send_all("task-started", [{"uuid": job.request.id} for job in jobs])
+            case BatchAccepted():
+                self._begin(event)
             case BatchEnded(result=BatchResult() as result):
                 self._settle(event, result)
             case BatchEnded():
                 self._fail(event)
 
+    def _begin(self, event: BatchAccepted) -> None:
+        jobs = event.jobs
+        self._begun[event.batch_id] = RunningBatch(jobs, event.pid, time.time() - (time.monotonic() - event.at))
+        state.total_count.update(job.request.name for job in jobs)
+        state.all_total_count[0] += len(jobs)
+        if (dispatcher := self._consumer.event_dispatcher) and not dispatcher.skips_tasks:
+            dispatcher.send_all("task-started", [{"uuid": job.request.id} for job in jobs])
+
     def _settle(self, event: BatchEnded, result: BatchResult) -> None:
         number = len(result.outcomes)
         finished, rest = event.jobs[:number], event.jobs[number:]
         now = time.time()
+        started = batch.started if (batch := self._begun.pop(event.batch_id, None)) else now
         dispatcher = self._consumer.event_dispatcher
         shows_applied = dispatcher and not dispatcher.skips_tasks
         applied: list[dict[str, Any]] = []
         for job, reported in zip(finished, result.outcomes, strict=True):
             request = job.request
-            self._finish(request, reported)
-            runtime = now - (request.time_start or 0)
-            if request._already_revoked:
-                continue
-            if reported == JobState.APPLIED:
-                if shows_applied:
-                    applied.append(applied_fields(request.id, runtime))
-            else:
-                request.send_end(reported, runtime)
+            request.end()
+            request.settle(self._consumer.connection_errors)
+            if reported != JobState.APPLIED:
+                request.time_start = started
+                if not request._already_revoked:
+                    request.send_end(reported, now - started)
+            elif shows_applied and not request._already_revoked:
+                applied.append(applied_fields(request.id, now - started))
+        if logger.isEnabledFor(logging.DEBUG):
+            _log_outcomes(finished, result.outcomes)
         if applied:
             dispatcher.send_all("task-succeeded", applied)
         for job in rest:
@@ -224,16 +267,6 @@ class BatchRunner:
         outcome = BatchOutcome(finished=finished, unavailable=rest, timed_out=result.timed_out)
         if (seconds := self._scheduler.finish(outcome)) is not None:
             self._report_unavailable(event.batch_id, rest, result.unavailable, seconds)
-
-    def _finish(self, request: Any, outcome: str | JobFailed) -> None:
-        request.end()
-        if not request.acknowledged:
-            request.message.ack_log_error(logger, self._consumer.connection_errors)
-            request.acknowledged = True
-        if logger.isEnabledFor(logging.DEBUG):
-            kind = request.name.removeprefix(TASK_PREFIX)
-            fields = {"job_id": request.id, "kind": kind, "outcome": str(outcome)}
-            logger.debug("%s[%s]: %s", request.name, request.id, outcome, extra=fields)
 
     def _report_unavailable(self, batch_id: str, jobs: Sequence[PendingJob], reason: str, seconds: float) -> None:
         fields = {"batch_id": batch_id, "jobs": len(jobs)}
@@ -258,6 +291,7 @@ class BatchRunner:
 
     def _fail(self, event: BatchEnded) -> None:
         """Run each job as a task of its own. If the pool lost a process, the job that killed it will do so alone."""
+        self._begun.pop(event.batch_id, None)
         if self._consumer.restart_count != self._generation or not self._is_running:
             self._scheduler.finish(BatchOutcome())
             return  # they are not acknowledged: the broker delivers them to others
@@ -275,6 +309,13 @@ class BatchRunner:
         # Celery's own way of changing how much is taken, made for jobs with an ETA
         qos, number = self._consumer.qos, self._consumer.initial_prefetch_count - 1
         (qos.decrement_eventually if is_full else qos.increment_eventually)(number)
+
+
+def _log_outcomes(jobs: Sequence[PendingJob], outcomes: Sequence[str | JobFailed]) -> None:
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        name, id_ = job.request.name, job.request.id
+        fields = {"job_id": id_, "kind": name.removeprefix(TASK_PREFIX), "outcome": str(outcome)}
+        logger.debug("%s[%s]: %s", name, id_, outcome, extra=fields)
 
 
 def _mark_pending(request: Any) -> None:

@@ -51,6 +51,8 @@ class PendingJob:
     retries: int = 0
     timeouts: int = 0
     """How often the store took too long over it alone."""
+    waited: bool = False
+    """It waited already when waiting jobs were last looked at."""
 
 
 @dataclass(frozen=True, slots=True)

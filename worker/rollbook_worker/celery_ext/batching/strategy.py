@@ -20,6 +20,7 @@ from typing import Any, Final
 import orjson
 from celery import signals
 from celery.concurrency.solo import TaskPool as SoloPool
+from celery.worker import state
 from celery.worker.request import create_request_cls
 from celery.worker.strategy import default
 from pydantic_core import from_json
@@ -28,6 +29,7 @@ from rollbook_worker.celery_ext.batching.batch import TraceContext
 from rollbook_worker.celery_ext.batching.request import BatchedRequest
 from rollbook_worker.celery_ext.batching.runner import BatchRunner
 from rollbook_worker.celery_ext.batching.scheduler import PendingJob
+from rollbook_worker.celery_ext.transport.plain_message import DeliveredMessage
 
 STRATEGY: Final = f"{__name__}:batching_strategy"
 BATCH_TASK: Final = "rollbook.batch"
@@ -42,44 +44,86 @@ _runners: weakref.WeakKeyDictionary[Any, BatchRunner] = weakref.WeakKeyDictionar
 
 def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
     """Return a handler of `task`'s messages that batches them, with those of the other tasks of this strategy."""
-    run_individually: Callable[..., Any] = default(task, app, consumer)
     max_jobs = app.conf.rollbook_batch
     if consumer.hub is None or max_jobs <= 1:
-        return run_individually
-    runner = _runner_for(consumer, max_jobs)
-    request_class = create_request_cls(
-        BatchedRequest, task, consumer.pool, consumer.hostname, consumer.event_dispatcher, app=app
-    )
-    options = {"app": app, "hostname": consumer.hostname, "connection_errors": consumer.connection_errors}
-    bucket_of = consumer.task_buckets.__getitem__
-    rates_limited = not consumer.disable_rate_limits
-    revoked = consumer.controller.state.revoked
+        handler: Callable[..., Any] = default(task, app, consumer)
+        return handler
+    return BatchingStrategy(task, app, consumer, max_jobs)
 
-    def show_retry(headers: Any) -> None:
-        """Until its ETA the job waits for its next try: show that, and not that it was received."""
-        eventer = consumer.event_dispatcher
-        if headers.get("retries") and headers.get("eta") and headers["id"] not in revoked and eventer:
-            eventer.send("task-retried", uuid=headers["id"], retries=headers["retries"])
 
-    def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
+class BatchingStrategy:
+    """Handles the messages of one task by batching them."""
+
+    def __init__(self, task: Any, app: Any, consumer: Any, max_jobs: int) -> None:
+        self._task = task
+        self._consumer = consumer
+        self._run_individually: Callable[..., Any] = default(task, app, consumer)
+        self._runner = _runner_for(consumer, max_jobs)
+        self._request_class = create_request_cls(
+            BatchedRequest, task, consumer.pool, consumer.hostname, consumer.event_dispatcher, app=app
+        )
+        self._options = {
+            "app": app,
+            "hostname": consumer.hostname,
+            "connection_errors": consumer.connection_errors,
+        }
+
+    def __call__(self, message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:
+        """Handle a message, as Celery has its strategies do it."""
         payload = None if body is not None else _payload(message)
-        headers, eventer = message.headers, consumer.event_dispatcher
-        if payload is None or (rates_limited and bucket_of(task.name)) or _is_special(headers, payload):
-            result = run_individually(message, body, ack, reject, callbacks)
-            show_retry(headers)
-            return result
-        request = request_class(
-            message,
+        headers = message.headers
+        if payload is None or self._is_rate_limited or _is_special(headers, payload):
+            self._run_individually(message, body, ack, reject, callbacks)
+            self._show_retry(headers)
+            return
+        request = self._request_class(
+            headers,
             payload,
+            message=message,
             on_ack=ack,
             on_reject=reject,
-            task=task,
-            eventer=eventer,
-            options=options,
+            task=self._task,
+            eventer=self._consumer.event_dispatcher,
+            options=self._options,
         )
         if request.is_revoked():
-            return None
-        signals.task_received.send(sender=consumer, request=request)
+            return
+        signals.task_received.send(sender=self._consumer, request=request)
+        for callback in callbacks:
+            callback(request)
+        self._batch(_pending(request, message, payload), headers)
+
+    def take(self, delivered: DeliveredMessage, job: str) -> bool:
+        """Batch a usual message with this job, unless something wants to know of it; return whether it was batched."""
+        consumer = self._consumer
+        if (
+            state.revoked
+            or state.revoked_stamps
+            or consumer.on_task_message
+            or signals.task_received.receivers
+            or self._is_rate_limited
+        ):
+            return False
+        headers = delivered.envelope["headers"]
+        request = self._request_class(
+            headers,
+            [[job], {}, {}],
+            delivered=delivered,
+            call_soon=consumer.call_soon_ack,
+            task=self._task,
+            eventer=consumer.event_dispatcher,
+            options=self._options,
+        )
+        self._batch(PendingJob(request, job, delivered.size, TraceContext.of(headers)), headers)
+        return True
+
+    @property
+    def _is_rate_limited(self) -> bool:
+        consumer = self._consumer
+        return bool(not consumer.disable_rate_limits and consumer.task_buckets[self._task.name])
+
+    def _batch(self, job: PendingJob, headers: Any) -> None:
+        request, eventer = job.request, self._consumer.event_dispatcher
         if eventer and not eventer.skips_tasks:
             received = {
                 "uuid": request.id,
@@ -93,13 +137,14 @@ def batching_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
                 "expires": headers.get("expires") and request.expires.isoformat(),
             }
             eventer.send_all("task-received", (received,))
-        request.reserve()
-        for callback in callbacks:
-            callback(request)
-        runner.add(_pending(request, message, payload))
-        return None
+        self._runner.add(job)
 
-    return handle
+    def _show_retry(self, headers: Any) -> None:
+        """Until its ETA the job waits for its next try: show that, and not that it was received."""
+        eventer = self._consumer.event_dispatcher
+        revoked = self._consumer.controller.state.revoked
+        if headers.get("retries") and headers.get("eta") and headers["id"] not in revoked and eventer:
+            eventer.send("task-retried", uuid=headers["id"], retries=headers["retries"])
 
 
 def only_argument(args: Any, kwargs: Any) -> object:

@@ -16,7 +16,7 @@ from rollbook_shared.queue_owner import OWNER_KEY, describe_foreign_owner
 from rollbook_worker.celery_ext import privates
 from rollbook_worker.celery_ext.transport.claimed_messages import ClaimedMessage
 from rollbook_worker.celery_ext.transport.in_flight import MessagesInFlight
-from rollbook_worker.celery_ext.transport.plain_message import PlainMessage
+from rollbook_worker.celery_ext.transport.plain_message import DeliveredMessage, PlainMessage
 from rollbook_worker.celery_ext.transport.poller import read_notifications, subscribe, track_reads
 from rollbook_worker.celery_ext.transport.queue_scripts import ScriptConnection
 
@@ -66,6 +66,9 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
     QoS = MessagesInFlight
     Message = PlainMessage
     qos: MessagesInFlight
+
+    take: Callable[[DeliveredMessage], bool] | None = None
+    """Takes a message before kombu's is made of it; returns whether it did."""
 
     _in_poll: Any
     _brpop_sent_at: float | None
@@ -132,7 +135,8 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
         It does a little at a time: there may be more work when it returns.
         """
         self.qos.requeue_snoozed()
-        buffer = self.qos.undelivered
+        qos = self.qos
+        buffer = qos.undelivered
         if not buffer.messages:
             if self._may_claim():
                 queues = buffer.in_turn(list(self._queue_consumers))
@@ -141,7 +145,7 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
                 with self._disconnect_on_error():
                     self.qos.send_acks(self._script_connection)
         delivered, end = False, monotonic() + DELIVER_SECONDS
-        while buffer.messages and self.qos.can_consume() and monotonic() < end:
+        while buffer.messages and qos.can_consume() and monotonic() < end:
             consumer = self._queue_consumers.get(queue := buffer.messages[0].queue)
             if consumer is None:  # cancelled during the claim: Celery does that in a signal handler
                 self.qos.release_undelivered(queue)
@@ -193,19 +197,28 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
 
     def _deliver(self, claimed: ClaimedMessage, consumer: QueueConsumer) -> None:
         try:
-            payload = claimed.envelope()
-            payload["properties"]["delivery_tag"] = claimed.tag
-            message = self.Message(payload, channel=self)
-            message.size = len(claimed.raw)
+            delivered = DeliveredMessage(claimed.envelope(), claimed.tag, len(claimed.raw), self)
         except Exception as error:  # of any kind: a message that cannot be read must not stop the worker
-            logger.error("dead-lettered an unreadable message in %s (%s)", claimed.queue, type(error).__name__)
-            self.qos.dead_letter(claimed.tag, DeadLetterCode.MALFORMED)
+            self._give_up(claimed, error)
+            return
+        if self.take is not None and not consumer.no_ack:
+            self.qos.append(delivered, claimed.tag)
+            if self.take(delivered):
+                return
+        try:
+            message = delivered.message()
+        except Exception as error:
+            self._give_up(claimed, error)
             return
         if consumer.no_ack:
             self.qos.acknowledge(claimed.tag)
         else:
             self.qos.append(message, claimed.tag)
         consumer.callback(message)
+
+    def _give_up(self, claimed: ClaimedMessage, error: Exception) -> None:
+        logger.error("dead-lettered an unreadable message in %s (%s)", claimed.queue, type(error).__name__)
+        self.qos.dead_letter(claimed.tag, DeadLetterCode.MALFORMED)
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
         """See kombu, where a broadcast that is no message ends the worker, and every other worker too."""

@@ -170,6 +170,7 @@ class MessagesInFlight(privates.QoS):  # type: ignore[misc]  # kombu ships no ty
     def dead_letter(self, tag: str, code: DeadLetterCode) -> None:
         """Make a dead letter of a message; `code` says why."""
         self._settle([tag], lambda connection: self.scripts.dead_letter(connection, [tag], code))
+        self._forget(tag)
 
     def snooze(self, delivery_tag: str) -> None:
         """No worker can do the message now: requeue it after `SNOOZE_SECONDS`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from binascii import a2b_base64
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rollbook_shared.json_values import printable
 from rollbook_worker.celery_ext import privates
@@ -67,6 +67,29 @@ class PlainMessage(privates.VirtualMessage):  # type: ignore[misc]  # kombu ship
             self._state = _ACKNOWLEDGED
         else:
             super().ack(multiple)
+
+
+class DeliveredMessage(NamedTuple):
+    """A claimed message, of which kombu's is made when something asks for it.
+
+    `size` is in bytes, as it was sent.
+    """
+
+    envelope: Any
+    tag: str
+    size: int
+    channel: Any
+
+    def message(self) -> PlainMessage:
+        """Make kombu's message.
+
+        Raises:
+            KeyError, TypeError: it has no properties.
+        """
+        self.envelope["properties"]["delivery_tag"] = self.tag
+        message: PlainMessage = self.channel.Message(self.envelope, channel=self.channel)
+        message.size = self.size
+        return message
 
 
 def _is_usual(payload: Any) -> bool:
