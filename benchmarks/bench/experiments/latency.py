@@ -9,6 +9,7 @@ import statistics
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, Final
 
 from benchmarks.bench.bench import LABELS, OURS, UPSERT, Bench
@@ -16,6 +17,7 @@ from benchmarks.bench.contenders import Contender, Stalled
 from benchmarks.bench.figures import Figure, percentile
 from benchmarks.bench.users import UserRecord, make_users
 
+NOTHING: Final = nullcontext()
 _POLL_SECONDS: Final = 0.0003
 """Seconds between two reads of Postgres, each of which takes about as long."""
 _PAUSE: Final = 0.005
@@ -104,8 +106,13 @@ def _rate(bench: Bench, name: str) -> float:
     return bench.size_of(name) / bench.scale.drain_seconds
 
 
-def probe(contender: Contender, seconds: float, load: float) -> list[float]:
-    """Milliseconds of each probe, one after the other, while `load` further jobs arrive per second."""
+def probe(
+    contender: Contender, seconds: float, load: float, *, meanwhile: AbstractContextManager[object] = NOTHING
+) -> list[float]:
+    """Milliseconds of each probe, one after the other, while `load` further jobs arrive per second.
+
+    meanwhile: is entered as the first probe is sent, when all jobs are staged, and left after the last.
+    """
     stop = threading.Event()
     dripping = threading.Thread(target=_drip, args=(contender, load, stop), daemon=True)
     if load:
@@ -113,11 +120,12 @@ def probe(contender: Contender, seconds: float, load: float) -> list[float]:
         contender.release_as(_DRIPPING)
         dripping.start()
     took = []
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        (user,) = make_users(1, known=0)
-        took.append(_seconds_until_visible(contender, user) * 1_000)
-        time.sleep(random.uniform(0, 2 * _PAUSE))
+    with meanwhile:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            (user,) = make_users(1, known=0)
+            took.append(_seconds_until_visible(contender, user) * 1_000)
+            time.sleep(random.uniform(0, 2 * _PAUSE))
     stop.set()
     if load:
         dripping.join()
