@@ -8,18 +8,11 @@ FROM json_to_recordset(%(versions)s::json) AS n (
 ON CONFLICT DO NOTHING;
 
 -- name: select_changed
--- Every version, in stamp order, of those sets of these users in which single keys were changed.
-SELECT user_id, set_id, stamp, settings, changes
-FROM rollbook.preference_set_versions AS version
+-- Those sets of these users in which single keys were changed.
+SELECT DISTINCT user_id, set_id
+FROM rollbook.preference_set_versions
 WHERE user_id = ANY(%(ids)s)
-    AND EXISTS (
-        SELECT 1
-        FROM rollbook.preference_set_versions AS changed
-        WHERE changed.user_id = version.user_id
-            AND changed.set_id = version.set_id
-            AND changed.changes IS NOT NULL
-    )
-ORDER BY user_id, set_id, stamp;
+    AND changes IS NOT NULL;
 
 -- name: update_settings
 -- Write what changes of single keys resulted in.
