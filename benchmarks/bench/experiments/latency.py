@@ -80,15 +80,15 @@ class Latency:
                         size={"probes": sum(map(len, blocks)), "load_a_second": round(case)},
                     )
                 )
-            value, baseline = (_percentile_of_all(took[name, same], share) for name in (ours, stock))
-            rounds = zip(took[ours, same], took[stock, same], strict=True)
+            pairs = zip(took[ours, same], took[stock, same], strict=True)
+            rounds = [percentile(one, share) / percentile(other, share) for one, other in pairs]
             bench.record(
                 Figure(
                     key=f"{percent}_same_load_vs_stock",
-                    value=value / baseline,
-                    rounds=[percentile(one, share) / percentile(other, share) for one, other in rounds],
-                    ours=value,
-                    baseline=baseline,
+                    value=statistics.median(rounds),
+                    rounds=rounds,
+                    ours=_percentile_of_all(took[ours, same], share),
+                    baseline=_percentile_of_all(took[stock, same], share),
                     against=f"{LABELS[stock]}, at the same rate",
                     unit="ms",
                     size={"probes": sum(map(len, took[ours, same])), "load_a_second": round(same)},
