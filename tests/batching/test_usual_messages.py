@@ -17,7 +17,7 @@ from tests.support.batching.fake_consumer import IDENTIFY, FakeConsumer
 
 from rollbook import Rollbook
 from rollbook.publishing.celery_message import encode_task, task_arguments, task_headers, task_properties
-from rollbook_worker.celery_ext.batching.usual_message import MAX_BYTES, usual_job
+from rollbook_worker.celery_ext.batching.usual_message import MAX_HEADER, usual_job
 from rollbook_worker.celery_ext.consumer import RollbookConsumer
 from rollbook_worker.celery_ext.transport.plain_message import DeliveredMessage
 
@@ -116,7 +116,7 @@ UNUSUAL: dict[str, Change] = {
     "of an argument that is no text": body([{"v": 1}], {}, NOTHING_FOLLOWS),
     "of named arguments": body(["the job"], {"more": 1}, NOTHING_FOLLOWS),
     "with a task that follows": body(["the job"], {}, {**NOTHING_FOLLOWS, "callbacks": [{"task": "next"}]}),
-    "large": lambda envelope: envelope.update(body=json.dumps([["x" * MAX_BYTES], {}, NOTHING_FOLLOWS])),
+    "large": lambda envelope: envelope.update(body=json.dumps([["x" * MAX_HEADER], {}, NOTHING_FOLLOWS])),
 }
 
 

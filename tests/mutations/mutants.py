@@ -1263,7 +1263,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "transport: what is claimed just when its queue is cancelled is forgotten",
         f"{TRANSPORT}/channel.py",
-        "                self.qos.release_undelivered(queue)\n                continue",
+        "                qos.release_undelivered(queue)\n                continue",
         "                buffer.messages.popleft()\n                continue",
         RELEASE,
     ),
@@ -1305,7 +1305,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect(
         "transport: a message is snoozed for ever",
         f"{TRANSPORT}/channel.py",
-        "        self.qos.requeue_snoozed()\n",
+        "        qos.requeue_snoozed()\n",
         "",
         SNOOZE,
     ),

@@ -17,7 +17,7 @@ from benchmarks.bench.contenders import Contender, Stalled
 from benchmarks.bench.figures import Figure, percentile
 from benchmarks.bench.users import UserRecord, make_users
 
-NOTHING: Final = nullcontext()
+_NOTHING: Final = nullcontext()
 _POLL_SECONDS: Final = 0.0003
 """Seconds between two reads of Postgres, each of which takes about as long."""
 _PAUSE: Final = 0.005
@@ -107,7 +107,7 @@ def _rate(bench: Bench, name: str) -> float:
 
 
 def probe(
-    contender: Contender, seconds: float, load: float, *, meanwhile: AbstractContextManager[object] = NOTHING
+    contender: Contender, seconds: float, load: float, *, meanwhile: AbstractContextManager[object] = _NOTHING
 ) -> list[float]:
     """Milliseconds of each probe, one after the other, while `load` further jobs arrive per second.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import (
@@ -52,6 +52,9 @@ MAX_TIMESTAMP: Final = 1 << 55
 UserIds = Annotated[tuple[UserId, ...], Field(min_length=1, max_length=HARD_BULK_USERS)]
 
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,15 +88,18 @@ def _plain_user(parsed: object) -> UserUpdate | None:
 
 
 def user_of_fields(fields: dict[str, Any]) -> UserUpdate:
-    """What `model_construct` does, without its loop over the fields. `fields` are all of them, and valid; the user
-    keeps them.
-    """
-    user = _new(UserUpdate)
-    _set_fields(user, fields)
-    _set_fields_set(user, _USER_FIELDS)
-    _set_extra(user, None)
-    _set_private(user, None)
-    return user
+    """The user with these fields, which are all of them, and valid; the user keeps them."""
+    return _of_fields(UserUpdate, fields, _USER_FIELDS)
+
+
+def _of_fields(model: type[_Model], fields: dict[str, Any], given: set[str]) -> _Model:
+    """What `model_construct` does, without its loop over the fields. `given`: the names of those that were sent."""
+    made = _new(model)
+    _set_fields(made, fields)
+    _set_fields_set(made, given)
+    _set_extra(made, None)
+    _set_private(made, None)
+    return made
 
 
 def _user_of_traits(user_id: str, traits: dict[str, Any]) -> UserUpdate:
@@ -145,22 +151,15 @@ def plain_identify(parsed: dict[str, Any]) -> Identify | None:
         return None
     if (user := _plain_user(parsed["user"])) is None:
         return None
-    job = _new(Identify)
-    _set_fields(
-        job,
-        {
-            "id": id_,
-            "occurred_at": occurred_at,
-            "deferred": False,
-            "requested_at": None,
-            "kind": "identify",
-            "user": user,
-        },
-    )
-    _set_fields_set(job, _IDENTIFY_FIELDS)
-    _set_extra(job, None)
-    _set_private(job, None)
-    return job
+    fields = {
+        "id": id_,
+        "occurred_at": occurred_at,
+        "deferred": False,
+        "requested_at": None,
+        "kind": "identify",
+        "user": user,
+    }
+    return _of_fields(Identify, fields, _IDENTIFY_FIELDS)
 
 
 _IDENTIFY_FIELDS: Final = {"id", "occurred_at", "kind", "user"}

@@ -23,7 +23,7 @@ from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.jobs.celery_task import TASK_PREFIX, TASKS
 from rollbook_shared.json_values import printable
 from rollbook_worker.celery_ext.batching.strategy import BatchingStrategy
-from rollbook_worker.celery_ext.batching.usual_message import ARGUMENTS, usual_job
+from rollbook_worker.celery_ext.batching.usual_message import ARGUMENTS, MAX_HEADER, usual_job
 from rollbook_worker.celery_ext.dead_letters import (
     DEAD_LETTER_TASK,
     HIDDEN,
@@ -43,8 +43,6 @@ _ANY_TASK: Final = next(iter(TASKS.values()))
 """All tasks treat a job alike: the job itself has its kind."""
 MAX_ETA: Final = 2 * timedelta(seconds=RETRY.longest)
 """How far ahead an `eta` may be. Only our own retries have one, of `RETRY.longest` at most; clocks may differ."""
-MAX_HEADER: Final = 10_000
-"""Characters of a header. Tracers' are the largest; baggage has at most 8,192 bytes (W3C)."""
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 _NO_LIMITS: Final = ([None, None], None)
 
@@ -71,7 +69,7 @@ class RollbookConsumer(UninterruptedConsumer):
         """See Celery. Of its promises only the call is used: what they do on errors is for a setting that is off."""
         handle = self._handle = super().create_task_handler(promise or _call)
         channel = self.task_consumer.channel
-        if hasattr(channel, "take"):  # the stock transport's has no such
+        if hasattr(channel, "take"):  # kombu's own channel has none
             channel.take = self._take
 
         def on_task_received(message: Any) -> Any:
@@ -102,7 +100,7 @@ class RollbookConsumer(UninterruptedConsumer):
             return strategy.take(delivered, job)
         except (*self.connection_errors, *self.channel_errors):
             raise
-        except Exception:  # of any kind: the long way makes a dead letter of it
+        except Exception:  # whatever it is, `on_task_received` makes a dead letter of the message
             return False
 
     def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:

@@ -34,9 +34,8 @@ from rollbook_worker.core.facts import (
 
 def facts_of(job: jobs.Job) -> Iterable[Facts]:
     """The facts that the job consists of; the ordinal of each item of the job is part of its stamp."""
-    if type(job) is jobs.Identify and not (job.user.preferences or job.user.channel_data):  # nearly all
-        profile = {TRAIT_KEYS[name]: value for name, value in job.user.traits.items()}
-        return (UserUpdated(stamp(job.occurred_at, job.id), job.user.id, profile),)
+    if type(job) is jobs.Identify:  # nearly all
+        return _user_updated(job.user, stamp(job.occurred_at, job.id))
     return _facts_of(job)
 
 
@@ -114,14 +113,17 @@ def _users_updated(job: jobs.BulkIdentify) -> Iterator[Facts]:
         if isinstance(user, Problem):
             continue
         at = stamp(job.timestamps[ordinal] if job.timestamps else job.occurred_at, job.id, ordinal)
-        if user.channel_data or user.preferences:
-            yield from _user_updated(user, at)
-        else:  # true of nearly all users, and half of the time
-            yield UserUpdated(at, user.id, {TRAIT_KEYS[name]: value for name, value in user.traits.items()})
+        yield from _user_updated(user, at)
 
 
-def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterator[Facts]:
+def _user_updated(user_update: jobs.UserUpdate, at: Stamp) -> Iterable[Facts]:
     profile = {TRAIT_KEYS[name]: value for name, value in user_update.traits.items()}
+    if not (user_update.preferences or user_update.channel_data):  # true of nearly all users, and half of the time
+        return (UserUpdated(at, user_update.id, profile),)
+    return _updated_with_settings(user_update, profile, at)
+
+
+def _updated_with_settings(user_update: jobs.UserUpdate, profile: dict[str, Any], at: Stamp) -> Iterator[Facts]:
     for channel_id, data in user_update.channel_data.items():
         profile[f"c.{channel_id}"] = data
     yield UserUpdated(at, user_update.id, profile)

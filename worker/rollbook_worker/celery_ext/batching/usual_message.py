@@ -14,12 +14,13 @@ import orjson
 
 from rollbook_shared.domain.stamps import JOB_ID
 from rollbook_shared.observability.tracing import PARENT, STATE
+from rollbook_worker.celery_ext.transport.plain_message import JSON
 
-MAX_BYTES: Final = 10_000
-"""Of a usual message: none of its headers can be longer. A larger one takes longer by itself."""
+MAX_HEADER: Final = 10_000
+"""Characters of a header. Tracers' are the largest; baggage has at most 8,192 bytes (W3C)."""
 ARGUMENTS: Final = ("[", "('", '("', "(b", "([", "({", "(<")
 """How Python writes arguments; our summaries begin in another way."""
-_ENVELOPE: Final = {"content-encoding": "utf-8", "content-type": "application/json"}.items()
+_ENVELOPE: Final = {"content-encoding": "utf-8", "content-type": JSON}.items()
 _HEADERS: Final[ItemsView[str, object]] = {
     "lang": "py",
     "shadow": None,
@@ -48,7 +49,7 @@ def usual_job(envelope: Any, size: int) -> str | None:
     envelope: kombu's, as it is in Redis, decoded.
     size: bytes of the message.
     """
-    if size > MAX_BYTES:
+    if size > MAX_HEADER:  # one of its headers may be too long
         return None
     try:
         headers, properties, body = envelope["headers"], envelope["properties"], envelope["body"]

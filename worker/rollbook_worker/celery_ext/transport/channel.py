@@ -134,21 +134,21 @@ class LeasedChannel(LeaseOptions, privates.Channel):  # type: ignore[misc]  # ko
 
         It does a little at a time: there may be more work when it returns.
         """
-        self.qos.requeue_snoozed()
         qos = self.qos
+        qos.requeue_snoozed()
         buffer = qos.undelivered
         if not buffer.messages:
             if self._may_claim():
                 queues = buffer.in_turn(list(self._queue_consumers))
-                self.claim(queues, room=self._room(), allow_suspect=self.qos.is_empty or buffer.has_suspect)
+                self.claim(queues, room=self._room(), allow_suspect=qos.is_empty or buffer.has_suspect)
             elif self._script_connection is not None:  # channels that only receive broadcasts have none
                 with self._disconnect_on_error():
-                    self.qos.send_acks(self._script_connection)
+                    qos.send_acks(self._script_connection)
         delivered, end = False, monotonic() + DELIVER_SECONDS
         while buffer.messages and qos.can_consume() and monotonic() < end:
             consumer = self._queue_consumers.get(queue := buffer.messages[0].queue)
             if consumer is None:  # cancelled during the claim: Celery does that in a signal handler
-                self.qos.release_undelivered(queue)
+                qos.release_undelivered(queue)
                 continue
             self._deliver(buffer.messages.popleft(), consumer)
             delivered = True
