@@ -202,7 +202,9 @@ UPSTREAM_NAMES: Final[tuple[UpstreamName, ...]] = (
     # Set on the consumer by its boot steps.
     *_attributes("celery.worker.consumer.events:Events", "celery_ext/batching/runner.py", "event_dispatcher"),
     *_attributes("celery.worker.consumer.tasks:Tasks", "celery_ext/batching/runner.py", "qos"),
-    *_attributes(_CONSUMER, "celery_ext/batching/strategy.py", "disable_rate_limits task_buckets"),
+    *_attributes("celery.worker.consumer.tasks:Tasks", "celery_ext/consumer.py", "task_consumer"),
+    *_attributes(_CONSUMER, "celery_ext/batching/strategy.py", "disable_rate_limits on_task_message task_buckets"),
+    *_functions(_CONSUMER, "celery_ext/batching/strategy.py", call_soon_ack="(self, p, *args, **kwargs)"),
     *_functions("celery.worker.state", "celery_ext/signals.py", maybe_shutdown="()"),
     *_attributes("celery.worker.state", "celery_ext/batching/runner.py", "active_requests revoked"),
     # Set on the worker by its boot step for pools.
